@@ -1,0 +1,47 @@
+"""Compiles native/*.pyx. Everything declarative is in pyproject.toml.
+
+JIAHE_DEBUG=1     bounds checks, overflow checks, assertions; leak counters
+JIAHE_TRACE=1     line tracing for coverage
+JIAHE_SANITIZE=1  address and undefined-behaviour sanitizers
+"""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+DEBUG, TRACE, SANITIZE = (
+    os.environ.get(f"JIAHE_{name}") == "1" for name in ("DEBUG", "TRACE", "SANITIZE")
+)
+
+compile_args = ["-O1" if DEBUG or SANITIZE else "-O2", "-g", "-fno-strict-aliasing", "-Wall"]
+link_args: list[str] = []
+macros = [("CYTHON_TRACE_NOGIL", "1")] if TRACE else []
+if SANITIZE:
+    compile_args += ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
+    link_args += ["-fsanitize=address,undefined"]
+
+directives = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": DEBUG,
+    "embedsignature": True,
+    "linetrace": TRACE,
+}
+
+extensions = [
+    Extension(
+        f"native.{path.stem}",
+        [str(path)],
+        libraries=["zstd"] if path.stem == "block" else [],
+        extra_compile_args=compile_args,
+        extra_link_args=link_args,
+        define_macros=macros,
+    )
+    for path in sorted(Path("native").glob("*.pyx"))
+]
+
+setup(ext_modules=cythonize(extensions, compiler_directives=directives, nthreads=os.cpu_count()))
