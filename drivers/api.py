@@ -1,0 +1,195 @@
+"""What a driver is, and the plain data that passes between configuration, drivers and the native floor.
+
+A driver is a module `drivers.<name>` that offers `DRIVER`, an object of the `Driver` protocol. It turns
+devices into plans (`plan`), and plans on one link into a `Runner` that scans them in its own thread until
+told to stop. Nothing here, and nothing in any driver, can write to a machine.
+
+Times are nanoseconds (`*_ns`), clocks are CLOCK_BOOTTIME. All values are frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple, Protocol
+
+ValueType = Literal[
+    "bool", "int16", "uint16", "int32", "uint32", "int64", "uint64",
+    "float32", "float64", "bcd16", "bcd32", "string",
+]  # fmt: skip
+ByteOrder = Literal["ABCD", "CDAB", "BADC", "DCBA"]
+LinkType = Literal["serial", "tcp", "udp"]
+Framing = Literal["rtu", "ascii", "tcp"]
+
+#: Bytes of the raw value of each type on the wire (strings: `length`).
+TYPE_BYTES: Mapping[ValueType, int] = {
+    "bool": 2, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8,
+    "float32": 4, "float64": 8, "bcd16": 2, "bcd32": 4, "string": 0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TagSpec:
+    """One named value of a device, as configured. Value = raw x scale + offset."""
+
+    name: str
+    address: str
+    type: ValueType
+    every_ns: int
+    order: ByteOrder = "ABCD"
+    scale: Decimal = Decimal(1)
+    offset: Decimal = Decimal(0)
+    unit: str = ""
+    length: int = 0  # bytes, strings only
+    encoding: Literal["ascii", "utf-8", "gb18030"] = "ascii"
+    labels: Mapping[int, str] = field(default_factory=dict)
+    resolution: Decimal | None = None  # in units of the value, not of the raw
+    report: Literal["all", "change"] = "all"
+    deadband: Decimal | None = None  # absolute, in units of the value; or percent of the last value
+    deadband_percent: bool = False
+    at_least_ns: int = 0  # 0: an unchanged value is never repeated
+    where: str = ""  # file:line:column, for messages
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """One physical transport, as configured."""
+
+    name: str
+    type: LinkType
+    port: str = ""  # serial: the device's path
+    baud: int = 9600
+    data_bits: int = 8
+    parity: Literal["none", "even", "odd"] = "none"
+    stop_bits: int = 1
+    rs485: bool = False  # ask the kernel to switch the transceiver (TIOCSRS485)
+    host: str = ""  # tcp, udp
+    tcp_port: int = 502
+    timeout_ns: int = 300_000_000  # the longest wait for an answer
+    pause_ns: int = 0  # silence between requests, over the standard's
+    in_flight: int = 1  # the most requests at once
+    where: str = ""
+
+    @property
+    def char_ns(self) -> int:
+        """Time of one character on a serial wire: start, data, parity and stop bits."""
+        bits = 1 + self.data_bits + (self.parity != "none") + self.stop_bits
+        return bits * 1_000_000_000 // self.baud
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """One controller on a link, as configured, its profile already expanded into tags."""
+
+    name: str
+    link: LinkSpec
+    driver: str
+    tags: tuple[TagSpec, ...]
+    unit: int = 1
+    framing: Framing = "tcp"
+    profile: str = ""
+    max_registers: int = 125  # the most a request may ask for; the planner may learn less
+    max_bits: int = 2000
+    holes: tuple[str, ...] = ()  # "holding:100-199": never read, not even to bridge
+    pause_ns: int = 0  # silence this device wants, over the link's
+    where: str = ""
+
+
+class Request(NamedTuple):
+    """One read request. Its answer's data part is 2 x count bytes (registers) or ceil(count / 8) (bits)."""
+
+    function: int  # 1 coils, 2 discrete inputs, 3 holding registers, 4 input registers
+    address: int  # on the wire, from 0
+    count: int  # registers, or bits
+
+
+class Field(NamedTuple):
+    """Where one tag's raw value lies in the answers of a scan."""
+
+    request: int  # index into the requests
+    offset: int  # bytes into the answer's data; for bits of functions 1 and 2: bit number
+    type: ValueType
+    order: ByteOrder
+    length: int  # bytes of the raw value
+    bit: int  # bit of a register (0 = lowest), or -1
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPlan:
+    """The requests that read the tags of one device that share a period. `fields[i]` is `tags[i]`."""
+
+    device: str
+    period_ns: int
+    tags: tuple[TagSpec, ...]
+    requests: tuple[Request, ...]
+    fields: tuple[Field, ...]
+    scan_ns: (
+        int  # forecast: time on the wire of one scan, with silences and the assumed answer time
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePlan:
+    spec: DeviceSpec
+    groups: tuple[GroupPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a device's configuration that only its driver can see.
+
+    `key` is the path below the device: ("tags", "speed", "address"). `message` is an id of
+    gateway/messages.py with its arguments.
+    """
+
+    key: tuple[str, ...]
+    message: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Runner(Protocol):
+    """All devices of one driver on one link (or many TCP links), scanned by one native thread."""
+
+    def run(self) -> None:
+        """Scan until `stop`. Called once, in the runner's own thread; holds no GIL while scanning."""
+
+    def stop(self) -> None:
+        """Ask `run` to return; it does within 100 ms, its ports closed. Any thread."""
+
+    def links(self) -> list[dict[str, Any]]:
+        """A snapshot a link, as gateway/snapshot.py names it. Any thread."""
+
+    def devices(self) -> list[dict[str, Any]]:
+        """A snapshot a device, likewise."""
+
+    def learn(self) -> None:
+        """Let the driver act on what its devices refused since the last call. Supervisor's thread, about once a second."""
+
+
+class Driver(Protocol):
+    """What a protocol's folder offers as `DRIVER`."""
+
+    name: str
+
+    def check(self, device: DeviceSpec) -> list[Problem]:
+        """Everything wrong with the device's addresses, types and limits; empty: `plan` will succeed."""
+
+    def plan(self, device: DeviceSpec) -> DevicePlan:
+        """The requests that read the device in the least time on the wire."""
+
+    def open(
+        self, links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]], first_group: int
+    ) -> OpenedLinks:
+        """Build the runners. Groups are numbered from `first_group` in the order of links, devices, groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedLinks:
+    """`groups` are native.group.Group objects, in the order they are numbered: the sealer takes them."""
+
+    runners: tuple[Runner, ...]
+    groups: tuple[Any, ...]
+    latest: Callable[
+        [str], list[dict[str, Any]]
+    ]  # device name -> its tags' latest values, for `watch`

@@ -1,0 +1,149 @@
+"""What `status --json` and its relatives show: the one shape that daemon, CLI and tests share.
+
+Ages are seconds since, times on the wire microseconds; counters count since the daemon's start.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+
+class Said(TypedDict):
+    """A message of gateway/messages.py with its arguments; the CLI turns it into words."""
+
+    id: str
+    args: dict[str, Any]
+
+
+class LineErrors(TypedDict):
+    frame: int
+    parity: int
+    overrun: int
+
+
+class LinkSnapshot(TypedDict):
+    name: str
+    type: str  # serial, tcp, udp
+    target: str  # /dev/jiahe/com1 or 192.168.10.21:502
+    state: str  # "up", "connecting", "down"
+    cause: Said | None  # why it is down
+    since_s: float
+    devices: int
+    requests: int
+    answers: int
+    timeouts: int
+    damaged: int  # CRC, LRC, malformed
+    wrong: int  # well-formed, not the answer asked for
+    late: int  # answers that came after their time-out, dropped
+    exceptions: int
+    retries: int
+    reconnects: int
+    bytes_in: int
+    bytes_out: int
+    busy_share: float  # of the last second or so: 0..1
+    line_errors: LineErrors | None  # None: the kernel does not count here
+
+
+class GroupSnapshot(TypedDict):
+    id: int
+    period_ns: int
+    tags: int
+    requests: int
+    ticks: int  # due so far
+    rows: int  # scans with a row
+    skipped: dict[str, int]  # by gap reason, lower case: {"overrun": 3}
+    late_us: dict[str, int]  # p50, p99, max of row start - due
+
+
+class DeviceSnapshot(TypedDict):
+    name: str
+    link: str
+    unit: int
+    driver: str
+    profile: str
+    state: str  # "good", "partly" (some tags bad), "silent", "starting"
+    cause: Said | None
+    since_s: float
+    last_good_s: float | None
+    answer_us: dict[str, int]  # p50, max
+    requests: int
+    timeouts: int
+    damaged: int
+    exceptions: int
+    timeout_us: int  # learned
+    learned: list[Said]  # limits and holes found
+    groups: list[GroupSnapshot]
+
+
+class BufferSnapshot(TypedDict):
+    state: str  # "ok", "memory_only" (disk failed)
+    cause: Said | None
+    blocks: int
+    bytes: int
+    max_bytes: int
+    memory_blocks: int
+    memory_bytes: int
+    oldest_s: float | None
+    written_bytes: int
+    flushes: int
+    flush_lag_ms: float  # how late the last flush was against flush_every; 0: in time
+    evicted_blocks: int
+    rejected_blocks: int
+    damaged_records: int
+    gaps: dict[str, int]  # announced, by reason
+
+
+class UplinkSnapshot(TypedDict):
+    state: str  # "connected", "connecting", "waiting"
+    cause: Said | None
+    address: str
+    since_s: float
+    last_ack_s: float | None
+    round_trip_ms: float | None
+    sent_blocks: int
+    resent_blocks: int
+    acked_blocks: int
+    sent_bytes: int
+    in_flight_blocks: int
+    backlog_blocks: int
+    connects: int
+    retry_in_s: float | None
+    rejects: int
+
+
+class ClockSnapshot(TypedDict):
+    source: str  # system, platform, unknown
+    error_ms: float
+    utc_ns: int
+
+
+class Counters(TypedDict):
+    """The box's book: sampled = acked + gaps + buffered + memory at any moment, in scans."""
+
+    scans: int
+    samples: int
+    samples_bad: int
+    sealed_blocks: int
+    acked_scans: int
+    buffered_scans: int
+    memory_scans: int
+
+
+class Snapshot(TypedDict):
+    version: str
+    gateway: str
+    site: str
+    epoch: int
+    run: int  # the run counter in the epoch
+    pid: int
+    uptime_s: float
+    config: str
+    warnings: list[Said]
+    links: list[LinkSnapshot]
+    devices: list[DeviceSnapshot]
+    buffer: BufferSnapshot
+    uplink: UplinkSnapshot
+    clock: ClockSnapshot
+    counters: Counters
+    rss_bytes: NotRequired[int]
+    cpu_s: NotRequired[float]
