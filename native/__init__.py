@@ -1,0 +1,14 @@
+"""The compiled floor: everything between the wire and a sealed block, without the GIL.
+
+For sale to the floors above: `crc` (checksums), `group.Group` (a plan with its row store), `link.Link`,
+`loop.Loop` (the scan thread), `block.Sealer` (row stores to numbered blocks), `port.Port` (one wire, for
+tools and tests), `modbus.Codec` (sans-IO frames, for tools and tests). Everything else is private to it.
+"""
+
+import importlib.util
+
+if importlib.util.find_spec("native.crc") is None:
+    raise ImportError(
+        "Jiahe's native code is not built. Run `make setup` in the project's folder "
+        "(it needs gcc, python3-dev and libzstd-dev, and installs them when it may)."
+    )
