@@ -1,0 +1,190 @@
+"""Time of the box: a boot clock that never steps, what the kernel says of UTC, and anchors.
+
+Every time in the stream is CLOCK_BOOTTIME: it counts through suspend and no one can set it. UTC is
+a belief that comes and goes (a box without a battery starts in 1970), so it travels apart, in
+anchors. `Anchors` decides when one is due; readers use the best anchor of the same boot, also a later one.
+
+Belief has three sources, best first:
+
+- system: the kernel calls its clock synchronised (adjtimex(2) without STA_UNSYNC). Its error bound
+  is the kernel's `maxerror`: it grows by 500 ppm until the next correction; past 16 s it is void.
+- platform: the platform said its UTC in an answer. The error is half the round trip, and grows by
+  DRIFT_PPM.
+- unknown: nothing vouches for the clock. The anchor says what the box reads, marked uncertain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from gateway.ports import Clock
+from gateway.snapshot import ClockSnapshot
+
+#: An anchor is repeated after this long even if nothing moved.
+ANCHOR_EVERY_NS = 3600 * 10**9
+#: A crystal without discipline drifts by no more than this.
+DRIFT_PPM = 100
+#: systemd-timesyncd reports `maxerror` 0 after it set the clock.
+#: No network time is better than this.
+SYSTEM_ERROR_MIN_NS = 10_000_000
+#: The bound said with an unknown clock, where no bound is known: about 292 years.
+UNKNOWN_ERROR_NS = 2**63 - 1
+
+#: A suspended box wakes with the boot clock ahead of the event loop's; look again this often.
+_SLEEP_S_MAX = 1.0
+
+_TIME_ERROR = 5  # adjtimex(2): returned when the clock is not synchronised
+_STA_UNSYNC = 0x0040
+
+_NAME = {
+    pb.ANCHOR_SOURCE_UNKNOWN: "unknown",
+    pb.ANCHOR_SOURCE_PLATFORM: "platform",
+    pb.ANCHOR_SOURCE_SYSTEM: "system",
+}
+
+
+class DisciplinedClock(Clock, Protocol):
+    """A clock that also knows how far its UTC can be trusted."""
+
+    def utc_error_ns(self) -> int | None:
+        """The most that `utc_ns` is wrong by; None while nothing disciplines it."""
+
+
+class _Timex(ctypes.Structure):
+    """struct timex of <sys/timex.h>; the reserved tail is larger than any libc's."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),  # microseconds
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("reserved", ctypes.c_long * 48),
+    )
+
+
+class SystemClock:
+    """The real clock. Any thread; `sleep_until` belongs to the running event loop."""
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def now_ns(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+    def utc_ns(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_REALTIME)
+
+    @cached_property
+    def boot_id(self) -> str:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+    async def sleep_until(self, boot_ns: int) -> None:
+        while (left_ns := boot_ns - self.now_ns()) > 0:  # noqa: ASYNC110 - time is no event to wait for
+            await asyncio.sleep(min(left_ns / 1e9, _SLEEP_S_MAX))
+
+    def utc_error_ns(self) -> int | None:
+        """What the kernel says. Raises OSError when it refuses adjtimex(2) even for reading."""
+        timex = _Timex()  # modes = 0: read only
+        state: int = self._libc.adjtimex(ctypes.byref(timex))
+        if state < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, f"adjtimex: {os.strerror(code)}")
+        if state == _TIME_ERROR or timex.status & _STA_UNSYNC:
+            return None
+        maxerror_us: int = timex.maxerror
+        return max(maxerror_us * 1000, SYSTEM_ERROR_MIN_NS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Belief:
+    """UTC = boot time + offset_ns, to within error_ns, as believed at at_ns on the boot clock."""
+
+    offset_ns: int
+    error_ns: int
+    source: pb.AnchorSource.ValueType
+    at_ns: int
+
+    def aged_error_ns(self, now_ns: int) -> int:
+        return self.error_ns + max(0, now_ns - self.at_ns) * DRIFT_PPM // 1_000_000
+
+
+class Anchors:
+    """Decides when the stream needs a new anchor. One an epoch; not for several threads at once."""
+
+    def __init__(self, clock: DisciplinedClock) -> None:
+        self._clock = clock
+        self._platform: _Belief | None = None
+        self._issued: _Belief | None = None
+
+    def platform_said(self, utc_ns: int, asked_ns: int, answered_ns: int) -> None:
+        """The platform's UTC, in an answer at `answered_ns` to a question at `asked_ns`.
+
+        Both on the boot clock. The tightest answer is kept; an older one loses by its drift.
+        """
+        if answered_ns < asked_ns:
+            raise ValueError(f"answered at {answered_ns}, before it was asked at {asked_ns}")
+        half = (answered_ns - asked_ns + 1) // 2
+        middle = asked_ns + half
+        said = _Belief(utc_ns - middle, half, pb.ANCHOR_SOURCE_PLATFORM, answered_ns)
+        held = self._platform
+        if held is None or said.error_ns <= held.aged_error_ns(answered_ns):
+            self._platform = said
+
+    def due(self, now_ns: int) -> pb.Anchor | None:
+        """The anchor to put into the block that is sealed at `now_ns` (boot clock), or None.
+
+        What is returned counts as issued: it must go into the stream.
+        """
+        belief = self._belief(now_ns)
+        if self._issued is not None and not _is_news(self._issued, belief, now_ns):
+            return None
+        self._issued = belief
+        return pb.Anchor(
+            boot_id=self._clock.boot_id,
+            boot_time_ns=now_ns,
+            utc_ns=now_ns + belief.offset_ns,
+            source=belief.source,
+            error_ns=belief.error_ns,
+        )
+
+    def snapshot(self, now_ns: int) -> ClockSnapshot:
+        """What `status` shows of the clock."""
+        belief = self._belief(now_ns)
+        return {
+            "source": _NAME[belief.source],
+            "error_ms": belief.error_ns / 1e6,
+            "utc_ns": now_ns + belief.offset_ns,
+        }
+
+    def _belief(self, now_ns: int) -> _Belief:
+        error_ns = self._clock.utc_error_ns()
+        if error_ns is None and (said := self._platform) is not None:
+            return _Belief(said.offset_ns, said.aged_error_ns(now_ns), said.source, now_ns)
+        before_ns = self._clock.now_ns()
+        utc_ns = self._clock.utc_ns()
+        after_ns = self._clock.now_ns()
+        offset_ns = utc_ns - (before_ns + after_ns) // 2
+        if error_ns is None:
+            return _Belief(offset_ns, UNKNOWN_ERROR_NS, pb.ANCHOR_SOURCE_UNKNOWN, now_ns)
+        return _Belief(offset_ns, error_ns, pb.ANCHOR_SOURCE_SYSTEM, now_ns)
+
+
+def _is_news(issued: _Belief, belief: _Belief, now_ns: int) -> bool:
+    """Whether a reader who holds `issued` needs `belief` too."""
+    if now_ns - issued.at_ns >= ANCHOR_EVERY_NS or belief.source != issued.source:
+        return True
+    moved_ns = abs(belief.offset_ns - issued.offset_ns)
+    if belief.source == pb.ANCHOR_SOURCE_UNKNOWN:
+        return moved_ns > SYSTEM_ERROR_MIN_NS  # someone set the clock by hand
+    return moved_ns > issued.error_ns or belief.error_ns < issued.error_ns // 4

@@ -1,0 +1,179 @@
+"""Anchors: when one is due, from which source, and with what error."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from gateway.clock import (
+    ANCHOR_EVERY_NS,
+    DRIFT_PPM,
+    SYSTEM_ERROR_MIN_NS,
+    UNKNOWN_ERROR_NS,
+    Anchors,
+    SystemClock,
+)
+
+S = 10**9
+UTC_2026 = 1_795_000_000 * S
+
+
+class HandClock:
+    """A clock that stands still until the test moves it."""
+
+    boot_id = "05316703-62fe-470c-bc3f-c477ee035e2b"
+
+    def __init__(self, utc_error_ns: int | None = None) -> None:
+        self.boot_ns = 60 * S
+        self.offset_ns = UTC_2026
+        self.error_ns = utc_error_ns
+
+    def now_ns(self) -> int:
+        return self.boot_ns
+
+    def utc_ns(self) -> int:
+        return self.boot_ns + self.offset_ns
+
+    def utc_error_ns(self) -> int | None:
+        return self.error_ns
+
+    async def sleep_until(self, boot_ns: int) -> None:
+        self.boot_ns = max(self.boot_ns, boot_ns)
+
+
+def due(anchors: Anchors, clock: HandClock, later_ns: int = 0) -> pb.Anchor | None:
+    clock.boot_ns += later_ns
+    return anchors.due(clock.boot_ns)
+
+
+def test_first_block_when_kernel_is_synchronised_then_system_anchor() -> None:
+    clock = HandClock(utc_error_ns=30_000_000)
+    assert due(Anchors(clock), clock) == pb.Anchor(
+        boot_id=clock.boot_id,
+        boot_time_ns=60 * S,
+        utc_ns=UTC_2026 + 60 * S,
+        source=pb.ANCHOR_SOURCE_SYSTEM,
+        error_ns=30_000_000,
+    )
+
+
+def test_second_block_when_nothing_moved_then_no_anchor_until_the_hour() -> None:
+    clock = HandClock(utc_error_ns=30_000_000)
+    anchors = Anchors(clock)
+    assert due(anchors, clock)
+    assert due(anchors, clock, ANCHOR_EVERY_NS - 1) is None
+    assert due(anchors, clock, 1)
+    assert due(anchors, clock, 1) is None
+
+
+@pytest.mark.parametrize("step_ns", [30_000_001, -30_000_001, 400 * 86400 * S, -3600 * S])
+def test_utc_when_moved_by_more_than_its_error_then_anchor(step_ns: int) -> None:
+    clock = HandClock(utc_error_ns=30_000_000)
+    anchors = Anchors(clock)
+    due(anchors, clock)
+    clock.offset_ns += step_ns
+    anchor = due(anchors, clock, S)
+    assert anchor is not None
+    assert anchor.utc_ns - anchor.boot_time_ns == UTC_2026 + step_ns
+
+
+def test_utc_when_moved_within_its_error_then_no_anchor() -> None:
+    clock = HandClock(utc_error_ns=30_000_000)
+    anchors = Anchors(clock)
+    due(anchors, clock)
+    clock.offset_ns += 30_000_000
+    assert due(anchors, clock, S) is None
+
+
+def test_box_that_starts_in_1970_when_time_comes_then_unknown_platform_system() -> None:
+    clock = HandClock()
+    clock.offset_ns = 0
+    anchors = Anchors(clock)
+    first = due(anchors, clock)
+    assert first is not None
+    assert (first.source, first.error_ns) == (pb.ANCHOR_SOURCE_UNKNOWN, UNKNOWN_ERROR_NS)
+
+    anchors.platform_said(UTC_2026 + 61 * S, asked_ns=61 * S - 20, answered_ns=61 * S + 20)
+    second = due(anchors, clock, 1 * S)
+    assert second is not None
+    assert second.source == pb.ANCHOR_SOURCE_PLATFORM
+    assert second.utc_ns - second.boot_time_ns == UTC_2026
+    assert second.error_ns == 20
+
+    clock.offset_ns, clock.error_ns = UTC_2026 + 5, SYSTEM_ERROR_MIN_NS
+    third = due(anchors, clock, 1 * S)
+    assert third is not None
+    assert third.source == pb.ANCHOR_SOURCE_SYSTEM
+
+
+def test_platform_time_when_system_is_synchronised_then_not_used() -> None:
+    clock = HandClock(utc_error_ns=30_000_000)
+    anchors = Anchors(clock)
+    anchors.platform_said(0, asked_ns=10, answered_ns=12)
+    anchor = due(anchors, clock)
+    assert anchor is not None
+    assert anchor.source == pb.ANCHOR_SOURCE_SYSTEM
+
+
+def test_platform_time_when_old_then_its_error_grew_by_the_drift() -> None:
+    clock = HandClock()
+    anchors = Anchors(clock)
+    anchors.platform_said(UTC_2026 + 60 * S, asked_ns=60 * S, answered_ns=60 * S + 10_000_000)
+    anchor = due(anchors, clock, 1000 * S + 10_000_000)
+    assert anchor is not None
+    assert anchor.error_ns == 5_000_000 + 1000 * S * DRIFT_PPM // 1_000_000
+
+
+def test_platform_time_when_a_slow_answer_follows_a_quick_one_then_the_quick_one_stays() -> None:
+    clock = HandClock()
+    anchors = Anchors(clock)
+    anchors.platform_said(UTC_2026 + 60 * S, asked_ns=60 * S, answered_ns=60 * S)
+    anchors.platform_said(UTC_2026 + 99 * S, asked_ns=61 * S, answered_ns=63 * S)
+    anchor = due(anchors, clock, 3 * S)
+    assert anchor is not None
+    assert anchor.utc_ns - anchor.boot_time_ns == UTC_2026
+
+
+def test_platform_time_when_answered_before_asked_then_refused() -> None:
+    with pytest.raises(ValueError, match="before it was asked"):
+        Anchors(HandClock()).platform_said(0, asked_ns=2, answered_ns=1)
+
+
+def test_error_when_it_falls_to_a_quarter_then_anchor() -> None:
+    clock = HandClock(utc_error_ns=8 * S)
+    anchors = Anchors(clock)
+    due(anchors, clock)
+    clock.error_ns = 2 * S
+    assert due(anchors, clock, S) is None
+    clock.error_ns = 2 * S - 1
+    assert due(anchors, clock, S)
+
+
+def test_snapshot_when_unknown_then_said_so() -> None:
+    clock = HandClock()
+    snapshot = Anchors(clock).snapshot(clock.boot_ns)
+    assert snapshot["source"] == "unknown"
+    assert snapshot["utc_ns"] == UTC_2026 + 60 * S
+
+
+def test_system_clock_when_read_then_boot_clock_and_utc_of_this_box() -> None:
+    clock = SystemClock()
+    first, second = clock.now_ns(), clock.now_ns()
+    assert 0 < first <= second
+    assert len(clock.boot_id) == 36
+    error_ns = clock.utc_error_ns()
+    assert error_ns is None or error_ns >= SYSTEM_ERROR_MIN_NS
+
+
+def test_system_clock_when_slept_then_not_before_the_time() -> None:
+    clock = SystemClock()
+    until_ns = clock.now_ns() + 2_000_000
+
+    async def main() -> None:
+        await clock.sleep_until(until_ns)
+        await clock.sleep_until(0)
+
+    asyncio.run(main())
+    assert clock.now_ns() >= until_ns
