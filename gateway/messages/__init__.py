@@ -1,0 +1,74 @@
+"""Every text that a user can see, in Chinese and in English, with its remedy.
+
+Code never says a sentence: it names an id and its arguments, and whoever faces the user (the command line,
+the log) turns them into words here. To add a text, add one line to the table of its noun: `config`, `link`,
+`device` (with `learned`), `buffer`, `uplink` (with `clock`), `daemon`, `cli`, `driver`. A test reads the whole
+code base: an id that nobody uses, or that is used and missing here, fails it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from gateway.messages import buffer, cli, config, daemon, device, driver, link, uplink
+from gateway.messages.message import Message
+
+__all__ = ["LANGUAGES", "MESSAGES", "Language", "Message", "remedy", "say", "text"]
+
+Language = Literal["zh", "en"]
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+
+MESSAGES: Mapping[str, Message] = {
+    **config.TABLE,
+    **link.TABLE,
+    **device.TABLE,
+    **driver.TABLE,
+    **buffer.TABLE,
+    **uplink.TABLE,
+    **daemon.TABLE,
+    **cli.TABLE,
+}
+
+
+class _Arguments(dict[str, Any]):
+    """An argument that is missing shows as a question mark: half a sentence beats none."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def text(message: str, lang: str, **args: Any) -> str:
+    """What happened, in `lang` ("zh", else English).
+
+    An id that is not in the table (a daemon of another version said it) is shown as it is, with its
+    arguments, rather than refused. An argument may itself be a message: {"id": ..., "args": {...}}.
+    """
+    entry = MESSAGES.get(message)
+    if entry is None:
+        told = ", ".join(f"{key}={value}" for key, value in args.items())
+        return f"{message} ({told})" if told else message
+    return _fill(entry.zh if lang == "zh" else entry.en, lang, args)
+
+
+def remedy(message: str, lang: str, **args: Any) -> str:
+    """What to do about it, or "" where there is nothing to do or the id is unknown."""
+    entry = MESSAGES.get(message)
+    if entry is None:
+        return ""
+    return _fill(entry.remedy_zh if lang == "zh" else entry.remedy_en, lang, args)
+
+
+def say(said: Mapping[str, Any], lang: str) -> str:
+    """The words of a `Said` of gateway/snapshot.py."""
+    return text(str(said["id"]), lang, **said.get("args", {}))
+
+
+def _fill(template: str, lang: str, args: Mapping[str, Any]) -> str:
+    if "{" not in template:
+        return template
+    words = {
+        key: say(value, lang) if isinstance(value, Mapping) and "id" in value else value
+        for key, value in args.items()
+    }
+    return template.format_map(_Arguments(words))

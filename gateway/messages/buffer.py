@@ -1,0 +1,37 @@
+"""Texts about the buffer."""
+
+from gateway.messages.message import Message
+
+TABLE = {
+    "buffer.disk_failed": Message(
+        "写盘失败（{error}）：数据暂存内存，断电会丢失",
+        "writing to the disk failed ({error}): data is kept in memory, a power cut would lose it",
+        "检查磁盘空间和存储卡：df -h、dmesg。恢复后自动写回",
+        "Check space and the card: df -h, dmesg. It is written again by itself once the disk works",
+    ),
+    "buffer.full": Message(
+        "缓存已满：已丢弃 {blocks} 个块，并如实记录缺口",
+        "the buffer is full: {blocks} blocks were dropped, and announced as gaps",
+        "先恢复平台连接（jiahe uplink）；断网常超过缓存时间就加大 [buffer] max_size",
+        "Get the uplink back first (jiahe uplink); if outages last longer than the buffer, raise "
+        "[buffer] max_size",
+    ),
+    "buffer.damaged": Message(
+        "缓存中有 {records} 条记录损坏，已跳过并记录缺口",
+        "{records} records in the buffer are damaged; they were skipped and announced as gaps",
+        "多半是存储卡老化或断电：备份后更换存储卡",
+        "Usually a worn card or a power cut: back up and replace the card",
+    ),
+    "buffer.rejected": Message(
+        "平台拒收 {blocks} 个块，已另存，不会重发",
+        "the platform rejected {blocks} blocks; they are set aside, not sent again",
+        "把 jiahe buffer --json 的内容交给平台方",
+        "Give what jiahe buffer --json shows to the platform's people",
+    ),
+    "buffer.locked": Message(
+        "缓存目录 {path} 正被另一个 jiahe 使用",
+        "the buffer directory {path} is used by another jiahe",
+        "不要让两个守护进程用同一目录：systemctl status jiahe",
+        "Two daemons must not share a directory: systemctl status jiahe",
+    ),
+}

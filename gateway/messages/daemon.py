@@ -1,0 +1,64 @@
+"""Texts about the daemon's life and its local control socket."""
+
+from gateway.messages.message import Message
+
+TABLE = {
+    "daemon.already_running": Message(
+        "已有一个 jiahe 在运行（{path}）",
+        "a jiahe is already running ({path})",
+        "先停掉它：systemctl stop jiahe",
+        "Stop it first: systemctl stop jiahe",
+    ),
+    "daemon.no_config": Message(
+        "没有可用的配置，守护进程不启动",
+        "there is no usable configuration; the daemon does not start",
+        "改好上面列出的问题，再运行 jiahe check {path}",
+        "Mend what is listed above, then run jiahe check {path}",
+    ),
+    "daemon.not_running": Message(
+        "守护进程没有运行，或不是用这份配置启动的（{path} 无人应答）",
+        "the daemon is not running, or was started with another file (nobody answers at {path})",
+        "启动：systemctl start jiahe；配置在别处时用 --config FILE",
+        "Start it: systemctl start jiahe; if its file is elsewhere, say --config FILE",
+    ),
+    "daemon.not_allowed": Message(
+        "没有权限连接守护进程（{path}）",
+        "you may not speak to the daemon ({path})",
+        "请管理员执行：usermod -aG jiahe {user}，然后重新登录",
+        "An administrator may say: usermod -aG jiahe {user}; then log in again",
+    ),
+    "daemon.socket_failed": Message(
+        "不能建立控制套接字 {path}：{error}",
+        "the control socket {path} cannot be made: {error}",
+        "检查目录是否存在、是否属于服务的用户",
+        "Check that its directory is there and belongs to the service's user",
+    ),
+    "daemon.unknown_method": Message(
+        "守护进程不认识请求 {method}",
+        "the daemon knows no request {method}",
+        "命令和守护进程版本不同：重启服务，systemctl restart jiahe",
+        "Command and daemon are of different versions: restart it, systemctl restart jiahe",
+    ),
+    "daemon.bad_request": Message(
+        "控制套接字收到看不懂的请求：{error}",
+        "the control socket got a request that it does not understand: {error}",
+    ),
+    "daemon.too_many": Message(
+        "同时连接守护进程的程序太多（上限 {limit}）",
+        "too many programs speak to the daemon at once (limit {limit})",
+        "关掉不用的 jiahe watch",
+        "Close the jiahe watch that nobody looks at",
+    ),
+    "daemon.failed_request": Message(
+        "守护进程处理 {method} 时出错：{error}",
+        "the daemon failed at {method}: {error}",
+        "详情在日志里：journalctl -u jiahe",
+        "Details are in the journal: journalctl -u jiahe",
+    ),
+    "daemon.hung_up": Message(
+        "守护进程中断了连接",
+        "the daemon hung up",
+        "它可能刚重启，再试一次；日志：journalctl -u jiahe",
+        "It may have restarted: try again; its journal: journalctl -u jiahe",
+    ),
+}

@@ -1,0 +1,72 @@
+"""Texts about devices, and about what was learned of them."""
+
+from gateway.messages.message import Message
+
+TABLE = {
+    "device.no_answer": Message(
+        "设备没有应答",
+        "the device does not answer",
+        "检查设备电源、接线和站号（unit）；同一链路上别的设备正常时，多半是这台停机或站号不对",
+        "Check its power, wiring and unit number; if its neighbours answer, it is off or its unit is another",
+    ),
+    "device.damaged": Message(
+        "应答损坏（CRC 或格式错误）",
+        "its answers arrive damaged (CRC or format)",
+        "多半是接线，不是参数：屏蔽层、终端电阻、A/B、靠近变频器；每个应答都坏时检查波特率和校验",
+        "Wiring more often than settings: shield, termination, A/B, a drive close by; if every answer is "
+        "damaged, check baud and parity",
+    ),
+    "device.wrong_answer": Message(
+        "收到的不是所问的应答，已丢弃",
+        "its answers are not to what was asked; they were dropped",
+        "可能有两台设备用同一站号，或总线上还有另一个主站",
+        "Two devices may share a unit number, or another master is on the bus",
+    ),
+    "device.refused": Message(
+        "设备拒绝读取（异常码 {code}）",
+        "the device refuses to be read (exception {code})",
+        "01：不支持这个功能码；02：地址不存在；03：一次读得太多。对照手册核对标签的 address",
+        "01: function not supported; 02: no such address; 03: too much at once. Check the tags' addresses "
+        "against the manual",
+    ),
+    "device.failure": Message(
+        "设备报告内部故障（异常码 4）",
+        "the device reports a failure of its own (exception 4)",
+        "看设备面板上的报警，必要时断电重启设备",
+        "Look at the alarm on its panel; power-cycle it if need be",
+    ),
+    "device.busy": Message(
+        "设备忙（异常码 5 或 6）",
+        "the device is busy (exception 5 or 6)",
+        "会自动再问。经常出现时加大 every 或 pause",
+        "It is asked again by itself. If it happens often, raise every or pause",
+    ),
+    "device.gateway": Message(
+        "中间的串口服务器够不到设备（异常码 10 或 11）",
+        "the gateway in between cannot reach the device (exception 10 or 11)",
+        "检查串口服务器后面的接线，以及站号（unit）",
+        "Check the wiring behind that gateway, and the unit number",
+    ),
+    "device.partly": Message(
+        "{count} 个标签读不到",
+        "{count} tags cannot be read",
+        "用 jiahe watch {device} 看是哪些标签、什么原因",
+        "See which, and why: jiahe watch {device}",
+    ),
+    "learned.max_registers": Message(
+        "一次最多读 {count} 个寄存器",
+        "at most {count} registers at once",
+    ),
+    "learned.hole": Message(
+        "不可读的区域 {first}-{last}",
+        "cannot be read: {first}-{last}",
+    ),
+    "learned.no_tid": Message(
+        "不回显事务号：同时只发一个请求",
+        "does not echo transaction ids: one request at a time",
+    ),
+    "learned.timeout": Message(
+        "应答等待 {ms} 毫秒",
+        "answers are awaited for {ms} ms",
+    ),
+}
