@@ -1,9 +1,10 @@
 """Every text that a user can see, in Chinese and in English, with its remedy.
 
-Code never says a sentence: it names an id and its arguments, and whoever faces the user (the command line,
-the log) turns them into words here. To add a text, add one line to the table of its noun: `config`, `link`,
-`device` (with `learned`), `buffer`, `uplink` (with `clock`), `daemon`, `cli`, `driver`. A test reads the whole
-code base: an id that nobody uses, or that is used and missing here, fails it.
+Code never says a sentence: it names an id and its arguments, and whoever faces the user (the
+command line, the log) turns them into words here. To add a text, add one entry to the table of its
+noun: `config`, `link`, `device` (with `learned`), `driver`, `buffer`, `uplink` (with `clock`),
+`daemon`, `cli`. A test reads the whole code base: an id that nobody uses, or that is used and
+missing here, fails it.
 """
 
 from __future__ import annotations

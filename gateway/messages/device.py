@@ -7,13 +7,15 @@ TABLE = {
         "设备没有应答",
         "the device does not answer",
         "检查设备电源、接线和站号（unit）；同一链路上别的设备正常时，多半是这台停机或站号不对",
-        "Check its power, wiring and unit number; if its neighbours answer, it is off or its unit is another",
+        "Check its power, wiring and unit number; if its neighbours answer, it is off or its "
+        "unit is another",
     ),
     "device.damaged": Message(
         "应答损坏（CRC 或格式错误）",
         "its answers arrive damaged (CRC or format)",
         "多半是接线，不是参数：屏蔽层、终端电阻、A/B、靠近变频器；每个应答都坏时检查波特率和校验",
-        "Wiring more often than settings: shield, termination, A/B, a drive close by; if every answer is "
+        "Wiring more often than settings: shield, termination, A/B, a drive close by; if every "
+        "answer is "
         "damaged, check baud and parity",
     ),
     "device.wrong_answer": Message(
@@ -26,7 +28,8 @@ TABLE = {
         "设备拒绝读取（异常码 {code}）",
         "the device refuses to be read (exception {code})",
         "01：不支持这个功能码；02：地址不存在；03：一次读得太多。对照手册核对标签的 address",
-        "01: function not supported; 02: no such address; 03: too much at once. Check the tags' addresses "
+        "01: function not supported; 02: no such address; 03: too much at once. Check the tags' "
+        "addresses "
         "against the manual",
     ),
     "device.failure": Message(

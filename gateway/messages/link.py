@@ -6,8 +6,10 @@ TABLE = {
     "link.port_missing": Message(
         "串口 {target} 不存在",
         "serial port {target} is not there",
-        "转换器插好了吗？换过插座后名称会变，用 ls -l /dev/jiahe /dev/serial/by-path 查看，再改配置里的 port。插回后会自动恢复",
-        "Is the adapter plugged in? Names follow the socket: see ls -l /dev/jiahe /dev/serial/by-path, then "
+        "转换器插好了吗？换过插座后名称会变，用 ls -l /dev/jiahe /dev/serial/by-path 查看，"
+        "再改配置里的 port。插回后会自动恢复",
+        "Is the adapter plugged in? Names follow the socket: see ls -l /dev/jiahe "
+        "/dev/serial/by-path, then "
         "mend `port`. Reading goes on by itself once it is back",
     ),
     "link.port_busy": Message(
@@ -20,14 +22,16 @@ TABLE = {
         "打不开串口 {target}：{error}",
         "serial port {target} cannot be opened: {error}",
         "权限问题就把服务的用户加入 dialout 组；参数问题请核对 baud、parity、stop_bits",
-        "If it is about permission, add the service's user to group dialout; if about settings, check baud, "
+        "If it is about permission, add the service's user to group dialout; if about settings, "
+        "check baud, "
         "parity and stop_bits",
     ),
     "link.refused": Message(
         "{target} 拒绝连接",
         "{target} refuses the connection",
         "机器在线，但这个端口没有服务：核对端口号，确认控制器已启用 Modbus TCP，且连接数没有用完",
-        "The machine is there but nothing listens on that port: check the port number, that Modbus TCP is "
+        "The machine is there but nothing listens on that port: check the port number, that "
+        "Modbus TCP is "
         "enabled, and that its connections are not used up",
     ),
     "link.unreachable": Message(
@@ -40,14 +44,16 @@ TABLE = {
         "{target} 断开了连接",
         "{target} closed the connection",
         "正在重连。经常出现时：控制器可能只允许一个连接，或请求太快（加大 every 或 pause）",
-        "Reconnecting. If it happens often, the controller may allow one connection only, or is asked too fast "
+        "Reconnecting. If it happens often, the controller may allow one connection only, or is "
+        "asked too fast "
         "(raise every or pause)",
     ),
     "link.timeout": Message(
         "连接 {target} 超时",
         "connecting to {target} timed out",
         "没有任何应答：机器关机、IP 不对，或中间的防火墙丢弃了数据包",
-        "Nothing answers at all: the machine is off, the IP is wrong, or a firewall drops the packets",
+        "Nothing answers at all: the machine is off, the IP is wrong, or a firewall drops the "
+        "packets",
     ),
     "link.silent": Message(
         "{target} 上没有设备应答",

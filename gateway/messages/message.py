@@ -8,7 +8,8 @@ from typing import NamedTuple
 class Message(NamedTuple):
     """What happened, in Chinese and English, and what to do about it.
 
-    `{name}` stands for an argument; both languages use the same ones. An empty remedy: nothing to do.
+    `{name}` stands for an argument; both languages use the same ones. An empty remedy: nothing to
+    do.
     """
 
     zh: str

@@ -7,13 +7,15 @@ TABLE = {
         "平台 {address} 拒绝连接",
         "the platform {address} refuses the connection",
         "平台服务没有运行或端口不对：核对 [platform] address，联系平台方",
-        "The service is not running or the port is wrong: check [platform] address, ask the platform's people",
+        "The service is not running or the port is wrong: check [platform] address, ask the "
+        "platform's people",
     ),
     "uplink.unreachable": Message(
         "到不了平台 {address}",
         "the platform {address} cannot be reached",
         "检查 5G：信号、SIM 卡是否欠费、APN；数据在缓存里，恢复后自动补传",
-        "Check 5G: signal, the SIM card's credit, the APN. Data waits in the buffer and is sent afterwards",
+        "Check 5G: signal, the SIM card's credit, the APN. Data waits in the buffer and is sent "
+        "afterwards",
     ),
     "uplink.dns": Message(
         "查不到平台的域名 {address}",
@@ -25,7 +27,8 @@ TABLE = {
         "与平台的 TLS 握手失败：{error}",
         "the TLS handshake with the platform failed: {error}",
         "多半是平台换了证书机构（请对方给新的 CA 文件），或本机时钟不对（date）",
-        "Usually the platform changed its authority (ask for the new CA file), or this box's clock is wrong (date)",
+        "Usually the platform changed its authority (ask for the new CA file), or this box's "
+        "clock is wrong (date)",
     ),
     "uplink.certificate": Message(
         "证书文件不能用：{error}",
@@ -49,7 +52,8 @@ TABLE = {
         "平台暂时不可用：{error}",
         "the platform is not available for now: {error}",
         "自动重试，数据在缓存里。持续很久时联系平台方",
-        "It is tried again by itself; data waits in the buffer. If it lasts, ask the platform's people",
+        "It is tried again by itself; data waits in the buffer. If it lasts, ask the platform's "
+        "people",
     ),
     "uplink.version": Message(
         "平台的协议版本 {version} 与本软件不兼容",
@@ -77,9 +81,11 @@ TABLE = {
     ),
     "uplink.claims_unsent": Message(
         "平台声称收到了从未发送的块，已拒绝这次连接，什么都没有删除",
-        "the platform claims blocks that were never sent; the stream was refused and nothing was trimmed",
+        "the platform claims blocks that were never sent; the stream was refused and nothing "
+        "was trimmed",
         "平台可能用了别的盒子的备份，或两台盒子用同一 id：联系平台方",
-        "It may have been restored from another box's backup, or two boxes share an id: ask the platform's people",
+        "It may have been restored from another box's backup, or two boxes share an id: ask the "
+        "platform's people",
     ),
     "clock.unknown": Message(
         "时钟未同步：时间戳标记为不确定，同步后自动修正",
