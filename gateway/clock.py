@@ -2,7 +2,7 @@
 
 Every time in the stream is CLOCK_BOOTTIME: it counts through suspend and no one can set it. UTC is
 a belief that comes and goes (a box without a battery starts in 1970), so it travels apart, in
-anchors. `Anchors` decides when one is due; readers use the best anchor of the same boot, also a later one.
+anchors. `Anchors` decides when one is due; readers use the best of the same boot, also a later one.
 
 Belief has three sources, best first:
 

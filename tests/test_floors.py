@@ -1,0 +1,165 @@
+"""No import runs upward, and none in a circle: native -> drivers -> gateway; ingest stands apart.
+
+Python is read by `ast`; `ast` can't read Cython, so .pyx and .pxd are read line by line.
+"""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: Each floor and the parts of the project that it may import.
+FLOORS = {
+    "native": {"native"},
+    "drivers": {"native", "drivers"},
+    "gateway": {"native", "drivers", "gateway", "jiahe"},
+    "ingest": {"ingest", "jiahe"},
+}
+#: Libraries that a floor must not know.
+BANNED = {
+    "native": {"asyncio", "grpc", "sqlite3", "google"},
+    "drivers": {"asyncio", "grpc", "sqlite3", "google"},
+    "gateway": {"sqlite3"},
+}
+OURS = {*FLOORS, "jiahe", "demo", "tests", "hw_tests", "bench"}
+
+_CIMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\s+(.+?)\s*$")
+
+
+class Import(NamedTuple):
+    file: Path
+    line: int
+    module: str
+    names: tuple[str, ...]
+    top: bool  # at module level: runs when the file is imported
+
+    def __str__(self) -> str:
+        return f"{self.file.relative_to(ROOT)}:{self.line}: imports {self.module}"
+
+
+def _python_imports(file: Path) -> Iterator[Import]:
+    tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
+    inner = {
+        id(node)
+        for scope in ast.walk(tree)
+        if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(scope)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(file, node.lineno, alias.name, (), id(node) not in inner)
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(file, node.level, node.module or "")
+            names = tuple(alias.name for alias in node.names)
+            yield Import(file, node.lineno, module, names, id(node) not in inner)
+
+
+def _absolute(file: Path, level: int, module: str) -> str:
+    if level == 0:
+        return module
+    package = file.relative_to(ROOT).parent.parts
+    return ".".join([*package[: len(package) - level + 1], *filter(None, [module])])
+
+
+def _cython_imports(file: Path) -> Iterator[Import]:
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if not (match := _CIMPORT.match(line.split("#")[0])):
+            continue
+        module = match.group(1)
+        parts = match.group(2).strip("()").split(",")
+        names = tuple(part.split()[0] for part in parts if part.strip())
+        if module:
+            yield Import(file, number, module, names, True)
+        else:
+            yield from (Import(file, number, name, (), True) for name in names)
+
+
+def _module(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def imports(floor: str) -> tuple[Import, ...]:
+    found: list[Import] = []
+    for file in sorted((ROOT / floor).rglob("*")):
+        if file.suffix == ".py":
+            found += _python_imports(file)
+        elif file.suffix in {".pyx", ".pxd"}:
+            found += _cython_imports(file)
+    return tuple(found)
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_import_when_it_names_our_code_then_never_upward(floor: str) -> None:
+    upward = [
+        str(item)
+        for item in imports(floor)
+        if (top := item.module.split(".")[0]) in OURS and top not in FLOORS[floor]
+    ]
+    assert not upward, f"{floor} may import {sorted(FLOORS[floor])} only"
+
+
+@pytest.mark.parametrize("floor", BANNED)
+def test_import_when_it_names_a_library_then_one_that_the_floor_may_know(floor: str) -> None:
+    assert not [str(item) for item in imports(floor) if item.module.split(".")[0] in BANNED[floor]]
+
+
+def test_native_when_it_imports_then_the_standard_library_or_itself() -> None:
+    known = sys.stdlib_module_names | {"native", "libc", "cpython", "cython", "posix"}
+    assert not [str(item) for item in imports("native") if item.module.split(".")[0] not in known]
+
+
+def test_cli_when_a_command_is_imported_then_neither_grpc_nor_asyncio() -> None:
+    heavy = {"grpc", "asyncio"}
+    cli = ROOT / "gateway" / "cli"
+    assert not [
+        str(item)
+        for item in imports("gateway")
+        if item.top
+        and item.file.is_relative_to(cli)
+        and item.file.name != "run.py"
+        and item.module.split(".")[0] in heavy
+    ], "import it in the function that needs it: `jiahe status` must answer at once"
+
+
+def test_cli_when_all_its_modules_are_loaded_then_grpc_is_not() -> None:
+    cli = ROOT / "gateway" / "cli"
+    names = [_module(file) for file in sorted(cli.rglob("*.py")) if file.name != "run.py"]
+    script = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\n"
+    script += "sys.exit('grpc is loaded' if 'grpc' in sys.modules else 0)"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *names], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_modules_when_they_import_each_other_then_never_in_a_circle() -> None:
+    modules = {
+        _module(file)
+        for floor in FLOORS
+        for file in (ROOT / floor).rglob("*")
+        if file.suffix in {".py", ".pyx", ".pxd"}
+    }
+    graph: dict[str, set[str]] = {module: set() for module in modules}
+    for floor in FLOORS:
+        for item in imports(floor):
+            inside = {f"{item.module}.{name}" for name in item.names} & modules
+            named = inside if item.names and inside else {item.module} & modules
+            graph[_module(item.file)] |= named - {_module(item.file)}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail("a circle of imports: " + " <- ".join(error.args[1]))
