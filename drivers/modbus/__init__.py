@@ -1,0 +1,49 @@
+"""Modbus: RTU and ASCII on serial lines, MBAP, RTU and ASCII over TCP, MBAP over UDP. Reading only.
+
+    address    what an address means            limits    how much a device takes, and where
+    wire       what a request costs             learn     limits from what a device refuses
+    planner    the cheapest requests            forecast  the load of a link
+    check      what is wrong, offline           runner    scanning, on the native floor
+    profiles/  makes and models                 simulator a slave, of its own code
+
+Only the functions 1, 2, 3 and 4 exist here: nothing in this folder can write to a machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drivers.api import DevicePlan, DeviceSpec, Driver, LinkSpec, OpenedLinks, Problem
+from drivers.modbus.check import check
+from drivers.modbus.planner import plan_device
+
+__all__ = ["DRIVER", "ModbusDriver"]
+
+
+class ModbusDriver:
+    """The `drivers.api.Driver` of Modbus. Stateless; any thread."""
+
+    name = "modbus"
+
+    def check(self, device: DeviceSpec) -> list[Problem]:
+        """Everything wrong with the device's addresses, types and limits; empty: `plan` will
+        succeed.
+        """
+        return check(device)
+
+    def plan(self, device: DeviceSpec) -> DevicePlan:
+        """The requests that read the device in the least time on the wire, within its configured
+        limits.
+        """
+        return plan_device(device)
+
+    def open(
+        self, links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]], first_group: int
+    ) -> OpenedLinks:
+        """Build the runners of `links`; nothing is opened or sent before they run."""
+        from drivers.modbus.runner import open_links
+
+        return open_links(links, first_group)
+
+
+DRIVER: Driver = ModbusDriver()

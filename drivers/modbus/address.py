@@ -1,0 +1,146 @@
+"""Addresses of Modbus tags as people write them, and what they mean on the wire.
+
+Two spellings, never mixed up, because one has a colon and the other has not:
+
+    holding:N  input:N  coil:N  discrete:N     N counts from 0, as on the wire; decimal, or 0x hex
+    40001 400001  30001  10001  00001          Modicon numbers from 1, as in manuals: five or six
+                                               digits, the first of them names the space
+
+`.B` after a register picks its bit B, 0 (lowest) to 15. The wire knows addresses 0 to 65535 (Modbus
+Application Protocol V1.1b3 section 4.4); the four spaces are section 4.3.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Space = Literal["holding", "input", "coil", "discrete"]
+
+SPACES: tuple[Space, ...] = get_args(Space)
+LAST_ADDRESS = 65535
+
+#: The function that reads each space (Modbus Application Protocol V1.1b3 sections 6.1 to 6.4).
+FUNCTION: dict[Space, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
+
+_NAMED = re.compile(r"([A-Za-z]+):(0[xX][0-9A-Fa-f]+|[0-9]+)(?:\.([0-9]+))?")
+_MODICON = re.compile(r"([0134])([0-9]{4,5})(?:\.([0-9]+))?")
+_MODICON_SPACE: dict[str, Space] = {"0": "coil", "1": "discrete", "3": "input", "4": "holding"}
+
+
+class AddressError(ValueError):
+    """An address that means nothing, or two things.
+
+    `message` is an id of the message table, `arguments` its arguments: `text` is always among them.
+    """
+
+    def __init__(self, message: str, **arguments: object) -> None:
+        super().__init__(message, arguments)
+        self.message = message
+        self.arguments = arguments
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """One register or bit. `number` is the address on the wire, `bit` a bit of the register or
+    None.
+    """
+
+    space: Space
+    number: int
+    bit: int | None = None
+
+    @property
+    def function(self) -> int:
+        """The function code that reads it."""
+        return FUNCTION[self.space]
+
+    @property
+    def is_register(self) -> bool:
+        return self.space in ("holding", "input")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Range:
+    """Addresses `first` to `last` of one space, both included."""
+
+    space: Space
+    first: int
+    last: int
+
+    def meets(self, other: Range) -> bool:
+        """Whether the two have an address in common."""
+        return self.space == other.space and self.first <= other.last and other.first <= self.last
+
+    def covers(self, other: Range) -> bool:
+        """Whether the whole of `other` lies within."""
+        return self.space == other.space and self.first <= other.first and other.last <= self.last
+
+    def __str__(self) -> str:
+        if self.first == self.last:
+            return f"{self.space}:{self.first}"
+        return f"{self.space}:{self.first}-{self.last}"
+
+
+def parse(text: str) -> Address:
+    """The address that `text` means; spaces around it do not matter.
+
+    Raises AddressError: `modbus.address_syntax`, `modbus.address_space` (an unknown name before the
+    colon), `modbus.address_from_one` (40000: Modicon numbers start at 1), `modbus.address_range`
+    (past 65535), `modbus.address_bit` (a bit past 15), `modbus.bit_of_bit` (a bit of a coil).
+    """
+    stripped = text.strip()
+    if named := _NAMED.fullmatch(stripped):
+        space = _space(named[1], stripped)
+        number = int(named[2], 16 if named[2][:2] in ("0x", "0X") else 10)
+        return _address(space, number, named[3], stripped)
+    if modicon := _MODICON.fullmatch(stripped):
+        number = int(modicon[2]) - 1
+        if number < 0:
+            raise AddressError(
+                "modbus.address_from_one", text=stripped, first=stripped.split(".")[0][:-1] + "1"
+            )
+        return _address(_MODICON_SPACE[modicon[1]], number, modicon[3], stripped)
+    raise AddressError("modbus.address_syntax", text=stripped)
+
+
+def parse_range(text: str) -> Range:
+    """A stretch of addresses: `holding:100-199`, or any single address that `parse` takes without a
+    bit.
+
+    Raises AddressError as `parse` does, and `modbus.range_backwards` where the last comes before
+    the first.
+    """
+    head, dash, tail = text.strip().partition("-")
+    first = parse(head)
+    if first.bit is not None:
+        raise AddressError("modbus.address_syntax", text=text.strip())
+    if not dash:
+        return Range(first.space, first.number, first.number)
+    prefix = "" if head[0].isdigit() else head.partition(":")[0] + ":"
+    last = parse(prefix + tail.strip())
+    if last.bit is not None or last.space != first.space:
+        raise AddressError("modbus.address_syntax", text=text.strip())
+    if last.number < first.number:
+        raise AddressError("modbus.range_backwards", text=text.strip())
+    return Range(first.space, first.number, last.number)
+
+
+def _space(name: str, text: str) -> Space:
+    for space in SPACES:
+        if name.lower() == space:
+            return space
+    raise AddressError("modbus.address_space", text=text, space=name)
+
+
+def _address(space: Space, number: int, bit: str | None, text: str) -> Address:
+    if number > LAST_ADDRESS:
+        raise AddressError("modbus.address_range", text=text, last=LAST_ADDRESS)
+    if bit is None:
+        return Address(space, number)
+    if space in ("coil", "discrete"):
+        raise AddressError("modbus.bit_of_bit", text=text, space=space)
+    if int(bit) > 15:
+        raise AddressError("modbus.address_bit", text=text, bit=int(bit))
+    return Address(space, number, int(bit))

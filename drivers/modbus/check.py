@@ -1,0 +1,102 @@
+"""Everything wrong with a Modbus device that its configuration alone shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from drivers.api import DeviceSpec, Problem, TagSpec
+from drivers.modbus.address import LAST_ADDRESS, AddressError, Range, parse_range
+from drivers.modbus.limits import MAX_BITS, MAX_REGISTERS
+from drivers.modbus.planner import Place, place
+
+#: Valid units: on a serial bus 1-247 (0 is broadcast, the rest reserved: Modbus over Serial Line
+#: V1.02 section 2.2); over TCP any byte, 0 and 255 being the device itself (Messaging on TCP/IP
+#: V1.0b 4.4.2.1).
+_UNITS = {"serial": (1, 247), "tcp": (0, 255), "udp": (0, 255)}
+_FRAMINGS = {"serial": ("rtu", "ascii"), "tcp": ("tcp", "rtu", "ascii"), "udp": ("tcp", "rtu")}
+
+
+def check(device: DeviceSpec) -> list[Problem]:
+    """Every problem at once, in the order of the configuration; empty: planning will succeed."""
+    problems = list(_device(device))
+    holes: list[Range] = []
+    for text in device.holes:
+        try:
+            holes.append(parse_range(text))
+        except AddressError as error:
+            problems.append(Problem(("holes",), error.message, error.arguments))
+    for tag in device.tags:
+        key = ("tags", tag.name)
+        try:
+            at = place(tag)
+        except AddressError as error:
+            problems.append(Problem((*key, "address"), error.message, error.arguments))
+            continue
+        problems += (
+            Problem((*key, field), message, args)
+            for rule in (_type, _string, _extent)
+            for field, message, args in rule(tag, at, device)
+        )
+        problems += (
+            Problem((*key, "address"), "modbus.in_hole", {"text": tag.address, "hole": str(hole)})
+            for hole in holes
+            if hole.meets(at.range)
+        )
+    return problems
+
+
+_Found = Iterator[tuple[str, str, dict[str, object]]]  # key below the tag, message, its arguments
+_Rule = Callable[[TagSpec, Place, DeviceSpec], _Found]
+
+
+def _device(device: DeviceSpec) -> Iterator[Problem]:
+    first, last = _UNITS[device.link.type]
+    if not first <= device.unit <= last:
+        args: dict[str, object] = {
+            "unit": device.unit,
+            "first": first,
+            "last": last,
+            "link": device.link.type,
+        }
+        yield Problem(("unit",), "modbus.unit", args)
+    framings = _FRAMINGS[device.link.type]
+    if device.framing not in framings:
+        args = {
+            "framing": device.framing,
+            "link": device.link.type,
+            "framings": ", ".join(framings),
+        }
+        yield Problem(("framing",), "modbus.framing", args)
+    for key, value, most in (
+        ("max_registers", device.max_registers, MAX_REGISTERS),
+        ("max_bits", device.max_bits, MAX_BITS),
+    ):
+        if not 1 <= value <= most:
+            yield Problem((key,), "modbus.limit", {"key": key, "value": value, "most": most})
+
+
+def _type(tag: TagSpec, at: Place, device: DeviceSpec) -> _Found:
+    address = at.address
+    if not address.is_register and tag.type != "bool":
+        yield "type", "modbus.coil_type", {"space": address.space, "type": tag.type}
+    elif address.bit is not None and tag.type != "bool":
+        yield "type", "modbus.bit_type", {"text": tag.address, "type": tag.type}
+    elif address.is_register and address.bit is None and tag.type == "bool":
+        yield "address", "modbus.bool_bit", {"text": tag.address}
+
+
+def _string(tag: TagSpec, at: Place, device: DeviceSpec) -> _Found:
+    if tag.type == "string" and tag.length < 1:
+        yield "length", "modbus.string_length", {"length": tag.length}
+    elif tag.type != "string" and tag.length:
+        yield "length", "modbus.length_unused", {"type": tag.type}
+
+
+def _extent(tag: TagSpec, at: Place, device: DeviceSpec) -> _Found:
+    registers = at.range.last - at.range.first + 1
+    if at.range.last > LAST_ADDRESS:
+        args = {"text": tag.address, "registers": registers, "last": LAST_ADDRESS}
+        yield "address", "modbus.past_end", args
+    elif at.address.is_register and registers > device.max_registers:
+        args = {"registers": registers, "most": device.max_registers}
+        yield "length" if tag.type == "string" else "type", "modbus.too_long", args

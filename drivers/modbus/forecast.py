@@ -1,0 +1,56 @@
+"""What a link will carry and how fast its groups can really be read, before anything is switched
+on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drivers.api import DevicePlan, LinkSpec
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLoad:
+    """One group's part of the link."""
+
+    device: str
+    period_ns: int  # as configured
+    scan_ns: int  # time on the wire of one scan
+    share: float  # percent of the wire
+    reachable_ns: int  # the period that it can really have; period_ns where all is well
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLoad:
+    """`share` above 100: the link cannot carry what is configured, and every period grows by as
+    much.
+    """
+
+    link: str
+    share: float  # percent of the wire
+    cycle_ns: int  # one scan of every group, one after the other
+    groups: tuple[GroupLoad, ...]
+
+
+def link_load(link: LinkSpec, plans: Sequence[DevicePlan]) -> LinkLoad:
+    """The load of `plans` on `link`. Requests at once (`in_flight`) share the wire's time."""
+    groups = [(plan, group) for plan in plans for group in plan.groups]
+    lanes = max(1, link.in_flight)
+    share = sum(group.scan_ns / (lanes * group.period_ns) for _, group in groups)
+    loads = tuple(
+        GroupLoad(
+            device=plan.spec.name,
+            period_ns=group.period_ns,
+            scan_ns=group.scan_ns,
+            share=100 * group.scan_ns / (lanes * group.period_ns),
+            reachable_ns=max(group.scan_ns, round(group.period_ns * max(1.0, share))),
+        )
+        for plan, group in groups
+    )
+    return LinkLoad(
+        link=link.name,
+        share=100 * share,
+        cycle_ns=sum(group.scan_ns for _, group in groups) // lanes,
+        groups=loads,
+    )

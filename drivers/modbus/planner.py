@@ -1,0 +1,167 @@
+"""The requests that read a group of tags in the least time on the wire.
+
+Theory of operation. Each tag lies on a stretch of addresses of one space and is never cut: a value
+read in two requests could be torn. Stretches inside another come along with it for nothing, so only
+those not covered by another count; sorted by start they are then sorted by end too. In such a row
+some cheapest solution reads only contiguous runs (if a request spans the stretches i and k, it also
+spans every one between them, so those cost nothing there), and dynamic programming over the runs
+finds it:
+
+    best[j] = min over i < j of best[i] + price(one request from the start of i to the end of j-1)
+
+A run is allowed when it is no longer than the device takes, holds no hole and crosses no cut. Holes
+between tags are bridged exactly when that is cheaper than one more request (`wire` says what each
+costs). A tag that lies in a hole (refused once, or learned) gets a request to itself, so that its
+neighbours are read.
+
+Pure and deterministic: of equally cheap solutions the one with fewer requests wins, then the one
+whose last requests are longest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+from drivers.api import TYPE_BYTES, DevicePlan, DeviceSpec, Field, GroupPlan, Request, TagSpec
+from drivers.modbus.address import FUNCTION, SPACES, Address, Range, Space, parse
+from drivers.modbus.limits import Limits, limits_of
+from drivers.modbus.wire import Wire, wire_of
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tag lies, and the length of its raw value in bytes (bits of coils: 1)."""
+
+    address: Address
+    length: int
+    range: Range
+
+
+def place(tag: TagSpec) -> Place:
+    """Raises AddressError if the address cannot be read."""
+    address = parse(tag.address)
+    if not address.is_register:
+        return Place(address, 1, Range(address.space, address.number, address.number))
+    length = tag.length if tag.type == "string" else TYPE_BYTES[tag.type]
+    last = address.number + max(1, (length + 1) // 2) - 1
+    return Place(address, length, Range(address.space, address.number, last))
+
+
+def plan_device(device: DeviceSpec, limits: Limits | None = None) -> DevicePlan:
+    """One group a period, shortest period first; tags of a group in the order of the configuration.
+
+    Without `limits`, those of the configuration. Raises AddressError where `check` finds problems.
+    """
+    limits = limits or limits_of(device)
+    periods = sorted({tag.every_ns for tag in device.tags})
+    groups = (
+        plan_group(
+            device, tuple(tag for tag in device.tags if tag.every_ns == period), period, limits
+        )
+        for period in periods
+    )
+    return DevicePlan(device, tuple(groups))
+
+
+def plan_group(
+    device: DeviceSpec, tags: Sequence[TagSpec], period_ns: int, limits: Limits
+) -> GroupPlan:
+    """The cheapest requests that read `tags`. `fields[i]`: where the answers hold `tags[i]`."""
+    wire = wire_of(device)
+    places = [place(tag) for tag in tags]
+    ranges: list[Range] = []
+    for space in SPACES:
+        wanted = sorted({p.range for p in places if p.address.space == space})
+        ranges += plan_space(space, wanted, limits, wire)
+    requests = tuple(Request(FUNCTION[r.space], r.first, r.last - r.first + 1) for r in ranges)
+    return GroupPlan(
+        device=device.name,
+        period_ns=period_ns,
+        tags=tuple(tags),
+        requests=requests,
+        fields=tuple(_field(tag, at, ranges, limits) for tag, at in zip(tags, places, strict=True)),
+        scan_ns=sum(wire.time_ns(data_bytes(r.space, r.last - r.first + 1)) for r in ranges),
+    )
+
+
+def plan_space(space: Space, wanted: Sequence[Range], limits: Limits, wire: Wire) -> list[Range]:
+    """The stretches to ask for, in order of address: every one of `wanted` lies whole in one of
+    them.
+    """
+    holes = _holes(space, limits)
+    alone = {r for r in wanted if any(hole.meets(r) for hole in holes)}
+    row = _outermost([r for r in wanted if r not in alone])
+    cuts = [at for where, at in limits.cuts if where == space]
+    barriers = tuple(_barrier(left, right, holes, cuts) for left, right in pairwise(row))
+    longest = limits.max_registers if space in ("holding", "input") else limits.max_bits
+    return sorted([*_cheapest(space, tuple(row), barriers, longest, wire), *alone])
+
+
+def data_bytes(space: Space, count: int) -> int:
+    """Bytes of the answer's data part for `count` registers or bits."""
+    return 2 * count if space in ("holding", "input") else (count + 7) // 8
+
+
+def _holes(space: Space, limits: Limits) -> list[Range]:
+    return [hole for hole in (*limits.holes, *limits.refused) if hole.space == space]
+
+
+def _outermost(ranges: Sequence[Range]) -> list[Range]:
+    """Without those that lie inside another; sorted by start, and so by end."""
+    kept: list[Range] = []
+    for one in sorted(ranges, key=lambda r: (r.first, -r.last)):
+        if not kept or one.last > kept[-1].last:
+            kept.append(one)
+    return kept
+
+
+def _barrier(left: Range, right: Range, holes: Sequence[Range], cuts: Sequence[int]) -> bool:
+    """Whether no request may hold both of these neighbours: a hole or a cut lies between them."""
+    both = Range(left.space, left.first, right.last)
+    return any(hole.meets(both) for hole in holes) or any(
+        left.last < cut <= right.first for cut in cuts
+    )
+
+
+@lru_cache(maxsize=256)  # hundreds of devices alike are planned once
+def _cheapest(
+    space: Space, row: tuple[Range, ...], barriers: tuple[bool, ...], longest: int, wire: Wire
+) -> list[Range]:
+    """The dynamic programme of the module's head, over the outermost stretches in `row`."""
+    best = [(0, 0)]  # price and number of requests that read the first j stretches
+    begins = [0]  # where the last of those requests begins
+    for end, last in enumerate(row):
+        found, found_begin = (0, 0), -1
+        for begin in range(end, -1, -1):
+            count = last.last - row[begin].first + 1
+            if begin < end and (count > longest or barriers[begin]):
+                break  # a longer run is longer still, and has the same barrier in it
+            price, requests = best[begin]
+            option = (price + wire.price_ns(data_bytes(space, count)), requests + 1)
+            if found_begin < 0 or option <= found:
+                found, found_begin = option, begin
+        best.append(found)
+        begins.append(found_begin)
+    runs: list[Range] = []
+    end = len(row)
+    while end:
+        runs.append(Range(space, row[begins[end]].first, row[end - 1].last))
+        end = begins[end]
+    return runs
+
+
+def _field(tag: TagSpec, at: Place, ranges: Sequence[Range], limits: Limits) -> Field:
+    """The tag in the request that is its own, else in the first that holds it and no hole."""
+    holes = _holes(at.address.space, limits)
+    index = min(
+        (i for i, r in enumerate(ranges) if r.covers(at.range)),
+        key=lambda i: (ranges[i] != at.range, any(hole.meets(ranges[i]) for hole in holes), i),
+    )
+    offset = at.address.number - ranges[index].first
+    if not at.address.is_register:
+        return Field(index, offset, tag.type, tag.order, at.length, -1)
+    bit = -1 if at.address.bit is None else at.address.bit
+    return Field(index, 2 * offset, tag.type, tag.order, at.length, bit)

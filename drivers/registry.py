@@ -1,0 +1,42 @@
+"""Drivers by name, found without importing the ones that are not used.
+
+A driver of this project is a folder `drivers/<name>`; one from elsewhere announces itself with an
+entry point of the group "jiahe.drivers" that names its `DRIVER` object. A name of ours is never
+replaced.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from drivers.api import Driver
+
+ENTRY_POINTS = "jiahe.drivers"
+
+#: Every driver here, and the module that offers it as `DRIVER`.
+_OURS = {"modbus": "drivers.modbus"}
+
+
+class UnknownDriverError(LookupError):
+    """No driver has this name; `names()` lists those there are."""
+
+
+def names() -> list[str]:
+    """Every driver that can be used here, in order."""
+    return sorted({*_OURS, *(point.name for point in _theirs())})
+
+
+def get(name: str) -> Driver:
+    """The driver, imported now if it was not before. Raises UnknownDriverError."""
+    if module := _OURS.get(name):
+        return cast(Driver, import_module(module).DRIVER)
+    for point in _theirs():
+        if point.name == name:
+            return cast(Driver, point.load())
+    raise UnknownDriverError(name)
+
+
+def _theirs() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=ENTRY_POINTS))
