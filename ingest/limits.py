@@ -1,0 +1,48 @@
+"""The receiver's limits, each with the reason or the sum that gives it."""
+
+from __future__ import annotations
+
+PROTOCOL = 1
+
+#: The carried payload of one block. Boxes seal earlier (contract: a block is sealed before it
+#: passes 1 MiB).
+BLOCK_BYTES_MAX = 1 << 20
+#: One gRPC message: a block a little over its limit is still read, so that it can be rejected in
+#: words.
+MESSAGE_BYTES_MAX = 2 * BLOCK_BYTES_MAX
+#: The payload of one block when decompressed, whatever it declares.
+PAYLOAD_BYTES_MAX = 8 << 20
+#: Above `RATIO_FREE_BYTES`, a payload may not unpack to more than this times its carried size.
+RATIO_MAX = 100
+RATIO_FREE_BYTES = 1 << 20
+#: Rows and entries of one block. Lists that end early continue with zeros, so that a few bytes
+#: can declare any number of rows: these two bound what a reader has to build.
+ROWS_MAX = 1 << 20
+SAMPLES_MAX = 1 << 22
+
+#: What one stream may have sent and not yet seen acknowledged; reading stops beyond it.
+WINDOW_BLOCKS = 64
+WINDOW_BYTES = 4 << 20
+HEARTBEAT_MS = 10_000
+#: A stream that was silent for this many heartbeats is dead.
+HEARTBEATS_DEAD = 3
+#: A stream must say Hello within this time.
+HELLO_S = 15.0
+#: Streams of all gateways together, and of one connection.
+STREAMS_MAX = 4096
+STREAMS_PER_CONNECTION_MAX = 4
+
+#: Epochs that one Hello with its pages may name, and a Welcome page carries.
+EPOCHS_NAMED_MAX = 100_000
+WELCOME_PAGE = 500
+
+NAME_CHARS_MAX = 256
+TEXT_CHARS_MAX = 1024
+GROUPS_MAX = 10_000
+TAGS_MAX = 100_000
+#: Catalogs that one session keeps at hand.
+CATALOGS_CACHED_MAX = 32
+
+#: Epochs are below 2^53 (contract); all other numbers must fit SQL's signed 64 bits.
+EPOCH_END = 1 << 53
+INT64_END = 1 << 63

@@ -1,0 +1,215 @@
+"""The embedded store: SQLite in WAL mode with synchronous=FULL, one writer thread, group commit.
+
+All work goes through one queue to one thread. It takes whatever has gathered, does it in one
+transaction, commits (one fsync of the WAL), and only then ends the Futures: under load many blocks
+share a sync, and nothing waits for a timer. With synchronous=FULL a commit survives a power cut
+(sqlite.org/pragma.html#pragma_synchronous); NORMAL would not, so the setting is read back.
+
+After an error of the disk nothing may be trusted that was written since the last commit: the
+connection is closed and opened again before another commit counts.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from ingest.stores import write
+from ingest.stores.api import Known, Outcome, Put, PutBlock, PutCatalog, StoreError
+from ingest.stores.schema import APPLICATION_ID, SCHEMA, VERSION
+
+_T = TypeVar("_T")
+_Job = tuple[Callable[[sqlite3.Connection], Any], Future[Any]]
+#: Jobs of one transaction: bounds how long the first of them waits for its acknowledgement.
+_BATCH_JOBS_MAX = 512
+_BUSY_MS = 30_000
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open for writing, make the tables in a new file, check that commits will be durable.
+
+    Raises StoreError.
+    """
+    new = not path.exists()
+    try:
+        sql = sqlite3.connect(path, isolation_level=None)
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"store {path}: {error}; does its directory exist, and may it be written?"
+        ) from error
+    try:
+        sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        journal = sql.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        sql.execute("PRAGMA synchronous = FULL")
+        synchronous = sql.execute("PRAGMA synchronous").fetchone()[0]
+        if journal != "wal" or synchronous < 2:
+            raise StoreError(
+                f"store {path}: journal_mode={journal}, synchronous={synchronous} would acknowledge"
+                " what a power cut takes; put the file on a local file system"
+            )
+        sql.execute("BEGIN IMMEDIATE")
+        if _check_version(sql, path):
+            sql.executescript(
+                f"{SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
+                f"PRAGMA user_version = {VERSION}; COMMIT;"
+            )
+        else:
+            sql.execute("ROLLBACK")
+        if new:
+            _sync_directory(path.absolute().parent)
+    except (sqlite3.Error, OSError, StoreError) as error:
+        sql.close()
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"store {path}: {error}") from error
+    return sql
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection:
+    """Open for reading, beside a receiver that writes. Raises StoreError."""
+    if not path.is_file():
+        raise StoreError(f"store {path}: no such file; name the one that `serve` writes")
+    try:
+        sql = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
+        sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        if _check_version(sql, path):
+            raise StoreError(f"store {path}: the file is empty; name the one that `serve` writes")
+    except sqlite3.Error as error:
+        raise StoreError(f"store {path}: {error}") from error
+    return sql
+
+
+def _quoted(path: Path) -> str:
+    """As SQLite's URI filenames want it (sqlite.org/uri.html section 3.1)."""
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _check_version(sql: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file is empty. Raises StoreError when it is not ours, or of another version."""
+    version = sql.execute("PRAGMA user_version").fetchone()[0]
+    application = sql.execute("PRAGMA application_id").fetchone()[0]
+    tables = sql.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if not tables and not application:
+        return True
+    if application != APPLICATION_ID:
+        raise StoreError(f"store {path}: an SQLite file, but not a store of jiahe-ingest")
+    if version != VERSION:
+        raise StoreError(
+            f"store {path}: format {version}, this version reads {VERSION};"
+            " use the jiahe-ingest that wrote it"
+        )
+    return False
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the new file's name durable."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class SqliteStore:
+    """A Store in one file. Opened in the calling thread, so that errors are raised here."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        connect(path).close()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closed = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="sqlite-writer")
+        self._thread.start()
+
+    def hello(
+        self, gateway: str, epoch: int, boot_id: str, software: str, earlier: Sequence[int]
+    ) -> Future[Known]:
+        return self._submit(
+            partial(
+                write.hello,
+                gateway=gateway,
+                epoch=epoch,
+                boot_id=boot_id,
+                software=software,
+                earlier=earlier,
+            )
+        )
+
+    def catalog(self, gateway: str, epoch: int, revision: int) -> Future[pb.Catalog | None]:
+        return self._submit(partial(write.catalog, gateway=gateway, epoch=epoch, revision=revision))
+
+    def put(self, item: Put) -> Future[Outcome]:
+        match item:
+            case PutCatalog():
+                return self._submit(partial(write.put_catalog, item=item))
+            case PutBlock():
+                return self._submit(partial(write.put_block, item=item))
+
+    def close(self) -> None:
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+        self._thread.join()
+
+    def _submit(self, work: Callable[[sqlite3.Connection], _T]) -> Future[_T]:
+        future: Future[_T] = Future()
+        with self._lock:
+            if self._closed:
+                future.set_exception(StoreError(f"store {self._path}: closed"))
+            else:
+                self._jobs.put((work, future))
+        return future
+
+    def _run(self) -> None:
+        sql: sqlite3.Connection | None = None
+        more = True
+        while more:
+            jobs, more = self._gather()
+            try:
+                if sql is None:
+                    sql = connect(self._path)
+                results = _transaction(sql, jobs)
+            except (sqlite3.Error, StoreError) as error:
+                if sql is not None:
+                    sql.close()
+                    sql = None
+                for _, future in jobs:
+                    future.set_exception(StoreError(f"store {self._path}: {error}"))
+            else:
+                for (_, future), result in zip(jobs, results, strict=True):
+                    future.set_result(result)
+        if sql is not None:
+            sql.close()
+
+    def _gather(self) -> tuple[list[_Job], bool]:
+        """Wait for one job, then take those that have gathered; False: close after these."""
+        jobs: list[_Job] = []
+        job = self._jobs.get()
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) == _BATCH_JOBS_MAX:
+                return jobs, True
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return jobs, True
+        return jobs, False
+
+
+def _transaction(sql: sqlite3.Connection, jobs: list[_Job]) -> list[Any]:
+    """Do all jobs and commit, or raise with nothing done."""
+    sql.execute("BEGIN IMMEDIATE")
+    results = [work(sql) for work, _ in jobs]
+    sql.execute("COMMIT")
+    return results
