@@ -1,0 +1,24 @@
+from collections.abc import Iterable
+from typing import Any
+
+from native.group import Group
+
+class Sealed:
+    data: bytes
+    epoch: int
+    oldest_ns: int
+    samples: int
+    scans: int
+    seq: int
+    def __init__(
+        self, epoch: int, seq: int, data: bytes, oldest_ns: int, scans: int, samples: int
+    ) -> None: ...
+
+class Sealer:
+    wake_fd: int
+    def __init__(self, groups: Iterable[Group]) -> None: ...
+    def seal(
+        self, epoch: int, seq: int, revision: int, extra: bytes = b"", always: bool = False
+    ) -> list[Sealed]: ...
+
+def decompress(data: Any, size: int) -> bytes: ...

@@ -1,0 +1,138 @@
+"""A column of numbers as the fewest bytes of plain protobuf: differences of order 0, 1 or 2, packed sint64.
+
+Which order is best is counted, not guessed: one pass adds up the varint bytes of all three.
+"""
+
+from libc.math cimport fabs, rint
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memmove
+
+from native.bytes cimport put_varint, varint_size, zigzag
+from native.group cimport TYPE_FLOAT32
+
+#: Decimal digits that are tried: float32 holds 7, and 10^9 keeps every integer below 2^53.
+cdef enum:
+    FLOAT32_DIGITS = 6
+    FLOAT64_DIGITS = 9
+
+cdef double *POWERS = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9]
+
+
+cdef choice_t choose_order(const int64_t *v, uint32_t n) noexcept nogil:
+    """Count all three orders; unsigned arithmetic, since differences wrap modulo 2^64."""
+    cdef choice_t c
+    cdef uint64_t size0 = 0, size1 = 0, size2 = 0, before = 0, step_before = 0, step, bend
+    cdef uint32_t i, last0 = 0, last1 = 0, last2 = 0
+    for i in range(n):
+        step = <uint64_t>v[i] - before
+        bend = step - step_before
+        size0 += varint_size(zigzag(v[i]))
+        size1 += varint_size(zigzag(<int64_t>step))
+        size2 += varint_size(zigzag(<int64_t>bend))
+        last0 = i + 1 if v[i] else last0
+        last1 = i + 1 if step else last1
+        last2 = i + 1 if bend else last2
+        before = <uint64_t>v[i]
+        step_before = step
+    # Left-out trailing zeros cost nothing.
+    size0 -= n - last0
+    size1 -= n - last1
+    size2 -= n - last2
+    if size0 <= size1 and size0 <= size2:
+        c.order, c.count, c.size = 0, last0, size0
+    elif size1 <= size2:
+        c.order, c.count, c.size = 1, last1, size1
+    else:
+        c.order, c.count, c.size = 2, last2, size2
+    return c
+
+
+cdef uint8_t *put_values(
+    uint8_t *p, uint32_t number, const int64_t *v, choice_t c
+) noexcept nogil:
+    """Write the packed differences as field `number`; nothing when all are zero."""
+    cdef uint64_t before = 0, step_before = 0, step
+    cdef uint32_t i
+    if c.count == 0:
+        return p
+    p = put_varint(p, (number << 3) | 2)
+    p = put_varint(p, c.size)
+    if c.order == 0:
+        for i in range(c.count):
+            p = put_varint(p, zigzag(v[i]))
+    elif c.order == 1:
+        for i in range(c.count):
+            p = put_varint(p, zigzag(<int64_t>(<uint64_t>v[i] - before)))
+            before = <uint64_t>v[i]
+    else:
+        for i in range(c.count):
+            step = <uint64_t>v[i] - before
+            p = put_varint(p, zigzag(<int64_t>(step - step_before)))
+            before = <uint64_t>v[i]
+            step_before = step
+    return p
+
+
+cdef bint to_decimal(
+    uint8_t type, const int64_t *v, uint32_t n, int64_t *out, uint32_t *digits
+) noexcept nogil:
+    """Integers m with m / 10^digits equal, bit for bit, to every float of the column; False if there are none.
+
+    A value that needs more digits raises them for all: m / 10^k is the same rational, hence the same float,
+    as 10m / 10^(k+1). Minus zero has no such integer.
+    """
+    cdef uint32_t most = FLOAT32_DIGITS if type == TYPE_FLOAT32 else FLOAT64_DIGITS
+    cdef uint32_t i, k = 0
+    cdef double wide, scaled
+    cdef float narrow
+    cdef int32_t bits
+    cdef int64_t back
+    for i in range(n):
+        if type == TYPE_FLOAT32:
+            bits = <int32_t>v[i]
+            memcpy(&narrow, &bits, 4)
+            wide = narrow
+        else:
+            memcpy(&wide, &v[i], 8)
+        while True:
+            scaled = rint(wide * POWERS[k])
+            if fabs(scaled) >= 4503599627370496.0:  # 2^52: m itself must be exact
+                return False
+            if type == TYPE_FLOAT32:
+                narrow = <float>(scaled / POWERS[k])
+                memcpy(&bits, &narrow, 4)
+                back = bits
+            else:
+                scaled = scaled / POWERS[k]
+                memcpy(&back, &scaled, 8)
+            if back == v[i]:
+                break
+            k += 1
+            if k > most:
+                return False
+    for i in range(n):
+        if type == TYPE_FLOAT32:
+            bits = <int32_t>v[i]
+            memcpy(&narrow, &bits, 4)
+            wide = narrow
+        else:
+            memcpy(&wide, &v[i], 8)
+        scaled = rint(wide * POWERS[k])
+        if fabs(scaled) >= 4503599627370496.0:
+            return False
+        out[i] = <int64_t>scaled
+    digits[0] = k
+    return True
+
+
+cdef uint8_t *close_message(uint8_t *start, uint8_t *end, uint32_t number) noexcept nogil:
+    """Make start+MESSAGE_HEAD..end a sub-message: tag and length go to `start`, the body closes up behind.
+
+    Field numbers below 16 only. Returns the new end.
+    """
+    cdef uint8_t *body = start + MESSAGE_HEAD
+    cdef size_t size = <size_t>(end - body)
+    cdef uint8_t *p = put_varint(start, (number << 3) | 2)
+    p = put_varint(p, size)
+    memmove(p, body, size)
+    return p + size

@@ -1,0 +1,101 @@
+"""What a tag asks beyond its value: rounding to a resolution, and reporting on change.
+
+Both work on raw values in whole columns, at the seal. A filter's state (the last reported value) lives in the
+group and survives a change of requests; a new epoch begins with a report of every tag.
+"""
+
+from libc.math cimport fabs, rint
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from native.group cimport TYPE_FLOAT32, TYPE_FLOAT64, TYPE_UINT64, field_t, fieldprops_t
+from native.reasons cimport GOOD
+
+
+cdef double as_double(uint8_t type, int64_t value) noexcept nogil:
+    """The raw value as a number; exact up to 2^53."""
+    cdef float narrow
+    cdef double wide
+    cdef int32_t bits
+    if type == TYPE_FLOAT32:
+        bits = <int32_t>value
+        memcpy(&narrow, &bits, 4)
+        return narrow
+    if type == TYPE_FLOAT64:
+        memcpy(&wide, &value, 8)
+        return wide
+    if type == TYPE_UINT64:
+        return <double><uint64_t>value
+    return <double>value
+
+
+cdef int64_t from_double(uint8_t type, double value) noexcept nogil:
+    cdef float narrow
+    cdef int32_t bits
+    cdef int64_t wide
+    if type == TYPE_FLOAT32:
+        narrow = <float>value
+        memcpy(&bits, &narrow, 4)
+        return bits
+    if type == TYPE_FLOAT64:
+        memcpy(&wide, &value, 8)
+        return wide
+    if type == TYPE_UINT64:
+        return <int64_t><uint64_t>rint(value)
+    return <int64_t>rint(value)
+
+
+cdef void round_values(
+    const field_t *f, const fieldprops_t *p, int64_t *values, uint32_t n
+) noexcept nogil:
+    """Round each value (raw x scale + offset) to the nearest multiple of the tag's resolution.
+
+    Integer raw values stay integers: where the resolution is no multiple of the scale, the raw value nearest
+    to the rounded one is taken, so the error stays within half the resolution plus half a raw step.
+    """
+    cdef uint32_t i
+    cdef double value
+    cdef bint is_float = f.type == TYPE_FLOAT32 or f.type == TYPE_FLOAT64
+    if p.resolution == 0 or p.scale == 0 or (not is_float and p.resolution <= fabs(p.scale)):
+        return
+    for i in range(n):
+        value = as_double(f.type, values[i]) * p.scale + p.offset
+        if fabs(value / p.resolution) < 9e15:
+            value = rint(value / p.resolution) * p.resolution
+            values[i] = from_double(f.type, (value - p.offset) / p.scale)
+
+
+cdef uint32_t pick_changes(
+    const field_t *f, fieldprops_t *p, const int64_t *values, const uint8_t *quality,
+    const int64_t *times, uint32_t n, uint32_t *rows
+) noexcept nogil:
+    """The rows to report: the first of all, each change of quality, each change of a good value by more than the
+    dead band, and one after `at_least_ns` of silence. Returns how many."""
+    cdef uint32_t i, picked = 0
+    cdef bint report
+    cdef double last, band
+    for i in range(n):
+        report = (
+            not p.reported
+            or quality[i] != p.last_quality
+            or (p.at_least_ns > 0 and times[i] - p.last_ns >= p.at_least_ns)
+        )
+        if not report and quality[i] == GOOD and values[i] != p.last_value:
+            if p.deadband > 0:
+                last = as_double(f.type, p.last_value)
+                band = p.deadband
+                if p.deadband_percent:
+                    # Percent of the value, not of the raw: the offset counts.
+                    band *= fabs(last + (p.offset / p.scale if p.scale else 0))
+                report = fabs(as_double(f.type, values[i]) - last) > band
+            else:
+                report = True
+        if report:
+            p.reported = True
+            p.last_quality = quality[i]
+            p.last_ns = times[i]
+            if quality[i] == GOOD:
+                p.last_value = values[i]
+            rows[picked] = i
+            picked += 1
+    return picked

@@ -1,0 +1,359 @@
+"""The plan and the row store of one group. See group.pxd for who may touch what."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from native.bytes cimport __builtin_clzll
+from native.clock cimport boot_ns
+from native.reasons cimport (
+    GAP_DEVICE_SILENT,
+    GAP_LINK_DOWN,
+    GAP_MEMORY_FULL,
+    GAP_OVERRUN,
+    GAP_REASONS,
+    GAP_REPLANNED,
+)
+
+cdef extern from "<unistd.h>" nogil:
+    ssize_t write(int fd, const void *buf, size_t n) noexcept
+
+TYPES = {
+    "bool": TYPE_BOOL, "int16": TYPE_INT16, "uint16": TYPE_UINT16, "int32": TYPE_INT32,
+    "uint32": TYPE_UINT32, "int64": TYPE_INT64, "uint64": TYPE_UINT64, "float32": TYPE_FLOAT32,
+    "float64": TYPE_FLOAT64, "bcd16": TYPE_BCD16, "bcd32": TYPE_BCD32, "string": TYPE_STRING,
+}
+ORDERS = {"ABCD": 0, "CDAB": 1, "BADC": 2, "DCBA": 3}
+TEXT_ENCODINGS = {"ascii": 0, "utf-8": 1, "gb18030": 2}
+GAP_NAMES = {
+    GAP_OVERRUN: "overrun", GAP_DEVICE_SILENT: "device_silent", GAP_LINK_DOWN: "link_down",
+    GAP_REPLANNED: "replanned", GAP_MEMORY_FULL: "memory_full",
+}
+
+#: What one store's rows may come to when encoded: half a block, so that any group fits into one.
+STORE_BYTES_MAX = 512 * 1024
+#: A varint of 64 bits.
+VALUE_BYTES_MAX = 10
+#: Rows that a store holds at least, and at most.
+ROWS_MIN, ROWS_MAX = 8, 8192
+
+
+cdef void store_gap(group_t *g, store_t *s, uint64_t first, uint64_t count, uint32_t reason) noexcept nogil:
+    """Append ticks without a row; merges with the gap before it when that is the same or the list is full."""
+    cdef tickgap_t *gap
+    if s.gap_count:
+        gap = &s.gaps[s.gap_count - 1]
+        if gap.first + gap.count == first and (
+            gap.reason == reason or s.gap_count == g.gap_capacity
+        ):
+            gap.count += count
+            s.next_tick = first + count
+            return
+    gap = &s.gaps[s.gap_count]
+    gap.first, gap.count, gap.reason = first, count, reason
+    s.gap_count += 1
+    s.next_tick = first + count
+
+
+cdef inline void store_begin(group_t *g, store_t *s, uint64_t tick) noexcept nogil:
+    if s.row_count == 0 and s.gap_count == 0:
+        s.first_tick = tick
+        s.oldest_ns = g.start_ns + <int64_t>tick * g.period_ns
+
+
+cdef void group_skip(group_t *g, uint64_t upto, uint32_t reason) noexcept nogil:
+    """Account every tick below `upto` that has no row as missing, for `reason`."""
+    cdef uint64_t count
+    cdef store_t *s
+    if upto <= g.next_tick:
+        return
+    pthread_mutex_lock(&g.lock)
+    count = upto - g.next_tick
+    s = &g.stores[g.active]
+    store_begin(g, s, g.next_tick)
+    store_gap(g, s, g.next_tick, count, reason)
+    g.skipped[reason] += count
+    g.next_tick = upto
+    pthread_mutex_unlock(&g.lock)
+
+
+cdef void group_commit(group_t *g, layout_t *layout, uint64_t tick) noexcept nogil:
+    """Move the scratch row, the scan of `tick`, into the active store."""
+    cdef store_t *s
+    cdef uint8_t *row
+    cdef uint64_t one = 1
+    cdef bint wake = False
+    pthread_mutex_lock(&g.lock)
+    s = &g.stores[g.active]
+    store_begin(g, s, tick)
+    if s.layout != layout:
+        store_gap(g, s, tick, 1, GAP_REPLANNED)
+        g.skipped[GAP_REPLANNED] += 1
+    elif s.row_count == g.row_capacity:
+        store_gap(g, s, tick, 1, GAP_MEMORY_FULL)
+        g.skipped[GAP_MEMORY_FULL] += 1
+    else:
+        row = s.rows + <size_t>s.row_count * layout.stride
+        (<row_t *>g.scratch).tick = tick
+        memcpy(row, g.scratch, layout.stride)
+        memcpy(g.latest, g.scratch, layout.stride)
+        g.latest_layout = layout
+        s.row_count += 1
+        s.next_tick = tick + 1
+        g.rows += 1
+        if s.row_count * 2 >= g.row_capacity and not g.woken:
+            g.woken = wake = True
+    g.next_tick = tick + 1
+    pthread_mutex_unlock(&g.lock)
+    if wake and g.wake_fd >= 0:
+        write(g.wake_fd, &one, 8)
+
+
+cdef void group_late(group_t *g, int64_t late_ns) noexcept nogil:
+    """Count how late a scan began, in quarter octaves of microseconds."""
+    cdef uint64_t us = <uint64_t>(late_ns // 1000) if late_ns > 0 else 0
+    cdef int top
+    cdef uint32_t bucket
+    if us < 4:
+        bucket = <uint32_t>us
+    else:
+        top = 63 - __builtin_clzll(us)
+        bucket = <uint32_t>(4 * (top - 1) + <int>((us >> (top - 2)) & 3))
+        if bucket >= LATE_BUCKETS:
+            bucket = LATE_BUCKETS - 1
+    g.late[bucket] += 1
+    if us > g.late_max_us:
+        g.late_max_us = us
+
+
+cdef store_t *group_swap(group_t *g) noexcept nogil:
+    """Take the filled store; its twin, empty and with the newest layout, becomes active."""
+    cdef store_t *full
+    cdef store_t *fresh
+    pthread_mutex_lock(&g.lock)
+    full = &g.stores[g.active]
+    if full.row_count == 0 and full.gap_count == 0:
+        if g.pending != NULL:
+            full.layout = g.current = g.pending
+            g.pending = NULL
+        pthread_mutex_unlock(&g.lock)
+        return NULL
+    g.active ^= 1
+    fresh = &g.stores[g.active]
+    if g.pending != NULL:
+        g.current = g.pending
+        g.pending = NULL
+    fresh.layout = g.current
+    g.woken = False
+    pthread_mutex_unlock(&g.lock)
+    return full
+
+
+cdef void group_release(group_t *g, store_t *store) noexcept nogil:
+    store.row_count = 0
+    store.gap_count = 0
+
+
+def late_bound_us(int bucket) -> int:
+    """The upper end of a lateness bucket, in microseconds."""
+    if bucket < 4:
+        return bucket
+    cdef int top = bucket // 4 + 1
+    return (1 << top) + ((bucket % 4 + 1) << (top - 2)) - 1
+
+
+cdef class Group:
+    """One group. `plan` is a `drivers.api.GroupPlan` or anything of its shape.
+
+    `seal_ns` is the longest time between two seals: the store holds twice the scans of that. Raises
+    ValueError for a plan that no scan could follow, MemoryError.
+    """
+
+    def __cinit__(self, uint32_t group_id, object plan, int64_t seal_ns=500_000_000):
+        cdef int i
+        cdef int64_t rows
+        cdef fieldprops_t *p
+        self.plan = plan
+        memset(&self.g, 0, sizeof(group_t))
+        pthread_mutex_init(&self.g.lock, NULL)
+        self.g.id = group_id
+        self.g.wake_fd = -1
+        self.g.period_ns = plan.period_ns
+        if self.g.period_ns <= 0 or not plan.tags or len(plan.tags) != len(plan.fields):
+            raise ValueError("a group needs a period and one field a tag")
+        rows = 2 * seal_ns // self.g.period_ns + 4
+        most = STORE_BYTES_MAX // (VALUE_BYTES_MAX * (len(plan.tags) + 1))
+        self.g.row_capacity = <uint32_t>max(ROWS_MIN, min(rows, most, ROWS_MAX))
+        self.g.gap_capacity = self.g.row_capacity + 2
+        # Requests may be split by what a device refuses: room for every tag in a request of its own.
+        size = sizeof(row_t) + len(plan.tags) + sum(
+            2 * r.count if r.function > 2 else (r.count + 7) // 8 for r in plan.requests
+        ) + 16
+        self.g.row_bytes_max = (size + 7) & ~7
+        self.g.scratch = <uint8_t *>calloc(1, self.g.row_bytes_max)
+        self.g.latest = <uint8_t *>calloc(1, self.g.row_bytes_max)
+        self.g.props = <fieldprops_t *>calloc(len(plan.tags), sizeof(fieldprops_t))
+        for i in range(2):
+            self.g.stores[i].rows = <uint8_t *>calloc(self.g.row_capacity, self.g.row_bytes_max)
+            self.g.stores[i].gaps = <tickgap_t *>calloc(self.g.gap_capacity, sizeof(tickgap_t))
+            if self.g.stores[i].rows == NULL or self.g.stores[i].gaps == NULL:
+                raise MemoryError
+        if self.g.scratch == NULL or self.g.latest == NULL or self.g.props == NULL:
+            raise MemoryError
+        for i, tag in enumerate(plan.tags):
+            p = &self.g.props[i]
+            p.on_change = tag.report == "change"
+            p.scale, p.offset = float(tag.scale), float(tag.offset)
+            p.resolution = float(tag.resolution) if tag.resolution else 0.0
+            p.deadband_percent = tag.deadband_percent
+            if tag.deadband:
+                p.deadband = float(tag.deadband) / (100.0 if p.deadband_percent else abs(p.scale))
+            p.at_least_ns = tag.at_least_ns
+            p.text_encoding = <uint8_t>TEXT_ENCODINGS[tag.encoding]
+        self.g.current = self.make_layout(plan.requests, plan.fields)
+        self.g.stores[0].layout = self.g.stores[1].layout = self.g.current
+
+    def __dealloc__(self):
+        cdef layout_t *layout = self.layouts
+        cdef layout_t *older
+        cdef int i
+        while layout != NULL:
+            older = layout.older
+            free(layout.requests)
+            free(layout.fields)
+            free(layout)
+            layout = older
+        for i in range(2):
+            free(self.g.stores[i].rows)
+            free(self.g.stores[i].gaps)
+        free(self.g.scratch)
+        free(self.g.latest)
+        free(self.g.props)
+        pthread_mutex_destroy(&self.g.lock)
+
+    cdef layout_t *make_layout(self, object requests, object fields) except NULL:
+        cdef layout_t *layout
+        cdef request_t *r
+        cdef field_t *f
+        cdef uint32_t offset = 0
+        cdef int i
+        if not 0 < len(requests) <= max(len(self.plan.tags), len(self.plan.requests)):
+            raise ValueError("a group needs at least one request and at most one a tag")
+        layout = <layout_t *>calloc(1, sizeof(layout_t))
+        if layout == NULL:
+            raise MemoryError
+        layout.older = self.layouts
+        self.layouts = layout
+        layout.requests = <request_t *>calloc(len(requests), sizeof(request_t))
+        layout.fields = <field_t *>calloc(len(fields), sizeof(field_t))
+        if layout.requests == NULL or layout.fields == NULL:
+            raise MemoryError
+        layout.request_count = <int32_t>len(requests)
+        layout.field_count = <int32_t>len(fields)
+        for i, request in enumerate(requests):
+            r = &layout.requests[i]
+            r.function, r.address, r.count = request.function, request.address, request.count
+            most = 2000 if r.function <= 2 else 125
+            if not 1 <= r.function <= 4 or not 1 <= r.count <= most or r.address + r.count > 65536:
+                raise ValueError(f"no request can be {request}")
+            r.data_bytes = <uint16_t>(2 * r.count if r.function > 2 else (r.count + 7) // 8)
+            r.offset = offset
+            offset += r.data_bytes
+        layout.data_bytes = offset
+        layout.stride = (<uint32_t>sizeof(row_t) + layout.request_count + offset + 7) & ~<uint32_t>7
+        if layout.stride > self.g.row_bytes_max:
+            raise ValueError("the new requests ask for more than the first plan")
+        for i, field in enumerate(fields):
+            f = &layout.fields[i]
+            if not 0 <= field.request < layout.request_count:
+                raise ValueError(f"{field} names no request")
+            r = &layout.requests[field.request]
+            f.request = field.request
+            f.type, f.order = TYPES[field.type], ORDERS[field.order]
+            f.length = field.length
+            if r.function <= 2:
+                f.bit = -2
+                f.offset = r.offset * 8 + <uint32_t>field.offset
+                inside = 0 <= field.offset < r.count and f.type == TYPE_BOOL
+            else:
+                f.bit = field.bit
+                f.offset = r.offset + <uint32_t>field.offset
+                inside = 0 <= field.offset and field.offset + field.length <= r.data_bytes
+            if not inside:
+                raise ValueError(f"{field} is outside its request {requests[field.request]}")
+        return layout
+
+    def replan(self, object requests, object fields) -> None:
+        """Use other requests for the same tags from the next seal on. Supervisor's thread.
+
+        Raises ValueError when they ask for more bytes than the first plan, or for more requests than tags.
+        """
+        cdef layout_t *layout = self.make_layout(requests, fields)
+        pthread_mutex_lock(&self.g.lock)
+        self.g.pending = layout
+        pthread_mutex_unlock(&self.g.lock)
+
+    def start(self, int64_t start_ns) -> None:
+        """Tick 0 is due at `start_ns` on the boot clock. Before the first row or skip."""
+        self.g.start_ns = start_ns
+
+    def push(self, uint64_t tick, int64_t mid_ns, uint32_t half_span_us, bytes status, bytes data) -> None:
+        """Commit one scan from Python: for drivers whose protocol is not compiled, and for the simulation.
+
+        `status` is one quality a request, `data` the answers' data parts one after another. Ticks between the
+        last one and `tick` must have been skipped. Raises ValueError when the sizes or the tick do not fit.
+        """
+        cdef layout_t *layout = self.g.current
+        cdef const uint8_t *s = status
+        cdef const uint8_t *d = data
+        if len(status) != layout.request_count or len(data) != layout.data_bytes:
+            raise ValueError(f"a scan is {layout.request_count} statuses and {layout.data_bytes} bytes")
+        if tick != self.g.next_tick:
+            raise ValueError(f"tick {tick} does not follow: the next one is {self.g.next_tick}")
+        row = <row_t *>self.g.scratch
+        row.mid_ns = mid_ns
+        row.half_span_us = half_span_us
+        memcpy(row_status(self.g.scratch), s, <size_t>layout.request_count)
+        memcpy(row_data(layout, self.g.scratch), d, layout.data_bytes)
+        self.g.ticks_due = tick + 1
+        with nogil:
+            group_commit(&self.g, layout, tick)
+
+    def skip(self, uint64_t upto, uint32_t reason) -> None:
+        """Account every tick below `upto` without a row as missing, for a GapReason below 6."""
+        if not 0 < reason < GAP_REASONS:
+            raise ValueError(f"{reason} is not a reason that a scan has")
+        if upto > self.g.ticks_due:
+            self.g.ticks_due = upto
+        with nogil:
+            group_skip(&self.g, upto, reason)
+
+    def scanned(self) -> tuple[int, int]:
+        """(ticks due so far, ticks accounted so far): what the books are kept by."""
+        return self.g.ticks_due, self.g.next_tick
+
+    def snapshot(self) -> dict:
+        """As gateway.snapshot.GroupSnapshot. Any thread."""
+        cdef uint64_t counts[LATE_BUCKETS]
+        memcpy(counts, self.g.late, sizeof(counts))
+        total = sum(counts[i] for i in range(LATE_BUCKETS))
+        late = {"p50": 0, "p99": 0, "max": self.g.late_max_us}
+        for name, share in (("p50", 0.5), ("p99", 0.99)):
+            seen = 0
+            for i in range(LATE_BUCKETS):
+                seen += counts[i]
+                if total and seen >= share * total:
+                    late[name] = min(late_bound_us(i), self.g.late_max_us)
+                    break
+        return {
+            "id": self.g.id,
+            "period_ns": self.g.period_ns,
+            "tags": len(self.plan.tags),
+            "requests": self.g.current.request_count,
+            "ticks": self.g.ticks_due,
+            "rows": self.g.rows,
+            "skipped": {
+                name: self.g.skipped[reason] for reason, name in GAP_NAMES.items() if self.g.skipped[reason]
+            },
+            "late_us": late,
+        }

@@ -1,0 +1,3 @@
+from native.group import Group
+
+def latest(group: Group) -> tuple[int, list[tuple[int | float | bytes | None, int]]] | None: ...
