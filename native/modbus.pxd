@@ -1,0 +1,59 @@
+"""Sans-IO Modbus frames: requests out, answers found in what arrived. Nothing here knows a port or a clock."""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+cdef enum Framing:
+    RTU = 0
+    ASCII = 1
+    TCP = 2
+
+cdef enum:
+    # Modbus Application Protocol V1.1b3, 4.1: PDU 253; RTU ADU 253 + 1 + 2, TCP ADU 253 + 7.
+    PDU_MAX = 253
+    RTU_MAX = 256
+    TCP_MAX = 260
+    # Serial line V1.02, 2.5.2.1: ':' + 2 x (unit, PDU, LRC) + CR LF.
+    ASCII_MAX = 513
+    REQUEST_MAX = 24  # ASCII: 1 + 2 x 7 + 2
+
+
+cdef enum Found:
+    MORE = 0       # no whole frame yet
+    ANSWER = 1     # the answer asked for: `data`, `size`
+    EXCEPTION = 2  # the device's exception to what was asked: `code`
+    FOREIGN = 3    # a whole frame that answers something else
+    DAMAGED = 4    # what should be the answer fails its check
+    BROKEN = 5     # the stream can't be followed any more
+
+
+cdef struct ask_t:
+    # What was asked: an answer is held against it.
+    uint16_t transaction
+    uint8_t unit
+    uint8_t function
+    uint16_t address
+    uint16_t count
+    uint16_t data_bytes
+
+
+cdef struct frame_t:
+    size_t used           # bytes of the input that are done with, any result but MORE
+    uint16_t transaction  # TCP
+    uint8_t unit
+    uint8_t function      # as received, with bit 7 for an exception
+    uint8_t code          # exception code
+    const uint8_t *data   # into the input, or into `text`
+    size_t size
+    uint8_t text[RTU_MAX]  # ASCII, decoded
+
+
+cdef size_t put_request(Framing framing, const ask_t *ask, uint8_t *out) noexcept nogil
+# RTU and ASCII: searches for the answer to `ask`. TCP: takes the next frame; the caller finds its request.
+cdef Found find_answer(
+    Framing framing, const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
+) noexcept nogil
+# Whether a whole TCP frame answers `ask`: ANSWER, EXCEPTION or FOREIGN. The transaction is not looked at.
+cdef Found match_answer(const frame_t *frame, const ask_t *ask) noexcept nogil
+# Characters on the wire of a request, and of its answer.
+cdef uint32_t request_chars(Framing framing) noexcept nogil
+cdef uint32_t answer_chars(Framing framing, uint32_t data_bytes) noexcept nogil

@@ -1,0 +1,280 @@
+"""Modbus RTU, ASCII and TCP frames of the four reading functions. No function here can encode a write.
+
+Sources: MODBUS Application Protocol V1.1b3 (PDU, functions 1-4, exceptions), MODBUS over Serial Line V1.02
+(RTU, ASCII), MODBUS Messaging on TCP/IP V1.0b (MBAP).
+
+An RTU answer has no mark but its CRC, so it is delimited by the length that its own third byte gives and
+accepted the moment that is there, never by a pause: USB adapters deliver in bursts. Bytes before it (a
+transceiver that turns on with noise, a local echo, another unit's late answer) are skipped when a frame with
+a good CRC lies behind them.
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memcmp, memset
+
+from native.bytes cimport be16, put_be16
+from native.crc cimport crc16_of, lrc_of
+
+
+cdef inline size_t put_pdu(const ask_t *ask, uint8_t *out) noexcept nogil:
+    out[0] = ask.unit
+    out[1] = ask.function
+    put_be16(out + 2, ask.address)
+    put_be16(out + 4, ask.count)
+    return 6
+
+
+cdef inline uint8_t hex_digit(uint32_t v) noexcept nogil:
+    return <uint8_t>(48 + v if v < 10 else 55 + v)
+
+
+cdef inline int hex_value(uint8_t c) noexcept nogil:
+    if 48 <= c <= 57:
+        return c - 48
+    if 65 <= c <= 70:
+        return c - 55
+    if 97 <= c <= 102:  # lower case is wrong, and met
+        return c - 87
+    return -1
+
+
+cdef size_t put_request(Framing framing, const ask_t *ask, uint8_t *out) noexcept nogil:
+    """Write the request, at most REQUEST_MAX bytes; returns its length."""
+    cdef uint8_t pdu[8]
+    cdef uint32_t crc
+    cdef size_t i
+    if framing == TCP:
+        put_be16(out, ask.transaction)
+        put_be16(out + 2, 0)
+        put_be16(out + 4, 6)
+        return 6 + put_pdu(ask, out + 6)
+    if framing == RTU:
+        put_pdu(ask, out)
+        crc = crc16_of(out, 6)
+        out[6] = <uint8_t>crc
+        out[7] = <uint8_t>(crc >> 8)
+        return 8
+    put_pdu(ask, pdu)
+    pdu[6] = lrc_of(pdu, 6)
+    out[0] = 58
+    for i in range(7):
+        out[1 + 2 * i] = hex_digit(pdu[i] >> 4)
+        out[2 + 2 * i] = hex_digit(pdu[i] & 15)
+    out[15], out[16] = 13, 10
+    return 17
+
+
+cdef uint32_t request_chars(Framing framing) noexcept nogil:
+    return 17 if framing == ASCII else 8
+
+
+cdef uint32_t answer_chars(Framing framing, uint32_t data_bytes) noexcept nogil:
+    return 11 + 2 * data_bytes if framing == ASCII else 5 + data_bytes
+
+
+cdef Found match_answer(const frame_t *frame, const ask_t *ask) noexcept nogil:
+    if frame.unit != ask.unit or (frame.function & 0x7F) != ask.function:
+        return FOREIGN
+    if frame.function & 0x80:
+        return EXCEPTION if frame.size == 1 else FOREIGN
+    # Byte count, then as many bytes; frame.data points behind the count.
+    return ANSWER if frame.size == ask.data_bytes else FOREIGN
+
+
+cdef Found find_tcp(const uint8_t *p, size_t n, frame_t *frame) noexcept nogil:
+    """The next MBAP frame. A header that can't be one means that the stream is lost (V1.0b, 3.1.3)."""
+    cdef size_t length
+    if n < 6:
+        return MORE
+    length = be16(p + 4)
+    frame.used = n
+    if be16(p + 2) != 0 or length < 3 or length > PDU_MAX + 1:
+        return BROKEN
+    if n < 6 + length:
+        return MORE
+    frame.used = 6 + length
+    frame.transaction = be16(p)
+    frame.unit = p[6]
+    frame.function = p[7]
+    if p[7] & 0x80:
+        frame.code = p[8]
+        frame.data = p + 8
+        frame.size = length - 2
+    elif p[8] != length - 3:
+        # The byte count lies: no answer to anything.
+        frame.data = p + 9
+        frame.size = 0
+    else:
+        frame.data = p + 9
+        frame.size = length - 3
+    return FOREIGN
+
+
+cdef inline size_t rtu_length(const uint8_t *p, size_t n) noexcept nogil:
+    """Bytes of the answer that begins at p, by its own header; 0: too short to say, or not of ours."""
+    if n < 3:
+        return 0
+    if p[1] & 0x80:
+        return 5
+    if 1 <= p[1] <= 4 and p[2] <= 250:
+        return 5 + <size_t>p[2]
+    return 0
+
+
+cdef inline bint rtu_good(const uint8_t *p, size_t n) noexcept nogil:
+    cdef uint16_t crc = crc16_of(p, n - 2)
+    return p[n - 2] == (crc & 0xFF) and p[n - 1] == (crc >> 8)
+
+
+cdef Found find_rtu(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame) noexcept nogil:
+    cdef uint8_t echo[REQUEST_MAX]
+    cdef size_t start, length
+    cdef bint expected
+    cdef Found found
+    # A local echo is exactly what was sent, with more behind it (an answer may look like its request).
+    if n > 8:
+        put_request(RTU, ask, echo)
+        if memcmp(p, echo, 8) == 0:
+            frame.used = 8
+            frame.unit, frame.function, frame.size = ask.unit, ask.function, 0
+            return FOREIGN
+    expected = (
+        n >= 3 and p[0] == ask.unit
+        and ((p[1] == ask.function and p[2] == ask.data_bytes) or p[1] == (ask.function | 0x80))
+    )
+    if expected and n < rtu_length(p, n):
+        return MORE
+    for start in range(n):
+        length = rtu_length(p + start, n - start)
+        if length == 0 or start + length > n or not rtu_good(p + start, length):
+            continue
+        frame.used = start + length
+        frame.unit, frame.function = p[start], p[start + 1]
+        if p[start + 1] & 0x80:
+            frame.code = p[start + 2]
+            frame.data = p + start + 2
+            frame.size = 1
+        else:
+            frame.data = p + start + 3
+            frame.size = length - 5
+        found = match_answer(frame, ask)
+        # Deep inside other bytes only the very answer counts: 16 bits of CRC meet by chance.
+        if found != FOREIGN or start == 0:
+            return found
+    if expected or n >= 2 * RTU_MAX:
+        frame.used = n
+        return DAMAGED
+    return MORE
+
+
+cdef Found find_ascii(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame) noexcept nogil:
+    """The frame between the last ':' and the first LF behind it; CR may be missing."""
+    cdef size_t start = 0, end = 0, i, size = 0
+    cdef int high, low
+    while end < n and p[end] != 10:
+        if p[end] == 58:
+            start = end + 1
+        end += 1
+    frame.used = end + 1
+    if end == n:
+        frame.used = n
+        return DAMAGED if n > 2 * ASCII_MAX else MORE
+    if end > start and p[end - 1] == 13:
+        end -= 1
+    if start == 0 or (end - start) % 2 or end - start < 8 or end - start > 2 * (RTU_MAX - 1):
+        return DAMAGED
+    for i in range(start, end, 2):
+        high, low = hex_value(p[i]), hex_value(p[i + 1])
+        if high < 0 or low < 0:
+            return DAMAGED
+        frame.text[size] = <uint8_t>(high << 4 | low)
+        size += 1
+    if lrc_of(frame.text, size) != 0:  # a frame with its LRC sums to zero
+        return DAMAGED
+    frame.unit, frame.function = frame.text[0], frame.text[1]
+    if frame.function & 0x80:
+        frame.code = frame.text[2]
+        frame.data = frame.text + 2
+        frame.size = size - 3
+    elif size >= 4 and frame.text[2] == size - 4:
+        frame.data = frame.text + 3
+        frame.size = size - 4
+    else:
+        frame.data = frame.text + 3
+        frame.size = 0
+    return match_answer(frame, ask)
+
+
+cdef Found find_answer(
+    Framing framing, const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
+) noexcept nogil:
+    if n == 0:
+        return MORE
+    if framing == TCP:
+        return find_tcp(p, n, frame)
+    if framing == RTU:
+        return find_rtu(p, n, ask, frame)
+    return find_ascii(p, n, ask, frame)
+
+
+FRAMINGS = {"rtu": RTU, "ascii": ASCII, "tcp": TCP}
+
+
+class ModbusException(Exception):
+    """The device answered with an exception; `code` as in the Application Protocol V1.1b3, 7."""
+
+    def __init__(self, code):
+        super().__init__(f"Modbus exception {code}")
+        self.code = code
+
+
+cdef class Codec:
+    """One exchange at a time, for tools and tests: `ask` gives a request's bytes, `feed` looks for its answer."""
+
+    cdef Framing framing
+    cdef ask_t asked
+    cdef bytes input
+
+    def __init__(self, str framing):
+        self.framing = FRAMINGS[framing]
+        self.input = b""
+        memset(&self.asked, 0, sizeof(ask_t))
+
+    def ask(self, int unit, int function, int address, int count, int transaction=1) -> bytes:
+        """The bytes of a reading request. Raises ValueError for what the protocol can't ask."""
+        cdef uint8_t out[REQUEST_MAX]
+        cdef size_t n
+        most = 2000 if function <= 2 else 125
+        if not (
+            0 <= unit <= 255 and 1 <= function <= 4 and 1 <= count <= most
+            and 0 <= address and address + count <= 65536 and 0 <= transaction <= 65535
+        ):
+            raise ValueError(f"no request: unit {unit} function {function} address {address} count {count}")
+        self.asked.transaction, self.asked.unit = transaction, unit
+        self.asked.function, self.asked.address, self.asked.count = function, address, count
+        self.asked.data_bytes = 2 * count if function > 2 else (count + 7) // 8
+        self.input = b""
+        n = put_request(self.framing, &self.asked, out)
+        return out[:n]
+
+    def feed(self, bytes data):
+        """(result, data): "answer" with its data part, "more", "foreign", "damaged" or "broken" with b"".
+
+        Raises ModbusException when the device refused. Call again with b"" after "foreign".
+        """
+        cdef frame_t frame
+        cdef Found found
+        cdef const uint8_t *p
+        cdef size_t n
+        self.input += data
+        p, n = self.input, <size_t>len(self.input)
+        memset(&frame, 0, sizeof(frame_t))
+        found = find_answer(self.framing, p, n, &self.asked, &frame)
+        if self.framing == TCP and found == FOREIGN and frame.transaction == self.asked.transaction:
+            found = match_answer(&frame, &self.asked)
+        result = frame.data[:frame.size] if found == ANSWER else b""
+        if found != MORE:
+            self.input = self.input[frame.used:]
+        if found == EXCEPTION:
+            raise ModbusException(frame.code)
+        return ("more", "answer", "exception", "foreign", "damaged", "broken")[found], result
