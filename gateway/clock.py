@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import os
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +29,8 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.ports import Clock
 from gateway.snapshot import ClockSnapshot
+
+_log = logging.getLogger(__name__)
 
 #: An anchor is repeated after this long even if nothing moved.
 ANCHOR_EVERY_NS = 3600 * 10**9
@@ -94,16 +97,20 @@ class SystemClock:
             await asyncio.sleep(min(left_ns / 1e9, _SLEEP_S_MAX))
 
     def utc_error_ns(self) -> int | None:
-        """What the kernel says. Raises OSError when it refuses adjtimex(2) even for reading."""
+        """What the kernel says; None also when it refuses to say, which is logged once."""
         timex = _Timex()  # modes = 0: read only
         state: int = self._libc.adjtimex(ctypes.byref(timex))
         if state < 0:
-            code = ctypes.get_errno()
-            raise OSError(code, f"adjtimex: {os.strerror(code)}")
+            self._refused(os.strerror(ctypes.get_errno()))
+            return None
         if state == _TIME_ERROR or timex.status & _STA_UNSYNC:
             return None
         maxerror_us: int = timex.maxerror
         return max(maxerror_us * 1000, SYSTEM_ERROR_MIN_NS)
+
+    @cache  # noqa: B019 - one clock a process: said once
+    def _refused(self, why: str) -> None:
+        _log.warning("adjtimex(2): %s: the system clock counts as not synchronised", why)
 
 
 @dataclass(frozen=True, slots=True)
