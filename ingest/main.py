@@ -1,0 +1,186 @@
+"""`jiahe-ingest`: the receiver, and what a platform's people read from its store.
+
+Exit 0: fine; 1: something is wrong and was said on stderr; 2: usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ingest.stores import sqlite_path
+from ingest.stores.api import StoreError
+from ingest.tls import TlsError, TlsFiles, credentials, is_loopback
+
+#: How long open streams may still finish after SIGTERM.
+_GRACE_S = 2.0
+
+
+class UsageError(Exception):
+    """Options that don't go together."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except UsageError as error:
+        sys.stderr.write(f"jiahe-ingest: {error}\n")
+        return 2
+    except (StoreError, TlsError, OSError) as error:
+        sys.stderr.write(f"jiahe-ingest: {error}\n")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="jiahe-ingest", description="Jiahe's platform receiver")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="receive from gateways")
+    serve.add_argument("--listen", required=True, metavar="ADDR", help="HOST:PORT; port 0: any")
+    _store_option(serve)
+    serve.add_argument("--ca", type=Path, help="PEM of the CA that signed the gateways")
+    serve.add_argument("--cert", type=Path, help="PEM of the receiver's certificate")
+    serve.add_argument("--key", type=Path, help="PEM of its private key")
+    serve.add_argument("--insecure", action="store_true", help="plain text, on loopback only")
+    serve.add_argument("--json", action="store_true", help="say that it listens as JSON")
+    serve.set_defaults(run=_serve)
+
+    export = commands.add_parser("export", help="what arrived, as rows")
+    _store_option(export)
+    export.add_argument("--gateway", help="only this gateway")
+    export.add_argument("--device", help="only this device")
+    export.add_argument("--tag", help="only this tag")
+    export.add_argument("--from", dest="start", type=_time, metavar="TIME", help="at or after")
+    export.add_argument("--to", dest="end", type=_time, metavar="TIME", help="before")
+    export.add_argument("--format", choices=["csv"], default="csv")
+    export.set_defaults(run=_export)
+
+    audit = commands.add_parser("audit", help="what arrived, what is announced as missing")
+    _store_option(audit)
+    audit.add_argument("--by", choices=["day"], help="completeness a gateway, device and day")
+    audit.add_argument("--json", action="store_true", help="one JSON document")
+    audit.set_defaults(run=_audit)
+    return parser
+
+
+def _store_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", required=True, metavar="URL", help="sqlite:PATH")
+
+
+def _time(text: str) -> int:
+    """ISO 8601 (UTC when it has no zone), or nanoseconds since 1970, in nanoseconds."""
+    if text.lstrip("-").isdigit() and len(text) > 8:
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; write 2026-11-24, 2026-11-24T08:00:00+08:00 or nanoseconds"
+        ) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    since = moment - datetime.fromtimestamp(0, UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
+
+
+def _listen_host(address: str) -> str:
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65_535:
+        raise UsageError(f"--listen {address!r}: write HOST:PORT, e.g. 127.0.0.1:8443 or [::]:8443")
+    return host
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    host = _listen_host(arguments.listen)
+    files = (arguments.ca, arguments.cert, arguments.key)
+    if arguments.insecure:
+        if any(files):
+            raise UsageError("--insecure goes without --ca, --cert and --key")
+        if not is_loopback(host):
+            raise UsageError(
+                f"--insecure is for loopback addresses only, not {host}: listen on 127.0.0.1, or"
+                " give --ca, --cert and --key"
+            )
+        tls = None
+    elif not all(files):
+        raise UsageError(
+            "give --ca, --cert and --key (mutual TLS), or --insecure on a loopback address"
+        )
+    else:
+        tls = TlsFiles(*files)
+    logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    return asyncio.run(_serve_until_told(arguments, host, tls))
+
+
+async def _serve_until_told(arguments: argparse.Namespace, host: str, tls: TlsFiles | None) -> int:
+    # grpc takes 100 ms to import: the commands that only read the store do without.
+    from ingest.server import Server
+    from ingest.stores.sqlite import SqliteStore
+
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    server_credentials = None if tls is None else credentials(tls)
+    store = SqliteStore(sqlite_path(arguments.store))
+    try:
+        server = Server(store)
+        port = await server.start(arguments.listen, server_credentials)
+        _say_ready(arguments, f"{host}:{port}", tls)
+        await told.wait()
+        await server.stop(_GRACE_S)
+    finally:
+        store.close()
+    return 0
+
+
+def _say_ready(arguments: argparse.Namespace, address: str, tls: TlsFiles | None) -> None:
+    if arguments.json:
+        line = json.dumps(
+            {"ready": True, "address": address, "store": arguments.store, "tls": tls is not None}
+        )
+    else:
+        how = "plain text" if tls is None else "mutual TLS"
+        line = f"jiahe-ingest: listening on {address} ({how}), store {arguments.store}"
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from ingest.export import Selection, export_csv
+    from ingest.stores.sqlite import connect_readonly
+
+    selection = Selection(
+        arguments.gateway, arguments.device, arguments.tag, arguments.start, arguments.end
+    )
+    sql = connect_readonly(sqlite_path(arguments.store))
+    try:
+        export_csv(sql, selection, sys.stdout)
+    finally:
+        sql.close()
+    return 0
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from ingest import audit
+    from ingest.stores.sqlite import connect_readonly
+
+    sql = connect_readonly(sqlite_path(arguments.store))
+    try:
+        if arguments.by == "day":
+            return audit.say_days(sql, sys.stdout, as_json=arguments.json)
+        return audit.say_epochs(sql, sys.stdout, as_json=arguments.json)
+    finally:
+        sql.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

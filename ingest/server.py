@@ -1,0 +1,227 @@
+"""The gRPC end of `session`: one bidirectional stream a gateway, the store behind it.
+
+Each stream has a reader task (requests to session to store) and an outbox to the wire. The reader
+stops while the window is full or the peer does not read, so HTTP/2 flow control holds the box
+back and memory stays within WINDOW_BYTES a stream. Acknowledgements are gathered for one turn of
+the loop: what one commit made durable leaves as one Ack.
+
+The newest stream of a gateway wins: a box that lost its connection is not kept out by the ghost of
+its old stream. That two boxes with one id take turns is found by the store (Known.superseded).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from jiahe.ingest.v1 import ingest_pb2 as pb
+from jiahe.ingest.v1 import ingest_pb2_grpc
+
+from ingest import limits, session
+from ingest.stores.api import Outcome, Put, PutBlock, Store, StoreError
+from ingest.tls import gateway_of
+
+SERVICE = pb.DESCRIPTOR.services_by_name["IngestService"].full_name
+_Context = grpc.aio.ServicerContext[pb.StreamRequest, pb.StreamResponse]
+_log = logging.getLogger("jiahe-ingest")
+
+_OPTIONS = [
+    ("grpc.max_receive_message_length", limits.MESSAGE_BYTES_MAX),
+    ("grpc.max_concurrent_streams", limits.STREAMS_PER_CONNECTION_MAX),
+    # Boxes behind a carrier's NAT may ping each 10 s; gRPC's default would throw them off.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.server_handshake_timeout_ms", 20_000),
+]
+
+
+class _Stream:
+    """One open stream."""
+
+    def __init__(self, servicer: IngestServicer, identity: str | None, peer: str) -> None:
+        self.servicer = servicer
+        self.session = session.Session(identity, time.time_ns)
+        self.outbox: asyncio.Queue[session.Send | session.End] = asyncio.Queue()
+        self._peer = peer
+        self._heard = time.monotonic()
+        self._blocks = self._bytes = 0  # given to the store, not yet durable
+        self._results: list[tuple[Put, Outcome]] = []
+        self._room = asyncio.Event()
+
+    async def read(self, requests: AsyncIterator[pb.StreamRequest]) -> None:
+        """Requests to session and store, until the box ends its side; then wait for the store."""
+        try:
+            async for request in requests:
+                self._heard = time.monotonic()
+                for command in self.session.receive(request):
+                    await self._execute(command)
+                while self._full():
+                    self._room.clear()
+                    await self._room.wait()
+            while self._blocks:
+                self._room.clear()
+                await self._room.wait()
+        except StoreError as error:
+            self.end("UNAVAILABLE", str(error))
+            return
+        self.end("OK", "")
+
+    def _full(self) -> bool:
+        return (
+            self._blocks >= limits.WINDOW_BLOCKS
+            or self._bytes >= limits.WINDOW_BYTES
+            or self.outbox.qsize() > limits.WINDOW_BLOCKS
+        )
+
+    async def _execute(self, command: session.Command) -> None:
+        store = self.servicer.store
+        match command:
+            case session.Send() | session.End():
+                self.outbox.put_nowait(command)
+            case session.Store(item):
+                self._give(item)
+            case session.Open(gateway, epoch, boot_id, software, earlier):
+                known = await asyncio.wrap_future(
+                    store.hello(gateway, epoch, boot_id, software, earlier)
+                )
+                if not known.superseded:
+                    self.servicer.take_over(self)
+                _log.info("%s: Hello of %s, epoch %d (%s)%s", self._peer, gateway, epoch, software,
+                          ": refused, superseded" if known.superseded else "")  # fmt: skip
+                for answer in self.session.opened(known):
+                    await self._execute(answer)
+            case session.Load(gateway, epoch, revision):
+                held = await asyncio.wrap_future(store.catalog(gateway, epoch, revision))
+                for answer in self.session.loaded(held):
+                    await self._execute(answer)
+
+    def _give(self, item: Put) -> None:
+        size = len(item.block.payload) if isinstance(item, PutBlock) else item.catalog.ByteSize()
+        self._blocks += 1
+        self._bytes += size
+        future = asyncio.wrap_future(self.servicer.store.put(item))
+
+        def done(future: asyncio.Future[Outcome]) -> None:
+            self._blocks -= 1
+            self._bytes -= size
+            self._room.set()
+            error = None if future.cancelled() else future.exception()
+            if error is not None:
+                self.end("UNAVAILABLE", str(error))
+                return
+            if not self._results:
+                asyncio.get_running_loop().call_soon(self._acknowledge)
+            self._results.append((item, future.result()))
+
+        future.add_done_callback(done)
+
+    def _acknowledge(self) -> None:
+        results, self._results = self._results, []
+        for command in self.session.stored(results):
+            assert isinstance(command, session.Send)
+            self.outbox.put_nowait(command)
+
+    def end(self, code: str, detail: str) -> None:
+        self.outbox.put_nowait(session.End(code, detail))
+
+    async def messages(self, context: _Context) -> AsyncIterator[pb.StreamResponse]:
+        """The outbox, heartbeats between; returns or aborts when the stream ends."""
+        while True:
+            item = await self._next()
+            self._room.set()
+            if isinstance(item, session.Send):
+                yield item.message
+            elif item.code == "OK":
+                return
+            else:
+                _log.warning("%s: %s ended, %s: %s", self._peer, self.session.gateway or "stream",
+                             item.code, item.detail)  # fmt: skip
+                await context.abort(grpc.StatusCode[item.code], item.detail)
+
+    async def _next(self) -> session.Send | session.End:
+        heartbeat_s = limits.HEARTBEAT_MS / 1000
+        silent_s = time.monotonic() - self._heard
+        try:
+            async with asyncio.timeout(heartbeat_s):
+                return await self.outbox.get()
+        except TimeoutError:
+            silent_s = time.monotonic() - self._heard
+        if self.session.state != "open" and silent_s > limits.HELLO_S:
+            return session.End("DEADLINE_EXCEEDED", f"no Hello within {limits.HELLO_S:g} s")
+        if silent_s > heartbeat_s * limits.HEARTBEATS_DEAD:
+            return session.End("DEADLINE_EXCEEDED", f"nothing heard for {silent_s:.0f} s")
+        beat = pb.Heartbeat(utc_ns=time.time_ns())
+        return session.Send(pb.StreamResponse(heartbeat=beat))
+
+
+class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._streams: dict[str, _Stream] = {}
+
+    def take_over(self, stream: _Stream) -> None:
+        """Make this the gateway's stream; end the one before."""
+        gateway = stream.session.gateway
+        before = self._streams.get(gateway)
+        self._streams[gateway] = stream
+        if before is not None:
+            before.end("ABORTED", f"a newer stream of {gateway!r} took over")
+
+    async def Stream(  # noqa: N802 - the name in ingest.proto
+        self, request_iterator: AsyncIterator[pb.StreamRequest], context: _Context
+    ) -> AsyncIterator[pb.StreamResponse]:
+        stream = _Stream(self, gateway_of(context.auth_context()), context.peer())
+        reader = asyncio.create_task(stream.read(request_iterator))
+        try:
+            async for message in stream.messages(context):
+                yield message
+        finally:
+            reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reader
+            if self._streams.get(stream.session.gateway) is stream:
+                del self._streams[stream.session.gateway]
+
+
+class Server:
+    """The listening receiver: `start`, then `stop`."""
+
+    def __init__(self, store: Store) -> None:
+        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=limits.STREAMS_MAX)
+        ingest_pb2_grpc.add_IngestServiceServicer_to_server(IngestServicer(store), self._server)
+        # The published type stubs are older than the module.
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+
+    async def start(self, address: str, credentials: grpc.ServerCredentials | None) -> int:
+        """Listen; the real port. Raises OSError when the address can't be had."""
+        try:
+            if credentials is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            raise OSError(
+                f"{address} can't be listened on: in use, or not of this machine"
+            ) from error
+        await self._server.start()
+        serving: Any = health_pb2.HealthCheckResponse.SERVING
+        for name in ("", SERVICE):
+            await self._health.set(name, serving)
+        return port
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuse new streams, let those that are open finish what the store was given, end."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)

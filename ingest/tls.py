@@ -1,0 +1,105 @@
+"""Who is who: the receiver's certificates, and the gateway's id in its own.
+
+With mutual TLS a gateway's id stands in its certificate, as SAN `URI:urn:jiahe:gateway:ID`, else as
+the CN. Certificate files are read again when they change, so that a rotation needs no restart; a
+pair that can't be read leaves the old one in use and is said on stderr.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+_URI_PREFIX = b"urn:jiahe:gateway:"
+_log = logging.getLogger("jiahe-ingest")
+
+
+class TlsError(Exception):
+    """A certificate file is missing or unusable; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    ca: Path
+    cert: Path
+    key: Path
+
+    def read(self) -> grpc.ServerCertificateConfiguration:
+        """Raises TlsError."""
+        texts = []
+        for option, path, mark in (
+            ("--key", self.key, b"PRIVATE KEY-----"),
+            ("--cert", self.cert, b"-----BEGIN CERTIFICATE-----"),
+            ("--ca", self.ca, b"-----BEGIN CERTIFICATE-----"),
+        ):
+            try:
+                text = path.read_bytes()
+            except OSError as error:
+                raise TlsError(f"{option} {path}: {error.strerror}") from error
+            if mark not in text:
+                raise TlsError(f"{option} {path}: not a PEM file with {mark.decode().strip('-')}")
+            texts.append(text)
+        key, cert, ca = texts
+        return grpc.ssl_server_certificate_configuration([(key, cert)], ca)
+
+    def changed(self) -> tuple[float, ...]:
+        """Differs from an earlier value when a file was replaced."""
+        times = []
+        for path in (self.ca, self.cert, self.key):
+            try:
+                times.append(path.stat().st_mtime)
+            except FileNotFoundError:
+                times.append(0.0)  # between unlink and rename of a rotation
+        return tuple(times)
+
+
+def credentials(files: TlsFiles) -> grpc.ServerCredentials:
+    """Mutual TLS: a client without a certificate of the CA gets no connection. Raises TlsError."""
+    seen = files.changed()
+    current = files.read()
+
+    def fetch() -> grpc.ServerCertificateConfiguration:
+        """Called before each handshake."""
+        nonlocal seen, current
+        now = files.changed()
+        if now != seen:
+            seen = now
+            try:
+                current = files.read()
+            except TlsError as error:
+                _log.error("new certificate files are not used: %s", error)
+        return current
+
+    return grpc.dynamic_ssl_server_credentials(current, fetch, require_client_authentication=True)
+
+
+def gateway_of(auth_context: Mapping[str, Iterable[bytes]]) -> str | None:
+    """The gateway's id in the peer's certificate; None: there is no certificate. "" when it names
+    none."""
+    if list(auth_context.get("transport_security_type", ())) != [b"ssl"]:
+        return None
+    names = (
+        *auth_context.get("peer_uri", ()),
+        *auth_context.get("x509_subject_alternative_name", ()),
+    )
+    for name in names:
+        if name.startswith(_URI_PREFIX):
+            return name.removeprefix(_URI_PREFIX).decode(errors="replace")
+    for name in auth_context.get("x509_common_name", ()):
+        return name.decode(errors="replace")
+    return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether plain text stays on this machine. Names other than localhost could be anywhere."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
