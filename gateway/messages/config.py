@@ -54,6 +54,12 @@ SYNTAX = {
         '写成 名称 = 值；名称有空格、点或中文时加英文双引号："1号机"',
         'Write  name = value; names with spaces, dots or Chinese go in double quotes: "press 1"',
     ),
+    "config.syntax_name": Message(
+        "名称“{name}”要放在英文双引号里",
+        "the name {name} must stand in double quotes",
+        '写成 "{name}"：[devices."{name}"]，或 "{name}" = ...',
+        'Write "{name}": [devices."{name}"], or "{name}" = ...',
+    ),
     "config.syntax_equals": Message(
         "名称后面缺少等号 =",
         "an equals sign = is missing after the key",
@@ -153,6 +159,22 @@ KEYS = {
         "例如：{example}",
         "Such as: {example}",
     ),
+    "config.kind_text": Message("文字（带英文双引号）", "a text in double quotes"),
+    "config.kind_int": Message("整数", "a whole number"),
+    "config.kind_bool": Message("true 或 false", "true or false"),
+    "config.kind_decimal": Message("数字", "a number"),
+    "config.kind_deadband": Message(
+        "不小于 0 的数字或百分比", "a number or a percentage, not below 0"
+    ),
+    "config.kind_labels": Message("数值到名称的对照", "a table of numbers to names"),
+    "config.kind_texts": Message("文字的列表", "a list of texts"),
+    "config.kind_table": Message("一节（表）", "a table"),
+    "config.not_zero": Message(
+        "“{key}”不能是 0",
+        "{key} cannot be 0",
+        "不需要就删掉这一项",
+        "Take it out if it is not needed",
+    ),
     "config.bad_choice": Message(
         "“{key}”不能是 {value}",
         "{key} cannot be {value}",
@@ -188,6 +210,18 @@ KEYS = {
         "{name} cannot be a name",
         "用字母、数字、汉字、- 和 _，最多 64 个字符，不含空格和点",
         "Use letters, digits, Chinese, - and _, at most 64 characters, no space, no dot",
+    ),
+    "config.bad_id": Message(
+        "网关 id“{id}”不能用",
+        "{id} cannot be a gateway's id",
+        "用英文字母、数字、. - _，最多 64 个字符，与证书里的相同",
+        "Use letters, digits, . - _, at most 64 characters, the same as in the certificate",
+    ),
+    "config.short_timeout": Message(
+        "链路“{link}”的 timeout 比这台设备最慢的应答还短",
+        "the timeout of link {link} is shorter than this device's slowest answer",
+        "加大链路的 timeout",
+        "Raise the link's timeout",
     ),
     "config.bad_address": Message(
         "地址 {value} 看不懂",

@@ -1,0 +1,21 @@
+"""The configuration: read, checked against one table, every mistake at once, each at its place.
+
+`load(path)` reads `gateway.toml` and the `conf.d/*.toml` beside it and returns either a
+`GatewayConfig` or the list of everything that is wrong, as messages with file, line and column.
+
+    positions   where each key and value stands in TOML text (tomllib does not say)
+    source      one file as text, data and positions; mends what it can, to find later mistakes too
+    units       "500 ms", "2 GiB", "5 GB/month"
+    schema      the table of all keys: kind, unit, range, default, help
+    check       one TOML table against its schema table
+    build       links and devices out of checked tables: ranges, profiles, defaults
+    points      tags from a CSV table
+    model       the result
+    problems    a mistake and its rendering
+"""
+
+from gateway.config.load import Loaded, load
+from gateway.config.model import GatewayConfig
+from gateway.config.problems import Located, render
+
+__all__ = ["GatewayConfig", "Loaded", "Located", "load", "render"]

@@ -1,0 +1,233 @@
+"""Links and devices out of their tables: what only several keys together show to be wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from drivers import registry
+from drivers.api import ByteOrder, DeviceSpec, Framing, LinkSpec, Problem
+from gateway.config.check import Place, check_table, complete
+from gateway.config.problems import Located
+from gateway.config.schema import DEVICE, LINK
+from gateway.config.tags import Profile, Tag, TagReader, finish, is_name
+
+_UNIT_IN_NAME = re.compile(r"\{unit(?::0?([1-9]))?\}")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+
+
+def split_address(text: str, default_port: int | None = None) -> tuple[str, int]:
+    """Host and port of "host:port", "[v6]:port" or, with a default, "host". Raises ValueError."""
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]\s]+)(?::([0-9]{1,5}))?", text)
+    if match is None:
+        raise ValueError(text)
+    host, port = match[1].strip("[]"), int(match[2]) if match[2] else default_port
+    if port is None or not 1 <= port <= 65535:
+        raise ValueError(text)
+    if ":" in host:
+        ipaddress.IPv6Address(host.partition("%")[0])
+    elif re.fullmatch(r"[0-9.]+", host):
+        ipaddress.IPv4Address(host)
+    elif not _HOST.fullmatch(host):
+        raise ValueError(text)
+    return host, port
+
+
+def build_link(
+    name: str, place: Place, data: Mapping[str, Any], problems: list[Located]
+) -> LinkSpec | None:
+    """The link; None if something is wrong with it, which is in `problems` then."""
+    before = len(problems)
+    if not is_name(name):
+        problems.append(place.error("config.bad_name", name=name))
+    checked = check_table(place, data, LINK, problems)
+    kind = checked.get("type")
+    if kind == "listen":
+        problems.append((place / "type").value_error("config.not_yet", key='type = "listen"'))
+        return None
+    for key in checked:
+        if kind is not None and LINK[key].only and kind not in LINK[key].only:
+            problems.append((place / key).error("config.wrong_kind_of_link", type=kind, key=key))
+    whole = complete(place, data, checked, LINK, problems)
+    needed = "port" if kind == "serial" else "address"
+    if kind is not None and needed not in data and checked[needed] is None:
+        example = f"{needed} = {LINK[needed].example}"
+        problems.append(place.error("config.missing", key=needed, example=example))
+    if kind == "serial" and checked["in_flight"] > 1:
+        problems.append((place / "in_flight").value_error("config.in_flight_serial"))
+    host, port = "", 502
+    if kind in ("tcp", "udp") and checked.get("address"):
+        try:
+            host, port = split_address(checked["address"], 502)
+        except ValueError:
+            problems.append(
+                (place / "address").value_error(
+                    "config.bad_address", value=checked["address"], example=LINK["address"].example
+                )
+            )
+    if not whole or len(problems) > before:
+        return None
+    return LinkSpec(
+        name=name,
+        type=checked["type"],
+        port=checked["port"] or "",
+        baud=checked["baud"],
+        data_bits=checked["data_bits"],
+        parity=checked["parity"],
+        stop_bits=checked["stop_bits"],
+        rs485=checked["rs485"],
+        host=host,
+        tcp_port=port,
+        timeout_ns=checked["timeout"],
+        pause_ns=checked["pause"],
+        in_flight=checked["in_flight"],
+        where=place.where(),
+    )
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What was found out about one entry of [devices]."""
+
+    place: Place
+    checked: dict[str, Any]
+    profile: Profile
+    tags: dict[str, Tag]
+
+    def setting(self, key: str, default: Any) -> Any:
+        """The device's own word, else its profile's, else the default."""
+        own = self.checked.get(key)
+        return self.profile.defaults.get(key, default) if own is None else own
+
+
+class DeviceBuilder:
+    """Builds every device; `links` are all that were named, None where one is wrong."""
+
+    def __init__(self, links: Mapping[str, LinkSpec | None], problems: list[Located]) -> None:
+        self._links = links
+        self._problems = problems
+        self._tags = TagReader(problems)
+
+    def build(self, name: str, place: Place, data: Mapping[str, Any]) -> list[DeviceSpec]:
+        """One device, or a range of them; empty if something is wrong, which was reported."""
+        before = len(self._problems)
+        checked = check_table(place, data, DEVICE, self._problems)
+        if not complete(place, data, checked, DEVICE, self._problems):
+            self._tags.own(place / "tags", checked.get("tags", {}))
+            return []
+        names = self._names(name, place, checked["unit"] or ())
+        parts = self._parts(name, place, checked)
+        link = self._link(place, checked["link"])
+        if not self._driver_exists(place, checked["driver"]):
+            return []
+        order: ByteOrder = parts.setting("order", "ABCD")
+        every: int | None = parts.setting("every", None)
+        tags = [finish(*item, every, order, self._problems) for item in parts.tags.items()]
+        if link is None:
+            return []
+        framing: Framing = checked["framing"] or ("rtu" if link.type == "serial" else "tcp")
+        device = DeviceSpec(
+            name=name,
+            link=link,
+            driver=checked["driver"],
+            tags=tuple(tag for tag in tags if tag is not None),
+            framing=framing,
+            profile=checked["profile"] or "",
+            max_registers=parts.setting("max_registers", 125),
+            max_bits=parts.setting("max_bits", 2000),
+            holes=tuple(parts.setting("holes", ())),
+            pause_ns=parts.setting("pause", 0),
+            where=place.where(),
+        )
+        if parts.profile.defaults.get("timeout", 0) > link.timeout_ns:
+            self._problems.append((place / "link").warning("config.short_timeout", link=link.name))
+        devices = [
+            replace(device, name=each, unit=unit)
+            for each, unit in zip(names, checked["unit"], strict=False)
+        ]
+        for number, each in enumerate(devices):
+            self._ask_driver(replace(each, tags=()) if number else each, parts)
+        errors = self._problems[before:]
+        return [] if any(problem.severity == "error" for problem in errors) else devices
+
+    def _names(self, name: str, place: Place, units: tuple[int, ...]) -> list[str]:
+        """A name for each unit; none where the name is bad, which was reported."""
+        if len(units) > 1 and not _UNIT_IN_NAME.search(name):
+            self._problems.append(place.error("config.range_without_place", name=name))
+            return []
+        names = [_numbered(name, unit) for unit in units]
+        if not all(is_name(each) for each in names):
+            self._problems.append(place.error("config.bad_name", name=name))
+            return []
+        return names
+
+    def _link(self, place: Place, name: str) -> LinkSpec | None:
+        if name not in self._links:
+            known = ", ".join(self._links) or "-"
+            problem = (place / "link").value_error("config.no_such_link", link=name, known=known)
+            self._problems.append(problem)
+        return self._links.get(name)
+
+    def _driver_exists(self, place: Place, name: str) -> bool:
+        if name in registry.names():
+            return True
+        known = ", ".join(registry.names())
+        problem = (place / "driver").value_error("config.no_such_driver", driver=name, known=known)
+        self._problems.append(problem)
+        return False
+
+    def _parts(self, name: str, place: Place, checked: dict[str, Any]) -> _Parts:
+        profile = Profile({}, {})
+        layers: list[dict[str, Tag]] = []
+        if checked["profile"]:
+            at = place / "profile"
+            profile = self._tags.profile(at, checked["profile"]) or profile
+            wanted = profile.defaults.get("driver", checked["driver"])
+            if wanted != checked["driver"]:
+                self._problems.append(
+                    at.value_error(
+                        "config.wrong_driver",
+                        profile=checked["profile"],
+                        wanted=wanted,
+                        driver=checked["driver"],
+                    )
+                )
+            layers.append(profile.tags)
+        if checked["tags_file"]:
+            table = self._tags.table(place / "tags_file", checked["tags_file"])
+            layers.append(table.tags if table else {})
+        if checked.get("tags"):
+            layers.append(self._tags.own(place / "tags", checked["tags"]))
+        tags: dict[str, Tag] = {}
+        for layer in layers:
+            for key, tag in layer.items():
+                tags[key] = tag.over(tags[key]) if key in tags else tag
+        if not layers:
+            self._problems.append(place.error("config.no_tags", device=name))
+        return _Parts(place, checked, profile, tags)
+
+    def _ask_driver(self, device: DeviceSpec, parts: _Parts) -> None:
+        for problem in registry.get(device.driver).check(device):
+            place = _place_of(problem, parts)
+            self._problems.append(place.value_error(problem.message, **problem.args))
+
+
+def _numbered(name: str, unit: int) -> str:
+    """ "press-{unit:02}" with its unit number."""
+    return _UNIT_IN_NAME.sub(lambda found: str(unit).zfill(int(found[1] or 1)), name)
+
+
+def _place_of(problem: Problem, parts: _Parts) -> Place:
+    """Where the key that a driver complains of was said: on the device, in its profile or table."""
+    match problem.key:
+        case ("tags", name, *rest) if name in parts.tags:
+            tag = parts.tags[name]
+            return tag.places.get(rest[0], tag.place) if rest else tag.place
+        case _:
+            place = parts.place
+            for part in problem.key:
+                place = place / part
+            return place

@@ -1,0 +1,325 @@
+"""One TOML table against its table of the schema: every mistake at once, values in base units."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from gateway.config.positions import Path, Spot
+from gateway.config.problems import Located, Severity
+from gateway.config.schema import Key, Table
+from gateway.config.synonyms import SYNONYMS
+from gateway.config.units import (
+    PER_DAYS,
+    Rate,
+    duration_ns,
+    percent,
+    rate,
+    show_duration,
+    show_size,
+    size_bytes,
+)
+
+UNITS_MAX = 255
+
+_Number = TypeVar("_Number", int, Decimal)
+_Quantity = TypeVar("_Quantity")
+
+
+class Origin(Protocol):
+    """A file that values came from: it knows where each stands."""
+
+    file: str
+
+    def located(
+        self,
+        at: Path | Spot,
+        message: str,
+        *,
+        value: bool = False,
+        severity: Severity = "error",
+        **args: Any,
+    ) -> Located: ...
+
+    def where(self, path: Path) -> str: ...
+
+
+class Place(NamedTuple):
+    """A path in a file."""
+
+    origin: Origin
+    path: Path
+
+    def __truediv__(self, part: str | int) -> Place:
+        return Place(self.origin, (*self.path, part))
+
+    def error(self, message: str, **args: Any) -> Located:
+        """At the key."""
+        return self.origin.located(self.path, message, **args)
+
+    def value_error(self, message: str, **args: Any) -> Located:
+        """At the value."""
+        return self.origin.located(self.path, message, value=True, **args)
+
+    def warning(self, message: str, **args: Any) -> Located:
+        return self.origin.located(self.path, message, value=True, severity="warning", **args)
+
+    def where(self) -> str:
+        return self.origin.where(self.path)
+
+
+class Deadband(NamedTuple):
+    amount: Decimal
+    percent: bool
+
+
+class _WrongError(Exception):
+    """A value that its key does not take."""
+
+    def __init__(self, message: str, **args: Any) -> None:
+        super().__init__(message, args)
+        self.message = message
+        self.arguments = args
+
+
+def check_table(
+    place: Place, data: Mapping[str, Any], table: Table, problems: list[Located]
+) -> dict[str, Any]:
+    """The values of the known keys that are given and right; all else becomes a problem."""
+    checked: dict[str, Any] = {}
+    for name, value in data.items():
+        key = table.get(name)
+        if key is None:
+            problems.append(_unknown(place / name, name, table))
+        elif key.later and not (key.kind == "bool" and value is False):
+            problems.append((place / name).error("config.not_yet", key=name))
+        elif not key.later:
+            try:
+                checked[name] = _CONVERT[key.kind](key, value)
+            except _WrongError as wrong:
+                problems.append((place / name).value_error(wrong.message, **wrong.arguments))
+    return checked
+
+
+def complete(
+    place: Place,
+    data: Iterable[str],
+    checked: dict[str, Any],
+    table: Table,
+    problems: list[Located],
+) -> bool:
+    """Fill `checked` with the defaults; whether all that is required is there.
+
+    `data` are the keys that were written, so that a wrong value is not missing as well.
+    """
+    written = {*data, *(SYNONYMS.get(name, name) for name in data)}
+    for name, key in table.items():
+        if name in checked:
+            continue
+        if key.required and name not in written:
+            example = f"{name} = {key.example}"
+            problems.append(place.error("config.missing", key=name, example=example))
+        elif not key.required and key.kind != "table":
+            checked[name] = key.default
+    return all(name in checked for name, key in table.items() if key.required)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant."""
+    names = list(known)
+    if (meant := SYNONYMS.get(word) or SYNONYMS.get(word.lower())) in names:
+        return meant
+    lower = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(word.lower(), lower, 1, 0.6)
+    return lower[close[0]] if close else None
+
+
+def _unknown(place: Place, name: str, table: Table) -> Located:
+    known = [key.name for key in table.values() if not key.later]
+    if near := nearest(name, table):
+        return place.error("config.unknown_key_near", key=name, near=near)
+    return place.error("config.unknown_key", key=name, known=", ".join(known))
+
+
+def _text(key: Key, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type(key, "text")
+    if not value.strip() and (key.required or key.default is None):
+        raise _WrongError("config.empty", key=key.name, example=f"{key.name} = {key.example}")
+    return value
+
+
+def _int(key: Key, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _wrong_type(key, "int")
+    return _ranged(key, value, str)
+
+
+def _bool(key: Key, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong_type(key, "bool")
+    return value
+
+
+def _duration(key: Key, value: Any) -> int:
+    units = "ms, s, min, h, days"
+    return _ranged(key, _quantity(key, value, duration_ns, units), show_duration)
+
+
+def _size(key: Key, value: Any) -> int:
+    units = "MB, GB, MiB, GiB"
+    return _ranged(key, _quantity(key, value, size_bytes, units), show_size)
+
+
+def _rate(key: Key, value: Any) -> Rate:
+    units = ", ".join(f"GB/{period}" for period in PER_DAYS)
+    return _quantity(key, value, rate, units)
+
+
+def _decimal(key: Key, value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise _wrong_type(key, "decimal")
+    number = Decimal(value)
+    if not number.is_finite() or abs(number.adjusted()) > 30:
+        raise _wrong_type(key, "decimal")
+    if key.name in ("scale", "resolution") and number == 0:
+        raise _WrongError("config.not_zero", key=key.name)
+    return _ranged(key, number, str)
+
+
+def _choice(key: Key, value: Any) -> str:
+    choices = ", ".join(key.choices)
+    if isinstance(value, str) and value in key.choices:
+        return value
+    if not isinstance(value, str):
+        raise _WrongError("config.bad_choice", key=key.name, value=_toml(value), choices=choices)
+    if near := nearest(value, key.choices):
+        raise _WrongError(
+            "config.bad_choice_near", key=key.name, value=_toml(value), near=near, choices=choices
+        )
+    raise _WrongError("config.bad_choice", key=key.name, value=_toml(value), choices=choices)
+
+
+def _deadband(key: Key, value: Any) -> Deadband:
+    if isinstance(value, str):
+        try:
+            band = Deadband(percent(value), True)
+        except ValueError:
+            raise _wrong_type(key, "deadband") from None
+    elif isinstance(value, int | Decimal) and not isinstance(value, bool):
+        band = Deadband(Decimal(value), False)
+    else:
+        raise _wrong_type(key, "deadband")
+    if not band.amount.is_finite() or band.amount < 0:
+        raise _wrong_type(key, "deadband")
+    return band
+
+
+def _labels(key: Key, value: Any) -> dict[int, str]:
+    if not isinstance(value, dict):
+        raise _wrong_type(key, "labels")
+    labels: dict[int, str] = {}
+    for number, label in value.items():
+        try:
+            labels[int(number)] = label
+        except ValueError:
+            raise _wrong_type(key, "labels") from None
+        if not isinstance(label, str):
+            raise _wrong_type(key, "labels")
+    return labels
+
+
+def _texts(key: Key, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _wrong_type(key, "texts")
+    return tuple(value)
+
+
+def _units(key: Key, value: Any) -> tuple[int, ...]:
+    """One unit number, or "11-34", "1,3,5-7": the numbers, in the order written."""
+    wrong = _WrongError("config.bad_unit_range", value=_toml(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise wrong
+    numbers: list[int] = []
+    for part in value.split(","):
+        first, dash, last = (text.strip() for text in part.partition("-"))
+        last = last if dash else first
+        if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
+            raise wrong
+        if not len(first) <= 3 >= len(last) or not int(first) <= int(last) <= UNITS_MAX:
+            raise wrong
+        numbers += range(int(first), int(last) + 1)
+    if len(set(numbers)) != len(numbers):
+        raise wrong
+    return tuple(numbers)
+
+
+def _in_flight(key: Key, value: Any) -> int:
+    if value == "auto":
+        raise _WrongError("config.not_yet", key='in_flight = "auto"')
+    return _int(key, value)
+
+
+def _as_table(key: Key, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong_type(key, "table")
+    return value
+
+
+_CONVERT: dict[str, Callable[[Key, Any], Any]] = {
+    "text": _text, "int": _int, "bool": _bool, "duration": _duration, "size": _size, "rate": _rate,
+    "decimal": _decimal, "choice": _choice, "deadband": _deadband, "labels": _labels,
+    "texts": _texts, "units": _units, "in_flight": _in_flight, "table": _as_table,
+}  # fmt: skip
+
+_WANTED = {
+    "text": "config.kind_text", "int": "config.kind_int", "bool": "config.kind_bool",
+    "decimal": "config.kind_decimal", "deadband": "config.kind_deadband",
+    "labels": "config.kind_labels", "texts": "config.kind_texts", "table": "config.kind_table",
+}  # fmt: skip
+
+
+def _wrong_type(key: Key, kind: str) -> _WrongError:
+    example = f"{key.name} = {key.example}" if key.example else f"[{key.name}]"
+    wanted = {"id": _WANTED[kind], "args": {}}
+    return _WrongError("config.wrong_type", key=key.name, wanted=wanted, example=example)
+
+
+def _quantity(key: Key, value: Any, parse: Callable[[str], _Quantity], units: str) -> _Quantity:
+    """The quantity of a text; a bare number is answered with the text it should have been."""
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        unit = key.example.strip('"').rpartition(" ")[2]
+        if key.kind == "duration":
+            unit = "ms" if value >= 10 else "s"
+        raise _WrongError("config.no_unit", key=key.name, example=f"{value} {unit}")
+    try:
+        return parse(value) if isinstance(value, str) else parse("")
+    except ValueError:
+        raise _WrongError(
+            "config.bad_unit", key=key.name, value=_toml(value), units=units, example=key.example
+        ) from None
+
+
+def _ranged(key: Key, value: _Number, show: Callable[[Any], str]) -> _Number:
+    low, high = key.low, key.high
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise _WrongError(
+            "config.out_of_range",
+            key=key.name,
+            value=show(value),
+            low=show(low),
+            high="…" if high is None else show(high),
+        )
+    return value
+
+
+def _toml(value: Any) -> str:
+    """A value as it is written in TOML, shortened."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    shown = f'"{value}"' if isinstance(value, str) else str(value)
+    return shown if len(shown) <= 40 else shown[:37] + "..."

@@ -1,0 +1,277 @@
+"""gateway.toml and conf.d/*.toml into one configuration, or into the list of what is wrong.
+
+Files are read in name order after the main one. Tables merge: [gateway], [platform] and [buffer]
+key by key, [links] and [devices] name by name. What two files both say is an error that names both.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drivers.api import DeviceSpec, LinkSpec
+from gateway.config.build import DeviceBuilder, build_link, split_address
+from gateway.config.check import Place, check_table, complete
+from gateway.config.model import BufferConfig, GatewayConfig, PlatformConfig
+from gateway.config.problems import Located
+from gateway.config.schema import BUFFER, FILE, GATEWAY, PLATFORM, Table
+from gateway.config.source import Source
+
+VERSION = 1
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """`config` is None if any problem is an error. `files` are those that were read."""
+
+    config: GatewayConfig | None
+    problems: list[Located] = field(default_factory=list)
+    files: tuple[Path, ...] = ()
+
+
+def load(path: Path) -> Loaded:
+    """Read and check everything. Never raises for what is wrong with the files: that is said."""
+    problems: list[Located] = []
+    sources = list(_sources(path, problems))
+    if not sources:
+        return Loaded(None, problems)
+    merged = _Merged(sources, problems)
+    gateway = merged.section("gateway", GATEWAY)
+    platform = merged.section("platform", PLATFORM)
+    buffer = merged.section("buffer", BUFFER)
+    links = _links(merged, problems)
+    devices = _devices(merged, links, problems)
+    _judge_gateway(gateway, problems)
+    paths = {key: platform.path(key) for key in ("ca", "cert", "key")}
+    _judge_platform(platform, paths, problems)
+    ordered = _in_order(problems)
+    files = tuple(Path(source.file) for source in sources)
+    if any(problem.severity == "error" for problem in ordered):
+        return Loaded(None, ordered, files)
+    return Loaded(
+        GatewayConfig(
+            id=gateway["id"],
+            site=gateway["site"],
+            language=gateway["language"],
+            control=gateway.path("control") or Path(gateway["control"]),
+            platform=PlatformConfig(
+                address=platform["address"],
+                ca=paths["ca"],
+                cert=paths["cert"],
+                key=paths["key"],
+                insecure=platform["insecure"],
+                send_every_ns=platform["send_every"],
+            ),
+            buffer=BufferConfig(
+                path=buffer.path("path") or Path(buffer["path"]),
+                max_size=buffer["max_size"],
+                keep_for_ns=buffer["keep_for"],
+                flush_every_ns=buffer["flush_every"],
+                when_full=buffer["when_full"],
+            ),
+            links=tuple(link for link in links.values() if link is not None),
+            devices=tuple(devices),
+        ),
+        ordered,
+        files,
+    )
+
+
+def _in_order(problems: list[Located]) -> list[Located]:
+    """By place; once where several devices share a mistake (twenty-four machines, one profile)."""
+    first: dict[tuple[str, int, int, str], Located] = {}
+    for problem in problems:
+        first.setdefault((problem.file, problem.line, problem.column, problem.id), problem)
+    return sorted(first.values(), key=Located.order)
+
+
+def _sources(path: Path, problems: list[Located]) -> Iterator[Source]:
+    try:
+        extra = sorted((path.parent / "conf.d").glob("*.toml"))
+    except OSError as error:
+        problems.append(_unreadable(path.parent / "conf.d", error))
+        extra = []
+    for each in (path, *extra):
+        try:
+            source = Source.read(each)
+        except FileNotFoundError:
+            args = {"path": str(each)}
+            problems.append(Located(str(each), 0, 0, "error", "config.not_found", args))
+        except OSError as error:
+            problems.append(_unreadable(each, error))
+        else:
+            problems += source.problems
+            yield source
+
+
+def _unreadable(path: Path, error: OSError) -> Located:
+    args = {"path": str(path), "error": error.strerror or str(error)}
+    return Located(str(path), 0, 0, "error", "config.unreadable", args)
+
+
+@dataclass(slots=True)
+class Section:
+    """One of [gateway], [platform], [buffer]: values, and where each was said."""
+
+    place: Place
+    values: dict[str, Any]
+    places: dict[str, Place]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values.get(key)
+
+    def at(self, key: str) -> Place:
+        return self.places.get(key, self.place)
+
+    def path(self, key: str) -> Path | None:
+        """A path, relative to the file that says it; None where it is a default or unsaid."""
+        if key not in self.places or self.values.get(key) is None:
+            return None
+        value: str = self.values[key]
+        return (Path(self.places[key].origin.file).parent / value).absolute()
+
+
+class _Merged:
+    """The top-level tables of all files."""
+
+    def __init__(self, sources: list[Source], problems: list[Located]) -> None:
+        self._problems = problems
+        self._main = Place(sources[0], ())
+        self._files: list[tuple[Place, dict[str, Any]]] = []
+        for number, source in enumerate(sources):
+            place = Place(source, ())
+            tables = check_table(place, source.data, FILE, problems)
+            if not number and not source.problems:
+                complete(place, source.data, dict(tables), FILE, problems)
+            version = tables.get("version", VERSION)
+            if version != VERSION:
+                at = place / "version"
+                problems.append(at.value_error("config.version", value=version))
+            self._files.append((place, tables))
+
+    def section(self, name: str, table: Table) -> Section:
+        """A table whose keys may stand in any file, each once, with its defaults."""
+        values: dict[str, Any] = {}
+        places: dict[str, Place] = {}
+        written: list[str] = []
+        home = self._main
+        for top, tables in self._files:
+            if name not in tables:
+                continue
+            place = top / name
+            if home is self._main:
+                home = place
+            found = check_table(place, tables[name], table, self._problems)
+            written += tables[name]
+            for key, value in found.items():
+                if key in places:
+                    first = places[key].where()
+                    self._problems.append(
+                        (place / key).error("config.twice_key", key=key, first=first)
+                    )
+                else:
+                    values[key], places[key] = value, place / key
+        if home is self._main and any(key.required for key in table.values()):
+            self._problems.append(home.error("config.missing_table", table=name))
+        else:
+            complete(home, written, values, table, self._problems)
+        return Section(home, values, places)
+
+    def named(self, name: str) -> Iterator[tuple[str, Place, Mapping[str, Any]]]:
+        """The entries of [links] or [devices] of all files."""
+        first: dict[str, Place] = {}
+        for top, tables in self._files:
+            for key, value in tables.get(name, {}).items():
+                place = top / name / key
+                if key in first:
+                    at = first[key].where()
+                    self._problems.append(place.error("config.twice_name", name=key, first=at))
+                elif not isinstance(value, dict):
+                    wanted = {"id": "config.kind_table", "args": {}}
+                    example = f"[{name}.{key}]"
+                    self._problems.append(
+                        place.error("config.wrong_type", key=key, wanted=wanted, example=example)
+                    )
+                else:
+                    first[key] = place
+                    yield key, place, value
+
+
+def _links(merged: _Merged, problems: list[Located]) -> dict[str, LinkSpec | None]:
+    links: dict[str, LinkSpec | None] = {}
+    ports: dict[str, str] = {}
+    for name, place, data in merged.named("links"):
+        link = links[name] = build_link(name, place, data, problems)
+        if link is not None and link.type == "serial":
+            other = ports.setdefault(link.port, name)
+            if other != name:
+                at = place / "port"
+                problems.append(at.value_error("config.port_twice", port=link.port, other=other))
+    return links
+
+
+def _devices(
+    merged: _Merged, links: Mapping[str, LinkSpec | None], problems: list[Located]
+) -> list[DeviceSpec]:
+    builder = DeviceBuilder(links, problems)
+    devices: dict[str, DeviceSpec] = {}
+    units: dict[tuple[str, int], str] = {}
+    for name, place, data in merged.named("devices"):
+        for device in builder.build(name, place, data):
+            if device.name in devices:
+                first = devices[device.name].where
+                args = {"name": device.name, "first": first}
+                problems.append(place.error("config.twice_name", **args))
+                continue
+            devices[device.name] = device
+            other = units.setdefault((device.link.name, device.unit), device.name)
+            if other != device.name:
+                at = place / "unit"
+                problems.append(at.warning("config.unit_twice", other=other, unit=device.unit))
+    return list(devices.values())
+
+
+def _judge_gateway(gateway: Section, problems: list[Located]) -> None:
+    name = gateway["id"]
+    if name is not None and not _ID.fullmatch(name):
+        problems.append(gateway.at("id").value_error("config.bad_id", id=name))
+
+
+def _judge_platform(
+    platform: Section, paths: Mapping[str, Path | None], problems: list[Located]
+) -> None:
+    address = platform["address"]
+    if address is None:
+        return
+    at = platform.at("address")
+    try:
+        host, _ = split_address(address)
+    except ValueError:
+        example = PLATFORM["address"].example
+        problems.append(at.value_error("config.bad_address", value=address, example=example))
+        return
+    if platform["insecure"]:
+        if not _is_loopback(host):
+            place = platform.at("insecure")
+            problems.append(place.value_error("config.insecure_remote", address=address))
+        return
+    for key, path in paths.items():
+        if key not in platform.places:
+            example = f"{key} = {PLATFORM[key].example}"
+            problems.append(platform.place.error("config.missing", key=key, example=example))
+        elif path is not None and not path.exists():
+            problems.append(platform.at(key).warning("config.file_missing", path=str(path)))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,176 @@
+"""Tags from a table: CSV as Excel saves it, headings in English or Chinese.
+
+UTF-8 with or without byte order mark, or GB18030 (what Excel in China writes unless told "CSV
+UTF-8"); commas, semicolons or tabs. One row a tag; empty cells are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path as FilePath
+from typing import Any
+
+from gateway.config.positions import Path, Spot
+from gateway.config.problems import Located, Severity
+from gateway.config.schema import PROFILE_TAG
+from gateway.config.source import SIZE_MAX
+from gateway.config.units import show_size
+
+#: Heading to key. `name` is the tag's name, `space` goes before a bare number in `address`.
+HEADINGS: Mapping[str, str] = {
+    **{key: key for key in ("name", "space", *PROFILE_TAG)},
+    "点位": "name", "名称": "name", "标签": "name", "tag": "name", "变量名": "name",
+    "功能区": "space", "寄存器类型": "space", "地址": "address", "寄存器地址": "address",
+    "类型": "type", "数据类型": "type", "字节序": "order", "倍率": "scale", "系数": "scale",
+    "偏移": "offset", "单位": "unit", "周期": "every", "采集周期": "every", "死区": "deadband",
+    "上报": "report", "长度": "length", "编码": "encoding", "对照": "labels",
+    "分辨率": "resolution", "至少": "at_least", "下限": "min", "上限": "max", "说明": "description", "备注": "description",
+}  # fmt: skip
+_SPACES = {
+    "保持寄存器": "holding", "输入寄存器": "input", "线圈": "coil", "离散输入": "discrete",
+    "03": "holding", "3": "holding", "04": "input", "4": "input", "01": "coil", "1": "coil",
+    "02": "discrete", "2": "discrete",
+}  # fmt: skip
+
+
+class PointTable:
+    """A CSV file that was read. `data` is tag name to its keys, as TOML would have given it."""
+
+    def __init__(self, file: str, raw: bytes) -> None:
+        self.file = file
+        self.problems: list[Located] = []
+        self.data: dict[str, dict[str, Any]] = {}
+        self._spots: dict[Path, Spot] = {}
+        if len(raw) > SIZE_MAX:
+            self._problem(Spot(0, 0), "config.too_big", limit=show_size(SIZE_MAX))
+            raw = b""
+        self._text = _decode(raw)
+        self._lines = self._text.split("\n")
+        self._read()
+
+    @classmethod
+    def read(cls, path: FilePath) -> PointTable:
+        """Raises OSError."""
+        with path.open("rb") as stream:
+            return cls(str(path), stream.read(SIZE_MAX + 1))
+
+    def located(
+        self,
+        at: Path | Spot,
+        message: str,
+        *,
+        value: bool = False,
+        severity: Severity = "error",
+        **args: Any,
+    ) -> Located:
+        """A problem at a path (tag, key), or at a spot; a cell is its own key and value."""
+        spot = at if isinstance(at, Spot) else self._spot(at)
+        line = self._lines[spot.line - 1] if spot.line else ""
+        return Located(self.file, spot.line, spot.column, severity, message, args, line)
+
+    def where(self, path: Path) -> str:
+        spot = self._spot(path)
+        return f"{self.file}:{spot.line}:{spot.column}"
+
+    def _spot(self, path: Path) -> Spot:
+        while path and path not in self._spots:
+            path = path[:-1]
+        return self._spots.get(path, Spot(1, 1))
+
+    def _problem(self, spot: Spot, message: str, **args: Any) -> None:
+        line = self._lines[spot.line - 1] if spot.line else ""
+        self.problems.append(
+            Located(self.file, spot.line, spot.column, "error", message, args, line)
+        )
+
+    def _read(self) -> None:
+        delimiter = max(",;\t", key=self._lines[0].count)
+        rows = csv.reader(io.StringIO(self._text, newline=""), delimiter=delimiter)
+        try:
+            heads = self._headings(next(rows, []), delimiter)
+            if heads is None:
+                return
+            for row in rows:
+                self._row(row, heads, rows.line_num, delimiter)
+        except csv.Error as error:
+            self._problem(Spot(max(1, rows.line_num), 1), "config.syntax", error=str(error))
+
+    def _headings(self, row: list[str], delimiter: str) -> list[str] | None:
+        known = ", ".join(("name", "space", *PROFILE_TAG))
+        heads = [HEADINGS.get(cell.strip(), HEADINGS.get(cell.strip().lower(), "")) for cell in row]
+        columns = _columns(self._lines[0], delimiter)
+        for cell, head, column in zip(row, heads, columns, strict=False):
+            if not head and cell.strip():
+                self._problem(Spot(1, column), "config.csv_unknown", key=cell.strip(), known=known)
+        missing = [key for key in ("name", "address", "type") if key not in heads]
+        for key in missing:
+            self._problem(Spot(1, 1), "config.csv_heading", key=key, known=known)
+        return None if missing else heads
+
+    def _row(self, row: list[str], heads: list[str], line: int, delimiter: str) -> None:
+        cells = {
+            head: (cell.strip(), column)
+            for head, cell, column in zip(
+                heads, row, _columns(self._lines[line - 1], delimiter), strict=False
+            )
+            if head and cell.strip()
+        }
+        if not cells or row[0].lstrip().startswith("#"):
+            return
+        name, column = cells.pop("name", ("", 1))
+        if name in self.data:
+            first = self.where((name,))
+            self._problem(Spot(line, column), "config.twice_name", name=name, first=first)
+            return
+        self._spots[(name,)] = Spot(line, column)
+        space, _ = cells.pop("space", ("", 1))
+        tag: dict[str, Any] = {}
+        for key, (cell, at) in cells.items():
+            self._spots[(name, key)] = Spot(line, at)
+            tag[key] = _value(key, cell)
+        if space and ":" not in str(tag.get("address", ":")):
+            tag["address"] = f"{_SPACES.get(space, space)}:{tag['address']}"
+        self.data[name] = tag
+
+
+def _decode(raw: bytes) -> str:
+    raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("gb18030", errors="replace")
+
+
+def _columns(line: str, delimiter: str) -> list[int]:
+    """Where each cell of a line starts, from 1."""
+    cell = re.compile(rf'(?:"(?:[^"]|"")*"?|[^{re.escape(delimiter)}])*')
+    columns, at = [], 0
+    while True:
+        columns.append(at + 1)
+        match = cell.match(line, at)
+        at = match.end() if match else len(line)
+        if at >= len(line):
+            return [*columns, *[len(line) + 1] * 64]
+        at += 1
+
+
+def _value(key: str, cell: str) -> Any:
+    """A cell as TOML would have given it; what cannot be converted stays text, and is refused."""
+    kind = PROFILE_TAG[key].kind
+    try:
+        if kind == "int":
+            return int(cell)
+        if kind == "decimal" or (kind == "deadband" and not cell.endswith("%")):
+            return Decimal(cell)
+    except (ValueError, InvalidOperation):
+        return cell
+    if kind == "labels":
+        pairs = (part.partition("=") for part in re.split(r"[;；]", cell) if part.strip())
+        return {number.strip(): label.strip() for number, _, label in pairs}
+    if kind == "choice" and key == "type":
+        return cell.lower()
+    return cell.upper() if key == "order" else cell

@@ -1,0 +1,246 @@
+"""The table of every key: kind, unit, range, default and help in both languages.
+
+The checker, the reference in docs/configuration*.md and the did-you-mean all read this table, so a
+key that is not here does not exist. Keys of the contract that this version cannot honour yet are
+marked `later`: they are recognised and refused in plain words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal, get_args
+
+from drivers.api import ByteOrder, Framing, ValueType
+
+Kind = Literal[
+    "text", "int", "bool", "duration", "size", "rate", "decimal", "choice",
+    "deadband", "labels", "texts", "units", "in_flight", "table",
+]  # fmt: skip
+
+MS, S, DAY = 10**6, 10**9, 86_400 * 10**9
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. `default`, `low` and `high` are in base units: nanoseconds, bytes.
+
+    `example` is the value as TOML, the default where there is one. `links`: the types of link that
+    have it; empty: all. `types`: the kinds of tag that have it; empty: all.
+    """
+
+    name: str
+    kind: Kind
+    example: str
+    zh: str
+    en: str
+    default: Any = None
+    required: bool = False
+    low: int | Decimal | None = None
+    high: int | Decimal | None = None
+    choices: tuple[str, ...] = ()
+    later: bool = False
+    only: tuple[str, ...] = ()
+
+
+Table = Mapping[str, Key]
+
+
+def _table(*keys: Key) -> Table:
+    return {key.name: key for key in keys}
+
+
+FILE = _table(
+    Key("version", "int", "1", "配置格式的版本", "version of this format", required=True),
+    Key("gateway", "table", "", "网关自己", "the gateway itself"),
+    Key("platform", "table", "", "平台", "the platform"),
+    Key("buffer", "table", "", "断网缓存", "the buffer"),
+    Key("links", "table", "", "链路：串口或网络地址", "links: serial ports, network addresses"),
+    Key("devices", "table", "", "设备", "devices"),
+)
+
+GATEWAY = _table(
+    Key("id", "text", '"jx-nanhu-0031"', "全平台唯一的名称", "unique on the platform",
+        required=True),
+    Key("site", "text", '"5G 车间 3 号线"', "安装地点，给人看", "where it stands, for people",
+        default=""),
+    Key("language", "choice", '"zh"', "命令行的语言", "language of the command line",
+        default="zh", choices=("zh", "en")),
+    Key("control", "text", '"/run/jiahe/control.sock"', "命令行与守护进程之间的套接字",
+        "socket between the commands and the daemon", default="/run/jiahe/control.sock"),
+)  # fmt: skip
+
+PLATFORM = _table(
+    Key("address", "text", '"ingest.example.cn:8443"', "平台的 主机:端口",
+        "host:port of the platform",
+        required=True),
+    Key("ca", "text", '"pki/ca.pem"', "平台证书的签发机构",
+        "authority that signed the platform's certificate"),
+    Key("cert", "text", '"pki/gateway.pem"', "本网关的证书", "this gateway's certificate"),
+    Key("key", "text", '"pki/gateway.key"', "本网关的私钥", "this gateway's private key"),
+    Key("insecure", "bool", "false", "不加密，只允许本机地址",
+        "plain text; loopback addresses only",
+        default=False),
+    Key("send_every", "duration", '"500 ms"', "新数据最多等多久发出",
+        "the longest that a fresh sample waits before it is sent",
+        default=500 * MS, low=50 * MS, high=60 * S),
+    Key("data_budget", "rate", '"5 GB/month"', "SIM 卡的流量上限", "what the SIM card may carry",
+        later=True),
+)  # fmt: skip
+
+BUFFER = _table(
+    Key("path", "text", '"/var/lib/jiahe/buffer"', "目录", "a directory",
+        default="/var/lib/jiahe/buffer"),
+    Key("max_size", "size", '"2 GiB"', "最多占用的磁盘", "the most disk that it takes",
+        default=2048 * MIB, low=16 * MIB, high=2**50),
+    Key("keep_for", "duration", '"30 days"', "最多保存多久",
+        "how long it keeps what was not acknowledged",
+        default=30 * DAY, low=60 * S, high=3650 * DAY),
+    Key("flush_every", "duration", '"1 s"', "断电最多丢失多久的数据",
+        "the most that a power cut can take",
+        default=S, low=100 * MS, high=60 * S),
+    Key("when_full", "choice", '"drop_oldest"', "满了丢哪一头；两种都如实记录缺口",
+        "which end to drop when full; both announce what they drop",
+        default="drop_oldest", choices=("drop_oldest", "drop_newest")),
+)  # fmt: skip
+
+NETWORK = ("tcp", "udp")
+LINK = _table(
+    Key("type", "choice", '"serial"', "链路类型", "what it is", required=True,
+        choices=("serial", "tcp", "udp", "listen")),
+    Key("port", "text", '"/dev/jiahe/com1"', "串口设备", "the serial device", only=("serial",)),
+    Key("baud", "int", "9600", "波特率，bit/s", "bits a second", default=9600, low=50,
+        high=4_000_000,
+        only=("serial",)),
+    Key("data_bits", "int", "8", "数据位", "data bits of a character", default=8, low=7, high=8,
+        only=("serial",)),
+    Key("parity", "choice", '"none"', "校验", "parity", default="none", choices=("none", "even",
+        "odd"),
+        only=("serial",)),
+    Key("stop_bits", "int", "1", "停止位", "stop bits", default=1, low=1, high=2, only=("serial",)),
+    Key("rs485", "bool", "false", "由内核切换 RS-485 收发",
+        "let the kernel switch the RS-485 transceiver",
+        default=False, only=("serial",)),
+    Key("address", "text", '"192.168.10.21:502"', "主机:端口", "host:port", only=NETWORK),
+    Key("timeout", "duration", '"300 ms"', "最长等待；实际值按设备的应答学习",
+        "the longest wait; the real one is learned a device from its answers",
+        default=300 * MS, low=10 * MS, high=60 * S),
+    Key("pause", "duration", '"0 ms"', "两次请求之间额外的静默",
+        "silence between requests, over the standard's",
+        default=0, low=0, high=10 * S),
+    Key("in_flight", "in_flight", "1", "同时未答的请求数上限", "the most requests at once",
+        default=1, low=1,
+        high=32),
+    Key("listen_only", "bool", "true", "只听别的主站，不发送",
+        "decode another master's traffic, send nothing",
+        later=True),
+    Key("tls", "table", "", "Modbus Security", "Modbus Security", later=True),
+    Key("listen", "text", '"0.0.0.0:6000"', "等待 DTU 拨入的地址", "where a DTU dials in",
+        later=True),
+    Key("register", "text", '"text:JX007"', "DTU 的注册包", "what the DTU says first", later=True),
+    Key("heartbeat", "text", '"hex:fe"', "DTU 的心跳包", "the DTU's heartbeat", later=True),
+)  # fmt: skip
+
+ORDERS: tuple[ByteOrder, ...] = get_args(ByteOrder)
+TYPES: tuple[ValueType, ...] = get_args(ValueType)
+INTEGERS = ("int16", "uint16", "int32", "uint32", "int64", "uint64", "bcd16", "bcd32")
+NUMBERS = (*INTEGERS, "float32", "float64")
+
+_EVERY = Key("every", "duration", '"1 s"', "周期", "period", low=MS, high=DAY)
+_ORDER = Key("order", "choice", '"ABCD"', "字节序", "byte order", choices=ORDERS)
+_MAX_REGISTERS = Key("max_registers", "int", "125", "一次最多读几个寄存器",
+        "the most registers a request asks for",
+                     low=1, high=125)  # fmt: skip
+_HOLES = Key(
+    "holes", "texts", '["holding:100-199"]', "绝不读的地址", "addresses that are never read"
+)
+_PAUSE = Key("pause", "duration", '"0 ms"', "这台设备要求的静默",
+        "silence that this device wants, over the link's",
+             low=0, high=10 * S)  # fmt: skip
+
+DEVICE = _table(
+    Key("link", "text", '"com1"', "所在链路的名称", "name of its link", required=True),
+    Key("driver", "text", '"modbus"', "驱动", "driver", required=True),
+    Key("unit", "units", "1", "站号，或范围 \"11-34\"（名称里写 {unit}）",
+        'unit number, or a range "11-34" with {unit} in the name', default=(1,)),
+    Key("framing", "choice", '"rtu"', "帧格式；不写时随链路",
+        "framing; follows the link when left out",
+        choices=get_args(Framing)),
+    Key("profile", "text", '"chint-dtsu666"', "模板名，或 .toml/.csv 文件",
+        "a profile's name, or a .toml or .csv file"),
+    _EVERY,
+    _ORDER,
+    Key("tags", "table", "", "标签", "its tags"),
+    Key("tags_file", "text", '"lathe.csv"', "标签表（CSV）", "a table of tags (CSV)"),
+    _MAX_REGISTERS,
+    Key("max_bits", "int", "2000", "一次最多读几个位", "the most bits a request asks for", low=1,
+        high=2000),
+    _HOLES,
+    _PAUSE,
+)  # fmt: skip
+
+TAG = _table(
+    Key("address", "text", '"holding:270"', "地址，写法由驱动决定",
+        "where it is; the driver says how it is written",
+        required=True),
+    Key("type", "choice", '"int16"', "类型", "type", required=True, choices=TYPES),
+    Key("every", "duration", '"50 ms"', "周期；不写时用设备的",
+        "period; the device's when left out", low=MS, high=DAY),
+    Key("order", "choice", '"CDAB"', "字节序；不写时用设备的",
+        "byte order; the device's when left out", choices=ORDERS),
+    Key("scale", "decimal", "0.001", "值 = 原始值 × scale + offset", "value = raw x scale + offset",
+        default=Decimal(1), only=NUMBERS),
+    Key("offset", "decimal", "-40", "见 scale", "see scale", default=Decimal(0), only=NUMBERS),
+    Key("unit", "text", '"rad"', "物理单位，给人看", "physical unit, for people", default=""),
+    Key("length", "int", "16", "字节数，一个寄存器两个", "bytes, two a register", low=1, high=250,
+        only=("string",)),
+    Key("encoding", "choice", '"ascii"', "文字编码", "text encoding", default="ascii",
+        choices=("ascii", "utf-8", "gb18030"), only=("string",)),
+    Key("labels", "labels", '{ 0 = "manual", 1 = "auto" }', "数值的名称", "names of values",
+        default={},
+        only=("bool", *INTEGERS)),
+    Key("resolution", "decimal", "0.01", "编码前舍入到它的倍数",
+        "values are rounded to its multiples",
+        low=Decimal(0), only=NUMBERS),
+    Key("report", "choice", '"all"', "每次都报，或只报变化", "every scan, or changes only",
+        choices=("all", "change")),
+    Key("deadband", "deadband", '0.5', "变化小于它不报（或 \"1 %\"）",
+        'smaller changes are not reported (or "1 %")',
+        only=NUMBERS),
+    Key("at_least", "duration", '"60 s"', "不变也至少隔这么久报一次",
+        "an unchanged value is repeated after this",
+        low=MS, high=DAY),
+)  # fmt: skip
+
+PROFILE_TAG = {
+    **TAG,
+    **_table(
+        Key("min", "decimal", "0", "正常下限", "lowest that is normal"),
+        Key("max", "decimal", "100", "正常上限", "highest that is normal"),
+        Key("description", "text", '"总有功电能"', "说明", "what it is"),
+    ),
+}
+
+PROFILE_FILE = _table(
+    Key("profile", "table", "", "模板自己", "the profile itself"),
+    Key("tags", "table", "", "标签", "its tags"),
+)
+
+PROFILE = _table(
+    Key("title", "text", '"CHINT DTSU666"', "英文名", "name in English", required=True),
+    Key("title_zh", "text", '"正泰 DTSU666"', "中文名", "name in Chinese", default=""),
+    Key("driver", "text", '"modbus"', "驱动", "driver", required=True),
+    Key("source", "text", '"manual V2.1, table 3"', "依据的手册", "the manual it rests on",
+        default=""),
+    Key("confidence", "text", '"manual"', "核实到什么程度", "how far it was verified", default=""),
+    Key("timeout", "duration", '"300 ms"', "设备的最长应答时间", "the longest it takes to answer",
+        low=10 * MS,
+        high=60 * S),
+    _EVERY,
+    _ORDER,
+    _MAX_REGISTERS,
+    _HOLES,
+    _PAUSE,
+)  # fmt: skip

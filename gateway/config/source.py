@@ -1,0 +1,250 @@
+"""One TOML file: its text, its data, its positions, and every mistake that reading it shows.
+
+tomllib stops at the first mistake. To find the others too, the statement that it stopped at is
+mended (full-width punctuation, names that lack their quotes) or taken out, and the rest is read
+again. Mending never makes a file acceptable: each mistake is reported, and one error refuses it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from decimal import Decimal, InvalidOperation
+from pathlib import Path as FilePath
+from typing import Any
+
+from gateway.config.positions import Path, Positions, Spot, Statement
+from gateway.config.problems import Located, Severity
+from gateway.config.synonyms import SYNONYMS
+from gateway.config.units import show_size
+
+SIZE_MAX = 4 << 20
+#: More syntax errors than this in one file are not looked for.
+SYNTAX_ERRORS_MAX = 60
+
+_FULL_WIDTH = {
+    "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "、": ",", "。": ".", "【": "[", "】": "]",
+    "\u3000": " ", "\u00a0": " ", "\u200b": " ", "\ufeff": " ",
+    **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
+}  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]|\r(?!\n)")
+_QUOTED = re.compile(r"""\"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*""")
+_BARE_WIDE = re.compile(r"[\w-]*[^\x00-\x7f][\w-]*")
+_AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_LONG_NUMBER = re.compile(r"[0-9_]{4000,}")
+
+#: What tomllib says, by its first words, and what we say.
+_SAID = {
+    "Invalid initial character for a key part": "config.syntax_key",
+    "Expected '=' after a key": "config.syntax_equals",
+    "Invalid value": "config.syntax_value",
+    "Invalid date": "config.syntax_value",
+    "Invalid hex value": "config.syntax_escape",
+    "Unescaped '\\\\'": "config.syntax_escape",
+    "Escaped character": "config.syntax_escape",
+    "Unterminated string": "config.syntax_string",
+    "Illegal character": "config.syntax_string",
+    'Expected "\'"': "config.syntax_string",
+    "Expected '\"'": "config.syntax_string",
+    "Expected \"'''\"": "config.syntax_string",
+    'Expected \'"""\'': "config.syntax_string",
+    "Unclosed array": "config.syntax_array",
+    "Unclosed inline table": "config.syntax_inline",
+    "Expected ']": "config.syntax_header",
+    "Expected newline or end": "config.syntax_rest",
+    "Cannot declare": "config.twice_key",
+    "Cannot overwrite a value": "config.twice_key",
+    "Cannot mutate immutable": "config.twice_key",
+    "Duplicate inline table key": "config.twice_key",
+}
+
+
+class Source:
+    """A file that was read. `data` is what of it makes sense; `problems` is what does not."""
+
+    def __init__(self, file: str, raw: bytes) -> None:
+        self.file = file
+        self.problems: list[Located] = []
+        self._decoded = ""
+        text = self._decode(raw)
+        self._lines = self._decoded.split("\n")
+        self.positions = Positions(text)
+        self.data: dict[str, Any] = self._parse()
+
+    @classmethod
+    def read(cls, path: FilePath) -> Source:
+        """Raises OSError."""
+        with path.open("rb") as stream:
+            return cls(str(path), stream.read(SIZE_MAX + 1))
+
+    def located(
+        self,
+        at: Path | Spot,
+        message: str,
+        *,
+        value: bool = False,
+        severity: Severity = "error",
+        **args: Any,
+    ) -> Located:
+        """A problem at a path (its key, or its `value`) or at a spot."""
+        if isinstance(at, Spot):
+            spot = at
+        else:
+            spot = self.positions.value(at) if value else self.positions.key(at)
+        line = self._lines[spot.line - 1]
+        return Located(self.file, spot.line, spot.column, severity, message, args, line)
+
+    def where(self, path: Path) -> str:
+        """file:line:column of a key."""
+        spot = self.positions.key(path)
+        return f"{self.file}:{spot.line}:{spot.column}"
+
+    def _say(self, spot: Spot, message: str, **args: Any) -> None:
+        line = self._decoded.split("\n")[spot.line - 1]
+        problem = Located(self.file, spot.line, spot.column, "error", message, args, line)
+        self.problems.append(problem)
+
+    def _decode(self, raw: bytes) -> str:
+        """The text, with LF line ends and no byte order mark, whatever it takes."""
+        if len(raw) > SIZE_MAX:
+            limit = show_size(SIZE_MAX)
+            self.problems.append(
+                Located(self.file, 0, 0, "error", "config.too_big", {"limit": limit})
+            )
+            return ""
+        raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            before = raw[: error.start].decode("utf-8")
+            text = raw.decode("gb18030", errors="replace")
+            self._decoded = text
+            line = before.count("\n") + 1
+            self._say(Spot(line, len(before.rpartition("\n")[2]) + 1), "config.not_utf8")
+        self._decoded = text
+        seen: set[int] = set()
+        for match in _CONTROL.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            if line not in seen and len(seen) < SYNTAX_ERRORS_MAX:
+                seen.add(line)
+                spot = Spot(line, match.start() - text.rfind("\n", 0, match.start()))
+                code = f"U+{ord(match[0]):04X}"
+                self._say(spot, "config.control_character", code=code)
+        return _CONTROL.sub(" ", text)
+
+    def _parse(self) -> dict[str, Any]:
+        fed = self.positions.text
+        mended: set[int] = set()
+        for _ in range(2 * SYNTAX_ERRORS_MAX):
+            try:
+                return tomllib.loads(fed, parse_float=_decimal)
+            except RecursionError:
+                error, offset = "Unclosed array", len(fed)
+            except ValueError as failure:
+                error, offset = self._said(str(failure))
+            closing = error.startswith("Unclosed")
+            statement = self.positions.statement_at(offset, broken=closing)
+            if statement is None:
+                statement = self.positions.statement_at(offset)
+            if statement is None or statement.end in mended:
+                self._say(self.positions.spot(offset), "config.syntax", error=error)
+                return {}
+            if statement.start not in mended:
+                mended.add(statement.start)
+                if (better := self._mend(fed, statement)) is not None:
+                    fed = better
+                    continue
+            mended.add(statement.end)
+            self._explain(error, offset, statement)
+            fed = self._without(fed, statement)
+        return {}
+
+    def _said(self, failure: str) -> tuple[str, int]:
+        """tomllib's words, and the offset that they are about."""
+        match = _AT.search(failure)
+        if match is None:  # an integer of more digits than Python converts
+            number = _LONG_NUMBER.search(self.positions.text)
+            return "Invalid value", number.start() if number else 0
+        error = failure[: match.start()]
+        if match[1] is None:
+            return error, len(self.positions.text)
+        return error, self.positions.offset(int(match[1]), int(match[2]))
+
+    def _mend(self, fed: str, statement: Statement) -> str | None:
+        """The text with full-width signs replaced, or bare Chinese names quoted, and said so."""
+        start, end = statement.start, statement.end
+        text = self.positions.text
+        plain = _QUOTED.sub(lambda match: " " * len(match[0]), text[start:end])
+        wide = [at for at, character in enumerate(plain) if character in _FULL_WIDTH]
+        if wide:
+            found = plain[wide[0]]
+            spot = self.positions.spot(start + wide[0])
+            self._say(spot, "config.full_width", found=found, wanted=_FULL_WIDTH[found])
+            characters = list(text)
+            for at in wide:
+                characters[start + at] = _FULL_WIDTH[plain[at]]
+            self.positions = Positions("".join(characters))
+            return _splice(fed, start, end, self.positions.text, text)
+        names = plain if statement.header else plain.partition("=")[0]
+        match = _BARE_WIDE.search(names)
+        if match is None:
+            return None
+        if match[0] not in SYNONYMS:
+            self._say(
+                self.positions.spot(start + match.start()), "config.syntax_name", name=match[0]
+            )
+        quoted = _BARE_WIDE.sub(lambda found: f'"{found[0]}"', names)
+        line = fed.split("\n")
+        number = self.positions.spot(start).line - 1
+        line[number] = line[number].replace(names.strip(), quoted.strip(), 1)
+        return "\n".join(line)
+
+    def _explain(self, error: str, offset: int, statement: Statement) -> None:
+        message = next((ours for said, ours in _SAID.items() if error.startswith(said)), "")
+        spot = self.positions.spot(min(max(offset, statement.start), statement.end))
+        if message == "config.twice_key":
+            path = statement.path
+            if named := re.search(r"\(.*\)", error):
+                path = tuple(ast.literal_eval(named[0]))
+            first = self.positions.key(path)
+            key = ".".join(str(part) for part in path)
+            spot = self.positions.spot(statement.start)
+            self._say(spot, message, key=key, first=f"{self.file}:{first.line}:{first.column}")
+        elif message in ("config.syntax_array", "config.syntax_string", "config.syntax_inline"):
+            opened = self.positions.values.get(statement.path, statement.start)
+            self._say(self.positions.spot(opened), message)
+        elif message:
+            self._say(spot, message)
+        else:
+            self._say(spot, "config.syntax", error=error)
+
+    def _without(self, fed: str, statement: Statement) -> str:
+        """The text with the statement blanked; for a header, with all that stands below it."""
+        first = self.positions.spot(statement.start).line
+        last = self.positions.spot(max(statement.start, statement.end - 1)).line
+        if statement.header:
+            following = [
+                s for s in self.positions.statements if s.header and s.start > statement.start
+            ]
+            end = following[0].start if following else len(self.positions.text)
+            last = self.positions.spot(end).line - (1 if following else 0)
+        lines = fed.split("\n")
+        lines[first - 1 : last] = [""] * (last - first + 1)
+        return "\n".join(lines)
+
+
+def _splice(fed: str, start: int, end: int, mended: str, text: str) -> str:
+    """`fed` with the lines of text[start:end] taken from `mended`."""
+    first = text.count("\n", 0, start)
+    last = text.count("\n", 0, end)
+    lines = fed.split("\n")
+    lines[first : last + 1] = mended.split("\n")[first : last + 1]
+    return "\n".join(lines)
+
+
+def _decimal(number: str) -> Decimal:
+    try:
+        return Decimal(number)
+    except InvalidOperation:  # an exponent beyond any use; the checker refuses NaN
+        return Decimal("NaN")

@@ -1,0 +1,174 @@
+"""A device's tags: its profile's, its table's and its own, laid over each other key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+from drivers.api import ByteOrder, TagSpec
+from gateway.config.check import Place, check_table, complete
+from gateway.config.points import PointTable
+from gateway.config.problems import Located
+from gateway.config.schema import PROFILE, PROFILE_FILE, PROFILE_TAG, TAG, Table
+from gateway.config.source import Source
+
+NAME_MAX = 64
+
+
+@dataclass(slots=True)
+class Tag:
+    """What is said of one tag so far; `places` is where each key was said."""
+
+    place: Place
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    bad: bool = False  # a mistake in it was reported: what follows from that is not
+
+    def over(self, other: Tag) -> Tag:
+        """This one's keys over the other's."""
+        values, places = {**other.values, **self.values}, {**other.places, **self.places}
+        return Tag(self.place, values, places, self.bad or other.bad)
+
+
+@dataclass(slots=True)
+class Profile:
+    """A profile that was read: what it says for the device as a whole, and its tags."""
+
+    defaults: dict[str, Any]
+    tags: dict[str, Tag]
+
+
+class TagReader:
+    """Reads profiles and tables once each, however many devices use them."""
+
+    def __init__(self, problems: list[Located]) -> None:
+        self._problems = problems
+        self._profiles: dict[FilePath, Profile | None] = {}
+
+    def profile(self, place: Place, name: str) -> Profile | None:
+        """The profile that a device names; None if there is none, which was reported then."""
+        if name.lower().endswith((".toml", ".csv")):
+            path = FilePath(place.origin.file).parent / name
+        else:
+            from drivers import profiles
+
+            try:
+                path = profiles.find(name)
+            except LookupError:
+                self._problems.append(place.value_error("config.no_such_profile", profile=name))
+                return None
+        if path not in self._profiles:
+            self._profiles[path] = self._read(place, path)
+        return self._profiles[path]
+
+    def table(self, place: Place, name: str) -> Profile | None:
+        """The tags of a `tags_file`."""
+        path = FilePath(place.origin.file).parent / name
+        if path not in self._profiles:
+            self._profiles[path] = self._read(place, path)
+        return self._profiles[path]
+
+    def own(self, place: Place, tags: Mapping[str, Any], table: Table = TAG) -> dict[str, Tag]:
+        """Tags as they stand in one table of a file, each key checked by itself."""
+        found = {}
+        for name, data in tags.items():
+            tag = Tag(place / name)
+            before = len(self._problems)
+            if not is_name(name, dots=True):
+                self._problems.append(tag.place.error("config.bad_name", name=name))
+            if isinstance(data, dict):
+                tag.values = check_table(tag.place, data, table, self._problems)
+            else:
+                example = f'{name} = {{ address = "holding:0", type = "int16" }}'
+                wanted = {"id": "config.kind_table", "args": {}}
+                self._problems.append(
+                    tag.place.value_error(
+                        "config.wrong_type", key=name, wanted=wanted, example=example
+                    )
+                )
+            tag.places = {key: tag.place / key for key in tag.values}
+            tag.bad = len(self._problems) > before
+            found[name] = tag
+        return found
+
+    def _read(self, place: Place, path: FilePath) -> Profile | None:
+        try:
+            if path.suffix.lower() == ".csv":
+                rows = PointTable.read(path)
+                self._problems += rows.problems
+                return Profile({}, self.own(Place(rows, ()), rows.data, PROFILE_TAG))
+            source = Source.read(path)
+        except OSError as error:
+            problem = place.value_error(
+                "config.unreadable", path=str(path), error=error.strerror or str(error)
+            )
+            self._problems.append(problem)
+            return None
+        self._problems += source.problems
+        top = Place(source, ())
+        parts = check_table(top, source.data, PROFILE_FILE, self._problems)
+        about = parts.get("profile", {})
+        defaults = check_table(top / "profile", about, PROFILE, self._problems)
+        complete(top / "profile", about, dict(defaults), PROFILE, self._problems)
+        return Profile(defaults, self.own(top / "tags", parts.get("tags", {}), PROFILE_TAG))
+
+
+def is_name(name: str, *, dots: bool = False) -> bool:
+    """Letters of any script, digits, - and _; 1 to 64 of them; dots where they divide nothing."""
+    plain = name.replace("-", "").replace("_", "")
+    if dots:
+        plain = plain.replace(".", "")
+    return 0 < len(name) <= NAME_MAX and plain.isalnum()
+
+
+def finish(
+    name: str, tag: Tag, every_ns: int | None, order: ByteOrder, problems: list[Located]
+) -> TagSpec | None:
+    """The tag, with the device's defaults for what it leaves open; None if a mistake stands in the
+    way, which was reported.
+    """
+    before = len(problems)
+    values = dict(tag.values)
+    if tag.bad:
+        return None
+    complete(tag.place, values, values, TAG, problems)
+    kind = values.get("type")
+    for key, place in tag.places.items():
+        spec = PROFILE_TAG[key]
+        if spec.only and kind is not None and kind not in spec.only:
+            types = ", ".join(spec.only)
+            problems.append(place.error("config.tag_key_needs", key=key, types=types, type=kind))
+    if kind == "string" and values["length"] is None:
+        example = "length = 16"
+        problems.append(tag.place.error("config.missing", key="length", example=example))
+    for key in ("deadband", "at_least"):
+        if values[key] is not None and values["report"] == "all":
+            problems.append(tag.places[key].error("config.tag_key_conflict", key=key))
+    period = values["every"] or every_ns
+    if period is None:
+        problems.append(tag.place.error("config.no_period", tag=name))
+    if period is None or len(problems) > before:
+        return None
+    sparse = values["report"] == "change" or values["deadband"] or values["at_least"]
+    band = values["deadband"]
+    return TagSpec(
+        name=name,
+        address=values["address"],
+        type=values["type"],
+        every_ns=period,
+        order=values["order"] or order,
+        scale=values["scale"],
+        offset=values["offset"],
+        unit=values["unit"],
+        length=values["length"] or 0,
+        encoding=values["encoding"],
+        labels=values["labels"],
+        resolution=values["resolution"],
+        report="change" if sparse else "all",
+        deadband=band.amount if band else None,
+        deadband_percent=bool(band and band.percent),
+        at_least_ns=values["at_least"] or 0,
+        where=tag.place.where(),
+    )
