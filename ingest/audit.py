@@ -18,15 +18,6 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest.completeness import days
 
-#: Per epoch, the block after which a crash gap takes everything.
-_UNKNOWN = """unknown AS (
-  SELECT gateway, epoch, min(after_seq) AS after_seq FROM gaps
-  WHERE count_unknown GROUP BY gateway, epoch
-)"""
-#: `before`: where the cover of all earlier intervals of the same group ends.
-_OVER = """OVER (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
-  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before"""
-
 _EPOCHS = """
 SELECT gateway, epoch, NOT closed AS open, duplicates,
   (SELECT count(*) FROM blocks b WHERE (b.gateway, b.epoch) = (e.gateway, e.epoch)) AS blocks,
@@ -36,34 +27,41 @@ SELECT gateway, epoch, NOT closed AS open, duplicates,
     WHERE (b.gateway, b.epoch) = (e.gateway, e.epoch)) AS samples
 FROM epochs e ORDER BY gateway, epoch"""
 
-_MISSING_TICKS = f"""
-WITH {_UNKNOWN}, cover AS (
+#: Ranges are [first, last_1); `before`: where the cover of all earlier ranges of the group ends.
+_MISSING_TICKS = """
+WITH cover AS (
   SELECT gateway, epoch, grp, first_tick AS first, first_tick + ticks AS last_1
-  FROM runs LEFT JOIN unknown USING (gateway, epoch) WHERE after_seq IS NULL OR seq <= after_seq
+  FROM runs LEFT JOIN crash_ends USING (gateway, epoch) WHERE after_seq IS NULL OR seq <= after_seq
   UNION ALL
   SELECT gateway, epoch, grp, first_tick, first_tick + count FROM gap_ticks JOIN gaps USING (gap)
-), seen AS (SELECT *, max(last_1) {_OVER} FROM cover)
+), seen AS (SELECT *, max(last_1) OVER earlier AS before FROM cover
+  WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
+    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
 SELECT gateway, epoch, sum(max(0, first - before)) FROM seen
 WHERE before IS NOT NULL GROUP BY gateway, epoch"""
 
-_TWICE_TICKS = f"""
+_TWICE_TICKS = """
 WITH cover AS (
   SELECT gateway, epoch, grp, first_tick AS first, first_tick + ticks AS last_1 FROM runs
-), seen AS (SELECT *, max(last_1) {_OVER} FROM cover)
+), seen AS (SELECT *, max(last_1) OVER earlier AS before FROM cover
+  WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
+    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
 SELECT gateway, epoch, sum(max(0, min(before, last_1) - first)) FROM seen
 WHERE before IS NOT NULL GROUP BY gateway, epoch"""
 
-_MISSING_BLOCKS = f"""
-WITH {_UNKNOWN}, cover AS (
+_MISSING_BLOCKS = """
+WITH cover AS (
   SELECT gateway, epoch, 0 AS grp, first, last + 1 AS last_1 FROM held
   UNION ALL
   SELECT gateway, epoch, 0, first, last + 1 FROM gap_blocks JOIN gaps USING (gap)
   UNION ALL
-  SELECT gateway, epoch, 0, after_seq + 1, after_seq + 1 FROM unknown
-), seen AS (SELECT *, max(last_1) {_OVER} FROM cover)
+  SELECT gateway, epoch, 0, after_seq + 1, after_seq + 1 FROM crash_ends
+), seen AS (SELECT *, max(last_1) OVER earlier AS before FROM cover
+  WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
+    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
 SELECT gateway, epoch,
   sum(max(0, min(first, coalesce(after_seq + 1, first)) - coalesce(before, 1)))
-FROM seen LEFT JOIN unknown USING (gateway, epoch) GROUP BY gateway, epoch"""
+FROM seen LEFT JOIN crash_ends USING (gateway, epoch) GROUP BY gateway, epoch"""
 
 #: Gaps by reason: ticks that are counted, whole blocks, and gaps whose count can't be known.
 _GAPS = """
@@ -163,8 +161,8 @@ def say_days(sql: sqlite3.Connection, out: TextIO, *, as_json: bool) -> int:
         for book in books:
             unknown = f", {book['unknown']} gaps of unknown count" if book["unknown"] else ""
             out.write(
-                f"{book['day']} {book['gateway']} {book['device']}: {book['complete']:.4%} complete,"
-                f" {book['rows']} of {book['due']} scans, {book['gaps']} in gaps,"
+                f"{book['day']} {book['gateway']} {book['device']}:"
+                f" {book['complete']:.4%} complete, {book['rows']} of {book['due']} scans, {book['gaps']} in gaps,"
                 f" missing {book['missing']}{unknown}\n"
             )
     missing = sum(book["missing"] for book in books)

@@ -69,8 +69,7 @@ def days(sql: sqlite3.Connection) -> list[dict[str, Any]]:
     unknown = {
         (gateway, epoch): after_seq
         for gateway, epoch, after_seq in sql.execute(
-            "SELECT gateway, epoch, min(after_seq) FROM gaps WHERE count_unknown"
-            " GROUP BY gateway, epoch"
+            "SELECT gateway, epoch, after_seq FROM crash_ends"
         )
     }
     group: tuple[str, int, int] | None = None
@@ -120,7 +119,7 @@ def _count_unknown(
     """A gap of unknown count is shown with each device of its epoch, on the day it begins."""
     for gateway, epoch, device, last_due_ns in sql.execute(
         "SELECT gateway, epoch, device, max(first_due_ns + (ticks - 1) * period_ns)"
-        " FROM runs WHERE (gateway, epoch) IN (SELECT gateway, epoch FROM gaps WHERE count_unknown)"
+        " FROM runs JOIN crash_ends USING (gateway, epoch)"
         " GROUP BY gateway, epoch, device"
     ):
         number = clocks[gateway, epoch].utc_ns(last_due_ns) // _DAY_NS

@@ -85,6 +85,10 @@ samples
 );
 CREATE INDEX gaps_by_epoch ON gaps (gateway, epoch);
 
+CREATE VIEW crash_ends AS          -- the block after which a crash gap takes all of the epoch
+  SELECT gateway, epoch, min(after_seq) AS after_seq FROM gaps
+  WHERE count_unknown GROUP BY gateway, epoch;
+
 CREATE TABLE gap_blocks (          -- whole blocks that will never come
   gap INTEGER NOT NULL REFERENCES gaps, first INTEGER NOT NULL, last INTEGER NOT NULL
 );

@@ -1,0 +1,155 @@
+"""An encoder of blocks that is independent of native/ and ingest/: from ingest.proto's comments
+only.
+
+Slow and plain. It makes the test vectors, and blocks for the receiver's tests.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import zstandard
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+GOOD = pb.QUALITY_GOOD
+
+
+def crc32c(data: bytes) -> int:
+    """Bit by bit."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def differences(values: Sequence[int], order: int) -> list[int]:
+    """Differences of `order`, modulo 2^64 as signed numbers, without the zeros at the end."""
+    numbers = list(values)
+    for _ in range(order):
+        numbers = [now - before for before, now in zip([0, *numbers[:-1]], numbers, strict=True)]
+    numbers = [(number + (1 << 63)) % (1 << 64) - (1 << 63) for number in numbers]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return numbers
+
+
+def quality_runs(qualities: Iterable[int]) -> list[pb.QualityRun]:
+    """Nothing when all are good."""
+    runs = [
+        pb.QualityRun(count=len(list(same)), quality=pb.Quality.ValueType(quality))
+        for quality, same in groupby(qualities)
+    ]
+    return [] if all(run.quality == GOOD for run in runs) else runs
+
+
+def column(
+    values: Sequence[int],
+    *,
+    order: int = 0,
+    encoding: pb.ValueEncoding.ValueType = pb.VALUE_ENCODING_UNSPECIFIED,
+    digits: int = 0,
+    qualities: Sequence[int] = (),
+    rows: Sequence[int] | None = None,
+) -> pb.Column:
+    """`values` of the entries that are not bad; `rows`: of a sparse column, the row of each
+    entry."""
+    return pb.Column(
+        order=order,
+        encoding=encoding,
+        digits=digits,
+        values=differences(values, order),
+        quality=quality_runs(qualities),
+        sparse=rows is not None,
+        rows=_row_differences(rows or ()),
+    )
+
+
+def text_column(
+    texts: Sequence[bytes], *, qualities: Sequence[int] = (), rows: Sequence[int] | None = None
+) -> pb.Column:
+    return pb.Column(
+        encoding=pb.VALUE_ENCODING_TEXT,
+        texts=[pb.TextRun(count=len(list(same)), text=text) for text, same in groupby(texts)],
+        quality=quality_runs(qualities),
+        sparse=rows is not None,
+        rows=_row_differences(rows or ()),
+    )
+
+
+def _row_differences(rows: Sequence[int]) -> list[int]:
+    return [now - before for before, now in zip([0, *rows[:-1]], rows, strict=True)]
+
+
+def run(
+    group: int,
+    first_tick: int,
+    ticks: int,
+    columns: Sequence[pb.Column],
+    *,
+    first_due_ns: int = 1_000_000_000_000,
+    period_ns: int = 10_000_000,
+    late_us: Sequence[int] = (),
+    late_order: int = 0,
+    skipped: Sequence[tuple[int, int, int]] = (),
+) -> pb.GroupRun:
+    """`skipped`: (first tick, count, reason)."""
+    return pb.GroupRun(
+        group=group,
+        first_tick=first_tick,
+        ticks=ticks,
+        first_due_ns=first_due_ns,
+        period_ns=period_ns,
+        late_order=late_order,
+        late_us=differences(late_us, late_order),
+        skipped=[
+            pb.TickGap(first_tick=first, count=count, reason=pb.GapReason.ValueType(reason))
+            for first, count, reason in skipped
+        ],
+        columns=columns,
+    )
+
+
+def compress(compression: pb.Compression.ValueType, payload: bytes) -> bytes:
+    match compression:
+        case pb.COMPRESSION_ZSTD:
+            return zstandard.compress(payload)
+        case pb.COMPRESSION_ZLIB:
+            return zlib.compress(payload)
+        case _:
+            return payload
+
+
+def block(
+    epoch: int,
+    seq: int,
+    payload: pb.BlockPayload,
+    *,
+    compression: pb.Compression.ValueType = pb.COMPRESSION_ZSTD,
+    revision: int = 1,
+    lane: pb.Lane.ValueType = pb.LANE_LIVE,
+) -> pb.Block:
+    """Seal a payload, with its counts and checksum."""
+    plain = payload.SerializeToString()
+    carried = compress(compression, plain)
+    scans = [run.ticks - sum(gap.count for gap in run.skipped) for run in payload.runs]
+    samples = sum(
+        len(column.rows) if column.sparse else rows
+        for run, rows in zip(payload.runs, scans, strict=True)
+        for column in run.columns
+    )
+    return pb.Block(
+        epoch=epoch,
+        seq=seq,
+        catalog_revision=revision,
+        compression=compression,
+        payload_size=len(plain),
+        payload_crc32c=crc32c(carried),
+        payload=carried,
+        scans=sum(scans),
+        samples=samples,
+        lane=lane,
+    )
