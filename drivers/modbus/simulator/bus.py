@@ -1,0 +1,218 @@
+"""Slaves on a pseudo-terminal that keeps the time of a real serial bus.
+
+A pseudo-terminal carries bytes at once; a wire does not. So a request counts as arrived only when
+its characters would have passed at the given rate, an RTU frame ends with 3.5 characters of silence
+(1.75 ms above 19,200 baud: Modbus over Serial Line V1.02 section 2.5.1.1), the slave takes its
+answer time, and the answer comes in slices of about a millisecond, each no earlier than its last
+character could be there. Several units share the bus; what a master sends into an answer is lost
+with it, as on copper.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import select
+import tty
+from collections import deque
+from collections.abc import Callable, Mapping
+from itertools import count
+from pathlib import Path
+from threading import Thread
+from typing import NamedTuple
+
+from drivers.modbus.simulator.book import now_ns
+from drivers.modbus.simulator.frames import FRAMINGS, Ascii, Rtu
+from drivers.modbus.simulator.unit import Unit
+
+_SLICE_NS = 1_000_000
+_FAST_BAUD, _FAST_SILENCE_NS = 19_200, 1_750_000
+_FRAME_MAX = 513  # characters of an ASCII frame; RTU: 256
+
+
+class _Due(NamedTuple):
+    begin_ns: int
+    order: int
+    frame: bytes
+    finish: Callable[[bool], None]  # told whether the answer was disturbed on the wire
+
+
+class Bus:
+    """A pseudo-terminal at `path` (a symbolic link), its units, and a thread that is the wire."""
+
+    def __init__(
+        self,
+        path: Path,
+        units: Mapping[int, Unit],
+        *,
+        baud: int = 9600,
+        char_bits: int = 10,
+        framing: str = "rtu",
+        answer_ms: float = 5.0,
+    ) -> None:
+        frames = FRAMINGS[framing]
+        if not isinstance(frames, Rtu | Ascii):
+            raise ValueError("a bus carries rtu or ascii frames")
+        self.path = path
+        self.units = dict(units)
+        self.answer_ns = round(answer_ms * 1e6)
+        self.char_ns = char_bits * 1_000_000_000 // baud
+        self.silence_ns = _FAST_SILENCE_NS if baud > _FAST_BAUD else self.char_ns * 7 // 2
+        self.early = 0  # frames that began inside the silence after the last one
+        self.collisions = 0  # answers that the master talked into
+        self.ignored = 0  # frames that were damaged
+        self._frames = frames
+        self._ascii = isinstance(frames, Ascii)
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._calls: deque[Callable[[], None]] = deque()
+        self._due: list[_Due] = []
+        self._order = count()
+        self._buffer = bytearray()
+        self._arrived_ns = 0  # when the last character of the buffer is over
+        self._quiet_ns = 0  # since when the bus is silent
+        self._running = False
+        self._thread = Thread(target=self._run, name="sim-bus", daemon=True)
+        self._master = self._slave = -1
+        self.open()
+
+    def open(self) -> None:
+        """A new pseudo-terminal at the path; before `start`, or in the bus's thread."""
+        if self._master >= 0:
+            return
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        if self.path.is_symlink():
+            self.path.unlink()
+        self.path.symlink_to(os.ttyname(self._slave))
+
+    def close(self) -> None:
+        """Pull the adapter: whoever has it open gets a hang-up. In the bus's thread."""
+        if self._master < 0:
+            return
+        self.path.unlink(missing_ok=True)
+        os.close(self._slave)
+        os.close(self._master)
+        self._master = self._slave = -1
+        self._buffer.clear()
+        self._due.clear()
+
+    def start(self) -> None:
+        self._running = True
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close everything; the thread has ended when this returns."""
+        if self._running:
+            self.call(self._end)
+            self._thread.join()
+        self.close()
+        os.close(self._wake)
+
+    def call(self, what: Callable[[], None]) -> None:
+        """Run `what` in the bus's thread, soon. Any thread."""
+        self._calls.append(what)
+        os.eventfd_write(self._wake, 1)
+
+    def _end(self) -> None:
+        self._running = False
+
+    def _run(self) -> None:
+        while self._running:
+            self._listen(self._next_ns())
+            while self._calls:
+                self._calls.popleft()()
+            now = now_ns()
+            if self._buffer and self._frame_over(now):
+                self._frame(bytes(self._buffer))
+                self._buffer.clear()
+            if self._due and self._due[0].begin_ns <= now:
+                self._transmit(heapq.heappop(self._due))
+
+    def _next_ns(self) -> int | None:
+        times = [self._due[0].begin_ns] if self._due else []
+        if self._buffer and not (self._ascii and not self._buffer.endswith(b"\n")):
+            times.append(self._frame_ends())
+        return min(times, default=None)
+
+    def _frame_ends(self) -> int:
+        return self._arrived_ns + (0 if self._ascii else self.silence_ns)
+
+    def _frame_over(self, now: int) -> bool:
+        if self._ascii and not self._buffer.endswith(b"\n"):
+            return False
+        return now >= self._frame_ends()
+
+    def _listen(self, until_ns: int | None) -> bool:
+        """Take what arrives until then, or one arrival or call; whether anything arrived."""
+        timeout = None if until_ns is None else max(0.0, (until_ns - now_ns()) / 1e9)
+        sources = [self._wake] if self._master < 0 else [self._wake, self._master]
+        ready, _, _ = select.select(sources, [], [], timeout)
+        if self._wake in ready:
+            os.eventfd_read(self._wake)
+        if self._master not in ready:
+            return False
+        now = now_ns()
+        data = os.read(self._master, 4096)
+        if not self._buffer and now < self._quiet_ns + self.silence_ns and not self._ascii:
+            self.early += 1
+        self._arrived_ns = max(self._arrived_ns, now) + len(data) * self.char_ns
+        self._quiet_ns = self._arrived_ns
+        self._buffer += data
+        del self._buffer[:-_FRAME_MAX]
+        return True
+
+    def _frame(self, frame: bytes) -> None:
+        asked = self._frames.check(frame)
+        if asked is None:
+            self.ignored += 1
+            return
+        unit = self.units.get(asked.unit)
+        if unit is None or unit.faults.mute:
+            return
+        faults, asked_ns = unit.faults, self._arrived_ns
+        struck = faults.spoils and faults.strikes()
+        answer = unit.answer(asked.pdu)
+        clean = reply = self._frames.build(asked.unit, 0, answer.pdu)
+        delay_ns = self.answer_ns + round(1e6 * (faults.slow + (faults.late if struck else 0.0)))
+        if faults.spoils:
+            if struck:
+                reply = self._frames.build(*faults.lie(asked.unit, 0, answer.pdu))
+            reply = faults.damage(reply, struck)
+            if faults.echo:
+                self._write(frame)
+        late = struck and faults.late > 0
+
+        def finish(disturbed: bool) -> None:
+            if answer.counter:
+                unit.book.write(
+                    unit.name, answer.counter, asked_ns, disturbed or late or reply != clean
+                )
+
+        begin = self._frame_ends() + delay_ns
+        heapq.heappush(self._due, _Due(begin, next(self._order), reply, finish))
+
+    def _transmit(self, due: _Due) -> None:
+        """Send an answer in slices; what arrives meanwhile is lost, and so is the answer."""
+        begin, sent, disturbed = due.begin_ns, 0, bool(self._buffer)
+        self._buffer.clear()
+        total = len(due.frame)
+        while sent < total and self._master >= 0:
+            chars = max(1, _SLICE_NS // self.char_ns)
+            upto = min(total, sent + chars)
+            deadline = begin + upto * self.char_ns
+            while now_ns() < deadline:
+                if self._listen(deadline):
+                    disturbed = True
+                    self._buffer.clear()
+            self._write(due.frame[sent:upto])
+            sent = upto
+        self.collisions += disturbed
+        self._quiet_ns = now_ns()
+        due.finish(disturbed)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            os.write(self._master, data)
+        except BlockingIOError:
+            return  # nobody reads and the terminal is full: on a wire these characters are gone too

@@ -1,0 +1,91 @@
+"""What a simulated device holds, read from a profile or a map file.
+
+A map is a profile's TOML, of which only `[tags]` is needed: address, type, order, length, scale,
+offset, labels, and `min` and `max`, the plausible limits of the value between which the simulated
+one moves.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from drivers.api import ByteOrder, ValueType
+from drivers.modbus.address import AddressError, Range, parse, parse_range
+from drivers.modbus.simulator.values import SimTag
+
+
+class MapError(ValueError):
+    """A map that cannot be simulated; says the file, where in it, and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMap:
+    """A make of device: its tags, and what it refuses."""
+
+    title: str
+    tags: tuple[SimTag, ...] = ()
+    max_registers: int = 125
+    holes: tuple[Range, ...] = ()
+
+
+EMPTY = DeviceMap("")
+
+
+def load_map(path: Path) -> DeviceMap:
+    """Raises MapError."""
+    try:
+        with path.open("rb") as file:
+            document = tomllib.load(file, parse_float=Decimal)
+    except OSError as error:
+        raise MapError(f"{path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise MapError(f"{path}: not TOML: {error}") from error
+    profile = document.get("profile", {})
+    order = profile.get("order", "ABCD")
+    where = f"{path}: profile"
+    try:
+        return DeviceMap(
+            title=str(profile.get("title", path.stem)),
+            tags=tuple(
+                _tag(f"{path}: tags.{name}", name, told, order)
+                for name, told in document.get("tags", {}).items()
+            ),
+            max_registers=int(profile.get("max_registers", 125)),
+            holes=tuple(parse_range(hole) for hole in profile.get("holes", ())),
+        )
+    except AddressError as error:
+        raise MapError(f"{where}: no range of addresses: {error.arguments['text']}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise error if isinstance(error, MapError) else MapError(f"{where}: {error}") from error
+
+
+def _tag(where: str, name: str, told: Mapping[str, Any], order: str) -> SimTag:
+    type_, order = told.get("type"), told.get("order", order)
+    if type_ not in get_args(ValueType):
+        raise MapError(f"{where}: type {type_!r}: one of {', '.join(get_args(ValueType))}")
+    if order not in get_args(ByteOrder):
+        raise MapError(f"{where}: order {order!r}: one of {', '.join(get_args(ByteOrder))}")
+    try:
+        address = parse(str(told["address"]))
+        scale, offset = Decimal(told.get("scale", 1)), Decimal(told.get("offset", 0))
+        low, high = (
+            (Decimal(told[key]) - offset) / scale if key in told else None for key in ("min", "max")
+        )
+        labels = tuple(int(number) for number in told.get("labels", {}))
+        length = int(told.get("length", 0))
+    except KeyError as error:
+        raise MapError(f"{where}: has no address") from error
+    except AddressError as error:
+        raise MapError(f"{where}: no address: {error.arguments['text']}") from error
+    except (ValueError, TypeError, InvalidOperation, ZeroDivisionError) as error:
+        raise MapError(f"{where}: a number that is none: {error}") from error
+    if low is not None and high is not None and low > high:
+        low, high = high, low  # a negative scale
+    return SimTag(
+        name, address, cast(ValueType, type_), cast(ByteOrder, order), length, low, high, labels
+    )

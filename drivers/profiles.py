@@ -1,0 +1,24 @@
+"""Profiles by name: tag lists of makes and models, shipped beside the driver that reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+
+class UnknownProfileError(LookupError):
+    """No shipped profile has this name; `names()` lists those there are."""
+
+
+def names() -> list[str]:
+    """Every shipped profile, in order."""
+    return sorted(path.stem for path in _HERE.glob("*/profiles/*.toml"))
+
+
+def find(name: str) -> Path:
+    """The file of a shipped profile. Raises UnknownProfileError."""
+    for path in _HERE.glob("*/profiles/*.toml"):
+        if path.stem == name:
+            return path
+    raise UnknownProfileError(name)

@@ -1,0 +1,217 @@
+"""`jiahe-sim`: simulated controllers on TCP ports or a pseudo-terminal.
+
+Listens, says so in one line, then obeys the commands on its standard input (`help` lists them)
+until it gets SIGTERM, SIGINT or the end of its input, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from drivers import profiles
+from drivers.modbus.address import AddressError, Space, parse
+from drivers.modbus.simulator import DeviceMap, FaultError, MapError, Simulator, Unit, load_map
+from drivers.modbus.simulator import faults as faults_module
+from drivers.modbus.simulator import service as service_module
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0 fine, 1 a fault said on stderr, 2 usage."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if bool(options.tcp) == bool(options.pty):
+        parser.error("say where to listen: --tcp ADDRESS:PORT (may be repeated) or --pty PATH")
+    try:
+        made = load_map(_map_path(options.map))
+        return _serve(options, made)
+    except (MapError, OSError, ValueError) as error:
+        sys.stderr.write(f"jiahe-sim: {error}\n")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jiahe-sim", description="Simulated controllers, for training and tests."
+    )
+    add = parser.add_argument
+    add("map", metavar="PROFILE|MAP.toml", help="a shipped profile, or a file of tags")
+    add("--tcp", action="append", default=[], metavar="ADDRESS:PORT", help="port 0: any free one")
+    add("--pty", type=Path, metavar="PATH", help="a paced serial bus; PATH links to its terminal")
+    add("--framing", choices=("tcp", "rtu", "ascii"), help="default: tcp on --tcp, rtu on --pty")
+    add("--baud", type=int, default=9600)
+    add("--char-bits", type=int, default=10, help="start, data, parity and stop bits (10: 8N1)")
+    add("--units", default="1", metavar="1-4,9", help="the units that answer (default 1)")
+    add("--dead", default="", metavar="4", help="units that are there but never answer")
+    add("--answer-ms", type=float, metavar="MS", help="default: 5 on --pty, 0 on --tcp")
+    add("--counter", default="", metavar="ADDRESS", help="where the answer counter lies, or none")
+    add("--book", type=Path, metavar="FILE", help="write each answer's counter and times here")
+    add("--seed", default="0")
+    add("--allow-remote", action="store_true", help="listen beyond this machine")
+    add("--json", action="store_true", help="the ready line as JSON")
+    return parser
+
+
+def _map_path(name: str) -> Path:
+    if name.endswith(".toml") or "/" in name:
+        return Path(name)
+    try:
+        return profiles.find(name)
+    except profiles.UnknownProfileError:
+        known = ", ".join(profiles.names())
+        raise MapError(f"no profile {name!r}; there are: {known}; or name a .toml file") from None
+
+
+def _serve(options: argparse.Namespace, made: DeviceMap) -> int:
+    simulator = Simulator(book=options.book, seed=options.seed)
+    numbers = _numbers(options.units)
+    if options.pty:
+        units = _units(simulator, made, options, numbers, "")
+        simulator.add_bus(
+            units,
+            options.pty,
+            baud=options.baud,
+            char_bits=options.char_bits,
+            framing=options.framing or "rtu",
+            answer_ms=5.0 if options.answer_ms is None else options.answer_ms,
+        )
+    for index, address in enumerate(options.tcp):
+        host, port = _address(address, options.allow_remote)
+        prefix = f"{index + 1}/" if len(options.tcp) > 1 else ""
+        units = _units(simulator, made, options, numbers, prefix)
+        simulator.add_tcp(units, host=host, port=port, framing=options.framing or "tcp")
+    if options.tcp and options.answer_ms:
+        simulator.command(f"slow * {options.answer_ms}")
+    for dead in _numbers(options.dead) if options.dead else []:
+        simulator.command(f"mute {dead}")
+    stop_read, stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(stop_write, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    with simulator:
+        _say(_ready(options, made, simulator), as_json=options.json)
+        _obey(simulator, stop_read)
+    signal.set_wakeup_fd(-1)
+    os.close(stop_read)
+    os.close(stop_write)
+    return 0
+
+
+def _units(
+    simulator: Simulator,
+    made: DeviceMap,
+    options: argparse.Namespace,
+    numbers: Sequence[int],
+    prefix: str,
+) -> list[Unit]:
+    counters: dict[Space, int] | None = None
+    if options.counter == "none":
+        counters = {}
+    elif options.counter:
+        try:
+            at = parse(options.counter)
+        except AddressError as error:
+            raise ValueError(f"--counter {options.counter}: no address") from error
+        if not at.is_register or at.bit is not None:
+            raise ValueError(f"--counter {options.counter}: holding or input registers only")
+        counters = {at.space: at.number}
+    return [
+        simulator.unit(number, made, name=f"{prefix}unit-{number}", counters=counters)
+        for number in numbers
+    ]
+
+
+def _numbers(text: str) -> list[int]:
+    """ "1-4,9" in full."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError(f"units {text!r}: numbers and ranges like 1-4,9")
+        numbers += range(int(first), int(last if dash else first) + 1)
+    if not numbers or not all(0 <= number <= 255 for number in numbers):
+        raise ValueError(f"units {text!r}: from 0 to 255")
+    return numbers
+
+
+def _address(text: str, allow_remote: bool) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{text!r} is no ADDRESS:PORT; for example 127.0.0.1:1502")
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        raise ValueError(f"{host!r} is no IP address; for example 127.0.0.1") from None
+    if not loopback and not allow_remote:
+        raise ValueError(
+            f"{host} can be reached from other machines, and a simulator asks nobody who they are; "
+            "use 127.0.0.1, or add --allow-remote"
+        )
+    return host, int(port)
+
+
+def _ready(options: argparse.Namespace, made: DeviceMap, simulator: Simulator) -> dict[str, Any]:
+    first = simulator.units[0]
+    return {
+        "ready": True,
+        "title": made.title,
+        "tcp": [f"{endpoint.host}:{endpoint.port}" for endpoint in simulator.endpoints],
+        "pty": str(options.pty) if options.pty else None,
+        "units": [unit.number for unit in simulator.units],
+        "devices": [unit.name for unit in simulator.units],
+        "counters": {str(space): at for space, at in first.counter_at.items()},
+        "pid": os.getpid(),
+    }
+
+
+def _say(ready: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        line = json.dumps(ready, ensure_ascii=False)
+    else:
+        units = ",".join(map(str, sorted(set(ready["units"]))))
+        where = ready["pty"] or " ".join(ready["tcp"])
+        line = f"ready: {ready['title']}, units {units}, on {where}"
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _obey(simulator: Simulator, stop: int) -> None:
+    """Commands from standard input, until it ends or a signal comes."""
+    pending = b""
+    while True:
+        ready, _, _ = select.select([0, stop], [], [])
+        if stop in ready:
+            return
+        data = os.read(0, 4096)
+        if not data:
+            return
+        *lines, pending = (pending + data).split(b"\n")
+        for line in lines:
+            text = line.decode("utf-8", "replace").strip()
+            if text == "quit":
+                return
+            if text:
+                sys.stdout.write(_reply(simulator, text) + "\n")
+                sys.stdout.flush()
+
+
+def _reply(simulator: Simulator, text: str) -> str:
+    if text == "help":
+        return f"{service_module.__doc__}\n{faults_module.__doc__}"
+    try:
+        return simulator.command(text)
+    except FaultError as error:
+        return f"error: {error}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
