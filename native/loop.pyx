@@ -1,0 +1,351 @@
+"""The scan thread: one epoll loop that drives one serial link or many TCP links, without the GIL.
+
+Everything that is due lies in one heap: a group's next tick at its absolute deadline (start + tick x period, so
+lateness never adds up), and for each link the next time its state machine wants to be called. The thread sleeps
+until the earlier of the heap's top and input on a port; it is woken once for many answers.
+"""
+
+from libc.errno cimport EIO, EINTR, ENOSYS, errno
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from native.clock cimport boot_ns, time_t, timespec
+from native.group cimport Group, group_t
+from native.link cimport (
+    CONNECTING,
+    DOWN,
+    UP,
+    Link,
+    link_due,
+    link_finish,
+    link_idle,
+    link_lost,
+    link_open,
+    link_readable,
+    link_t,
+    link_time,
+    link_writable,
+)
+
+cdef extern from "<sys/epoll.h>" nogil:
+    ctypedef union epoll_data_t:
+        uint64_t u64
+    cdef struct epoll_event:
+        unsigned int events
+        epoll_data_t data
+    int epoll_create1(int flags) noexcept
+    int epoll_ctl(int ep, int op, int fd, epoll_event *e) noexcept
+    int epoll_wait(int ep, epoll_event *e, int n, int ms) noexcept
+    int epoll_pwait2(int ep, epoll_event *e, int n, const timespec *t, const void *mask) noexcept
+    unsigned int EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
+    int EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CLOEXEC
+
+cdef extern from "<sys/eventfd.h>" nogil:
+    int eventfd(unsigned int value, int flags) noexcept
+    int EFD_NONBLOCK
+    int EFD_CLOEXEC
+
+cdef extern from "<sys/prctl.h>" nogil:
+    int prctl(int option, unsigned long value, ...) noexcept
+    int PR_SET_TIMERSLACK
+
+cdef extern from "<unistd.h>" nogil:
+    int close(int fd) noexcept
+    ssize_t write(int fd, const void *buf, size_t n) noexcept
+    ssize_t read(int fd, void *buf, size_t n) noexcept
+
+cdef enum:
+    BATCH = 64          # events taken at once
+    STOP_MARK = -1
+
+cdef extern from *:
+    """
+    #define START_AFTER INT64_C(50000000)
+    #define DRAIN_FOR INT64_C(600000000)
+    #define NEVER INT64_MAX
+    """
+    int64_t START_AFTER  # from the thread's start to the first tick: connections are up by then
+    int64_t DRAIN_FOR    # the longest that a stop waits for answers under way
+    int64_t NEVER
+
+
+cdef struct timer_t:
+    int64_t due
+    int32_t item  # below `members`: a group; from there on: a link
+
+
+cdef struct slot_t:
+    # A group of some link, and the tick that is due next.
+    link_t *link
+    int32_t member
+    group_t *g
+    uint64_t tick
+
+
+cdef struct loop_t:
+    link_t **links
+    int32_t link_count
+    slot_t *slots
+    int32_t slot_count
+    timer_t *heap
+    int32_t *place       # item -> index in the heap
+    int32_t heap_size
+    int epoll
+    int stop_fd
+    bint running
+    uint64_t wakeups
+
+
+# ---- The heap
+
+
+cdef inline void put(loop_t *p, int32_t at, timer_t t) noexcept nogil:
+    p.heap[at] = t
+    p.place[t.item] = at
+
+
+cdef void sift_up(loop_t *p, int32_t at) noexcept nogil:
+    cdef timer_t t = p.heap[at]
+    cdef int32_t above
+    while at:
+        above = (at - 1) // 2
+        if p.heap[above].due <= t.due:
+            break
+        put(p, at, p.heap[above])
+        at = above
+    put(p, at, t)
+
+
+cdef void sift_down(loop_t *p, int32_t at) noexcept nogil:
+    cdef timer_t t = p.heap[at]
+    cdef int32_t below
+    while True:
+        below = 2 * at + 1
+        if below >= p.heap_size:
+            break
+        if below + 1 < p.heap_size and p.heap[below + 1].due < p.heap[below].due:
+            below += 1
+        if p.heap[below].due >= t.due:
+            break
+        put(p, at, p.heap[below])
+        at = below
+    put(p, at, t)
+
+
+cdef void reschedule(loop_t *p, int32_t item, int64_t due) noexcept nogil:
+    """Every item is always in the heap; NEVER is a time like any other."""
+    cdef int32_t at = p.place[item]
+    cdef int64_t before = p.heap[at].due
+    if due == before:
+        return
+    p.heap[at].due = due
+    if due < before:
+        sift_up(p, at)
+    else:
+        sift_down(p, at)
+
+
+# ---- The loop
+
+
+cdef void watch_port(loop_t *p, link_t *l) noexcept nogil:
+    """Have a newly opened port's descriptor in the epoll set; closing took the old one out."""
+    cdef epoll_event e
+    cdef unsigned int wanted = EPOLLOUT if l.state == CONNECTING else EPOLLIN
+    if l.state == DOWN or l.port.fd < 0:
+        return
+    e.events = wanted
+    e.data.u64 = <uint64_t>l.index
+    if not l.registered:
+        epoll_ctl(p.epoll, EPOLL_CTL_ADD, l.port.fd, &e)
+        l.registered = True
+
+
+cdef void settle_link(loop_t *p, link_t *l) noexcept nogil:
+    """After any call into a link: its port watched, its next time in the heap."""
+    if not l.registered:
+        watch_port(p, l)
+    reschedule(p, p.slot_count + l.index, l.due)
+
+
+cdef void tick_due(loop_t *p, int32_t item, int64_t now) noexcept nogil:
+    cdef slot_t *s = &p.slots[item]
+    cdef group_t *g = s.g
+    # Woken late over several ticks: only the newest is scanned, the others are overrun.
+    cdef uint64_t tick = <uint64_t>((now - g.start_ns) // g.period_ns)
+    if tick < s.tick:
+        tick = s.tick
+    link_due(s.link, s.member, tick, now)
+    s.tick = tick + 1
+    reschedule(p, item, g.start_ns + <int64_t>s.tick * g.period_ns)
+    settle_link(p, s.link)
+
+
+cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil:
+    cdef int64_t ns = p.heap[0].due - now
+    cdef timespec t
+    cdef int n
+    if ns < 0:
+        ns = 0
+    if ns > 100000000:
+        ns = 100000000
+    t.tv_sec = 0
+    t.tv_nsec = <long>ns
+    n = epoll_pwait2(p.epoll, events, BATCH, &t, NULL)
+    if n < 0 and errno == ENOSYS:
+        # Before Linux 5.11: whole milliseconds, rounded down, so early and never late.
+        n = epoll_wait(p.epoll, events, BATCH, <int>(ns // 1000000))
+    p.wakeups += 1
+    return n
+
+
+cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noexcept nogil:
+    cdef epoll_event e
+    if l.state == CONNECTING:
+        if events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
+            link_writable(l, now)
+            if l.state == UP and l.registered:
+                e.events = EPOLLIN
+                e.data.u64 = <uint64_t>l.index
+                epoll_ctl(p.epoll, EPOLL_CTL_MOD, l.port.fd, &e)
+    elif l.state == UP:
+        if events & EPOLLIN:
+            link_readable(l, now)
+        elif events & (EPOLLERR | EPOLLHUP):
+            link_lost(l, EIO, now)
+            link_time(l, now)
+    settle_link(p, l)
+
+
+cdef void loop_begin(loop_t *p) noexcept nogil:
+    cdef int32_t i
+    cdef int64_t now = boot_ns()
+    cdef int64_t start = now + START_AFTER
+    for i in range(p.slot_count):
+        p.slots[i].g.start_ns = start
+        p.slots[i].tick = 0
+        reschedule(p, i, start)
+    for i in range(p.link_count):
+        link_open(p.links[i], boot_ns())
+        settle_link(p, p.links[i])
+
+
+cdef bint loop_idle(loop_t *p) noexcept nogil:
+    cdef int32_t i
+    for i in range(p.link_count):
+        if not link_idle(p.links[i]):
+            return False
+    return True
+
+
+cdef void loop_run(loop_t *p) noexcept nogil:
+    cdef epoll_event events[BATCH]
+    cdef int64_t now, stop_at = NEVER
+    cdef uint64_t rung
+    cdef int32_t item, i
+    cdef int n
+    prctl(PR_SET_TIMERSLACK, 1)
+    loop_begin(p)
+    while True:
+        now = boot_ns()
+        while p.heap[0].due <= now:
+            item = p.heap[0].item
+            if item < p.slot_count:
+                tick_due(p, item, now)
+            else:
+                i = item - p.slot_count
+                link_time(p.links[i], now)
+                settle_link(p, p.links[i])
+        if stop_at != NEVER and (now >= stop_at or loop_idle(p)):
+            break
+        n = wait_events(p, events, now)
+        if n <= 0:
+            continue
+        now = boot_ns()
+        for i in range(n):
+            if events[i].data.u64 == <uint64_t>STOP_MARK:
+                if stop_at == NEVER:
+                    stop_at = now + DRAIN_FOR
+                    for item in range(p.link_count):
+                        p.links[item].draining = True
+                read(p.stop_fd, &rung, 8)
+                continue
+            port_event(p, p.links[events[i].data.u64], events[i].events, now)
+    now = boot_ns()
+    for i in range(p.link_count):
+        link_finish(p.links[i], now)
+
+
+cdef class Loop:
+    """Scans `links` (native.link.Link) in the thread that calls `run`, until `stop`."""
+
+    cdef loop_t p
+    cdef list links
+
+    def __cinit__(self, links):
+        cdef Link link
+        cdef int32_t at = 0, i
+        cdef epoll_event e
+        memset(&self.p, 0, sizeof(loop_t))
+        self.p.epoll = self.p.stop_fd = -1
+        self.links = list(links)
+        self.p.link_count = <int32_t>len(self.links)
+        for link in self.links:
+            self.p.slot_count += link.l.member_count
+        if self.p.slot_count == 0:
+            raise ValueError("a loop needs links with groups")
+        items = self.p.slot_count + self.p.link_count
+        self.p.links = <link_t **>calloc(self.p.link_count, sizeof(link_t *))
+        self.p.slots = <slot_t *>calloc(self.p.slot_count, sizeof(slot_t))
+        self.p.heap = <timer_t *>calloc(items, sizeof(timer_t))
+        self.p.place = <int32_t *>calloc(items, sizeof(int32_t))
+        if self.p.links == NULL or self.p.slots == NULL or self.p.heap == NULL or self.p.place == NULL:
+            raise MemoryError
+        for i, link in enumerate(self.links):
+            link.l.index = i
+            self.p.links[i] = &link.l
+            for k in range(link.l.member_count):
+                self.p.slots[at].link = &link.l
+                self.p.slots[at].member = k
+                self.p.slots[at].g = link.l.members[k].g
+                at += 1
+        self.p.heap_size = items
+        for i in range(items):
+            self.p.heap[i].due = NEVER
+            self.p.heap[i].item = self.p.place[i] = i
+        self.p.epoll = epoll_create1(EPOLL_CLOEXEC)
+        self.p.stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+        if self.p.epoll < 0 or self.p.stop_fd < 0:
+            raise OSError("no epoll or eventfd: too many open files")
+        e.events = EPOLLIN
+        e.data.u64 = <uint64_t>STOP_MARK
+        epoll_ctl(self.p.epoll, EPOLL_CTL_ADD, self.p.stop_fd, &e)
+
+    def __dealloc__(self):
+        if self.p.epoll >= 0:
+            close(self.p.epoll)
+        if self.p.stop_fd >= 0:
+            close(self.p.stop_fd)
+        free(self.p.links)
+        free(self.p.slots)
+        free(self.p.heap)
+        free(self.p.place)
+
+    def run(self) -> None:
+        """Scan until `stop`; once, in the scan thread. Waits at most 0.6 s for answers under way at the end."""
+        if self.p.running:
+            raise RuntimeError("a loop runs once")
+        self.p.running = True
+        with nogil:
+            loop_run(&self.p)
+
+    def stop(self) -> None:
+        """Ask `run` to return. Any thread, any time."""
+        cdef uint64_t one = 1
+        write(self.p.stop_fd, &one, 8)
+
+    @property
+    def wakeups(self) -> int:
+        """How often the thread was woken, for the benches."""
+        return self.p.wakeups
