@@ -162,8 +162,8 @@ def say_days(sql: sqlite3.Connection, out: TextIO, *, as_json: bool) -> int:
             unknown = f", {book['unknown']} gaps of unknown count" if book["unknown"] else ""
             out.write(
                 f"{book['day']} {book['gateway']} {book['device']}:"
-                f" {book['complete']:.4%} complete, {book['rows']} of {book['due']} scans, {book['gaps']} in gaps,"
-                f" missing {book['missing']}{unknown}\n"
+                f" {book['complete']:.4%} complete, {book['rows']} of {book['due']} scans,"
+                f" {book['gaps']} in gaps, missing {book['missing']}{unknown}\n"
             )
     missing = sum(book["missing"] for book in books)
     if missing:

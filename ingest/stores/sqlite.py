@@ -58,12 +58,11 @@ def connect(path: Path) -> sqlite3.Connection:
             )
         sql.execute("BEGIN IMMEDIATE")
         if _check_version(sql, path):
-            sql.executescript(
-                f"{SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
-                f"PRAGMA user_version = {VERSION}; COMMIT;"
-            )
-        else:
-            sql.execute("ROLLBACK")
+            for statement in SCHEMA.split(";\n"):  # executescript would end the transaction
+                sql.execute(statement)
+            sql.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            sql.execute(f"PRAGMA user_version = {VERSION}")
+        sql.execute("COMMIT")
         if new:
             _sync_directory(path.absolute().parent)
     except (sqlite3.Error, OSError, StoreError) as error:

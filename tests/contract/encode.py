@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import zstandard
 from jiahe.ingest.v1 import ingest_pb2 as pb
@@ -30,7 +30,7 @@ def differences(values: Sequence[int], order: int) -> list[int]:
     """Differences of `order`, modulo 2^64 as signed numbers, without the zeros at the end."""
     numbers = list(values)
     for _ in range(order):
-        numbers = [now - before for before, now in zip([0, *numbers[:-1]], numbers, strict=True)]
+        numbers = [now - before for before, now in pairwise([0, *numbers])]
     numbers = [(number + (1 << 63)) % (1 << 64) - (1 << 63) for number in numbers]
     while numbers and numbers[-1] == 0:
         numbers.pop()
@@ -81,7 +81,7 @@ def text_column(
 
 
 def _row_differences(rows: Sequence[int]) -> list[int]:
-    return [now - before for before, now in zip([0, *rows[:-1]], rows, strict=True)]
+    return [now - before for before, now in pairwise([0, *rows])]
 
 
 def run(
