@@ -1,0 +1,193 @@
+"""What is missing, gathered into few and bounded Gap messages.
+
+A gap is a set: of whole blocks and of ticks. To say the same gap twice says nothing new, so after a
+crash one may be announced again rather than be forgotten; readers take the union.
+"""
+
+from __future__ import annotations
+
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from google.protobuf.message import DecodeError
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from gateway.buffer.ranges import RangeSet
+
+#: `native.block.decompress`: a zstd payload and its declared size to the payload, or ValueError.
+Decompress = Callable[[bytes, int], bytes]
+
+#: A payload above this is not ours: blocks are sealed before 1 MiB compressed.
+PAYLOAD_BYTES_MAX = 64 << 20
+#: Of gaps in one block, so that a block stays below its 1 MiB with room for scans.
+GAP_BYTES_MAX = 256 << 10
+_PIECE_RUNS = 500
+
+
+@dataclass(slots=True)
+class Ticks:
+    """A run of ticks of one group, and when its first and last were due."""
+
+    first: int
+    count: int
+    first_due_ns: int
+    last_due_ns: int
+
+    @property
+    def end(self) -> int:
+        return self.first + self.count
+
+
+@dataclass(slots=True)
+class Loss:
+    """Blocks of one epoch that are gone for one reason, with their ticks a group."""
+
+    blocks: RangeSet = field(default_factory=RangeSet)
+    ticks: dict[int, list[Ticks]] = field(default_factory=dict)
+
+    def add_ticks(self, group: int, new: Ticks) -> None:
+        """Join `new` with the runs that it overlaps or touches; runs stay ascending, disjoint."""
+        if new.count == 0:
+            return
+        runs = self.ticks.setdefault(group, [])
+        at = bisect_right(runs, new.first, key=lambda run: run.first)
+        while at > 0 and runs[at - 1].end >= new.first:
+            at -= 1
+            new = _joined(runs.pop(at), new)
+        while at < len(runs) and runs[at].first <= new.end:
+            new = _joined(new, runs.pop(at))
+        runs.insert(at, new)
+
+    def update(self, other: Loss) -> None:
+        self.blocks.update(other.blocks)
+        for group, runs in other.ticks.items():
+            for run in runs:
+                self.add_ticks(group, run)
+
+
+def _joined(a: Ticks, b: Ticks) -> Ticks:
+    low = a if a.first <= b.first else b
+    high = a if a.end >= b.end else b
+    return Ticks(low.first, high.end - low.first, low.first_due_ns, high.last_due_ns)
+
+
+class GapSet:
+    """Gaps joined by (reason, epoch); the ends of epochs, whose count can't be known, by epoch."""
+
+    def __init__(self, gaps: Iterable[pb.Gap] = ()) -> None:
+        self._losses: dict[tuple[pb.GapReason.ValueType, int], Loss] = {}
+        self._ends: dict[int, pb.Gap] = {}
+        for gap in gaps:
+            self.add(gap)
+
+    def __bool__(self) -> bool:
+        return bool(self._losses or self._ends)
+
+    def add(self, gap: pb.Gap) -> None:
+        if gap.count_unknown:
+            self._ends[gap.epoch] = gap
+            return
+        loss = Loss(RangeSet((r.first, r.last) for r in gap.blocks))
+        for t in gap.ticks:
+            loss.add_ticks(t.group, Ticks(t.first_tick, t.count, t.first_due_ns, t.last_due_ns))
+        self.lose(gap.reason, gap.epoch, loss)
+
+    def lose(self, reason: pb.GapReason.ValueType, epoch: int, loss: Loss) -> None:
+        """Blocks of `epoch`, and ticks in them, are gone for `reason` (a GapReason)."""
+        self._losses.setdefault((reason, epoch), Loss()).update(loss)
+
+    def update(self, other: GapSet) -> None:
+        for (reason, epoch), loss in other._losses.items():
+            self.lose(reason, epoch, loss)
+        self._ends.update(other._ends)
+
+    def blocks(self, epoch: int) -> RangeSet:
+        """The whole blocks of `epoch` that these gaps name."""
+        result = RangeSet()
+        for (_, of), loss in self._losses.items():
+            if of == epoch:
+                result.update(loss.blocks)
+        return result
+
+    def ends(self) -> set[int]:
+        """The epochs whose end these gaps announce."""
+        return set(self._ends)
+
+    def messages(self) -> list[pb.Gap]:
+        gaps = [_message(r, e, loss) for (r, e), loss in sorted(self._losses.items(), key=_key)]
+        return gaps + [self._ends[epoch] for epoch in sorted(self._ends)]
+
+    def take(self, bytes_max: int = GAP_BYTES_MAX) -> list[pb.Gap]:
+        """Remove and return gaps of some `bytes_max` serialized bytes at most, one at least."""
+        pieces = [piece for gap in self.messages() for piece in _pieces(gap)]
+        taken, size = 0, 0
+        for piece in pieces:
+            size += piece.ByteSize()
+            if taken and size > bytes_max:
+                break
+            taken += 1
+        rest = GapSet(pieces[taken:])
+        self._losses, self._ends = rest._losses, rest._ends
+        return pieces[:taken]
+
+
+def _key(item: tuple[tuple[pb.GapReason.ValueType, int], Loss]) -> tuple[int, int]:
+    (reason, epoch), _ = item
+    return epoch, reason
+
+
+def _message(reason: pb.GapReason.ValueType, epoch: int, loss: Loss) -> pb.Gap:
+    gap = pb.Gap(reason=reason, epoch=epoch)
+    for first, last in loss.blocks:
+        gap.blocks.add(first=first, last=last)
+    for group in sorted(loss.ticks):
+        for run in loss.ticks[group]:
+            gap.ticks.add(
+                group=group, first_tick=run.first, count=run.count,
+                first_due_ns=run.first_due_ns, last_due_ns=run.last_due_ns,
+            )  # fmt: skip
+    return gap
+
+
+def _pieces(gap: pb.Gap) -> Iterator[pb.Gap]:
+    """The same gap as messages of some kilobytes each."""
+    if len(gap.ticks) + len(gap.blocks) <= _PIECE_RUNS:
+        yield gap
+        return
+    for start in range(0, max(len(gap.ticks), len(gap.blocks)), _PIECE_RUNS):
+        part = slice(start, start + _PIECE_RUNS)
+        yield pb.Gap(
+            reason=gap.reason, epoch=gap.epoch, blocks=gap.blocks[part], ticks=gap.ticks[part],
+            count_unknown=gap.count_unknown, after_seq=gap.after_seq,
+            until_ns=gap.until_ns, until_boot_id=gap.until_boot_id,
+        )  # fmt: skip
+
+
+def read_payload(data: bytes, decompress: Decompress) -> pb.BlockPayload:
+    """The payload of a serialized Block. Raises ValueError if it is damaged."""
+    try:
+        block = pb.Block.FromString(data)
+        if block.payload_size > PAYLOAD_BYTES_MAX:
+            raise ValueError(f"a payload of {block.payload_size} bytes")
+        payload = block.payload
+        if block.compression == pb.COMPRESSION_ZSTD:
+            payload = decompress(payload, block.payload_size)
+        elif block.compression == pb.COMPRESSION_ZLIB:
+            payload = zlib.decompressobj().decompress(payload, block.payload_size + 1)
+        if len(payload) != block.payload_size:
+            raise ValueError(f"{len(payload)} bytes of payload, {block.payload_size} declared")
+        return pb.BlockPayload.FromString(payload)
+    except (DecodeError, zlib.error) as error:
+        raise ValueError(f"not a block: {error}") from error
+
+
+def loss_of(seq: int, payload: pb.BlockPayload) -> Loss:
+    """What is gone if this block never arrives: the block, and every tick that its runs cover."""
+    loss = Loss(RangeSet([(seq, seq)]))
+    for run in payload.runs:
+        if run.ticks:
+            last_due = run.first_due_ns + (run.ticks - 1) * run.period_ns
+            loss.add_ticks(run.group, Ticks(run.first_tick, run.ticks, run.first_due_ns, last_due))
+    return loss

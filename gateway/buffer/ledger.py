@@ -1,0 +1,146 @@
+"""What the platform must still be told: gaps that wait, gaps that travel, epochs without an end.
+
+A gap waits (`pending`) until the supervisor takes it for the block it is about to seal; from `put`
+on that block carries it. It is settled when its carrier is acknowledged, and waits again when the
+carrier is lost. Until it is settled the state file knows it, so a restart announces it once more.
+The event loop's thread only; touches no disk.
+"""
+
+from __future__ import annotations
+
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from gateway.buffer.gaps import GapSet, Loss
+from gateway.buffer.index import Epoch
+from gateway.buffer.ranges import RangeSet
+from gateway.buffer.state import OpenEpoch, State
+
+
+class Ledger:
+    """`state` is what the file says, or will say when it is next saved."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.pending = GapSet(state.gaps)
+        self.current = 0
+        self.lost_by_reason: dict[str, int] = {}
+        for gap in state.gaps:
+            if gap.epoch in state.epochs:
+                state.epochs[gap.epoch].gone.update(RangeSet((r.first, r.last) for r in gap.blocks))
+        self._taken = GapSet()
+        self._carried: dict[int, GapSet] = {}  # by seq of the current epoch
+        self._settled: set[int] = set()
+        self._closed: set[int] = set()
+
+    def open_epoch(self, epoch: int, boot_id: str, now_ns: int, found: list[int]) -> None:
+        """A new run begins, so every earlier one has ended. `found`: epochs that have files."""
+        self.current = epoch
+        for other in found:
+            self.state.epochs.setdefault(other, OpenEpoch(other, "", 0))
+        for entry in self.state.epochs.values():
+            if not entry.until_boot_id:
+                entry.until_boot_id, entry.until_ns = boot_id, now_ns
+        self.state.epochs[epoch] = OpenEpoch(epoch, boot_id, now_ns)
+        self.state.run = epoch >> 32
+
+    def lose(self, reason: pb.GapReason.ValueType, epoch: int, loss: Loss) -> None:
+        """Blocks will never be sent: announce them, and whatever they carried."""
+        self.pending.lose(reason, epoch, loss)
+        entry = self.state.epochs.get(epoch)
+        if entry is not None:
+            entry.gone.update(loss.blocks)
+        lost = 0
+        for first, last in loss.blocks:
+            lost += last - first + 1
+            if epoch == self.current:
+                for seq in [s for s in self._carried if first <= s <= last]:
+                    self.pending.update(self._carried.pop(seq))
+        name = pb.GapReason.Name(reason).removeprefix("GAP_REASON_").lower()
+        self.lost_by_reason[name] = self.lost_by_reason.get(name, 0) + lost
+
+    def inherit(self, gaps: list[pb.Gap]) -> None:
+        """Gaps that a lost block carried; an end of an epoch that is open is told again anyway."""
+        for gap in gaps:
+            if not (gap.count_unknown and gap.epoch in self.state.epochs):
+                self.pending.add(gap)
+
+    def take(self) -> list[pb.Gap]:
+        """Gaps for the next sealed block; `bind` names it."""
+        gaps = self.pending.take()
+        for gap in gaps:
+            self._taken.add(gap)
+        return gaps
+
+    def bind(self, seq: int) -> None:
+        """Block `seq` of the current epoch carries what was taken since the last block."""
+        if self._taken:
+            self._carried[seq], self._taken = self._taken, GapSet()
+
+    def carrier_acked(self, seq: int) -> bool:
+        """Settle what the block carried; True if the state changed."""
+        carried = self._carried.pop(seq, None)
+        if carried is None:
+            return False
+        for epoch in carried.ends():
+            self.state.epochs.pop(epoch, None)
+        return True
+
+    def unsettled(self, more: GapSet) -> list[pb.Gap]:
+        """Every gap that is not settled, and `more`, for the state file.
+
+        Ends of epochs are left out: an open epoch in the file says the same.
+        """
+        gaps = GapSet()
+        for part in (self.pending, self._taken, *self._carried.values(), more):
+            gaps.update(part)
+        return [gap for gap in gaps.messages() if not gap.count_unknown]
+
+    def welcome(self, epoch: int, closed: bool) -> None:
+        """The platform has said what it holds of `epoch`, and whether it knows its end."""
+        self._settled.add(epoch)
+        if closed:
+            self._closed.add(epoch)
+
+    def end_acked(self, epoch: int) -> None:
+        """The platform holds the block that ends `epoch`."""
+        self._closed.add(epoch)
+
+    def conclude(self, number: int, epoch: Epoch) -> bool:
+        """Announce what is missing of an earlier epoch of which nothing is left to send.
+
+        Blocks that the platform does not hold and that were never announced were damaged, if the
+        end of the epoch is known; else they, and all that follows, went with the crash. True if the
+        state changed.
+        """
+        entry = self.state.epochs.get(number)
+        if entry is None or number == self.current or epoch.live or number not in self._settled:
+            return False
+        known = RangeSet(epoch.acked)
+        known.update(epoch.gone)
+        known.update(entry.gone)
+        holes = RangeSet([(1, max(known.highest, epoch.end_seq))]).minus(known)
+        if number in self._closed:
+            del self.state.epochs[number]
+            if holes:
+                self.lose(pb.GAP_REASON_DAMAGED, number, Loss(holes))
+            return True
+        if number in self._announced():
+            return False
+        self.pending.add(
+            pb.Gap(
+                reason=entry.reason,
+                epoch=number,
+                blocks=[pb.SeqRange(first=a, last=b) for a, b in holes],
+                count_unknown=True,
+                after_seq=known.prefix_end(),
+                until_ns=entry.until_ns,
+                until_boot_id=entry.until_boot_id,
+            )
+        )
+        return False
+
+    def _announced(self) -> set[int]:
+        ends = self.pending.ends() | self._taken.ends()
+        for carried in self._carried.values():
+            ends |= carried.ends()
+        return ends

@@ -1,0 +1,265 @@
+"""The segments: appending to the newest, reading any, recovering all.
+
+Runs in the disk's thread, one call at a time but for `read_block` and `read_catalog`, which open
+the file for themselves. Everything here may raise OSError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from gateway.buffer import record, segment
+from gateway.buffer.block import BlockKey, BufferUnusableError, SealedBlock
+from gateway.buffer.index import Index, Place, Segment
+from gateway.ports import Disk, File
+
+#: (epoch, revision) of a catalog.
+CatalogKey = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Appended:
+    """What one `append` made durable. `sizes` and `created_utc_ns` a segment that it touched."""
+
+    blocks: list[tuple[BlockKey, Place]] = field(default_factory=list)
+    catalogs: list[tuple[CatalogKey, Place]] = field(default_factory=list)
+    sizes: dict[int, int] = field(default_factory=dict)
+    created_utc_ns: dict[int, int] = field(default_factory=dict)
+    written_bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Active:
+    """The segment that is being written. `size` counts what waits in `waiting` too."""
+
+    number: int
+    file: File
+    created_utc_ns: int
+    waiting: bytearray = field(default_factory=bytearray)
+    size: int = 0
+    synced: int = 0
+    catalogs: set[CatalogKey] = field(default_factory=set)
+
+
+class Log:
+    """The writing end. After an OSError call `abandon`: the next append begins a new segment."""
+
+    def __init__(
+        self, disk: Disk, gateway: str, utc_ns: Callable[[], int], segment_bytes: int, first: int
+    ) -> None:
+        self._disk, self._gateway, self._utc_ns = disk, gateway, utc_ns
+        self._segment_bytes = segment_bytes
+        self._next = first
+        self._active: _Active | None = None
+
+    @property
+    def active(self) -> int | None:
+        """The segment that the next append goes to, if it has room."""
+        return self._active.number if self._active else None
+
+    def append(
+        self, batch: Sequence[SealedBlock], catalogs: Mapping[CatalogKey, bytes]
+    ) -> Appended:
+        """Write blocks, each after its catalog, and sync: all are durable, or it raises."""
+        done = Appended()
+        for block in batch:
+            if self._active is not None and self._active.size >= self._segment_bytes:
+                self.finish(done)
+            active = self._active or self._begin(done)
+            key = (block.epoch, block.catalog_revision)
+            if key in catalogs and key not in active.catalogs:
+                body = catalogs[key]
+                framed = record.pack(record.CATALOG, body, epoch=key[0], revision=key[1])
+                done.catalogs.append((key, self._add(active, framed, 0)))
+                active.catalogs.add(key)
+            framed = record.pack(
+                record.BLOCK,
+                block.data,
+                flags=record.FLAG_END_OF_EPOCH if block.end_of_epoch else 0,
+                revision=block.catalog_revision,
+                epoch=block.epoch,
+                seq=block.seq,
+                time_ns=block.oldest_ns,
+                scans=block.scans,
+                samples=block.samples,
+            )
+            place = self._add(active, framed, block.scans)
+            done.blocks.append((BlockKey(block.epoch, block.seq), place))
+        self._sync(done)
+        return done
+
+    def finish(self, done: Appended | None = None) -> None:
+        """Close the active segment; what waits in it is written and synced first."""
+        if self._active is None:
+            return
+        self._sync(done or Appended())
+        self._active.file.close()
+        self._active = None
+
+    def abandon(self) -> None:
+        """Give the active segment up after an error, and cut what was never confirmed of it."""
+        active, self._active = self._active, None
+        if active is None:
+            return
+        # The disk has just failed: what it still refuses here, opening the buffer will mend.
+        with suppress(OSError):
+            active.file.truncate(active.synced)
+        with suppress(OSError):
+            active.file.close()
+        if active.synced == 0:
+            with suppress(OSError):
+                self._disk.unlink(segment.name(active.number))
+
+    def unlink(self, number: int) -> None:
+        if self._active is not None and self._active.number == number:
+            active, self._active = self._active, None
+            active.file.close()
+        with suppress(FileNotFoundError):  # somebody else emptied the directory
+            self._disk.unlink(segment.name(number))
+        self._disk.sync_dir()
+
+    def _begin(self, done: Appended) -> _Active:
+        number, self._next = self._next, self._next + 1
+        utc_ns = self._utc_ns()
+        file = self._disk.open(segment.name(number), create=True)
+        active = self._active = _Active(number, file, utc_ns)
+        framed = record.pack(record.SEGMENT, self._gateway.encode(), time_ns=utc_ns)
+        self._add(active, framed, 0)
+        done.created_utc_ns[number] = utc_ns
+        return active
+
+    def _add(self, active: _Active, framed: bytes, scans: int) -> Place:
+        place = Place(active.number, active.size, len(framed), scans)
+        active.waiting += framed
+        active.size += len(framed)
+        return place
+
+    def _sync(self, done: Appended) -> None:
+        active = self._active
+        if active is None or not active.waiting:
+            return
+        active.file.append(bytes(active.waiting))
+        active.file.sync()
+        if active.synced == 0:
+            self._disk.sync_dir()
+        done.written_bytes += len(active.waiting)
+        done.sizes[active.number] = active.size
+        active.synced = active.size
+        active.waiting.clear()
+
+
+def read_block(disk: Disk, key: BlockKey, place: Place) -> SealedBlock | None:
+    """The block at `place`; None if its record is damaged."""
+    found = _read(disk, place)
+    if found is None:
+        return None
+    head, body = found
+    if (head.kind, head.epoch, head.seq) != (record.BLOCK, *key):
+        return None
+    ends = bool(head.flags & record.FLAG_END_OF_EPOCH)
+    return SealedBlock(
+        head.epoch, head.seq, head.revision, body, head.time_ns, head.scans, head.samples, ends
+    )
+
+
+def read_catalog(disk: Disk, key: CatalogKey, place: Place) -> bytes | None:
+    """The catalog at `place`; None if its record is damaged."""
+    found = _read(disk, place)
+    if found is None or (found[0].kind, found[0].epoch, found[0].revision) != (
+        record.CATALOG,
+        *key,
+    ):
+        return None
+    return found[1]
+
+
+def _read(disk: Disk, place: Place) -> tuple[record.Header, bytes] | None:
+    file = disk.open(segment.name(place.segment))
+    try:
+        return segment.read_record(file, place.offset)
+    finally:
+        file.close()
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What opening found. `damaged` counts stretches that are no record, a torn tail excepted."""
+
+    index: Index = field(default_factory=Index)
+    catalogs: dict[CatalogKey, list[Place]] = field(default_factory=dict)
+    next_segment: int = 1
+    damaged: int = 0
+
+
+def recover(disk: Disk, gateway: str) -> Recovered:
+    """Index every segment by its headers; read the last one fully and cut its torn tail.
+
+    Raises BufferUnusableError if a file is another gateway's or of a newer format, OSError.
+    """
+    result = Recovered()
+    numbers = sorted(n for n in map(segment.number, disk.list()) if n is not None)
+    for number in numbers:
+        result.next_segment = number + 1
+        file = disk.open(segment.name(number))
+        try:
+            empty = _recover_segment(result, number, file, gateway, number == numbers[-1])
+        finally:
+            file.close()
+        if empty:
+            disk.unlink(segment.name(number))
+            disk.sync_dir()
+    return result
+
+
+def _recover_segment(
+    result: Recovered, number: int, file: File, gateway: str, is_last: bool
+) -> bool:
+    """Index one segment; True if there is no record in it."""
+    info = result.index.segments[number] = Segment(file.size(), 0)
+    good_end = damaged = damaged_tail = 0
+    for found in segment.scan(file, bodies=is_last):
+        if isinstance(found, segment.Damage) or not found.intact:
+            damaged_tail += 1
+            continue
+        damaged, damaged_tail = damaged + damaged_tail, 0
+        head = found.header
+        good_end = found.offset + head.record_bytes
+        place = Place(number, found.offset, head.record_bytes, head.scans)
+        if head.kind == record.SEGMENT:
+            _check_origin(file, found, gateway, number)
+            info.created_utc_ns = head.time_ns
+        elif head.kind == record.CATALOG:
+            result.catalogs.setdefault((head.epoch, head.revision), []).append(place)
+        elif head.kind == record.BLOCK:
+            epoch = result.index.epoch(head.epoch)
+            epoch.live.add(head.seq, head.seq)
+            if head.flags & record.FLAG_END_OF_EPOCH:
+                epoch.end_seq = head.seq
+            result.index.stored(BlockKey(head.epoch, head.seq), place)
+    if good_end == 0:
+        del result.index.segments[number]
+        result.damaged += 0 if is_last else 1
+        return True
+    if is_last and good_end < info.size:
+        file.truncate(good_end)
+        file.sync()
+        info.size = good_end
+        damaged_tail = 0
+    result.damaged += damaged + damaged_tail
+    return False
+
+
+def _check_origin(file: File, found: segment.Found, gateway: str, number: int) -> None:
+    """Refuse what is not ours to read, before anything was changed or sent."""
+    name, head = segment.name(number), found.header
+    if head.version > record.VERSION:
+        raise BufferUnusableError(
+            "buffer.newer_format", file=name, version=head.version, known=record.VERSION
+        )
+    body = file.read(found.offset + record.HEADER_BYTES, head.length)
+    if record.body_is_intact(head, body) and body != gateway.encode():
+        raise BufferUnusableError(
+            "buffer.other_gateway", file=name, found=body.decode(errors="replace"), expected=gateway
+        )

@@ -1,0 +1,119 @@
+"""The small durable facts: the run counter, epochs without an end, gaps without a durable carrier.
+
+One file, `state`, replaced atomically. It holds the same line twice, each with its checksum, so
+that one damaged byte, or a file cut in half, never costs it:
+
+    <CRC-32C of the JSON, 8 hex digits> <space> <JSON> <line feed>
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from gateway.buffer.ranges import RangeSet
+from gateway.ports import Disk
+from native.crc import crc32c
+
+NAME = "state"
+_TEMPORARY = "state.new"
+_BYTES_MAX = 64 << 20
+
+
+@dataclass(slots=True)
+class OpenEpoch:
+    """An epoch whose end the platform may not know yet.
+
+    `until_*` is when the epoch after it began: whatever this one sampled, it sampled before. Empty
+    while the epoch runs. `gone`: its blocks that were announced as gaps. `reason`: why its end is
+    unknown (a GapReason).
+    """
+
+    epoch: int
+    boot_id: str
+    start_ns: int
+    until_boot_id: str = ""
+    until_ns: int = 0
+    gone: RangeSet = field(default_factory=RangeSet)
+    reason: pb.GapReason.ValueType = pb.GAP_REASON_CRASH
+
+
+@dataclass(slots=True)
+class State:
+    """`run`: the counter of the newest epoch of this box; `highest`: the highest epoch that the
+    platform named."""
+
+    gateway: str
+    run: int = 0
+    highest: int = 0
+    epochs: dict[int, OpenEpoch] = field(default_factory=dict)
+    gaps: list[pb.Gap] = field(default_factory=list)
+
+
+def encode(state: State) -> bytes:
+    """The file's contents."""
+    text = json.dumps(_to_json(state), sort_keys=True, separators=(",", ":")).encode()
+    line = b"%08x %s\n" % (crc32c(text), text)
+    return line + line
+
+
+def write(disk: Disk, contents: bytes) -> None:
+    """Replace the file, durably. Raises OSError; the old file is then still whole."""
+    if _TEMPORARY in disk.list():
+        disk.unlink(_TEMPORARY)
+    file = disk.open(_TEMPORARY, create=True)
+    try:
+        file.append(contents)
+        file.sync()
+    finally:
+        file.close()
+    disk.rename(_TEMPORARY, NAME)
+    disk.sync_dir()
+
+
+def load(disk: Disk) -> State | None:
+    """The state; None if there is none that verifies. Raises OSError."""
+    if NAME not in disk.list():
+        return None
+    file = disk.open(NAME)
+    try:
+        data = file.read(0, min(file.size(), _BYTES_MAX))
+    finally:
+        file.close()
+    for line in data.split(b"\n"):
+        checksum, _, text = line.partition(b" ")
+        if checksum == b"%08x" % crc32c(text):
+            return _from_json(json.loads(text))
+    return None
+
+
+def _to_json(state: State) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "gateway": state.gateway,
+        "run": state.run,
+        "highest": state.highest,
+        "epochs": [
+            [e.epoch, e.boot_id, e.start_ns, e.until_boot_id, e.until_ns, list(e.gone), e.reason]
+            for e in state.epochs.values()
+        ],
+        "gaps": [base64.b64encode(gap.SerializeToString()).decode() for gap in state.gaps],
+    }
+
+
+def _from_json(value: dict[str, Any]) -> State:
+    state = State(value["gateway"], value["run"], value["highest"])
+    for epoch, boot_id, start, until_boot_id, until, gone, reason in value["epochs"]:
+        state.epochs[epoch] = OpenEpoch(
+            epoch, boot_id, start, until_boot_id, until, RangeSet((a, b) for a, b in gone), reason
+        )
+    try:
+        state.gaps = [pb.Gap.FromString(base64.b64decode(text)) for text in value["gaps"]]
+    except DecodeError as error:  # checksummed, so only a bug of ours gets here
+        raise AssertionError("a gap that was never written") from error
+    return state

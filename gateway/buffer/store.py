@@ -1,0 +1,348 @@
+"""The buffer as the supervisor and the uplink see it. The theory is in the package's docstring."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from gateway.buffer import aside, log, state
+from gateway.buffer.alarm import Alarm
+from gateway.buffer.block import BlockKey, BufferUnusableError, SealedBlock
+from gateway.buffer.config import BufferConfig
+from gateway.buffer.gaps import Decompress, Loss
+from gateway.buffer.ledger import Ledger
+from gateway.buffer.ranges import RangeSet
+from gateway.buffer.writer import Writer
+from gateway.ports import Clock, Disk, RunBlocking
+from gateway.snapshot import BufferSnapshot
+
+EPOCH_MAX = (1 << 53) - 1
+#: A block that the disk fails to read so often, each time on another stream, counts as damaged.
+READ_FAILURES_MAX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Where the scans of the blocks of this run are; they add up to what was put."""
+
+    acked_scans: int
+    buffered_scans: int  # on disk
+    memory_scans: int
+    lost_scans: int  # announced as gaps
+
+
+class Buffer:
+    """Durable blocks. Made by `open`; every method belongs to the event loop's thread."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        clock: Clock,
+        run_blocking: RunBlocking,
+        config: BufferConfig,
+        decompress: Decompress,
+        found: log.Recovered,
+        known: state.State,
+    ) -> None:
+        self.config, self.index, self.ledger = config, found.index, Ledger(known)
+        self._disk = disk
+        self._alarm = Alarm(clock)
+        self._lock = asyncio.Lock()
+        self._epoch = 0
+        self._last_seq = 0
+        self._aside = aside.Aside(disk)
+        self._rejects: dict[BlockKey, pb.Reject] = {}
+        self._unreadable: dict[BlockKey, int] = {}
+        self._writer = Writer(
+            disk, clock, run_blocking, config, decompress, found, self.ledger, self._alarm
+        )
+
+    @classmethod
+    async def open(
+        cls,
+        disk: Disk,
+        clock: Clock,
+        run_blocking: RunBlocking,
+        config: BufferConfig,
+        decompress: Decompress,
+    ) -> Buffer:
+        """Recover what the directory holds.
+
+        Raises BufferUnusableError if it holds another gateway's files or a newer format, OSError
+        if it can't be read at all.
+        """
+        found: list[tuple[log.Recovered, state.State]] = []
+        await run_blocking(lambda: found.append(_recover(disk, config.gateway)))
+        return cls(disk, clock, run_blocking, config, decompress, *found[0])
+
+    # ---- what the supervisor calls ---------------------------------------------------------
+
+    def open_epoch(
+        self, boot_id: str, now_ns: int, random_bits: Callable[[int], int] = secrets.randbits
+    ) -> int:
+        """Begin a run: a number never used before, durable before the first block. Once.
+
+        On a disk that refuses it is still unused, by its random bits; `snapshot` tells.
+        """
+        assert self._epoch == 0, "one epoch a run"
+        known = self.ledger.state
+        found = list(self.index.epochs)
+        run = max([known.run, known.highest >> 32, *(epoch >> 32 for epoch in found)]) + 1
+        epoch = run << 32 | random_bits(32)
+        if epoch > EPOCH_MAX:
+            raise ValueError(f"run {run}: an epoch must stay below 2^53")
+        self.ledger.open_epoch(epoch, boot_id, now_ns, found)
+        self._epoch = epoch
+        self.index.epoch(epoch)
+        self._writer.epoch = epoch
+        self._writer.save_now()
+        return epoch
+
+    def put_catalog(self, epoch: int, revision: int, data: bytes) -> None:
+        """A serialized Catalog of this run; before the first block that needs it."""
+        assert epoch == self._epoch and data, "a catalog of this run"
+        self._writer.catalogs[epoch, revision] = data
+
+    def put(self, block: SealedBlock) -> None:
+        """Take a fresh block. It is durable within `flush_every`, or acknowledged, or announced."""
+        assert block.epoch == self._epoch, f"a block of epoch {block.epoch} in {self._epoch}"
+        assert block.seq == self._last_seq + 1, f"block {block.seq} after {self._last_seq}"
+        self._last_seq = block.seq
+        self.index.put(block)
+        self.ledger.bind(block.seq)
+        self._writer.bound_memory()
+        self._alarm.ring()
+
+    def take_gaps(self) -> list[pb.Gap]:
+        """Gaps for the block that is sealed next: the next `put` brings the block with them."""
+        return self.ledger.take()
+
+    @property
+    def gaps_pending(self) -> bool:
+        """Something waits for `take_gaps`."""
+        return bool(self.ledger.pending)
+
+    async def flush(self) -> bool:
+        """Write everything that is in RAM, now; True if all of it is durable."""
+        async with self._lock:
+            await self._writer.flush(everything=True)
+            await self._writer.save()
+        return not self.index.epoch(self._epoch).ram
+
+    async def run(self) -> None:
+        """Flush what is due, expire, set aside, unlink: until cancelled."""
+        while True:
+            await self._alarm.wait(self._writer.next_due_ns())
+            async with self._lock:
+                await self._set_aside()
+                await self._writer.work()
+
+    # ---- what the uplink calls -------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    @property
+    def last_seq(self) -> int:
+        """Of the newest block of this run; 0 before the first."""
+        return self._last_seq
+
+    def earlier(self) -> Iterator[pb.EpochKept]:
+        """For Hello: earlier epochs with live blocks, or whose end must still be told."""
+        for number in sorted(self.index.epochs.keys() | self.ledger.state.epochs.keys()):
+            if number == self._epoch:
+                continue
+            kept = pb.EpochKept(epoch=number)
+            if number in self.index.epochs:
+                for first, last in self.index.epochs[number].live:
+                    kept.kept.add(first=first, last=last)
+            if kept.kept or number in self.ledger.state.epochs:
+                yield kept
+
+    def next_live(self, after: BlockKey) -> BlockKey | None:
+        """The first block after `after` that is kept and not acknowledged."""
+        key = self.index.next_live(after)
+        while key in self._rejects:
+            key = self.index.next_live(key)
+        return key
+
+    async def read(self, key: BlockKey) -> SealedBlock | None:
+        """The block, verified; None if it is live no more, damaged (then a gap), or unreadable."""
+        epoch = self.index.epochs.get(key.epoch)
+        if epoch is None or key.seq not in epoch.live:
+            return None
+        if key.seq in epoch.ram:
+            return epoch.ram[key.seq]
+        place = epoch.place(key.seq)
+        assert place is not None, f"block {key} is live and nowhere"
+        block = None
+        try:
+            block = await self._writer.disk_thread(partial(log.read_block, self._disk, key, place))
+        except OSError:
+            failures = self._unreadable[key] = self._unreadable.get(key, 0) + 1
+            if failures < READ_FAILURES_MAX or not self.index.is_live(key):
+                return None
+        self._unreadable.pop(key, None)
+        if block is None and self.index.is_live(key) and epoch.place(key.seq) == place:
+            self._writer.damaged_records += 1
+            self._lose(pb.GAP_REASON_DAMAGED, key)
+        return block
+
+    async def catalog(self, epoch: int, revision: int) -> bytes | None:
+        """A serialized Catalog; None if no copy of it can be read."""
+        key = (epoch, revision)
+        if key in self._writer.catalogs:
+            return self._writer.catalogs[key]
+        for place in list(self._writer.catalog_places.get(key, ())):
+            try:
+                data = await self._writer.disk_thread(
+                    partial(log.read_catalog, self._disk, key, place)
+                )
+            except OSError:  # another segment may have a copy
+                continue
+            if data is not None:
+                return data
+        return None
+
+    def acked(self, epoch: int, first: int, last: int) -> None:
+        """The platform has made these blocks durable. What the box does not have is ignored."""
+        found = self.index.epochs.get(epoch)
+        if found is None:
+            return
+        for seq in found.live.within(first, last).numbers():
+            self._drop_acked(BlockKey(epoch, seq))
+        self._conclude(epoch)
+
+    def welcome(self, epoch: int, held: RangeSet, closed: bool) -> None:
+        """What the platform holds of an epoch, on a new stream.
+
+        Trims what it holds; sends again what it acknowledged once and lost, as far as the box
+        still has it; announces the rest.
+        """
+        found = self.index.epoch(epoch) if epoch in self.index.epochs else None
+        self.ledger.welcome(epoch, closed)
+        if found is None:
+            if epoch not in self.ledger.state.epochs:
+                return
+            found = self.index.epoch(epoch)
+        lost = RangeSet()
+        for seq in found.acked.minus(held).numbers():
+            if not self.index.revive(BlockKey(epoch, seq)):
+                lost.add(seq, seq)
+        if lost:
+            found.acked = found.acked.minus(lost)
+            found.gone.update(lost)
+            self.ledger.lose(pb.GAP_REASON_PLATFORM_LOST, epoch, Loss(lost))
+            self._writer.dirty = True
+        for first, last in held:
+            for seq in found.live.within(first, last).numbers():
+                self._drop_acked(BlockKey(epoch, seq))
+        if epoch != self._epoch:
+            found.acked.update(held)
+        self._conclude(epoch)
+        self._alarm.ring()
+
+    def reject(self, reject: pb.Reject) -> None:
+        """The platform refuses a block: it is set aside, announced, never sent again."""
+        key = BlockKey(reject.epoch, reject.seq)
+        if self.index.is_live(key):
+            self._rejects[key] = reject
+            self._alarm.ring()
+
+    def platform_highest(self, epoch: int) -> None:
+        """The highest epoch of this gateway that the platform ever saw; the next run goes above."""
+        if self.ledger.state.highest < epoch <= EPOCH_MAX:
+            self.ledger.state.highest = epoch
+            self._writer.dirty = True
+            self._alarm.ring()
+
+    # ---- what status shows -----------------------------------------------------------------
+
+    def books(self) -> Books:
+        """Of this run only: sampled = acked + buffered + memory + lost, at any moment."""
+        epoch = self.index.epoch(self._epoch)
+        return Books(epoch.acked_scans, epoch.disk_scans, epoch.ram_scans, epoch.lost_scans)
+
+    def snapshot(self) -> BufferSnapshot:
+        epochs = list(self.index.epochs.values())
+        live = sum(last - first + 1 for epoch in epochs for first, last in epoch.live)
+        writer = self._writer
+        lost = self.ledger.lost_by_reason
+        return BufferSnapshot(
+            state="ok" if writer.cause is None else "memory_only",
+            cause=writer.cause,
+            blocks=live,
+            bytes=self.index.disk_bytes,
+            max_bytes=self.config.max_bytes,
+            memory_blocks=sum(len(epoch.ram) for epoch in epochs),
+            memory_bytes=sum(epoch.ram_bytes for epoch in epochs),
+            oldest_s=writer.oldest_s(),
+            written_bytes=writer.written_bytes,
+            flushes=writer.flushes,
+            flush_lag_ms=writer.flush_lag_ns() / 1e6,
+            evicted_blocks=sum(
+                lost.get(reason, 0)
+                for reason in ("evicted_oldest", "refused_newest", "expired", "memory_full")
+            ),
+            rejected_blocks=lost.get("rejected", 0),
+            damaged_records=writer.damaged_records,
+            gaps=dict(lost),
+        )
+
+    # ---- within ----------------------------------------------------------------------------
+
+    def _drop_acked(self, key: BlockKey) -> None:
+        self._rejects.pop(key, None)
+        epoch = self.index.epochs[key.epoch]
+        if key.seq == epoch.end_seq:
+            self.ledger.end_acked(key.epoch)
+        if self.index.drop(key, acked=True) is not None:
+            self._alarm.ring()
+        if key.epoch == self._epoch and self.ledger.carrier_acked(key.seq):
+            self._writer.dirty = True
+            self._alarm.ring()
+
+    def _conclude(self, epoch: int) -> None:
+        if self.ledger.conclude(epoch, self.index.epochs[epoch]):
+            self._writer.dirty = True
+            self._alarm.ring()
+
+    def _lose(self, reason: pb.GapReason.ValueType, key: BlockKey) -> None:
+        """A block whose ticks can't be read is gone."""
+        self.index.drop(key, acked=False)
+        self.ledger.lose(reason, key.epoch, Loss(RangeSet([(key.seq, key.seq)])))
+        self._conclude(key.epoch)
+        self._writer.dirty = True
+        self._alarm.ring()
+
+    async def _set_aside(self) -> None:
+        for key, reject in list(self._rejects.items()):
+            block = await self.read(key)
+            if block is not None:
+                await self._writer.disk_thread(partial(self._aside.keep, block, reject))
+                self._writer.lose([block], pb.GAP_REASON_REJECTED)
+                self._conclude(key.epoch)
+            self._rejects.pop(key, None)
+
+
+def _recover(disk: Disk, gateway: str) -> tuple[log.Recovered, state.State]:
+    """In the disk's thread. What was announced or set aside before is sent no more."""
+    known = state.load(disk) or state.State(gateway)
+    if known.gateway != gateway:
+        raise BufferUnusableError(
+            "buffer.other_gateway", file=state.NAME, found=known.gateway, expected=gateway
+        )
+    found = log.recover(disk, gateway)
+    gone = [(gap.epoch, r.first, r.last) for gap in known.gaps for r in gap.blocks]
+    gone += [(key.epoch, key.seq, key.seq) for key in aside.Aside(disk).found()]
+    for number, first, last in gone:
+        epoch = found.index.epochs.get(number)
+        for seq in epoch.live.within(first, last).numbers() if epoch else ():
+            found.index.drop(BlockKey(number, seq), acked=False)
+    return found, known

@@ -1,0 +1,346 @@
+"""Keeping the promise `durable`: flushing what is due, making room, surviving a failing disk.
+
+Coroutines here run one at a time, under the buffer's lock; the disk's calls run in its thread.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import TypeVar
+
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from gateway.buffer import log, state
+from gateway.buffer.alarm import Alarm
+from gateway.buffer.block import BlockKey, SealedBlock
+from gateway.buffer.config import BufferConfig
+from gateway.buffer.gaps import Decompress, GapSet, Loss
+from gateway.buffer.index import Index, Segment
+from gateway.buffer.ledger import Ledger
+from gateway.buffer.losses import intact_blocks, losses_of, read_losses
+from gateway.buffer.ranges import RangeSet
+from gateway.ports import Clock, Disk, RunBlocking
+from gateway.snapshot import Said
+
+RETRY_NS = 10 * 10**9
+EXPIRE_EVERY_NS = 60 * 10**9
+#: A clock that says less has not been set (2024-01-01): nothing expires by it.
+_UTC_PLAUSIBLE_NS = 1_704_067_200 * 10**9
+
+_T = TypeVar("_T")
+
+
+class Writer:
+    """The buffer's hands. `cause` says why it keeps blocks in RAM only; None: the disk works."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        clock: Clock,
+        run_blocking: RunBlocking,
+        config: BufferConfig,
+        decompress: Decompress,
+        found: log.Recovered,
+        ledger: Ledger,
+        alarm: Alarm,
+    ) -> None:
+        self._disk, self._clock, self._run_blocking = disk, clock, run_blocking
+        self._config, self._decompress, self._alarm = config, decompress, alarm
+        self._index: Index = found.index
+        self._ledger = ledger
+        self._log = log.Log(
+            disk, config.gateway, clock.utc_ns, config.segment_bytes_used, found.next_segment
+        )
+        self.epoch = 0
+        self.catalogs: dict[log.CatalogKey, bytes] = {}  # of this run
+        self.catalog_places = found.catalogs
+        self.cause: Said | None = None
+        self.dirty = False
+        self.damaged_records = found.damaged
+        self.written_bytes = self.flushes = 0
+        self._lag_ns = 0
+        self._retry_ns = 0
+        self._expire_ns = 0
+        self._writing: frozenset[int] = frozenset()
+
+    async def disk_thread(self, function: Callable[[], _T]) -> _T:
+        result: list[_T] = []
+        await self._run_blocking(lambda: result.append(function()))
+        return result[0]
+
+    # ---- when ------------------------------------------------------------------------------
+
+    def next_due_ns(self) -> int:
+        """When `work` has something to do, on the boot clock."""
+        if self.cause is not None:
+            return self._retry_ns
+        return min([self._expire_ns, *(self._due_ns(b) for b in self._ram().values())])
+
+    def _due_ns(self, block: SealedBlock) -> int:
+        return block.oldest_ns + self._config.flush_every_ns - self._config.flush_margin_ns
+
+    def _ram(self) -> dict[int, SealedBlock]:
+        current = self._index.epochs.get(self.epoch)
+        return current.ram if current else {}
+
+    def flush_lag_ns(self) -> int:
+        """How late the newest flush was, or the one that is overdue now is."""
+        oldest = min((b.oldest_ns for b in self._ram().values()), default=None)
+        if oldest is None:
+            return self._lag_ns
+        overdue = self._clock.now_ns() - oldest - self._config.flush_every_ns
+        return max(overdue, self._lag_ns, 0)
+
+    def oldest_s(self) -> float | None:
+        """Age of the oldest live block: of its segment, where it is on disk."""
+        for number in sorted(self._index.segments):
+            info = self._index.segments[number]
+            if info.live and info.created_utc_ns >= _UTC_PLAUSIBLE_NS:
+                return max(0.0, (self._clock.utc_ns() - info.created_utc_ns) / 1e9)
+        oldest = min((b.oldest_ns for b in self._ram().values()), default=None)
+        return None if oldest is None else (self._clock.now_ns() - oldest) / 1e9
+
+    # ---- what is done ----------------------------------------------------------------------
+
+    async def work(self) -> None:
+        """Whatever is due."""
+        now = self._clock.now_ns()
+        if self.cause is not None and now < self._retry_ns:
+            return
+        await self.flush(everything=self.cause is not None)
+        if now >= self._expire_ns:
+            self._expire_ns = now + EXPIRE_EVERY_NS
+            await self._expire()
+        await self.save()
+        await self._unlink_dead()
+
+    async def flush(self, *, everything: bool) -> None:
+        """Make durable what is due, or all that is in RAM. A failing disk is a state, no error."""
+        ram, now = self._ram(), self._clock.now_ns()
+        due = [seq for seq, block in ram.items() if everything or self._due_ns(block) <= now]
+        if not due:
+            if self.cause is not None:
+                self.dirty = True  # the state file is the probe
+            return
+        last = max(due)
+        batch = [block for seq, block in ram.items() if seq <= last]
+        self._writing = frozenset(block.seq for block in batch)
+        try:
+            await self._store(batch)
+        finally:
+            self._writing = frozenset()
+
+    async def _store(self, batch: Sequence[SealedBlock]) -> None:
+        """Append and sync; after one failure verify, and once more in a new segment."""
+        error: OSError | None = None
+        size = sum(len(block.data) + 128 for block in batch)
+        for _ in range(2):
+            try:
+                if error is not None and error.errno == errno.ENOSPC:
+                    await self._evict_oldest()
+                if not await self._make_room(size):
+                    self.lose(batch, pb.GAP_REASON_REFUSED_NEWEST)
+                    return
+                done = await self.disk_thread(partial(self._log.append, batch, self.catalogs))
+            except OSError as failed:
+                error = failed
+                await self._give_up_segment()
+                continue
+            self._confirm(batch, done)
+            return
+        assert error is not None
+        self._fail(error)
+
+    def _confirm(self, batch: Sequence[SealedBlock], done: log.Appended) -> None:
+        for number, size in done.sizes.items():
+            info = self._index.segments.setdefault(number, Segment(0, 0))
+            info.size = size
+            info.created_utc_ns = done.created_utc_ns.get(number, info.created_utc_ns)
+        for key, place in done.blocks:
+            self._index.stored(key, place)
+        for catalog, place in done.catalogs:
+            self.catalog_places.setdefault(catalog, []).append(place)
+        self.written_bytes += done.written_bytes
+        self.flushes += 1
+        oldest = min(block.oldest_ns for block in batch)
+        self._lag_ns = max(0, self._clock.now_ns() - oldest - self._config.flush_every_ns)
+        self.cause = None
+
+    def _fail(self, error: OSError) -> None:
+        said = error.strerror or str(error)
+        self.cause = Said(id="buffer.disk_failed", args={"error": said})
+        self._retry_ns = self._clock.now_ns() + RETRY_NS
+        self.bound_memory()
+
+    async def _give_up_segment(self) -> None:
+        """After an error: nothing of the segment is trusted before it was read again."""
+        number = self._log.active
+        await self.disk_thread(self._log.abandon)
+        if number is None or number not in self._index.segments:
+            return
+        try:
+            intact = await self.disk_thread(partial(intact_blocks, self._disk, number))
+        except OSError:  # each block is verified when it is sent
+            return
+        for key, place in list(self._index.live_in(number)):
+            if (key, place.offset) not in intact:
+                self.damaged_records += 1
+                self._index.drop(key, acked=False)
+                self._ledger.lose(
+                    pb.GAP_REASON_DAMAGED, key.epoch, Loss(RangeSet([(key.seq, key.seq)]))
+                )
+                self.dirty = True
+
+    # ---- room ------------------------------------------------------------------------------
+
+    async def _make_room(self, size: int) -> bool:
+        """Room for `size` bytes by the policy; False: refuse the newest.
+
+        Where others have filled the file system, each flush gives up one segment, so the buffer
+        does not grow; it is never emptied for their sake.
+        """
+        free = await self.disk_thread(self._disk.free_bytes)
+        if free < self._config.free_bytes_min + size:
+            await self._evict_oldest()
+        while self._index.disk_bytes + size > self._config.max_bytes:
+            await self._unlink_dead(active_too=True)
+            if self._index.disk_bytes + size <= self._config.max_bytes:
+                break
+            if self._config.when_full == "drop_newest":
+                return False
+            if not await self._evict_oldest():
+                break
+        return True
+
+    async def _evict_oldest(self) -> bool:
+        if not self._index.segments or self._config.when_full == "drop_newest":
+            return False
+        await self._evict(min(self._index.segments), pb.GAP_REASON_EVICTED_OLDEST)
+        return True
+
+    async def _evict(self, number: int, reason: pb.GapReason.ValueType) -> None:
+        """Drop a segment: announced durably, then unlinked; OSError: nothing is dropped."""
+        places = list(self._index.live_in(number))
+        losses, carried = await self.disk_thread(
+            partial(read_losses, self._disk, places, self._decompress)
+        )
+        announced = GapSet(carried)
+        for epoch, loss in losses.items():
+            announced.lose(reason, epoch, loss)
+        await self._save(announced)
+        for key, _ in places:
+            if self._index.is_live(key):
+                self._index.drop(key, acked=False)
+        self._announce(reason, losses, carried)
+        await self._unlink(number)
+
+    async def _expire(self) -> None:
+        """Evict segments that were followed by another one longer than `keep_for` ago."""
+        oldest_kept = self._clock.utc_ns() - self._config.keep_for_ns
+        numbers = sorted(self._index.segments)
+        for number, follower in pairwise(numbers):
+            until = self._index.segments[follower].created_utc_ns
+            if not _UTC_PLAUSIBLE_NS <= until < oldest_kept:
+                return
+            try:
+                await self._evict(number, pb.GAP_REASON_EXPIRED)
+            except OSError as error:
+                self._fail(error)
+                return
+
+    def bound_memory(self) -> None:
+        """Blocks in RAM above their bound are dropped, oldest or newest by the policy."""
+        epoch = self._index.epoch(self.epoch)
+        newest_first = self._config.when_full == "drop_newest"
+        while epoch.ram_bytes > self._config.memory_bytes_max:
+            free = [seq for seq in epoch.ram if seq not in self._writing]
+            if len(free) == 0:
+                return
+            victim = max(free) if newest_first else min(free)
+            self.lose([epoch.ram[victim]], pb.GAP_REASON_MEMORY_FULL)
+
+    def lose(self, blocks: Sequence[SealedBlock], reason: pb.GapReason.ValueType) -> None:
+        """Blocks at hand will never be sent: announce their ticks and what they carried."""
+        losses, carried = losses_of(blocks, self._decompress)
+        for block in blocks:
+            key = BlockKey(block.epoch, block.seq)
+            if self._index.is_live(key):
+                self._index.drop(key, acked=False)
+        self._announce(reason, losses, carried)
+        self.dirty = True
+
+    def _announce(
+        self, reason: pb.GapReason.ValueType, losses: dict[int, Loss], carried: list[pb.Gap]
+    ) -> None:
+        for number, loss in losses.items():
+            self._ledger.lose(reason, number, loss)
+            known = self._index.epochs.get(number)
+            if known is not None and self._ledger.conclude(number, known):
+                self.dirty = True
+        self._ledger.inherit(carried)
+
+    # ---- files that go, state that stays ---------------------------------------------------
+
+    async def _unlink_dead(self, *, active_too: bool = False) -> None:
+        """Remove segments of which every block is acknowledged or announced.
+
+        The one that is being written stays until it is full: a new file a flush would wear the
+        flash for nothing.
+        """
+        if self.dirty or self.cause is not None:
+            return  # what was announced is not durable yet
+        for number in [n for n, info in self._index.segments.items() if info.live == 0]:
+            if number == self._log.active and not active_too:
+                continue
+            try:
+                await self._unlink(number)
+            except OSError as error:
+                self._fail(error)
+                return
+
+    async def _unlink(self, number: int) -> None:
+        await self.disk_thread(partial(self._log.unlink, number))
+        spans = self._index.segments[number].spans
+        self._index.forget_segment(number)
+        for key, places in list(self.catalog_places.items()):
+            places[:] = [place for place in places if place.segment != number]
+            if not places:
+                del self.catalog_places[key]
+        for epoch in spans:
+            known = self._index.epochs.get(epoch)
+            settled = epoch != self.epoch and epoch not in self._ledger.state.epochs
+            if known is not None and settled and not known.live:
+                self._index.forget_epoch(epoch)
+
+    async def save(self) -> None:
+        """Write the state file if it is behind; a failure is a state, no error."""
+        if self.dirty:
+            try:
+                await self._save(GapSet())
+            except OSError as error:
+                self._fail(error)
+            else:
+                if not self._ram():
+                    self.cause = None
+
+    async def _save(self, announced: GapSet) -> None:
+        self.dirty = False
+        self._ledger.state.gaps = self._ledger.unsettled(announced)
+        text = state.encode(self._ledger.state)
+        try:
+            await self.disk_thread(partial(state.write, self._disk, text))
+        except OSError:
+            self.dirty = True
+            raise
+
+    def save_now(self) -> None:
+        """As `save`, at once: before the first block of a run."""
+        self._ledger.state.gaps = self._ledger.unsettled(GapSet())
+        try:
+            state.write(self._disk, state.encode(self._ledger.state))
+        except OSError as error:
+            self.dirty = True
+            self._fail(error)
