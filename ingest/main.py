@@ -10,11 +10,15 @@ import asyncio
 import json
 import logging
 import signal
+import sqlite3
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
+
+from ingest.payload import PayloadError
 from ingest.stores import sqlite_path
 from ingest.stores.api import StoreError
 from ingest.tls import TlsError, TlsFiles, credentials, is_loopback
@@ -37,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except (StoreError, TlsError, OSError) as error:
         sys.stderr.write(f"jiahe-ingest: {error}\n")
+        return 1
+    except (sqlite3.Error, PayloadError, DecodeError) as error:
+        sys.stderr.write(f"jiahe-ingest: {arguments.store} can't be read, is it damaged? {error}\n")
         return 1
 
 

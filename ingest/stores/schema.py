@@ -75,11 +75,11 @@ CREATE TABLE skipped (             -- ticks of a run that have no row
   PRIMARY KEY (gateway, epoch, seq, run, first_tick)
 ) WITHOUT ROWID;
 
-CREATE TABLE gaps (                -- announced by block (in_epoch, in_seq); epoch misses the
-samples
+CREATE TABLE gaps (                -- announced by block (in_epoch, in_seq)
   gap INTEGER PRIMARY KEY,
   gateway TEXT NOT NULL, in_epoch INTEGER NOT NULL, in_seq INTEGER NOT NULL,
-  epoch INTEGER NOT NULL, reason INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,          -- that misses the samples
+  reason INTEGER NOT NULL,
   count_unknown INTEGER NOT NULL, after_seq INTEGER NOT NULL,
   until_ns INTEGER NOT NULL, until_boot_id TEXT NOT NULL
 );
