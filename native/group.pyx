@@ -13,6 +13,7 @@ from native.reasons cimport (
     GAP_OVERRUN,
     GAP_REASONS,
     GAP_REPLANNED,
+    GOOD,
 )
 
 cdef extern from "<unistd.h>" nogil:
@@ -327,6 +328,22 @@ cdef class Group:
             self.g.ticks_due = upto
         with nogil:
             group_skip(&self.g, upto, reason)
+
+    def read(self) -> list[tuple[int, int, int]]:
+        """(function, address, count) of the requests whose data are good in the newest row. Any thread."""
+        cdef layout_t *layout
+        cdef uint8_t *status
+        result = []
+        pthread_mutex_lock(&self.g.lock)
+        layout = self.g.latest_layout
+        if layout != NULL:
+            status = row_status(self.g.latest)
+            for i in range(layout.request_count):
+                if status[i] == GOOD:
+                    r = layout.requests[i]
+                    result.append((r.function, r.address, r.count))
+        pthread_mutex_unlock(&self.g.lock)
+        return result
 
     def scanned(self) -> tuple[int, int]:
         """(ticks due so far, ticks accounted so far): what the books are kept by."""

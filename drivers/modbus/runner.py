@@ -1,0 +1,211 @@
+"""Scanning Modbus devices on the native floor: one thread a serial link, one for all links on sockets."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from drivers.api import DevicePlan, LinkSpec, OpenedLinks, Request, Runner
+from drivers.modbus.learn import Learner
+from drivers.modbus.planner import plan_group
+from native.group import Group
+from native.latest import latest
+from native.link import Link
+from native.loop import Loop
+
+#: errno of an open or a connection -> id of the text that says what to do about it.
+_SERIAL_CAUSES = {
+    errno.ENOENT: "link.port_missing",
+    errno.ENODEV: "link.port_missing",
+    errno.ENXIO: "link.port_missing",
+    errno.EIO: "link.port_missing",
+    errno.EBUSY: "link.port_busy",
+}
+_NET_CAUSES = {
+    errno.ECONNREFUSED: "link.refused",
+    errno.ECONNRESET: "link.reset",
+    errno.EPIPE: "link.reset",
+    errno.EPROTO: "link.garbage",
+    errno.ETIMEDOUT: "link.timeout",
+    errno.EADDRNOTAVAIL: "link.unreachable",
+}
+_QUALITY_CAUSES = {
+    129: "device.no_answer",
+    131: "device.damaged",
+    132: "device.wrong_answer",
+    133: "device.refused",
+    134: "device.failure",
+    135: "device.busy",
+    136: "device.gateway",
+}
+
+
+@dataclass(slots=True)
+class _Device:
+    plan: DevicePlan
+    groups: list[Group]
+    learner: Learner
+    revision: int
+
+
+class _Wire:
+    """One link with its devices."""
+
+    def __init__(self, spec: LinkSpec, plans: Sequence[DevicePlan], first_group: int) -> None:
+        self.spec = spec
+        self.devices: list[_Device] = []
+        number = first_group
+        for plan in plans:
+            groups = [Group(number + i, group) for i, group in enumerate(plan.groups)]
+            number += len(groups)
+            learner = Learner(plan.spec)
+            self.devices.append(_Device(plan, groups, learner, learner.limits.revision))
+        self.link = Link(spec, [(device.plan.spec, device.groups) for device in self.devices])
+
+    @property
+    def groups(self) -> list[Group]:
+        return [group for device in self.devices for group in device.groups]
+
+    def learn(self) -> None:
+        """Feed the learner what was refused and what was read; plan anew what that changes."""
+        if not self.link.resolve():
+            return
+        owners = [device for device in self.devices for _ in device.groups]
+        for member, function, address, count, code in self.link.refusals():
+            owners[member].learner.refused(Request(function, address, count), code)
+        for device in self.devices:
+            if device.learner.curious:
+                for group in device.groups:
+                    for request in group.read():
+                        device.learner.answered(Request(*request))
+            if device.learner.limits.revision != device.revision:
+                self._replan(device)
+
+    def _replan(self, device: _Device) -> None:
+        device.revision = device.learner.limits.revision
+        for group, plan in zip(device.groups, device.plan.groups, strict=True):
+            fresh = plan_group(
+                device.plan.spec, plan.tags, plan.period_ns, device.learner.limits
+            )
+            # The plan may order its tags anew: the columns keep the catalog's order.
+            fields = dict(zip((tag.name for tag in fresh.tags), fresh.fields, strict=True))
+            group.replan(fresh.requests, [fields[tag.name] for tag in plan.tags])
+
+    def snapshot(self) -> dict[str, Any]:
+        found = self.link.snapshot()
+        number = found.pop("errno")
+        found.pop("no_tid")
+        causes = _SERIAL_CAUSES if self.spec.type == "serial" else _NET_CAUSES
+        default = "link.port_failed" if self.spec.type == "serial" else "link.unreachable"
+        found["cause"] = None
+        if found["state"] != "up" and number:
+            said = causes.get(number, default)
+            args: dict[str, Any] = {"target": found["target"]}
+            if said == "link.port_failed":
+                args["error"] = os.strerror(number)
+            found["cause"] = {"id": said, "args": args}
+        return found
+
+    def device_snapshots(self) -> list[dict[str, Any]]:
+        state = self.link.snapshot()
+        result = []
+        for found, device in zip(self.link.devices(), self.devices, strict=True):
+            spec = device.plan.spec
+            bad = sum(
+                quality >= 128 for group in device.groups for _, quality in _values(group)
+            )
+            found.update(link=self.spec.name, driver="modbus", profile=spec.profile)
+            found["state"], found["cause"] = _judge(found, state["state"], bad)
+            found["learned"] = device.learner.said()
+            if state["no_tid"]:
+                found["learned"].append({"id": "learned.no_tid", "args": {}})
+            result.append(found)
+        return result
+
+
+def _values(group: Group) -> Sequence[tuple[Any, int]]:
+    newest = latest(group)
+    return newest[1] if newest else []
+
+
+def _judge(
+    found: dict[str, Any], link_state: str, bad: int
+) -> tuple[str, Mapping[str, Any] | None]:
+    """The device's state and its cause in words; takes the native keys out of `found`."""
+    silent, ever = found.pop("silent"), found.pop("ever")
+    quality, code = found.pop("quality"), found.pop("exception")
+    args = {"code": code} if quality == 133 else {}
+    cause = {"id": _QUALITY_CAUSES[quality], "args": args} if quality in _QUALITY_CAUSES else None
+    if link_state != "up":
+        return "silent", {"id": "device.link_down", "args": {"link": found["link"]}}
+    if silent:
+        return "silent", cause
+    if not ever:
+        return "starting", cause
+    if bad:
+        partly = {"id": "device.partly", "args": {"count": bad, "device": found["name"]}}
+        return "partly", cause if quality == 133 else partly
+    return "good", None
+
+
+class ModbusRunner:
+    """The `drivers.api.Runner` of one native loop."""
+
+    def __init__(self, wires: Sequence[_Wire]) -> None:
+        self._wires = wires
+        self._loop = Loop([wire.link for wire in wires])
+
+    def run(self) -> None:
+        self._loop.run()
+
+    def stop(self) -> None:
+        self._loop.stop()
+
+    def links(self) -> list[dict[str, Any]]:
+        return [wire.snapshot() for wire in self._wires]
+
+    def devices(self) -> list[dict[str, Any]]:
+        return [found for wire in self._wires for found in wire.device_snapshots()]
+
+    def learn(self) -> None:
+        for wire in self._wires:
+            wire.learn()
+
+
+def open_links(
+    links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]], first_group: int
+) -> OpenedLinks:
+    """Build everything that scanning needs; nothing is opened or sent before the runners run."""
+    wires: list[_Wire] = []
+    number = first_group
+    for spec, plans in links:
+        wires.append(_Wire(spec, plans, number))
+        number += len(wires[-1].groups)
+    sockets = [wire for wire in wires if wire.spec.type != "serial"]
+    runners: list[Runner] = [ModbusRunner([wire]) for wire in wires if wire not in sockets]
+    if sockets:
+        runners.append(ModbusRunner(sockets))
+    groups = {
+        device.plan.spec.name: device.groups for wire in wires for device in wire.devices
+    }
+
+    def newest(device: str) -> list[dict[str, Any]]:
+        found = []
+        for group in groups[device]:
+            row = latest(group)
+            for tag, (raw, quality) in zip(
+                group.plan.tags, row[1] if row else [(None, 0)] * len(group.plan.tags), strict=True
+            ):
+                found.append(
+                    {"tag": tag, "raw": raw, "quality": quality, "time_ns": row[0] if row else 0}
+                )
+        return found
+
+    return OpenedLinks(
+        runners=tuple(runners),
+        groups=tuple(group for wire in wires for group in wire.groups),
+        latest=newest,
+    )
