@@ -63,7 +63,6 @@ class Bus:
         self.ignored = 0  # frames that were damaged
         self._frames = frames
         self._ascii = isinstance(frames, Ascii)
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._calls: deque[Callable[[], None]] = deque()
         self._due: list[_Due] = []
         self._order = count()
@@ -98,14 +97,15 @@ class Bus:
         self._due.clear()
 
     def start(self) -> None:
+        """Be a bus from now on. Once."""
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._running = True
         self._thread.start()
 
     def stop(self) -> None:
-        """Close everything; the thread has ended when this returns."""
-        if self._running:
-            self.call(self._end)
-            self._thread.join()
+        """Close everything; the thread has ended when this returns. After `start`."""
+        self.call(self._end)
+        self._thread.join()
         self.close()
         os.close(self._wake)
 

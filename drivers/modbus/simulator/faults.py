@@ -57,7 +57,7 @@ class Faults:
     drop: bool = False
     echo: bool = False
     one_in: int = 1
-    random: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311  not secret
+    random: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 - noise, no secret
     _answers: int = 0
     spoils: bool = False  # whether any fault is on that touches frames
 

@@ -57,12 +57,9 @@ class _Connection:
 
 
 class TcpServer:
-    """The loop. `listen` before or after `start`; `call` runs something in the loop's thread."""
+    """The loop. `listen` before `start`; `call` runs something in the loop's thread."""
 
     def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._epoll.register(self._wake, select.EPOLLIN)
         self._listeners: dict[int, Endpoint] = {}
         self._connections: dict[int, _Connection] = {}
         self._calls: deque[Callable[[], None]] = deque()
@@ -74,17 +71,22 @@ class TcpServer:
     def listen(self, endpoint: Endpoint) -> None:
         """Serve an endpoint, also again after its socket was closed and reopened."""
         self._listeners[endpoint.socket.fileno()] = endpoint
-        self._epoll.register(endpoint.socket.fileno(), select.EPOLLIN)
+        if self._running:
+            self._epoll.register(endpoint.socket.fileno(), select.EPOLLIN)
 
     def start(self) -> None:
+        """Serve from now on. Once."""
+        self._epoll = select.epoll()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        for fd in (self._wake, *self._listeners):
+            self._epoll.register(fd, select.EPOLLIN)
         self._running = True
         self._thread.start()
 
     def stop(self) -> None:
-        """Close everything; the thread has ended when this returns."""
-        if self._running:
-            self.call(self._end)
-            self._thread.join()
+        """Close everything; the thread has ended when this returns. After `start`."""
+        self.call(self._end)
+        self._thread.join()
         for connection in list(self._connections.values()):
             self._drop(connection)
         for endpoint in self._listeners.values():
