@@ -45,9 +45,6 @@ def build_link(
         problems.append(place.error("config.bad_name", name=name))
     checked = check_table(place, data, LINK, problems)
     kind = checked.get("type")
-    if kind == "listen":
-        problems.append((place / "type").value_error("config.not_yet", key='type = "listen"'))
-        return None
     for key in checked:
         if kind is not None and LINK[key].only and kind not in LINK[key].only:
             problems.append((place / key).error("config.wrong_kind_of_link", type=kind, key=key))
@@ -126,12 +123,11 @@ class DeviceBuilder:
         order: ByteOrder = parts.setting("order", "ABCD")
         every: int | None = parts.setting("every", None)
         tags = [finish(*item, every, order, self._problems) for item in parts.tags.items()]
-        if link is None:
-            return []
-        framing: Framing = checked["framing"] or ("rtu" if link.type == "serial" else "tcp")
+        standing = link or LinkSpec(name=checked["link"], type="tcp")  # to check the tags at least
+        framing: Framing = checked["framing"] or ("rtu" if standing.type == "serial" else "tcp")
         device = DeviceSpec(
             name=name,
-            link=link,
+            link=standing,
             driver=checked["driver"],
             tags=tuple(tag for tag in tags if tag is not None),
             framing=framing,
@@ -142,6 +138,9 @@ class DeviceBuilder:
             pause_ns=parts.setting("pause", 0),
             where=place.where(),
         )
+        if link is None:
+            self._ask_driver(device, parts, only=("tags", "holes"))
+            return []
         if parts.profile.defaults.get("timeout", 0) > link.timeout_ns:
             self._problems.append((place / "link").warning("config.short_timeout", link=link.name))
         devices = [
@@ -209,8 +208,10 @@ class DeviceBuilder:
             self._problems.append(place.error("config.no_tags", device=name))
         return _Parts(place, checked, profile, tags)
 
-    def _ask_driver(self, device: DeviceSpec, parts: _Parts) -> None:
+    def _ask_driver(self, device: DeviceSpec, parts: _Parts, only: tuple[str, ...] = ()) -> None:
         for problem in registry.get(device.driver).check(device):
+            if only and problem.key[0] not in only:
+                continue
             place = _place_of(problem, parts)
             self._problems.append(place.value_error(problem.message, **problem.args))
 

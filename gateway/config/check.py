@@ -37,8 +37,9 @@ class Origin(Protocol):
         self,
         at: Path | Spot,
         message: str,
+        /,
         *,
-        value: bool = False,
+        at_value: bool = False,
         severity: Severity = "error",
         **args: Any,
     ) -> Located: ...
@@ -61,10 +62,10 @@ class Place(NamedTuple):
 
     def value_error(self, message: str, **args: Any) -> Located:
         """At the value."""
-        return self.origin.located(self.path, message, value=True, **args)
+        return self.origin.located(self.path, message, at_value=True, **args)
 
     def warning(self, message: str, **args: Any) -> Located:
-        return self.origin.located(self.path, message, value=True, severity="warning", **args)
+        return self.origin.located(self.path, message, at_value=True, severity="warning", **args)
 
     def where(self) -> str:
         return self.origin.where(self.path)
@@ -126,13 +127,13 @@ def complete(
     return all(name in checked for name, key in table.items() if key.required)
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
     """The known word that was probably meant."""
     names = list(known)
     if (meant := SYNONYMS.get(word) or SYNONYMS.get(word.lower())) in names:
         return meant
     lower = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(word.lower(), lower, 1, 0.6)
+    close = difflib.get_close_matches(word.lower(), lower, 1, likeness)
     return lower[close[0]] if close else None
 
 
@@ -193,9 +194,11 @@ def _choice(key: Key, value: Any) -> str:
     choices = ", ".join(key.choices)
     if isinstance(value, str) and value in key.choices:
         return value
+    if isinstance(value, str) and value in key.later_choices:
+        raise _WrongError("config.not_yet", key=f'{key.name} = "{value}"')
     if not isinstance(value, str):
         raise _WrongError("config.bad_choice", key=key.name, value=_toml(value), choices=choices)
-    if near := nearest(value, key.choices):
+    if near := nearest(value, key.choices, 0.76):
         raise _WrongError(
             "config.bad_choice_near", key=key.name, value=_toml(value), near=near, choices=choices
         )

@@ -28,7 +28,8 @@ HEADINGS: Mapping[str, str] = {
     "类型": "type", "数据类型": "type", "字节序": "order", "倍率": "scale", "系数": "scale",
     "偏移": "offset", "单位": "unit", "周期": "every", "采集周期": "every", "死区": "deadband",
     "上报": "report", "长度": "length", "编码": "encoding", "对照": "labels",
-    "分辨率": "resolution", "至少": "at_least", "下限": "min", "上限": "max", "说明": "description", "备注": "description",
+    "分辨率": "resolution",
+    "至少": "at_least", "下限": "min", "上限": "max", "说明": "description", "备注": "description",
 }  # fmt: skip
 _SPACES = {
     "保持寄存器": "holding", "输入寄存器": "input", "线圈": "coil", "离散输入": "discrete",
@@ -62,8 +63,9 @@ class PointTable:
         self,
         at: Path | Spot,
         message: str,
+        /,
         *,
-        value: bool = False,
+        at_value: bool = False,
         severity: Severity = "error",
         **args: Any,
     ) -> Located:

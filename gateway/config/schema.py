@@ -27,8 +27,8 @@ MIB = 2**20
 class Key:
     """One key. `default`, `low` and `high` are in base units: nanoseconds, bytes.
 
-    `example` is the value as TOML, the default where there is one. `links`: the types of link that
-    have it; empty: all. `types`: the kinds of tag that have it; empty: all.
+    `example` is the value as TOML, the default where there is one. `only`: the types of link, or of
+    tag, that have it; empty: all. `later`: what this version cannot do yet.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Key:
     high: int | Decimal | None = None
     choices: tuple[str, ...] = ()
     later: bool = False
+    later_choices: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
 
 
@@ -109,7 +110,7 @@ BUFFER = _table(
 NETWORK = ("tcp", "udp")
 LINK = _table(
     Key("type", "choice", '"serial"', "链路类型", "what it is", required=True,
-        choices=("serial", "tcp", "udp", "listen")),
+        choices=("serial", "tcp", "udp"), later_choices=("listen",)),
     Key("port", "text", '"/dev/jiahe/com1"', "串口设备", "the serial device", only=("serial",)),
     Key("baud", "int", "9600", "波特率，bit/s", "bits a second", default=9600, low=50,
         high=4_000_000,

@@ -82,16 +82,17 @@ class Source:
         self,
         at: Path | Spot,
         message: str,
+        /,
         *,
-        value: bool = False,
+        at_value: bool = False,
         severity: Severity = "error",
         **args: Any,
     ) -> Located:
-        """A problem at a path (its key, or its `value`) or at a spot."""
+        """A problem at a path (its key, or with `at_value` its value) or at a spot."""
         if isinstance(at, Spot):
             spot = at
         else:
-            spot = self.positions.value(at) if value else self.positions.key(at)
+            spot = self.positions.value(at) if at_value else self.positions.key(at)
         line = self._lines[spot.line - 1]
         return Located(self.file, spot.line, spot.column, severity, message, args, line)
 

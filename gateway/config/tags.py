@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
+from drivers import profiles
 from drivers.api import ByteOrder, TagSpec
 from gateway.config.check import Place, check_table, complete
 from gateway.config.points import PointTable
@@ -52,8 +53,6 @@ class TagReader:
         if name.lower().endswith((".toml", ".csv")):
             path = FilePath(place.origin.file).parent / name
         else:
-            from drivers import profiles
-
             try:
                 path = profiles.find(name)
             except LookupError:

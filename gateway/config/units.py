@@ -77,7 +77,7 @@ def show_duration(ns: int) -> str:
             amount = Decimal(ns) / DURATION_NS[unit]
             plural = "s" if unit == "day" and amount != 1 else ""
             return f"{amount:f} {unit}{plural}"
-    return f"{ns} ns"
+    return f"{ns} ns" if ns else "0 s"
 
 
 def show_size(count: int) -> str:

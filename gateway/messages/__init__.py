@@ -39,7 +39,7 @@ class _Arguments(dict[str, Any]):
         return "?"
 
 
-def text(message: str, lang: str, **args: Any) -> str:
+def text(message: str, lang: str, /, **args: Any) -> str:
     """What happened, in `lang` ("zh", else English).
 
     An id that is not in the table (a daemon of another version said it) is shown as it is, with its
@@ -52,7 +52,7 @@ def text(message: str, lang: str, **args: Any) -> str:
     return _fill(entry.zh if lang == "zh" else entry.en, lang, args)
 
 
-def remedy(message: str, lang: str, **args: Any) -> str:
+def remedy(message: str, lang: str, /, **args: Any) -> str:
     """What to do about it, or "" where there is nothing to do or the id is unknown."""
     entry = MESSAGES.get(message)
     if entry is None:

@@ -50,6 +50,12 @@ TABLE = {
         "检查串口服务器后面的接线，以及站号（unit）",
         "Check the wiring behind that gateway, and the unit number",
     ),
+    "device.link_down": Message(
+        "链路 {link} 不通",
+        "its link {link} is down",
+        "先解决链路：jiahe links",
+        "Mend the link first: jiahe links",
+    ),
     "device.partly": Message(
         "{count} 个标签读不到",
         "{count} tags cannot be read",

@@ -1,5 +1,116 @@
-"""Texts of what drivers find wrong in a device's configuration."""
+"""Texts of what drivers find wrong in a device's configuration. `text` is the address as written."""
 
 from gateway.messages.message import Message
 
-TABLE: dict[str, Message] = {}
+_ADDRESS_ZH = (
+    "写 holding:N、input:N、coil:N、discrete:N（从 0 数），或 40001 这样的手册编号（从 1 数）"
+)
+_ADDRESS_EN = (
+    "Write holding:N, input:N, coil:N or discrete:N (from 0), or a number as in manuals such as "
+    "40001 (from 1)"
+)
+
+TABLE = {
+    "modbus.address_syntax": Message(
+        "地址 {text} 看不懂", "the address {text} makes no sense", _ADDRESS_ZH, _ADDRESS_EN
+    ),
+    "modbus.address_space": Message(
+        "地址 {text} 里的 {space} 不认识",
+        "{space} in the address {text} is unknown",
+        _ADDRESS_ZH,
+        _ADDRESS_EN,
+    ),
+    "modbus.address_from_one": Message(
+        "{text} 不存在：手册编号从 1 开始",
+        "there is no {text}: numbers as in manuals start at 1",
+        "第一个是 {first}；从 0 数的写 holding:0",
+        "The first is {first}; what counts from 0 is written holding:0",
+    ),
+    "modbus.address_range": Message(
+        "地址 {text} 太大",
+        "the address {text} is too big",
+        "最大 {last}；核对手册是不是十六进制（写 0x...）",
+        "The last is {last}; is the manual's number hexadecimal (write 0x...)?",
+    ),
+    "modbus.address_bit": Message(
+        "地址 {text} 的位 {bit} 不存在",
+        "there is no bit {bit} in {text}",
+        "一个寄存器的位是 0（最低）到 15",
+        "The bits of a register are 0 (lowest) to 15",
+    ),
+    "modbus.bit_of_bit": Message(
+        "地址 {text}：{space} 本身就是一个位，不能再取位",
+        "the address {text}: a {space} is one bit, it has none in it",
+        "删掉点和后面的数字",
+        "Take the dot and what follows out",
+    ),
+    "modbus.range_backwards": Message(
+        "范围 {text} 的终点在起点之前",
+        "the range {text} ends before it starts",
+        "写成 holding:100-199",
+        "Write it as holding:100-199",
+    ),
+    "modbus.coil_type": Message(
+        "{space} 只能是 bool 类型，不能是 {type}",
+        "a {space} can only be bool, not {type}",
+        'type = "bool"；要读寄存器就改地址',
+        'type = "bool"; if a register is meant, change the address',
+    ),
+    "modbus.bit_type": Message(
+        "地址 {text} 指一个位，类型不能是 {type}",
+        "{text} is one bit, which cannot be {type}",
+        'type = "bool"，或去掉地址里的点和位号',
+        'type = "bool", or take the dot and the bit out of the address',
+    ),
+    "modbus.bool_bit": Message(
+        "地址 {text} 是整个寄存器，不能是 bool",
+        "{text} is a whole register, which cannot be bool",
+        "指明哪一位，例如：{text}.0",
+        "Say which bit, such as: {text}.0",
+    ),
+    "modbus.string_length": Message(
+        "字符串长度 {length} 不能用",
+        "a string cannot be {length} bytes long",
+        "length 是字节数，一个寄存器两个，至少 1",
+        "length is in bytes, two a register, at least 1",
+    ),
+    "modbus.length_unused": Message(
+        "{type} 类型没有 length", "a {type} has no length", "删掉 length", "Take length out"
+    ),
+    "modbus.past_end": Message(
+        "从 {text} 起的 {registers} 个寄存器超出了最后一个地址 {last}",
+        "{registers} registers from {text} go past the last address, {last}",
+        "核对地址和类型",
+        "Check the address and the type",
+    ),
+    "modbus.too_long": Message(
+        "需要 {registers} 个寄存器，这台设备一次只能读 {most} 个",
+        "it takes {registers} registers, of which this device gives {most} at once",
+        "缩短 length 或换类型；设备允许时加大 max_registers",
+        "Make length or the type shorter; raise max_registers if the device allows it",
+    ),
+    "modbus.in_hole": Message(
+        "地址 {text} 在 holes 声明的 {hole} 之内",
+        "the address {text} lies in {hole}, which holes says is never read",
+        "改地址，或缩小 holes",
+        "Change the address, or make the hole smaller",
+    ),
+    "modbus.unit": Message(
+        "站号 {unit} 不能用于 {link} 链路",
+        "unit {unit} cannot be on a {link} link",
+        "可用 {first} 到 {last}",
+        "From {first} to {last}",
+    ),
+    "modbus.framing": Message(
+        "{link} 链路上不能用帧格式 {framing}",
+        "framing {framing} cannot be on a {link} link",
+        "可选：{framings}",
+        "Choose from: {framings}",
+    ),
+    "modbus.limit": Message(
+        "{key} = {value} 超出协议的限制",
+        "{key} = {value} is over the protocol's limit",
+        "1 到 {most}",
+        "From 1 to {most}",
+    ),
+}

@@ -55,6 +55,12 @@ TABLE = {
         "Nothing answers at all: the machine is off, the IP is wrong, or a firewall drops the "
         "packets",
     ),
+    "link.garbage": Message(
+        "{target} 发来的不是 Modbus 数据",
+        "what {target} sends is not Modbus",
+        '核对端口号和帧格式：串口服务器多为 framing = "rtu"',
+        'Check the port number and the framing: serial servers mostly want framing = "rtu"',
+    ),
     "link.silent": Message(
         "{target} 上没有设备应答",
         "no device on {target} answers",

@@ -1,0 +1,252 @@
+"""Configuration files: what is accepted, what is refused, and where it is said to be wrong."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Loaded, load, render
+from gateway.messages import MESSAGES
+
+FIXTURES = Path(__file__).parent / "config_fixtures"
+
+HEAD = """\
+version = 1
+[gateway]
+id = "box"
+[platform]
+address = "127.0.0.1:8443"
+insecure = true
+[links.net]
+type = "tcp"
+address = "10.0.0.1:502"
+"""
+DEVICE = """\
+[devices.press]
+link = "net"
+driver = "modbus"
+every = "1 s"
+"""
+
+#: Line, column and id of every mistake that mistakes.toml was planted with.
+PLANTED = [
+    (1, 11, "config.version"), (2, 1, "config.unknown_key"), (5, 6, "config.bad_id"),
+    (6, 12, "config.bad_choice"), (7, 1, "config.unknown_key_near"), (8, 8, "config.wrong_type"),
+    (11, 11, "config.bad_address"), (12, 14, "config.no_unit"), (13, 1, "config.not_yet"),
+    (14, 6, "config.empty"), (17, 12, "config.bad_unit"), (18, 12, "config.out_of_range"),
+    (19, 13, "config.bad_choice_near"), (20, 15, "config.full_width"), (22, 8, "config.missing"),
+    (24, 1, "config.unknown_key_near"), (25, 1, "config.unknown_key_near"),
+    (26, 10, "config.bad_choice_near"), (27, 13, "config.out_of_range"),
+    (28, 15, "config.syntax_rest"), (29, 13, "config.in_flight_serial"), (31, 8, "config.missing"),
+    (33, 1, "config.wrong_kind_of_link"), (35, 1, "config.twice_key"), (38, 8, "config.bad_name"),
+    (39, 8, "config.not_yet"), (41, 8, "config.syntax_name"), (42, 8, "config.bad_choice"),
+    (47, 1, "config.twice_key"), (48, 13, "config.not_yet"), (50, 10, "config.no_tags"),
+    (51, 8, "config.no_such_link"), (52, 10, "config.no_such_driver"),
+    (57, 1, "config.unknown_key_near"), (59, 46, "config.bad_choice_near"),
+    (59, 57, "config.missing"), (61, 10, "config.no_tags"), (64, 8, "config.bad_unit_range"),
+    (65, 9, "config.syntax_array"), (66, 9, "config.bad_choice"),
+    (68, 10, "config.range_without_place"), (68, 10, "config.no_tags"),
+    (79, 18, "modbus.address_range"), (80, 1, "config.missing"), (81, 1, "config.no_period"),
+    (82, 43, "config.tag_key_needs"), (83, 78, "config.tag_key_conflict"),
+    (84, 6, "config.syntax_inline"), (85, 70, "config.not_zero"), (86, 6, "config.wrong_type"),
+    (87, 6, "config.syntax_inline"),
+]  # fmt: skip
+
+
+def write(folder: Path, text: str | bytes, name: str = "gateway.toml") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def said(loaded: Loaded) -> list[tuple[int, int, str]]:
+    return [(problem.line, problem.column, problem.id) for problem in loaded.problems]
+
+
+def errors(loaded: Loaded) -> list[tuple[int, int, str]]:
+    return [
+        (problem.line, problem.column, problem.id)
+        for problem in loaded.problems
+        if problem.severity == "error"
+    ]
+
+
+def test_mistakes_when_planted_then_all_are_reported_at_their_place() -> None:
+    loaded = load(FIXTURES / "mistakes.toml")
+    assert loaded.config is None
+    assert said(loaded) == PLANTED
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_rendering_when_mistakes_are_planted_then_place_line_caret_and_remedy(lang: str) -> None:
+    loaded = load(FIXTURES / "mistakes.toml")
+    lines = (FIXTURES / "mistakes.toml").read_text("utf-8").split("\n")
+    for problem in loaded.problems:
+        place, source, caret, mend = render(problem, lang).split("\n")
+        assert place.startswith(f"{FIXTURES / 'mistakes.toml'}:{problem.line}:{problem.column}: ")
+        assert source.endswith(f"| {lines[problem.line - 1]}")
+        assert caret.rstrip().endswith("^")
+        assert mend.startswith("  → ")
+        assert "?" not in place.replace("did you mean", "").removesuffix("?")
+
+
+def test_caret_when_the_line_has_wide_characters_then_it_stands_below(tmp_path: Path) -> None:
+    loaded = load(write(tmp_path, HEAD.replace('id = "box"', '"电表" = 1')))
+    wide = next(problem for problem in loaded.problems if problem.id == "config.unknown_key")
+    assert render(wide, "zh").split("\n")[2] == "    | ^"
+    loaded = load(write(tmp_path, HEAD + '"站" = "号" x\n'))
+    (problem,) = (problem for problem in loaded.problems if problem.id == "config.syntax_rest")
+    assert render(problem, "zh").split("\n")[2] == "     | " + " " * 12 + "^"
+
+
+def test_example_when_loaded_then_it_is_valid() -> None:
+    example = Path(__file__).parents[2] / "systemd" / "gateway.example.toml"
+    loaded = load(example)
+    assert errors(loaded) == []
+    assert loaded.config is not None
+    assert loaded.config.links
+
+
+def test_values_when_loaded_then_in_base_units_with_defaults(tmp_path: Path) -> None:
+    tags = '[devices.press.tags]\nt = { address = "holding:1", type = "int16", scale = 0.001 }\n'
+    loaded = load(
+        write(tmp_path, HEAD + 'timeout = "1.5 s"\n' + DEVICE + 'order = "CDAB"\n' + tags)
+    )
+    assert said(loaded) == []
+    config = loaded.config
+    assert config is not None
+    assert (config.id, config.language, config.platform.insecure) == ("box", "zh", True)
+    assert config.links[0].timeout_ns == 1_500_000_000
+    assert (config.links[0].host, config.links[0].tcp_port) == ("10.0.0.1", 502)
+    assert config.buffer.keep_for_ns == 30 * 86_400 * 10**9
+    (tag,) = config.devices[0].tags
+    assert (tag.scale, tag.every_ns, tag.order) == (Decimal("0.001"), 10**9, "CDAB")
+    assert tag.where.endswith(":17:1")
+    assert config.devices[0].framing == "tcp"
+
+
+def test_range_when_unit_has_several_then_one_device_each(tmp_path: Path) -> None:
+    device = DEVICE.replace("[devices.press]", '[devices."press-{unit:02}"]')
+    text = HEAD + device + 'unit = "9-11"\ntags = { t = { address = "coil:1", type = "bool" } }\n'
+    config = load(write(tmp_path, text)).config
+    assert config is not None
+    assert [(d.name, d.unit) for d in config.devices] == [
+        ("press-09", 9), ("press-10", 10), ("press-11", 11),
+    ]  # fmt: skip
+
+
+def test_name_when_two_files_use_it_then_both_places_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path, HEAD)
+    other = write(tmp_path, '\n[links.net]\ntype = "tcp"\n', "conf.d/10-more.toml")
+    again = write(tmp_path, '[gateway]\nid = "b"\n', "conf.d/20-again.toml")
+    loaded = load(path)
+    assert [(p.file, p.line, p.id, p.args["first"]) for p in loaded.problems] == [
+        (str(other), 2, "config.twice_name", f"{path}:7:8"),
+        (str(again), 2, "config.twice_key", f"{path}:3:1"),
+    ]
+    assert loaded.files == (path, other, again)
+
+
+def test_tags_when_profile_table_and_device_say_them_then_laid_over_key_by_key(
+    tmp_path: Path,
+) -> None:
+    write(
+        tmp_path,
+        '[profile]\ntitle = "P"\ndriver = "modbus"\nevery = "2 s"\nmax_registers = 10\n'
+        '[tags]\na = { address = "holding:1", type = "int16", unit = "V", min = 1, max = 9 }\n'
+        'b = { address = "holding:2", type = "int16" }\n',
+        "mine.toml",
+    )
+    table = "点位,功能区,地址,类型,倍率,周期\n压力,holding,16,uint16,0.1,500 ms\n"
+    write(tmp_path, table.encode("gb18030"), "points.csv")
+    device = DEVICE.replace('every = "1 s"\n', "")
+    text = HEAD + device + 'profile = "mine.toml"\ntags_file = "points.csv"\n'
+    loaded = load(write(tmp_path, text + '[devices.press.tags]\na = { every = "50 ms" }\n'))
+    assert said(loaded) == []
+    assert loaded.config is not None
+    (device_spec,) = loaded.config.devices
+    a, b, pressure = device_spec.tags
+    assert (a.name, a.address, a.unit, a.every_ns) == ("a", "holding:1", "V", 50_000_000)
+    assert (b.name, b.every_ns) == ("b", 2 * 10**9)
+    assert (pressure.name, pressure.address) == ("压力", "holding:16")
+    assert (pressure.scale, pressure.every_ns) == (Decimal("0.1"), 500_000_000)
+    assert device_spec.max_registers == 10
+
+
+def test_table_when_cells_are_wrong_then_line_and_column_of_the_cell(tmp_path: Path) -> None:
+    table = "name,address,type,scale,colour\nt,holding:1,int61,abc,red\n"
+    write(tmp_path, table, "points.csv")
+    loaded = load(write(tmp_path, HEAD + DEVICE + 'tags_file = "points.csv"\n'))
+    assert said(loaded) == [
+        (1, 25, "config.csv_unknown"),
+        (2, 13, "config.bad_choice_near"),
+        (2, 19, "config.wrong_type"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"\xef\xbb\xbf" + HEAD.replace("\n", "\r\n").encode(), []),
+        (HEAD.replace('"box"', '"box" # 车间').encode("gb18030"), [(3, 14, "config.not_utf8")]),
+        (HEAD.replace('"box"', '"b\0x"').encode(), [(3, 8, "config.control_character"), (3, 6,
+        "config.bad_id")]),
+        (b"x" * (5 << 20), [(0, 0, "config.too_big")]),
+        (b"a = " + b"[" * 5000, [(1, 5, "config.syntax_array")]),
+        (b"a = " + b"9" * 5000, [(1, 5, "config.syntax_value")]),
+        (b"\xff\xfe" + "version = 1".encode("utf-16-le"), [(1, 1, "config.not_utf8")]),
+        (b"scale = 1e999999999999999999999", []),
+    ],
+    ids=["bom-crlf", "gbk", "nul", "10mb", "deep", "digits", "utf-16", "exponent"],
+)  # fmt: skip
+def test_bytes_when_odd_then_read_or_refused_in_words(
+    tmp_path: Path, raw: bytes, expected: list[tuple[int, int, str]]
+) -> None:
+    loaded = load(write(tmp_path, raw))
+    found = said(loaded)
+    for mistake in expected:
+        assert mistake in found
+    if raw.startswith(b"\xef\xbb\xbf"):
+        assert loaded.config is not None
+
+
+def test_file_when_missing_or_a_directory_then_said(tmp_path: Path) -> None:
+    assert said(load(tmp_path / "none.toml")) == [(0, 0, "config.not_found")]
+    assert said(load(tmp_path)) == [(0, 0, "config.unreadable")]
+
+
+@pytest.mark.parametrize(
+    ("address", "refused"),
+    [
+        ("127.0.0.1:8443", False), ("localhost:1", False), ("[::1]:8443", False),
+        ("10.0.0.1:8443", True), ("ingest.example.cn:8443", True),
+    ],
+)  # fmt: skip
+def test_insecure_when_the_platform_is_elsewhere_then_refused(
+    tmp_path: Path, address: str, refused: bool
+) -> None:
+    loaded = load(write(tmp_path, HEAD.replace("127.0.0.1:8443", address)))
+    assert errors(loaded) == ([(6, 12, "config.insecure_remote")] if refused else [])
+
+
+def test_every_line_when_damaged_then_refused_with_a_place_or_still_valid(tmp_path: Path) -> None:
+    """F1: each line of a good file lost, doubled, cut, and each of its signs changed."""
+    tags = 'tags = { t = { address = "holding:1", type = "int16" } }\n'
+    lines = (HEAD + DEVICE + tags).split("\n")[:-1]
+    variants = []
+    for number, line in enumerate(lines):
+        cut = [line[:at] for at in range(len(line))]
+        for sign in '"=[]{}.,':
+            cut += [line.replace(sign, "", 1), line.replace(sign, sign * 2, 1)]
+        cut += [line + "\n" + line, line.upper(), "“" + line, line + " x", line + "\t\x01"]
+        variants += [[*lines[:number], each, *lines[number + 1 :]] for each in cut]
+    assert len(variants) > 400
+    for variant in variants:
+        loaded = load(write(tmp_path, "\n".join(variant)))
+        assert (loaded.config is None) == bool(errors(loaded))
+        for problem in loaded.problems:
+            assert problem.line > 0, (variant, problem)
+            assert problem.id in MESSAGES
