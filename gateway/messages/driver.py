@@ -1,4 +1,4 @@
-"""Texts of what drivers find wrong in a device's configuration. `text` is the address as written."""
+"""Texts of what drivers find wrong in a configuration. `text` is the address as written."""
 
 from gateway.messages.message import Message
 

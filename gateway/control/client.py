@@ -1,0 +1,87 @@
+"""The commands' end of the control socket: synchronous, standard library only, quick to import."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+#: Longest wait for the daemon's next line, in seconds. Streams may be quiet for longer periods.
+ANSWER_SECONDS = 10.0
+#: Longest answer, in bytes: the status of thousands of devices is a few megabytes.
+ANSWER_MAX = 64 << 20
+
+
+class ControlError(Exception):
+    """The daemon could not be asked, or refused. `message` is an id of gateway/messages."""
+
+    def __init__(self, message: str, **args: Any) -> None:
+        super().__init__(message, args)
+        self.message = message
+        self.arguments = args
+
+
+class ControlClient:
+    """One connection. Every call may raise ControlError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._next = 0
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(ANSWER_SECONDS)
+        try:
+            self._socket.connect(str(path))
+        except PermissionError:
+            self._socket.close()
+            user = os.environ.get("USER", str(os.getuid()))
+            raise ControlError("daemon.not_allowed", path=str(path), user=user) from None
+        except OSError:
+            self._socket.close()
+            raise ControlError("daemon.not_running", path=str(path)) from None
+        self._lines = self._socket.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
+        self._socket.close()
+
+    def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The result of one request."""
+        self._send(method, params or {})
+        return self._receive()["result"]
+
+    def stream(self, method: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        """The items of a streaming request, as they come, until the daemon ends it."""
+        self._send(method, params or {})
+        while True:
+            answer = self._receive()
+            if "item" not in answer:
+                return
+            yield answer["item"]
+
+    def _send(self, method: str, params: Mapping[str, Any]) -> None:
+        self._next += 1
+        request = {"id": self._next, "method": method, "params": params}
+        try:
+            self._socket.sendall(json.dumps(request).encode() + b"\n")
+        except BrokenPipeError:
+            return  # refused before it was heard: the reason waits to be read
+        except OSError:
+            raise ControlError("daemon.hung_up") from None
+
+    def _receive(self) -> dict[str, Any]:
+        try:
+            line = self._lines.readline(ANSWER_MAX)
+            answer = json.loads(line) if line.endswith(b"\n") else None
+        except (OSError, ValueError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise ControlError("daemon.hung_up")
+        if error := answer.get("error"):
+            raise ControlError(str(error["id"]), **error.get("args", {}))
+        return answer

@@ -1,0 +1,278 @@
+"""The daemon's end of the control socket. The protocol is in `gateway.control`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import pwd
+import socket
+import stat
+import struct
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gateway.control import REQUEST_MAX
+
+#: Connections at once; a command needs one, for as long as it runs.
+CONNECTIONS_MAX = 32
+#: Bytes that a client may leave unread, and how long it may leave them, before it is dropped.
+UNREAD_MAX = 4 << 20
+UNREAD_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class Peer(NamedTuple):
+    """Who speaks, as the kernel says."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+#: Answers a request, or streams items. Raises RequestError to refuse.
+Handler = Callable[[Mapping[str, Any], Peer], Awaitable[Any] | AsyncIterator[Any]]
+
+
+class RequestError(Exception):
+    """A request that cannot be answered. `message` is an id of gateway/messages."""
+
+    def __init__(self, message: str, **args: Any) -> None:
+        super().__init__(message, args)
+        self.message = message
+        self.arguments = args
+
+
+class AlreadyRunningError(RequestError):
+    """Another daemon answers on the socket."""
+
+
+class ControlServer:
+    """Serves `handlers`, by method name, on the socket at `path`, within one event loop."""
+
+    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+        self._path = path
+        self._handlers = handlers
+        self._server: asyncio.Server | None = None
+        self._inode: tuple[int, int] | None = None
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen. Raises AlreadyRunningError, or RequestError where the socket cannot be made."""
+        _remove_stale(self._path)
+        try:
+            self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            # Bound without rights for anybody, opened up once its mode is set.
+            mask = os.umask(0o177)
+            try:
+                listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+                listener.bind(str(self._path))
+            finally:
+                os.umask(mask)
+            self._path.chmod(0o660)
+            found = self._path.lstat()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise RequestError(
+                "daemon.socket_failed", path=str(self._path), error=reason
+            ) from error
+        self._inode = (found.st_dev, found.st_ino)
+        self._server = await asyncio.start_unix_server(
+            self._connected, sock=listener, limit=REQUEST_MAX
+        )
+
+    async def close(self) -> None:
+        """Stop listening, end every connection, remove the socket if it is still ours."""
+        if self._server is None:
+            return
+        self._server.close()
+        for client in list(self._clients):
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        await self._server.wait_closed()
+        self._server = None
+        with contextlib.suppress(OSError):
+            found = self._path.lstat()
+            if (found.st_dev, found.st_ino) == self._inode:
+                self._path.unlink()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients.add(task)
+        writer.transport.set_write_buffer_limits(high=UNREAD_MAX)
+        connection = _Connection(reader, writer)
+        try:
+            peer = connection.peer()
+            if not may_speak(peer, self._path):
+                user = _user_name(peer.uid)
+                await connection.say("daemon.not_allowed", path=str(self._path), user=user)
+            elif len(self._clients) > CONNECTIONS_MAX:
+                await connection.refuse("daemon.too_many", limit=CONNECTIONS_MAX)
+            else:
+                await self._serve(connection, peer)
+        except (ConnectionError, TimeoutError):
+            pass  # it went away, or does not read: nobody is left to be told
+        except asyncio.CancelledError:
+            pass  # `close` ends every connection; nobody awaits this task
+        finally:
+            self._clients.discard(task)
+            writer.transport.abort()
+
+    async def _serve(self, connection: _Connection, peer: Peer) -> None:
+        while (line := await connection.line()) is not None:
+            try:
+                request = json.loads(line)
+                number, method = request["id"], request["method"]
+                params = request.get("params", {})
+                if not isinstance(method, str) or not isinstance(params, dict):
+                    raise TypeError("method is a text, params an object")
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
+                await connection.refuse("daemon.bad_request", error=str(error))
+                return
+            await self._answer(connection, peer, number, method, params)
+
+    async def _answer(
+        self,
+        connection: _Connection,
+        peer: Peer,
+        number: Any,
+        method: str,
+        params: Mapping[str, Any],
+    ) -> None:
+        try:
+            handler = self._handlers.get(method)
+            if handler is None:
+                raise RequestError("daemon.unknown_method", method=method)
+            answer = handler(params, peer)
+            if isinstance(answer, AsyncIterator):
+                await connection.stream(number, answer)
+                await connection.send({"id": number, "end": True})
+            else:
+                await connection.send({"id": number, "result": await answer})
+        except RequestError as error:
+            said = {"id": error.message, "args": error.arguments}
+            await connection.send({"id": number, "error": said})
+        except (ValueError, TypeError, LookupError, OSError) as error:
+            if isinstance(error, ConnectionError | TimeoutError):
+                raise
+            _log.exception("control request %s failed", method)
+            args = {"method": method, "error": f"{type(error).__name__}: {error}"}
+            said = {"id": "daemon.failed_request", "args": args}
+            await connection.send({"id": number, "error": said})
+
+
+class _Connection:
+    """One client: lines in, lines out, and an eye on whether it is still there."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def peer(self) -> Peer:
+        size = struct.calcsize("3i")
+        sock = self._writer.get_extra_info("socket")
+        return Peer(
+            *struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+        )
+
+    async def line(self) -> bytes | None:
+        """The next request; None when the client is gone or sends without end."""
+        try:
+            return await self._reader.readuntil(b"\n")
+        except asyncio.LimitOverrunError:
+            await self.refuse("daemon.bad_request", error=f"over {REQUEST_MAX} bytes")
+        except asyncio.IncompleteReadError:
+            pass
+        return None
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Raises TimeoutError for a client that does not read."""
+        self._writer.write(json.dumps(message, ensure_ascii=False, default=str).encode() + b"\n")
+        async with asyncio.timeout(UNREAD_SECONDS):
+            await self._writer.drain()
+
+    async def say(self, message: str, **args: Any) -> None:
+        """An error that answers no request."""
+        await self.send({"id": None, "error": {"id": message, "args": args}})
+
+    async def refuse(self, message: str, **args: Any) -> None:
+        """Say it, and wait until the client had time to read it."""
+        await self.say(message, **args)
+        self._writer.write_eof()
+        async with asyncio.timeout(UNREAD_SECONDS):
+            # What it still sends is thrown away: closing at once would reset the connection before
+            # the reason is read. A client that never stops sending is cut off.
+            while await self._reader.read(REQUEST_MAX):
+                pass
+
+    async def stream(self, number: Any, items: AsyncIterator[Any]) -> None:
+        """Send items until they end, or until the client hangs up, however quiet the stream is.
+
+        Whatever the client sends meanwhile ends the stream and the connection.
+        """
+        gone = asyncio.ensure_future(self._reader.read(1))
+        try:
+            while True:
+                following = asyncio.ensure_future(anext(items))
+                await asyncio.wait({gone, following}, return_when=asyncio.FIRST_COMPLETED)
+                if gone.done():
+                    following.cancel()
+                    with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
+                        await following
+                    raise ConnectionResetError
+                try:
+                    await self.send({"id": number, "item": following.result()})
+                except StopAsyncIteration:
+                    return
+        finally:
+            gone.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+                await gone
+            if isinstance(items, AsyncGenerator):
+                await items.aclose()
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the socket that a killed daemon left; refuse one that still answers."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise RequestError("daemon.socket_failed", path=str(path), error="not a socket")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise RequestError(
+                "daemon.socket_failed", path=str(path), error=error.strerror or str(error)
+            ) from error
+        else:
+            raise AlreadyRunningError("daemon.already_running", path=str(path))
+
+
+def may_speak(peer: Peer, path: Path) -> bool:
+    """Root, the daemon's own user, and members of the socket's group."""
+    if peer.uid in (0, os.getuid()):
+        return True
+    try:
+        group = path.stat().st_gid
+        if peer.gid == group:
+            return True
+        user = pwd.getpwuid(peer.uid)
+        return group in os.getgrouplist(user.pw_name, user.pw_gid)
+    except (KeyError, OSError):  # a user without an entry; a socket that was taken away
+        return False
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,239 @@
+"""The control socket: real sockets, a real loop, the real client in a thread beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.control import REQUEST_MAX
+from gateway.control.client import ControlClient, ControlError
+from gateway.control.server import (
+    CONNECTIONS_MAX,
+    AlreadyRunningError,
+    ControlServer,
+    Handler,
+    Peer,
+    RequestError,
+    may_speak,
+)
+
+
+async def _status(params: Mapping[str, Any], peer: Peer) -> Any:
+    return {"站点": "一号", "pid": peer.pid, "uid": peer.uid, **params}
+
+
+async def _count(params: Mapping[str, Any], peer: Peer) -> AsyncIterator[int]:
+    for number in range(params["to"]):
+        yield number
+
+
+async def _refuse(params: Mapping[str, Any], peer: Peer) -> Any:
+    raise RequestError("config.no_such_link", link="x", known="y")
+
+
+async def _fail(params: Mapping[str, Any], peer: Peer) -> Any:
+    return params["not there"]
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "status": _status, "count": _count, "refuse": _refuse, "fail": _fail,
+}  # fmt: skip
+
+
+def serve(path: Path, use: Callable[[], Any], handlers: Mapping[str, Handler] = HANDLERS) -> Any:
+    """Run `use` in a thread while the server runs; what it returns."""
+
+    async def main() -> Any:
+        server = ControlServer(path, handlers)
+        await server.start()
+        try:
+            return await asyncio.to_thread(use)
+        finally:
+            await server.close()
+
+    return asyncio.run(main())
+
+
+def connect(path: Path) -> socket.socket:
+    raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    raw.connect(str(path))
+    return raw
+
+
+def test_call_when_answered_then_result_and_the_kernels_word_for_the_peer(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+
+    def use() -> Any:
+        with ControlClient(path) as client:
+            return [client.call("status", {"n": n}) for n in range(3)]
+
+    results = serve(path, use)
+    assert results == [
+        {"站点": "一号", "pid": os.getpid(), "uid": os.getuid(), "n": n} for n in range(3)
+    ]
+
+
+def test_stream_when_it_ends_then_every_item_came_and_the_connection_serves_on(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "s"
+
+    def use() -> Any:
+        with ControlClient(path) as client:
+            return list(client.stream("count", {"to": 5})), client.call("status")["pid"]
+
+    assert serve(path, use) == ([0, 1, 2, 3, 4], os.getpid())
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("nothing", "daemon.unknown_method"),
+        ("refuse", "config.no_such_link"),
+        ("fail", "daemon.failed_request"),
+    ],
+)
+def test_call_when_refused_then_the_message_arrives(
+    tmp_path: Path, method: str, message: str
+) -> None:
+    path = tmp_path / "s"
+
+    def use() -> ControlError:
+        with ControlClient(path) as client, pytest.raises(ControlError) as caught:
+            client.call(method)
+        return caught.value
+
+    assert serve(path, use).message == message
+
+
+def test_stream_when_the_client_leaves_then_the_handler_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+
+    async def main() -> None:
+        closed = asyncio.Event()
+
+        async def watch(params: Mapping[str, Any], peer: Peer) -> AsyncIterator[int]:
+            try:
+                yield 1
+                await asyncio.Event().wait()
+            finally:
+                closed.set()
+
+        def use() -> None:
+            with ControlClient(path) as client:
+                assert next(client.stream("watch")) == 1
+
+        server = ControlServer(path, {"watch": watch})
+        await server.start()
+        await asyncio.to_thread(use)
+        await closed.wait()
+        await server.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"hello\n", b"[]\n", b"{}\n", b"\xff\xfe\n", b'{"id":1,"method":2}\n', b"null\n",
+        b'{"id":1,"method":"status","params":[]}\n', b"[" * 60_000 + b"\n",
+        b"x" * (3 * REQUEST_MAX),
+    ],
+    ids=["text", "list", "empty", "bytes", "number", "null", "params", "deep", "endless"],
+)  # fmt: skip
+def test_request_when_garbage_then_said_and_hung_up(tmp_path: Path, garbage: bytes) -> None:
+    path = tmp_path / "s"
+
+    def use() -> Any:
+        with connect(path) as raw:
+            raw.sendall(garbage)
+            raw.shutdown(socket.SHUT_WR)
+            return raw.makefile("rb").read()
+
+    answer = json.loads(serve(path, use))
+    assert answer["error"]["id"] == "daemon.bad_request"
+
+
+def test_connection_when_too_many_then_refused_and_served_again_later(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+
+    def use() -> str:
+        held = [ControlClient(path) for _ in range(CONNECTIONS_MAX)]
+        for client in held:
+            client.call("status")
+        with ControlClient(path) as late, pytest.raises(ControlError) as caught:
+            late.call("status")
+        held[0].__exit__()
+        for client in held[1:]:
+            client.call("status")
+            client.__exit__()
+        return caught.value.message
+
+    assert serve(path, use) == "daemon.too_many"
+
+
+def test_socket_when_served_then_only_owner_and_group(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "s"
+    mode = serve(path, lambda: stat.S_IMODE(path.stat().st_mode))
+    assert mode == 0o660
+    assert not path.exists()
+
+
+def test_socket_when_left_by_a_dead_daemon_then_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
+        dead.bind(str(path))
+    assert path.exists()
+
+    def use() -> Any:
+        with ControlClient(path) as client:
+            return client.call("status")["pid"]
+
+    assert serve(path, use) == os.getpid()
+
+
+def test_socket_when_a_daemon_answers_then_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+
+    def use() -> Any:
+        with pytest.raises(AlreadyRunningError):
+            serve(path, lambda: None)
+        with ControlClient(path) as client:
+            return client.call("status")["pid"]
+
+    assert serve(path, use) == os.getpid()
+
+
+def test_socket_when_the_path_is_a_file_then_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    path.write_text("precious")
+    with pytest.raises(RequestError) as caught:
+        serve(path, lambda: None)
+    assert caught.value.message == "daemon.socket_failed"
+    assert path.read_text() == "precious"
+
+
+def test_client_when_nobody_answers_then_said(tmp_path: Path) -> None:
+    with pytest.raises(ControlError) as caught:
+        ControlClient(tmp_path / "none")
+    assert caught.value.message == "daemon.not_running"
+
+
+def test_peer_when_not_root_owner_or_member_then_may_not_speak(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    path.write_text("")
+    group = path.stat().st_gid
+    stranger = 54_321
+    assert may_speak(Peer(1, 0, stranger), path)
+    assert may_speak(Peer(1, os.getuid(), stranger), path)
+    assert may_speak(Peer(1, stranger, group), path)
+    assert not may_speak(Peer(1, stranger, stranger), path)
+    assert not may_speak(Peer(1, stranger, group), tmp_path / "none")
