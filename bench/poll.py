@@ -1,0 +1,148 @@
+"""Our side of P1 to P3, in a process of its own: scan thread and sealer, as in the daemon.
+
+    python -m bench.poll fast PORT REQUESTS REGISTERS IN_FLIGHT
+    python -m bench.poll devices PORT DEVICES PERIOD_US REGISTERS SCANS
+
+Prints one JSON object. Everything that arrives is decoded, and more: it is encoded and sealed into
+blocks twice a second, which the peers don't do. Figures are taken while the loop runs, without its
+start. Lateness is the worst device's, at the upper end of its bucket (a quarter octave).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from drivers.api import DeviceSpec, Field, GroupPlan, LinkSpec, Request, TagSpec
+from native.block import Sealer
+from native.group import Group
+from native.link import Link
+from native.loop import Loop
+
+SEAL_S = 0.5
+#: `fast`: so many groups wait in turn that the wire never idles. Each scan is a few requests.
+FAST_GROUPS, FAST_REQUESTS, FAST_PERIOD_NS = 16, 8, 1_000_000
+
+
+def plan(device: str, period_ns: int, requests: int, registers: int) -> GroupPlan:
+    """A group of `requests` requests for as many int16 tags as they have registers."""
+    tags, fields = [], []
+    for number in range(requests * registers):
+        request, offset = divmod(number, registers)
+        tags.append(TagSpec(f"t{number}", f"holding:{offset}", "int16", period_ns))
+        fields.append(Field(request, 2 * offset, "int16", "ABCD", 2, -1))
+    asked = (Request(3, 0, registers),) * requests
+    return GroupPlan(device, period_ns, tuple(tags), asked, tuple(fields), scan_ns=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The books of the loop and of this process at one moment."""
+
+    answers: int
+    wall_ns: int
+    cpu_ns: int
+    switches: int
+    wakeups: int
+
+
+class Rig:
+    """Links, their groups, one loop in its thread, and a sealer in this one."""
+
+    def __init__(self, port: int, in_flight: int, devices: Sequence[Sequence[GroupPlan]]) -> None:
+        self.groups: list[Group] = []
+        self.links: list[Link] = []
+        for number, plans in enumerate(devices):
+            spec = LinkSpec(
+                f"link{number}", "tcp", host="127.0.0.1", tcp_port=port, in_flight=in_flight
+            )
+            device = DeviceSpec(f"device{number}", spec, "modbus", plans[0].tags)
+            groups = [Group(len(self.groups) + i + 1, p) for i, p in enumerate(plans)]
+            self.groups += groups
+            self.links.append(Link(spec, [(device, groups)]))
+        self.loop = Loop(self.links)
+        self.sealer = Sealer(self.groups)
+        self.blocks = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        thread = threading.Thread(target=self.loop.run, name="scan")
+        thread.start()
+        try:
+            yield
+        finally:
+            self.loop.stop()
+            thread.join()
+
+    def seal(self) -> None:
+        """Wait for a store to fill, at most SEAL_S, and seal."""
+        if select.select([self.sealer.wake_fd], [], [], SEAL_S)[0]:
+            os.read(self.sealer.wake_fd, 8)
+        self.blocks += len(self.sealer.seal(1, self.blocks + 1, 1))
+
+    def read(self) -> Reading:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return Reading(
+            sum(link.snapshot()["answers"] for link in self.links),
+            time.monotonic_ns(),
+            time.process_time_ns(),
+            usage.ru_nvcsw,
+            self.loop.wakeups,
+        )
+
+
+def measure(rig: Rig, requests: int) -> dict[str, Any]:
+    """Let the rig run until `requests` more are answered; count from when all links are up."""
+    with rig.running():
+        while not all(link.snapshot()["answers"] for link in rig.links):
+            rig.seal()
+        first = last = rig.read()
+        while last.answers - first.answers < requests:
+            rig.seal()
+            last = rig.read()
+    for link in rig.links:
+        found = link.snapshot()
+        if found["timeouts"] or found["wrong"] or found["damaged"]:
+            raise RuntimeError(f"not a clean run: {found}")
+    return {
+        "requests": last.answers - first.answers,
+        "wall_ns": last.wall_ns - first.wall_ns,
+        "cpu_ns": last.cpu_ns - first.cpu_ns,
+        "switches": last.switches - first.switches,
+        "wakeups": last.wakeups - first.wakeups,
+        "late_p50_ns": max(g.snapshot()["late_us"]["p50"] for g in rig.groups) * 1000,
+        "late_p99_ns": max(g.snapshot()["late_us"]["p99"] for g in rig.groups) * 1000,
+    }
+
+
+def fast(*arguments: int) -> dict[str, Any]:
+    """PORT REQUESTS REGISTERS IN_FLIGHT: one connection, never idle."""
+    port, requests, registers, in_flight = arguments
+    group = plan("device0", FAST_PERIOD_NS, FAST_REQUESTS, registers)
+    return measure(Rig(port, in_flight, [[group] * FAST_GROUPS]), requests)
+
+
+def devices(*arguments: int) -> dict[str, Any]:
+    """PORT DEVICES PERIOD_US REGISTERS SCANS: many connections, each asked once a period."""
+    port, count, period_us, registers, scans = arguments
+    plans = [[plan(f"device{i}", period_us * 1000, 1, registers)] for i in range(count)]
+    return measure(Rig(port, 1, plans), count * scans)
+
+
+def main() -> None:
+    way, *arguments = sys.argv[1:]
+    work = fast if way == "fast" else devices
+    print(json.dumps(work(*map(int, arguments))))
+
+
+if __name__ == "__main__":
+    main()
