@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from ctypes import c_float
 from decimal import Context, Decimal
 from itertools import accumulate
 from typing import NamedTuple
@@ -161,19 +162,11 @@ def _shortest(number: float, is_float32: bool) -> Decimal | None:
         return None
     if not is_float32:
         return Decimal(repr(number))
-    try:
-        bits = struct.pack("<f", number)
-    except OverflowError:
+    number = c_float(number).value
+    if math.isinf(number):
         return None
     for digits in range(1, 9):
         text = f"{number:.{digits}g}"
-        if _packs_to(float(text), bits):
+        if c_float(float(text)).value == number:
             return Decimal(text)
     return Decimal(f"{number:.9g}")  # nine digits name every float32 (IEEE 754-2019, 5.12.2)
-
-
-def _packs_to(number: float, bits: bytes) -> bool:
-    try:
-        return struct.pack("<f", number) == bits
-    except OverflowError:  # rounding up to fewer digits passed the largest float32
-        return False
