@@ -81,7 +81,7 @@ function* readRun(group, run) {
     const text = new TextDecoder(tag.textEncoding || "ascii", { fatal: true });
     const good = quality.filter((one) => one < BAD).length;
     const values = (tag.type === STRING
-      ? repeat(column.texts, (run) => text.decode(run.text))
+      ? repeat(column.texts, (run) => text.decode(Uint8Array.from(run.text)))
       : integrate(column.values, column.order, good).map((n) => value(tag, column, n))
     ).values();
     for (const [at, one] of quality.entries()) {
