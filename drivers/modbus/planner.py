@@ -93,7 +93,7 @@ def plan_space(space: Space, wanted: Sequence[Range], limits: Limits, wire: Wire
     """
     holes = _holes(space, limits)
     alone = {r for r in wanted if any(hole.meets(r) for hole in holes)}
-    row = _outermost([r for r in wanted if r not in alone])
+    row = outermost([r for r in wanted if r not in alone])
     cuts = [at for where, at in limits.cuts if where == space]
     barriers = tuple(_barrier(left, right, holes, cuts) for left, right in pairwise(row))
     longest = limits.max_registers if space in ("holding", "input") else limits.max_bits
@@ -109,7 +109,7 @@ def _holes(space: Space, limits: Limits) -> list[Range]:
     return [hole for hole in (*limits.holes, *limits.refused) if hole.space == space]
 
 
-def _outermost(ranges: Sequence[Range]) -> list[Range]:
+def outermost(ranges: Sequence[Range]) -> list[Range]:
     """Without those that lie inside another; sorted by start, and so by end."""
     kept: list[Range] = []
     for one in sorted(ranges, key=lambda r: (r.first, -r.last)):

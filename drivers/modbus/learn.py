@@ -1,0 +1,271 @@
+"""What a device takes, learned from what it refuses. A state machine without I/O and clock.
+
+Exceptions 1, 2 and 3 (V1.1b3 section 7) refuse a request for good, but seldom say why: a register
+in it does not exist, a register between two tags does not, or it asks for too much at once (by the
+book 3; meters are known that answer 2). So a request that was refused twice running is cut in two
+near its middle, the halves are asked, and so on, until every tag in it was read or was refused by
+itself. Then the cause is known:
+
+    a tag was refused by itself        it has a request of its own from now on
+    all were read, and registers       those registers: never bridged again (after exception 3, and
+    between them are in no answer      if an answer half as long was seen: the length)
+    all were read, and every register  the length: no longer request than the longest answered
+    longer ones were answered          a border inside the device: the cuts stay
+
+and the cuts go. The device's addresses halve with each step, so that takes at most seven for
+registers.
+
+Nothing rests on one event: noise can forge a refusal, so the same request must be refused twice
+with no answer between; one that was answered before, `DOUBTS` times, because a device that starts
+up refuses everything for a while. What was refused by itself is asked again by whoever scans, every
+ten minutes: an answer lifts it. Limits never pass what the configuration allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from drivers.api import DeviceSpec, Request
+from drivers.modbus.address import FUNCTION, Range, Space
+from drivers.modbus.limits import limits_of
+from drivers.modbus.planner import outermost, place, plan_device
+
+#: Refusals in a row that are believed, and those of a request that was once answered.
+BELIEVED = 2
+DOUBTS = 10
+
+_ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS, _ILLEGAL_VALUE = 1, 2, 3
+_SPACE: Mapping[int, Space] = {function: space for space, function in FUNCTION.items()}
+
+
+class Learner:
+    """Limits of one device. `limits.revision` rises whenever its groups must be planned anew."""
+
+    def __init__(self, device: DeviceSpec, kept: Mapping[str, Any] | None = None) -> None:
+        """`kept` is `limits.to_json()` of an earlier run; raises as `limits_of` does."""
+        self.limits = limits_of(device, kept)
+        self._device = device
+        self._first = self.limits
+        self._declared = limits_of(device).holes
+        self._groups = _ranges_by_period(device)
+        self._refusals: dict[Request, int] = {}
+        self._answered: set[Request] = set()
+        self._readable: set[tuple[int, int]] = set()  # function and address
+        self._open: dict[Request, int] = {}  # refused, why is not known yet; its exception
+        self._too_long: set[Request] = set()
+        self._unheard: set[Request] = set()
+        self._expect()
+
+    @property
+    def curious(self) -> bool:
+        """Whether `answered` can still teach something: until then it must be told."""
+        return bool(self._unheard or self._refusals or self._open or self.limits.refused)
+
+    def answered(self, request: Request) -> None:
+        """The device answered this request well."""
+        self._refusals.pop(request, None)
+        self._unheard.discard(request)
+        known = request in self._answered
+        if known and not self._open and not self.limits.refused:
+            return
+        self._answered.add(request)
+        self._readable.update((request.function, a) for a in _addresses(request))
+        self._too_long = {
+            r for r in self._too_long if _kind(r) != _kind(request) or r.count > request.count
+        }
+        whole = _range(request)
+        self._change(
+            refused=[r for r in self.limits.refused if r != whole],
+            holes=[h for h in self.limits.holes if h in self._declared or not whole.covers(h)],
+        )
+        self._conclude()
+
+    def refused(self, request: Request, exception: int) -> None:
+        """The device answered it with an exception; those but 1, 2 and 3 teach nothing."""
+        if exception not in (_ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS, _ILLEGAL_VALUE):
+            return
+        if self._is_stale(request):
+            return
+        times = self._refusals[request] = self._refusals.get(request, 0) + 1
+        before = any(_range(r).covers(_range(request)) for r in self._answered)
+        if times < (DOUBTS if before else BELIEVED):
+            return
+        del self._refusals[request]
+        self._forget(request)
+        row = self._row(request)
+        cut = _middle(request, row)
+        if exception == _ILLEGAL_FUNCTION:
+            self._set_aside(r for rows in self._groups for r in rows if _of(request, r))
+        elif cut is None:
+            self._set_aside(row or [_range(request)])
+        else:
+            self._open[request] = exception
+            self._change(cuts=[*self.limits.cuts, (_SPACE[request.function], cut)])
+        self._conclude()
+
+    def said(self) -> list[dict[str, Any]]:
+        """What was learned, as messages."""
+        told: list[dict[str, Any]] = []
+        if self.limits.max_registers < self._device.max_registers:
+            args = {"count": self.limits.max_registers}
+            told.append({"id": "learned.max_registers", "args": args})
+        for hole in (*self.limits.holes, *self.limits.refused):
+            if hole not in self._declared:
+                args2 = {"first": f"{hole.space}:{hole.first}", "last": hole.last}
+                told.append({"id": "learned.hole", "args": args2})
+        return told
+
+    def _is_stale(self, request: Request) -> bool:
+        """Whether it belongs to a plan of before: it spans a cut, or a hole and more."""
+        whole = _range(request)
+        if any(r.meets(whole) and r != whole for r in self.limits.refused):
+            return not any(whole in rows for rows in self._groups)
+        cuts = (at for space, at in self.limits.cuts if space == whole.space)
+        return any(whole.first < at <= whole.last for at in cuts) and len(self._row(request)) > 1
+
+    def _row(self, request: Request) -> list[Range]:
+        """The tags that the request was made for: those of the first group that it fits exactly."""
+        whole = _range(request)
+        for rows in self._groups:
+            inside = outermost([r for r in rows if whole.covers(r)])
+            if inside and inside[0].first == whole.first and inside[-1].last == whole.last:
+                return inside
+        return []
+
+    def _set_aside(self, ranges: Iterable[Range]) -> None:
+        self._change(refused=[*self.limits.refused, *ranges])
+
+    def _forget(self, request: Request) -> None:
+        """What was answered there before may be true no longer."""
+        whole = _range(request)
+        self._answered = {r for r in self._answered if not _range(r).covers(whole)}
+        self._readable.difference_update((request.function, a) for a in _addresses(request))
+
+    def _conclude(self) -> None:
+        """Find the cause of each refusal whose tags were all read or refused by themselves."""
+        for request in sorted(self._open, key=lambda r: r.count):
+            if all(self._settled(tag) for tag in self._row(request)):
+                self._explain(request, self._open.pop(request))
+        self._change(most=self._longest_allowed())
+
+    def _settled(self, tag: Range) -> bool:
+        function = FUNCTION[tag.space]
+        if any(refused.meets(tag) for refused in self.limits.refused):
+            return True
+        return all((function, a) in self._readable for a in range(tag.first, tag.last + 1))
+
+    def _explain(self, request: Request, exception: int) -> None:
+        whole = _range(request)
+        limits = self.limits
+        inside = [(s, at) for s, at in limits.cuts if s == whole.space and _within(at, whole)]
+        unseen = [a for a in _addresses(request) if (request.function, a) not in self._readable]
+        longest = self._longest_answer(request)
+        explained = any(h.meets(whole) for h in (*limits.holes, *limits.refused)) or any(
+            whole.covers(_range(r)) for r in self._too_long
+        )
+        if explained:
+            pass
+        elif unseen and not (
+            exception == _ILLEGAL_VALUE and longest < request.count <= 2 * longest
+        ):
+            self._change(holes=[*limits.holes, *_runs(whole.space, unseen)])
+        elif longest >= request.count:
+            return  # a border that must not be crossed: its cuts stay
+        else:
+            self._too_long.add(request)
+        self._change(cuts=[cut for cut in self.limits.cuts if cut not in inside])
+
+    def _longest_answer(self, like: Request) -> int:
+        return max((r.count for r in self._answered if _kind(r) == _kind(like)), default=1)
+
+    def _longest_allowed(self) -> tuple[int, int]:
+        """Registers and bits: the longest answer below each request that was too long."""
+        most = {True: self._first.max_registers, False: self._first.max_bits}
+        holes = (*self.limits.holes, *self.limits.refused)
+        for long in self._too_long:
+            if not any(hole.meets(_range(long)) for hole in holes):
+                shorter = (r.count for r in self._answered if _kind(r) == _kind(long))
+                fits = max((count for count in shorter if count < long.count), default=1)
+                most[_kind(long)] = min(most[_kind(long)], fits)
+        return most[True], most[False]
+
+    def _change(
+        self,
+        *,
+        refused: Iterable[Range] | None = None,
+        holes: Iterable[Range] | None = None,
+        cuts: Iterable[tuple[str, int]] | None = None,
+        most: tuple[int, int] | None = None,
+    ) -> None:
+        old = self.limits
+        new = replace(
+            old,
+            refused=old.refused if refused is None else tuple(sorted(set(refused))),
+            holes=old.holes if holes is None else tuple(sorted(set(holes))),
+            cuts=old.cuts if cuts is None else tuple(sorted(set(cuts))),
+            max_registers=old.max_registers if most is None else most[0],
+            max_bits=old.max_bits if most is None else most[1],
+        )
+        if new != old:
+            self.limits = replace(new, revision=old.revision + 1)
+            self._expect()
+
+    def _expect(self) -> None:
+        plan = plan_device(self._device, self.limits)
+        asked = {request for group in plan.groups for request in group.requests}
+        self._unheard = asked - self._answered
+
+
+def _ranges_by_period(device: DeviceSpec) -> list[list[Range]]:
+    periods = sorted({tag.every_ns for tag in device.tags})
+    return [
+        sorted({place(tag).range for tag in device.tags if tag.every_ns == period})
+        for period in periods
+    ]
+
+
+def _range(request: Request) -> Range:
+    return Range(_SPACE[request.function], request.address, request.address + request.count - 1)
+
+
+def _addresses(request: Request) -> range:
+    return range(request.address, request.address + request.count)
+
+
+def _kind(request: Request) -> bool:
+    """True for registers, False for bits: each kind has a limit of its own."""
+    return request.function in (3, 4)
+
+
+def _of(request: Request, tag: Range) -> bool:
+    return FUNCTION[tag.space] == request.function
+
+
+def _within(cut: int, whole: Range) -> bool:
+    return whole.first < cut <= whole.last
+
+
+def _middle(request: Request, row: Sequence[Range]) -> int | None:
+    """Where to cut: between two tags, near the middle; rather where nothing lies between them,
+    because halves that are then both answered prove that the length was the cause.
+    """
+    half = request.address + request.count / 2
+    places = [(right.first, right.first - left.last > 1) for left, right in pairwise(row)
+              if left.last < right.first]  # fmt: skip
+    if not places:
+        return None
+    near = [p for p in places if abs(p[0] - half) <= request.count / 4]
+    return min(near or places, key=lambda p: (bool(near) and p[1], abs(p[0] - half)))[0]
+
+
+def _runs(space: Space, addresses: Sequence[int]) -> list[Range]:
+    runs: list[Range] = []
+    for address in addresses:
+        if runs and runs[-1].last == address - 1:
+            runs[-1] = replace(runs[-1], last=address)
+        else:
+            runs.append(Range(space, address, address))
+    return runs
