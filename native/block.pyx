@@ -1,12 +1,13 @@
 """The sealer: takes what every group has scanned and writes numbered, compressed protobuf blocks.
 
-One call of `Sealer.seal` holds no GIL from the swap of the row stores to the finished block. The bytes are a
-serialized jiahe.ingest.v1.Block without its lane; `proto/README.md` says how to read one.
+One call of `Sealer.seal` holds no GIL from the swap of the row stores to the finished block. The
+bytes are a serialized jiahe.ingest.v1.Block without its lane; `proto/README.md` says how to read
+one.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from native.bytes cimport put_bytes, put_field, put_varint, varint_size
@@ -31,7 +32,6 @@ from native.group cimport (
     group_release,
     group_swap,
     group_t,
-    layout_t,
     row_data,
     row_status,
     row_t,
@@ -136,7 +136,9 @@ cdef uint8_t *put_sparse(uint8_t *p, const uint32_t *rows, uint32_t n) noexcept 
     return p
 
 
-cdef uint8_t *put_text_run(uint8_t *p, uint32_t count, const uint8_t *text, size_t size) noexcept nogil:
+cdef uint8_t *put_text_run(
+    uint8_t *p, uint32_t count, const uint8_t *text, size_t size
+) noexcept nogil:
     """A TextRun, field 8 of the column."""
     cdef uint8_t *start = p
     p += MESSAGE_HEAD
@@ -148,7 +150,9 @@ cdef uint8_t *put_text_run(uint8_t *p, uint32_t count, const uint8_t *text, size
 cdef uint8_t *put_texts(
     uint8_t *p, const field_t *f, fieldprops_t *props, store_t *s, scratch_t *t
 ) noexcept nogil:
-    """A column of texts: runs of equal ones. For the report on change a text's CRC-32C stands for it."""
+    """A column of texts: runs of equal ones. For the report on change a text's CRC-32C stands for
+    it.
+    """
     cdef uint8_t text[TEXT_MAX]
     cdef uint8_t running[TEXT_MAX]
     cdef uint8_t *data = row_data(s.layout, s.rows)
@@ -288,7 +292,9 @@ cdef uint8_t *put_run(uint8_t *p, group_t *g, store_t *s, scratch_t *t) noexcept
 
 
 class Sealed:
-    """One sealed block. `data`: serialized Block without lane. `oldest_ns`: boot time of its oldest tick."""
+    """One sealed block. `data`: serialized Block without lane. `oldest_ns`: boot time of its oldest
+    tick.
+    """
 
     __slots__ = ("data", "epoch", "oldest_ns", "samples", "scans", "seq")
 
@@ -363,11 +369,15 @@ cdef class Sealer:
         if self.zstd != NULL:
             ZSTD_freeCCtx(self.zstd)
 
-    def seal(self, uint64_t epoch, uint64_t seq, uint32_t revision, bytes extra=b"", bint always=False) -> list:
-        """Everything scanned since the last call, as blocks numbered from `seq`; empty when there is nothing.
+    def seal(
+        self, uint64_t epoch, uint64_t seq, uint32_t revision, bytes extra=b"", bint always=False
+    ) -> list:
+        """Everything scanned since the last call, as blocks numbered from `seq`; empty when there
+        is nothing.
 
-        `extra` is serialized BlockPayload fields (anchors, gaps, end_of_epoch) that go into the first block.
-        `always` makes a block even of nothing. Raises ValueError when `extra` is over 512 KiB.
+        `extra` is serialized BlockPayload fields (anchors, gaps, end_of_epoch) that go into the
+        first block. `always` makes a block even of nothing. Raises ValueError when `extra` is over
+        512 KiB.
         """
         cdef uint8_t *p = self.payload
         cdef const uint8_t *more = <const uint8_t *>PyBytes_AS_STRING(extra)
@@ -394,11 +404,15 @@ cdef class Sealer:
                     p = put_run(p, g, s, &self.t)
                     group_release(g, s)
             if p - self.payload > PAYLOAD_TARGET:
-                blocks.append(self.finish(p, epoch, seq + len(blocks), revision, oldest, scans, samples))
+                blocks.append(self.finish(
+                    p, epoch, seq + len(blocks), revision, oldest, scans, samples
+                ))
                 p = self.payload
                 oldest, scans, samples = 0, 0, 0
         if p != self.payload or (always and not blocks):
-            blocks.append(self.finish(p, epoch, seq + len(blocks), revision, oldest, scans, samples))
+            blocks.append(self.finish(
+                p, epoch, seq + len(blocks), revision, oldest, scans, samples
+            ))
         return blocks
 
     cdef object finish(
@@ -413,7 +427,9 @@ cdef class Sealer:
         cdef uint8_t *p = head
         cdef uint32_t compression = COMPRESSION_ZSTD, crc
         with nogil:
-            packed = ZSTD_compressCCtx(self.zstd, body, self.packed_room, self.payload, size, ZSTD_LEVEL)
+            packed = ZSTD_compressCCtx(
+                self.zstd, body, self.packed_room, self.payload, size, ZSTD_LEVEL
+            )
             if ZSTD_isError(packed) or packed >= size:
                 compression = COMPRESSION_NONE
                 memcpy(body, self.payload, size)

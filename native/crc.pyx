@@ -1,4 +1,6 @@
-"""Checksums: CRC-16/MODBUS and LRC of the wire, CRC-32C (Castagnoli) of blocks and buffer records."""
+"""Checksums: CRC-16/MODBUS and LRC of the wire, CRC-32C (Castagnoli) of blocks and buffer
+records.
+"""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -9,13 +11,14 @@ cdef uint32_t table32[8][256]
 
 cdef void fill_tables() noexcept:
     cdef uint32_t i, k, c
+    cdef int _k
     for i in range(256):
         c = i
-        for k in range(8):
+        for _k in range(8):
             c = (c >> 1) ^ 0xA001 if c & 1 else c >> 1
         table16[i] = <uint16_t>c
         c = i
-        for k in range(8):
+        for _k in range(8):
             c = (c >> 1) ^ <uint32_t>0x82F63B78 if c & 1 else c >> 1
         table32[0][i] = c
     for k in range(1, 8):
@@ -28,7 +31,9 @@ fill_tables()
 
 
 cdef uint16_t crc16_of(const uint8_t *p, size_t n) noexcept nogil:
-    """Modbus over serial line V1.02, 6.2.2: reflected 0xA001, start 0xFFFF; low byte first on the wire."""
+    """Modbus over serial line V1.02, 6.2.2: reflected 0xA001, start 0xFFFF; low byte first on the
+    wire.
+    """
     cdef uint32_t c = 0xFFFF
     cdef size_t i
     for i in range(n):
@@ -46,7 +51,9 @@ cdef uint8_t lrc_of(const uint8_t *p, size_t n) noexcept nogil:
 
 
 cdef uint32_t crc32c_of(const uint8_t *p, size_t n, uint32_t crc) noexcept nogil:
-    """RFC 3720 appendix B.4; `crc` continues an earlier call. Eight bytes a step on little-endian hosts."""
+    """RFC 3720 appendix B.4; `crc` continues an earlier call. Eight bytes a step on little-endian
+    hosts.
+    """
     cdef uint32_t c = ~crc
     cdef uint64_t w
     while n >= 8:

@@ -1,12 +1,14 @@
-"""Raw bytes of a column to numbers: one function a width and order, then one a type; no branch on either in a
-row loop.
+"""Raw bytes of a column to numbers: one function a width and order, then one a type; no branch on
+either in a row loop.
 
-Numbers leave as int64: integers as they are (uint64 modulo 2^64), floats as their bit patterns (float32 as a
-signed 32-bit integer), bool as 0 or 1. What is no value of the type (NaN, infinity, a BCD digit over 9) turns a
-good quality into BAD_NOT_A_VALUE. Rows that are not good already are decoded too, and mean nothing.
+Numbers leave as int64: integers as they are (uint64 modulo 2^64), floats as their bit patterns
+(float32 as a signed 32-bit integer), bool as 0 or 1. What is no value of the type (NaN, infinity, a
+BCD digit over 9) turns a good quality into BAD_NOT_A_VALUE. Rows that are not good already are
+decoded too, and mean nothing.
 
-Orders name two swaps (Modbus has no order beyond a register's own, high byte first: Application Protocol
-V1.1b3, 4.2): ABCD none, CDAB registers reversed, BADC bytes of each register swapped, DCBA both.
+Orders name two swaps (Modbus has no order beyond a register's own, high byte first: Application
+Protocol V1.1b3, 4.2): ABCD none, CDAB registers reversed, BADC bytes of each register swapped, DCBA
+both.
 """
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -32,7 +34,9 @@ from native.group cimport (
 from native.reasons cimport BAD_NOT_A_VALUE, GOOD
 
 
-cdef void load16(const uint8_t *p, size_t stride, uint32_t n, int64_t *out, bint swap) noexcept nogil:
+cdef void load16(
+    const uint8_t *p, size_t stride, uint32_t n, int64_t *out, bint swap
+) noexcept nogil:
     cdef uint32_t i
     if swap:
         for i in range(n):
@@ -50,7 +54,9 @@ cdef inline uint64_t registers(uint64_t v) noexcept nogil:
     return (<uint64_t>halves(<uint32_t>v) << 32) | halves(<uint32_t>(v >> 32))
 
 
-cdef void load32(const uint8_t *p, size_t stride, uint32_t n, int64_t *out, uint8_t order) noexcept nogil:
+cdef void load32(
+    const uint8_t *p, size_t stride, uint32_t n, int64_t *out, uint8_t order
+) noexcept nogil:
     cdef uint32_t i
     if order == 0:
         for i in range(n):
@@ -66,7 +72,9 @@ cdef void load32(const uint8_t *p, size_t stride, uint32_t n, int64_t *out, uint
             out[i] = __builtin_bswap32(be32(p + i * stride))
 
 
-cdef void load64(const uint8_t *p, size_t stride, uint32_t n, int64_t *out, uint8_t order) noexcept nogil:
+cdef void load64(
+    const uint8_t *p, size_t stride, uint32_t n, int64_t *out, uint8_t order
+) noexcept nogil:
     cdef uint32_t i
     if order == 0:
         for i in range(n):
@@ -82,7 +90,9 @@ cdef void load64(const uint8_t *p, size_t stride, uint32_t n, int64_t *out, uint
             out[i] = <int64_t>__builtin_bswap64(be64(p + i * stride))
 
 
-cdef void load_bit(const uint8_t *p, size_t stride, uint32_t n, int64_t *out, uint32_t bit) noexcept nogil:
+cdef void load_bit(
+    const uint8_t *p, size_t stride, uint32_t n, int64_t *out, uint32_t bit
+) noexcept nogil:
     cdef uint32_t i
     for i in range(n):
         out[i] = (p[i * stride] >> bit) & 1
@@ -162,7 +172,9 @@ cdef void decode_numbers(
 
 
 cdef size_t decode_text(const field_t *f, const uint8_t *data, uint8_t *out) noexcept nogil:
-    """One text, cut at its first NUL; returns its length. BADC and DCBA swap the bytes of each register."""
+    """One text, cut at its first NUL; returns its length. BADC and DCBA swap the bytes of each
+    register.
+    """
     cdef const uint8_t *p = data + f.offset
     cdef size_t i
     cdef size_t swap = 1 if f.order >= 2 else 0

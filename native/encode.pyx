@@ -1,4 +1,5 @@
-"""A column of numbers as the fewest bytes of plain protobuf: differences of order 0, 1 or 2, packed sint64.
+"""A column of numbers as the fewest bytes of plain protobuf: differences of order 0, 1 or 2, packed
+sint64.
 
 Which order is best is counted, not guessed: one pass adds up the varint bytes of all three.
 """
@@ -76,10 +77,11 @@ cdef uint8_t *put_values(
 cdef bint to_decimal(
     uint8_t type, const int64_t *v, uint32_t n, int64_t *out, uint32_t *digits
 ) noexcept nogil:
-    """Integers m with m / 10^digits equal, bit for bit, to every float of the column; False if there are none.
+    """Integers m with m / 10^digits equal, bit for bit, to every float of the column; False if
+    there are none.
 
-    A value that needs more digits raises them for all: m / 10^k is the same rational, hence the same float,
-    as 10m / 10^(k+1). Minus zero has no such integer.
+    A value that needs more digits raises them for all: m / 10^k is the same rational, hence the
+    same float, as 10m / 10^(k+1). Minus zero has no such integer.
     """
     cdef uint32_t most = FLOAT32_DIGITS if type == TYPE_FLOAT32 else FLOAT64_DIGITS
     cdef uint32_t i, k = 0
@@ -126,7 +128,8 @@ cdef bint to_decimal(
 
 
 cdef uint8_t *close_message(uint8_t *start, uint8_t *end, uint32_t number) noexcept nogil:
-    """Make start+MESSAGE_HEAD..end a sub-message: tag and length go to `start`, the body closes up behind.
+    """Make start+MESSAGE_HEAD..end a sub-message: tag and length go to `start`, the body closes up
+    behind.
 
     Field numbers below 16 only. Returns the new end.
     """

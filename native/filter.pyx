@@ -1,7 +1,7 @@
 """What a tag asks beyond its value: rounding to a resolution, and reporting on change.
 
-Both work on raw values in whole columns, at the seal. A filter's state (the last reported value) lives in the
-group and survives a change of requests; a new epoch begins with a report of every tag.
+Both work on raw values in whole columns, at the seal. A filter's state (the last reported value)
+lives in the group and survives a change of requests; a new epoch begins with a report of every tag.
 """
 
 from libc.math cimport fabs, rint
@@ -50,8 +50,9 @@ cdef void round_values(
 ) noexcept nogil:
     """Round each value (raw x scale + offset) to the nearest multiple of the tag's resolution.
 
-    Integer raw values stay integers: where the resolution is no multiple of the scale, the raw value nearest
-    to the rounded one is taken, so the error stays within half the resolution plus half a raw step.
+    Integer raw values stay integers: where the resolution is no multiple of the scale, the raw
+    value nearest to the rounded one is taken, so the error stays within half the resolution plus
+    half a raw step.
     """
     cdef uint32_t i
     cdef double value
@@ -69,8 +70,8 @@ cdef uint32_t pick_changes(
     const field_t *f, fieldprops_t *p, const int64_t *values, const uint8_t *quality,
     const int64_t *times, uint32_t n, uint32_t *rows
 ) noexcept nogil:
-    """The rows to report: the first of all, each change of quality, each change of a good value by more than the
-    dead band, and one after `at_least_ns` of silence. Returns how many."""
+    """The rows to report: the first of all, each change of quality, each change of a good value by
+    more than the dead band, and one after `at_least_ns` of silence. Returns how many."""
     cdef uint32_t i, picked = 0
     cdef bint report
     cdef double last, band

@@ -1,8 +1,9 @@
 """The plan and the row store of one group, shared by its scan thread and the sealer.
 
-The scan thread fills one row at a time in `scratch`, then commits it; the sealer swaps the two stores. Both
-hold `lock` only for that. A store's rows all follow one layout: when the driver changes the requests, the new
-layout becomes current at the next swap, and a scan that began under the old one is accounted as replanned.
+The scan thread fills one row at a time in `scratch`, then commits it; the sealer swaps the two
+stores. Both hold `lock` only for that. A store's rows all follow one layout: when the driver
+changes the requests, the new layout becomes current at the next swap, and a scan that began under
+the old one is accounted as replanned.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -52,9 +53,8 @@ cdef struct field_t:
     uint32_t offset       # bytes into the row; bits of functions 1 and 2: bytes * 8 + bit
     uint8_t type
     uint8_t order         # 0 ABCD, 1 CDAB, 2 BADC, 3 DCBA
-    signed char bit         # bit of a register, or -1; -2: a bit of functions 1 and 2
+    signed char bit       # bit of a register, or -1; -2: a bit of functions 1 and 2
     uint16_t length       # bytes of the raw value
-
 
 
 cdef struct layout_t:

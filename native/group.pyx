@@ -1,11 +1,10 @@
 """The plan and the row store of one group. See group.pxd for who may touch what."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from native.bytes cimport __builtin_clzll
-from native.clock cimport boot_ns
 from native.reasons cimport (
     GAP_DEVICE_SILENT,
     GAP_LINK_DOWN,
@@ -39,8 +38,12 @@ VALUE_BYTES_MAX = 10
 ROWS_MIN, ROWS_MAX = 8, 8192
 
 
-cdef void store_gap(group_t *g, store_t *s, uint64_t first, uint64_t count, uint32_t reason) noexcept nogil:
-    """Append ticks without a row; merges with the gap before it when that is the same or the list is full."""
+cdef void store_gap(
+    group_t *g, store_t *s, uint64_t first, uint64_t count, uint32_t reason
+) noexcept nogil:
+    """Append ticks without a row; merges with the gap before it when that is the same or the list
+    is full.
+    """
     cdef tickgap_t *gap
     if s.gap_count:
         gap = &s.gaps[s.gap_count - 1]
@@ -186,7 +189,8 @@ cdef class Group:
         most = STORE_BYTES_MAX // (VALUE_BYTES_MAX * (len(plan.tags) + 1))
         self.g.row_capacity = <uint32_t>max(ROWS_MIN, min(rows, most, ROWS_MAX))
         self.g.gap_capacity = self.g.row_capacity + 2
-        # Requests may be split by what a device refuses: room for every tag in a request of its own.
+        # Requests may be split by what a device refuses: room for every tag in a request of its
+        # own.
         size = sizeof(row_t) + len(plan.tags) + sum(
             2 * r.count if r.function > 2 else (r.count + 7) // 8 for r in plan.requests
         ) + 16
@@ -287,7 +291,8 @@ cdef class Group:
     def replan(self, object requests, object fields) -> None:
         """Use other requests for the same tags from the next seal on. Supervisor's thread.
 
-        Raises ValueError when they ask for more bytes than the first plan, or for more requests than tags.
+        Raises ValueError when they ask for more bytes than the first plan, or for more requests
+        than tags.
         """
         cdef layout_t *layout = self.make_layout(requests, fields)
         pthread_mutex_lock(&self.g.lock)
@@ -298,17 +303,23 @@ cdef class Group:
         """Tick 0 is due at `start_ns` on the boot clock. Before the first row or skip."""
         self.g.start_ns = start_ns
 
-    def push(self, uint64_t tick, int64_t mid_ns, uint32_t half_span_us, bytes status, bytes data) -> None:
-        """Commit one scan from Python: for drivers whose protocol is not compiled, and for the simulation.
+    def push(
+        self, uint64_t tick, int64_t mid_ns, uint32_t half_span_us, bytes status, bytes data
+    ) -> None:
+        """Commit one scan from Python: for drivers whose protocol is not compiled, and for the
+        simulation.
 
-        `status` is one quality a request, `data` the answers' data parts one after another. Ticks between the
-        last one and `tick` must have been skipped. Raises ValueError when the sizes or the tick do not fit.
+        `status` is one quality a request, `data` the answers' data parts one after another. Ticks
+        between the last one and `tick` must have been skipped. Raises ValueError when the sizes or
+        the tick do not fit.
         """
         cdef layout_t *layout = self.g.current
         cdef const uint8_t *s = status
         cdef const uint8_t *d = data
         if len(status) != layout.request_count or len(data) != layout.data_bytes:
-            raise ValueError(f"a scan is {layout.request_count} statuses and {layout.data_bytes} bytes")
+            raise ValueError(
+                f"a scan is {layout.request_count} statuses and {layout.data_bytes} bytes"
+            )
         if tick != self.g.next_tick:
             raise ValueError(f"tick {tick} does not follow: the next one is {self.g.next_tick}")
         row = <row_t *>self.g.scratch
@@ -330,7 +341,9 @@ cdef class Group:
             group_skip(&self.g, upto, reason)
 
     def read(self) -> list[tuple[int, int, int]]:
-        """(function, address, count) of the requests whose data are good in the newest row. Any thread."""
+        """(function, address, count) of the requests whose data are good in the newest row. Any
+        thread.
+        """
         cdef layout_t *layout
         cdef uint8_t *status
         result = []
@@ -370,7 +383,9 @@ cdef class Group:
             "ticks": self.g.ticks_due,
             "rows": self.g.rows,
             "skipped": {
-                name: self.g.skipped[reason] for reason, name in GAP_NAMES.items() if self.g.skipped[reason]
+                name: self.g.skipped[reason]
+                for reason, name in GAP_NAMES.items()
+                if self.g.skipped[reason]
             },
             "late_us": late,
         }

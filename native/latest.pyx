@@ -26,7 +26,8 @@ from native.reasons cimport BAD, BAD_NOT_A_VALUE, GOOD
 
 
 def latest(Group group not None):
-    """(time in boot ns, [(raw value or None, quality), one a tag]) of the newest row; None before the first.
+    """(time in boot ns, [(raw value or None, quality), one a tag]) of the newest row; None before
+    the first.
 
     Raw: int, bool, float (a float32 as the double of the same value), or the bytes of a text.
     """

@@ -1,4 +1,5 @@
-"""One link's state machine: which request goes out when, what an answer means, who is left alone for a while.
+"""One link's state machine: which request goes out when, what an answer means, who is left alone
+for a while.
 
 No system call but the port's, no clock: `now` comes in, the next time something is due goes out.
 """

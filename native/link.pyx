@@ -4,36 +4,43 @@ Theory of operation
 -------------------
 Every tick of every group on the link ends as a row or as part of a gap, in order:
 
-* `link_due` is told that a tick is due. Link down: the first such tick becomes a row of BAD_LINK_DOWN, the
-  next ones a gap. Device silent and its back-off not over: a gap. The group's last scan still running: the tick
-  waits in `due_upto` and becomes an overrun gap behind that scan's row. Else a scan begins and queues.
-* `pump` sends: while the wire is free and fewer than `in_flight_max` requests fly, the scan at the head of the
+* `link_due` is told that a tick is due. Link down: the first such tick becomes a row of
+BAD_LINK_DOWN, the
+  next ones a gap. Device silent and its back-off not over: a gap. The group's last scan still
+  running: the tick waits in `due_upto` and becomes an overrun gap behind that scan's row. Else a
+  scan begins and queues.
+* `pump` sends: while the wire is free and fewer than `in_flight_max` requests fly, the scan at the
+head of the
   queue sends its next request. A scan's requests go out back to back, so that its span stays short.
 * An answer is copied into the scratch row; the last one commits the row.
 
-Time-outs are per request and absolute. The wait is learned: three times the slowest answer lately, at least
-LATENCY_FLOOR, never over the configured `timeout`; on a serial wire the time of the characters is added.
+Time-outs are per request and absolute. The wait is learned: three times the slowest answer lately,
+at least LATENCY_FLOOR, never over the configured `timeout`; on a serial wire the time of the
+characters is added.
 
-A device that does not answer a request: the rest of the scan is not asked, the row says BAD_NO_ANSWER. After the
-second such scan in a row (the first, if it never answered) it is silent: asked again after 0.25 s, doubling to
-2 s, until it answers; meanwhile its ticks are a gap. So a dead device costs its bus at most
-timeout / (timeout + 2 s) of the time, and is back at most 2 s after it returns.
+A device that does not answer a request: the rest of the scan is not asked, the row says
+BAD_NO_ANSWER. After the second such scan in a row (the first, if it never answered) it is silent:
+asked again after 0.25 s, doubling to 2 s, until it answers; meanwhile its ticks are a gap. So a
+dead device costs its bus at most timeout / (timeout + 2 s) of the time, and is back at most 2 s
+after it returns.
 
 Never a late answer for the next one
 ------------------------------------
-TCP: by transaction id. A stale id is dropped and counted; three answers in a row that match no request close the
-connection. A device that never echoes ids (learned: TID_MISSES answers right in all but the id, one request in
-flight) is believed by order, and after each time-out the connection is made anew.
+TCP: by transaction id. A stale id is dropped and counted; three answers in a row that match no
+request close the connection. A device that never echoes ids (learned: TID_MISSES answers right in
+all but the id, one request in flight) is believed by order, and after each time-out the connection
+is made anew.
 
-RTU and ASCII carry no mark. After a time-out the device is *unsynced*: the sizes of the answers that may still
-come are kept, and before anything else it is asked a short read whose answer has none of those sizes. Devices
-answer in the order they are asked, so when that answer comes, nothing older can. Only where the plan offers no
-such size the device is left alone for one whole time-out (quarantine), and what arrives is thrown away.
+RTU and ASCII carry no mark. After a time-out the device is *unsynced*: the sizes of the answers
+that may still come are kept, and before anything else it is asked a short read whose answer has
+none of those sizes. Devices answer in the order they are asked, so when that answer comes, nothing
+older can. Only where the plan offers no such size the device is left alone for one whole time-out
+(quarantine), and what arrives is thrown away.
 
 Damage (CRC, LRC): wait until the line is silent, repeat once within the scan, then BAD_DAMAGED.
 """
 
-from libc.errno cimport ECONNRESET, EIO, EPROTO, ETIMEDOUT
+from libc.errno cimport EIO, EPROTO, ETIMEDOUT
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memmove, memset
@@ -44,7 +51,6 @@ from native.group cimport (
     group_commit,
     group_late,
     group_skip,
-    group_t,
     layout_t,
     request_t,
     row_data,
@@ -69,7 +75,7 @@ from native.modbus cimport (
     put_request,
     request_chars,
 )
-from native.port cimport DATAGRAM, SERIAL, counters_t
+from native.port cimport DATAGRAM, SERIAL
 from native.reasons cimport (
     BAD_BUSY,
     BAD_DAMAGED,
@@ -313,7 +319,9 @@ cdef bint choose_resync(link_t *l, member_t *m, flight_t *f) noexcept nogil:
 
 
 cdef bint send_next(link_t *l, int64_t now) noexcept nogil:
-    """Send for the scan at the queue's head, or finish with it; False when nothing more can go out now."""
+    """Send for the scan at the queue's head, or finish with it; False when nothing more can go out
+    now.
+    """
     cdef int32_t index = l.queue[l.queue_first]
     cdef member_t *m = &l.members[index]
     cdef scan_t *s = &m.scan
@@ -456,7 +464,8 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
     touch(l, now, d.pause_ns)
     s.open -= 1
     if d.cause == BAD_GATEWAY:
-        # A gateway speaks for a device that does not: as a time-out of that unit (Application Protocol, 7).
+        # A gateway speaks for a device that does not: as a time-out of that unit (Application
+        # Protocol, 7).
         row_status(m.g.scratch)[f.request] = BAD_GATEWAY
         d.timeouts += 1
         s.failed = True
@@ -850,54 +859,59 @@ cdef void link_finish(link_t *l, int64_t now) noexcept nogil:
 
 
 cdef class Link:
-    """A port, its devices and their groups. `devices`: (DeviceSpec, [Group, ...]) for each, in order.
+    """A port, its devices and their groups. `devices`: (DeviceSpec, [Group, ...]) for each, in
+    order.
 
     Raises ValueError when devices of one link differ in their framing, MemoryError.
     """
 
     def __cinit__(self, object spec, object devices):
-        cdef link_t *l = &self.l
+        cdef link_t *link = &self.l
         cdef Group group
         cdef int32_t member = 0, i
         cdef device_t *d
-        memset(l, 0, sizeof(link_t))
+        memset(link, 0, sizeof(link_t))
         self.spec = spec
         self.port = Port(spec)
         self.groups = [group for _, groups in devices for group in groups]
         self.device_specs = [device for device, _ in devices]
         framings = {device.framing for device in self.device_specs}
         if len(framings) != 1 or not self.groups:
-            raise ValueError(f"link {spec.name}: its devices need groups and one framing, not {sorted(framings)}")
-        l.port = &self.port.p
-        l.framing = FRAMINGS[framings.pop()]
-        l.state = DOWN
-        l.backoff_ns = REOPEN_FIRST
-        l.random = <uint64_t>boot_ns() | 1
-        l.timeout_ns = spec.timeout_ns
-        l.in_flight_max = min(max(1, spec.in_flight), IN_FLIGHT_MAX) if l.framing == TCP else 1
-        if l.port.kind == SERIAL:
-            l.char_ns = spec.char_ns
+            raise ValueError(
+                f"link {spec.name}: its devices need groups and one framing, not {sorted(framings)}"
+            )
+        link.port = &self.port.p
+        link.framing = FRAMINGS[framings.pop()]
+        link.state = DOWN
+        link.backoff_ns = REOPEN_FIRST
+        link.random = <uint64_t>boot_ns() | 1
+        link.timeout_ns = spec.timeout_ns
+        link.in_flight_max = 1
+        if link.framing == TCP:
+            link.in_flight_max = min(max(1, spec.in_flight), IN_FLIGHT_MAX)
+        if link.port.kind == SERIAL:
+            link.char_ns = spec.char_ns
             # Serial line V1.02, 2.5.1.1: 3.5 characters, fixed above 19,200 baud.
-            l.silence_ns = 1750000 if spec.baud > 19200 else 7 * l.char_ns // 2
-        l.silence_ns += spec.pause_ns
-        l.device_count = <int32_t>len(self.device_specs)
-        l.member_count = <int32_t>len(self.groups)
-        l.devices = <device_t *>calloc(l.device_count, sizeof(device_t))
-        l.members = <member_t *>calloc(l.member_count, sizeof(member_t))
-        l.queue = <int32_t *>calloc(l.member_count, sizeof(int32_t))
-        if l.devices == NULL or l.members == NULL or l.queue == NULL:
+            link.silence_ns = 1750000 if spec.baud > 19200 else 7 * link.char_ns // 2
+        link.silence_ns += spec.pause_ns
+        link.device_count = <int32_t>len(self.device_specs)
+        link.member_count = <int32_t>len(self.groups)
+        link.devices = <device_t *>calloc(link.device_count, sizeof(device_t))
+        link.members = <member_t *>calloc(link.member_count, sizeof(member_t))
+        link.queue = <int32_t *>calloc(link.member_count, sizeof(int32_t))
+        if link.devices == NULL or link.members == NULL or link.queue == NULL:
             raise MemoryError
         for i, (device, groups) in enumerate(devices):
-            d = &l.devices[i]
+            d = &link.devices[i]
             d.unit = device.unit
             d.pause_ns = device.pause_ns
             d.backoff_ns = BACKOFF_FIRST
             d.since = boot_ns()
             for group in groups:
-                l.members[member].g = &group.g
-                l.members[member].device = i
+                link.members[member].g = &group.g
+                link.members[member].device = i
                 member += 1
-        l.since = boot_ns()
+        link.since = boot_ns()
 
     def __dealloc__(self):
         free(self.l.devices)
@@ -911,7 +925,9 @@ cdef class Link:
         return self.port.resolve(self.spec.host, self.spec.tcp_port)
 
     def refusals(self) -> list:
-        """(group index, function, address, count, exception code) of requests refused since the last call."""
+        """(group index, function, address, count, exception code) of requests refused since the
+        last call.
+        """
         cdef event_t event
         result = []
         newest = self.l.event_count
@@ -923,37 +939,39 @@ cdef class Link:
 
     def snapshot(self) -> dict:
         """As gateway.snapshot.LinkSnapshot, but for `cause`, which is an errno here. Any thread."""
-        cdef link_t *l = &self.l
+        cdef link_t *link = &self.l
         cdef int64_t now = boot_ns()
         cdef int64_t span = now - self.busy_seen_at
-        serial = l.port.kind == SERIAL
+        serial = link.port.kind == SERIAL
         share = 0.0
         if self.busy_seen_at and span > 0:
-            share = min(1.0, (l.busy_ns - self.busy_seen_ns) / span / max(1, l.in_flight_max))
+            share = min(1.0, (link.busy_ns - self.busy_seen_ns) / span / max(1, link.in_flight_max))
         if span > 500 * MS:
-            self.busy_seen_ns, self.busy_seen_at = l.busy_ns, now
-        line = self.port.counters() if l.state == UP and serial else None
+            self.busy_seen_ns, self.busy_seen_at = link.busy_ns, now
+        line = self.port.counters() if link.state == UP and serial else None
         if line is not None:
             del line["breaks"]
         return {
             "name": self.spec.name,
             "type": self.spec.type,
             "target": self.spec.port if serial else f"{self.spec.host}:{self.spec.tcp_port}",
-            "state": ("down", "connecting", "up")[l.state],
-            "errno": l.error,
-            "no_tid": bool(l.no_tid),
-            "since_s": (now - l.since) / 1e9,
-            "devices": l.device_count,
-            "requests": l.requests, "answers": l.answers, "timeouts": l.timeouts,
-            "damaged": l.damaged, "wrong": l.wrong, "late": l.late, "exceptions": l.exceptions,
-            "retries": l.retries, "reconnects": l.reconnects,
-            "bytes_in": l.bytes_in, "bytes_out": l.bytes_out,
+            "state": ("down", "connecting", "up")[link.state],
+            "errno": link.error,
+            "no_tid": bool(link.no_tid),
+            "since_s": (now - link.since) / 1e9,
+            "devices": link.device_count,
+            "requests": link.requests, "answers": link.answers, "timeouts": link.timeouts,
+            "damaged": link.damaged, "wrong": link.wrong, "late": link.late,
+            "exceptions": link.exceptions, "retries": link.retries, "reconnects": link.reconnects,
+            "bytes_in": link.bytes_in, "bytes_out": link.bytes_out,
             "busy_share": share,
             "line_errors": line,
         }
 
     def devices(self) -> list:
-        """As gateway.snapshot.DeviceSnapshot, but for `cause` (a quality and an exception code) and names."""
+        """As gateway.snapshot.DeviceSnapshot, but for `cause` (a quality and an exception code) and
+        names.
+        """
         cdef device_t *d
         cdef int64_t now = boot_ns()
         cdef Group group
@@ -961,7 +979,8 @@ cdef class Link:
         for i in range(self.l.device_count):
             d = &self.l.devices[i]
             groups = [
-                group.snapshot() for k, group in enumerate(self.groups) if self.l.members[k].device == i
+                group.snapshot() for k, group in enumerate(self.groups) if self.l.members[k].device
+                == i
             ]
             result.append({
                 "name": self.device_specs[i].name,

@@ -1,17 +1,18 @@
 """The scan thread: one epoll loop that drives one serial link or many TCP links, without the GIL.
 
-Everything that is due lies in one heap: a group's next tick at its absolute deadline (start + tick x period, so
-lateness never adds up), and for each link the next time its state machine wants to be called. The thread sleeps
-until the earlier of the heap's top and input on a port; it is woken once for many answers.
+Everything that is due lies in one heap: a group's next tick at its absolute deadline (start + tick
+x period, so lateness never adds up), and for each link the next time its state machine wants to be
+called. The thread sleeps until the earlier of the heap's top and input on a port; it is woken once
+for many answers.
 """
 
-from libc.errno cimport EIO, EINTR, ENOSYS, errno
+from libc.errno cimport EIO, ENOSYS, errno
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from native.clock cimport boot_ns, time_t, timespec
-from native.group cimport Group, group_t
+from native.clock cimport boot_ns, timespec
+from native.group cimport group_t
 from native.link cimport (
     CONNECTING,
     DOWN,
@@ -300,7 +301,10 @@ cdef class Loop:
         self.p.slots = <slot_t *>calloc(self.p.slot_count, sizeof(slot_t))
         self.p.heap = <timer_t *>calloc(items, sizeof(timer_t))
         self.p.place = <int32_t *>calloc(items, sizeof(int32_t))
-        if self.p.links == NULL or self.p.slots == NULL or self.p.heap == NULL or self.p.place == NULL:
+        if (
+            self.p.links == NULL or self.p.slots == NULL
+            or self.p.heap == NULL or self.p.place == NULL
+        ):
             raise MemoryError
         for i, link in enumerate(self.links):
             link.l.index = i
@@ -333,7 +337,9 @@ cdef class Loop:
         free(self.p.place)
 
     def run(self) -> None:
-        """Scan until `stop`; once, in the scan thread. Waits at most 0.6 s for answers under way at the end."""
+        """Scan until `stop`; once, in the scan thread. Waits at most 0.6 s for answers under way at
+        the end.
+        """
         if self.p.running:
             raise RuntimeError("a loop runs once")
         self.p.running = True

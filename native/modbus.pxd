@@ -1,4 +1,6 @@
-"""Sans-IO Modbus frames: requests out, answers found in what arrived. Nothing here knows a port or a clock."""
+"""Sans-IO Modbus frames: requests out, answers found in what arrived. Nothing here knows a port or
+a clock.
+"""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
@@ -48,11 +50,13 @@ cdef struct frame_t:
 
 
 cdef size_t put_request(Framing framing, const ask_t *ask, uint8_t *out) noexcept nogil
-# RTU and ASCII: searches for the answer to `ask`. TCP: takes the next frame; the caller finds its request.
+# RTU and ASCII: searches for the answer to `ask`. TCP: takes the next frame; the caller finds its
+# request.
 cdef Found find_answer(
     Framing framing, const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
 ) noexcept nogil
-# Whether a whole TCP frame answers `ask`: ANSWER, EXCEPTION or FOREIGN. The transaction is not looked at.
+# Whether a whole TCP frame answers `ask`: ANSWER, EXCEPTION or FOREIGN. The transaction is not
+# looked at.
 cdef Found match_answer(const frame_t *frame, const ask_t *ask) noexcept nogil
 # Characters on the wire of a request, and of its answer.
 cdef uint32_t request_chars(Framing framing) noexcept nogil

@@ -1,12 +1,13 @@
-"""Modbus RTU, ASCII and TCP frames of the four reading functions. No function here can encode a write.
+"""Modbus RTU, ASCII and TCP frames of the four reading functions. No function here can encode a
+write.
 
-Sources: MODBUS Application Protocol V1.1b3 (PDU, functions 1-4, exceptions), MODBUS over Serial Line V1.02
-(RTU, ASCII), MODBUS Messaging on TCP/IP V1.0b (MBAP).
+Sources: MODBUS Application Protocol V1.1b3 (PDU, functions 1-4, exceptions), MODBUS over Serial
+Line V1.02 (RTU, ASCII), MODBUS Messaging on TCP/IP V1.0b (MBAP).
 
-An RTU answer has no mark but its CRC, so it is delimited by the length that its own third byte gives and
-accepted the moment that is there, never by a pause: USB adapters deliver in bursts. Bytes before it (a
-transceiver that turns on with noise, a local echo, another unit's late answer) are skipped when a frame with
-a good CRC lies behind them.
+An RTU answer has no mark but its CRC, so it is delimited by the length that its own third byte
+gives and accepted the moment that is there, never by a pause: USB adapters deliver in bursts. Bytes
+before it (a transceiver that turns on with noise, a local echo, another unit's late answer) are
+skipped when a frame with a good CRC lies behind them.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
@@ -82,7 +83,9 @@ cdef Found match_answer(const frame_t *frame, const ask_t *ask) noexcept nogil:
 
 
 cdef Found find_tcp(const uint8_t *p, size_t n, frame_t *frame) noexcept nogil:
-    """The next MBAP frame. A header that can't be one means that the stream is lost (V1.0b, 3.1.3)."""
+    """The next MBAP frame. A header that can't be one means that the stream is lost (V1.0b,
+    3.1.3).
+    """
     cdef size_t length
     if n < 6:
         return MORE
@@ -111,7 +114,9 @@ cdef Found find_tcp(const uint8_t *p, size_t n, frame_t *frame) noexcept nogil:
 
 
 cdef inline size_t rtu_length(const uint8_t *p, size_t n) noexcept nogil:
-    """Bytes of the answer that begins at p, by its own header; 0: too short to say, or not of ours."""
+    """Bytes of the answer that begins at p, by its own header; 0: too short to say, or not of
+    ours.
+    """
     if n < 3:
         return 0
     if p[1] & 0x80:
@@ -131,7 +136,8 @@ cdef Found find_rtu(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
     cdef size_t start, length
     cdef bint expected
     cdef Found found
-    # A local echo is exactly what was sent, with more behind it (an answer may look like its request).
+    # A local echo is exactly what was sent, with more behind it (an answer may look like its
+    # request).
     if n > 8:
         put_request(RTU, ask, echo)
         if memcmp(p, echo, 8) == 0:
@@ -229,7 +235,9 @@ class ModbusException(Exception):
 
 
 cdef class Codec:
-    """One exchange at a time, for tools and tests: `ask` gives a request's bytes, `feed` looks for its answer."""
+    """One exchange at a time, for tools and tests: `ask` gives a request's bytes, `feed` looks for
+    its answer.
+    """
 
     cdef Framing framing
     cdef ask_t asked
@@ -249,7 +257,9 @@ cdef class Codec:
             0 <= unit <= 255 and 1 <= function <= 4 and 1 <= count <= most
             and 0 <= address and address + count <= 65536 and 0 <= transaction <= 65535
         ):
-            raise ValueError(f"no request: unit {unit} function {function} address {address} count {count}")
+            raise ValueError(
+                f"no request: unit {unit} function {function} address {address} count {count}"
+            )
         self.asked.transaction, self.asked.unit = transaction, unit
         self.asked.function, self.asked.address, self.asked.count = function, address, count
         self.asked.data_bytes = 2 * count if function > 2 else (count + 7) // 8
@@ -258,7 +268,8 @@ cdef class Codec:
         return out[:n]
 
     def feed(self, bytes data):
-        """(result, data): "answer" with its data part, "more", "foreign", "damaged" or "broken" with b"".
+        """(result, data): "answer" with its data part, "more", "foreign", "damaged" or "broken"
+        with b"".
 
         Raises ModbusException when the device refused. Call again with b"" after "foreign".
         """

@@ -1,4 +1,6 @@
-"""One wire: a table of functions for each kind, so that the protocol above never asks which it is on."""
+"""One wire: a table of functions for each kind, so that the protocol above never asks which it is
+on.
+"""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 

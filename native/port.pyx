@@ -1,12 +1,13 @@
 """Serial ports by our own termios, and sockets. Both non-blocking, both closed without waiting.
 
-Serial: exclusive twice over (TIOCEXCL stops other openers, flock those that ask), raw, any baud rate
-(termios2, BOTHER), low latency where the driver has it (it ends a USB adapter's 16 ms timer), the kernel's
-RS-485 switching where asked. User-space RTS switching is not offered: it is 75-115 us late.
+Serial: exclusive twice over (TIOCEXCL stops other openers, flock those that ask), raw, any baud
+rate (termios2, BOTHER), low latency where the driver has it (it ends a USB adapter's 16 ms timer),
+the kernel's RS-485 switching where asked. User-space RTS switching is not offered: it is 75-115 us
+late.
 """
 
-from libc.errno cimport EAGAIN, ECONNRESET, EINPROGRESS, EINTR, EIO, errno
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.errno cimport EAGAIN, ECONNRESET, EINTR, errno
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
 import os
@@ -85,8 +86,8 @@ cdef extern from *:
     static int socket_open(int stream, const void *address, unsigned size)
     {
         int on = 1, family = ((const struct sockaddr *)address)->sa_family;
-        int fd = socket(family, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (fd < 0)
+        int fd = socket(family, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
+        0); if (fd < 0)
             return -errno;
         if (stream) {
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -153,7 +154,8 @@ cdef int no_finish(port_t *p) noexcept nogil:
 
 cdef ssize_t serial_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
     cdef ssize_t n = c_read(p.fd, buffer, room)
-    # With VMIN = VTIME = 0 a read of nothing is 0; a port that is gone says EIO (or hangs up: see the loop).
+    # With VMIN = VTIME = 0 a read of nothing is 0; a port that is gone says EIO (or hangs up: see
+    # the loop).
     return outcome(n)
 
 
@@ -208,8 +210,8 @@ cdef ssize_t net_write(port_t *p, const uint8_t *data, size_t n) noexcept nogil:
 
 cdef void net_discard(port_t *p) noexcept nogil:
     cdef uint8_t scrap[512]
-    cdef int rounds
-    for rounds in range(16):
+    cdef int _round
+    for _round in range(16):
         if recv(p.fd, scrap, sizeof(scrap), 0) <= 0:
             return
 
@@ -242,9 +244,11 @@ cdef void port_init(port_t *p, Kind kind) noexcept nogil:
 
 
 cdef class Port:
-    """A wire as `drivers.api.LinkSpec` describes it. For tools and tests; a link owns one of its own.
+    """A wire as `drivers.api.LinkSpec` describes it. For tools and tests; a link owns one of its
+    own.
 
-    Raises ValueError for a path or address that can't be one. Host names are looked up by `resolve`.
+    Raises ValueError for a path or address that can't be one. Host names are looked up by
+    `resolve`.
     """
 
     def __cinit__(self, object spec):
@@ -265,7 +269,9 @@ cdef class Port:
         self.p.ops.close(&self.p)
 
     def resolve(self, str host, int port) -> bool:
-        """Look the host's name up; False when that fails. May wait for the name server: no scan thread calls it."""
+        """Look the host's name up; False when that fails. May wait for the name server: no scan
+        thread calls it.
+        """
         kind = socket.SOCK_STREAM if self.p.kind == STREAM else socket.SOCK_DGRAM
         try:
             family, _, _, _, address = socket.getaddrinfo(host, port, type=kind)[0]
@@ -318,7 +324,9 @@ cdef class Port:
         self.p.ops.flush(&self.p)
 
     def counters(self):
-        """{"frame", "parity", "overrun", "breaks"} since the driver was loaded; None: not counted here."""
+        """{"frame", "parity", "overrun", "breaks"} since the driver was loaded; None: not counted
+        here.
+        """
         cdef counters_t c
         memset(&c, 0, sizeof(c))
         if self.p.fd < 0 or self.p.ops.counters(&self.p, &c) < 0:
@@ -333,7 +341,10 @@ cdef class Port:
 cdef bytes pack_address(int family, tuple address):
     """struct sockaddr_in or sockaddr_in6 in the host's layout."""
     if family == socket.AF_INET:
-        return struct.pack("=H", family) + struct.pack(">H", address[1]) + socket.inet_aton(address[0]) + bytes(8)
+        return (
+            struct.pack("=H", family) + struct.pack(">H", address[1])
+            + socket.inet_aton(address[0]) + bytes(8)
+        )
     return (
         struct.pack("=H", family) + struct.pack(">HI", address[1], address[2])
         + socket.inet_pton(family, address[0]) + struct.pack("=I", address[3])

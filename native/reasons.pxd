@@ -1,4 +1,5 @@
-"""Numbers of proto/jiahe/ingest/v1/ingest.proto that the scan loop writes: qualities, gap reasons, encodings.
+"""Numbers of proto/jiahe/ingest/v1/ingest.proto that the scan loop writes: qualities, gap reasons,
+encodings.
 
 `tests/unit/test_native_reasons.py` holds them against the generated code.
 """

@@ -1,4 +1,6 @@
-"""Scanning Modbus devices on the native floor: one thread a serial link, one for all links on sockets."""
+"""Scanning Modbus devices on the native floor: one thread a serial link, one for all links on
+sockets.
+"""
 
 from __future__ import annotations
 
@@ -87,9 +89,7 @@ class _Wire:
     def _replan(self, device: _Device) -> None:
         device.revision = device.learner.limits.revision
         for group, plan in zip(device.groups, device.plan.groups, strict=True):
-            fresh = plan_group(
-                device.plan.spec, plan.tags, plan.period_ns, device.learner.limits
-            )
+            fresh = plan_group(device.plan.spec, plan.tags, plan.period_ns, device.learner.limits)
             # The plan may order its tags anew: the columns keep the catalog's order.
             fields = dict(zip((tag.name for tag in fresh.tags), fresh.fields, strict=True))
             group.replan(fresh.requests, [fields[tag.name] for tag in plan.tags])
@@ -114,9 +114,7 @@ class _Wire:
         result = []
         for found, device in zip(self.link.devices(), self.devices, strict=True):
             spec = device.plan.spec
-            bad = sum(
-                quality >= 128 for group in device.groups for _, quality in _values(group)
-            )
+            bad = sum(quality >= 128 for group in device.groups for _, quality in _values(group))
             found.update(link=self.spec.name, driver="modbus", profile=spec.profile)
             found["state"], found["cause"] = _judge(found, state["state"], bad)
             found["learned"] = device.learner.said()
@@ -188,9 +186,7 @@ def open_links(
     runners: list[Runner] = [ModbusRunner([wire]) for wire in wires if wire not in sockets]
     if sockets:
         runners.append(ModbusRunner(sockets))
-    groups = {
-        device.plan.spec.name: device.groups for wire in wires for device in wire.devices
-    }
+    groups = {device.plan.spec.name: device.groups for wire in wires for device in wire.devices}
 
     def newest(device: str) -> list[dict[str, Any]]:
         found = []

@@ -1,0 +1,110 @@
+"""The drivers' side of the daemon: plans, links, and a thread for each runner."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from drivers import registry
+from drivers.api import DevicePlan, DeviceSpec, LinkSpec, OpenedLinks, Runner
+from gateway.config.model import GatewayConfig
+
+_log = logging.getLogger(__name__)
+
+#: A runner stops within 100 ms, plus the answers under way (0.6 s); twice that is a hung thread.
+STOP_S_MAX = 2.0
+
+
+class Scanning:
+    """Every link and device of the configuration. `start`, then `stop` once; snapshots at any
+    time.
+    """
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._opened: list[OpenedLinks] = []
+        self.groups: list[Any] = []
+        self.catalog_groups: list[tuple[int, DeviceSpec, Any]] = []
+        self._specs = {device.name: device for device in config.devices}
+        self._owner: dict[str, OpenedLinks] = {}
+        self._threads: list[threading.Thread] = []
+        self.failed: list[str] = []
+        for name in sorted({device.driver for device in config.devices}):
+            self._open(name, config)
+
+    def _open(self, name: str, config: GatewayConfig) -> None:
+        driver = registry.get(name)
+        links: list[tuple[LinkSpec, Sequence[DevicePlan]]] = []
+        for link in config.links:
+            plans = [
+                driver.plan(device)
+                for device in config.devices
+                if device.link.name == link.name and device.driver == name
+            ]
+            if plans:
+                links.append((link, plans))
+        first = len(self.groups)
+        opened = driver.open(links, first)
+        self._opened.append(opened)
+        self.groups.extend(opened.groups)
+        number = first
+        for _, plans in links:
+            for plan in plans:
+                self._owner[plan.spec.name] = opened
+                for group in plan.groups:
+                    self.catalog_groups.append((number, plan.spec, group))
+                    number += 1
+
+    @property
+    def runners(self) -> list[Runner]:
+        return [runner for opened in self._opened for runner in opened.runners]
+
+    def start(self) -> None:
+        for i, runner in enumerate(self.runners):
+            thread = threading.Thread(
+                target=self._run, args=(runner,), name=f"scan-{i}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def _run(self, runner: Runner) -> None:
+        name = threading.current_thread().name
+        try:
+            runner.run()
+        except BaseException:
+            self.failed.append(name)
+            _log.exception("scan thread %s ended with an error", name)
+            raise
+
+    def stop(self) -> bool:
+        """Stop scanning; False when a thread does not end. May wait: call it outside the event
+        loop.
+        """
+        for runner in self.runners:
+            runner.stop()
+        for thread in self._threads:
+            thread.join(STOP_S_MAX)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def dead_threads(self) -> list[str]:
+        """Scan threads that ended by themselves: never right while the daemon runs."""
+        return [thread.name for thread in self._threads if not thread.is_alive()]
+
+    def learn(self) -> None:
+        """May look host names up: call it outside the event loop."""
+        for runner in self.runners:
+            runner.learn()
+
+    def links(self) -> list[Any]:
+        return [link for runner in self.runners for link in runner.links()]
+
+    def devices(self) -> list[Any]:
+        return [device for runner in self.runners for device in runner.devices()]
+
+    def device_names(self) -> list[str]:
+        return list(self._specs)
+
+    def latest(self, device: str) -> list[dict[str, Any]]:
+        """The newest raw value of each tag of a device, as its driver gives it."""
+        return self._owner[device].latest(device)

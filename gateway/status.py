@@ -1,0 +1,175 @@
+"""What the control socket answers: the snapshot of everything, and live values."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from gateway import __version__
+from gateway.buffer.store import Buffer
+from gateway.clock import Anchors
+from gateway.config.model import GatewayConfig
+from gateway.control.server import Peer, RequestError
+from gateway.ports import Clock
+from gateway.scanning import Scanning
+from gateway.sealing import Sealing
+from gateway.snapshot import Counters, Said, Snapshot, UplinkSnapshot
+from gateway.values import show
+
+WATCH_EVERY_MS_MIN = 100
+
+
+class _Uplink(Protocol):
+    def snapshot(self) -> UplinkSnapshot: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The daemon's parts, as the status reads them."""
+
+    config: GatewayConfig
+    config_path: Path
+    clock: Clock
+    started_ns: int
+    epoch: int
+    scanning: Scanning
+    sealing: Sealing
+    buffer: Buffer
+    uplink: _Uplink
+    anchors: Anchors
+
+
+def snapshot(parts: Parts) -> Snapshot:
+    """Everything, at one moment of the event loop."""
+    now_ns = parts.clock.now_ns()
+    books = parts.buffer.books()
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    made = Snapshot(
+        version=__version__,
+        gateway=parts.config.id,
+        site=parts.config.site,
+        epoch=parts.epoch,
+        run=parts.epoch >> 32,
+        pid=os.getpid(),
+        uptime_s=(now_ns - parts.started_ns) / 1e9,
+        config=str(parts.config_path),
+        warnings=[],
+        links=parts.scanning.links(),
+        devices=parts.scanning.devices(),
+        buffer=parts.buffer.snapshot(),
+        uplink=parts.uplink.snapshot(),
+        clock=parts.anchors.snapshot(now_ns),
+        counters=Counters(
+            scans=parts.sealing.scans,
+            samples=parts.sealing.samples,
+            samples_bad=0,
+            sealed_blocks=parts.sealing.blocks,
+            acked_scans=books.acked_scans,
+            buffered_scans=books.buffered_scans,
+            memory_scans=books.memory_scans,
+        ),
+        rss_bytes=_rss_bytes(),
+        cpu_s=usage.ru_utime + usage.ru_stime,
+    )
+    made["warnings"] = _warnings(made)
+    return made
+
+
+def _rss_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
+def _warnings(now: Snapshot) -> list[Said]:
+    """What a technician must hear first, worst first."""
+    found = [link["cause"] for link in now["links"] if link["cause"]]
+    down = {link["name"] for link in now["links"] if link["cause"]}
+    for device in now["devices"]:
+        if device["cause"] and device["link"] not in down:
+            cause = device["cause"]
+            found.append(Said(id=cause["id"], args={**cause["args"], "device": device["name"]}))
+    for part in (now["buffer"]["cause"], now["uplink"]["cause"]):
+        if part:
+            found.append(part)
+    if now["clock"]["source"] == "unknown":
+        found.append(Said(id="clock.unknown", args={}))
+    return found
+
+
+_QUALITY_IDS = {
+    pb.QUALITY_BAD_NO_ANSWER: "device.no_answer",
+    pb.QUALITY_BAD_LINK_DOWN: "device.link_down",
+    pb.QUALITY_BAD_DAMAGED: "device.damaged",
+    pb.QUALITY_BAD_WRONG_ANSWER: "device.wrong_answer",
+    pb.QUALITY_BAD_REFUSED: "device.refused",
+    pb.QUALITY_BAD_DEVICE_FAILURE: "device.failure",
+    pb.QUALITY_BAD_BUSY: "device.busy",
+    pb.QUALITY_BAD_GATEWAY: "device.gateway",
+    pb.QUALITY_BAD_NOT_A_VALUE: "device.not_a_value",
+    pb.QUALITY_BAD_NOT_ASKED: "device.no_answer",
+}
+
+
+class Answers:
+    """The handlers of the control socket."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def handlers(self) -> dict[str, Any]:
+        return {"status": self._status, "watch": self._watch}
+
+    async def _status(self, params: Mapping[str, Any], peer: Peer) -> Any:
+        return snapshot(self._parts)
+
+    async def _watch(self, params: Mapping[str, Any], peer: Peer) -> AsyncIterator[Any]:
+        """Params: target (None, "device" or "device.tag"), every_ms."""
+        target = params.get("target")
+        every_s = max(WATCH_EVERY_MS_MIN, int(params.get("every_ms", 1000))) / 1000
+        devices, tag = self._resolve(target)
+        while True:
+            yield [row for device in devices for row in self._values(device, tag)]
+            await asyncio.sleep(every_s)
+
+    def _resolve(self, target: Any) -> tuple[list[str], str | None]:
+        names = self._parts.scanning.device_names()
+        if target is None:
+            return names, None
+        if target in names:
+            return [target], None
+        # Names of devices and tags may hold dots: the longest device name that fits.
+        for name in sorted(names, key=len, reverse=True):
+            if isinstance(target, str) and target.startswith(name + "."):
+                tag = target[len(name) + 1 :]
+                if any(found["tag"].name == tag for found in self._parts.scanning.latest(name)):
+                    return [name], tag
+        raise RequestError("cli.no_target", target=str(target))
+
+    def _values(self, device: str, tag: str | None) -> list[dict[str, Any]]:
+        now_ns = self._parts.clock.now_ns()
+        rows = []
+        for found in self._parts.scanning.latest(device):
+            spec, quality = found["tag"], found["quality"]
+            if tag is not None and spec.name != tag:
+                continue
+            text = "good" if quality == pb.QUALITY_GOOD else "bad" if quality else "starting"
+            said = _QUALITY_IDS.get(quality)
+            rows.append(
+                {
+                    "device": device,
+                    "tag": spec.name,
+                    "value": show(spec, found["raw"]),
+                    "unit": spec.unit,
+                    "quality": text,
+                    "cause": Said(id=said, args={"code": "1-3"}) if said else None,
+                    "age_s": (now_ns - found["time_ns"]) / 1e9 if found["time_ns"] else None,
+                }
+            )
+        return rows

@@ -1,0 +1,239 @@
+"""The life of every part: `jiahe run`.
+
+Order of start: buffer (locked, recovered, a new epoch made durable), drivers and their threads,
+control socket, sealing, uplink; collecting never waits for the platform or the time. Order of stop
+(SIGTERM, SIGINT): scan threads, the last block, a short wait for acknowledgements, what is left to
+disk, control socket.
+
+The watchdog is told only while every part moves: each scan thread is alive, sealing kept its beat.
+A part that ends by itself ends the daemon with an error; systemd starts it again, and the epoch's
+end is announced as a gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from gateway import __version__, catalog, sysd
+from gateway.buffer.block import BufferUnusableError
+from gateway.buffer.config import BufferConfig
+from gateway.buffer.disk import OsDisk
+from gateway.buffer.store import Buffer
+from gateway.clock import Anchors, SystemClock
+from gateway.config.model import GatewayConfig
+from gateway.control.server import ControlServer, RequestError
+from gateway.messages import remedy, say, text
+from gateway.scanning import Scanning
+from gateway.sealing import Sealing
+from gateway.snapshot import Said
+from gateway.status import Answers, Parts, snapshot
+from gateway.uplink.channel import GrpcChannel, TlsFiles
+from gateway.uplink.uplink import Uplink, UplinkConfig
+from native.block import decompress
+
+_log = logging.getLogger(__name__)
+
+LEARN_EVERY_S = 1.0
+#: How long a stop waits for the platform's acknowledgements before it writes the rest to disk.
+ACKS_S_MAX = 1.0
+#: A beat this late is a hung part: the watchdog stays silent.
+BEATS_MAX = 20
+
+
+class PartFailedError(Exception):
+    """A part of the daemon ended by itself."""
+
+
+async def run_blocking(call: Callable[[], object]) -> object:
+    return await asyncio.to_thread(call)
+
+
+class Supervisor:
+    """One run of the daemon."""
+
+    def __init__(self, config: GatewayConfig, path: Path) -> None:
+        self._config, self._path = config, path
+        self._clock = SystemClock()
+        self._notify = sysd.Notifier.from_environ()
+        self._stop = asyncio.Event()
+        self._told: dict[str, Said] = {}
+
+    async def run(self) -> None:
+        """Until told to stop. Raises BufferUnusableError, RequestError, OSError,
+        PartFailedError.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        disk = OsDisk(self._config.buffer.path)
+        try:
+            await self._run_with(disk)
+        finally:
+            disk.close()
+
+    async def _run_with(self, disk: OsDisk) -> None:
+        config = self._config
+        buffer = await Buffer.open(
+            disk, self._clock, run_blocking, self._buffer_config(), decompress
+        )
+        epoch = buffer.open_epoch(self._clock.boot_id, self._clock.now_ns())
+        anchors = Anchors(self._clock)
+        scanning = Scanning(config)
+        made = catalog.catalog(epoch, 1, config.site, scanning.catalog_groups)
+        buffer.put_catalog(epoch, 1, made.SerializeToString(deterministic=True))
+        platform = config.platform
+        tls = None
+        if platform.ca and platform.cert and platform.key:
+            tls = TlsFiles(ca=platform.ca, cert=platform.cert, key=platform.key)
+        uplink = Uplink(
+            UplinkConfig(config.id, platform.address, f"jiahe {__version__}"),
+            clock=self._clock,
+            channel=GrpcChannel(platform.address, tls),
+            buffer=buffer,
+            uniform=random.SystemRandom().uniform,
+            platform_time=anchors.platform_said,
+        )
+        every_ns = min(platform.send_every_ns, config.buffer.flush_every_ns // 2)
+        sealing = Sealing(
+            scanning.groups, epoch, every_ns, buffer, anchors, self._clock, uplink.wake
+        )
+        parts = Parts(
+            config, self._path, self._clock, self._clock.now_ns(), epoch,
+            scanning, sealing, buffer, uplink, anchors,
+        )  # fmt: skip
+        control = ControlServer(config.control, Answers(parts).handlers())
+        await control.start()
+        try:
+            scanning.start()
+            # Everything that lives as long as the daemon is made: keep it out of every collection.
+            gc.collect()
+            gc.freeze()
+            await self._live(parts, uplink)
+        finally:
+            await control.close()
+
+    def _buffer_config(self) -> BufferConfig:
+        said = self._config.buffer
+        return BufferConfig(
+            gateway=self._config.id,
+            max_bytes=said.max_size,
+            keep_for_ns=said.keep_for_ns,
+            flush_every_ns=said.flush_every_ns,
+            when_full=said.when_full,
+        )
+
+    async def _live(self, parts: Parts, uplink: Uplink) -> None:
+        """Run the parts until a stop, or until one of them ends."""
+        sealing = asyncio.create_task(parts.sealing.run(), name="sealing")
+        lasting = [
+            asyncio.create_task(parts.buffer.run(), name="buffer"),
+            asyncio.create_task(uplink.run(), name="uplink"),
+            asyncio.create_task(self._watch(parts), name="watch"),
+        ]
+        stop = asyncio.create_task(self._stop.wait(), name="stop")
+        try:
+            self._notify.ready(f"{len(parts.config.devices)} devices")
+            _log.info("epoch %d: scanning %d devices", parts.epoch, len(parts.config.devices))
+            done, _ = await asyncio.wait(
+                [sealing, *lasting, stop], return_when=asyncio.FIRST_COMPLETED
+            )
+            self._notify.stopping()
+            ended = [task for task in done if task is not stop]
+            for task in ended:
+                raise PartFailedError(task.get_name()) from task.exception()
+            await _cancel(sealing)
+            await self._finish(parts)
+        finally:
+            for task in (sealing, stop, *lasting):
+                await _cancel(task)
+            await asyncio.to_thread(parts.scanning.stop)
+
+    async def _finish(self, parts: Parts) -> None:
+        """A clean stop: nothing that was sampled is left behind."""
+        if not await asyncio.to_thread(parts.scanning.stop):
+            raise PartFailedError("scan thread")
+        parts.sealing.finish()
+        try:
+            async with asyncio.timeout(ACKS_S_MAX):
+                while parts.buffer.books().memory_scans or parts.buffer.snapshot()["memory_blocks"]:
+                    await self._clock.sleep_until(self._clock.now_ns() + 20_000_000)
+        except TimeoutError:
+            _log.info("the platform did not acknowledge in time: the rest goes to disk")
+        await parts.buffer.flush()
+
+    async def _watch(self, parts: Parts) -> None:
+        """Each second: learning, the watchdog, and what the journal must hear."""
+        while True:
+            await self._clock.sleep_until(self._clock.now_ns() + int(LEARN_EVERY_S * 1e9))
+            await asyncio.to_thread(parts.scanning.learn)
+            dead = parts.scanning.dead_threads()
+            if dead:
+                raise PartFailedError(dead[0])
+            beat_ns = self._clock.now_ns() - parts.sealing.last_ns
+            if beat_ns < BEATS_MAX * 1_000_000_000:
+                self._notify.watchdog()
+            self._tell(parts)
+
+    def _tell(self, parts: Parts) -> None:
+        """One line when a trouble begins, one when it is over."""
+        lang = self._config.language
+        now = {
+            f"{said['id']} {said['args'].get('device') or said['args'].get('target') or ''}": said
+            for said in snapshot(parts)["warnings"]
+        }
+        for key in now.keys() - self._told.keys():
+            said = now[key]
+            advice = remedy(said["id"], lang, **said["args"])
+            about = said["args"].get("device") or ""
+            _log.warning(
+                "%s%s%s", f"{about}: " if about else "", say(said, lang), f" → {advice}" if advice
+                else "", extra={"said": said["id"], "device": about, "link":
+                said["args"].get("target", "")},
+            )  # fmt: skip
+        for key in self._told.keys() - now.keys():
+            said = self._told[key]
+            _log.info(
+                "%s", text("daemon.over", lang, trouble=said), extra={"said": f"{said['id']}.over"}
+            )
+        self._told = now
+
+
+async def _cancel(task: asyncio.Task[object]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def main(config: GatewayConfig, path: Path) -> int:
+    """The daemon, in the foreground. Returns the exit status; troubles are said on the log."""
+    logging.basicConfig(level=logging.INFO, handlers=[sysd.log_handler()])
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    lang = config.language
+
+    async def live() -> None:
+        await Supervisor(config, path).run()
+
+    try:
+        asyncio.run(live())
+    except (BufferUnusableError, RequestError) as error:
+        advice = remedy(error.message, lang, **error.arguments)
+        _log.error(
+            "%s%s", text(error.message, lang, **error.arguments), f" → {advice}" if advice else ""
+        )
+        return 1
+    except PartFailedError as error:
+        _log.error(
+            "%s", text("daemon.part_failed", lang, part=str(error)), exc_info=error.__cause__
+        )
+        return 1
+    except OSError as error:
+        _log.error(
+            "%s", text("daemon.os_error", lang, path=str(error.filename), error=error.strerror)
+        )
+        return 1
+    return 0
