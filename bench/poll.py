@@ -53,6 +53,7 @@ class Reading:
     cpu_ns: int
     switches: int
     wakeups: int
+    sealing_ns: int
 
 
 class Rig:
@@ -72,6 +73,7 @@ class Rig:
         self.loop = Loop(self.links)
         self.sealer = Sealer(self.groups)
         self.blocks = 0
+        self.sealing_ns = 0
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -87,7 +89,9 @@ class Rig:
         """Wait for a store to fill, at most SEAL_S, and seal."""
         if select.select([self.sealer.wake_fd], [], [], SEAL_S)[0]:
             os.read(self.sealer.wake_fd, 8)
+        before_ns = time.thread_time_ns()
         self.blocks += len(self.sealer.seal(1, self.blocks + 1, 1))
+        self.sealing_ns += time.thread_time_ns() - before_ns
 
     def read(self) -> Reading:
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -97,6 +101,7 @@ class Rig:
             time.process_time_ns(),
             usage.ru_nvcsw,
             self.loop.wakeups,
+            self.sealing_ns,
         )
 
 
@@ -119,6 +124,7 @@ def measure(rig: Rig, requests: int) -> dict[str, Any]:
         "cpu_ns": last.cpu_ns - first.cpu_ns,
         "switches": last.switches - first.switches,
         "wakeups": last.wakeups - first.wakeups,
+        "sealing_ns": last.sealing_ns - first.sealing_ns,
         "late_p50_ns": max(g.snapshot()["late_us"]["p50"] for g in rig.groups) * 1000,
         "late_p99_ns": max(g.snapshot()["late_us"]["p99"] for g in rig.groups) * 1000,
     }

@@ -1,0 +1,88 @@
+"""The benchmark's own arithmetic: a ratio that is wrong harms more than none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from bench import traces
+from bench.harness import Figure, Goal, Row, cpu_us, document, interleaved, rate, table
+from bench.wire_bytes import seal
+
+RESULT = {"requests": 1000.0, "wall_ns": 5e8, "cpu_ns": 2e6}
+
+
+def row(ours: float, peer: float | None, goal: Goal | None) -> Row:
+    theirs = Figure.of([peer]) if peer is not None else None
+    return Row("P0", "work", "unit", Figure.of([ours]), "peer", theirs, goal)
+
+
+def test_figure_when_made_of_rounds_then_median_and_spread() -> None:
+    assert Figure.of([5.0, 1.0, 3.0, 2.0, 9.0]) == Figure(3.0, 1.0, 9.0)
+
+
+def test_results_when_read_then_rate_a_second_and_cpu_a_request() -> None:
+    assert rate([RESULT]).median == 2000
+    assert cpu_us([RESULT]).median == 2
+
+
+@pytest.mark.parametrize(
+    ("ours", "peer", "goal", "met"),
+    [
+        (12.0, 10.0, Goal("at least", 1.2), True),
+        (11.9, 10.0, Goal("at least", 1.2), False),
+        (7.0, 10.0, Goal("at most", 0.7), True),
+        (7.1, 10.0, Goal("at most", 0.7), False),
+        (0.8, None, Goal("at most", 0.8), True),
+        (0.8, None, None, None),
+    ],
+)
+def test_goal_when_compared_then_against_the_ratio_of_medians(
+    ours: float, peer: float | None, goal: Goal | None, met: bool | None
+) -> None:
+    assert row(ours, peer, goal).met is met
+
+
+def test_rounds_when_interleaved_then_each_leads_in_turn() -> None:
+    order: list[str] = []
+
+    def contender(name: str) -> dict[str, float]:
+        order.append(name)
+        return RESULT
+
+    found = interleaved({name: partial(contender, name) for name in "abc"}, 5)
+    assert "".join(order) == "abcbcacababcbca"
+    assert [len(results) for results in found.values()] == [5, 5, 5]
+
+
+def test_table_when_a_goal_is_missed_then_it_says_so() -> None:
+    text = table([row(2.0, 1.0, Goal("at most", 1.0)), row(1.0, 1.0, Goal("at most", 1.0))])
+    lines = text.splitlines()
+    assert lines[1].endswith("NO")
+    assert lines[2].endswith("yes")
+
+
+def test_document_when_written_then_it_carries_value_and_verdict() -> None:
+    found = json.loads(document([row(2.0, 4.0, Goal("at most", 0.4))], rounds=5))
+    assert found["rows"][0]["value"] == 0.5
+    assert found["rows"][0]["met"] is False
+
+
+@pytest.mark.parametrize("make", [traces.robot, traces.cnc, traces.meter])
+def test_trace_when_made_from_a_seed_then_repeatable_and_sealed_whole(
+    make: Callable[[int, int], traces.Trace],
+) -> None:
+    trace = make(7, 30)
+    assert trace == make(7, 30)
+    assert trace != make(8, 30)
+    blocks = seal(trace, block_s=10)
+    assert sum(block.samples for block in blocks) == trace.samples
+    assert sum(block.scans for block in blocks) == len(trace.rows)
+
+
+def test_trace_when_put_into_text_then_values_as_people_read_them() -> None:
+    trace = traces.Trace(1, ("q", "u"), ("int16", "float32"), [(1234, 0.1)], (3, 0))
+    assert trace.texts(0) == ["1.234", "0.1"]
