@@ -1,5 +1,216 @@
-"""Texts of the command line."""
+"""Texts of the command line: what went wrong in it, its help, and the words of its tables."""
 
 from gateway.messages.message import Message
 
-TABLE: dict[str, Message] = {}
+SAID = {
+    "cli.usage": Message(
+        "用法不对：{error}",
+        "{error}",
+        "查看用法：{program} --help",
+        "See {program} --help",
+    ),
+    "cli.unforeseen": Message(
+        "程序出了意外：{error}",
+        "something unforeseen happened: {error}",
+        "详情在 {path}，请连同它一起报告",
+        "Details are in {path}; please report it with that file",
+    ),
+    "cli.no_target": Message(
+        "没有设备或标签“{target}”",
+        "there is no device or tag {target}",
+        "名称见 jiahe devices；写法：设备 或 设备.标签",
+        "See jiahe devices for names; write DEVICE or DEVICE.TAG",
+    ),
+    "cli.bad_every": Message(
+        "--every-ms 不能是 {value}",
+        "--every-ms cannot be {value}",
+        "{low} 到 {high} 毫秒",
+        "From {low} to {high} ms",
+    ),
+}
+
+HELP = {
+    "cli.description": Message(
+        "嘉禾边缘网关：采集机床和机器人，断网不丢数据，经 5G 上传平台。只读，从不写设备。",
+        "Jiahe edge gateway: reads machines, loses nothing in an outage, streams to the platform.\n"
+        "It only reads: nothing here can write to a machine.",
+    ),
+    "cli.options": Message("选项", "options"),
+    "cli.commands": Message("命令", "commands"),
+    "cli.help_help": Message("显示帮助", "show this help"),
+    "cli.help_config": Message(
+        "配置文件（默认 JIAHE_CONFIG 或 /etc/jiahe/gateway.toml）",
+        "configuration (default: JIAHE_CONFIG or /etc/jiahe/gateway.toml)",
+    ),
+    "cli.help_json": Message("输出一份 JSON", "one JSON document instead of words"),
+    "cli.help_file": Message("要检查的配置文件", "the configuration to check"),
+    "cli.help_verbose": Message("更多计数和学到的参数", "more counters, and what was learned"),
+    "cli.help_target": Message("只看一台设备或一个标签", "one device or one tag only"),
+    "cli.help_once": Message("只显示一次", "show it once"),
+    "cli.help_every": Message("刷新间隔，毫秒", "milliseconds between two looks"),
+    "cli.help_run": Message("运行守护进程（由 systemd 启动）", "the daemon; systemd runs this"),
+    "cli.help_check": Message(
+        "检查配置：一次列出全部错误，再给出预测", "every mistake at once, then a forecast"
+    ),
+    "cli.help_status": Message("现在的情况，问题在前", "what is going on, warnings first"),
+    "cli.help_links": Message("链路：串口和网络地址", "serial ports and network addresses"),
+    "cli.help_devices": Message("设备：谁在应答", "devices: who answers"),
+    "cli.help_buffer": Message("断网缓存", "what waits on the disk"),
+    "cli.help_uplink": Message("到平台的连接", "the stream to the platform"),
+    "cli.help_watch": Message("实时数值，按 Ctrl-C 结束", "live values, until Ctrl-C"),
+    "cli.help_profiles": Message("自带的设备模板", "the profiles that are shipped"),
+    "cli.help_version": Message("版本", "version"),
+}
+
+WORDS = {
+    "cli.days_hours": Message("{days} 天 {hours} 小时", "{days} d {hours} h"),
+    "cli.hours_minutes": Message("{hours} 小时 {minutes} 分", "{hours} h {minutes} min"),
+    "cli.minutes": Message("{minutes} 分", "{minutes} min"),
+    "cli.seconds": Message("{seconds} 秒", "{seconds} s"),
+    "cli.ago": Message("{age}前", "{age} ago"),
+    "cli.never": Message("从未", "never"),
+    "cli.since": Message("已 {age}", "for {age}"),
+    "cli.link": Message("链路", "link"),
+    "cli.links": Message("链路", "links"),
+    "cli.target": Message("接口", "target"),
+    "cli.state": Message("状态", "state"),
+    "cli.busy": Message("占用", "busy"),
+    "cli.requests": Message("请求", "requests"),
+    "cli.timeouts": Message("超时", "timeouts"),
+    "cli.damaged_answers": Message("损坏", "damaged"),
+    "cli.exceptions": Message("异常码", "exceptions"),
+    "cli.device": Message("设备", "device"),
+    "cli.devices": Message("设备", "devices"),
+    "cli.unit": Message("站号", "unit"),
+    "cli.last_good": Message("最近正常", "last good"),
+    "cli.answer_ms": Message("应答毫秒", "answer ms"),
+    "cli.tag": Message("标签", "tag"),
+    "cli.tags": Message("标签", "tags"),
+    "cli.value": Message("数值", "value"),
+    "cli.age": Message("时间", "age"),
+    "cli.quality": Message("质量", "quality"),
+    "cli.profile": Message("模板", "profile"),
+    "cli.driver": Message("驱动", "driver"),
+    "cli.title": Message("名称", "title"),
+    "cli.up": Message("正常", "up"),
+    "cli.down": Message("断开", "down"),
+    "cli.connecting": Message("连接中", "connecting"),
+    "cli.connected": Message("已连接", "connected"),
+    "cli.waiting": Message("等待重试", "waiting"),
+    "cli.good": Message("良好", "good"),
+    "cli.partly": Message("部分", "partly"),
+    "cli.silent": Message("无应答", "silent"),
+    "cli.starting": Message("启动中", "starting"),
+    "cli.uncertain": Message("不确定", "uncertain"),
+    "cli.bad": Message("坏", "bad"),
+    "cli.platform": Message("平台", "platform"),
+    "cli.buffer": Message("缓存", "buffer"),
+    "cli.clock": Message("时钟", "clock"),
+}
+
+STATUS = {
+    "cli.running": Message(
+        "jiahe {version} 正在运行 {uptime}（第 {run} 次启动）  网关 {gateway}  {site}",
+        "jiahe {version} running for {uptime} (run {run})  gateway {gateway}  {site}",
+    ),
+    "cli.more_warnings": Message("  还有 {count} 条", "  and {count} more"),
+    "cli.and_more": Message("还有 {count} 条", "and {count} more"),
+    "cli.devices_now": Message(
+        "{count} 台  {good} 正常  {partly} 部分  {silent} 无应答  共 {tags} 个标签",
+        "{count}: {good} good, {partly} partly, {silent} silent; {tags} tags",
+    ),
+    "cli.platform_now": Message(
+        "{state}  {address}  最近确认 {ack}", "{state}  {address}  last ack {ack}"
+    ),
+    "cli.backlog_now": Message(
+        "{blocks} 块待传  占用 {size}，上限 {most}",
+        "blocks to send: {blocks}; {size} kept, {most} at most",
+    ),
+    "cli.clock_unknown": Message("未同步", "not synchronised"),
+    "cli.clock_system": Message(
+        "已由系统同步，误差 {error} 毫秒", "synchronised by the system, within {error} ms"
+    ),
+    "cli.clock_platform": Message(
+        "按平台时间，误差 {error} 毫秒", "by the platform's time, within {error} ms"
+    ),
+    "cli.link_more": Message(
+        "此状态已 {since}；重连 {reconnects}，重试 {retries}，迟到 {late}，异常码 {exceptions}",
+        "so for {since}; reconnects {reconnects}, retries {retries}, late {late}, "
+        "exceptions {exceptions}",
+    ),
+    "cli.link_bytes": Message("收 {received}，发 {sent}", "received {received}, sent {sent}"),
+    "cli.line_errors": Message(
+        "线路错误：帧 {frame}，校验 {parity}，溢出 {overrun}",
+        "line errors: frame {frame}, parity {parity}, overrun {overrun}",
+    ),
+    "cli.waits": Message("最多等 {ms} 毫秒", "waits up to {ms} ms"),
+    "cli.links_legend": Message(
+        "占用：刚才一秒里总线忙的比例。损坏：CRC 错误、格式错误或不是所问的应答。\n"
+        "帧、校验错误多是波特率或校验不对；只有 CRC 错误多是接线。",
+        "busy: share of the last second that the wire was in use. damaged: bad CRC or format, or\n"
+        "not the answer asked for. Frame or parity errors mean wrong baud or parity; CRC errors\n"
+        "alone mean wiring.",
+    ),
+    "cli.retry_in": Message("下次重试", "next try in"),
+    "cli.last_ack": Message("最近确认", "last ack"),
+    "cli.round_trip": Message("往返", "round trip"),
+    "cli.sent": Message("已发", "sent"),
+    "cli.resent": Message("重发块", "sent again"),
+    "cli.acked": Message("已确认块", "acknowledged"),
+    "cli.in_flight": Message("在途块", "in flight"),
+    "cli.backlog": Message("待传块", "backlog"),
+    "cli.rejected": Message("拒收块", "rejected"),
+    "cli.connects": Message("连接次数", "connects"),
+    "cli.blocks_size": Message("{blocks} 块，{size}", "{blocks} blocks, {size}"),
+    "cli.buffer_ok": Message("正常", "ok"),
+    "cli.buffer_memory": Message("只在内存中", "in memory only"),
+    "cli.on_disk": Message("磁盘上", "on disk"),
+    "cli.of_size": Message(
+        "{blocks} 块，{size}（上限 {most} 的 {share}）",
+        "{blocks} blocks, {size} ({share} of {most})",
+    ),
+    "cli.in_memory": Message("内存中", "in memory"),
+    "cli.oldest": Message("最早的已存", "oldest kept for"),
+    "cli.written": Message("已写", "written"),
+    "cli.written_flushes": Message(
+        "{size}，同步 {flushes} 次，最近一次晚 {lag} 毫秒",
+        "{size} in {flushes} flushes, the last {lag} ms late",
+    ),
+    "cli.evicted": Message("挤出块", "evicted blocks"),
+    "cli.damaged": Message("损坏记录", "damaged records"),
+    "cli.gaps": Message("缺口", "gaps"),
+}
+
+CHECK = {
+    "cli.check_bad": Message(
+        "发现 {count} 处错误，配置不能用", "Errors: {count}. This configuration is refused"
+    ),
+    "cli.check_good": Message(
+        "配置正确：{files} 个文件，{links} 条链路，{devices} 台设备，{tags} 个标签",
+        "The configuration is fine. Files: {files}, links: {links}, devices: {devices}, tags: {tags}",
+    ),
+    "cli.wire": Message("占用", "on the wire"),
+    "cli.whole_round": Message("读一轮", "one round"),
+    "cli.period": Message("周期", "period"),
+    "cli.one_scan": Message("读一次", "one scan"),
+    "cli.reachable": Message("实际能到", "reachable"),
+    "cli.overloaded": Message(
+        "链路 {link} 装不下：周期会变长，见“实际能到”；加大 every 或提高波特率",
+        "link {link} cannot carry it: periods grow to what is reachable; raise every, or baud",
+    ),
+    "cli.nearly_full": Message(
+        "链路 {link} 快满了：设备不应答时会跟不上",
+        "link {link} is nearly full: a device that does not answer will delay the others",
+    ),
+    "cli.bytes_a_day": Message(
+        "5G 流量每天 {least} 到 {most}（从数值几乎不变，到每次都跳变；不压缩）",
+        "5G traffic a day: {least} (values hardly move) to {most} (they jump at every scan; "
+        "uncompressed)",
+    ),
+    "cli.estimate": Message(
+        "以上是按协议和假定的应答时间的估算；真实值：jiahe links",
+        "These are estimates from the protocol and assumed answer times; jiahe links has real ones",
+    ),
+}
+
+TABLE = {**SAID, **HELP, **WORDS, **STATUS, **CHECK}

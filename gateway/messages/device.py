@@ -38,6 +38,12 @@ TABLE = {
         "看设备面板上的报警，必要时断电重启设备",
         "Look at the alarm on its panel; power-cycle it if need be",
     ),
+    "device.not_a_value": Message(
+        "读到的不是有效数值（NaN，或 BCD 位不合法）",
+        "what was read is no value (NaN, or no BCD digits)",
+        "核对 type 和 order；传感器断线时有的设备也这样表示",
+        "Check type and order; some devices also say so when a sensor is disconnected",
+    ),
     "device.busy": Message(
         "设备忙（异常码 5 或 6）",
         "the device is busy (exception 5 or 6)",

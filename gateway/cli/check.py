@@ -1,0 +1,113 @@
+"""`jiahe check`: every mistake of the configuration at once; then what it will come to."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from gateway.cli.context import Context
+from gateway.cli.forecast import Forecast, forecast
+from gateway.cli.table import GREEN, RED, YELLOW, Paint, cut, period, size, table
+from gateway.config import Loaded, load, render
+from gateway.messages import remedy, text
+
+#: Percent of a wire above which it is worth a word.
+BUSY_PERCENT = 80
+
+
+def main(context: Context, options: argparse.Namespace) -> int:
+    """0 if the configuration is fine, warnings included."""
+    loaded = load(context.config)
+    made = forecast(loaded.config) if loaded.config else None
+    if context.json:
+        context.show_json(_document(context, loaded, made))
+        return 0 if made else 1
+    for problem in loaded.problems:
+        sys.stderr.write(render(problem, context.lang) + "\n")
+    errors = sum(problem.severity == "error" for problem in loaded.problems)
+    if made is None:
+        sys.stderr.write(
+            Paint(sys.stderr)(context.words("cli.check_bad", count=errors), RED) + "\n"
+        )
+        return 1
+    sys.stderr.flush()
+    sys.stdout.write("\n".join(_words(context, loaded, made)) + "\n")
+    return 0
+
+
+def _document(context: Context, loaded: Loaded, made: Forecast | None) -> dict[str, Any]:
+    problems = [
+        {
+            "file": problem.file,
+            "line": problem.line,
+            "column": problem.column,
+            "severity": problem.severity,
+            "id": problem.id,
+            "text": text(problem.id, context.lang, **problem.args),
+            "remedy": remedy(problem.id, context.lang, **problem.args),
+        }
+        for problem in loaded.problems
+    ]
+    return {
+        "ok": made is not None,
+        "problems": problems,
+        "forecast": made.as_json() if made else None,
+    }
+
+
+def _words(context: Context, loaded: Loaded, made: Forecast) -> list[str]:
+    words = context.words
+    assert loaded.config is not None
+    lines = [
+        context.paint(
+            words(
+                "cli.check_good",
+                files=len(loaded.files),
+                links=len(loaded.config.links),
+                devices=len(loaded.config.devices),
+                tags=sum(len(device.tags) for device in loaded.config.devices),
+            ),
+            GREEN,
+        )
+    ]
+    if made.links:
+        heads = [words("cli.link"), words("cli.wire"), words("cli.whole_round")]
+        rows = [
+            [cut(link.link, 20), f"{link.share:.1f} %", period(link.cycle_ns)]
+            for link in made.links
+        ]
+        lines += ["", *table(heads, rows, right=[1, 2])]
+    for link in made.links:
+        if link.share > 100:
+            lines.append(context.paint("▲ " + words("cli.overloaded", link=link.link), YELLOW))
+        elif link.share > BUSY_PERCENT:
+            lines.append(context.paint("▲ " + words("cli.nearly_full", link=link.link), YELLOW))
+    heads = [
+        words("cli.device"),
+        words("cli.period"),
+        words("cli.one_scan"),
+        words("cli.reachable"),
+    ]
+    rows = _group_rows(made)
+    if rows:
+        lines += ["", *table(heads, rows, right=[1, 2, 3])]
+        least, most = size(made.bytes_a_day_min), size(made.bytes_a_day_max)
+        lines += ["", words("cli.bytes_a_day", least=least, most=most)]
+    lines.append(words("cli.estimate"))
+    return lines
+
+
+def _group_rows(made: Forecast) -> list[list[str]]:
+    """A line for each group, or for a run of devices whose groups are alike."""
+    rows: list[list[str]] = []
+    alike: dict[tuple[str, int, int, int], list[str]] = {}
+    for link in made.links:
+        for group in link.groups:
+            key = (link.link, group.period_ns, group.scan_ns, group.reachable_ns)
+            alike.setdefault(key, []).append(group.device)
+    for (_, period_ns, scan_ns, reachable_ns), devices in alike.items():
+        more = f" (+{len(devices) - 1})" if len(devices) > 1 else ""
+        name = cut(devices[0], 24) + more
+        rows.append([name, period(period_ns), period(scan_ns), period(reachable_ns)])
+    return rows

@@ -1,0 +1,108 @@
+"""What every command gets, and its way to the daemon.
+
+The language and the control socket stand in the configuration file, which is only peeked at here:
+`jiahe status` must answer at once, also while somebody has the file half edited.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.cli.table import Paint
+from gateway.control.client import ControlClient
+from gateway.messages import remedy, say, text
+
+DEFAULT_CONFIG = "/etc/jiahe/gateway.toml"
+DEFAULT_CONTROL = "/run/jiahe/control.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`json`: one JSON document on stdout instead of words."""
+
+    lang: str
+    config: Path
+    json: bool
+    paint: Paint
+
+    def words(self, message: str, /, **args: Any) -> str:
+        return text(message, self.lang, **args)
+
+    def say(self, said: Mapping[str, Any]) -> str:
+        """The words of a `Said`, headed by the device that it is about."""
+        words = say(said, self.lang)
+        device = said.get("args", {}).get("device")
+        if not device:
+            return words
+        return f"{device}：{words}" if self.lang == "zh" else f"{device}: {words}"
+
+    def mend(self, said: Mapping[str, Any]) -> str:
+        return remedy(said["id"], self.lang, **said.get("args", {}))
+
+    def connect(self) -> ControlClient:
+        """The running daemon. Raises ControlError."""
+        return ControlClient(control_of(self.config))
+
+    def status(self) -> dict[str, Any]:
+        """The daemon's snapshot; gateway/snapshot.py names its parts."""
+        with self.connect() as client:
+            found = client.call("status")
+        assert isinstance(found, dict)
+        return found
+
+    def show_json(self, document: object) -> None:
+        json.dump(document, sys.stdout, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
+
+
+def complain(lang: str, message: str, /, **args: Any) -> None:
+    """What is wrong and how to mend it, on stderr."""
+    sys.stderr.write(f"jiahe: {text(message, lang, **args)}\n")
+    if mend := remedy(message, lang, **args):
+        sys.stderr.write(f"  → {mend}\n")
+
+
+def config_path(given: str | None) -> Path:
+    """--config, else JIAHE_CONFIG, else the system's."""
+    return Path(given or os.environ.get("JIAHE_CONFIG") or DEFAULT_CONFIG)
+
+
+def language_of(config: Path) -> str:
+    """JIAHE_LANG, then the configuration, then LANG: "zh" or "en"."""
+    said = os.environ.get("JIAHE_LANG") or _peek(config, "language")
+    if not said:
+        said = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG")
+    return "zh" if (said or "").lower().startswith("zh") else "en"
+
+
+def control_of(config: Path) -> Path:
+    """The control socket of the daemon that runs this configuration."""
+    for file in (config, *sorted(config.parent.glob("conf.d/*.toml"))):
+        if control := _peek(file, "control"):
+            return (file.parent / control).absolute()
+    return Path(DEFAULT_CONTROL)
+
+
+def _peek(file: Path, key: str) -> str | None:
+    """A text of [gateway], also out of a file that is no valid TOML at the moment."""
+    try:
+        raw = file.read_bytes()
+    except OSError:
+        return None
+    if key.encode() not in raw:
+        return None
+    content = raw.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
+    try:
+        value = tomllib.loads(content).get("gateway", {}).get(key)
+    except (ValueError, AttributeError):
+        match = re.search(rf"""^\s*{key}\s*=\s*["']([^"'\n]+)["']""", content, re.MULTILINE)
+        value = match[1] if match else None
+    return value if isinstance(value, str) else None

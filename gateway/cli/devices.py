@@ -1,0 +1,68 @@
+"""`jiahe devices`: who answers, how fast, and why the others do not."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from gateway.cli.context import Context
+from gateway.cli.status import warn
+from gateway.cli.table import RED, YELLOW, ago, cut, table
+from gateway.snapshot import DeviceSnapshot
+
+
+def main(context: Context, options: argparse.Namespace) -> int:
+    devices: list[DeviceSnapshot] = context.status()["devices"]
+    if context.json:
+        context.show_json(devices)
+        return 0
+    words = context.words
+    lines = []
+    for device in devices:
+        if cause := device["cause"]:
+            args = {**cause["args"], "device": device["name"]}
+            lines.append(warn(context, {"id": cause["id"], "args": args}))
+    heads = [
+        words("cli.device"), words("cli.link"), words("cli.unit"), words("cli.state"),
+        words("cli.last_good"), words("cli.answer_ms"), words("cli.timeouts"),
+        words("cli.damaged_answers"), words("cli.exceptions"),
+    ]  # fmt: skip
+    rows = [
+        [
+            cut(device["name"], 16),
+            cut(device["link"], 10),
+            str(device["unit"]),
+            _state(context, device["state"]),
+            ago(device["last_good_s"], context.lang),
+            _answer(device["answer_us"]),
+            str(device["timeouts"]),
+            str(device["damaged"]),
+            str(device["exceptions"]),
+        ]
+        for device in devices
+    ]
+    aligned = table(heads, rows, right=[2, 5, 6, 7, 8])
+    colours = {"silent": RED, "partly": YELLOW}
+    lines.append(aligned[0])
+    for line, device in zip(aligned[1:], devices, strict=True):
+        colour = colours.get(device["state"])
+        lines.append(context.paint(line, colour) if colour else line)
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def _state(context: Context, state: str) -> str:
+    words = {
+        "good": context.words("cli.good"),
+        "partly": context.words("cli.partly"),
+        "silent": context.words("cli.silent"),
+        "starting": context.words("cli.starting"),
+    }
+    return words.get(state, state)
+
+
+def _answer(answer_us: dict[str, int]) -> str:
+    """Median and slowest, in milliseconds."""
+    if not answer_us:
+        return "-"
+    return "/".join(f"{answer_us[key] / 1000:.3g}" for key in ("p50", "max") if key in answer_us)

@@ -1,0 +1,70 @@
+"""What a configuration will come to, before anything is switched on.
+
+Time on the wire is the drivers' own sum over the requests of their plans, with silences and the
+answer time that they assume. Bytes a day are bounded, not guessed: at least a byte a sample that is
+reported every scan (a value that moves little is one byte in a column of differences), at most its
+raw bytes and one (a value that jumps), and a block each `send_every` with its envelope. Tags
+reported on change count nothing at least, everything at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from drivers import registry
+from drivers.api import TYPE_BYTES, DevicePlan, TagSpec
+from drivers.modbus.forecast import LinkLoad, link_load
+from gateway.config.model import GatewayConfig
+
+DAY_NS = 86_400 * 10**9
+#: A block's envelope, a TLS record, HTTP/2 and TCP headers, and the acknowledgement that returns.
+BLOCK_BYTES = 300
+#: Tick, time and group of one run of scans in a block.
+RUN_BYTES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    links: tuple[LinkLoad, ...]
+    bytes_a_day_min: int
+    bytes_a_day_max: int
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def forecast(config: GatewayConfig) -> Forecast:
+    """The load of every link, and the bytes a day of all devices together."""
+    plans = [registry.get(device.driver).plan(device) for device in config.devices]
+    loads = tuple(
+        link_load(link, [plan for plan in plans if plan.spec.link.name == link.name])
+        for link in config.links
+    )
+    reachable = {
+        (group.device, group.period_ns): group.reachable_ns
+        for load in loads
+        for group in load.groups
+    }
+    blocks = DAY_NS / config.platform.send_every_ns if plans else 0
+    least = most = blocks * BLOCK_BYTES
+    for plan in plans:
+        low, high = _bytes_a_day(plan, reachable, blocks)
+        least, most = least + low, most + high
+    return Forecast(loads, round(least), round(most))
+
+
+def _bytes_a_day(
+    plan: DevicePlan, reachable: dict[tuple[str, int], int], blocks: float
+) -> tuple[float, float]:
+    least = most = 0.0
+    for group in plan.groups:
+        scans = DAY_NS / reachable[plan.spec.name, group.period_ns]
+        runs = min(scans, blocks) * RUN_BYTES
+        least += runs + scans * sum(tag.report == "all" for tag in group.tags)
+        most += runs + scans * sum(_raw_bytes(tag) + 1 for tag in group.tags)
+    return least, most
+
+
+def _raw_bytes(tag: TagSpec) -> int:
+    return tag.length if tag.type == "string" else TYPE_BYTES[tag.type]

@@ -1,0 +1,94 @@
+"""`jiahe links`: every serial port and network address, how busy and how clean it is."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from gateway.cli.context import Context
+from gateway.cli.status import warn
+from gateway.cli.table import GREEN, RED, YELLOW, cut, duration, percent, size, table
+from gateway.snapshot import DeviceSnapshot, LinkSnapshot
+
+
+def main(context: Context, options: argparse.Namespace) -> int:
+    snapshot = context.status()
+    links: list[LinkSnapshot] = snapshot["links"]
+    if context.json:
+        context.show_json(links)
+        return 0
+    words = context.words
+    lines = [warn(context, link["cause"]) for link in links if link["cause"]]
+    heads = [
+        words("cli.link"), words("cli.target"), words("cli.state"), words("cli.busy"),
+        words("cli.requests"), words("cli.timeouts"), words("cli.damaged_answers"),
+    ]  # fmt: skip
+    rows = [
+        [
+            cut(link["name"], 14),
+            cut(link["target"], 24),
+            state_word(context, link["state"]),
+            percent(link["busy_share"]),
+            str(link["requests"]),
+            str(link["timeouts"]),
+            str(link["damaged"] + link["wrong"]),
+        ]
+        for link in links
+    ]
+    lines += _coloured(context, table(heads, rows, right=[3, 4, 5, 6]), links)
+    if options.verbose:
+        for link in links:
+            devices = [each for each in snapshot["devices"] if each["link"] == link["name"]]
+            lines += ["", *_details(context, link, devices)]
+        lines += ["", words("cli.links_legend")]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def state_word(context: Context, state: str) -> str:
+    words = {
+        "up": context.words("cli.up"),
+        "connecting": context.words("cli.connecting"),
+        "down": context.words("cli.down"),
+    }
+    return words.get(state, state)
+
+
+def _coloured(context: Context, lines: list[str], links: list[LinkSnapshot]) -> list[str]:
+    """Rows of a table in the colour of their state, after they were aligned."""
+    colours = {"up": GREEN, "down": RED}
+    return [
+        lines[0],
+        *(
+            context.paint(line, colours.get(link["state"], YELLOW))
+            if link["state"] != "up"
+            else line
+            for line, link in zip(lines[1:], links, strict=True)
+        ),
+    ]
+
+
+def _details(context: Context, link: LinkSnapshot, devices: list[DeviceSnapshot]) -> list[str]:
+    words = context.words
+    errors = link["line_errors"]
+    lines = [
+        context.paint(link["name"], "1"),
+        "  "
+        + words(
+            "cli.link_more",
+            since=duration(link["since_s"], context.lang),
+            reconnects=link["reconnects"],
+            retries=link["retries"],
+            late=link["late"],
+            exceptions=link["exceptions"],
+        ),
+        "  "
+        + words("cli.link_bytes", received=size(link["bytes_in"]), sent=size(link["bytes_out"])),
+    ]
+    if errors is not None:
+        lines.append("  " + words("cli.line_errors", **errors))
+    for device in devices:
+        learned = "; ".join(context.say(said) for said in device["learned"])
+        waits = words("cli.waits", ms=f"{device['timeout_us'] / 1000:.0f}")
+        lines.append(f"  {cut(device['name'], 24)}: {waits}" + (f"; {learned}" if learned else ""))
+    return lines

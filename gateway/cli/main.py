@@ -1,0 +1,144 @@
+"""`jiahe`: options, language, and how every command ends.
+
+Exit 0: fine; 1: something is wrong, and was said on stderr; 2: usage. No traceback reaches a user:
+what nobody foresaw is one sentence, and the details are in a file that it names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from types import TracebackType
+from typing import Any, NoReturn
+
+from gateway.cli.context import Context, complain, config_path, language_of
+from gateway.cli.table import Paint
+from gateway.control.client import ControlError
+from gateway.messages import text
+
+#: Every command: its module, and the message that describes it.
+COMMANDS = {
+    "run": ("gateway.cli.run", "cli.help_run"),
+    "check": ("gateway.cli.check", "cli.help_check"),
+    "status": ("gateway.cli.status", "cli.help_status"),
+    "links": ("gateway.cli.links", "cli.help_links"),
+    "devices": ("gateway.cli.devices", "cli.help_devices"),
+    "buffer": ("gateway.cli.buffer", "cli.help_buffer"),
+    "uplink": ("gateway.cli.uplink", "cli.help_uplink"),
+    "watch": ("gateway.cli.watch", "cli.help_watch"),
+    "profiles": ("gateway.cli.profiles", "cli.help_profiles"),
+    "version": ("gateway.cli.version", "cli.help_version"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    lang = language_of(config_path(_config_in(arguments)))
+    options = _parser(lang).parse_args(arguments)
+    if options.command != "run":  # the daemon's journal wants the details themselves
+        sys.excepthook = _Hook(lang)
+    config = config_path(getattr(options, "file", None) or options.config)
+    if getattr(options, "file", None):
+        lang = language_of(config)
+    context = Context(lang, config, getattr(options, "json", False), Paint())
+    try:
+        code: int = import_module(COMMANDS[options.command][0]).main(context, options)
+        sys.stdout.flush()
+    except ControlError as error:
+        complain(lang, error.message, **error.arguments)
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    except BrokenPipeError:
+        # The reader left (`| head`). Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+class _Hook:
+    """What an unforeseen exception looks like to a user."""
+
+    def __init__(self, lang: str) -> None:
+        self._lang = lang
+
+    def __call__(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        details = "".join(traceback.format_exception(kind, error, trace))
+        try:
+            handle, path = tempfile.mkstemp(prefix="jiahe-error-", suffix=".txt")
+            with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+                file.write(details)
+        except OSError:
+            path = "-"
+        complain(self._lang, "cli.unforeseen", error=f"{kind.__name__}: {error}", path=path)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with its few own words in the user's language."""
+
+    def __init__(self, *, lang: str = "en", **kwargs: Any) -> None:
+        kwargs.update(add_help=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+        super().__init__(**kwargs)
+        self.lang = lang
+        options = self.add_argument_group(text("cli.options", lang))
+        options.add_argument("-h", "--help", action="help", help=text("cli.help_help", lang))
+        self.options = options
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(self.format_usage())
+        words = text("cli.usage", self.lang, error=message, program=self.prog)
+        sys.stderr.write(f"jiahe: {words}\n")
+        sys.exit(2)
+
+
+def _parser(lang: str) -> _Parser:
+    def words(message: str) -> str:
+        return text(message, lang)
+
+    parser = _Parser(prog="jiahe", lang=lang, description=words("cli.description"))
+    parser.options.add_argument("--config", metavar="FILE", help=words("cli.help_config"))
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, title=words("cli.commands")
+    )
+    for name, (_, described) in COMMANDS.items():
+        command = commands.add_parser(
+            name, lang=lang, help=words(described), description=words(described)
+        )
+        command.options.add_argument(
+            "--config", metavar="FILE", default=argparse.SUPPRESS, help=words("cli.help_config")
+        )
+        if name != "run":
+            command.options.add_argument("--json", action="store_true", help=words("cli.help_json"))
+        if name == "check":
+            command.add_argument("file", metavar="FILE", nargs="?", help=words("cli.help_file"))
+        if name == "links":
+            command.options.add_argument(
+                "-v", "--verbose", action="store_true", help=words("cli.help_verbose")
+            )
+        if name == "watch":
+            command.add_argument(
+                "target", metavar="DEVICE[.TAG]", nargs="?", help=words("cli.help_target")
+            )
+            command.options.add_argument("--once", action="store_true", help=words("cli.help_once"))
+            command.options.add_argument(
+                "--every-ms", type=int, default=1000, metavar="MS", help=words("cli.help_every")
+            )
+    return parser
+
+
+def _config_in(arguments: Sequence[str]) -> str | None:
+    """The --config among the arguments, before they are parsed: the language depends on it."""
+    for number, argument in enumerate(arguments):
+        if argument == "--config" and number + 1 < len(arguments):
+            return arguments[number + 1]
+        if argument.startswith("--config="):
+            return argument.partition("=")[2]
+    return None

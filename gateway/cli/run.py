@@ -1,0 +1,22 @@
+"""`jiahe run`: the daemon, in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from gateway.cli.context import Context, complain
+from gateway.config import load, render
+
+
+def main(context: Context, options: argparse.Namespace) -> int:
+    """Runs until it is told to stop; 1 where the configuration is refused."""
+    loaded = load(context.config)
+    for problem in loaded.problems:
+        sys.stderr.write(render(problem, context.lang) + "\n")
+    if loaded.config is None:
+        complain(context.lang, "daemon.no_config", path=str(context.config))
+        return 1
+    from gateway import supervisor
+
+    return supervisor.main(loaded.config, context.config)

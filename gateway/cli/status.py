@@ -1,0 +1,114 @@
+"""`jiahe status`: what is going on now, what is wrong first."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.cli.context import Context
+from gateway.cli.table import BOLD, GREEN, RED, YELLOW, ago, cut, duration, facts, percent, size
+from gateway.snapshot import ClockSnapshot, Snapshot, UplinkSnapshot
+
+#: More warnings than this are counted, not listed.
+WARNINGS_SHOWN = 12
+
+
+def main(context: Context, options: argparse.Namespace) -> int:
+    snapshot: Snapshot = context.status()  # type: ignore[assignment] # what the daemon promises
+    if context.json:
+        context.show_json(snapshot)
+        return 0
+    warnings = snapshot["warnings"]
+    lines = [_headline(context, snapshot)]
+    lines += [warn(context, said) for said in warnings[:WARNINGS_SHOWN]]
+    if len(warnings) > WARNINGS_SHOWN:
+        lines.append(context.words("cli.more_warnings", count=len(warnings) - WARNINGS_SHOWN))
+    lines += facts(_facts(context, snapshot))
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def warn(context: Context, said: Mapping[str, Any]) -> str:
+    """A warning with its remedy below."""
+    lines = [context.paint(f"▲ {context.say(said)}", YELLOW)]
+    if mend := context.mend(said):
+        lines.append(f"  → {mend}")
+    return "\n".join(lines)
+
+
+def uplink_state(context: Context, uplink: UplinkSnapshot) -> str:
+    """In one word, coloured."""
+    words = {
+        "connected": context.words("cli.connected"),
+        "connecting": context.words("cli.connecting"),
+        "waiting": context.words("cli.waiting"),
+    }
+    colour = GREEN if uplink["state"] == "connected" else RED
+    return context.paint(words.get(uplink["state"], uplink["state"]), colour)
+
+
+def round_trip(ms: float | None) -> str:
+    return "-" if ms is None else f"{ms:.0f} ms"
+
+
+def _headline(context: Context, snapshot: Snapshot) -> str:
+    words = context.words(
+        "cli.running",
+        version=snapshot["version"],
+        uptime=duration(snapshot["uptime_s"], context.lang),
+        gateway=cut(snapshot["gateway"], 64),
+        site=cut(snapshot["site"], 40),
+        run=snapshot["run"],
+    )
+    colour = YELLOW if snapshot["warnings"] else GREEN
+    return context.paint("● ", colour) + context.paint(words.rstrip(), BOLD)
+
+
+def _facts(context: Context, snapshot: Snapshot) -> list[tuple[str, str]]:
+    words, lang = context.words, context.lang
+    states = [device["state"] for device in snapshot["devices"]]
+    tags = sum(group["tags"] for device in snapshot["devices"] for group in device["groups"])
+    devices = words(
+        "cli.devices_now",
+        count=len(states),
+        good=states.count("good"),
+        partly=states.count("partly"),
+        silent=states.count("silent"),
+        tags=tags,
+    )
+    links = "  ".join(
+        f"{cut(link['name'], 16)} "
+        + (percent(link["busy_share"]) if link["state"] == "up" else words("cli.down"))
+        for link in snapshot["links"][:6]
+    )
+    if len(snapshot["links"]) > 6:
+        links += "  " + words("cli.and_more", count=len(snapshot["links"]) - 6)
+    uplink, buffer = snapshot["uplink"], snapshot["buffer"]
+    platform = words(
+        "cli.platform_now",
+        state=uplink_state(context, uplink),
+        address=cut(uplink["address"], 40),
+        ack=ago(uplink["last_ack_s"], lang),
+    )
+    backlog = words(
+        "cli.backlog_now",
+        blocks=uplink["backlog_blocks"],
+        size=size(buffer["bytes"] + buffer["memory_bytes"]),
+        most=size(buffer["max_bytes"]),
+    )
+    return [
+        (words("cli.devices"), devices),
+        (words("cli.links"), links or "-"),
+        (words("cli.platform"), platform),
+        (words("cli.buffer"), backlog),
+        (words("cli.clock"), _clock(context, snapshot["clock"])),
+    ]
+
+
+def _clock(context: Context, clock: ClockSnapshot) -> str:
+    if clock["source"] == "unknown":
+        return context.paint(context.words("cli.clock_unknown"), YELLOW)
+    source = "cli.clock_system" if clock["source"] == "system" else "cli.clock_platform"
+    return context.words(source, error=f"{clock['error_ms']:.0f}")

@@ -1,0 +1,121 @@
+"""Words that line up: columns with Chinese in them, ages, sizes, colours.
+
+A Chinese character takes two cells of a terminal (Unicode TR 11, East Asian Width W and F).
+Characters of ambiguous width are kept out of columns: PuTTY can be told to make them wide.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from gateway.messages import text
+
+RED, GREEN, YELLOW, BOLD, DIM = "31", "32", "33", "1", "2"
+
+
+class Paint:
+    """Colours, where the output is a terminal and NO_COLOR is not set (no-color.org)."""
+
+    def __init__(self, stream: TextIO = sys.stdout) -> None:
+        self.on = stream.isatty() and not os.environ.get("NO_COLOR")
+
+    def __call__(self, words: str, colour: str) -> str:
+        return f"\033[{colour}m{words}\033[0m" if self.on else words
+
+
+def width(words: str) -> int:
+    """Cells that `words` take on a terminal."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in words
+    )
+
+
+def cut(words: str, cells: int) -> str:
+    """At most `cells` wide; what is cut ends in "~". Control characters become "?"."""
+    clean = "".join(c if c.isprintable() else "?" for c in words)
+    if width(clean) <= cells:
+        return clean
+    kept = ""
+    for character in clean:
+        if width(kept + character) > cells - 1:
+            break
+        kept += character
+    return kept + "~"
+
+
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+) -> list[str]:
+    """Lines of aligned columns; `right` are the columns of numbers. No trailing blanks."""
+    lines = [list(heads), *[list(row) for row in rows]]
+    widths = [max(width(line[column]) for line in lines) for column in range(len(heads))]
+    out = []
+    for line in lines:
+        cells = []
+        for column, cell in enumerate(line):
+            gap = " " * (widths[column] - width(cell))
+            cells.append(gap + cell if column in right else cell + gap)
+        out.append("  ".join(cells).rstrip())
+    return out
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines of a name and what is known of it."""
+    widest = max(width(name) for name, _ in pairs)
+    return [f"{name}{' ' * (widest - width(name))}  {fact}".rstrip() for name, fact in pairs]
+
+
+def duration(seconds: float | None, lang: str) -> str:
+    """Two units at most: "3 天 4 小时", "12 s"."""
+    if seconds is None:
+        return "-"
+    whole = int(seconds)
+    days, hours, minutes = whole // 86_400, whole // 3_600 % 24, whole // 60 % 60
+    if days:
+        return text("cli.days_hours", lang, days=days, hours=hours)
+    if hours:
+        return text("cli.hours_minutes", lang, hours=hours, minutes=minutes)
+    if minutes:
+        return text("cli.minutes", lang, minutes=minutes)
+    return text("cli.seconds", lang, seconds=whole)
+
+
+def ago(seconds: float | None, lang: str) -> str:
+    if seconds is None:
+        return text("cli.never", lang)
+    return text("cli.ago", lang, age=duration(seconds, lang))
+
+
+def size(count: float) -> str:
+    """Bytes for people: "1.4 MB"."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""
+
+
+def period(ns: float) -> str:
+    """A period: "10 ms", "1.5 s"."""
+    for unit, factor in (("ms", 1e6), ("s", 1e9)):
+        if ns < 1000 * factor or unit == "s":
+            return f"{ns / factor:.4g} {unit}"
+    return ""
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def shown(value: Any) -> str:
+    """A live value; a text as it is."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

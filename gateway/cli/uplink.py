@@ -1,0 +1,41 @@
+"""`jiahe uplink`: the stream to the platform."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from gateway.cli.context import Context
+from gateway.cli.status import round_trip, uplink_state, warn
+from gateway.cli.table import ago, duration, facts, size
+from gateway.snapshot import UplinkSnapshot
+
+
+def main(context: Context, options: argparse.Namespace) -> int:
+    uplink: UplinkSnapshot = context.status()["uplink"]
+    if context.json:
+        context.show_json(uplink)
+        return 0
+    words, lang = context.words, context.lang
+    since = words("cli.since", age=duration(uplink["since_s"], lang))
+    pairs = [
+        (words("cli.platform"), uplink["address"]),
+        (words("cli.state"), f"{uplink_state(context, uplink)}  {since}"),
+        (words("cli.last_ack"), ago(uplink["last_ack_s"], lang)),
+        (words("cli.round_trip"), round_trip(uplink["round_trip_ms"])),
+        (
+            words("cli.sent"),
+            words("cli.blocks_size", blocks=uplink["sent_blocks"], size=size(uplink["sent_bytes"])),
+        ),
+        (words("cli.resent"), str(uplink["resent_blocks"])),
+        (words("cli.acked"), str(uplink["acked_blocks"])),
+        (words("cli.in_flight"), str(uplink["in_flight_blocks"])),
+        (words("cli.backlog"), str(uplink["backlog_blocks"])),
+        (words("cli.rejected"), str(uplink["rejects"])),
+        (words("cli.connects"), str(uplink["connects"])),
+    ]
+    if uplink["retry_in_s"] is not None:
+        pairs.insert(2, (words("cli.retry_in"), duration(uplink["retry_in_s"], lang)))
+    lines = [*([warn(context, uplink["cause"])] if uplink["cause"] else []), *facts(pairs)]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
