@@ -172,6 +172,21 @@ class Buffer:
             key = self.index.next_live(key)
         return key
 
+    def size(self, key: BlockKey) -> int:
+        """Bytes of a live block as it is kept, give or take its frame."""
+        epoch = self.index.epochs[key.epoch]
+        if key.seq in epoch.ram:
+            return len(epoch.ram[key.seq].data)
+        place = epoch.place(key.seq)
+        assert place is not None, f"block {key} is live and nowhere"
+        return place.size
+
+    @property
+    def live_blocks(self) -> int:
+        """Blocks that are kept and not acknowledged."""
+        ranges = (r for epoch in self.index.epochs.values() for r in epoch.live)
+        return sum(last - first + 1 for first, last in ranges)
+
     async def read(self, key: BlockKey) -> SealedBlock | None:
         """The block, verified; None if it is live no more, damaged (then a gap), or unreadable."""
         epoch = self.index.epochs.get(key.epoch)
@@ -271,13 +286,12 @@ class Buffer:
 
     def snapshot(self) -> BufferSnapshot:
         epochs = list(self.index.epochs.values())
-        live = sum(last - first + 1 for epoch in epochs for first, last in epoch.live)
         writer = self._writer
         lost = self.ledger.lost_by_reason
         return BufferSnapshot(
             state="ok" if writer.cause is None else "memory_only",
             cause=writer.cause,
-            blocks=live,
+            blocks=self.live_blocks,
             bytes=self.index.disk_bytes,
             max_bytes=self.config.max_bytes,
             memory_blocks=sum(len(epoch.ram) for epoch in epochs),

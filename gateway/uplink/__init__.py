@@ -1,0 +1,38 @@
+"""The uplink: one gRPC stream to the platform, for as long as the daemon lives.
+
+Theory of operation
+===================
+
+    session   sans-IO: messages in, messages out, timers. Knows the protocol, no socket, no clock
+    lanes     which block goes next, and how many may be on their way
+    backoff   how long to wait before the next connection
+    channel   grpc.aio; the only module of the daemon that imports grpc
+    uplink    the task that ties these to the buffer and the clock
+
+A stream's life:
+
+    waiting ──▶ connecting ──▶ hello sent ──Welcome──▶ streaming ──▶ broken ──▶ waiting
+       ▲             └── failed ──┴─ 20 s ─┐                           │
+       └──────────────── backoff ──────────┴───────────────────────────┘
+
+Invariants
+----------
+
+U1  Nothing is trimmed but by an ack, or a Welcome, for a block that this process sent or, of an
+    earlier epoch, still keeps. An ack for a block that was never sent, or a Welcome that claims
+    more of this epoch than was ever sent, ends the stream and trims nothing.
+U2  Acks are a block's or a range's, never cumulative: two lanes arrive in any order.
+U3  On each stream a block follows the catalog that it needs.
+U4  The live lane (blocks sealed after this stream's Welcome) goes first. Backfill takes half of the
+    window while the live lane has anything, and never its last quarter.
+U5  Silence ends a stream: 20 s without Welcome, then three heartbeats. The wire's own keepalive is
+    not relied on.
+U6  The back-off starts over only after a stream that lasted and acknowledged something.
+
+A broken stream loses nothing: what was not acknowledged is sent again on the next one, and the
+platform, which knows blocks by (gateway, epoch, seq), keeps one.
+"""
+
+from gateway.uplink.uplink import Uplink, UplinkConfig
+
+__all__ = ["Uplink", "UplinkConfig"]

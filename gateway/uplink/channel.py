@@ -1,0 +1,185 @@
+"""The real channel: grpc.aio. The only module of the daemon that imports grpc.
+
+Messages pass as bytes, so nothing is parsed here. A pending read is never cancelled to time out:
+that can lose a message (grpc #43360 and its relatives); the call is cancelled instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from gateway.ports import ChannelError
+
+METHOD = "/jiahe.ingest.v1.IngestService/Stream"
+OPEN_S_MAX = 20.0
+LOOPBACK = {"localhost", "127.0.0.1", "::1", "[::1]"}
+
+#: A message of the platform is small: acks and pages of Welcome.
+RECEIVE_BYTES_MAX = 4 << 20
+_OPTIONS = [
+    ("grpc.max_receive_message_length", RECEIVE_BYTES_MAX),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.use_local_subchannel_pool", 1),  # a new channel is a new connection
+    ("grpc.enable_http_proxy", 0),
+    # Servers with default settings throw off who pings more often than each 5 minutes: our own
+    # heartbeat does it instead.
+    ("grpc.keepalive_time_ms", 2**31 - 1),
+]
+
+#: Words in the core's details, lower case, and what they mean. The first that fits counts.
+_SYMPTOMS = (
+    ("connection refused", "uplink.refused"),
+    ("dns", "uplink.dns"),
+    ("name resolution", "uplink.dns"),
+    ("domain name", "uplink.dns"),
+    ("ssl", "uplink.tls"),
+    ("tls", "uplink.tls"),
+    ("handshak", "uplink.tls"),
+    ("certificate", "uplink.tls"),
+    ("unreachable", "uplink.unreachable"),
+    ("no route", "uplink.unreachable"),
+    ("timed out", "uplink.unreachable"),
+    ("timeout", "uplink.unreachable"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files; read again for each connection."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+class GrpcStream:
+    """One call on a connection of its own."""
+
+    def __init__(self, address: str, channel: grpc.aio.Channel, call: Any) -> None:
+        self._address, self._channel, self._call = address, channel, call
+        self._closed = False
+
+    async def send(self, message: bytes) -> None:
+        try:
+            await self._call.write(message)
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError) as error:
+            raise await self._broken(error) from error
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        try:
+            async for message in self._call:
+                yield message
+        except grpc.aio.AioRpcError as error:
+            raise _channel_error(self._address, error, was_open=True) from error
+        except asyncio.CancelledError:
+            if not self._closed:  # else by us: reading a cancelled call ends so
+                raise
+
+    async def close(self) -> None:
+        self._closed = True
+        self._call.cancel()
+        await self._channel.close(None)
+
+    async def _broken(self, error: Exception) -> ChannelError:
+        """The call's own status says more than the failed write."""
+        if isinstance(error, grpc.aio.AioRpcError):
+            return _channel_error(self._address, error, was_open=True)
+        said = str(error)
+        if self._call.done() and not self._call.cancelled():
+            said = await self._call.details() or said
+        return ChannelError("uplink.broken", address=self._address, error=said)
+
+
+class GrpcChannel:
+    """Connections to one address, with mutual TLS; without, to loopback addresses only."""
+
+    def __init__(self, address: str, tls: TlsFiles | None) -> None:
+        """`tls` None: plain text. Raises ValueError if that is asked of another host."""
+        if tls is None and address.rpartition(":")[0] not in LOOPBACK:
+            raise ValueError(f"{address}: plain text is for loopback addresses only")
+        self._address, self._tls = address, tls
+        self._credentials: grpc.ChannelCredentials | None = None
+
+    async def open(self) -> GrpcStream:
+        """A new connection and stream. Raises ChannelError, within 20 s."""
+        channel = self._connect()
+        call = channel.stream_stream(METHOD, None, None)(None)
+        ready = asyncio.ensure_future(self._ready(channel))
+        try:
+            done, _ = await asyncio.wait({ready}, timeout=OPEN_S_MAX)
+        except asyncio.CancelledError:
+            ready.cancel()
+            call.cancel()
+            await channel.close(None)
+            raise
+        if done and ready.result():
+            return GrpcStream(self._address, channel, call)
+        ready.cancel()
+        try:
+            if not done:
+                raise ChannelError("uplink.unreachable", address=self._address)
+            code, details = await call.code(), await call.details()
+            raise _error(self._address, code, details or "", was_open=False)
+        finally:
+            call.cancel()
+            await channel.close(None)
+
+    def _connect(self) -> grpc.aio.Channel:
+        if self._tls is None:
+            return grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+        try:
+            self._credentials = _read_credentials(self._tls)
+        except (OSError, ssl.SSLError) as error:
+            # Half-written, or no pair: what worked before goes on until the new files do.
+            if self._credentials is None:
+                raise ChannelError(
+                    "uplink.certificate", address=self._address, error=str(error)
+                ) from error
+        return grpc.aio.secure_channel(self._address, self._credentials, options=_OPTIONS)
+
+    @staticmethod
+    async def _ready(channel: grpc.aio.Channel) -> bool:
+        """True when connected, False when the first attempt failed."""
+        state = channel.get_state(try_to_connect=True)
+        while state != grpc.ChannelConnectivity.READY:
+            if state == grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                return False
+            await channel.wait_for_state_change(state)
+            state = channel.get_state(try_to_connect=True)
+        return True
+
+
+def _read_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
+    """Checked with the standard library first: gRPC would only say that the handshake failed."""
+    context = ssl.create_default_context(cafile=str(files.ca))
+    context.load_cert_chain(files.cert, files.key)
+    return grpc.ssl_channel_credentials(
+        files.ca.read_bytes(), files.key.read_bytes(), files.cert.read_bytes()
+    )
+
+
+def _channel_error(address: str, error: grpc.aio.AioRpcError, *, was_open: bool) -> ChannelError:
+    return _error(address, error.code(), error.details() or "", was_open=was_open)
+
+
+def _error(address: str, code: grpc.StatusCode, details: str, *, was_open: bool) -> ChannelError:
+    """The status in the words of gateway/messages."""
+    message = "uplink.broken"
+    if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
+        message = "uplink.permission"
+    elif code == grpc.StatusCode.DEADLINE_EXCEEDED:
+        message = "uplink.unreachable"
+    elif code == grpc.StatusCode.UNAVAILABLE and not was_open:
+        low = details.lower()
+        message = next((m for word, m in _SYMPTOMS if word in low), "uplink.unavailable")
+    elif code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNIMPLEMENTED):
+        message = "uplink.unavailable"
+    return ChannelError(message, address=address, error=details or code.name)

@@ -1,0 +1,190 @@
+"""The task that keeps the uplink up: session, buffer, channel and clock tied together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.buffer import Buffer
+from gateway.buffer.alarm import Alarm
+from gateway.ports import Channel, ChannelError, Clock, Stream
+from gateway.snapshot import Said, UplinkSnapshot
+from gateway.uplink.backoff import Backoff
+from gateway.uplink.session import History, Identity, PlatformTime, Session, SessionError
+from gateway.uplink.wire import catalog_message
+
+#: A stream that lived so long and acknowledged something ends the back-off.
+STABLE_NS = 2 * 10**9
+PAUSE_SAID_NS = 600 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkConfig:
+    gateway: str
+    address: str
+    software: str
+
+
+class Uplink:
+    """One a daemon. `run` until cancelled; `wake` after each `buffer.put`."""
+
+    def __init__(
+        self,
+        config: UplinkConfig,
+        *,
+        clock: Clock,
+        channel: Channel,
+        buffer: Buffer,
+        uniform: Callable[[float, float], float],
+        platform_time: PlatformTime,
+    ) -> None:
+        self._config, self._clock, self._channel, self._buffer = config, clock, channel, buffer
+        self._platform_time = platform_time
+        self._identity = Identity(config.gateway, clock.boot_id, config.software)
+        self._history = History()
+        self._backoff = Backoff(uniform)
+        self._alarm = Alarm(clock)
+        self._session: Session | None = None
+        self._outbox: list[bytes] = []
+        self._state, self._since_ns = "connecting", clock.now_ns()
+        self._cause: Said | None = None
+        self._connects = 0
+        self._retry_ns: int | None = None
+
+    def wake(self) -> None:
+        """There is a new block."""
+        self._alarm.ring()
+
+    async def run(self) -> None:
+        """Connect, stream, and again, for ever."""
+        while True:
+            self._set_state("connecting")
+            try:
+                stream = await self._channel.open()
+            except ChannelError as error:
+                self._cause = Said(id=error.message, args=error.arguments)
+            else:
+                self._connects += 1
+                await self._stream(stream)
+            self._retry_ns = self._clock.now_ns() + self._backoff.next_ns()
+            self._set_state("waiting")
+            await self._clock.sleep_until(self._retry_ns)
+            self._retry_ns = None
+
+    async def _stream(self, stream: Stream) -> None:
+        """One stream, to its end. The reader is never cancelled while it reads: closing ends it."""
+        session = Session(self._identity, self._buffer, self._history, self._platform_time)
+        begun_ns = self._clock.now_ns()
+        self._outbox = session.connected(begun_ns)
+        self._session = session
+        parts = [
+            asyncio.ensure_future(part)
+            for part in (self._read(session, stream), self._write(session, stream))
+        ]
+        watch = asyncio.ensure_future(self._watch(session))
+        try:
+            await asyncio.wait([*parts, watch], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._session = None
+            watch.cancel()
+            parts[1].cancel()
+            await stream.close()
+            ended = await asyncio.gather(*parts, watch, return_exceptions=True)
+        self._note_end(ended)
+        if session.acked and self._clock.now_ns() - begun_ns >= STABLE_NS:
+            self._backoff.reset()
+
+    def _note_end(self, ended: list[BaseException | None]) -> None:
+        """Why the stream ended: the session's reason before the wire's; bugs go on up."""
+        reasons = [e for e in ended if isinstance(e, (SessionError, ChannelError))]
+        reasons.sort(key=lambda e: isinstance(e, ChannelError))
+        for error in ended:
+            known = isinstance(error, (SessionError, ChannelError, asyncio.CancelledError))
+            if error is not None and not known:
+                raise error
+        if reasons:
+            self._cause = Said(id=reasons[0].message, args=dict(reasons[0].arguments))
+        else:
+            said = {"address": self._config.address, "error": "the platform ended the stream"}
+            self._cause = Said(id="uplink.broken", args=said)
+
+    async def _read(self, session: Session, stream: Stream) -> None:
+        async for message in stream.messages():
+            session.feed(message, self._clock.now_ns())
+            if session.welcomed and self._state != "connected":
+                self._cause = None
+                self._set_state("connected")
+            self._alarm.ring()
+
+    async def _watch(self, session: Session) -> None:
+        """Timers run here, for a writer may wait on a dead wire."""
+        while True:
+            await self._clock.sleep_until(session.next_timer_ns)
+            beats = session.timer(self._clock.now_ns())
+            if beats:
+                self._outbox += beats
+                self._alarm.ring()
+
+    async def _write(self, session: Session, stream: Stream) -> None:
+        while True:
+            while self._outbox:
+                await stream.send(self._outbox.pop(0))
+            now_ns = self._clock.now_ns()
+            if not await self._send_block(session, stream):
+                free_ns = session.block_free_ns
+                await self._alarm.wait(free_ns if free_ns > now_ns else None)
+
+    async def _send_block(self, session: Session, stream: Stream) -> bool:
+        """Send the next block, after its catalog; False if none may go now."""
+        pick = session.next_block(self._clock.now_ns())
+        if pick is None:
+            return False
+        block = await self._buffer.read(pick.key)
+        if block is None:
+            session.unreadable(pick)
+            return True
+        needed = session.catalog_needed(block)
+        catalog = await self._buffer.catalog(*needed) if needed else None
+        if session.next_block(self._clock.now_ns()) != pick:
+            return True  # acknowledged, dropped or paused while it was read
+        if needed is not None:
+            if catalog is not None:  # else the platform has it from before, or rejects the block
+                await stream.send(catalog_message(catalog))
+            session.catalog_sent(needed)
+        message = session.block(pick, block, self._clock.now_ns())
+        if message is not None:
+            await stream.send(message)
+        return True
+
+    # ---- what status shows -----------------------------------------------------------------
+
+    def _set_state(self, state: str) -> None:
+        self._state, self._since_ns = state, self._clock.now_ns()
+
+    def snapshot(self) -> UplinkSnapshot:
+        now_ns = self._clock.now_ns()
+        history, session = self._history, self._session
+        on_way = session.on_way if session else 0
+        cause = self._cause
+        paused_ns = session.paused_since_ns if session else None
+        if paused_ns is not None and now_ns - paused_ns >= PAUSE_SAID_NS:
+            cause = Said(id="uplink.paused", args={"address": self._config.address})
+        last_ack, trip = history.last_ack_ns, history.round_trip_ns
+        return UplinkSnapshot(
+            state=self._state,
+            cause=cause,
+            address=self._config.address,
+            since_s=(now_ns - self._since_ns) / 1e9,
+            last_ack_s=None if last_ack is None else (now_ns - last_ack) / 1e9,
+            round_trip_ms=None if trip is None else trip / 1e6,
+            sent_blocks=history.sent_blocks,
+            resent_blocks=history.resent_blocks,
+            acked_blocks=history.acked_blocks,
+            sent_bytes=history.sent_bytes,
+            in_flight_blocks=on_way,
+            backlog_blocks=max(0, self._buffer.live_blocks - on_way),
+            connects=self._connects,
+            retry_in_s=None if self._retry_ns is None else max(0, self._retry_ns - now_ns) / 1e9,
+            rejects=history.rejects,
+        )
