@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from tests.contract import encode
@@ -52,6 +54,7 @@ def block(
     end: bool = False,
     add: int = 0,
     revision: int = 1,
+    counters: Sequence[int] = (),
 ) -> pb.Block:
     """Block `seq` of contiguous blocks of `ticks` ticks each; value of the counter: the tick +
     `add`."""
@@ -66,7 +69,7 @@ def block(
                 first,
                 ticks,
                 [
-                    encode.column([tick + add for tick in present], order=1),
+                    encode.column(counters or [tick + add for tick in present], order=1),
                     encode.column([1234] * len(present)),
                 ],
                 first_due_ns=1_000_000_000_000 + first * PERIOD_NS,
