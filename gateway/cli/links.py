@@ -8,7 +8,7 @@ import sys
 from gateway.cli.context import Context
 from gateway.cli.status import warn
 from gateway.cli.table import GREEN, RED, YELLOW, cut, duration, percent, size, table
-from gateway.snapshot import DeviceSnapshot, LinkSnapshot
+from gateway.snapshot import DeviceSnapshot, LinkSnapshot, Said
 
 
 def main(context: Context, options: argparse.Namespace) -> int:
@@ -18,7 +18,7 @@ def main(context: Context, options: argparse.Namespace) -> int:
         context.show_json(links)
         return 0
     words = context.words
-    lines = [warn(context, link["cause"]) for link in links if link["cause"]]
+    lines = [warn(context, said) for link in links if (said := _trouble(link))]
     heads = [
         words("cli.link"), words("cli.target"), words("cli.state"), words("cli.busy"),
         words("cli.requests"), words("cli.timeouts"), words("cli.damaged_answers"),
@@ -43,6 +43,13 @@ def main(context: Context, options: argparse.Namespace) -> int:
         lines += ["", words("cli.links_legend")]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
+
+
+def _trouble(link: LinkSnapshot) -> Said | None:
+    """Why it is down; or that it is open and nobody on it has ever answered."""
+    if link["cause"] or link["state"] != "up" or link["answers"] or not link["timeouts"]:
+        return link["cause"]
+    return Said(id="link.silent", args={"target": link["target"]})
 
 
 def state_word(context: Context, state: str) -> str:
@@ -88,7 +95,7 @@ def _details(context: Context, link: LinkSnapshot, devices: list[DeviceSnapshot]
     if errors is not None:
         lines.append("  " + words("cli.line_errors", **errors))
     for device in devices:
-        learned = "; ".join(context.say(said) for said in device["learned"])
-        waits = words("cli.waits", ms=f"{device['timeout_us'] / 1000:.0f}")
-        lines.append(f"  {cut(device['name'], 24)}: {waits}" + (f"; {learned}" if learned else ""))
+        known = [words("learned.timeout", ms=f"{device['timeout_us'] / 1000:.0f}")]
+        known += [context.say(said) for said in device["learned"]]
+        lines.append(f"  {cut(device['name'], 24)}: {'; '.join(known)}")
     return lines

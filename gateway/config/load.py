@@ -46,6 +46,8 @@ def load(path: Path) -> Loaded:
     buffer = merged.section("buffer", BUFFER)
     links = _links(merged, problems)
     devices = _devices(merged, links, problems)
+    if not merged.names("devices"):
+        problems.append(merged.main.warning("config.no_devices"))
     _judge_gateway(gateway, problems)
     paths = {key: platform.path(key) for key in ("ca", "cert", "key")}
     _judge_platform(platform, paths, problems)
@@ -141,7 +143,7 @@ class _Merged:
 
     def __init__(self, sources: list[Source], problems: list[Located]) -> None:
         self._problems = problems
-        self._main = Place(sources[0], ())
+        self.main = Place(sources[0], ())
         self._files: list[tuple[Place, dict[str, Any]]] = []
         for number, source in enumerate(sources):
             place = Place(source, ())
@@ -159,12 +161,12 @@ class _Merged:
         values: dict[str, Any] = {}
         places: dict[str, Place] = {}
         written: list[str] = []
-        home = self._main
+        home = self.main
         for top, tables in self._files:
             if name not in tables:
                 continue
             place = top / name
-            if home is self._main:
+            if home is self.main:
                 home = place
             found = check_table(place, tables[name], table, self._problems)
             written += tables[name]
@@ -176,11 +178,14 @@ class _Merged:
                     )
                 else:
                     values[key], places[key] = value, place / key
-        if home is self._main and any(key.required for key in table.values()):
+        if home is self.main and any(key.required for key in table.values()):
             self._problems.append(home.error("config.missing_table", table=name))
         else:
             complete(home, written, values, table, self._problems)
         return Section(home, values, places)
+
+    def names(self, name: str) -> list[str]:
+        return [key for _, tables in self._files for key in tables.get(name, {})]
 
     def named(self, name: str) -> Iterator[tuple[str, Place, Mapping[str, Any]]]:
         """The entries of [links] or [devices] of all files."""

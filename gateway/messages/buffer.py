@@ -34,4 +34,18 @@ TABLE = {
         "不要让两个守护进程用同一目录：systemctl status jiahe",
         "Two daemons must not share a directory: systemctl status jiahe",
     ),
+    "buffer.newer_format": Message(
+        "缓存文件 {file} 的格式版本是 {version}，这个软件只认识到 {known}",
+        "the buffer file {file} has format version {version}; this software knows up to {known}",
+        "装回较新的版本；或先把 [buffer] path 改到空目录，旧目录保留",
+        "Install the newer version again, or point [buffer] path to an empty directory and keep "
+        "the old one",
+    ),
+    "buffer.other_gateway": Message(
+        "缓存文件 {file} 属于网关 {found}，不是 {expected}",
+        "the buffer file {file} belongs to gateway {found}, not {expected}",
+        "改回原来的 [gateway] id，或把 [buffer] path 改到空目录：不同网关的数据不能混",
+        "Restore the former [gateway] id, or point [buffer] path to an empty directory: data of "
+        "two gateways must not mix",
+    ),
 }

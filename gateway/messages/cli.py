@@ -143,7 +143,6 @@ STATUS = {
         "线路错误：帧 {frame}，校验 {parity}，溢出 {overrun}",
         "line errors: frame {frame}, parity {parity}, overrun {overrun}",
     ),
-    "cli.waits": Message("最多等 {ms} 毫秒", "waits up to {ms} ms"),
     "cli.links_legend": Message(
         "占用：刚才一秒里总线忙的比例。损坏：CRC 错误、格式错误或不是所问的应答。\n"
         "帧、校验错误多是波特率或校验不对；只有 CRC 错误多是接线。",
@@ -187,7 +186,8 @@ CHECK = {
     ),
     "cli.check_good": Message(
         "配置正确：{files} 个文件，{links} 条链路，{devices} 台设备，{tags} 个标签",
-        "The configuration is fine. Files: {files}, links: {links}, devices: {devices}, tags: {tags}",
+        "The configuration is fine. Files: {files}, links: {links}, devices: {devices}, "
+        "tags: {tags}",
     ),
     "cli.wire": Message("占用", "on the wire"),
     "cli.whole_round": Message("读一轮", "one round"),

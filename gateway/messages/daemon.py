@@ -61,4 +61,17 @@ TABLE = {
         "它可能刚重启，再试一次；日志：journalctl -u jiahe",
         "It may have restarted: try again; its journal: journalctl -u jiahe",
     ),
+    "daemon.part_failed": Message(
+        "守护进程的 {part} 部分出错，即将重启",
+        "a part of the daemon failed, it restarts: {part}",
+        "数据在缓存里。反复出现时请报告日志：journalctl -u jiahe",
+        "Data is in the buffer. If it comes again, report the journal: journalctl -u jiahe",
+    ),
+    "daemon.os_error": Message(
+        "操作 {path} 失败：{error}",
+        "{path} failed: {error}",
+        "检查路径是否存在、权限和磁盘空间",
+        "Check that the path is there, its permissions, and the disk's space",
+    ),
+    "daemon.over": Message("已恢复：{trouble}", "over: {trouble}"),
 }

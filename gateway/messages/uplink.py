@@ -36,17 +36,18 @@ TABLE = {
         "核对 [platform] 的 ca、cert、key：文件存在、可读、成对、没有过期",
         "Check ca, cert and key of [platform]: there, readable, a pair, not expired",
     ),
-    "uplink.identity": Message(
-        "平台说网关 id {gateway} 与证书不符",
-        "the platform says that gateway id {gateway} does not match the certificate",
-        "[gateway] id 必须与证书里的完全相同，不要把别的盒子的证书拷过来",
-        "[gateway] id must equal the one in the certificate; never copy another box's certificate",
-    ),
     "uplink.permission": Message(
         "平台不允许本网关上传：{error}",
         "the platform does not admit this gateway: {error}",
-        "请平台方登记网关 id 和证书",
-        "Ask the platform's people to register the gateway id and its certificate",
+        "[gateway] id 必须与证书里的完全相同（不要拷别的盒子的证书），并请平台方登记",
+        "[gateway] id must equal the one in the certificate (never copy another box's), and the "
+        "platform's people must have registered it",
+    ),
+    "uplink.rejects_all": Message(
+        "平台连续拒收了 {blocks} 个块，已断开，过一会儿再试",
+        "the platform rejected {blocks} blocks in a row; hung up, to try again later",
+        "把 jiahe buffer --json 的内容交给平台方：多半是两边版本不同",
+        "Give what jiahe buffer --json shows to the platform's people: versions probably differ",
     ),
     "uplink.unavailable": Message(
         "平台暂时不可用：{error}",
