@@ -189,6 +189,7 @@ class Recovered:
 
     index: Index = field(default_factory=Index)
     catalogs: dict[CatalogKey, list[Place]] = field(default_factory=dict)
+    set_aside: list[BlockKey] = field(default_factory=list)
     next_segment: int = 1
     damaged: int = 0
 

@@ -56,7 +56,12 @@ class Buffer:
         self._epoch = 0
         self._last_seq = 0
         self._aside = aside.Aside(disk)
-        self._rejects: dict[BlockKey, pb.Reject] = {}
+        # Set aside before, but the process ended before that was announced.
+        self._rejects = {
+            key: pb.Reject(epoch=key.epoch, seq=key.seq)
+            for key in found.set_aside
+            if found.index.is_live(key)
+        }
         self._unreadable: dict[BlockKey, int] = {}
         self._writer = Writer(
             disk, clock, run_blocking, config, decompress, found, self.ledger, self._alarm
@@ -346,15 +351,16 @@ class Buffer:
 
 
 def _recover(disk: Disk, gateway: str) -> tuple[log.Recovered, state.State]:
-    """In the disk's thread. What was announced or set aside before is sent no more."""
+    """In the disk's thread. What was announced before is sent no more."""
     known = state.load(disk) or state.State(gateway)
     if known.gateway != gateway:
         raise BufferUnusableError(
             "buffer.other_gateway", file=state.NAME, found=known.gateway, expected=gateway
         )
     found = log.recover(disk, gateway)
+    found.set_aside = aside.Aside(disk).found()
     gone = [(gap.epoch, r.first, r.last) for gap in known.gaps for r in gap.blocks]
-    gone += [(key.epoch, key.seq, key.seq) for key in aside.Aside(disk).found()]
+    gone += [(number, *r) for number, entry in known.epochs.items() for r in entry.gone]
     for number, first, last in gone:
         epoch = found.index.epochs.get(number)
         for seq in epoch.live.within(first, last).numbers() if epoch else ():
