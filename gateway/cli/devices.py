@@ -7,7 +7,7 @@ import sys
 
 from gateway.cli.context import Context
 from gateway.cli.status import warn
-from gateway.cli.table import RED, YELLOW, ago, cut, table
+from gateway.cli.table import RED, YELLOW, ago, count, cut, table
 from gateway.snapshot import DeviceSnapshot
 
 
@@ -24,29 +24,27 @@ def main(context: Context, options: argparse.Namespace) -> int:
             lines.append(warn(context, {"id": cause["id"], "args": args}))
     heads = [
         words("cli.device"), words("cli.link"), words("cli.unit"), words("cli.state"),
-        words("cli.last_good"), words("cli.answer_ms"), words("cli.timeouts"),
-        words("cli.damaged_answers"), words("cli.exceptions"),
+        words("cli.last_good"), words("cli.answer_ms"), words("cli.errors"),
     ]  # fmt: skip
     rows = [
         [
-            cut(device["name"], 16),
-            cut(device["link"], 10),
+            cut(device["name"], 14),
+            cut(device["link"], 9),
             str(device["unit"]),
             _state(context, device["state"]),
-            ago(device["last_good_s"], context.lang),
+            ago(device["last_good_s"], context.lang, brief=True),
             _answer(device["answer_us"]),
-            str(device["timeouts"]),
-            str(device["damaged"]),
-            str(device["exceptions"]),
+            "/".join(map(count, (device["timeouts"], device["damaged"], device["exceptions"]))),
         ]
         for device in devices
     ]
-    aligned = table(heads, rows, right=[2, 5, 6, 7, 8])
+    aligned = table(heads, rows, right=[2, 5, 6])
     colours = {"silent": RED, "partly": YELLOW}
     lines.append(aligned[0])
     for line, device in zip(aligned[1:], devices, strict=True):
         colour = colours.get(device["state"])
         lines.append(context.paint(line, colour) if colour else line)
+    lines.append(words("cli.devices_legend"))
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 

@@ -7,7 +7,7 @@ import sys
 
 from gateway.cli.context import Context
 from gateway.cli.status import warn
-from gateway.cli.table import GREEN, RED, YELLOW, cut, duration, percent, size, table
+from gateway.cli.table import GREEN, RED, YELLOW, count, cut, duration, percent, size, table
 from gateway.snapshot import DeviceSnapshot, LinkSnapshot, Said
 
 
@@ -25,13 +25,13 @@ def main(context: Context, options: argparse.Namespace) -> int:
     ]  # fmt: skip
     rows = [
         [
-            cut(link["name"], 14),
-            cut(link["target"], 24),
+            cut(link["name"], 12),
+            cut(link["target"], 21),
             state_word(context, link["state"]),
             percent(link["busy_share"]),
-            str(link["requests"]),
-            str(link["timeouts"]),
-            str(link["damaged"] + link["wrong"]),
+            count(link["requests"]),
+            count(link["timeouts"]),
+            count(link["damaged"] + link["wrong"]),
         ]
         for link in links
     ]

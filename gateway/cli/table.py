@@ -70,11 +70,15 @@ def facts(pairs: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{name}{' ' * (widest - width(name))}  {fact}".rstrip() for name, fact in pairs]
 
 
-def duration(seconds: float | None, lang: str) -> str:
-    """Two units at most: "3 天 4 小时", "12 s"."""
+def duration(seconds: float | None, lang: str, *, brief: bool = False) -> str:
+    """Two units at most: "3 天 4 小时", "12 s"; `brief`: one."""
     if seconds is None:
         return "-"
     whole = int(seconds)
+    if brief and whole >= 86_400:
+        return text("cli.days", lang, days=whole // 86_400)
+    if brief and whole >= 3_600:
+        return text("cli.hours", lang, hours=whole // 3_600)
     days, hours, minutes = whole // 86_400, whole // 3_600 % 24, whole // 60 % 60
     if days:
         return text("cli.days_hours", lang, days=days, hours=hours)
@@ -85,10 +89,10 @@ def duration(seconds: float | None, lang: str) -> str:
     return text("cli.seconds", lang, seconds=whole)
 
 
-def ago(seconds: float | None, lang: str) -> str:
+def ago(seconds: float | None, lang: str, *, brief: bool = False) -> str:
     if seconds is None:
         return text("cli.never", lang)
-    return text("cli.ago", lang, age=duration(seconds, lang))
+    return text("cli.ago", lang, age=duration(seconds, lang, brief=brief))
 
 
 def size(count: float) -> str:
@@ -98,6 +102,13 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
         count /= 1000
     return ""
+
+
+def count(number: int) -> str:
+    """A counter in at most six characters: "812345", "1.2M"."""
+    if number < 1_000_000:
+        return str(number)
+    return f"{number / 1e6:.1f}M" if number < 1_000_000_000 else f"{number / 1e9:.1f}G"
 
 
 def period(ns: float) -> str:

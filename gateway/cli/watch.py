@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -74,12 +75,13 @@ def _painted(context: Context, rows: list[dict[str, Any]]) -> list[str]:
             cut(row["tag"], 18),
             cut(shown(row["value"]), 16),
             cut(row["unit"], 8),
-            ago(row["age_s"], context.lang),
+            ago(row["age_s"], context.lang, brief=True),
             _quality(context, row),
         ]
         for row in rows
     ]
-    lines = table(heads, cells, right=[2])
+    columns = shutil.get_terminal_size().columns
+    lines = [cut(line, columns) for line in table(heads, cells, right=[2])]
     colours = {"bad": RED, "uncertain": YELLOW}
     return [
         lines[0],

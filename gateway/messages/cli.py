@@ -64,6 +64,8 @@ HELP = {
 
 WORDS = {
     "cli.days_hours": Message("{days} 天 {hours} 小时", "{days} d {hours} h"),
+    "cli.days": Message("{days} 天", "{days} d"),
+    "cli.hours": Message("{hours} 小时", "{hours} h"),
     "cli.hours_minutes": Message("{hours} 小时 {minutes} 分", "{hours} h {minutes} min"),
     "cli.minutes": Message("{minutes} 分", "{minutes} min"),
     "cli.seconds": Message("{seconds} 秒", "{seconds} s"),
@@ -78,7 +80,7 @@ WORDS = {
     "cli.requests": Message("请求", "requests"),
     "cli.timeouts": Message("超时", "timeouts"),
     "cli.damaged_answers": Message("损坏", "damaged"),
-    "cli.exceptions": Message("异常码", "exceptions"),
+    "cli.errors": Message("错误", "errors"),
     "cli.device": Message("设备", "device"),
     "cli.devices": Message("设备", "devices"),
     "cli.unit": Message("站号", "unit"),
@@ -94,7 +96,7 @@ WORDS = {
     "cli.title": Message("名称", "title"),
     "cli.up": Message("正常", "up"),
     "cli.down": Message("断开", "down"),
-    "cli.connecting": Message("连接中", "connecting"),
+    "cli.connecting": Message("连接中", "opening"),
     "cli.connected": Message("已连接", "connected"),
     "cli.waiting": Message("等待重试", "waiting"),
     "cli.good": Message("良好", "good"),
@@ -149,6 +151,10 @@ STATUS = {
         "busy: share of the last second that the wire was in use. damaged: bad CRC or format, or\n"
         "not the answer asked for. Frame or parity errors mean wrong baud or parity; CRC errors\n"
         "alone mean wiring.",
+    ),
+    "cli.devices_legend": Message(
+        "应答毫秒：中位数/最慢。错误：超时/损坏/拒绝的次数。",
+        "answer ms: median/slowest. errors: timeouts/damaged/refused.",
     ),
     "cli.retry_in": Message("下次重试", "next try in"),
     "cli.last_ack": Message("最近确认", "last ack"),

@@ -1,0 +1,259 @@
+"""The commands, as processes, in both languages, against a real control socket."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli.table import width
+from tests.cli.daemon import ROWS, SNAPSHOT, daemon, jiahe, on_terminal
+
+ROOT = Path(__file__).parents[2]
+READING = ["status", "links", "devices", "buffer", "uplink"]
+GOOD = """\
+version = 1
+[gateway]
+id = "box"
+[platform]
+address = "127.0.0.1:8443"
+insecure = true
+[links.net]
+type = "tcp"
+address = "10.0.0.1:502"
+[devices.press]
+link = "net"
+driver = "modbus"
+every = "1 s"
+tags = { t = { address = "holding:1", type = "int16" } }
+"""
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("command", READING)
+def test_reading_command_when_the_daemon_runs_then_words_that_fit(
+    tmp_path: Path, command: str, lang: str
+) -> None:
+    with daemon(tmp_path) as config:
+        done = jiahe(command, "--config", config, lang=lang)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\033" not in done.stdout
+    assert bool(re.search(r"[\u4e00-\u9fff]{2}", done.stdout.replace("嘉兴一号车间", ""))) == (
+        lang == "zh" or command in ("status", "links")  # where a link has a Chinese name
+    )
+    for line in done.stdout.splitlines():
+        assert width(line) <= 80 or line.startswith(("●", "▲", "  →")), line
+
+
+@pytest.mark.parametrize("command", READING)
+def test_reading_command_when_json_then_the_snapshots_part(tmp_path: Path, command: str) -> None:
+    with daemon(tmp_path) as config:
+        done = jiahe(command, "--json", JIAHE_CONFIG=str(config))
+    assert json.loads(done.stdout) == (SNAPSHOT if command == "status" else SNAPSHOT[command])
+
+
+@pytest.mark.parametrize("command", [*READING, "watch"])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_reading_command_when_no_daemon_runs_then_said_with_remedy(
+    tmp_path: Path, command: str, lang: str
+) -> None:
+    done = jiahe(command, "--config", tmp_path / "none.toml", lang=lang)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "systemctl start jiahe" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_status_when_something_is_wrong_then_it_comes_before_the_rest(tmp_path: Path) -> None:
+    with daemon(tmp_path) as config:
+        lines = jiahe("status", "--config", config).stdout.splitlines()
+    assert lines[0].startswith("● jiahe 0.1.0 running for 3 d 4 h (run 3)  gateway jx-0001")
+    assert lines[1] == "▲ press-12: the device does not answer"
+    assert lines[2].startswith("  → Check its power")
+    assert lines[3:] == [
+        "devices   2: 1 good, 0 partly, 1 silent; 8 tags",
+        "links     com1 38 %  车间网络 down",
+        "platform  waiting  ingest:1  last ack 1 h 52 min ago",
+        "buffer    blocks to send: 7; 79.0 kB kept, 2.1 GB at most",
+        "clock     synchronised by the system, within 3 ms",
+    ]
+
+
+def test_links_when_names_are_chinese_then_columns_line_up(tmp_path: Path) -> None:
+    with daemon(tmp_path) as config:
+        done = jiahe("links", "-v", "--config", config, lang="zh")
+    rows = [line for line in done.stdout.splitlines() if re.match("链路|com1  |车间网络  ", line)]
+    assert len(rows) == 3
+    assert len({width(row) for row in rows}) == 1
+    assert "一次最多读 60 个寄存器" in done.stdout
+    assert "线路错误：帧 1，校验 2，溢出 0" in done.stdout
+
+
+def test_buffer_when_blocks_were_evicted_then_warned(tmp_path: Path) -> None:
+    with daemon(tmp_path) as config:
+        first = jiahe("buffer", "--config", config).stdout.splitlines()[0]
+    assert first == "▲ the buffer is full: 5 blocks were dropped, and announced as gaps"
+
+
+def test_tables_when_names_are_as_long_as_can_be_then_still_fit(tmp_path: Path) -> None:
+    link = {
+        **SNAPSHOT["links"][1], "name": "很长的链路名称" * 9, "target": "x" * 200,
+        "state": "connecting", "requests": 123_456_789, "timeouts": 10**9, "damaged": 10**12,
+    }  # fmt: skip
+    one = {
+        **SNAPSHOT["devices"][1], "name": "很长的设备名称" * 9, "link": link["name"], "unit": 255,
+        "timeouts": 999_999, "damaged": 10**7, "exceptions": 12_345, "last_good_s": 86_399.0,
+    }  # fmt: skip
+    with daemon(tmp_path, {**SNAPSHOT, "links": [link], "devices": [one]}) as config:
+        outputs = [jiahe(each, "--config", config).stdout for each in ("links", "devices")]
+    lines = [line for output in outputs for line in output.splitlines()]
+    assert max(width(line) for line in lines if not line.startswith(("▲", "  →"))) <= 80
+
+
+def test_watch_when_on_a_terminal_then_repainted_in_colour(tmp_path: Path) -> None:
+    with daemon(tmp_path) as config:
+        shown = on_terminal("watch", "--config", config)
+        plain = on_terminal("watch", "--config", config, NO_COLOR="1")
+    assert shown.count("\033[H\033[2J") == 2
+    assert "\033[31mpress-12" in shown
+    assert "\033[31m" not in plain
+
+
+def test_watch_when_piped_then_a_line_a_change(tmp_path: Path) -> None:
+    with daemon(tmp_path) as config:
+        done = jiahe("watch", "--config", config)
+    assert done.stdout.splitlines() == [
+        "press-11.pressure\t12.5 bar\tgood",
+        "press-12.压力\t- bar\tbad the device does not answer",
+        "press-11.pressure\t13.0 bar\tgood",
+    ]
+
+
+def test_watch_when_json_then_one_document(tmp_path: Path) -> None:
+    with daemon(tmp_path) as config:
+        done = jiahe("watch", "press-11", "--json", "--config", config)
+    assert json.loads(done.stdout) == ROWS[:1]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_watch_when_the_target_is_unknown_then_said(tmp_path: Path, lang: str) -> None:
+    with daemon(tmp_path) as config:
+        done = jiahe("watch", "nobody.t", "--config", config, lang=lang)
+    assert done.returncode == 1
+    assert "nobody.t" in done.stderr and "jiahe devices" in done.stderr
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_check_when_fine_then_forecast(tmp_path: Path, lang: str) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(GOOD, "utf-8")
+    done = jiahe("check", file, lang=lang)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^net +0\.\d %", done.stdout, re.MULTILINE)
+    assert re.search(r"^press +1 s +\S+ ms +1 s$", done.stdout, re.MULTILINE)
+
+
+def test_check_when_the_wire_is_too_slow_then_what_it_can_reach(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    slow = GOOD.replace(
+        'type = "tcp"\naddress = "10.0.0.1:502"', 'type = "serial"\nport = "/dev/x"\nbaud = 1200'
+    )
+    file.write_text(slow.replace('every = "1 s"', 'every = "20 ms"'), "utf-8")
+    done = jiahe("check", file)
+    assert done.returncode == 0
+    assert "▲ link net cannot carry it" in done.stdout
+    found = json.loads(jiahe("check", file, "--json").stdout)
+    (link,) = found["forecast"]["links"]
+    assert link["share"] > 100
+    assert link["groups"][0]["reachable_ns"] > 100_000_000
+
+
+@pytest.mark.parametrize(("lang", "words"), [("zh", "错误"), ("en", "error")])
+def test_check_when_mistakes_then_all_on_stderr_with_places(lang: str, words: str) -> None:
+    file = ROOT / "tests" / "unit" / "config_fixtures" / "mistakes.toml"
+    done = jiahe("check", file, lang=lang)
+    assert (done.returncode, done.stdout) == (1, "")
+    places = re.findall(rf"^{re.escape(str(file))}:\d+:\d+: {words}: ", done.stderr, re.MULTILINE)
+    assert len(places) == 51
+    found = json.loads(jiahe("check", file, "--json", lang=lang).stdout)
+    assert found["ok"] is False
+    assert len(found["problems"]) == 51
+
+
+def test_run_when_the_configuration_is_refused_then_one_and_reasons(tmp_path: Path) -> None:
+    done = jiahe("run", "--config", tmp_path / "none.toml")
+    assert done.returncode == 1
+    assert "there is no configuration file" in done.stderr
+    assert "the daemon does not start" in done.stderr
+
+
+def test_language_when_the_environment_says_none_then_the_configuration_does(
+    tmp_path: Path,
+) -> None:
+    broken = 'version = = 1\n[gateway]\nlanguage = "zh"  # 中文\n'
+    file = tmp_path / "gateway.toml"
+    file.write_text(broken, "utf-8")
+    assert "守护进程没有运行" in jiahe("status", "--config", file, lang="").stderr
+    assert "not running" in jiahe("status", "--config", file, lang="en").stderr
+    assert "守护进程没有运行" in jiahe("status", lang="", LANG="zh_CN.UTF-8").stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nothing"], ["status", "--nothing"], ["watch", "--every-ms", "1"]]
+)
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_usage_when_wrong_then_two(arguments: list[str], lang: str) -> None:
+    done = jiahe(*arguments, lang=lang)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_unforeseen_when_it_happens_then_a_sentence_and_the_file_with_details(
+    tmp_path: Path, lang: str
+) -> None:
+    with daemon(tmp_path, {"version": "of another kind"}) as config:
+        done = jiahe("status", "--config", config, lang=lang, TMPDIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    (details,) = tmp_path.glob("jiahe-error-*.txt")
+    assert str(details) in done.stderr
+    assert "KeyError" in details.read_text("utf-8")
+
+
+def test_output_when_the_reader_leaves_then_quiet(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gateway.cli", "profiles", "--json"]
+    writer = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    )
+    assert writer.stdout is not None and writer.stderr is not None
+    writer.stdout.close()
+    with writer.stderr:
+        assert writer.stderr.read() == ""
+    assert writer.wait() == 1
+
+
+def test_status_when_started_then_neither_grpc_nor_asyncio_is_imported(tmp_path: Path) -> None:
+    script = (
+        "import sys; from gateway.cli.main import main; main(['status', '--config', sys.argv[1]]);"
+        "print(sorted({m.partition('.')[0] for m in sys.modules}"
+        " & {'grpc', 'asyncio', 'google', 'drivers', 'cython', 'difflib'}))"
+    )
+    with daemon(tmp_path) as config:
+        done: Any = subprocess.run(
+            [sys.executable, "-c", script, str(config)],
+            cwd=ROOT, capture_output=True, encoding="utf-8", check=True,
+        )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_profiles_and_version_when_asked_then_listed() -> None:
+    names = [each["name"] for each in json.loads(jiahe("profiles", "--json").stdout)]
+    assert "chint-dtsu666" in names
+    assert "正泰" in jiahe("profiles", lang="zh").stdout
+    assert jiahe("version").stdout.startswith("jiahe ")
