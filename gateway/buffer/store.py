@@ -139,6 +139,11 @@ class Buffer:
             await self._writer.save()
         return not self.index.epoch(self._epoch).ram
 
+    async def close(self) -> None:
+        """Close the files, after `flush` and once `run` has ended. The disk stays open."""
+        async with self._lock:
+            await self._writer.close()
+
     async def run(self) -> None:
         """Flush what is due, expire, set aside, unlink: until cancelled."""
         while True:

@@ -133,6 +133,10 @@ class Writer:
         finally:
             self._writing = frozenset()
 
+    async def close(self) -> None:
+        """The active segment's file is closed; what was not flushed is not written."""
+        await self.disk_thread(self._log.abandon)
+
     async def _store(self, batch: Sequence[SealedBlock]) -> None:
         """Append and sync; after one failure verify, and once more in a new segment."""
         error: OSError | None = None

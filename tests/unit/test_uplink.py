@@ -1,0 +1,270 @@
+"""The uplink task and its real channel, against a real gRPC server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import random
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from jiahe.ingest.v1 import ingest_pb2 as pb
+from jiahe.ingest.v1 import ingest_pb2_grpc
+
+from gateway.buffer import Buffer, BufferConfig
+from gateway.clock import SystemClock
+from gateway.ports import ChannelError
+from gateway.uplink import Uplink, UplinkConfig
+from gateway.uplink.backoff import Backoff
+from gateway.uplink.channel import GrpcChannel, TlsFiles
+from gateway.uplink.wire import block_message, catalog_message, varint
+from tests.kit.blocks import block, no_zstd
+from tests.kit.fake_disk import FakeDisk
+from tests.kit.fake_platform import FakePlatform
+from tests.kit.virtual_time import inline
+
+
+class Service(ingest_pb2_grpc.IngestServiceServicer):
+    """The platform of the kit behind real gRPC. `code` refuses each stream."""
+
+    def __init__(self, platform: FakePlatform) -> None:
+        self.platform = platform
+        self.code: grpc.StatusCode | None = None
+        self.stored = asyncio.Condition()
+        self.streams = 0
+
+    async def Stream(self, request_iterator, context):  # type: ignore[no-untyped-def]
+        if self.code is not None:
+            await context.abort(self.code, "not you")
+        self.streams += 1
+        down: asyncio.Queue[bytes] = asyncio.Queue()
+        peer = self.platform.accept(down.put_nowait)
+        async for request in request_iterator:
+            peer.receive(request.SerializeToString())
+            while not down.empty():
+                yield pb.StreamResponse.FromString(down.get_nowait())
+            async with self.stored:
+                self.stored.notify_all()
+
+    async def wait_for(self, blocks: int) -> None:
+        async with self.stored:
+            await self.stored.wait_for(lambda: len(self.platform.blocks) >= blocks)
+
+
+@asynccontextmanager
+async def serving(
+    service: Service, port: int = 0, credentials: grpc.ServerCredentials | None = None
+) -> AsyncIterator[int]:
+    server = grpc.aio.server()
+    ingest_pb2_grpc.add_IngestServiceServicer_to_server(service, server)
+    address = f"127.0.0.1:{port}"
+    if credentials is None:
+        port = server.add_insecure_port(address)
+    else:
+        port = server.add_secure_port(address, credentials)
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(None)
+
+
+async def box(channel: GrpcChannel) -> tuple[Buffer, Uplink]:
+    clock = SystemClock()
+    config = BufferConfig("gw-1", free_bytes_min=0)
+    buffer = await Buffer.open(FakeDisk(), clock, inline, config, no_zstd)
+    epoch = buffer.open_epoch(clock.boot_id, clock.now_ns())
+    catalog = pb.Catalog(epoch=epoch, revision=1)
+    buffer.put_catalog(epoch, 1, catalog.SerializeToString())
+    uplink = Uplink(
+        UplinkConfig("gw-1", "127.0.0.1", "test"), clock=clock, channel=channel, buffer=buffer,
+        uniform=lambda low, high: 0.0, platform_time=lambda utc, asked, answered: None,
+    )  # fmt: skip
+    return buffer, uplink
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled(), task
+
+
+def test_blocks_when_put_arrive_and_are_acked_over_real_grpc_and_after_a_restart() -> None:
+    async def main() -> None:
+        service = Service(FakePlatform())
+        service.platform.heartbeat_ms = 200
+        async with serving(service) as port:
+            buffer, uplink = await box(GrpcChannel(f"127.0.0.1:{port}", None))
+            task = asyncio.create_task(uplink.run())
+            for seq in range(1, 31):
+                buffer.put(block(buffer.epoch, seq))
+                uplink.wake()
+            await service.wait_for(30)
+        service.platform.holding = False
+        for seq in range(31, 41):
+            buffer.put(block(buffer.epoch, seq))
+            uplink.wake()
+        async with serving(service, port):
+            await service.wait_for(40)
+            assert service.streams >= 2
+            shown = uplink.snapshot()
+            assert shown["state"] == "connected" and shown["connects"] >= 2
+            await end(task)
+        assert service.platform.conflicts == 0 and service.platform.without_catalog == 0
+
+    asyncio.run(main())
+
+
+def test_connection_when_refused_unknown_or_not_admitted_says_which() -> None:
+    async def failure(channel: GrpcChannel) -> str:
+        with pytest.raises(ChannelError) as caught:
+            stream = await channel.open()
+            try:
+                await stream.send(pb.StreamRequest().SerializeToString())
+                async for _ in stream.messages():
+                    pass
+            finally:
+                await stream.close()
+        return caught.value.message
+
+    async def main() -> None:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))  # bound, not listening
+            port = unused.getsockname()[1]
+            assert await failure(GrpcChannel(f"127.0.0.1:{port}", None)) == "uplink.refused"
+        service = Service(FakePlatform())
+        async with serving(service) as port:
+            service.code = grpc.StatusCode.PERMISSION_DENIED
+            assert await failure(GrpcChannel(f"127.0.0.1:{port}", None)) == "uplink.permission"
+            service.code = grpc.StatusCode.UNAVAILABLE
+            assert await failure(GrpcChannel(f"127.0.0.1:{port}", None)) == "uplink.unavailable"
+
+    asyncio.run(main())
+
+
+def test_plain_text_when_asked_beyond_loopback_is_refused() -> None:
+    with pytest.raises(ValueError, match="loopback"):
+        GrpcChannel("ingest.example.cn:8443", None)
+
+
+class Authority:
+    """A certificate authority of its own, and certificates for 127.0.0.1."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.ca = folder / f"{name}-ca.pem"
+        self.ca.write_bytes(_pem(self._sign(self._subject, self._key, authority=True)))
+
+    def issue(self, owner: str) -> tuple[Path, Path]:
+        """Certificate and key files."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, owner)])
+        cert_file, key_file = (self._folder / f"{owner}-{self._name}.{e}" for e in ("pem", "key"))
+        cert_file.write_bytes(_pem(self._sign(subject, key, authority=False)))
+        key_file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return cert_file, key_file
+
+    def _sign(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, authority: bool
+    ) -> x509.Certificate:
+        start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+        name = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(start + datetime.timedelta(days=36500))
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([name]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def test_tls_when_mutual_carries_blocks_and_new_files_are_used_on_the_next_stream(
+    tmp_path: Path,
+) -> None:
+    good, other = Authority(tmp_path, "good"), Authority(tmp_path, "other")
+    server_cert, server_key = good.issue("server")
+    cert, key = good.issue("gw-1")
+    credentials = grpc.ssl_server_credentials(
+        [(server_key.read_bytes(), server_cert.read_bytes())], good.ca.read_bytes(), True
+    )
+
+    async def main() -> None:
+        service = Service(FakePlatform())
+        async with serving(service, credentials=credentials) as port:
+            address = f"127.0.0.1:{port}"
+            channel = GrpcChannel(address, TlsFiles(good.ca, cert, key))
+            buffer, uplink = await box(channel)
+            buffer.put(block(buffer.epoch, 1))
+            task = asyncio.create_task(uplink.run())
+            await service.wait_for(1)
+            await end(task)
+
+            whole = cert.read_bytes()
+            cert.write_bytes(whole[:100])  # half-written: the old pair goes on
+            await (await channel.open()).close()
+            with pytest.raises(ChannelError) as caught:
+                await GrpcChannel(address, TlsFiles(good.ca, cert, key)).open()
+            assert caught.value.message == "uplink.certificate"
+            cert.write_bytes(whole)
+
+            with pytest.raises(ChannelError) as caught:
+                await GrpcChannel(address, TlsFiles(other.ca, cert, key)).open()
+            assert caught.value.message == "uplink.tls"
+
+    asyncio.run(main())
+
+
+def test_backoff_when_failures_go_on_doubles_to_its_limit_with_full_jitter() -> None:
+    asked: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        asked.append((low, high))
+        return high
+
+    backoff = Backoff(uniform)
+    assert [backoff.next_ns() // 10**8 for _ in range(8)] == [5, 10, 20, 40, 80, 160, 300, 300]
+    assert all(low == 0.0 for low, _ in asked)
+    backoff.reset()
+    assert backoff.next_ns() == 500_000_000
+
+
+def test_message_when_wrapped_equals_what_protobuf_writes() -> None:
+    rng = random.Random(5)
+    for size in (0, 1, 127, 128, 20_000):
+        original = pb.Block(epoch=1 << 40, seq=3, payload=rng.randbytes(size))
+        for lane in (pb.LANE_LIVE, pb.LANE_BACKFILL):
+            read = pb.StreamRequest.FromString(block_message(original.SerializeToString(), lane))
+            expected = pb.Block.FromString(original.SerializeToString())
+            expected.lane = lane
+            assert read == pb.StreamRequest(block=expected)
+    catalog = pb.Catalog(epoch=1, revision=2, site="x" * 300)
+    read = pb.StreamRequest.FromString(catalog_message(catalog.SerializeToString()))
+    assert read == pb.StreamRequest(catalog=catalog)
+    assert varint(300) == b"\xac\x02"  # protobuf.dev, "Encoding"
