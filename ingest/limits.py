@@ -19,6 +19,8 @@ RATIO_FREE_BYTES = 1 << 20
 #: can declare any number of rows: these two bound what a reader has to build.
 ROWS_MAX = 1 << 20
 SAMPLES_MAX = 1 << 22
+#: A row this far from its due time (12 days) is no row of its tick; keeps times within 64 bits.
+LATE_US_MAX = 1 << 40
 
 #: What one stream may have sent and not yet seen acknowledged; reading stops beyond it.
 WINDOW_BLOCKS = 64

@@ -3,7 +3,7 @@ on them.
 
 The order matters: declared sizes against caps, then the checksum, then bounded decompression,
 then parsing, then counts against caps (a list that ends early continues with zeros, so counts can
-be far larger than bytes), and only then structure. Nothing here expands a column.
+be far larger than bytes), and only then structure. Nothing here expands a column's values.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits
+from ingest.decode import integrate
 from ingest.payload import PayloadError, crc32c, decompress
 
 _ENCODINGS_OF_FLOATS = {
@@ -190,6 +191,11 @@ def _check_run(where: str, run: pb.GroupRun) -> int:
     _malformed(len(run.late_us) > rows, f"{where}: {len(run.late_us)} late_us for {rows} rows")
     _malformed(
         len(run.half_span_us) > rows, f"{where}: {len(run.half_span_us)} half_span_us, {rows} rows"
+    )
+    lates = integrate(run.late_us, run.late_order, rows)
+    _malformed(
+        max(map(abs, lates), default=0) > limits.LATE_US_MAX,
+        f"{where}: a row is more than {limits.LATE_US_MAX} us away from its due time",
     )
     return rows
 

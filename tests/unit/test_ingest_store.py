@@ -1,0 +1,171 @@
+"""The embedded store: durable before it says so, one content a name, ranges of what it holds."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from ingest.stores import sqlite_path, write
+from ingest.stores.api import Outcome, PutBlock, PutCatalog, StoreError
+from ingest.stores.schema import SCHEMA
+from ingest.stores.sqlite import SqliteStore, connect, connect_readonly
+from ingest.validate import check_block
+from tests.contract import examples
+from tests.contract.examples import EPOCH
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    opened = SqliteStore(tmp_path / "store.db")
+    opened.put(PutCatalog("gw-1", examples.catalog()))
+    yield opened
+    opened.close()
+
+
+def put(store: SqliteStore, block: pb.Block) -> Outcome:
+    item = PutBlock("gw-1", block, check_block(block, examples.catalog()))
+    return store.put(item).result(30)
+
+
+def held(store: SqliteStore, *earlier: int) -> list[pb.EpochHeld]:
+    return list(store.hello("gw-1", EPOCH, "boot-a", "test", earlier).result(30).held)
+
+
+def test_block_put_thrice_is_stored_once_and_its_other_content_changes_nothing(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    assert put(store, examples.block(1)) is Outcome.STORED
+    assert put(store, examples.block(1)) is Outcome.DUPLICATE
+    assert put(store, examples.block(1, add=1)) is Outcome.CONFLICT
+    sql = connect_readonly(tmp_path / "store.db")
+    assert sql.execute("SELECT count(*) FROM blocks").fetchone() == (1,)
+    assert sql.execute("SELECT duplicates FROM epochs").fetchone() == (1,)
+    sql.close()
+
+
+def test_lane_of_a_block_is_no_part_of_its_content(store: SqliteStore) -> None:
+    put(store, examples.block(1))
+    again = examples.block(1)
+    again.lane = pb.LANE_BACKFILL
+    assert put(store, again) is Outcome.DUPLICATE
+
+
+@given(st.lists(st.integers(1, 12), max_size=12, unique=True))
+def test_held_ranges_in_any_order_of_arrival_are_the_set(seqs: list[int]) -> None:
+    sql = sqlite3.connect(":memory:", isolation_level=None)
+    for statement in SCHEMA.split(";\n"):
+        sql.execute(statement)
+    write.put_catalog(sql, PutCatalog("gw-1", examples.catalog()))
+    for seq in seqs:
+        write.put_block(sql, PutBlock("gw-1", examples.block(seq), pb.BlockPayload()))
+    known = write.hello(sql, "gw-1", EPOCH, "boot-a", "", ())
+    ranges = [(r.first, r.last) for r in known.held[0].held]
+    assert [seq for first, last in ranges for seq in range(first, last + 1)] == sorted(seqs)
+    assert all(after[0] > before[1] + 1 for before, after in pairwise(ranges))
+    sql.close()
+
+
+def test_epoch_when_it_ended_cleanly_or_by_a_crash_gap_is_closed(store: SqliteStore) -> None:
+    crash = pb.Gap(reason=pb.GAP_REASON_CRASH, epoch=5, count_unknown=True, after_seq=3)
+    put(store, examples.block(1, gaps=(crash,)))
+    assert [one.closed for one in held(store, 5)] == [False, True]
+    put(store, examples.block(2, end=True))
+    assert [one.closed for one in held(store, 5)] == [True, True]
+
+
+def test_run_when_another_spoke_since_is_superseded(store: SqliteStore) -> None:
+    def superseded(epoch: int, boot: str) -> bool:
+        return store.hello("gw-1", epoch, boot, "", ()).result(30).superseded
+
+    assert not superseded(10, "boot-a")
+    assert not superseded(10, "boot-a")
+    assert superseded(10, "boot-b")  # one epoch, two boots
+    assert not superseded(4, "boot-b")  # a new run, be its number lower: a disk was lost
+    assert superseded(10, "boot-a")
+    assert not superseded(4, "boot-b")
+
+
+def test_highest_epoch_counts_those_that_hello_only_names(store: SqliteStore) -> None:
+    known = store.hello("gw-9", 10, "boot-a", "", (3, 99)).result(30)
+    assert known.highest_epoch == 99
+    assert store.hello("gw-8", 1, "boot-a", "", ()).result(30).highest_epoch == 1
+
+
+def test_boot_of_an_epoch_that_never_said_hello_is_read_from_its_anchors(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    put(store, examples.block(1))
+    sql = connect_readonly(tmp_path / "store.db")
+    assert sql.execute("SELECT boot_id FROM epochs").fetchall() == [(examples.BOOT,)]
+    sql.close()
+
+
+def test_catalog_when_put_again_with_other_content_is_a_conflict(store: SqliteStore) -> None:
+    other = examples.catalog()
+    other.site = "elsewhere"
+    assert store.put(PutCatalog("gw-1", other)).result(30) is Outcome.CONFLICT
+    assert store.catalog("gw-1", EPOCH, 1).result(30) == examples.catalog()
+    assert store.catalog("gw-1", EPOCH, 2).result(30) is None
+
+
+def test_commit_that_fails_acknowledges_nothing_and_the_next_is_good(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    put(store, examples.block(1))
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("ALTER TABLE blocks RENAME TO elsewhere")
+    with pytest.raises(StoreError, match=r"store\.db"):
+        put(store, examples.block(2))
+    other.execute("ALTER TABLE elsewhere RENAME TO blocks")
+    other.close()
+    assert put(store, examples.block(2)) is Outcome.STORED
+
+
+def test_store_when_opened_commits_with_full_synchronisation(tmp_path: Path) -> None:
+    sql = connect(tmp_path / "store.db")
+    assert sql.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert sql.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    sql.close()
+
+
+def test_file_that_is_not_ours_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    sql = sqlite3.connect(path)
+    sql.execute("CREATE TABLE t (x)")
+    sql.close()
+    with pytest.raises(StoreError, match="not a store"):
+        connect(path)
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(StoreError, match=r"other\.db"):
+        connect(path)
+
+
+def test_store_of_another_version_is_refused(tmp_path: Path) -> None:
+    sql = connect(tmp_path / "store.db")
+    sql.execute("PRAGMA user_version = 2")
+    sql.close()
+    with pytest.raises(StoreError, match="format 2"):
+        connect(tmp_path / "store.db")
+
+
+@pytest.mark.parametrize(
+    ("url", "word"),
+    [
+        ("postgresql://host/db", "sqlite only"),
+        ("nats://host", "sqlite only"),
+        ("ingest.db", "scheme"),
+        ("sqlite::memory:", "forget"),
+        ("sqlite:", "forget"),
+        ("sqlite:a.db?synchronous=normal", "options"),
+    ],
+)
+def test_store_url_that_could_lose_what_it_acknowledges_is_refused(url: str, word: str) -> None:
+    with pytest.raises(StoreError, match=word):
+        sqlite_path(url)

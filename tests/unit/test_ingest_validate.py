@@ -1,0 +1,231 @@
+"""What the receiver refuses, with which reason, before it spends memory."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Callable
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from ingest import limits
+from ingest.decode import samples
+from ingest.payload import PayloadError, crc32c, decompress
+from ingest.validate import RefusedError, check_block, check_catalog, check_name
+from tests.contract import encode, examples
+
+
+def refused(block: pb.Block) -> RefusedError:
+    with pytest.raises(RefusedError) as caught:
+        check_name(block)
+        check_block(block, examples.catalog())
+    return caught.value
+
+
+def resealed(change: Callable[[pb.BlockPayload], None]) -> pb.Block:
+    """Block 1 with a changed payload, its counts and checksum made right again where they can
+    be."""
+    block = examples.block(1)
+    payload = pb.BlockPayload.FromString(
+        decompress(block.compression, block.payload, block.payload_size)
+    )
+    change(payload)
+    return encode.block(block.epoch, 1, payload)
+
+
+def test_crc32c_of_the_check_string_is_the_published_value() -> None:
+    assert crc32c(b"123456789") == 0xE3069283  # RFC 3720 appendix B.4, CRC catalogue "CRC-32/ISCSI"
+
+
+@given(st.binary(max_size=67))
+def test_crc32c_of_any_bytes_is_that_of_the_bitwise_sum(data: bytes) -> None:
+    assert crc32c(data) == encode.crc32c(data)
+
+
+@pytest.mark.parametrize("compression", [pb.COMPRESSION_ZSTD, pb.COMPRESSION_ZLIB])
+def test_payload_longer_than_declared_is_refused(compression: pb.Compression.ValueType) -> None:
+    carried = encode.compress(compression, bytes(1000))
+    assert decompress(compression, carried, 1000) == bytes(1000)
+    for size in (0, 1, 999, 1001):
+        with pytest.raises(PayloadError):
+            decompress(compression, carried, size)
+
+
+@pytest.mark.parametrize("pack", [zstandard.compress, zlib.compress])
+def test_bomb_when_it_declares_its_size_is_refused_before_it_is_unpacked(
+    pack: Callable[[bytes], bytes],
+) -> None:
+    carried = pack(bytes(limits.PAYLOAD_BYTES_MAX))
+    block = pb.Block(epoch=1, seq=1, payload=carried, payload_size=limits.PAYLOAD_BYTES_MAX)
+    assert refused(block).reason == pb.REJECT_REASON_TOO_LARGE
+
+
+def test_bomb_when_it_declares_less_than_it_is_costs_no_memory() -> None:
+    carried = zstandard.compress(bytes(200 << 20))
+    block = pb.Block(
+        epoch=1, seq=1, compression=pb.COMPRESSION_ZSTD, payload=carried,
+        payload_size=1000, payload_crc32c=crc32c(carried),
+    )  # fmt: skip
+    tracemalloc.start()
+    try:
+        assert refused(block).reason == pb.REJECT_REASON_MALFORMED
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_run_of_more_rows_than_the_cap_is_refused_before_it_is_built() -> None:
+    def huge(payload: pb.BlockPayload) -> None:
+        payload.runs[0].ticks = 1 << 31
+
+    block = resealed(huge)
+    block.scans = block.samples = 1
+    assert refused(block).reason == pb.REJECT_REASON_TOO_LARGE
+
+
+def test_changed_byte_of_a_payload_is_a_checksum_error() -> None:
+    block = examples.block(1)
+    block.payload = block.payload[:-1] + bytes([block.payload[-1] ^ 1])
+    assert refused(block).reason == pb.REJECT_REASON_CHECKSUM
+
+
+def _columns_missing(payload: pb.BlockPayload) -> None:
+    del payload.runs[0].columns[1]
+
+
+def _too_many_values(payload: pb.BlockPayload) -> None:
+    payload.runs[0].columns[1].values.extend([1, 2, 3])
+
+
+def _quality_short(payload: pb.BlockPayload) -> None:
+    payload.runs[0].columns[0].quality.add(count=3, quality=pb.QUALITY_GOOD)
+
+
+def _unknown_group(payload: pb.BlockPayload) -> None:
+    payload.runs[0].group = 77
+
+
+def _order_three(payload: pb.BlockPayload) -> None:
+    payload.runs[0].columns[0].order = 3
+
+
+def _text_for_a_number(payload: pb.BlockPayload) -> None:
+    payload.runs[0].columns[0].encoding = pb.VALUE_ENCODING_TEXT
+
+
+def _skipped_outside(payload: pb.BlockPayload) -> None:
+    payload.runs[0].skipped.add(first_tick=9, count=5, reason=pb.GAP_REASON_OVERRUN)
+
+
+def _rows_not_ascending(payload: pb.BlockPayload) -> None:
+    payload.runs[0].columns[0].sparse = True
+    payload.runs[0].columns[0].rows.extend([3, 0, 1])
+
+
+def _gap_of_nothing(payload: pb.BlockPayload) -> None:
+    payload.gaps.add(epoch=1, reason=pb.GAP_REASON_EXPIRED)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (_columns_missing, "columns"),
+        (_too_many_values, "values"),
+        (_quality_short, "quality"),
+        (_unknown_group, "group 77"),
+        (_order_three, "order 3"),
+        (_text_for_a_number, "encoding"),
+        (_skipped_outside, "skipped"),
+        (_rows_not_ascending, "ascending"),
+        (_gap_of_nothing, "gap"),
+    ],
+)
+def test_structure_that_does_not_fit_is_malformed_and_said(
+    change: Callable[[pb.BlockPayload], None], word: str
+) -> None:
+    error = refused(resealed(change))
+    assert error.reason == pb.REJECT_REASON_MALFORMED
+    assert word in error.detail
+
+
+def test_counts_that_are_not_the_payload_s_are_malformed() -> None:
+    for field in ("scans", "samples"):
+        block = examples.block(1)
+        setattr(block, field, 7)
+        assert refused(block).reason == pb.REJECT_REASON_MALFORMED
+
+
+def test_catalog_that_blocks_could_not_be_read_with_is_refused() -> None:
+    for path, value in (("scale", "1,5"), ("offset", "NaN"), ("name", ""), ("type", 99)):
+        catalog = examples.catalog()
+        setattr(catalog.groups[0].tags[0], path, value)
+        with pytest.raises(RefusedError):
+            check_catalog(catalog)
+
+
+@given(st.binary(max_size=200))
+def test_any_payload_bytes_are_refused_or_decoded_and_nothing_else(data: bytes) -> None:
+    block = pb.Block(
+        epoch=1, seq=1, compression=pb.COMPRESSION_NONE, payload=data, payload_size=len(data),
+        payload_crc32c=crc32c(data),
+    )  # fmt: skip
+    try:
+        check_name(block)
+        payload = check_block(block, examples.catalog())
+    except RefusedError:
+        return
+    list(samples(examples.catalog(), payload))
+
+
+_NUMBERS = st.integers(-(2**63), 2**63 - 1)
+_COLUMNS = st.builds(
+    pb.Column,
+    order=st.integers(0, 3),
+    encoding=st.sampled_from([0, 1, 2, 3, 4]),
+    digits=st.integers(0, 400),
+    values=st.lists(_NUMBERS, max_size=4),
+    quality=st.lists(
+        st.builds(pb.QualityRun, count=st.integers(0, 4), quality=st.sampled_from([0, 1, 64, 129])),
+        max_size=2,
+    ),
+    sparse=st.booleans(),
+    rows=st.lists(st.integers(0, 4), max_size=3),
+    texts=st.lists(
+        st.builds(pb.TextRun, count=st.integers(0, 3), text=st.binary(max_size=2)), max_size=2
+    ),
+)
+
+
+@given(st.sampled_from(range(1, 13)), _COLUMNS, st.integers(0, 4), st.lists(_NUMBERS, max_size=3))
+def test_any_column_is_refused_or_gives_as_many_entries_as_it_says(
+    kind: int, column: pb.Column, ticks: int, late_us: list[int]
+) -> None:
+    tag = pb.Tag(name="t", type=pb.ValueType.ValueType(kind))
+    group = pb.Group(id=1, device="d", period_ns=10, tags=[tag])
+    catalog = pb.Catalog(epoch=1, revision=1, groups=[group])
+    run = pb.GroupRun(
+        group=1, ticks=ticks, period_ns=10, columns=[column], late_order=1, late_us=late_us
+    )
+    block = encode.block(1, 1, pb.BlockPayload(runs=[run]))
+    try:
+        check_name(block)
+        payload = check_block(block, catalog)
+    except RefusedError:
+        return
+    assert len(list(samples(catalog, payload))) == block.samples
+
+
+def test_float_bits_that_are_no_number_become_bad_not_a_value() -> None:
+    tag = pb.Tag(name="t", type=pb.VALUE_TYPE_FLOAT32)
+    group = pb.Group(id=1, device="d", period_ns=10, tags=[tag])
+    catalog = pb.Catalog(epoch=1, revision=1, groups=[group])
+    bits = [struct.unpack("<i", struct.pack("<f", f))[0] for f in (float("nan"), float("inf"), 1.5)]
+    column = encode.column(bits, encoding=pb.VALUE_ENCODING_FLOAT32_BITS)
+    payload = pb.BlockPayload(runs=[encode.run(1, 0, 3, [column])])
+    got = [(sample.value, sample.quality) for sample in samples(catalog, payload)]
+    assert got == [(None, 137), (None, 137), ("1.5", 1)]
