@@ -1,0 +1,83 @@
+"""A certificate authority for tests: receivers on 127.0.0.1 and gateways with their id."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+class Authority:
+    def __init__(self, directory: Path, common: str = "test CA") -> None:
+        self.directory = directory
+        directory.mkdir(exist_ok=True)
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _name(common)
+        self.ca = directory / "ca.pem"
+        self.ca.write_bytes(self._sign(self._name, self._key, [], is_ca=True))
+
+    def _sign(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        names: list[x509.GeneralName],
+        *,
+        is_ca: bool = False,
+    ) -> bytes:
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        )
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        return certificate.public_bytes(serialization.Encoding.PEM)
+
+    def issue(self, stem: str, common: str, names: list[x509.GeneralName]) -> tuple[Path, Path]:
+        """Files (cert, key) in the directory."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        cert_file, key_file = (self.directory / f"{stem}.{end}" for end in ("pem", "key"))
+        cert_file.write_bytes(self._sign(_name(common), key, names))
+        key_file.write_bytes(_pem(key))
+        return cert_file, key_file
+
+    def receiver(self, stem: str = "receiver") -> tuple[str, ...]:
+        """Options of `serve`."""
+        address = x509.IPAddress(IPv4Address("127.0.0.1"))
+        cert, key = self.issue(stem, "receiver", [address])
+        return ("--ca", str(self.ca), "--cert", str(cert), "--key", str(key))
+
+    def gateway(self, identity: str, *, in_san: bool = True) -> grpc.ChannelCredentials:
+        """What a gateway of that id connects with."""
+        names: list[x509.GeneralName] = []
+        if in_san:
+            names.append(x509.UniformResourceIdentifier(f"urn:jiahe:gateway:{identity}"))
+        cert, key = self.issue("gateway", "some box" if in_san else identity, names)
+        return grpc.ssl_channel_credentials(
+            self.ca.read_bytes(), key.read_bytes(), cert.read_bytes()
+        )

@@ -1,0 +1,163 @@
+"""The audit and the export of stores whose truth is known."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from ingest import audit
+from ingest.completeness import days
+from ingest.export import Selection, export_csv
+from ingest.stores.api import PutBlock, PutCatalog
+from ingest.stores.sqlite import SqliteStore, connect_readonly
+from ingest.validate import check_block
+from tests.contract import examples
+from tests.contract.examples import BOOT, EPOCH, PERIOD_NS
+
+START_NS = 1_000_000_000_000
+
+
+def filled(path: Path, blocks: Sequence[pb.Block]) -> sqlite3.Connection:
+    store = SqliteStore(path / "store.db")
+    for epoch in {block.epoch for block in blocks}:
+        store.put(PutCatalog("gw-1", examples.catalog(epoch)))
+    for block in blocks:
+        payload = check_block(block, examples.catalog(block.epoch))
+        store.put(PutBlock("gw-1", block, payload)).result(30)
+    store.close()
+    return connect_readonly(path / "store.db")
+
+
+def books(path: Path, *blocks: pb.Block) -> list[dict[str, Any]]:
+    sql = filled(path, blocks)
+    try:
+        return audit.epochs(sql)
+    finally:
+        sql.close()
+
+
+def evicted(first_tick: int, count: int, seq: int) -> pb.Gap:
+    due = START_NS + first_tick * PERIOD_NS
+    ticks = pb.GapTicks(
+        group=1, first_tick=first_tick, count=count,
+        first_due_ns=due, last_due_ns=due + (count - 1) * PERIOD_NS,
+    )  # fmt: skip
+    blocks = [pb.SeqRange(first=seq, last=seq)]
+    reason = pb.GAP_REASON_EVICTED_OLDEST
+    return pb.Gap(reason=reason, epoch=EPOCH, blocks=blocks, ticks=[ticks])
+
+
+def crash(after_seq: int) -> pb.Gap:
+    return pb.Gap(
+        reason=pb.GAP_REASON_CRASH, epoch=EPOCH, count_unknown=True, after_seq=after_seq,
+        until_ns=START_NS + 10**9, until_boot_id=BOOT,
+    )  # fmt: skip
+
+
+def test_hole_between_blocks_is_missing_in_ticks_and_blocks(tmp_path: Path) -> None:
+    (book,) = books(tmp_path, examples.block(1), examples.block(4))
+    assert (book["missing"], book["missing_blocks"], book["twice"]) == (20, 2, 0)
+
+
+def test_first_block_that_never_came_is_missing(tmp_path: Path) -> None:
+    (book,) = books(tmp_path, examples.block(3))
+    assert (book["missing"], book["missing_blocks"]) == (0, 2)
+
+
+def test_hole_under_a_gap_is_not_missing_and_counted_by_reason(tmp_path: Path) -> None:
+    (book,) = books(tmp_path, examples.block(1), examples.block(3, gaps=(evicted(10, 10, 2),)))
+    assert (book["missing"], book["missing_blocks"]) == (0, 0)
+    assert book["gaps"] == {"evicted_oldest": {"ticks": 10, "blocks": 1, "unknown": 0}}
+
+
+def test_gap_that_is_one_tick_short_leaves_one_missing(tmp_path: Path) -> None:
+    (book,) = books(tmp_path, examples.block(1), examples.block(3, gaps=(evicted(10, 9, 2),)))
+    assert book["missing"] == 1
+
+
+def test_skipped_ticks_are_gaps_by_reason_and_no_scans(tmp_path: Path) -> None:
+    (book,) = books(tmp_path, examples.block(1, skipped=((3, 2, pb.GAP_REASON_OVERRUN),)))
+    assert (book["scans"], book["missing"]) == (8, 0)
+    assert book["gaps"]["overrun"]["ticks"] == 2
+
+
+def test_crash_gap_closes_the_epoch_and_takes_its_tail(tmp_path: Path) -> None:
+    after = examples.block(1, epoch=EPOCH + 1, gaps=(crash(2),))
+    old, new = books(tmp_path, examples.block(1), examples.block(2), after)
+    assert (old["open"], old["missing"], old["missing_blocks"]) == (False, 0, 0)
+    assert old["gaps"] == {"crash": {"ticks": 0, "blocks": 0, "unknown": 1}}
+    assert new["open"]
+
+
+def test_block_before_a_crash_gap_that_is_not_held_is_missing(tmp_path: Path) -> None:
+    after = examples.block(1, epoch=EPOCH + 1, gaps=(crash(3),))
+    old, _ = books(tmp_path, examples.block(1), after)
+    assert old["missing_blocks"] == 2
+
+
+def test_ticks_in_two_blocks_are_said_twice(tmp_path: Path) -> None:
+    (book,) = books(tmp_path, examples.block(1), examples.block(2, first_tick=5))
+    assert book["twice"] == 5
+
+
+def test_clean_end_closes_the_epoch(tmp_path: Path) -> None:
+    (book,) = books(tmp_path, examples.block(1, end=True))
+    assert not book["open"]
+
+
+def test_audit_when_something_is_missing_exits_1_and_says_where(
+    tmp_path: Path, capsys: Any
+) -> None:
+    sql = filled(tmp_path, [examples.block(1), examples.block(3)])
+    out = io.StringIO()
+    assert audit.say_epochs(sql, out, as_json=False) == 1
+    assert "gw-1 run 7: 10 ticks" in capsys.readouterr().err
+    assert "missing 10" in out.getvalue()
+    sql.close()
+
+
+def test_completeness_of_a_run_over_midnight_is_split_by_due_time(tmp_path: Path) -> None:
+    day_ns = 86_400 * 10**9
+    to_midnight = -1_795_000_000_000_000_000 % day_ns  # of the anchor's UTC, at START_NS
+    first = to_midnight // PERIOD_NS - 4  # five ticks fall before midnight or on it
+    block = examples.block(
+        1, first_tick=first, ticks=10, skipped=((first + 1, 2, pb.GAP_REASON_OVERRUN),)
+    )
+    later = examples.block(2, first_tick=first + 12, ticks=2)
+    sql = filled(tmp_path, [block, later])
+    yesterday, today = days(sql)
+    sql.close()
+    before = -(-(to_midnight - first * PERIOD_NS) // PERIOD_NS)
+    assert (yesterday["due"], yesterday["rows"], yesterday["gaps"]) == (before, before - 2, 2)
+    assert (today["due"], today["rows"]) == (14 - before, 12 - before)
+    assert (yesterday["missing"], today["missing"]) == (0, 2)
+    assert yesterday["complete"] == (before - 2) / before
+
+
+def test_export_selects_by_device_tag_and_time(tmp_path: Path) -> None:
+    sql = filled(tmp_path, [examples.block(1), examples.block(2)])
+    utc = 1_795_000_000_000_000_000
+
+    def count(**fields: Any) -> int:
+        return export_csv(sql, Selection(**fields), io.StringIO())
+
+    assert count() == 40
+    assert count(device="robot-3", tag="joint1") == 20
+    assert count(device="lathe-9") == count(gateway="gw-2") == 0
+    assert count(tag="joint1", start_ns=utc + PERIOD_NS, end_ns=utc + 4 * PERIOD_NS) == 3
+    sql.close()
+
+
+def test_export_of_a_boot_without_anchors_marks_every_time_uncertain(tmp_path: Path) -> None:
+    sql = filled(tmp_path, [examples.block(2)])
+    out = io.StringIO()
+    export_csv(sql, Selection(tag="joint1"), out)
+    sql.close()
+    assert {line.rsplit(",", 1)[1] for line in out.getvalue().splitlines()[1:]} == {
+        "uncertain_time"
+    }
