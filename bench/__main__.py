@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import modbus_tcp, wire_bytes
+from bench import modbus_rtu, modbus_tcp, wire_bytes
 from bench.harness import HERE, ROUNDS_MIN, Bench, Row, document, table
 
 BENCHES: dict[str, Bench] = {
     "P1": modbus_tcp.one_in_flight,
     "P2": modbus_tcp.many_in_flight,
     "P3": modbus_tcp.many_devices,
+    "P5": modbus_rtu.serial,
     "P8": wire_bytes.bytes_a_sample,
 }
 

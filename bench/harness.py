@@ -69,13 +69,15 @@ class Row:
     goal: Goal | None = None
 
     @property
-    def value(self) -> float:
-        """The ratio of the medians; without a peer the median itself."""
-        return self.ours.median / self.peer.median if self.peer else self.ours.median
+    def value(self) -> float | None:
+        """The ratio of the medians, None where the peer's is 0; without a peer the median itself."""
+        if self.peer is None:
+            return self.ours.median
+        return self.ours.median / self.peer.median if self.peer.median else None
 
     @property
     def met(self) -> bool | None:
-        return self.goal.met_by(self.value) if self.goal else None
+        return self.goal.met_by(self.value) if self.goal and self.value is not None else None
 
 
 #: A bench yields rows; its argument is the number of rounds.
@@ -97,7 +99,8 @@ def ours(module: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", f"bench.{module}", *map(str, arguments)]
 
 
-def _pinned(core: int) -> Callable[[], None]:
+def pinned(core: int) -> Callable[[], None]:
+    """For a child's `preexec_fn`: it and its threads stay on `core`."""
     return lambda: os.sched_setaffinity(0, {core})
 
 
@@ -109,7 +112,7 @@ def server(core: int) -> Iterator[int]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=_pinned(core),
+        preexec_fn=pinned(core),
     )
     assert process.stdout is not None
     try:
@@ -125,7 +128,7 @@ def run(command: Sequence[str], core: int) -> Result:
         capture_output=True,
         text=True,
         timeout=RUN_S_MAX,
-        preexec_fn=_pinned(core),
+        preexec_fn=pinned(core),
         cwd=HERE.parent,
     )
     if done.returncode != 0:
@@ -191,7 +194,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         _text(row.ours),
         row.peer_name,
         _text(row.peer),
-        f"{row.value:.3g}" if row.peer else "",
+        f"{row.value:.3g}" if row.peer and row.value is not None else "",
         goal,
         {True: "yes", False: "NO", None: ""}[row.met],
     )

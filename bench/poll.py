@@ -1,7 +1,8 @@
-"""Our side of P1 to P3, in a process of its own: scan thread and sealer, as in the daemon.
+"""Our side of P1 to P5, in a process of its own: scan thread and sealer, as in the daemon.
 
     python -m bench.poll fast PORT REQUESTS REGISTERS IN_FLIGHT
     python -m bench.poll devices PORT DEVICES PERIOD_US REGISTERS SCANS
+    python -m bench.poll rtu PATH BAUD REQUESTS REGISTERS
 
 Prints one JSON object. Everything that arrives is decoded, and more: it is encoded and sealed into
 blocks twice a second, which the peers don't do. Figures are taken while the loop runs, without its
@@ -22,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.api import DeviceSpec, Field, GroupPlan, LinkSpec, Request, TagSpec
+from drivers.api import DeviceSpec, Field, Framing, GroupPlan, LinkSpec, Request, TagSpec
 from native.block import Sealer
 from native.group import Group
 from native.link import Link
@@ -59,14 +60,12 @@ class Reading:
 class Rig:
     """Links, their groups, one loop in its thread, and a sealer in this one."""
 
-    def __init__(self, port: int, in_flight: int, devices: Sequence[Sequence[GroupPlan]]) -> None:
+    def __init__(self, devices: Sequence[tuple[LinkSpec, Sequence[GroupPlan]]]) -> None:
         self.groups: list[Group] = []
         self.links: list[Link] = []
-        for number, plans in enumerate(devices):
-            spec = LinkSpec(
-                f"link{number}", "tcp", host="127.0.0.1", tcp_port=port, in_flight=in_flight
-            )
-            device = DeviceSpec(f"device{number}", spec, "modbus", plans[0].tags)
+        for spec, plans in devices:
+            framing: Framing = "rtu" if spec.type == "serial" else "tcp"
+            device = DeviceSpec("device", spec, "modbus", plans[0].tags, framing=framing)
             groups = [Group(len(self.groups) + i + 1, p) for i, p in enumerate(plans)]
             self.groups += groups
             self.links.append(Link(spec, [(device, groups)]))
@@ -133,21 +132,36 @@ def measure(rig: Rig, requests: int) -> dict[str, Any]:
 def fast(*arguments: int) -> dict[str, Any]:
     """PORT REQUESTS REGISTERS IN_FLIGHT: one connection, never idle."""
     port, requests, registers, in_flight = arguments
-    group = plan("device0", FAST_PERIOD_NS, FAST_REQUESTS, registers)
-    return measure(Rig(port, in_flight, [[group] * FAST_GROUPS]), requests)
+    group = plan("device", FAST_PERIOD_NS, FAST_REQUESTS, registers)
+    return measure(Rig([(_tcp(port, in_flight), [group] * FAST_GROUPS)]), requests)
 
 
 def devices(*arguments: int) -> dict[str, Any]:
     """PORT DEVICES PERIOD_US REGISTERS SCANS: many connections, each asked once a period."""
     port, count, period_us, registers, scans = arguments
-    plans = [[plan(f"device{i}", period_us * 1000, 1, registers)] for i in range(count)]
-    return measure(Rig(port, 1, plans), count * scans)
+    group = plan("device", period_us * 1000, 1, registers)
+    return measure(Rig([(_tcp(port, 1), [group]) for _ in range(count)]), count * scans)
+
+
+def rtu(path: str, *arguments: int) -> dict[str, Any]:
+    """PATH BAUD REQUESTS REGISTERS: one serial bus, never idle."""
+    baud, requests, registers = arguments
+    spec = LinkSpec("link", "serial", port=path, baud=baud, timeout_ns=2 * 10**9)
+    return measure(Rig([(spec, [plan("device", 10_000_000, 1, registers)] * 4)]), requests)
+
+
+def _tcp(port: int, in_flight: int) -> LinkSpec:
+    return LinkSpec("link", "tcp", host="127.0.0.1", tcp_port=port, in_flight=in_flight)
 
 
 def main() -> None:
-    way, *arguments = sys.argv[1:]
-    work = fast if way == "fast" else devices
-    print(json.dumps(work(*map(int, arguments))))
+    way, target, *rest = sys.argv[1:]
+    numbers = map(int, rest)
+    if way == "rtu":
+        result = rtu(target, *numbers)
+    else:
+        result = (fast if way == "fast" else devices)(int(target), *numbers)
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

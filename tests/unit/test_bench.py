@@ -38,6 +38,7 @@ def test_results_when_read_then_rate_a_second_and_cpu_a_request() -> None:
         (7.1, 10.0, Goal("at most", 0.7), False),
         (0.8, None, Goal("at most", 0.8), True),
         (0.8, None, None, None),
+        (0.8, 0.0, Goal("at most", 0.8), None),
     ],
 )
 def test_goal_when_compared_then_against_the_ratio_of_medians(
