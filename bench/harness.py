@@ -70,7 +70,7 @@ class Row:
 
     @property
     def value(self) -> float | None:
-        """The ratio of the medians, None where the peer's is 0; without a peer the median itself."""
+        """The ratio of the medians, None where the peer's is 0; without a peer our median."""
         if self.peer is None:
             return self.ours.median
         return self.ours.median / self.peer.median if self.peer.median else None

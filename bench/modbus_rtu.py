@@ -85,11 +85,9 @@ def serial(rounds: int) -> Iterator[Row]:
         )
         work = f"RTU, {baud} baud, {registers} registers"
         mine = found["ours"]
-        share = _share(mine, baud, registers)
+        share, early = _share(mine, baud, registers), quantity(mine, "early")
         yield Row("P5", work, "share of the wire", share, goal=Goal("at least", least))
-        yield Row(
-            "P5", work, "inside the silence", quantity(mine, "early"), goal=Goal("at most", 0)
-        )
+        yield Row("P5", work, "inside the silence", early, goal=Goal("at most", 0))
         for name in ("libmodbus", "pymodbus"):
             theirs = found[name]
             yield Row("P5", work, "share of the wire", share, name, _share(theirs, baud, registers))
