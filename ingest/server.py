@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -53,27 +53,48 @@ class _Stream:
         self.outbox: asyncio.Queue[session.Send | session.End] = asyncio.Queue()
         self._peer = peer
         self._heard = time.monotonic()
-        self._blocks = self._bytes = 0  # given to the store, not yet durable
+        self._reader: asyncio.Task[None] | None = None
+        self._blocks = self._bytes = 0  # given to the store, not yet acknowledged
         self._results: list[tuple[Put, Outcome]] = []
         self._room = asyncio.Event()
 
-    async def read(self, requests: AsyncIterator[pb.StreamRequest]) -> None:
+    def start(self, requests: AsyncIterator[pb.StreamRequest]) -> None:
+        self._reader = asyncio.create_task(self._read(requests))
+
+    async def close(self) -> None:
+        """Take no more requests."""
+        assert self._reader is not None
+        self._reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._reader
+
+    async def stop(self) -> None:
+        """Take no more requests, acknowledge what the store was given, end the stream."""
+        await self.close()
+        await self._wait_while(lambda: self._blocks > 0)
+        self.end("UNAVAILABLE", "the receiver is stopping")
+
+    async def _read(self, requests: AsyncIterator[pb.StreamRequest]) -> None:
         """Requests to session and store, until the box ends its side; then wait for the store."""
         try:
             async for request in requests:
-                self._heard = time.monotonic()
                 for command in self.session.receive(request):
                     await self._execute(command)
-                while self._full():
-                    self._room.clear()
-                    await self._room.wait()
-            while self._blocks:
-                self._room.clear()
-                await self._room.wait()
+                await self._wait_while(self._full)
+                self._heard = time.monotonic()
+            await self._wait_while(lambda: self._blocks > 0)
         except StoreError as error:
             self.end("UNAVAILABLE", str(error))
-            return
-        self.end("OK", "")
+        except Exception:
+            self.end("INTERNAL", "the receiver failed; its log says more")
+            raise
+        else:
+            self.end("OK", "")
+
+    async def _wait_while(self, condition: Callable[[], bool]) -> None:
+        while condition():
+            self._room.clear()
+            await self._room.wait()
 
     def _full(self) -> bool:
         return (
@@ -105,15 +126,11 @@ class _Stream:
                     await self._execute(answer)
 
     def _give(self, item: Put) -> None:
-        size = len(item.block.payload) if isinstance(item, PutBlock) else item.catalog.ByteSize()
         self._blocks += 1
-        self._bytes += size
+        self._bytes += _size(item)
         future = asyncio.wrap_future(self.servicer.store.put(item))
 
         def done(future: asyncio.Future[Outcome]) -> None:
-            self._blocks -= 1
-            self._bytes -= size
-            self._room.set()
             error = None if future.cancelled() else future.exception()
             if error is not None:
                 self.end("UNAVAILABLE", str(error))
@@ -129,6 +146,9 @@ class _Stream:
         for command in self.session.stored(results):
             assert isinstance(command, session.Send)
             self.outbox.put_nowait(command)
+        self._blocks -= len(results)
+        self._bytes -= sum(_size(item) for item, _ in results)
+        self._room.set()
 
     def end(self, code: str, detail: str) -> None:
         self.outbox.put_nowait(session.End(code, detail))
@@ -148,48 +168,61 @@ class _Stream:
                 await context.abort(grpc.StatusCode[item.code], item.detail)
 
     async def _next(self) -> session.Send | session.End:
+        """What to send: from the outbox, else a heartbeat, or the end of a stream that is dead."""
         heartbeat_s = limits.HEARTBEAT_MS / 1000
-        silent_s = time.monotonic() - self._heard
-        try:
-            async with asyncio.timeout(heartbeat_s):
-                return await self.outbox.get()
-        except TimeoutError:
-            silent_s = time.monotonic() - self._heard
-        if self.session.state != "open" and silent_s > limits.HELLO_S:
-            return session.End("DEADLINE_EXCEEDED", f"no Hello within {limits.HELLO_S:g} s")
-        if silent_s > heartbeat_s * limits.HEARTBEATS_DEAD:
-            return session.End("DEADLINE_EXCEEDED", f"nothing heard for {silent_s:.0f} s")
-        beat = pb.Heartbeat(utc_ns=time.time_ns())
-        return session.Send(pb.StreamResponse(heartbeat=beat))
+        while True:
+            try:
+                async with asyncio.timeout(min(heartbeat_s, limits.HELLO_S)):
+                    return await self.outbox.get()
+            except TimeoutError:
+                silent_s = time.monotonic() - self._heard
+            if self.session.state in ("hello", "pages"):
+                if silent_s >= limits.HELLO_S:
+                    return session.End("DEADLINE_EXCEEDED", f"no Hello within {limits.HELLO_S:g} s")
+            elif self.session.state == "open":
+                # While the window is full nothing is read: silence is then the store's.
+                if silent_s > heartbeat_s * limits.HEARTBEATS_DEAD and not self._full():
+                    return session.End("DEADLINE_EXCEEDED", f"nothing heard for {silent_s:.0f} s")
+                beat = pb.Heartbeat(utc_ns=time.time_ns())
+                return session.Send(pb.StreamResponse(heartbeat=beat))
+
+
+def _size(item: Put) -> int:
+    return len(item.block.payload) if isinstance(item, PutBlock) else item.catalog.ByteSize()
 
 
 class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._streams: dict[str, _Stream] = {}
+        self._streams: set[_Stream] = set()
+        self._newest: dict[str, _Stream] = {}  # by gateway
 
     def take_over(self, stream: _Stream) -> None:
         """Make this the gateway's stream; end the one before."""
         gateway = stream.session.gateway
-        before = self._streams.get(gateway)
-        self._streams[gateway] = stream
+        before = self._newest.get(gateway)
+        self._newest[gateway] = stream
         if before is not None:
             before.end("ABORTED", f"a newer stream of {gateway!r} took over")
+
+    async def stop(self) -> None:
+        """End every open stream, each after what the store was given is acknowledged."""
+        await asyncio.gather(*(stream.stop() for stream in self._streams))
 
     async def Stream(  # noqa: N802 - the name in ingest.proto
         self, request_iterator: AsyncIterator[pb.StreamRequest], context: _Context
     ) -> AsyncIterator[pb.StreamResponse]:
         stream = _Stream(self, gateway_of(context.auth_context()), context.peer())
-        reader = asyncio.create_task(stream.read(request_iterator))
+        stream.start(request_iterator)
+        self._streams.add(stream)
         try:
             async for message in stream.messages(context):
                 yield message
         finally:
-            reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reader
-            if self._streams.get(stream.session.gateway) is stream:
-                del self._streams[stream.session.gateway]
+            self._streams.discard(stream)
+            if self._newest.get(stream.session.gateway) is stream:
+                del self._newest[stream.session.gateway]
+            await stream.close()
 
 
 class Server:
@@ -197,7 +230,8 @@ class Server:
 
     def __init__(self, store: Store) -> None:
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=limits.STREAMS_MAX)
-        ingest_pb2_grpc.add_IngestServiceServicer_to_server(IngestServicer(store), self._server)
+        self._servicer = IngestServicer(store)
+        ingest_pb2_grpc.add_IngestServiceServicer_to_server(self._servicer, self._server)
         # The published type stubs are older than the module.
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -224,4 +258,8 @@ class Server:
     async def stop(self, grace_s: float) -> None:
         """Refuse new streams, let those that are open finish what the store was given, end."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace_s)
+        stopping = asyncio.create_task(self._server.stop(grace_s))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._servicer.stop()
+        await stopping

@@ -45,8 +45,9 @@ def serving(store: Path, *options: str | Path) -> Iterator[tuple[str, subprocess
     try:
         ready = json.loads(process.stdout.readline())
         yield ready["address"], process
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        if process.poll() is None:  # else the test killed it
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
     finally:
         if process.poll() is None:
             process.kill()

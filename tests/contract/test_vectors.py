@@ -89,6 +89,7 @@ def test_short_reader_stays_short() -> None:
     assert len([line for line in lines if line.strip()]) <= 50
 
 
+@pytest.mark.slow
 def test_javascript_reader_of_all_vectors_gives_their_rows() -> None:
     install_javascript()
     for name in NAMES:
@@ -110,6 +111,7 @@ def test_javascript_reader_of_all_vectors_gives_their_rows() -> None:
         assert got == load(name)[2], name
 
 
+@pytest.mark.slow
 def test_proto_when_linted_by_buf_is_clean() -> None:
     install_javascript()
     (buf,) = JS_READER.glob("node_modules/@bufbuild/buf-*/bin/buf")
