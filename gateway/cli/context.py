@@ -10,7 +10,6 @@ import json
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +98,8 @@ def _peek(file: Path, key: str) -> str | None:
         return None
     if key.encode() not in raw:
         return None
+    import tomllib  # here: 10 ms that a missing file need not cost
+
     content = raw.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
     try:
         value = tomllib.loads(content).get("gateway", {}).get(key)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from types import TracebackType
@@ -71,6 +69,9 @@ class _Hook:
     def __call__(
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
+        import tempfile  # here: `jiahe status` should not wait for what it does not need
+        import traceback
+
         details = "".join(traceback.format_exception(kind, error, trace))
         try:
             handle, path = tempfile.mkstemp(prefix="jiahe-error-", suffix=".txt")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from drivers import registry
-from drivers.api import ByteOrder, DeviceSpec, Framing, LinkSpec, Problem
+from drivers.api import ByteOrder, DeviceSpec, Driver, Framing, LinkSpec, Problem
 from gateway.config.check import Place, check_table, complete
 from gateway.config.problems import Located
 from gateway.config.schema import DEVICE, LINK
@@ -118,7 +118,8 @@ class DeviceBuilder:
         names = self._names(name, place, checked["unit"] or ())
         parts = self._parts(name, place, checked)
         link = self._link(place, checked["link"])
-        if not self._driver_exists(place, checked["driver"]):
+        driver = self._driver(place, checked["driver"])
+        if driver is None:
             return []
         order: ByteOrder = parts.setting("order", "ABCD")
         every: int | None = parts.setting("every", None)
@@ -139,7 +140,7 @@ class DeviceBuilder:
             where=place.where(),
         )
         if link is None:
-            self._ask_driver(device, parts, only=("tags", "holes"))
+            self._ask(driver, device, parts, only=("tags", "holes"))
             return []
         if parts.profile.defaults.get("timeout", 0) > link.timeout_ns:
             self._problems.append((place / "link").warning("config.short_timeout", link=link.name))
@@ -148,7 +149,7 @@ class DeviceBuilder:
             for each, unit in zip(names, checked["unit"], strict=False)
         ]
         for number, each in enumerate(devices):
-            self._ask_driver(replace(each, tags=()) if number else each, parts)
+            self._ask(driver, replace(each, tags=()) if number else each, parts)
         errors = self._problems[before:]
         return [] if any(problem.severity == "error" for problem in errors) else devices
 
@@ -170,13 +171,16 @@ class DeviceBuilder:
             self._problems.append(problem)
         return self._links.get(name)
 
-    def _driver_exists(self, place: Place, name: str) -> bool:
-        if name in registry.names():
-            return True
-        known = ", ".join(registry.names())
-        problem = (place / "driver").value_error("config.no_such_driver", driver=name, known=known)
-        self._problems.append(problem)
-        return False
+    def _driver(self, place: Place, name: str) -> Driver | None:
+        try:
+            return registry.get(name)
+        except registry.UnknownDriverError:
+            known = ", ".join(registry.names())
+            problem = (place / "driver").value_error(
+                "config.no_such_driver", driver=name, known=known
+            )
+            self._problems.append(problem)
+            return None
 
     def _parts(self, name: str, place: Place, checked: dict[str, Any]) -> _Parts:
         profile = Profile({}, {})
@@ -208,8 +212,11 @@ class DeviceBuilder:
             self._problems.append(place.error("config.no_tags", device=name))
         return _Parts(place, checked, profile, tags)
 
-    def _ask_driver(self, device: DeviceSpec, parts: _Parts, only: tuple[str, ...] = ()) -> None:
-        for problem in registry.get(device.driver).check(device):
+    def _ask(
+        self, driver: Driver, device: DeviceSpec, parts: _Parts, only: tuple[str, ...] = ()
+    ) -> None:
+        """What its driver finds wrong; `only` under these keys."""
+        for problem in driver.check(device):
             if only and problem.key[0] not in only:
                 continue
             place = _place_of(problem, parts)

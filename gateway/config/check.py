@@ -115,16 +115,18 @@ def complete(
 
     `data` are the keys that were written, so that a wrong value is not missing as well.
     """
-    written = {*data, *(SYNONYMS.get(name, name) for name in data)}
+    whole = True
     for name, key in table.items():
-        if name in checked:
-            continue
-        if key.required and name not in written:
-            example = f"{name} = {key.example}"
-            problems.append(place.error("config.missing", key=name, example=example))
-        elif not key.required and key.kind != "table":
+        if name in checked or key.kind == "table":
+            whole = whole and (name in checked or not key.required)
+        elif not key.required:
             checked[name] = key.default
-    return all(name in checked for name, key in table.items() if key.required)
+        else:
+            whole = False
+            if name not in {*data, *(SYNONYMS.get(said) for said in data)}:
+                example = f"{name} = {key.example}"
+                problems.append(place.error("config.missing", key=name, example=example))
+    return whole
 
 
 def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:

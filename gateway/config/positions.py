@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from contextlib import suppress
 from typing import NamedTuple
 
 Path = tuple[str | int, ...]
@@ -29,6 +30,8 @@ _SCALAR = re.compile(
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[^\s,\]}#]*"  # a date and a time apart by a space
     r"|[^\s,\[\]{}#]+"
 )
+#: An inline table without another bracket in it: what nearly all tags are. Read when asked for.
+_FLAT = re.compile(r"""\{(?:[^{}\[\]"'#\n]|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')*\}""")
 _ESCAPE = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([btnfr"\\]))')
 _ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\": "\\"}
 #: A line that opens a table or starts a key: where to go on after a bracket that never closed.
@@ -67,6 +70,7 @@ class Positions:
         self.values: dict[Path, int] = {}
         self.statements: list[Statement] = []
         self._arrays: dict[Path, int] = {}  # arrays of tables: how many so far
+        self._unread: dict[Path, int] = {}  # flat inline tables: where they start
         self._lines = [0, *(match.end() for match in re.finditer("\n", text))]
         self._walk()
 
@@ -88,12 +92,14 @@ class Positions:
 
     def key(self, path: Path) -> Spot:
         """Where the last part of `path` is written; for what has no key of its own, its parent."""
+        self._read(path)
         while path and path not in self.keys:
             path = path[:-1]
         return self.spot(self.keys.get(path, 0))
 
     def value(self, path: Path) -> Spot:
         """Where the value at `path` starts; a table has none, so its key."""
+        self._read(path)
         return self.spot(self.values[path]) if path in self.values else self.key(path)
 
     def statement_at(self, offset: int, *, broken: bool = False) -> Statement | None:
@@ -130,6 +136,13 @@ class Positions:
                     at = fresh.start() if fresh else len(text)
             at = self._skip(_REST, at)
             self.statements.append(Statement(start, at, path, header, broken))
+
+    def _read(self, path: Path) -> None:
+        """Read the flat inline table that holds `path`, if it was not yet."""
+        for length in range(1, len(path)):
+            if (at := self._unread.pop(path[:length], None)) is not None:
+                with suppress(_BrokenError):  # what came before the fault was noted
+                    self._inline(path[:length], at + 1, 0)
 
     def _skip(self, pattern: re.Pattern[str], at: int) -> int:
         match = pattern.match(self.text, at)
@@ -180,6 +193,9 @@ class Positions:
         if self.text.startswith("[", at):
             return self._array(path, at + 1, depth + 1)
         if self.text.startswith("{", at):
+            if flat := _FLAT.match(self.text, at):
+                self._unread.setdefault(path, at)
+                return flat.end()
             return self._inline(path, at + 1, depth + 1)
         return self._skip(_SCALAR, at)
 

@@ -144,8 +144,9 @@ class Source:
                 error, offset = "Unclosed array", len(fed)
             except ValueError as failure:
                 error, offset = self._said(str(failure))
-            closing = error.startswith("Unclosed")
-            statement = self.positions.statement_at(offset, broken=closing)
+            # An array that never ends is noticed further down, in what follows it.
+            endless = error.startswith("Unclosed array")
+            statement = self.positions.statement_at(offset, broken=endless)
             if statement is None:
                 statement = self.positions.statement_at(offset)
             if statement is None or statement.end in mended:
