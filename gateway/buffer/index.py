@@ -74,6 +74,13 @@ class Epoch:
 
     def set_place(self, seq: int, place: Place) -> None:
         """The block is on disk at `place`: a new one above all others, or a second copy of one."""
+        if not self._seqs or seq > self._seqs[-1]:  # nearly always
+            self._seqs.append(seq)
+            self._segments.append(place.segment)
+            self._offsets.append(place.offset)
+            self._sizes.append(place.size)
+            self._scans.append(place.scans)
+            return
         at = bisect_left(self._seqs, seq)
         columns = (self._segments, self._offsets, self._sizes, self._scans)
         if at < len(self._seqs) and self._seqs[at] == seq:
@@ -141,14 +148,15 @@ class Index:
     def stored(self, key: BlockKey, place: Place) -> None:
         """The block is durable at `place` and leaves RAM; it may be acknowledged by now."""
         epoch, segment = self.epoch(key.epoch), self.segments[place.segment]
-        old = epoch.place(key.seq) if key.seq in epoch.live and key.seq not in epoch.ram else None
+        is_live = key.seq in epoch.live
+        old = epoch.place(key.seq) if is_live and key.seq not in epoch.ram else None
         if old is not None:  # found twice when opening: written again after a failed sync
             self._count(epoch, old, -1)
         epoch.pop_ram(key.seq)
         epoch.set_place(key.seq, place)
         first, last = segment.spans.get(key.epoch, (key.seq, key.seq))
         segment.spans[key.epoch] = (min(first, key.seq), max(last, key.seq))
-        if key.seq in epoch.live:
+        if is_live:
             self._count(epoch, place, +1)
 
     def revive(self, key: BlockKey) -> bool:

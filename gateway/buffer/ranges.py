@@ -21,6 +21,9 @@ class RangeSet:
         """Put `first`..`last` in; an empty range (last < first) adds nothing."""
         if last < first:
             return
+        if self._lasts and first == self._lasts[-1] + 1:  # nearly always
+            self._lasts[-1] = last
+            return
         low = bisect_left(self._lasts, first - 1)
         high = bisect_right(self._firsts, last + 1)
         if low < high:

@@ -89,13 +89,16 @@ class GrpcStream:
         await self._channel.close(None)
 
     async def _broken(self, error: Exception) -> ChannelError:
-        """The call's own status says more than the failed write."""
+        """The call's own status, where there is one, says more than the failed write.
+
+        Where the write was under way gRPC says INTERNAL instead; the next attempt says why.
+        """
         if isinstance(error, grpc.aio.AioRpcError):
             return _channel_error(self._address, error, was_open=True)
-        said = str(error)
         if self._call.done() and not self._call.cancelled():
-            said = await self._call.details() or said
-        return ChannelError("uplink.broken", address=self._address, error=said)
+            code, details = await self._call.code(), await self._call.details()
+            return _error(self._address, code, details or str(error), was_open=True)
+        return ChannelError("uplink.broken", address=self._address, error=str(error))
 
 
 class GrpcChannel:
