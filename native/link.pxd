@@ -29,7 +29,7 @@ cdef struct scan_t:
     bint active
     bint queued
     uint64_t tick
-    uint64_t due_upto     # ticks below were due while it ran
+    bint awaited          # a tick came due while it ran: the loop asks again at its end
     int64_t due_ns
     int32_t next_request
     int32_t open          # requests in flight
@@ -99,7 +99,8 @@ cdef struct link_t:
     port_t *port
     Framing framing
     LinkState state
-    int32_t index
+    int32_t index         # in the loop
+    int32_t first_slot    # of its members in the loop
     int32_t in_flight_max
     int64_t timeout_ns
     int64_t char_ns       # 0: not a serial wire
@@ -111,6 +112,8 @@ cdef struct link_t:
     int32_t *queue        # ring of members with a scan to send for
     int32_t queue_first
     int32_t queue_count
+    int32_t *ended        # members whose awaited scan has ended; the loop takes them
+    int32_t ended_count
     flight_t flights[IN_FLIGHT_MAX]
     int32_t flying
     uint16_t transaction
@@ -154,6 +157,7 @@ cdef void link_due(link_t *l, int32_t member, uint64_t tick, int64_t now) noexce
 cdef void link_open(link_t *l, int64_t now) noexcept nogil
 cdef void link_writable(link_t *l, int64_t now) noexcept nogil
 cdef void link_readable(link_t *l, int64_t now) noexcept nogil
+cdef int64_t link_await(link_t *l) noexcept nogil
 cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil
 cdef void link_time(link_t *l, int64_t now) noexcept nogil
 cdef bint link_idle(link_t *l) noexcept nogil

@@ -5,10 +5,9 @@ Theory of operation
 Every tick of every group on the link ends as a row or as part of a gap, in order:
 
 * `link_due` is told that a tick is due. Link down: the first such tick becomes a row of
-BAD_LINK_DOWN, the
-  next ones a gap. Device silent and its back-off not over: a gap. The group's last scan still
-  running: the tick waits in `due_upto` and becomes an overrun gap behind that scan's row. Else a
-  scan begins and queues.
+  BAD_LINK_DOWN, the next ones a gap. Device silent and its back-off not over: a gap. The group's
+  last scan still running: the loop asks again when it has ended, and scans the newest tick then
+  due; the ticks between are overrun. Else a scan begins and queues.
 * `pump` sends: while the wire is free and fewer than `in_flight_max` requests fly, the scan at the
 head of the
   queue sends its next request. A scan's requests go out back to back, so that its span stays short.
@@ -204,7 +203,7 @@ cdef void scan_begin(link_t *l, int32_t index, uint64_t tick, int64_t now) noexc
     cdef scan_t *s = &m.scan
     s.active = True
     s.tick = tick
-    s.due_upto = tick + 1
+    s.awaited = False
     s.due_ns = m.g.start_ns + <int64_t>tick * m.g.period_ns
     s.next_request = 0
     s.open = 0
@@ -217,7 +216,7 @@ cdef void scan_begin(link_t *l, int32_t index, uint64_t tick, int64_t now) noexc
 
 
 cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
-    """Commit the row, then account the ticks that were due meanwhile."""
+    """Commit the row, or account its tick as one of a silent device."""
     cdef member_t *m = &l.members[index]
     cdef scan_t *s = &m.scan
     cdef device_t *d = &l.devices[m.device]
@@ -227,6 +226,9 @@ cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
         first if not s.failed else now
     )
     s.active = False
+    if s.awaited:
+        l.ended[l.ended_count] = index
+        l.ended_count += 1
     if s.failed and s.fail_status == BAD_NO_ANSWER:
         d.failures += 1
         if d.silent or d.failures >= FAILURES_SILENT or not d.ever:
@@ -238,13 +240,11 @@ cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
                 d.backoff_ns *= 2
             d.next_try = now + d.backoff_ns
             if d.failures > FAILURES_SILENT:
-                group_skip(m.g, s.due_upto, GAP_DEVICE_SILENT)
+                group_skip(m.g, s.tick + 1, GAP_DEVICE_SILENT)
                 return
     row.mid_ns = first + (last - first) // 2
     row.half_span_us = <uint32_t>((last - first) // 2000)
     group_commit(m.g, s.layout, s.tick)
-    if s.due_upto > s.tick + 1:
-        group_skip(m.g, s.due_upto, GAP_OVERRUN)
 
 
 cdef void scan_check(link_t *l, int32_t index, int64_t now) noexcept nogil:
@@ -657,31 +657,53 @@ cdef void take_input(link_t *l, int64_t now) noexcept nogil:
 # ---- What the loop calls
 
 
+cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
+    """`n` bytes have been read behind the input."""
+    l.bytes_in += <uint64_t>n
+    if l.settle:
+        # Still talking: the silence begins anew.
+        l.input_size = 0
+        l.settle_until = now + (l.silence_ns if l.silence_ns > SETTLE_LEAST else SETTLE_LEAST)
+        return
+    l.input_size += <size_t>n
+    if l.char_ns:
+        touch(l, now, 0)
+    take_input(l, now)
+
+
 cdef void link_readable(link_t *l, int64_t now) noexcept nogil:
+    """Take what has arrived; a short read means that nothing is left."""
     cdef ssize_t n
+    cdef size_t room
     while l.state == UP:
         if l.input_size == INPUT_ROOM:
             l.input_size = 0
             l.wrong += 1
-        n = l.port.ops.read(l.port, l.input + l.input_size, INPUT_ROOM - l.input_size)
+        room = INPUT_ROOM - l.input_size
+        n = l.port.ops.read(l.port, l.input + l.input_size, room)
         if n < 0:
             link_lost(l, <int>(-n), now)
+        if n <= 0:
             break
-        if n == 0:
-            break
-        l.bytes_in += <uint64_t>n
-        if l.settle:
-            # Still talking: the silence begins anew.
-            l.input_size = 0
-            l.settle_until = now + (l.silence_ns if l.silence_ns > SETTLE_LEAST else SETTLE_LEAST)
-        else:
-            l.input_size += <size_t>n
-            if l.char_ns:
-                touch(l, now, 0)
-            take_input(l, now)
-        if l.port.kind != DATAGRAM and l.input_size < INPUT_ROOM and n < 256:
+        take_bytes(l, n, now)
+        if l.port.kind != DATAGRAM and <size_t>n < room:
             break
     pump(l, now)
+
+
+cdef int64_t link_await(link_t *l) noexcept nogil:
+    """Wait for input within the read itself, one system call instead of two; returns the time."""
+    cdef ssize_t n = l.port.ops.await_read(
+        l.port, l.input + l.input_size, INPUT_ROOM - l.input_size
+    )
+    cdef int64_t now = boot_ns()
+    if n < 0:
+        link_lost(l, <int>(-n), now)
+    elif n > 0:
+        take_bytes(l, n, now)
+    if n:
+        pump(l, now)
+    return now
 
 
 cdef void link_up(link_t *l, int64_t now) noexcept nogil:
@@ -774,15 +796,15 @@ cdef void link_down_row(link_t *l, int32_t index, uint64_t tick, int64_t now) no
 
 
 cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcept nogil:
-    """Tick `tick` of a member is due; earlier ones that were never announced are overrun."""
+    """Tick `tick` of a member is due; earlier ones that were never scanned are overrun."""
     cdef member_t *m = &l.members[index]
     cdef device_t *d = &l.devices[m.device]
-    m.g.ticks_due = tick + 1
     if l.draining:
         return
     if m.scan.active:
-        m.scan.due_upto = tick + 1
+        m.scan.awaited = True
         return
+    m.g.ticks_due = tick + 1
     if l.state != UP:
         if m.scan.fail_status == BAD_LINK_DOWN and m.scan.failed:
             group_skip(m.g, tick + 1, GAP_LINK_DOWN)
@@ -899,7 +921,11 @@ cdef class Link:
         link.devices = <device_t *>calloc(link.device_count, sizeof(device_t))
         link.members = <member_t *>calloc(link.member_count, sizeof(member_t))
         link.queue = <int32_t *>calloc(link.member_count, sizeof(int32_t))
-        if link.devices == NULL or link.members == NULL or link.queue == NULL:
+        link.ended = <int32_t *>calloc(link.member_count, sizeof(int32_t))
+        if (
+            link.devices == NULL or link.members == NULL
+            or link.queue == NULL or link.ended == NULL
+        ):
             raise MemoryError
         for i, (device, groups) in enumerate(devices):
             d = &link.devices[i]
@@ -917,6 +943,7 @@ cdef class Link:
         free(self.l.devices)
         free(self.l.members)
         free(self.l.queue)
+        free(self.l.ended)
 
     def resolve(self) -> bool:
         """Look the host's name up again, for a link that is down; True when there is an address."""

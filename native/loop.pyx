@@ -18,6 +18,7 @@ from native.link cimport (
     DOWN,
     UP,
     Link,
+    link_await,
     link_due,
     link_finish,
     link_idle,
@@ -28,6 +29,7 @@ from native.link cimport (
     link_time,
     link_writable,
 )
+from native.port cimport AWAIT_MOST_MS
 
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
@@ -64,8 +66,10 @@ cdef extern from *:
     """
     #define START_AFTER INT64_C(50000000)
     #define DRAIN_FOR INT64_C(600000000)
+    #define POLL_AFTER INT64_C(50000000)
     #define NEVER INT64_MAX
     """
+    int64_t POLL_AFTER   # a loop that awaits answers in the read looks for a stop this often
     int64_t START_AFTER  # from the thread's start to the first tick: connections are up by then
     int64_t DRAIN_FOR    # the longest that a stop waits for answers under way
     int64_t NEVER
@@ -163,24 +167,32 @@ cdef void watch_port(loop_t *p, link_t *l) noexcept nogil:
         l.registered = True
 
 
-cdef void settle_link(loop_t *p, link_t *l) noexcept nogil:
-    """After any call into a link: its port watched, its next time in the heap."""
-    if not l.registered:
-        watch_port(p, l)
-    reschedule(p, p.slot_count + l.index, l.due)
-
-
 cdef void tick_due(loop_t *p, int32_t item, int64_t now) noexcept nogil:
+    """A group's tick: begin its scan, or have it asked for again when the last one has ended."""
     cdef slot_t *s = &p.slots[item]
     cdef group_t *g = s.g
-    # Woken late over several ticks: only the newest is scanned, the others are overrun.
+    # Late over several ticks: only the newest is scanned, the others are overrun.
     cdef uint64_t tick = <uint64_t>((now - g.start_ns) // g.period_ns)
     if tick < s.tick:
         tick = s.tick
     link_due(s.link, s.member, tick, now)
+    if s.link.members[s.member].scan.awaited:
+        reschedule(p, item, NEVER)
+        return
     s.tick = tick + 1
     reschedule(p, item, g.start_ns + <int64_t>s.tick * g.period_ns)
-    settle_link(p, s.link)
+
+
+cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
+    """After any call into a link: overdue ticks begun, its port watched, its next time known."""
+    cdef int32_t member
+    while l.ended_count:
+        l.ended_count -= 1
+        member = l.ended[l.ended_count]
+        tick_due(p, l.first_slot + member, now)
+    if not l.registered:
+        watch_port(p, l)
+    reschedule(p, p.slot_count + l.index, l.due)
 
 
 cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil:
@@ -201,6 +213,15 @@ cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil
     return n
 
 
+cdef bint may_await(loop_t *p, int64_t now) noexcept nogil:
+    """Whether the only thing that can happen soon is the answer on the only link."""
+    cdef link_t *l = p.links[0]
+    return (
+        p.link_count == 1 and l.state == UP and l.flying > 0 and l.port.ops.await_read != NULL
+        and p.heap[0].due - now > AWAIT_MOST_MS * <int64_t>1000000
+    )
+
+
 cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noexcept nogil:
     cdef epoll_event e
     if l.state == CONNECTING:
@@ -216,7 +237,7 @@ cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noe
         elif events & (EPOLLERR | EPOLLHUP):
             link_lost(l, EIO, now)
             link_time(l, now)
-    settle_link(p, l)
+    settle_link(p, l, now)
 
 
 cdef void loop_begin(loop_t *p) noexcept nogil:
@@ -229,7 +250,7 @@ cdef void loop_begin(loop_t *p) noexcept nogil:
         reschedule(p, i, start)
     for i in range(p.link_count):
         link_open(p.links[i], boot_ns())
-        settle_link(p, p.links[i])
+        settle_link(p, p.links[i], now)
 
 
 cdef bint loop_idle(loop_t *p) noexcept nogil:
@@ -242,7 +263,7 @@ cdef bint loop_idle(loop_t *p) noexcept nogil:
 
 cdef void loop_run(loop_t *p) noexcept nogil:
     cdef epoll_event events[BATCH]
-    cdef int64_t now, stop_at = NEVER
+    cdef int64_t now, polled = 0, stop_at = NEVER
     cdef uint64_t rung
     cdef int32_t item, i
     cdef int n
@@ -254,12 +275,17 @@ cdef void loop_run(loop_t *p) noexcept nogil:
             item = p.heap[0].item
             if item < p.slot_count:
                 tick_due(p, item, now)
+                settle_link(p, p.slots[item].link, now)
             else:
                 i = item - p.slot_count
                 link_time(p.links[i], now)
-                settle_link(p, p.links[i])
+                settle_link(p, p.links[i], now)
         if stop_at != NEVER and (now >= stop_at or loop_idle(p)):
             break
+        if stop_at == NEVER and now - polled < POLL_AFTER and may_await(p, now):
+            settle_link(p, p.links[0], link_await(p.links[0]))
+            continue
+        polled = now
         n = wait_events(p, events, now)
         if n <= 0:
             continue
@@ -308,6 +334,7 @@ cdef class Loop:
             raise MemoryError
         for i, link in enumerate(self.links):
             link.l.index = i
+            link.l.first_slot = at
             self.p.links[i] = &link.l
             for k in range(link.l.member_count):
                 self.p.slots[at].link = &link.l

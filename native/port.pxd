@@ -35,11 +35,18 @@ cdef struct port_t:
     uint32_t address_size  # 0: not resolved
 
 
-# All return 0 or a count, or -errno; none ever waits.
+cdef enum:
+    AWAIT_MS = 1  # the kernel rounds it up to its next timer ticks: under AWAIT_MOST_MS
+    AWAIT_MOST_MS = 15
+
+
+# All return 0 or a count, or -errno; none but `await_read` ever waits.
 cdef struct ops_t:
     int (*open)(port_t *) noexcept nogil      # 1: not finished, wait until writable, then `finish`
     int (*finish)(port_t *) noexcept nogil
     ssize_t (*read)(port_t *, uint8_t *, size_t) noexcept nogil   # 0: nothing there now
+    # Waits up to AWAIT_MS for input; NULL: this kind can't.
+    ssize_t (*await_read)(port_t *, uint8_t *, size_t) noexcept nogil
     ssize_t (*write)(port_t *, const uint8_t *, size_t) noexcept nogil
     void (*flush)(port_t *) noexcept nogil    # discard what arrived
     void (*close)(port_t *) noexcept nogil

@@ -107,19 +107,31 @@ cdef extern from *:
         socklen_t size = sizeof error;
         return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? errno : error;
     }
+
+    /* Connected: from here on only a recv without MSG_DONTWAIT waits, and no longer than this. */
+    static int socket_awaitable(int fd, int milliseconds)
+    {
+        struct timeval limit = {0, milliseconds * 1000};
+        int flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 ||
+            fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
+            return -errno;
+        return 0;
+    }
     """
     int serial_setup(int, unsigned, int, int, int, int, int *) noexcept nogil
     int serial_counters(int, unsigned *, unsigned *, unsigned *, unsigned *) noexcept nogil
     void serial_flush(int, int) noexcept nogil
     int socket_open(int, const void *, unsigned) noexcept nogil
     int socket_error(int) noexcept nogil
+    int socket_awaitable(int, int) noexcept nogil
     int c_open "open"(const char *, int) noexcept nogil
     int c_close "close"(int) noexcept nogil
     ssize_t c_read "read"(int, void *, size_t) noexcept nogil
     ssize_t c_write "write"(int, const void *, size_t) noexcept nogil
     ssize_t recv(int, void *, size_t, int) noexcept nogil
     ssize_t send(int, const void *, size_t, int) noexcept nogil
-    int O_RDWR, O_NOCTTY, O_NONBLOCK, O_CLOEXEC, MSG_NOSIGNAL
+    int O_RDWR, O_NOCTTY, O_NONBLOCK, O_CLOEXEC, MSG_NOSIGNAL, MSG_DONTWAIT
 
 
 cdef inline ssize_t outcome(ssize_t n) noexcept nogil:
@@ -194,25 +206,33 @@ cdef int net_open(port_t *p) noexcept nogil:
 
 
 cdef int net_finish(port_t *p) noexcept nogil:
-    return -socket_error(p.fd)
+    cdef int error = socket_error(p.fd)
+    return -error if error else socket_awaitable(p.fd, AWAIT_MS)
 
 
 cdef ssize_t net_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
-    cdef ssize_t n = recv(p.fd, buffer, room, 0)
+    cdef ssize_t n = recv(p.fd, buffer, room, MSG_DONTWAIT)
     if n == 0 and p.kind == STREAM:
         return -ECONNRESET
     return outcome(n)
 
 
+cdef ssize_t net_await(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
+    cdef ssize_t n = recv(p.fd, buffer, room, 0)
+    if n == 0:
+        return -ECONNRESET
+    return outcome(n)
+
+
 cdef ssize_t net_write(port_t *p, const uint8_t *data, size_t n) noexcept nogil:
-    return outcome(send(p.fd, data, n, MSG_NOSIGNAL))
+    return outcome(send(p.fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT))
 
 
 cdef void net_discard(port_t *p) noexcept nogil:
     cdef uint8_t scrap[512]
     cdef int _round
     for _round in range(16):
-        if recv(p.fd, scrap, sizeof(scrap), 0) <= 0:
+        if recv(p.fd, scrap, sizeof(scrap), MSG_DONTWAIT) <= 0:
             return
 
 
@@ -227,20 +247,27 @@ cdef int no_count(port_t *p, counters_t *c) noexcept nogil:
 
 
 cdef ops_t SERIAL_OPS
-cdef ops_t NET_OPS
+cdef ops_t STREAM_OPS
+cdef ops_t DATAGRAM_OPS
 SERIAL_OPS.open, SERIAL_OPS.finish = serial_open, no_finish
 SERIAL_OPS.read, SERIAL_OPS.write = serial_read, serial_write
 SERIAL_OPS.flush, SERIAL_OPS.close, SERIAL_OPS.counters = serial_discard, serial_close, serial_count
-NET_OPS.open, NET_OPS.finish = net_open, net_finish
-NET_OPS.read, NET_OPS.write = net_read, net_write
-NET_OPS.flush, NET_OPS.close, NET_OPS.counters = net_discard, net_close, no_count
+SERIAL_OPS.await_read = NULL
+STREAM_OPS.open, STREAM_OPS.finish = net_open, net_finish
+STREAM_OPS.read, STREAM_OPS.await_read, STREAM_OPS.write = net_read, net_await, net_write
+STREAM_OPS.flush, STREAM_OPS.close, STREAM_OPS.counters = net_discard, net_close, no_count
+DATAGRAM_OPS = STREAM_OPS
+DATAGRAM_OPS.await_read = NULL
 
 
 cdef void port_init(port_t *p, Kind kind) noexcept nogil:
     memset(p, 0, sizeof(port_t))
     p.kind = kind
     p.fd = -1
-    p.ops = &SERIAL_OPS if kind == SERIAL else &NET_OPS
+    if kind == SERIAL:
+        p.ops = &SERIAL_OPS
+    else:
+        p.ops = &STREAM_OPS if kind == STREAM else &DATAGRAM_OPS
 
 
 cdef class Port:
