@@ -91,8 +91,11 @@ def _rows(sql: sqlite3.Connection, gateway: str, selection: Selection) -> Iterat
             ).fetchone()
             catalog = pb.Catalog.FromString(message)
         assert clock is not None
+        times: dict[int, int] = {}  # the columns of a run share their rows' times
         for sample in samples(catalog, open_payload(compression, carried, size)):
-            time_ns = clock.utc_ns(sample.boot_ns)
+            time_ns = times.get(sample.boot_ns)
+            if time_ns is None:
+                time_ns = times[sample.boot_ns] = clock.utc_ns(sample.boot_ns)
             if selection.takes(sample.device, sample.tag, time_ns):
                 quality = quality_name(sample.quality)
                 if clock.uncertain and sample.quality < pb.QUALITY_BAD:

@@ -25,6 +25,8 @@ LATE_US_MAX = 1 << 40
 #: What one stream may have sent and not yet seen acknowledged; reading stops beyond it.
 WINDOW_BLOCKS = 64
 WINDOW_BYTES = 4 << 20
+#: The same for all streams together; beyond it each stream may have one block on its way.
+WINDOWS_BYTES_TOTAL = 256 << 20
 HEARTBEAT_MS = 10_000
 #: A stream that was silent for this many heartbeats is dead.
 HEARTBEATS_DEAD = 3

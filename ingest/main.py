@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import signal
 import sqlite3
 import sys
@@ -39,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         sys.stderr.write(f"jiahe-ingest: {error}\n")
         return 2
+    except BrokenPipeError:  # `export | head`: who reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (StoreError, TlsError, OSError) as error:
         sys.stderr.write(f"jiahe-ingest: {error}\n")
         return 1

@@ -101,6 +101,7 @@ class _Stream:
             self._blocks >= limits.WINDOW_BLOCKS
             or self._bytes >= limits.WINDOW_BYTES
             or self.outbox.qsize() > limits.WINDOW_BLOCKS
+            or (self._blocks > 0 and self.servicer.bytes >= limits.WINDOWS_BYTES_TOTAL)
         )
 
     async def _execute(self, command: session.Command) -> None:
@@ -126,13 +127,13 @@ class _Stream:
                     await self._execute(answer)
 
     def _give(self, item: Put) -> None:
-        self._blocks += 1
-        self._bytes += _size(item)
+        self._count(1, _size(item))
         future = asyncio.wrap_future(self.servicer.store.put(item))
 
         def done(future: asyncio.Future[Outcome]) -> None:
             error = None if future.cancelled() else future.exception()
             if error is not None:
+                self._count(-1, -_size(item))
                 self.end("UNAVAILABLE", str(error))
                 return
             if not self._results:
@@ -146,9 +147,13 @@ class _Stream:
         for command in self.session.stored(results):
             assert isinstance(command, session.Send)
             self.outbox.put_nowait(command)
-        self._blocks -= len(results)
-        self._bytes -= sum(_size(item) for item, _ in results)
+        self._count(-len(results), -sum(_size(item) for item, _ in results))
         self._room.set()
+
+    def _count(self, blocks: int, size: int) -> None:
+        self._blocks += blocks
+        self._bytes += size
+        self.servicer.bytes += size
 
     def end(self, code: str, detail: str) -> None:
         self.outbox.put_nowait(session.End(code, detail))
@@ -194,6 +199,7 @@ def _size(item: Put) -> int:
 class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.bytes = 0  # given to the store by all streams, not yet acknowledged
         self._streams: set[_Stream] = set()
         self._newest: dict[str, _Stream] = {}  # by gateway
 

@@ -197,8 +197,9 @@ class Session:
         except RefusedError as error:
             self._remember(name, f"catalog revision {catalog.revision} was refused: {error.detail}")
             return []
-        if name in self._catalogs:
-            return self._compare_catalog(catalog, self._catalogs[name])
+        at_hand = self._catalogs.get(name)
+        if isinstance(at_hand, pb.Catalog):
+            return self._compare_catalog(catalog, at_hand)
         self._waiting = catalog
         return [Load(self.gateway, *name)]
 
@@ -233,9 +234,9 @@ class Session:
                 return self._check(waiting, held)
         raise AssertionError("loaded without Load")
 
-    def _compare_catalog(self, new: pb.Catalog, old: pb.Catalog | str | None) -> list[Command]:
+    def _compare_catalog(self, new: pb.Catalog, old: pb.Catalog | None) -> list[Command]:
         name = (new.epoch, new.revision)
-        if old is None or isinstance(old, str):
+        if old is None:
             self._remember(name, new)
             return [Store(PutCatalog(self.gateway, new))]
         if old != new:

@@ -185,11 +185,25 @@ class SqliteStore:
                     sql = None
                 for _, future in jobs:
                     future.set_exception(StoreError(f"store {self._path}: {error}"))
+            except BaseException as error:
+                self._break_off(jobs, error)
+                raise
             else:
                 for (_, future), result in zip(jobs, results, strict=True):
                     future.set_result(result)
         if sql is not None:
             sql.close()
+
+    def _break_off(self, jobs: list[_Job], error: BaseException) -> None:
+        """A fault of the program: nobody may wait for this thread any more."""
+        with self._lock:
+            self._closed = True
+            while not self._jobs.empty():
+                job = self._jobs.get_nowait()
+                if job is not None:
+                    jobs.append(job)
+        for _, future in jobs:
+            future.set_exception(StoreError(f"store {self._path}: internal fault: {error!r}"))
 
     def _gather(self) -> tuple[list[_Job], bool]:
         """Wait for one job, then take those that have gathered; False: close after these."""

@@ -122,13 +122,16 @@ def put_block(sql: sqlite3.Connection, item: PutBlock) -> Outcome:
             (gateway, block.epoch),
         )
         return Outcome.DUPLICATE
+    devices = _devices(sql, gateway, block)
+    if not all(run.group in devices for run in item.payload.runs):
+        return Outcome.CONFLICT  # checked with another catalog than came first
     _epoch_row(sql, gateway, block.epoch)
     sql.execute(
         "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (gateway, block.epoch, block.seq, *content, block.lane, time.time_ns()),
     )
     _extend_held(sql, gateway, block.epoch, block.seq)
-    _put_runs(sql, item)
+    _put_runs(sql, item, devices)
     _put_anchors(sql, item)
     for gap in item.payload.gaps:
         _put_gap(sql, gateway, block, gap)
@@ -161,15 +164,18 @@ def _extend_held(sql: sqlite3.Connection, gateway: str, epoch: int, seq: int) ->
     sql.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?)", (*name, first, last))
 
 
-def _put_runs(sql: sqlite3.Connection, item: PutBlock) -> None:
-    block = item.block
-    name = (item.gateway, block.epoch, block.seq)
-    devices = dict(
+def _devices(sql: sqlite3.Connection, gateway: str, block: pb.Block) -> dict[int, str]:
+    """The device of each group of the block's catalog."""
+    return dict(
         sql.execute(
             "SELECT grp, device FROM groups WHERE gateway = ? AND epoch = ? AND revision = ?",
-            (item.gateway, block.epoch, block.catalog_revision),
+            (gateway, block.epoch, block.catalog_revision),
         )
     )
+
+
+def _put_runs(sql: sqlite3.Connection, item: PutBlock, devices: dict[int, str]) -> None:
+    name = (item.gateway, item.block.epoch, item.block.seq)
     for index, run in enumerate(item.payload.runs):
         rows = run.ticks - sum(gap.count for gap in run.skipped)
         sql.execute(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import audit
@@ -161,3 +163,22 @@ def test_export_of_a_boot_without_anchors_marks_every_time_uncertain(tmp_path: P
     assert {line.rsplit(",", 1)[1] for line in out.getvalue().splitlines()[1:]} == {
         "uncertain_time"
     }
+
+
+@pytest.mark.parametrize("page", ["platform.md", "platform.zh-CN.md"])
+def test_sql_and_fields_of_the_platform_page_are_those_of_the_store(
+    tmp_path: Path, page: str
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
+    sql = filled(tmp_path, [examples.block(1)])
+    (example,) = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    assert [row[0] for row in sql.execute(example)] == ["robot-3"]
+    tables = {
+        name for (name,) in sql.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    }
+    (book,) = audit.epochs(sql)
+    (day,) = days(sql)
+    sql.close()
+    named = set(re.findall(r"`([a-z_]+)`", text))
+    assert tables <= named
+    assert (book.keys() | day.keys()) - {"gateway", "epoch", "device", "day"} <= named

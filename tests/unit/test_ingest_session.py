@@ -137,6 +137,8 @@ def test_catalog_revision_with_two_contents_is_said_with_each_block_of_it() -> N
     assert one.loaded(other) == []
     refused = reject(one.receive(pb.StreamRequest(block=examples.block(1))))
     assert "two contents" in refused.detail
+    one.receive(pb.StreamRequest(catalog=examples.catalog()))  # again: the store decides again
+    assert one.loaded(other) == []
 
 
 def test_catalog_that_is_refused_is_said_with_each_block_of_it() -> None:

@@ -128,6 +128,24 @@ def test_commit_that_fails_acknowledges_nothing_and_the_next_is_good(
     assert put(store, examples.block(2)) is Outcome.STORED
 
 
+def test_block_of_a_group_that_the_held_catalog_has_not_is_a_conflict(store: SqliteStore) -> None:
+    block = examples.block(1, revision=2)
+    item = PutBlock("gw-1", block, check_block(block, examples.catalog(revision=2)))
+    assert store.put(item).result(30) is Outcome.CONFLICT
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_number_that_no_check_should_let_through_breaks_the_store_and_nobody_waits(
+    tmp_path: Path,
+) -> None:
+    broken = SqliteStore(tmp_path / "broken.db")
+    with pytest.raises(StoreError, match="internal fault"):
+        broken.hello("gw-1", 1 << 64, "boot-a", "", ()).result(30)
+    with pytest.raises(StoreError, match="closed"):
+        broken.hello("gw-1", 1, "boot-a", "", ()).result(30)
+    broken.close()
+
+
 def test_store_when_opened_commits_with_full_synchronisation(tmp_path: Path) -> None:
     sql = connect(tmp_path / "store.db")
     assert sql.execute("PRAGMA synchronous").fetchone() == (2,)
