@@ -61,6 +61,6 @@ def _state(context: Context, state: str) -> str:
 
 def _answer(answer_us: dict[str, int]) -> str:
     """Median and slowest, in milliseconds."""
-    if not answer_us:
+    if not answer_us.get("max"):
         return "-"
     return "/".join(f"{answer_us[key] / 1000:.3g}" for key in ("p50", "max") if key in answer_us)

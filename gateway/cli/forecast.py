@@ -46,7 +46,10 @@ def forecast(config: GatewayConfig) -> Forecast:
         for load in loads
         for group in load.groups
     }
-    blocks = DAY_NS / config.platform.send_every_ns if plans else 0
+    # No more blocks than `send_every` allows, and none without a scan to carry.
+    blocks = min(
+        DAY_NS / config.platform.send_every_ns, sum(DAY_NS / ns for ns in reachable.values())
+    )
     least = most = blocks * BLOCK_BYTES
     for plan in plans:
         low, high = _bytes_a_day(plan, reachable, blocks)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -82,11 +83,21 @@ class _Hook:
         complain(self._lang, "cli.unforeseen", error=f"{kind.__name__}: {error}", path=path)
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str, lang: str) -> None:
+        super().__init__(prog)
+        self._lang = lang
+
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        prefix = text("cli.usage_prefix", self._lang) if prefix is None else prefix
+        super().add_usage(usage, actions, groups, prefix)
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse with its few own words in the user's language."""
 
     def __init__(self, *, lang: str = "en", **kwargs: Any) -> None:
-        kwargs.update(add_help=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+        kwargs.update(add_help=False, formatter_class=lambda prog: _Formatter(prog, lang))
         super().__init__(**kwargs)
         self.lang = lang
         options = self.add_argument_group(text("cli.options", lang))
@@ -95,9 +106,22 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         sys.stderr.write(self.format_usage())
-        words = text("cli.usage", self.lang, error=message, program=self.prog)
-        sys.stderr.write(f"jiahe: {words}\n")
+        for pattern, ours in _USAGE.items():
+            if match := re.search(pattern, message):
+                complain(self.lang, ours, what=match[1], known=", ".join(COMMANDS))
+                sys.exit(2)
+        complain(self.lang, "cli.usage", error=message, program=self.prog)
         sys.exit(2)
+
+
+#: What argparse says, and what we say of the part in brackets.
+_USAGE = {
+    r"argument COMMAND: invalid choice: '(.*?)'": "cli.unknown_command",
+    r"arguments are required: (COMMAND)": "cli.no_command",
+    r"unrecognized arguments: (.*)": "cli.unknown_argument",
+    r"argument (.*?): expected one argument": "cli.no_value",
+    r"argument (.*?): invalid int value": "cli.no_number",
+}
 
 
 def _parser(lang: str) -> _Parser:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from gateway.cli.context import Context
 from gateway.cli.table import BOLD, GREEN, RED, YELLOW, ago, cut, duration, facts, percent, size
@@ -16,7 +16,7 @@ WARNINGS_SHOWN = 12
 
 
 def main(context: Context, options: argparse.Namespace) -> int:
-    snapshot: Snapshot = context.status()  # type: ignore[assignment] # what the daemon promises
+    snapshot = cast(Snapshot, context.status())  # the shape that the daemon promises
     if context.json:
         context.show_json(snapshot)
         return 0

@@ -30,8 +30,10 @@ def main(context: Context, options: argparse.Namespace) -> int:
                     context.show_json(rows)
                     return 0
                 if options.once or sys.stdout.isatty():
-                    clear = "" if options.once else CLEAR
-                    sys.stdout.write(clear + "\n".join(_painted(context, rows)) + "\n")
+                    lines = _painted(context, rows)
+                    if not options.once:
+                        lines = _screenful(context, lines)
+                    sys.stdout.write("\n".join(lines) + "\n")
                 else:
                     changed = [row for row in rows if told.get(_name(row)) != _content(row)]
                     told.update((_name(row), _content(row)) for row in changed)
@@ -90,6 +92,15 @@ def _painted(context: Context, rows: list[dict[str, Any]]) -> list[str]:
             for line, row in zip(lines[1:], rows, strict=True)
         ),
     ]
+
+
+def _screenful(context: Context, lines: list[str]) -> list[str]:
+    """What fits on the terminal, and how much does not; the screen is cleared before it."""
+    most = max(3, shutil.get_terminal_size().lines - 1)
+    if len(lines) > most:
+        hidden = context.words("cli.and_more", count=len(lines) - most + 1)
+        lines = [*lines[: most - 1], hidden]
+    return [CLEAR + lines[0], *lines[1:]]
 
 
 def _line(context: Context, row: Mapping[str, Any]) -> str:

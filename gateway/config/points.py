@@ -17,7 +17,7 @@ from typing import Any
 from gateway.config.positions import Path, Spot
 from gateway.config.problems import Located, Severity
 from gateway.config.schema import PROFILE_TAG
-from gateway.config.source import SIZE_MAX
+from gateway.config.source import SIZE_MAX, read_bytes
 from gateway.config.units import show_size
 
 #: Heading to key. `name` is the tag's name, `space` goes before a bare number in `address`.
@@ -56,8 +56,7 @@ class PointTable:
     @classmethod
     def read(cls, path: FilePath) -> PointTable:
         """Raises OSError."""
-        with path.open("rb") as stream:
-            return cls(str(path), stream.read(SIZE_MAX + 1))
+        return cls(str(path), read_bytes(path))
 
     def located(
         self,

@@ -8,7 +8,9 @@ again. Mending never makes a file acceptable: each mistake is reported, and one 
 from __future__ import annotations
 
 import ast
+import errno
 import re
+import stat
 import tomllib
 from decimal import Decimal, InvalidOperation
 from pathlib import Path as FilePath
@@ -60,6 +62,16 @@ _SAID = {
 }
 
 
+def read_bytes(path: FilePath) -> bytes:
+    """What stands in a file, up to just over SIZE_MAX. Raises OSError, also for what is no file:
+    opening a pipe would wait for ever.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    with path.open("rb") as stream:
+        return stream.read(SIZE_MAX + 1)
+
+
 class Source:
     """A file that was read. `data` is what of it makes sense; `problems` is what does not."""
 
@@ -75,8 +87,7 @@ class Source:
     @classmethod
     def read(cls, path: FilePath) -> Source:
         """Raises OSError."""
-        with path.open("rb") as stream:
-            return cls(str(path), stream.read(SIZE_MAX + 1))
+        return cls(str(path), read_bytes(path))
 
     def located(
         self,

@@ -9,6 +9,22 @@ SAID = {
         "查看用法：{program} --help",
         "See {program} --help",
     ),
+    "cli.usage_prefix": Message("用法：", "usage: "),
+    "cli.unknown_command": Message(
+        "没有命令 {what}", "there is no command {what}", "可用：{known}", "There are: {known}"
+    ),
+    "cli.no_command": Message(
+        "缺少命令", "a command is missing", "可用：{known}", "There are: {known}"
+    ),
+    "cli.unknown_argument": Message(
+        "不认识 {what}", "{what} is unknown here", "用 -h 查看用法", "See -h"
+    ),
+    "cli.no_value": Message(
+        "{what} 后面缺少值", "{what} wants a value", "用 -h 查看用法", "See -h"
+    ),
+    "cli.no_number": Message(
+        "{what} 要一个整数", "{what} wants a whole number", "用 -h 查看用法", "See -h"
+    ),
     "cli.unforeseen": Message(
         "程序出了意外：{error}",
         "something unforeseen happened: {error}",

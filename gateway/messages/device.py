@@ -57,8 +57,8 @@ TABLE = {
         "Check the wiring behind that gateway, and the unit number",
     ),
     "device.link_down": Message(
-        "链路 {link} 不通",
-        "its link {link} is down",
+        "所在的链路不通",
+        "its link is down",
         "先解决链路：jiahe links",
         "Mend the link first: jiahe links",
     ),

@@ -203,14 +203,25 @@ def test_language_when_the_environment_says_none_then_the_configuration_does(
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nothing"], ["status", "--nothing"], ["watch", "--every-ms", "1"]]
+    ("arguments", "words"),
+    [
+        ([], {"zh": "缺少命令", "en": "a command is missing"}),
+        (["stauts"], {"zh": "没有命令 stauts", "en": "there is no command stauts"}),
+        (["status", "--x"], {"zh": "不认识 --x", "en": "--x is unknown here"}),
+        (["status", "--config"], {"zh": "--config 后面缺少值", "en": "--config wants a value"}),
+        (["watch", "--every-ms", "x"], {"zh": "要一个整数", "en": "wants a whole number"}),
+        (["watch", "--every-ms", "1"], {"zh": "不能是 1", "en": "cannot be 1"}),
+    ],
+    ids=["none", "misspelt", "option", "value", "number", "range"],
 )
 @pytest.mark.parametrize("lang", ["zh", "en"])
-def test_usage_when_wrong_then_two(arguments: list[str], lang: str) -> None:
+def test_usage_when_wrong_then_two_and_said(
+    arguments: list[str], words: dict[str, str], lang: str
+) -> None:
     done = jiahe(*arguments, lang=lang)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr
-    assert "Traceback" not in done.stderr
+    assert words[lang] in done.stderr
+    assert "\n  → " in done.stderr
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -213,7 +214,9 @@ def test_bytes_when_odd_then_read_or_refused_in_words(
         assert loaded.config is not None
 
 
-def test_file_when_missing_or_a_directory_then_said(tmp_path: Path) -> None:
+def test_file_when_missing_or_no_file_then_said_and_nothing_waits(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert said(load(tmp_path / "pipe")) == [(0, 0, "config.unreadable")]
     assert said(load(tmp_path / "none.toml")) == [(0, 0, "config.not_found")]
     assert said(load(tmp_path)) == [(0, 0, "config.unreadable")]
 
