@@ -238,8 +238,7 @@ class Server:
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=limits.STREAMS_MAX)
         self._servicer = IngestServicer(store)
         ingest_pb2_grpc.add_IngestServiceServicer_to_server(self._servicer, self._server)
-        # The published type stubs are older than the module.
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # old type stubs
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)

@@ -12,6 +12,7 @@ from pathlib import Path
 import zstandard
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+EXACT = Context(prec=100)
 UNPACK = {1: lambda payload: payload, 2: zstandard.decompress, 3: zlib.decompress}
 
 
@@ -25,17 +26,15 @@ def integrate(numbers: Sequence[int], order: int, count: int) -> list[int]:
 def value(tag: pb.Tag, column: pb.Column, number: int) -> str:
     raw = str(number % 2**64 if tag.type == pb.VALUE_TYPE_UINT64 else number)
     if column.encoding:
-        real: float = number / 10**column.digits
-        if column.encoding >= pb.VALUE_ENCODING_FLOAT32_BITS:
-            forms = "<i<f" if column.encoding == pb.VALUE_ENCODING_FLOAT32_BITS else "<q<d"
-            real = struct.unpack(forms[2:], struct.pack(forms[:2], number))[0]
+        bits = {2: ("<i", "<f"), 3: ("<q", "<d")}.get(column.encoding)
+        unpacked = struct.unpack(bits[1], struct.pack(bits[0], number)) if bits else ()
+        real: float = unpacked[0] if unpacked else number / 10**column.digits
         raw = repr(real)
         if tag.type == pb.VALUE_TYPE_FLOAT32:
             texts = (f"{real:.{digits}g}" for digits in range(1, 10))
             raw = next(t for t in texts if c_float(float(t)).value == c_float(real).value)
-    exact = Context(prec=100).fma(Decimal(raw), Decimal(tag.scale or 1), Decimal(tag.offset or 0))
-    text = f"{exact:f}".rstrip("0").rstrip(".") if "." in f"{exact:f}" else f"{exact:f}"
-    return "0" if text == "-0" else text
+    exact = EXACT.fma(Decimal(raw), Decimal(tag.scale or 1), Decimal(tag.offset or 0))
+    return f"{exact.normalize(EXACT):f}"
 
 
 def read(catalog: pb.Catalog, block: pb.Block) -> Iterator[tuple[str, str, int, str | None, int]]:
@@ -44,26 +43,22 @@ def read(catalog: pb.Catalog, block: pb.Block) -> Iterator[tuple[str, str, int, 
     for run in pb.BlockPayload.FromString(UNPACK[block.compression](block.payload)).runs:
         starts = [0, *(gap.first_tick + gap.count - run.first_tick for gap in run.skipped)]
         ends = [*(gap.first_tick - run.first_tick for gap in run.skipped), run.ticks]
-        ticks = [
-            tick for start, end in zip(starts, ends, strict=True) for tick in range(start, end)
-        ]
+        ticks = [k for start, end in zip(starts, ends, strict=True) for k in range(start, end)]
         late = integrate(run.late_us, run.late_order, len(ticks))
         for tag, column in zip(groups[run.group].tags, run.columns, strict=True):
             rows = list(accumulate(column.rows)) if column.sparse else list(range(len(ticks)))
-            quality = [int(q.quality) for q in column.quality for _ in range(q.count)] or [1] * len(
-                rows
-            )
+            quality = [int(q.quality) for q in column.quality for _ in range(q.count)]
+            quality = quality or [1] * len(rows)
             code = tag.text_encoding or "ascii"
             data = [text.text.decode(code) for text in column.texts for _ in range(text.count)]
             if tag.type != pb.VALUE_TYPE_STRING:
-                good = sum(q < pb.QUALITY_BAD for q in quality)
-                numbers = integrate(column.values, column.order, good)
+                numbers = integrate(column.values, column.order, sum(q < 128 for q in quality))
                 data = [value(tag, column, number) for number in numbers]
             left = iter(data)
             for row, q in zip(rows, quality, strict=True):
                 time_ns = run.first_due_ns + ticks[row] * run.period_ns + late[row] * 1000
-                entry = next(left) if q < pb.QUALITY_BAD else None
-                yield groups[run.group].device, tag.name, time_ns, entry, q
+                got = next(left) if q < 128 else None
+                yield groups[run.group].device, tag.name, time_ns, got, q
 
 
 if __name__ == "__main__":
