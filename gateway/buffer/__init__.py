@@ -17,8 +17,8 @@ Files of the directory
     rejected/                 blocks that the platform refused, for people: see `aside`
 
 A segment is a run of records: a segment header (format version, gateway id, UTC), catalogs, blocks.
-Every block follows, in the same segment, the catalog that it needs, so unlinking one segment never
-orphans another. A new process never appends to an old segment.
+Every block follows, in the same segment, the catalog that it needs (twice, so that one damaged bit
+never costs all blocks of a segment), so unlinking one segment never orphans another. A new process never appends to an old segment.
 
 States of a block
 -----------------

@@ -15,6 +15,9 @@ from gateway.buffer.block import BlockKey, BufferUnusableError, SealedBlock
 from gateway.buffer.index import Index, Place, Segment
 from gateway.ports import Disk, File
 
+#: One damaged bit must not cost all blocks of a segment.
+CATALOG_COPIES = 2
+
 #: (epoch, revision) of a catalog.
 CatalogKey = tuple[int, int]
 
@@ -72,7 +75,8 @@ class Log:
             if key in catalogs and key not in active.catalogs:
                 body = catalogs[key]
                 framed = record.pack(record.CATALOG, body, epoch=key[0], revision=key[1])
-                done.catalogs.append((key, self._add(active, framed, 0)))
+                for _ in range(CATALOG_COPIES):
+                    done.catalogs.append((key, self._add(active, framed, 0)))
                 active.catalogs.add(key)
             framed = record.pack(
                 record.BLOCK,

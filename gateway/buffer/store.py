@@ -209,6 +209,8 @@ class Buffer:
         block = None
         try:
             block = await self._writer.disk_thread(partial(log.read_block, self._disk, key, place))
+        except FileNotFoundError:  # somebody else removed it: as good as damaged
+            pass
         except OSError:
             failures = self._unreadable[key] = self._unreadable.get(key, 0) + 1
             if failures < READ_FAILURES_MAX or not self.index.is_live(key):

@@ -49,6 +49,7 @@ class World:
         self.durable: set[tuple[int, int]] = set()  # what a crash must not take
         self.boots = 0
         self.scanning = True
+        self.rotten = False
         self.faults: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -219,8 +220,35 @@ class World:
 
         self.platform.reject = refuse
 
+    async def rot(self) -> None:
+        """A power cut, and one bit of one file flips."""
+        self.rotten = True
+        await self.stop()
+        self.channel.cut()
+        self.disk = self.disk.crash(self.rng)
+        files = [(name, data) for name, data in sorted(self.disk.contents().items()) if data]
+        if files:
+            name, data = self.rng.choice(files)
+            at = self.rng.randrange(len(data))
+            flipped = bytes([data[at] ^ 1 << self.rng.randrange(8)])
+            self.disk.replace(name, data[:at] + flipped + data[at + 1 :])
+        await self.start()
+
+    async def restore(self) -> None:
+        """The platform goes back to a backup without some blocks of this run.
+
+        Not those that carried gaps: what a settled gap said is known to the platform alone.
+        """
+        self.channel.cut()
+        for epoch, seq in list(self.platform.blocks):
+            carried = pb.BlockPayload.FromString(self.platform.blocks[epoch, seq].payload)
+            plain = not carried.gaps and not carried.end_of_epoch
+            if epoch == self.buffer.epoch and plain and self.rng.random() < 0.3:
+                del self.platform.blocks[epoch, seq]
+
 
 FAULTS = [
     World.crash, World.crash, World.kill, World.restart, World.cut, World.outage, World.outage,
     World.half_open, World.hold_acks, World.bad_disk, World.bad_sync, World.reject,
+    World.rot, World.restore,
 ]  # fmt: skip

@@ -1,0 +1,243 @@
+"""What makes room, what is set aside, and what a clean stop leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from gateway.buffer import BlockKey, Buffer, BufferConfig
+from gateway.buffer.aside import FILES_MAX
+from gateway.buffer.gaps import GapSet, Loss, Ticks
+from gateway.buffer.ranges import RangeSet
+from tests.kit.blocks import block, no_zstd
+from tests.kit.fake_disk import FakeDisk
+from tests.kit.virtual_time import VirtualClock, inline, run
+
+SECOND = 10**9
+
+
+async def opened(disk: FakeDisk, clock: VirtualClock, **limits: object) -> Buffer:
+    config = BufferConfig("gw-1", **{"free_bytes_min": 0, **limits})  # type: ignore[arg-type]
+    buffer = await Buffer.open(disk, clock, inline, config, no_zstd)
+    buffer.open_epoch("boot-1", clock.now_ns(), lambda bits: 7)
+    buffer.put_catalog(buffer.epoch, 1, b"catalog")
+    return buffer
+
+
+async def fill(buffer: Buffer, clock: VirtualClock, count: int) -> None:
+    for _ in range(count):
+        seq = buffer.last_seq + 1
+        buffer.put(
+            block(
+                buffer.epoch, seq, first_tick=3 * seq, oldest_ns=clock.now_ns(),
+                gaps=buffer.take_gaps(),
+            )
+        )  # fmt: skip
+        await buffer.flush()
+
+
+def reasons(gaps: list[pb.Gap]) -> set[str]:
+    return {pb.GapReason.Name(gap.reason) for gap in gaps}
+
+
+def test_blocks_when_older_than_keep_for_expire_with_a_gap() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        buffer = await opened(disk, clock, keep_for_ns=3600 * SECOND, segment_bytes=300)
+        task = asyncio.create_task(buffer.run())
+        await fill(buffer, clock, 10)
+        await clock.sleep_until(1800 * SECOND)
+        await fill(buffer, clock, 10)
+        await clock.sleep_until(3800 * SECOND)
+        gaps = buffer.take_gaps()
+        assert reasons(gaps) == {"GAP_REASON_EXPIRED"}
+        first = buffer.next_live(BlockKey(0, 0))
+        assert first is not None and 8 <= first.seq <= 11
+        assert [(r.first, r.last) for r in gaps[0].blocks] == [(1, first.seq - 1)]
+        task.cancel()
+
+    run(main())
+
+
+def test_blocks_when_the_clock_was_never_set_do_not_expire() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock(utc_at_boot_ns=0)  # 1970
+        buffer = await opened(disk, clock, keep_for_ns=3600 * SECOND, segment_bytes=300)
+        task = asyncio.create_task(buffer.run())
+        await fill(buffer, clock, 10)
+        clock.utc_at_boot_ns = 1_790_000_000 * SECOND
+        await fill(buffer, clock, 10)
+        await clock.sleep_until(120 * SECOND)
+        assert not buffer.gaps_pending
+        task.cancel()
+
+    run(main())
+
+
+def test_disk_when_full_gives_up_the_oldest_and_goes_on() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(capacity_bytes=6000), VirtualClock()
+        buffer = await opened(disk, clock, segment_bytes=500, free_bytes_min=1500)
+        await fill(buffer, clock, 200)
+        assert buffer.snapshot()["state"] == "ok"
+        assert buffer.next_live(BlockKey(buffer.epoch, 199)) is not None
+        assert reasons(buffer.take_gaps()) <= {"GAP_REASON_EVICTED_OLDEST"}
+        books = buffer.books()
+        assert books.lost_scans > 0 and books.buffered_scans > 0
+        assert books.lost_scans + books.buffered_scans + books.memory_scans == 600
+
+    run(main())
+
+
+def test_disk_when_others_fill_it_never_makes_the_buffer_grow_nor_empties_it() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        buffer = await opened(disk, clock, segment_bytes=500, free_bytes_min=1 << 20)
+        await fill(buffer, clock, 50)
+        disk.capacity_bytes = sum(map(len, disk.contents().values())) + 100_000
+        before = buffer.index.disk_bytes
+        await fill(buffer, clock, 1)
+        assert buffer.index.disk_bytes <= before
+        assert buffer.live_blocks > 35
+
+    run(main())
+
+
+def test_reject_when_of_a_block_keeps_it_aside_bounded_and_announces_its_ticks() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        buffer = await opened(disk, clock)
+        task = asyncio.create_task(buffer.run())
+        count = FILES_MAX + 20
+        await fill(buffer, clock, count)
+        for seq in range(1, count + 1):
+            reason = pb.REJECT_REASON_MALFORMED
+            buffer.reject(pb.Reject(epoch=buffer.epoch, seq=seq, reason=reason))
+        await clock.sleep_until(SECOND)
+        assert len(disk.list("rejected")) == FILES_MAX
+        (gap,) = buffer.take_gaps()
+        assert gap.reason == pb.GAP_REASON_REJECTED
+        assert [(r.first, r.last) for r in gap.blocks] == [(1, count)]
+        assert [(t.first_tick, t.count) for t in gap.ticks] == [(3, 3 * count)]
+        assert buffer.snapshot()["rejected_blocks"] == count
+        again = await opened(disk.crash(), clock)
+        assert again.live_blocks == 0
+        task.cancel()
+
+    run(main())
+
+
+def test_disk_when_full_to_the_last_byte_keeps_blocks_in_ram_until_there_is_room() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        buffer = await opened(disk, clock)
+        task = asyncio.create_task(buffer.run())
+        await fill(buffer, clock, 3)
+        disk.capacity_bytes = sum(map(len, disk.contents().values()))
+        await fill(buffer, clock, 3)
+        shown = buffer.snapshot()
+        assert (shown["state"], shown["memory_blocks"]) == ("memory_only", 3)
+        assert shown["cause"] is not None and "space" in str(shown["cause"]["args"]["error"])
+        disk.capacity_bytes = 1 << 30
+        await clock.sleep_until(11 * SECOND)
+        assert buffer.snapshot()["state"] == "ok"
+        assert (await opened(disk.crash(), clock)).live_blocks == 6
+        task.cancel()
+
+    run(main())
+
+
+def test_stop_when_clean_leaves_an_epoch_that_needs_no_gap() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        first = await opened(disk, clock)
+        await fill(first, clock, 2)
+        first.put(block(first.epoch, 3, end_of_epoch=True))
+        assert await first.flush()
+        second = await opened(disk.crash(), clock)
+        second.welcome(first.epoch, RangeSet(), False)
+        second.acked(first.epoch, 1, 3)
+        assert not second.gaps_pending
+        assert list(second.earlier()) == []
+
+    run(main())
+
+
+def test_end_of_epoch_when_its_block_is_lost_is_told_by_a_gap() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        first = await opened(disk, clock, segment_bytes=1)
+        await fill(first, clock, 2)
+        first.put(block(first.epoch, 3, end_of_epoch=True))
+        await first.flush()
+        disk.unlink(max(name for name in disk.list() if name.endswith(".seg")))
+        disk.sync_dir()
+        second = await opened(disk.crash(), clock)
+        second.welcome(first.epoch, RangeSet([(1, 2)]), False)
+        (gap,) = second.take_gaps()
+        assert (gap.epoch, gap.count_unknown, gap.after_seq) == (first.epoch, True, 2)
+
+    run(main())
+
+
+RANGES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=12)
+
+
+@given(RANGES, RANGES, st.integers(0, 61))
+def test_ranges_when_changed_at_random_equal_a_set(
+    added: list[tuple[int, int]], removed: list[tuple[int, int]], number: int
+) -> None:
+    ranges, model = RangeSet(added), set[int]()
+    for first, last in added:
+        model |= set(range(first, last + 1))
+    for first, last in removed:
+        ranges.remove(first, last)
+        model -= set(range(first, last + 1))
+    assert list(ranges.numbers()) == sorted(model)
+    assert (number in ranges) == (number in model)
+    assert ranges.next_after(number) == min((n for n in model if n > number), default=None)
+    assert list(ranges.within(10, number).numbers()) == [
+        n for n in sorted(model) if 10 <= n <= number
+    ]
+    assert list(ranges.minus(RangeSet(removed)).numbers()) == sorted(model)
+    assert all(b + 1 < c for (_, b), (c, _) in pairwise(ranges))
+    prefix = next(n for n in range(1, 63) if n not in model) - 1
+    assert ranges.prefix_end() == prefix
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 20)), max_size=15))
+def test_gaps_when_joined_cover_the_same_ticks_in_few_runs(runs: list[tuple[int, int]]) -> None:
+    gaps, model = GapSet(), set[int]()
+    for first, count in runs:
+        loss = Loss()
+        last = first + count - 1
+        loss.add_ticks(1, Ticks(first, count, first * 10, last * 10))
+        gaps.lose(pb.GAP_REASON_EXPIRED, 9, loss)
+        model |= set(range(first, first + count))
+    found = [t for gap in gaps.take() for t in gap.ticks]
+    assert not gaps
+    covered = [tick for t in found for tick in range(t.first_tick, t.first_tick + t.count)]
+    assert covered == sorted(model)
+    for t in found:
+        last = t.first_tick + t.count - 1
+        assert (t.first_due_ns, t.last_due_ns) == (t.first_tick * 10, last * 10)
+    assert all(a.first_tick + a.count < b.first_tick for a, b in pairwise(found))
+
+
+def test_gaps_when_many_are_taken_in_parts_of_bounded_size() -> None:
+    gaps = GapSet()
+    for seq in range(1, 40_001, 2):
+        gaps.lose(pb.GAP_REASON_REJECTED, 9, Loss(RangeSet([(seq, seq)])))
+    taken, named = 0, RangeSet()
+    while gaps:
+        part = gaps.take(bytes_max=20_000)
+        assert sum(gap.ByteSize() for gap in part) <= 20_000
+        for gap in part:
+            named.update(RangeSet((r.first, r.last) for r in gap.blocks))
+        taken += 1
+    assert taken > 1
+    assert list(named.numbers()) == list(range(1, 40_001, 2))
