@@ -46,7 +46,7 @@ def load(path: Path) -> Loaded:
     buffer = merged.section("buffer", BUFFER)
     links = _links(merged, problems)
     devices = _devices(merged, links, problems)
-    if not merged.names("devices"):
+    if not merged.names("devices") and not merged.damaged:
         problems.append(merged.main.warning("config.no_devices"))
     _judge_gateway(gateway, problems)
     paths = {key: platform.path(key) for key in ("ca", "cert", "key")}
@@ -145,6 +145,7 @@ class _Merged:
         self._problems = problems
         self.main = Place(sources[0], ())
         self._files: list[tuple[Place, dict[str, Any]]] = []
+        self.damaged = any(source.problems for source in sources)
         for number, source in enumerate(sources):
             place = Place(source, ())
             tables = check_table(place, source.data, FILE, problems)
@@ -179,7 +180,8 @@ class _Merged:
                 else:
                     values[key], places[key] = value, place / key
         if home is self.main and any(key.required for key in table.values()):
-            self._problems.append(home.error("config.missing_table", table=name))
+            if not self.damaged:  # else it may be there, out of sight
+                self._problems.append(home.error("config.missing_table", table=name))
         else:
             complete(home, written, values, table, self._problems)
         return Section(home, values, places)

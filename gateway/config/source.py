@@ -23,7 +23,7 @@ from gateway.config.units import show_size
 
 SIZE_MAX = 4 << 20
 #: More syntax errors than this in one file are not looked for.
-SYNTAX_ERRORS_MAX = 60
+SYNTAX_ERRORS_MAX = 40
 
 _FULL_WIDTH = {
     "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "、": ",", "。": ".", "【": "[", "】": "]",
@@ -148,7 +148,7 @@ class Source:
     def _parse(self) -> dict[str, Any]:
         fed = self.positions.text
         mended: set[int] = set()
-        for _ in range(2 * SYNTAX_ERRORS_MAX):
+        while len(self.problems) < SYNTAX_ERRORS_MAX:
             try:
                 return tomllib.loads(fed, parse_float=_decimal)
             except RecursionError:
@@ -171,6 +171,7 @@ class Source:
             mended.add(statement.end)
             self._explain(error, offset, statement)
             fed = self._without(fed, statement)
+        self._say(Spot(1, 1), "config.more_errors", count=len(self.problems))
         return {}
 
     def _said(self, failure: str) -> tuple[str, int]:

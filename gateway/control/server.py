@@ -19,9 +19,8 @@ from gateway.control import REQUEST_MAX
 
 #: Connections at once; a command needs one, for as long as it runs.
 CONNECTIONS_MAX = 32
-#: Bytes that a client may leave unread, and how long it may leave them, before it is dropped.
+#: Bytes that a client may leave unread for `unread_seconds` before it is dropped.
 UNREAD_MAX = 4 << 20
-UNREAD_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -52,10 +51,16 @@ class AlreadyRunningError(RequestError):
 
 
 class ControlServer:
-    """Serves `handlers`, by method name, on the socket at `path`, within one event loop."""
+    """Serves `handlers`, by method name, on the socket at `path`, within one event loop.
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+    `unread_seconds`: how long a client may leave its answers unread.
+    """
+
+    def __init__(
+        self, path: Path, handlers: Mapping[str, Handler], *, unread_seconds: float = 10.0
+    ) -> None:
         self._path = path
+        self._unread_seconds = unread_seconds
         self._handlers = handlers
         self._server: asyncio.Server | None = None
         self._inode: tuple[int, int] | None = None
@@ -105,7 +110,7 @@ class ControlServer:
         assert task is not None
         self._clients.add(task)
         writer.transport.set_write_buffer_limits(high=UNREAD_MAX)
-        connection = _Connection(reader, writer)
+        connection = _Connection(reader, writer, self._unread_seconds)
         try:
             peer = connection.peer()
             if not may_speak(peer, self._path):
@@ -169,9 +174,12 @@ class ControlServer:
 class _Connection:
     """One client: lines in, lines out, and an eye on whether it is still there."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, unread_seconds: float
+    ) -> None:
         self._reader = reader
         self._writer = writer
+        self._unread_seconds = unread_seconds
 
     def peer(self) -> Peer:
         size = struct.calcsize("3i")
@@ -193,7 +201,7 @@ class _Connection:
     async def send(self, message: Mapping[str, Any]) -> None:
         """Raises TimeoutError for a client that does not read."""
         self._writer.write(json.dumps(message, ensure_ascii=False, default=str).encode() + b"\n")
-        async with asyncio.timeout(UNREAD_SECONDS):
+        async with asyncio.timeout(self._unread_seconds):
             await self._writer.drain()
 
     async def say(self, message: str, **args: Any) -> None:
@@ -204,7 +212,7 @@ class _Connection:
         """Say it, and wait until the client had time to read it."""
         await self.say(message, **args)
         self._writer.write_eof()
-        async with asyncio.timeout(UNREAD_SECONDS):
+        async with asyncio.timeout(self._unread_seconds):
             # What it still sends is thrown away: closing at once would reset the connection before
             # the reason is read. A client that never stops sending is cut off.
             while await self._reader.read(REQUEST_MAX):

@@ -48,6 +48,12 @@ SYNTAX = {
         '每行写成 名称 = 值，文字用英文双引号："..."',
         'Write one  name = value  a line, texts in double quotes: "..."',
     ),
+    "config.more_errors": Message(
+        "已有 {count} 处语法错误，其余的没有再找",
+        "{count} syntax errors so far; no more were looked for",
+        "先改好这些，再检查一次",
+        "Mend these, then check again",
+    ),
     "config.syntax_key": Message(
         "这里应当是一个配置项的名称",
         "a key is expected here",

@@ -214,6 +214,13 @@ def test_bytes_when_odd_then_read_or_refused_in_words(
         assert loaded.config is not None
 
 
+def test_syntax_when_every_line_is_wrong_then_the_first_forty_and_a_word(tmp_path: Path) -> None:
+    loaded = load(write(tmp_path, "a b c\n" * 3000))
+    assert len(loaded.problems) == 41
+    assert loaded.problems[0].id == "config.more_errors"
+    assert [problem.line for problem in loaded.problems[1:]] == list(range(1, 41))
+
+
 def test_file_when_missing_or_no_file_then_said_and_nothing_waits(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert said(load(tmp_path / "pipe")) == [(0, 0, "config.unreadable")]

@@ -140,6 +140,34 @@ def test_stream_when_the_client_leaves_then_the_handler_is_closed(tmp_path: Path
     asyncio.run(main())
 
 
+def test_client_when_it_does_not_read_then_dropped_and_the_others_served(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+
+    async def main() -> None:
+        closed = asyncio.Event()
+
+        async def flood(params: Mapping[str, Any], peer: Peer) -> AsyncIterator[str]:
+            try:
+                while True:
+                    yield "x" * 1_000_000
+            finally:
+                closed.set()
+
+        def use() -> None:
+            with ControlClient(path) as client:
+                assert client.call("status")["pid"] == os.getpid()
+
+        server = ControlServer(path, {"flood": flood, "status": _status}, unread_seconds=0.05)
+        await server.start()
+        with connect(path) as deaf:
+            deaf.sendall(b'{"id": 1, "method": "flood"}\n')
+            await asyncio.to_thread(use)
+            await closed.wait()
+            await server.close()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     "garbage",
     [
