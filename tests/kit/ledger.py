@@ -4,9 +4,10 @@
 
 Three books are kept by three parties, and compared here with none of their code:
 
-- sampled: `RUN_DIR/sampled/*.csv`, written by the simulated controllers. A line is
-  `device,counter,asked_ns,answered_ns` on the boot clock: this answer carried that counter in the
-  tag `serial_number`.
+- sampled: the files in `RUN_DIR/sampled/`, written by the simulated controllers. A line is
+  `device counter asked_ns answered_ns` on the boot clock (spaces or commas): this answer carried
+  that counter in the tag `serial_number`. `spoilt` behind it: a fault kept the answer from
+  arriving whole and in time, so it need not, and must not, be stored.
 - stored: `RUN_DIR/store.db`, the receiver's file, read by SQL and decoded by `proto/reader.py`.
 - box, optional: `RUN_DIR/box.json`, the last `jiahe status --json`.
 
@@ -42,6 +43,7 @@ class Report:
     """`violations` is empty when every rule holds."""
 
     sampled: int = 0
+    spoilt: int = 0
     stored: int = 0
     missing: int = 0
     twice: int = 0
@@ -53,8 +55,9 @@ class Report:
 
     def text(self) -> str:
         said = [
-            f"sampled {self.sampled}, stored {self.stored}, read as bad {self.read_as_bad},"
-            f" retried {self.retried}, missing {self.missing}, twice {self.twice}",
+            f"sampled {self.sampled} (spoilt {self.spoilt}), stored {self.stored},"
+            f" read as bad {self.read_as_bad}, retried {self.retried},"
+            f" missing {self.missing}, twice {self.twice}",
             *(f"in gaps: {reason} {count}" for reason, count in sorted(self.in_gaps.items())),
             *self.violations,
         ]
@@ -80,10 +83,11 @@ def check(
     report = Report()
     book = {(one.device, one.counter): one for one in sampled}
     report.sampled, report.stored = len(book), len(stored.rows)
+    report.spoilt = sum(one.spoilt for one in book.values())
     counted = Counter((row.device, row.counter) for row in stored.rows if row.counter is not None)
     _check_stored(report, book, counted, stored.rows, allow_ns)
-    _check_missing(report, [one for key, one in book.items() if key not in counted], stored,
-                   allow_ns, retries)  # fmt: skip
+    absent = [one for key, one in book.items() if key not in counted and not one.spoilt]
+    _check_missing(report, absent, stored, allow_ns, retries)
     _complain(report, "I3", "gaps that lie", [f"epoch {e}: {what}" for e, what in stored.lies])
     for gap in stored.gaps:
         report.gap_ticks[gap.reason] = report.gap_ticks.get(gap.reason, 0) + (gap.ticks or 0)
@@ -114,17 +118,20 @@ def _check_stored(
     twice = [f"{device} {counter}" for (device, counter), n in counted.items() if n > 1]
     report.twice = len(twice)
     _complain(report, "I2", "stored twice", twice)
-    strange, late = [], []
+    strange, spoilt, late = [], [], []
     for row in rows:
         if row.counter is None:
             continue
         one = book.get((row.device, row.counter))
         if one is None:
             strange.append(f"{row.device} {row.counter}")
+        elif one.spoilt:
+            spoilt.append(f"{row.device} {row.counter}")
         elif not one.asked_ns - allow_ns <= row.time_ns <= one.answered_ns + allow_ns:
             off_ns = max(one.asked_ns - row.time_ns, row.time_ns - one.answered_ns)
             late.append(f"{row.device} {row.counter} by {off_ns / 1e6:.3f} ms")
     _complain(report, "I2", "stored that were never sampled", strange)
+    _complain(report, "I2", "stored though their answer was spoilt", spoilt)
     _complain(report, "I2", "stored with a time outside asked..answered", late)
 
 

@@ -189,6 +189,23 @@ def test_answer_lost_on_the_wire_and_asked_again_is_allowed_only_when_said(tmp_p
     assert not ledger.check(book, read_stored(tmp_path / "store.db"), retries=1).violations
 
 
+def test_spoilt_answer_need_not_be_stored_and_must_not(tmp_path: Path) -> None:
+    book = sampled(range(11))
+    book[10] = book[10]._replace(spoilt=True)
+    found = report(tmp_path, [examples.block(1)], book)
+    assert (found.violations, found.spoilt) == ([], 1)
+    book[3] = book[3]._replace(spoilt=True)
+    assert rules(ledger.check(book, read_stored(tmp_path / "store.db"))) == {"I2"}
+
+
+def test_book_of_the_simulators_is_read_with_its_marks(tmp_path: Path) -> None:
+    (tmp_path / "book").write_text("press-1 1 2 3\npress-1 0 4 5\npress-1 2 6 7 spoilt\n")
+    assert read_sampled(tmp_path) == [
+        Sampled("press-1", 1, 2, 3),
+        Sampled("press-1", 2, 6, 7, spoilt=True),
+    ]
+
+
 def test_box_that_believes_more_acknowledged_than_is_stored_breaks_i9(tmp_path: Path) -> None:
     stored = read_stored(store(tmp_path / "store.db", [examples.block(1)]))
     good = {"epoch": EPOCH, "counters": {"acked_scans": 10}}
@@ -201,12 +218,13 @@ def test_box_that_believes_more_acknowledged_than_is_stored_breaks_i9(tmp_path: 
 def test_ledger_command_of_a_run_exits_by_what_it_finds(
     tmp_path: Path, ticks: int, status: int
 ) -> None:
-    store(tmp_path / "store.db", [examples.block(1), examples.block(2)])
+    store(tmp_path / "store.db", [examples.block(1, add=1), examples.block(2, add=1)])
     (tmp_path / "sampled").mkdir()
     lines = "".join(
-        f"{d},{c},{asked},{answered}\n" for d, c, asked, answered in sampled(range(ticks))
+        f"{one.device} {one.counter + 1} {one.asked_ns} {one.answered_ns}\n"
+        for one in sampled(range(ticks))
     )
-    (tmp_path / "sampled" / "robot-3.csv").write_text(lines)
+    (tmp_path / "sampled" / "robot-3.book").write_text(lines)
     done = subprocess.run(
         [sys.executable, "-m", "tests.kit.ledger", tmp_path, "--json"],
         cwd=ROOT, capture_output=True, text=True, timeout=60,
@@ -216,6 +234,6 @@ def test_ledger_command_of_a_run_exits_by_what_it_finds(
 
 
 def test_broken_line_of_a_sampled_book_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("robot-3,1,2,3\nrobot-3,x,2,3\n")
+    (tmp_path / "a.csv").write_text("robot-3,1,2,3\nrobot-3 x 2 3\n")
     with pytest.raises(ValueError, match=r"a\.csv:2"):
         read_sampled(tmp_path)
