@@ -8,15 +8,17 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import modbus_rtu, modbus_tcp, wire_bytes
+from bench import daemon, modbus_rtu, modbus_tcp, start, wire_bytes
 from bench.harness import HERE, ROUNDS_MIN, Bench, Row, document, table
 
 BENCHES: dict[str, Bench] = {
     "P1": modbus_tcp.one_in_flight,
     "P2": modbus_tcp.many_in_flight,
     "P3": modbus_tcp.many_devices,
+    "P4": daemon.wire_to_ack,
     "P5": modbus_rtu.serial,
     "P8": wire_bytes.bytes_a_sample,
+    "P12": start.start_and_status,
 }
 
 
