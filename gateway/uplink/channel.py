@@ -104,20 +104,23 @@ class GrpcStream:
 class GrpcChannel:
     """Connections to one address, with mutual TLS; without, to loopback addresses only."""
 
-    def __init__(self, address: str, tls: TlsFiles | None) -> None:
+    def __init__(
+        self, address: str, tls: TlsFiles | None, *, open_s_max: float = OPEN_S_MAX
+    ) -> None:
         """`tls` None: plain text. Raises ValueError if that is asked of another host."""
         if tls is None and address.rpartition(":")[0] not in LOOPBACK:
             raise ValueError(f"{address}: plain text is for loopback addresses only")
         self._address, self._tls = address, tls
         self._credentials: grpc.ChannelCredentials | None = None
+        self._open_s_max = open_s_max
 
     async def open(self) -> GrpcStream:
-        """A new connection and stream. Raises ChannelError, within 20 s."""
+        """A new connection and stream. Raises ChannelError, within `open_s_max` seconds."""
         channel = self._connect()
         call = channel.stream_stream(METHOD, None, None)(None)
         ready = asyncio.ensure_future(self._ready(channel))
         try:
-            done, _ = await asyncio.wait({ready}, timeout=OPEN_S_MAX)
+            done, _ = await asyncio.wait({ready}, timeout=self._open_s_max)
         except asyncio.CancelledError:
             ready.cancel()
             call.cancel()

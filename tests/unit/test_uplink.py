@@ -151,6 +151,20 @@ def test_connection_when_refused_unknown_or_not_admitted_says_which() -> None:
     asyncio.run(main())
 
 
+def test_connection_when_the_peer_accepts_and_says_nothing_is_given_up() -> None:
+    async def main() -> None:
+        with socket.socket() as mute:
+            mute.bind(("127.0.0.1", 0))
+            mute.listen()
+            address = f"127.0.0.1:{mute.getsockname()[1]}"
+            with pytest.raises(ChannelError) as caught:
+                await GrpcChannel(address, None, open_s_max=0.1).open()
+            assert caught.value.message == "uplink.unreachable"
+            assert caught.value.arguments == {"address": address}
+
+    asyncio.run(main())
+
+
 def test_plain_text_when_asked_beyond_loopback_is_refused() -> None:
     with pytest.raises(ValueError, match="loopback"):
         GrpcChannel("ingest.example.cn:8443", None)
@@ -236,6 +250,11 @@ def test_tls_when_mutual_carries_blocks_and_new_files_are_used_on_the_next_strea
             with pytest.raises(ChannelError) as caught:
                 await GrpcChannel(address, TlsFiles(other.ca, cert, key)).open()
             assert caught.value.message == "uplink.tls"
+
+            files = TlsFiles(good.ca, cert, key)
+            with pytest.raises(ChannelError) as caught:  # RFC 6761: .invalid never resolves
+                await GrpcChannel("no-such-platform.invalid:8443", files).open()
+            assert caught.value.message == "uplink.dns"
 
     asyncio.run(main())
 
