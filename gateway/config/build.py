@@ -12,7 +12,7 @@ from drivers import registry
 from drivers.api import ByteOrder, DeviceSpec, Driver, Framing, LinkSpec, Problem
 from gateway.config.check import Place, check_table, complete
 from gateway.config.problems import Located
-from gateway.config.schema import DEVICE, LINK
+from gateway.config.schema import DEVICE, LINK, TIMEOUT_NS
 from gateway.config.tags import Profile, Tag, TagReader, finish, is_name
 
 _UNIT_IN_NAME = re.compile(r"\{unit(?::0?([1-9]))?\}")
@@ -39,7 +39,10 @@ def split_address(text: str, default_port: int | None = None) -> tuple[str, int]
 def build_link(
     name: str, place: Place, data: Mapping[str, Any], problems: list[Located]
 ) -> LinkSpec | None:
-    """The link; None if something is wrong with it, which is in `problems` then."""
+    """The link; None if something is wrong with it, which is in `problems` then.
+
+    A timeout that the file leaves out is 0 here: `settle` gives it once the devices are known.
+    """
     before = len(problems)
     if not is_name(name):
         problems.append(place.error("config.bad_name", name=name))
@@ -78,7 +81,7 @@ def build_link(
         rs485=checked["rs485"],
         host=host,
         tcp_port=port,
-        timeout_ns=checked["timeout"],
+        timeout_ns=checked["timeout"] or 0,
         pause_ns=checked["pause"],
         in_flight=checked["in_flight"],
         where=place.where(),
@@ -107,6 +110,13 @@ class DeviceBuilder:
         self._links = links
         self._problems = problems
         self._tags = TagReader(problems)
+        #: Link to the slowest answer that the profiles of its devices tell of, in nanoseconds.
+        self._slowest: dict[str, int] = {}
+
+    def settle(self, link: LinkSpec) -> LinkSpec:
+        """The link with its timeout, once all devices were built."""
+        patience = max(TIMEOUT_NS, self._slowest.get(link.name, 0))
+        return replace(link, timeout_ns=link.timeout_ns or patience)
 
     def build(self, name: str, place: Place, data: Mapping[str, Any]) -> list[DeviceSpec]:
         """One device, or a range of them; empty if something is wrong, which was reported."""
@@ -142,7 +152,9 @@ class DeviceBuilder:
         if link is None:
             self._ask(driver, device, parts, only=("tags", "holes"))
             return []
-        if parts.profile.defaults.get("timeout", 0) > link.timeout_ns:
+        slowest = parts.profile.defaults.get("timeout", 0)
+        self._slowest[link.name] = max(slowest, self._slowest.get(link.name, 0))
+        if 0 < link.timeout_ns < slowest:
             self._problems.append((place / "link").warning("config.short_timeout", link=link.name))
         devices = [
             replace(device, name=each, unit=unit)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,7 @@ def load(path: Path) -> Loaded:
     gateway = merged.section("gateway", GATEWAY)
     platform = merged.section("platform", PLATFORM)
     buffer = merged.section("buffer", BUFFER)
-    links = _links(merged, problems)
-    devices = _devices(merged, links, problems)
+    links, devices = _plant(merged, problems)
     if not merged.names("devices") and not merged.damaged:
         problems.append(merged.main.warning("config.no_devices"))
     _judge_gateway(gateway, problems)
@@ -76,7 +75,7 @@ def load(path: Path) -> Loaded:
                 flush_every_ns=buffer["flush_every"],
                 when_full=buffer["when_full"],
             ),
-            links=tuple(link for link in links.values() if link is not None),
+            links=tuple(links),
             devices=tuple(devices),
         ),
         ordered,
@@ -222,9 +221,9 @@ def _links(merged: _Merged, problems: list[Located]) -> dict[str, LinkSpec | Non
     return links
 
 
-def _devices(
-    merged: _Merged, links: Mapping[str, LinkSpec | None], problems: list[Located]
-) -> list[DeviceSpec]:
+def _plant(merged: _Merged, problems: list[Located]) -> tuple[list[LinkSpec], list[DeviceSpec]]:
+    """All links and devices that are right."""
+    links = _links(merged, problems)
     builder = DeviceBuilder(links, problems)
     devices: dict[str, DeviceSpec] = {}
     units: dict[tuple[str, int], str] = {}
@@ -240,7 +239,10 @@ def _devices(
             if other != device.name:
                 at = place / "unit"
                 problems.append(at.warning("config.unit_twice", other=other, unit=device.unit))
-    return list(devices.values())
+    settled = {name: builder.settle(link) for name, link in links.items() if link is not None}
+    return list(settled.values()), [
+        replace(device, link=settled[device.link.name]) for device in devices.values()
+    ]
 
 
 def _judge_gateway(gateway: Section, problems: list[Located]) -> None:

@@ -107,6 +107,8 @@ BUFFER = _table(
         default="drop_oldest", choices=("drop_oldest", "drop_newest")),
 )  # fmt: skip
 
+#: What a link waits for an answer at most, where neither the file nor a profile says.
+TIMEOUT_NS = 300 * MS
 NETWORK = ("tcp", "udp")
 LINK = _table(
     Key("type", "choice", '"serial"', "链路类型", "what it is", required=True,
@@ -125,9 +127,10 @@ LINK = _table(
         "let the kernel switch the RS-485 transceiver",
         default=False, only=("serial",)),
     Key("address", "text", '"192.168.10.21:502"', "主机:端口", "host:port", only=NETWORK),
-    Key("timeout", "duration", '"300 ms"', "最长等待；实际值按设备的应答学习",
-        "the longest wait; the real one is learned a device from its answers",
-        default=300 * MS, low=10 * MS, high=60 * S),
+    Key("timeout", "duration", '"300 ms"',
+        "最长等待；实际值按设备的应答学习。不写：300 ms，或设备模板要求的更长时间",
+        "the longest wait; the real one is learned a device from its answers. Left out: 300 ms, or "
+        "longer where a profile asks for it", low=10 * MS, high=60 * S),
     Key("pause", "duration", '"0 ms"', "两次请求之间额外的静默",
         "silence between requests, over the standard's",
         default=0, low=0, high=10 * S),

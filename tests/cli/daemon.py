@@ -15,7 +15,7 @@ from typing import Any
 from gateway.control.server import ControlServer, Handler, Peer, RequestError
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "gateway.cli"]
+COMMAND = [str(Path(sys.executable).with_name("jiahe"))]  # the installed entry point
 
 ROWS: list[dict[str, Any]] = [
     {"device": "press-11", "tag": "pressure", "value": "12.5", "unit": "bar", "quality": "good",

@@ -238,7 +238,7 @@ def test_unforeseen_when_it_happens_then_a_sentence_and_the_file_with_details(
 
 
 def test_output_when_the_reader_leaves_then_quiet(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "gateway.cli", "profiles", "--json"]
+    command = [sys.executable, "-m", "gateway.cli", "profiles", "--json"]  # the other way to start
     writer = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
     )

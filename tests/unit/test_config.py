@@ -177,6 +177,30 @@ def test_tags_when_profile_table_and_device_say_them_then_laid_over_key_by_key(
     assert device_spec.max_registers == 10
 
 
+@pytest.mark.parametrize(
+    ("said_timeout", "wanted", "timeout_ns", "warned"),
+    [
+        ("", "2 s", 2 * 10**9, False),
+        ("", "20 ms", 300_000_000, False),
+        ('timeout = "1 s"\n', "2 s", 10**9, True),
+        ('timeout = "3 s"\n', "2 s", 3 * 10**9, False),
+    ],
+)
+def test_timeout_when_a_profile_is_slower_then_the_link_waits_or_warns(
+    tmp_path: Path, said_timeout: str, wanted: str, timeout_ns: int, warned: bool
+) -> None:
+    profile = (
+        f'[profile]\ntitle = "P"\ndriver = "modbus"\ntimeout = "{wanted}"\n'
+        '[tags]\na = { address = "holding:1", type = "int16" }\n'
+    )
+    write(tmp_path, profile, "slow.toml")
+    loaded = load(write(tmp_path, HEAD + said_timeout + DEVICE + 'profile = "slow.toml"\n'))
+    assert loaded.config is not None
+    assert loaded.config.links[0].timeout_ns == timeout_ns
+    assert loaded.config.devices[0].link is loaded.config.links[0]
+    assert [problem.id for problem in loaded.problems] == ["config.short_timeout"] * warned
+
+
 def test_table_when_cells_are_wrong_then_line_and_column_of_the_cell(tmp_path: Path) -> None:
     table = "name,address,type,scale,colour\nt,holding:1,int61,abc,red\n"
     write(tmp_path, table, "points.csv")
