@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import daemon, modbus_rtu, modbus_tcp, start, wire_bytes
+from bench import daemon, modbus_rtu, modbus_tcp, samples, start, wire_bytes
 from bench.harness import HERE, ROUNDS_MIN, Bench, Row, document, table
 
 BENCHES: dict[str, Bench] = {
@@ -17,6 +17,7 @@ BENCHES: dict[str, Bench] = {
     "P3": modbus_tcp.many_devices,
     "P4": daemon.wire_to_ack,
     "P5": modbus_rtu.serial,
+    "P7": samples.ns_a_sample,
     "P8": wire_bytes.bytes_a_sample,
     "P12": start.start_and_status,
 }
