@@ -18,7 +18,8 @@ Files of the directory
 
 A segment is a run of records: a segment header (format version, gateway id, UTC), catalogs, blocks.
 Every block follows, in the same segment, the catalog that it needs (twice, so that one damaged bit
-never costs all blocks of a segment), so unlinking one segment never orphans another. A new process never appends to an old segment.
+never costs all blocks of a segment), so unlinking one segment never orphans another. A new process
+never appends to an old segment.
 
 States of a block
 -----------------
@@ -33,8 +34,9 @@ Invariants
 
 I1  A block leaves only by an acknowledgement of itself, or by a gap.
 I2  A gap for blocks on disk is durable in `state` before their segment is unlinked, and stays there
-    until the block that carries it is acknowledged. A crash in between announces it once more,
-    which says nothing new: gaps are sets.
+    until the block that carries it is acknowledged. `state` names the carrier too, so a restart
+    announces it again only where the carrier is gone or was not noted yet, which says nothing new:
+    gaps are sets.
 I3  Nothing counts as durable before fdatasync returned, and the directory's fsync for a new file.
 I4  After an error nothing of that segment is trusted: it is closed, cut to what was confirmed, read
     again, and what was not confirmed is written from RAM into a new one. If that fails too, blocks

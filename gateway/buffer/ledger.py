@@ -2,33 +2,44 @@
 
 A gap waits (`pending`) until the supervisor takes it for the block it is about to seal; from `put`
 on that block carries it. It is settled when its carrier is acknowledged, and waits again when the
-carrier is lost. Until it is settled the state file knows it, so a restart announces it once more.
+carrier is lost. Until it is settled the state file knows it and its carrier, so a restart announces
+it again only where the carrier did not survive.
 The event loop's thread only; touches no disk.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from gateway.buffer.block import BlockKey
 from gateway.buffer.gaps import GapSet, Loss
 from gateway.buffer.index import Epoch
 from gateway.buffer.ranges import RangeSet
-from gateway.buffer.state import OpenEpoch, State
+from gateway.buffer.state import OpenEpoch, State, Unsettled
+
+#: Carriers that the state file names one by one; gaps of older ones are joined there, to bound it.
+CARRIERS_NAMED_MAX = 16
 
 
 class Ledger:
     """`state` is what the file says, or will say when it is next saved."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, is_live: Callable[[BlockKey], bool]) -> None:
         self.state = state
-        self.pending = GapSet(state.gaps)
+        self.pending = GapSet()
         self.current = 0
         self.lost_by_reason: dict[str, int] = {}
-        for gap in state.gaps:
+        self._carried: dict[BlockKey, GapSet] = {}
+        for epoch, seq, gap in state.gaps:
+            if is_live(BlockKey(epoch, seq)):
+                self._carried.setdefault(BlockKey(epoch, seq), GapSet()).add(gap)
+            elif not gap.count_unknown:  # else its epoch is open, and says the same
+                self.pending.add(gap)
             if gap.epoch in state.epochs:
                 state.epochs[gap.epoch].gone.update(RangeSet((r.first, r.last) for r in gap.blocks))
         self._taken = GapSet()
-        self._carried: dict[int, GapSet] = {}  # by seq of the current epoch
         self._settled: set[int] = set()
         self._closed: set[int] = set()
 
@@ -52,9 +63,8 @@ class Ledger:
         lost = 0
         for first, last in loss.blocks:
             lost += last - first + 1
-            if epoch == self.current:
-                for seq in [s for s in self._carried if first <= s <= last]:
-                    self.pending.update(self._carried.pop(seq))
+            for key in [k for k in self._carried if k.epoch == epoch and first <= k.seq <= last]:
+                self.pending.update(self._carried.pop(key))
         name = pb.GapReason.Name(reason).removeprefix("GAP_REASON_").lower()
         self.lost_by_reason[name] = self.lost_by_reason.get(name, 0) + lost
 
@@ -71,29 +81,36 @@ class Ledger:
             self._taken.add(gap)
         return gaps
 
-    def bind(self, seq: int) -> None:
-        """Block `seq` of the current epoch carries what was taken since the last block."""
-        if self._taken:
-            self._carried[seq], self._taken = self._taken, GapSet()
+    def bind(self, key: BlockKey) -> bool:
+        """The block carries what was taken since the last one; True if that is anything."""
+        if not self._taken:
+            return False
+        self._carried[key], self._taken = self._taken, GapSet()
+        return True
 
-    def carrier_acked(self, seq: int) -> bool:
+    def carrier_acked(self, key: BlockKey) -> bool:
         """Settle what the block carried; True if the state changed."""
-        carried = self._carried.pop(seq, None)
+        carried = self._carried.pop(key, None)
         if carried is None:
             return False
         for epoch in carried.ends():
             self.state.epochs.pop(epoch, None)
         return True
 
-    def unsettled(self, more: GapSet) -> list[pb.Gap]:
+    def unsettled(self, more: GapSet) -> list[Unsettled]:
         """Every gap that is not settled, and `more`, for the state file.
 
-        Ends of epochs are left out: an open epoch in the file says the same.
+        Ends of epochs that no block carries are left out: an open epoch in the file says the same.
         """
-        gaps = GapSet()
-        for part in (self.pending, self._taken, *self._carried.values(), more):
-            gaps.update(part)
-        return [gap for gap in gaps.messages() if not gap.count_unknown]
+        carriers = sorted(self._carried)
+        old, named = carriers[:-CARRIERS_NAMED_MAX], carriers[-CARRIERS_NAMED_MAX:]
+        loose = GapSet()
+        for part in (self.pending, self._taken, more, *(self._carried[key] for key in old)):
+            loose.update(part)
+        unsettled = [Unsettled(0, 0, gap) for gap in loose.messages() if not gap.count_unknown]
+        for key in named:
+            unsettled += [Unsettled(*key, gap) for gap in self._carried[key].messages()]
+        return unsettled
 
     def welcome(self, epoch: int, closed: bool) -> None:
         """The platform has said what it holds of `epoch`, and whether it knows its end."""

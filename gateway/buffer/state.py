@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 from jiahe.ingest.v1 import ingest_pb2 as pb
@@ -43,6 +43,14 @@ class OpenEpoch:
     reason: pb.GapReason.ValueType = pb.GAP_REASON_CRASH
 
 
+class Unsettled(NamedTuple):
+    """A gap, and the block (epoch, seq) that carries it; (0, 0) while none does."""
+
+    epoch: int
+    seq: int
+    gap: pb.Gap
+
+
 @dataclass(slots=True)
 class State:
     """`run`: the counter of the newest epoch of this box; `highest`: the highest epoch that the
@@ -52,7 +60,7 @@ class State:
     run: int = 0
     highest: int = 0
     epochs: dict[int, OpenEpoch] = field(default_factory=dict)
-    gaps: list[pb.Gap] = field(default_factory=list)
+    gaps: list[Unsettled] = field(default_factory=list)
 
 
 def encode(state: State) -> bytes:
@@ -102,7 +110,10 @@ def _to_json(state: State) -> dict[str, Any]:
             [e.epoch, e.boot_id, e.start_ns, e.until_boot_id, e.until_ns, list(e.gone), e.reason]
             for e in state.epochs.values()
         ],
-        "gaps": [base64.b64encode(gap.SerializeToString()).decode() for gap in state.gaps],
+        "gaps": [
+            [epoch, seq, base64.b64encode(gap.SerializeToString()).decode()]
+            for epoch, seq, gap in state.gaps
+        ],
     }
 
 
@@ -113,7 +124,10 @@ def _from_json(value: dict[str, Any]) -> State:
             epoch, boot_id, start, until_boot_id, until, RangeSet((a, b) for a, b in gone), reason
         )
     try:
-        state.gaps = [pb.Gap.FromString(base64.b64decode(text)) for text in value["gaps"]]
+        state.gaps = [
+            Unsettled(epoch, seq, pb.Gap.FromString(base64.b64decode(text)))
+            for epoch, seq, text in value["gaps"]
+        ]
     except DecodeError as error:  # checksummed, so only a bug of ours gets here
         raise AssertionError("a gap that was never written") from error
     return state

@@ -49,7 +49,11 @@ class Buffer:
         found: log.Recovered,
         known: state.State,
     ) -> None:
-        self.config, self.index, self.ledger = config, found.index, Ledger(known)
+        self.config, self.index, self.ledger = (
+            config,
+            found.index,
+            Ledger(known, found.index.is_live),
+        )
         self._disk = disk
         self._alarm = Alarm(clock)
         self._lock = asyncio.Lock()
@@ -119,7 +123,8 @@ class Buffer:
         assert block.seq == self._last_seq + 1, f"block {block.seq} after {self._last_seq}"
         self._last_seq = block.seq
         self.index.put(block)
-        self.ledger.bind(block.seq)
+        if self.ledger.bind(BlockKey(block.epoch, block.seq)):
+            self._writer.dirty = True
         self._writer.bound_memory()
         self._alarm.ring()
 
@@ -330,7 +335,7 @@ class Buffer:
             self.ledger.end_acked(key.epoch)
         if self.index.drop(key, acked=True) is not None:
             self._alarm.ring()
-        if key.epoch == self._epoch and self.ledger.carrier_acked(key.seq):
+        if self.ledger.carrier_acked(key):
             self._writer.dirty = True
             self._alarm.ring()
 
@@ -366,7 +371,7 @@ def _recover(disk: Disk, gateway: str) -> tuple[log.Recovered, state.State]:
         )
     found = log.recover(disk, gateway)
     found.set_aside = aside.Aside(disk).found()
-    gone = [(gap.epoch, r.first, r.last) for gap in known.gaps for r in gap.blocks]
+    gone = [(gap.epoch, r.first, r.last) for _, _, gap in known.gaps for r in gap.blocks]
     gone += [(number, *r) for number, entry in known.epochs.items() for r in entry.gone]
     for number, first, last in gone:
         epoch = found.index.epochs.get(number)

@@ -5,6 +5,7 @@ Coroutines here run one at a time, under the buffer's lock; the disk's calls run
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -67,8 +68,14 @@ class Writer:
         self._writing: frozenset[int] = frozenset()
 
     async def disk_thread(self, function: Callable[[], _T]) -> _T:
+        """Run `function` in the disk's thread; if cancelled, only after it has ended there."""
         result: list[_T] = []
-        await self._run_blocking(lambda: result.append(function()))
+        call = asyncio.ensure_future(self._run_blocking(lambda: result.append(function())))
+        try:
+            await asyncio.shield(call)
+        except asyncio.CancelledError:
+            await asyncio.wait([call])
+            raise
         return result[0]
 
     # ---- when ------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def _gone(world: World) -> tuple[dict[int, RangeSet], dict[int, RangeSet], dict[
     dropped: dict[int, RangeSet] = {}
     after: dict[int, int] = {}
     waiting = world.buffer.ledger.unsettled(type(world.buffer.ledger.pending)())
-    for gap in [*world.platform.gaps, *waiting]:
+    for gap in [*world.platform.gaps, *(gap for _, _, gap in waiting)]:
         blocks = RangeSet((r.first, r.last) for r in gap.blocks)
         named.setdefault(gap.epoch, RangeSet()).update(blocks)
         if gap.reason != pb.GAP_REASON_CRASH:

@@ -80,15 +80,15 @@ def test_blocks_when_the_clock_was_never_set_do_not_expire() -> None:
 
 def test_disk_when_full_gives_up_the_oldest_and_goes_on() -> None:
     async def main() -> None:
-        disk, clock = FakeDisk(capacity_bytes=6000), VirtualClock()
-        buffer = await opened(disk, clock, segment_bytes=500, free_bytes_min=1500)
-        await fill(buffer, clock, 200)
+        disk, clock = FakeDisk(capacity_bytes=30_000), VirtualClock()
+        buffer = await opened(disk, clock, segment_bytes=500, free_bytes_min=10_000)
+        await fill(buffer, clock, 400)
         assert buffer.snapshot()["state"] == "ok"
-        assert buffer.next_live(BlockKey(buffer.epoch, 199)) is not None
+        assert buffer.next_live(BlockKey(buffer.epoch, 399)) is not None
         assert reasons(buffer.take_gaps()) <= {"GAP_REASON_EVICTED_OLDEST"}
         books = buffer.books()
         assert books.lost_scans > 0 and books.buffered_scans > 0
-        assert books.lost_scans + books.buffered_scans + books.memory_scans == 600
+        assert books.lost_scans + books.buffered_scans + books.memory_scans == 1200
 
     run(main())
 
