@@ -164,6 +164,8 @@ class _Stream:
             item = await self._next()
             self._room.set()
             if isinstance(item, session.Send):
+                if item.message.HasField("reject"):
+                    self._say_reject(item.message.reject)
                 yield item.message
             elif item.code == "OK":
                 return
@@ -171,6 +173,10 @@ class _Stream:
                 _log.warning("%s: %s ended, %s: %s", self._peer, self.session.gateway or "stream",
                              item.code, item.detail)  # fmt: skip
                 await context.abort(grpc.StatusCode[item.code], item.detail)
+
+    def _say_reject(self, reject: pb.Reject) -> None:
+        _log.warning("%s: block %d of epoch %d refused, %s: %s", self.session.gateway, reject.seq,
+                     reject.epoch, pb.RejectReason.Name(reject.reason), reject.detail)  # fmt: skip
 
     async def _next(self) -> session.Send | session.End:
         """What to send: from the outbox, else a heartbeat, or the end of a stream that is dead."""
