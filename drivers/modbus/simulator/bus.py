@@ -26,6 +26,7 @@ from drivers.modbus.simulator.frames import FRAMINGS, Ascii, Rtu
 from drivers.modbus.simulator.unit import Unit
 
 _SLICE_NS = 1_000_000
+_SPIN_NS = 80_000  # looked for without sleeping at the end of a wait: a wake-up takes about as long
 _FAST_BAUD, _FAST_SILENCE_NS = 19_200, 1_750_000
 _FRAME_MAX = 513  # characters of an ASCII frame; RTU: 256
 
@@ -81,20 +82,27 @@ class Bus:
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
-        if self.path.is_symlink():
-            self.path.unlink()
-        self.path.symlink_to(os.ttyname(self._slave))
+        try:
+            if self.path.is_symlink():
+                self.path.unlink()
+            self.path.symlink_to(os.ttyname(self._slave))
+        except OSError:
+            self._hang_up()
+            raise
 
     def close(self) -> None:
         """Pull the adapter: whoever has it open gets a hang-up. In the bus's thread."""
         if self._master < 0:
             return
         self.path.unlink(missing_ok=True)
+        self._hang_up()
+        self._buffer.clear()
+        self._due.clear()
+
+    def _hang_up(self) -> None:
         os.close(self._slave)
         os.close(self._master)
         self._master = self._slave = -1
-        self._buffer.clear()
-        self._due.clear()
 
     def start(self) -> None:
         """Be a bus from now on. Once."""
@@ -145,7 +153,7 @@ class Bus:
 
     def _listen(self, until_ns: int | None) -> bool:
         """Take what arrives until then, or one arrival or call; whether anything arrived."""
-        timeout = None if until_ns is None else max(0.0, (until_ns - now_ns()) / 1e9)
+        timeout = None if until_ns is None else max(0.0, (until_ns - _SPIN_NS - now_ns()) / 1e9)
         sources = [self._wake] if self._master < 0 else [self._wake, self._master]
         ready, _, _ = select.select(sources, [], [], timeout)
         if self._wake in ready:

@@ -1,0 +1,115 @@
+"""`jiahe-sim` as a program: says when it is ready, obeys, refuses what is unsafe, ends cleanly."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.simulate import main
+
+_COMMAND = (sys.executable, "-m", "drivers.simulate")
+_REQUEST = bytes.fromhex("000100000006010300000002")
+
+
+@contextmanager
+def simulating(project: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], Any]]:
+    """The program, and its ready line as JSON."""
+    with subprocess.Popen(
+        [*_COMMAND, *arguments, "--json"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=project,
+    ) as program:
+        try:
+            assert program.stdout is not None
+            yield program, json.loads(program.stdout.readline())
+        finally:
+            program.kill()
+
+
+def say(program: subprocess.Popen[str], line: str) -> str:
+    assert program.stdin is not None and program.stdout is not None
+    program.stdin.write(line + "\n")
+    program.stdin.flush()
+    return program.stdout.readline().strip()
+
+
+def ask(address: str) -> bytes:
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as sock:
+        sock.sendall(_REQUEST)
+        return sock.recv(64)
+
+
+def test_program_on_tcp_answers_obeys_and_writes_its_book(project: Path, tmp_path: Path) -> None:
+    book = tmp_path / "book"
+    arguments = ("acrel-dtsd1352", "--tcp", "127.0.0.1:0", "--counter", "holding:0")
+    with simulating(project, *arguments, "--book", str(book)) as (program, ready):
+        (address,) = ready["tcp"]
+        assert ready["counters"] == {"holding": 0}
+        assert ask(address).hex() == "00010000000701030400000001"
+        assert say(program, "exception 1 6") == "ok"
+        assert ask(address).hex() == "000100000003018306"
+        assert say(program, "fly 1").startswith("error: ")
+        assert say(program, "counters") == "unit-1=1"
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(timeout=10) == 0
+    assert book.read_text(encoding="ascii").startswith("unit-1 1 ")
+
+
+def test_program_with_several_ports_has_a_device_on_each(project: Path) -> None:
+    arguments = ("universal-robots", "--tcp", "127.0.0.1:0", "--tcp", "127.0.0.1:0")
+    with simulating(project, *arguments) as (_, ready):
+        assert ready["devices"] == ["1/unit-1", "2/unit-1"]
+        assert all(ask(address)[7:9] == b"\x03\x04" for address in ready["tcp"])
+
+
+def test_program_on_a_terminal_leaves_no_link_when_its_input_ends(
+    project: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "com1"
+    arguments = ("eastron-sdm630", "--pty", str(path), "--units", "1-4", "--dead", "4")
+    with simulating(project, *arguments) as (program, ready):
+        assert ready["units"] == [1, 2, 3, 4]
+        assert path.is_symlink()
+        assert program.stdin is not None
+        program.stdin.close()
+        assert program.wait(timeout=10) == 0
+    assert not path.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("perpetuum", "--tcp", "127.0.0.1:0"), "no profile 'perpetuum'"),
+        (("delta-ms300", "--tcp", "0.0.0.0:0"), "--allow-remote"),
+        (("delta-ms300", "--tcp", "localhost:0"), "no IP address"),
+        (("delta-ms300", "--tcp", "127.0.0.1"), "no ADDRESS:PORT"),
+        (("delta-ms300", "--tcp", "127.0.0.1:0", "--units", "3-"), "units '3-'"),
+        (("delta-ms300", "--tcp", "127.0.0.1:0", "--units", "300"), "from 0 to 255"),
+        (("delta-ms300", "--tcp", "127.0.0.1:0", "--counter", "coil:3"), "registers only"),
+        (("delta-ms300", "--tcp", "127.0.0.1:0", "--dead", "9"), "no unit '9'"),
+        (("delta-ms300", "--pty", "/nowhere/com1"), "/nowhere/com1"),
+    ],
+)
+def test_program_asked_for_what_cannot_be_says_how_to_mend_it(
+    arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_program_without_a_place_to_listen_is_a_usage_error() -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(("delta-ms300",))
+    assert caught.value.code == 2
