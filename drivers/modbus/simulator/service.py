@@ -129,7 +129,8 @@ class Simulator:
             case ["stats"]:
                 return self._stats()
             case ["flush"]:
-                self.book.flush()
+                for call in (self._tcp.call, *(bus.call for bus in self.buses)):
+                    _and_wait(call, self.book.flush)  # there: after what was sent before
             case ["clear", selector]:
                 for unit in self._selected(selector):
                     unit.faults.clear()
