@@ -42,7 +42,7 @@ _SYMPTOMS = (
     ("domain name", "uplink.dns"),
     ("ssl", "uplink.tls"),
     ("tls", "uplink.tls"),
-    ("handshak", "uplink.tls"),
+    ("handshake", "uplink.tls"),
     ("certificate", "uplink.tls"),
     ("unreachable", "uplink.unreachable"),
     ("no route", "uplink.unreachable"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from itertools import pairwise
 
 from hypothesis import given
@@ -146,6 +147,32 @@ def test_disk_when_full_to_the_last_byte_keeps_blocks_in_ram_until_there_is_room
         await clock.sleep_until(11 * SECOND)
         assert buffer.snapshot()["state"] == "ok"
         assert (await opened(disk.crash(), clock)).live_blocks == 6
+        task.cancel()
+
+    run(main())
+
+
+def test_disk_when_slow_holds_nobody_up_and_the_lag_is_shown() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+
+        async def slowly(function: Callable[[], object]) -> object:
+            await clock.sleep_until(clock.now_ns() + 5 * SECOND)
+            return function()
+
+        config = BufferConfig("gw-1", free_bytes_min=0)
+        buffer = await Buffer.open(disk, clock, slowly, config, no_zstd)
+        buffer.open_epoch("boot-1", clock.now_ns(), lambda bits: 7)
+        buffer.put_catalog(buffer.epoch, 1, b"catalog")
+        task = asyncio.create_task(buffer.run())
+        for seq in range(1, 61):
+            buffer.put(block(buffer.epoch, seq, oldest_ns=clock.now_ns()))
+            await clock.sleep_until(clock.now_ns() + SECOND // 2)
+        shown = buffer.snapshot()
+        assert shown["state"] == "ok" and shown["flush_lag_ms"] > 1000
+        assert 0 < shown["memory_blocks"] < 60
+        assert await buffer.flush()
+        assert (await opened(disk.crash(), clock)).live_blocks == 60
         task.cancel()
 
     run(main())
