@@ -53,7 +53,7 @@ def build_link(
             problems.append((place / key).error("config.wrong_kind_of_link", type=kind, key=key))
     whole = complete(place, data, checked, LINK, problems)
     needed = "port" if kind == "serial" else "address"
-    if kind is not None and needed not in data and checked[needed] is None:
+    if kind is not None and checked[needed] is None and needed not in {*data, *place.lost()}:
         example = f"{needed} = {LINK[needed].example}"
         problems.append(place.error("config.missing", key=needed, example=example))
     if kind == "serial" and checked["in_flight"] > 1:
@@ -132,7 +132,7 @@ class DeviceBuilder:
         if driver is None:
             return []
         order: ByteOrder = parts.setting("order", "ABCD")
-        every: int | None = parts.setting("every", None)
+        every: int | None = parts.setting("every", 1 if "every" in place.lost() else None)
         tags = [finish(*item, every, order, self._problems) for item in parts.tags.items()]
         standing = link or LinkSpec(name=checked["link"], type="tcp")  # to check the tags at least
         framing: Framing = checked["framing"] or ("rtu" if standing.type == "serial" else "tcp")
@@ -220,7 +220,7 @@ class DeviceBuilder:
         for layer in layers:
             for key, tag in layer.items():
                 tags[key] = tag.over(tags[key]) if key in tags else tag
-        if not layers:
+        if not layers and not place.lost() & {"tags", "tags_file", "profile"}:
             self._problems.append(place.error("config.no_tags", device=name))
         return _Parts(place, checked, profile, tags)
 

@@ -44,6 +44,8 @@ class Origin(Protocol):
         **args: Any,
     ) -> Located: ...
 
+    def lost(self, path: Path) -> set[str]: ...
+
     def where(self, path: Path) -> str: ...
 
 
@@ -69,6 +71,10 @@ class Place(NamedTuple):
 
     def where(self) -> str:
         return self.origin.where(self.path)
+
+    def lost(self) -> set[str]:
+        """Keys of this table whose line is mistaken, which was reported: they are not missing."""
+        return self.origin.lost(self.path)
 
 
 class Deadband(NamedTuple):
@@ -123,7 +129,7 @@ def complete(
             checked[name] = key.default
         else:
             whole = False
-            if name not in {*data, *(SYNONYMS.get(said) for said in data)}:
+            if name not in {*data, *(SYNONYMS.get(said) for said in data), *place.lost()}:
                 example = f"{name} = {key.example}"
                 problems.append(place.error("config.missing", key=name, example=example))
     return whole

@@ -270,10 +270,10 @@ def _judge_platform(
             problems.append(place.value_error("config.insecure_remote", address=address))
         return
     for key, path in paths.items():
-        if key not in platform.places:
+        if key not in platform.places and not platform.place.lost():
             example = f"{key} = {PLATFORM[key].example}"
             problems.append(platform.place.error("config.missing", key=key, example=example))
-        elif path is not None and not path.exists():
+        if path is not None and not path.exists():
             problems.append(platform.at(key).warning("config.file_missing", path=str(path)))
 
 

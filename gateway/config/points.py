@@ -73,6 +73,10 @@ class PointTable:
         line = self._lines[spot.line - 1] if spot.line else ""
         return Located(self.file, spot.line, spot.column, severity, message, args, line)
 
+    def lost(self, path: Path) -> set[str]:
+        """Nothing of a table is taken out."""
+        return set()
+
     def where(self, path: Path) -> str:
         spot = self._spot(path)
         return f"{self.file}:{spot.line}:{spot.column}"

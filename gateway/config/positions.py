@@ -197,7 +197,13 @@ class Positions:
                 self._unread.setdefault(path, at)
                 return flat.end()
             return self._inline(path, at + 1, depth + 1)
-        return self._skip(_SCALAR, at)
+        end = self._skip(_SCALAR, at)
+        quote = self.text[at : at + 1]
+        if quote in ("'", '"') and (
+            end - at < 2 or self.text[end - 1] != quote or self.text.startswith(quote, end)
+        ):
+            raise _BrokenError  # a quote that never closes
+        return end
 
     def _array(self, path: Path, at: int, depth: int) -> int:
         index = 0

@@ -36,6 +36,8 @@ _BARE_WIDE = re.compile(r"[\w-]*[^\x00-\x7f][\w-]*")
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _LONG_NUMBER = re.compile(r"[0-9_]{4000,}")
 
+_ENDLESS = ("Unclosed array", "Expected \"'", "Expected '\"", "Unterminated")
+
 #: What tomllib says, by its first words, and what we say.
 _SAID = {
     "Invalid initial character for a key part": "config.syntax_key",
@@ -43,10 +45,11 @@ _SAID = {
     "Invalid value": "config.syntax_value",
     "Invalid date": "config.syntax_value",
     "Invalid hex value": "config.syntax_escape",
-    "Unescaped '\\\\'": "config.syntax_escape",
+    "Unescaped '\\'": "config.syntax_escape",
     "Escaped character": "config.syntax_escape",
     "Unterminated string": "config.syntax_string",
     "Illegal character": "config.syntax_string",
+    "Found invalid character": "config.syntax_string",
     'Expected "\'"': "config.syntax_string",
     "Expected '\"'": "config.syntax_string",
     "Expected \"'''\"": "config.syntax_string",
@@ -78,6 +81,7 @@ class Source:
     def __init__(self, file: str, raw: bytes) -> None:
         self.file = file
         self.problems: list[Located] = []
+        self._lost: set[Path] = set()  # what was said, but had to be taken out
         self._decoded = ""
         text = self._decode(raw)
         self._lines = self._decoded.split("\n")
@@ -106,6 +110,13 @@ class Source:
             spot = self.positions.value(at) if at_value else self.positions.key(at)
         line = self._lines[spot.line - 1]
         return Located(self.file, spot.line, spot.column, severity, message, args, line)
+
+    def lost(self, path: Path) -> set[str]:
+        """Keys of the table at `path` that are written, but not in `data`: they are mistaken."""
+        depth = len(path)
+        return {
+            str(each[depth]) for each in self._lost if len(each) > depth and each[:depth] == path
+        }
 
     def where(self, path: Path) -> str:
         """file:line:column of a key."""
@@ -155,8 +166,10 @@ class Source:
                 error, offset = "Unclosed array", len(fed)
             except ValueError as failure:
                 error, offset = self._said(str(failure))
-            # An array that never ends is noticed further down, in what follows it.
-            endless = error.startswith("Unclosed array")
+            # What never ends is noticed further down, in what follows it.
+            endless = error.startswith(
+                ("Unclosed array", "Expected \"'", "Expected '\"", "Untermin")
+            )
             statement = self.positions.statement_at(offset, broken=endless)
             if statement is None:
                 statement = self.positions.statement_at(offset)
@@ -216,6 +229,10 @@ class Source:
 
     def _explain(self, error: str, offset: int, statement: Statement) -> None:
         message = next((ours for said, ours in _SAID.items() if error.startswith(said)), "")
+        if statement.header and self.positions.text.startswith("[[", statement.start):
+            message, offset = "config.syntax_brackets", statement.start
+        elif message == "config.syntax_key" and self.positions.text.startswith("\n", offset):
+            message = "config.syntax_inline"  # the only place where a line must not end
         spot = self.positions.spot(min(max(offset, statement.start), statement.end))
         if message == "config.twice_key":
             path = statement.path
@@ -235,6 +252,7 @@ class Source:
 
     def _without(self, fed: str, statement: Statement) -> str:
         """The text with the statement blanked; for a header, with all that stands below it."""
+        self._lost.add(statement.path)
         first = self.positions.spot(statement.start).line
         last = self.positions.spot(max(statement.start, statement.end - 1)).line
         if statement.header:

@@ -108,6 +108,12 @@ SYNTAX = {
         "写成 [devices.名称]，单独一行",
         "Write [devices.NAME], alone on its line",
     ),
+    "config.syntax_brackets": Message(
+        "双方括号 [[ ]] 在这里没有用处",
+        "double brackets [[ ]] have no use here",
+        "名称写在表头里：[devices.名称]、[links.名称]",
+        "The name stands in the header: [devices.NAME], [links.NAME]",
+    ),
     "config.syntax_rest": Message(
         "一行里写了两样东西",
         "there are two things on one line",

@@ -56,6 +56,21 @@ PLANTED = [
 ]  # fmt: skip
 
 
+#: The same for slips.toml: TOML as people type it who do not know TOML. Nothing but the slips is
+#: said: what a mistaken line leaves out is not missing.
+SLIPS = [
+    (3, 6, "config.syntax_value"), (4, 8, "config.syntax_value"), (5, 12, "config.syntax_string"),
+    (8, 12, "config.syntax_value"), (10, 8, "config.syntax_value"),
+    (11, 13, "config.syntax_escape"), (12, 12, "config.syntax_rest"),
+    (13, 9, "config.syntax_header"), (16, 6, "config.syntax_equals"),
+    (17, 11, "config.syntax_string"), (24, 10, "config.syntax_rest"),
+    (25, 8, "config.syntax_inline"), (30, 5, "config.syntax_inline"),
+    (32, 5, "config.syntax_inline"), (33, 2, "config.unknown_key_near"),
+    (39, 22, "config.syntax_value"), (40, 22, "config.wrong_type"),
+    (41, 1, "config.syntax_brackets"),
+]  # fmt: skip
+
+
 def write(folder: Path, text: str | bytes, name: str = "gateway.toml") -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,10 +90,13 @@ def errors(loaded: Loaded) -> list[tuple[int, int, str]]:
     ]
 
 
-def test_mistakes_when_planted_then_all_are_reported_at_their_place() -> None:
-    loaded = load(FIXTURES / "mistakes.toml")
+@pytest.mark.parametrize(("file", "planted"), [("mistakes.toml", PLANTED), ("slips.toml", SLIPS)])
+def test_mistakes_when_planted_then_all_are_reported_at_their_place(
+    file: str, planted: list[tuple[int, int, str]]
+) -> None:
+    loaded = load(FIXTURES / file)
     assert loaded.config is None
-    assert said(loaded) == PLANTED
+    assert said(loaded) == planted
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
