@@ -60,7 +60,7 @@ def samples(catalog: pb.Catalog, payload: pb.BlockPayload) -> Iterator[Sample]:
     for run in payload.runs:
         group = groups[run.group]
         times = row_times(run)
-        for tag, column in zip(group.tags, run.columns, strict=True):
+        for tag, column in zip(group.tags, run.columns, strict=bool(times)):
             for row, value, quality in entries(tag, column, len(times)):
                 yield Sample(group.device, tag.name, times[row], value, quality)
 

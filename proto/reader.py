@@ -45,7 +45,7 @@ def read(catalog: pb.Catalog, block: pb.Block) -> Iterator[tuple[str, str, int, 
         ends = [*(gap.first_tick - run.first_tick for gap in run.skipped), run.ticks]
         ticks = [k for start, end in zip(starts, ends, strict=True) for k in range(start, end)]
         late = integrate(run.late_us, run.late_order, len(ticks))
-        for tag, column in zip(groups[run.group].tags, run.columns, strict=True):
+        for tag, column in zip(groups[run.group].tags, run.columns, strict=bool(ticks)):
             rows = list(accumulate(column.rows)) if column.sparse else list(range(len(ticks)))
             quality = [int(q.quality) for q in column.quality for _ in range(q.count)]
             quality = quality or [1] * len(rows)

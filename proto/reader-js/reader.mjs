@@ -72,6 +72,7 @@ function* readRun(group, run) {
     tick = stop + big(gap.count);
   }
   const late = integrate(run.lateUs, run.lateOrder, due.length);
+  if (due.length === 0) return; // a run without rows may have no columns
   for (const [i, tag] of group.tags.entries()) {
     const column = run.columns[i];
     let row = 0;

@@ -264,7 +264,7 @@ def _schedule() -> Vector:
             first_due_ns=DUE_NS + 5, period_ns=10_000_000, late_us=[0, -20, 3], late_order=1,
         ),
         encode.run(
-            4, 110, 3_000_000, [encode.column([])],
+            4, 110, 3_000_000, [],
             first_due_ns=DUE_NS + 10 * PERIOD_NS, period_ns=PERIOD_NS,
             skipped=[(110, 3_000_000, 2)],
         ),

@@ -153,6 +153,13 @@ def test_structure_that_does_not_fit_is_malformed_and_said(
     assert word in error.detail
 
 
+def test_run_without_rows_may_leave_its_columns_out() -> None:
+    run = encode.run(1, 5, 9, [], skipped=[(5, 9, pb.GAP_REASON_LINK_DOWN)])
+    block = encode.block(examples.EPOCH, 1, pb.BlockPayload(runs=[run]))
+    payload = check_block(block, examples.catalog())
+    assert list(samples(examples.catalog(), payload)) == []
+
+
 def test_counts_that_are_not_the_payload_s_are_malformed() -> None:
     for field in ("scans", "samples"):
         block = examples.block(1)
