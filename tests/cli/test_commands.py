@@ -206,7 +206,7 @@ def test_language_when_the_environment_says_none_then_the_configuration_does(
     ("arguments", "words"),
     [
         ([], {"zh": "缺少命令", "en": "a command is missing"}),
-        (["stauts"], {"zh": "没有命令 stauts", "en": "there is no command stauts"}),
+        (["linkz"], {"zh": "没有命令 linkz", "en": "there is no command linkz"}),
         (["status", "--x"], {"zh": "不认识 --x", "en": "--x is unknown here"}),
         (["status", "--config"], {"zh": "--config 后面缺少值", "en": "--config wants a value"}),
         (["watch", "--every-ms", "x"], {"zh": "要一个整数", "en": "wants a whole number"}),
