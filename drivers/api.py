@@ -1,8 +1,9 @@
-"""What a driver is, and the plain data that passes between configuration, drivers and the native floor.
+"""What a driver is, and the plain data that passes between configuration, drivers and the native
+floor.
 
-A driver is a module `drivers.<name>` that offers `DRIVER`, an object of the `Driver` protocol. It turns
-devices into plans (`plan`), and plans on one link into a `Runner` that scans them in its own thread until
-told to stop. Nothing here, and nothing in any driver, can write to a machine.
+A driver is a module `drivers.<name>` that offers `DRIVER`, an object of the `Driver` protocol. It
+turns devices into plans (`plan`), and plans on one link into a `Runner` that scans them in its own
+thread until told to stop. Nothing here, and nothing in any driver, can write to a machine.
 
 Times are nanoseconds (`*_ns`), clocks are CLOCK_BOOTTIME. All values are frozen.
 """
@@ -97,11 +98,13 @@ class DeviceSpec:
 
 
 class Request(NamedTuple):
-    """One read request. Its answer's data part is 2 x count bytes (registers) or ceil(count / 8) (bits)."""
+    """One read request. Its answer's data part is 2 x count bytes (registers) or ceil(count / 8)
+    (bits).
+    """
 
     function: int  # 1 coils, 2 discrete inputs, 3 holding registers, 4 input registers
     address: int  # on the wire, from 0
-    count: int  # registers, or bits
+    count: int  # type: ignore[assignment]  # registers, or bits; hides tuple.count, unused
 
 
 class Field(NamedTuple):
@@ -164,7 +167,9 @@ class Runner(Protocol):
         """A snapshot a device, likewise."""
 
     def learn(self) -> None:
-        """Let the driver act on what its devices refused since the last call. Supervisor's thread, about once a second."""
+        """Let the driver act on what its devices refused since the last call. Supervisor's thread,
+        about once a second.
+        """
 
 
 class Driver(Protocol):
@@ -173,7 +178,9 @@ class Driver(Protocol):
     name: str
 
     def check(self, device: DeviceSpec) -> list[Problem]:
-        """Everything wrong with the device's addresses, types and limits; empty: `plan` will succeed."""
+        """Everything wrong with the device's addresses, types and limits; empty: `plan` will
+        succeed.
+        """
 
     def plan(self, device: DeviceSpec) -> DevicePlan:
         """The requests that read the device in the least time on the wire."""
@@ -181,12 +188,16 @@ class Driver(Protocol):
     def open(
         self, links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]], first_group: int
     ) -> OpenedLinks:
-        """Build the runners. Groups are numbered from `first_group` in the order of links, devices, groups."""
+        """Build the runners. Groups are numbered from `first_group` in the order of links, devices,
+        groups.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedLinks:
-    """`groups` are native.group.Group objects, in the order they are numbered: the sealer takes them."""
+    """`groups` are native.group.Group objects, in the order they are numbered: the sealer takes
+    them.
+    """
 
     runners: tuple[Runner, ...]
     groups: tuple[Any, ...]

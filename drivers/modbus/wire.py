@@ -7,7 +7,7 @@ device's own answer time and the pause it wants. Serial, ASCII: the same frames 
 before, LRC and CR LF behind (section 2.5.2), and no silence.
 
 TCP: a request costs a round trip. The wire itself is nearly free, but the controller copies
-register by register in its scan, so the planner prices a byte at 8 us: a hole of up to 62 registers
+register by register in its scan, so the planner prices a byte at 8 us: a hole of up to 63 registers
 is cheaper bridged than asked around. That is inside the 30 to 60 registers where controllers in the
 field break even, and generous, because fewer requests are also gentler.
 """
