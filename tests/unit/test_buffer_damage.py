@@ -7,7 +7,7 @@ import random
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import BlockKey, Buffer, BufferConfig, BufferUnusableError, record
+from gateway.buffer import BlockKey, Buffer, BufferConfig, BufferUnusableError, record, state
 from gateway.buffer.ranges import RangeSet
 from native.crc import crc32c
 from tests.kit.blocks import block, no_zstd
@@ -78,6 +78,23 @@ def test_bit_when_flipped_anywhere_costs_one_block_at_most_and_is_announced() ->
                 assert closed, (name, at)
 
     run(main())
+
+
+def test_state_when_any_bit_is_flipped_or_half_is_cut_off_is_read_whole() -> None:
+    gap = pb.Gap(reason=pb.GAP_REASON_EXPIRED, epoch=3, blocks=[pb.SeqRange(first=1, last=9)])
+    kept = state.State("gw-1", 5, 77, {}, [state.Unsettled(4, 2, gap)])
+    kept.epochs[9] = state.OpenEpoch(9, "boot", 1, "next", 2, RangeSet([(1, 4)]))
+    disk = FakeDisk()
+    state.write(disk, state.encode(kept))
+    data = disk.contents()["state"]
+    for at in range(len(data)):
+        for bit in range(8):
+            flipped = bytes([data[at] ^ 1 << bit])
+            disk.replace("state", data[:at] + flipped + data[at + 1 :])
+            assert state.load(disk) == kept, (at, bit)
+    for length in range(len(data) // 2, len(data)):
+        disk.replace("state", data[:length])
+        assert state.load(disk) == kept, length
 
 
 def test_file_when_cut_at_any_length_keeps_all_before_and_announces_the_rest() -> None:
