@@ -153,6 +153,15 @@ def test_store_when_opened_commits_with_full_synchronisation(tmp_path: Path) -> 
     sql.close()
 
 
+def test_two_receivers_on_one_store_keep_each_block_once(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    other = SqliteStore(tmp_path / "store.db")
+    both = [[put(one, examples.block(seq)) for one in (store, other)] for seq in range(1, 6)]
+    other.close()
+    assert both == [[Outcome.STORED, Outcome.DUPLICATE]] * 5
+
+
 def test_file_that_is_not_ours_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     sql = sqlite3.connect(path)
