@@ -37,7 +37,7 @@ class Ledger:
                 self._carried.setdefault(BlockKey(epoch, seq), GapSet()).add(gap)
             elif not gap.count_unknown:  # else its epoch is open, and says the same
                 self.pending.add(gap)
-            if gap.epoch in state.epochs:
+            if gap.epoch in state.epochs and not gap.count_unknown:
                 state.epochs[gap.epoch].gone.update(RangeSet((r.first, r.last) for r in gap.blocks))
         self._taken = GapSet()
         self._settled: set[int] = set()
