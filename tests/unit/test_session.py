@@ -8,6 +8,7 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
+from gateway.buffer.state import OpenEpoch
 from gateway.uplink.session import (
     BLOCK_INTERVAL_MS_MAX,
     REJECTS_IN_ROW_MAX,
@@ -111,9 +112,9 @@ def case(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
 
 @case
 async def test_hello_when_many_epochs_are_open_is_paged() -> None:
-    disk = FakeDisk()
-    for _ in range(1203):
-        box = await Box.open(disk)
+    box = await Box.open()
+    for number in range(1, 1203):
+        box.buffer.ledger.state.epochs[number] = OpenEpoch(number, "boot-0", 0)
     pages = box.hello()
     assert [len(p.hello.earlier) or len(p.hello_page.earlier) for p in pages] == [500, 500, 202]
     assert [p.hello.more or p.hello_page.more for p in pages] == [True, True, False]
