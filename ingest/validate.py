@@ -192,9 +192,9 @@ def _check_run(where: str, run: pb.GroupRun) -> int:
     _malformed(
         len(run.half_span_us) > rows, f"{where}: {len(run.half_span_us)} half_span_us, {rows} rows"
     )
-    lates = integrate(run.late_us, run.late_order, rows)
+    late_by_us = integrate(run.late_us, run.late_order, rows)
     _malformed(
-        max(map(abs, lates), default=0) > limits.LATE_US_MAX,
+        max(map(abs, late_by_us), default=0) > limits.LATE_US_MAX,
         f"{where}: a row is more than {limits.LATE_US_MAX} us away from its due time",
     )
     return rows
