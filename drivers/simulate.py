@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--answer-ms", type=float, metavar="MS", help="default: 5 on --pty, 0 on --tcp")
     add("--counter", default="", metavar="ADDRESS", help="where the answer counter lies, or none")
     add("--book", type=Path, metavar="FILE", help="write each answer's counter and times here")
+    add("--name", default="unit-{unit}", help="of the devices in the book; {unit}: their number")
     add("--seed", default="0")
     add("--allow-remote", action="store_true", help="listen beyond this machine")
     add("--json", action="store_true", help="the ready line as JSON")
@@ -124,7 +125,12 @@ def _units(
             raise ValueError(f"--counter {options.counter}: holding or input registers only")
         counters = {at.space: at.number}
     return [
-        simulator.unit(number, made, name=f"{prefix}unit-{number}", counters=counters)
+        simulator.unit(
+            number,
+            made,
+            name=prefix + options.name.replace("{unit}", str(number)),
+            counters=counters,
+        )
         for number in numbers
     ]
 

@@ -92,6 +92,7 @@ cdef struct scratch_t:
     int64_t *times
     uint32_t *rows
     uint8_t *quality
+    uint64_t samples  # entries written since the block began
 
 
 cdef uint8_t *put_quality(uint8_t *p, const uint8_t *quality, uint32_t n) noexcept nogil:
@@ -170,6 +171,7 @@ cdef uint8_t *put_texts(
         p = put_sparse(p, t.rows, entries)
         for i in range(entries):
             t.quality[i] = t.quality[t.rows[i]]
+    t.samples += entries
     p = put_quality(p, t.quality, entries)
     for i in range(entries):
         if t.quality[i] >= BAD:
@@ -218,6 +220,7 @@ cdef uint8_t *put_numbers(
                 encoding, values, c = ENCODING_DECIMAL, t.decimals, d
         else:
             props.noise_seals = NOISE_SEALS
+    t.samples += entries
     p = put_field(p, 1, c.order)
     p = put_field(p, 2, encoding)
     if encoding == ENCODING_DECIMAL:
@@ -386,10 +389,11 @@ cdef class Sealer:
         cdef store_t *s
         cdef group_t *g
         cdef int64_t oldest = 0
-        cdef uint64_t scans = 0, samples = 0
+        cdef uint64_t scans = 0
         if more_size > 512 * 1024:
             raise ValueError("more than 512 KiB of anchors and gaps for one block")
         blocks = []
+        self.t.samples = 0
         memcpy(p, more, more_size)
         p += more_size
         for group in self.groups:
@@ -400,24 +404,19 @@ cdef class Sealer:
                     if oldest == 0 or s.oldest_ns < oldest:
                         oldest = s.oldest_ns
                     scans += s.row_count
-                    samples += <uint64_t>s.row_count * <uint64_t>s.layout.field_count
                     p = put_run(p, g, s, &self.t)
                     group_release(g, s)
             if p - self.payload > PAYLOAD_TARGET:
-                blocks.append(self.finish(
-                    p, epoch, seq + len(blocks), revision, oldest, scans, samples
-                ))
+                blocks.append(self.finish(p, epoch, seq + len(blocks), revision, oldest, scans))
                 p = self.payload
-                oldest, scans, samples = 0, 0, 0
+                oldest, scans, self.t.samples = 0, 0, 0
         if p != self.payload or (always and not blocks):
-            blocks.append(self.finish(
-                p, epoch, seq + len(blocks), revision, oldest, scans, samples
-            ))
+            blocks.append(self.finish(p, epoch, seq + len(blocks), revision, oldest, scans))
         return blocks
 
     cdef object finish(
         self, uint8_t *end, uint64_t epoch, uint64_t seq, uint32_t revision,
-        int64_t oldest, uint64_t scans, uint64_t samples
+        int64_t oldest, uint64_t scans
     ):
         """Compress what lies in the payload buffer and put the block's head before it."""
         cdef size_t size = <size_t>(end - self.payload)
@@ -445,14 +444,14 @@ cdef class Sealer:
             p[2], p[3] = <uint8_t>(crc >> 16), <uint8_t>(crc >> 24)
             p += 4
             p = put_field(p, 8, scans)
-            p = put_field(p, 9, samples)
+            p = put_field(p, 9, self.t.samples)
             p = put_varint(p, (7 << 3) | 2)
             p = put_varint(p, packed)
             memcpy(body - (p - head), head, <size_t>(p - head))
         data = PyBytes_FromStringAndSize(
             <char *>(body - (p - head)), <Py_ssize_t>(packed + <size_t>(p - head))
         )
-        return Sealed(epoch, seq, data, oldest, scans, samples)
+        return Sealed(epoch, seq, data, oldest, scans, self.t.samples)
 
 
 def decompress(const uint8_t[::1] data not None, size_t size) -> bytes:

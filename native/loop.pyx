@@ -215,9 +215,9 @@ cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil
 
 cdef bint may_await(loop_t *p, int64_t now) noexcept nogil:
     """Whether the only thing that can happen soon is the answer on the only link."""
-    cdef link_t *l = p.links[0]
+    cdef link_t *link = p.links[0]
     return (
-        p.link_count == 1 and l.state == UP and l.flying > 0 and l.port.ops.await_read != NULL
+        p.link_count == 1 and link.state == UP and link.flying > 0 and link.port.ops.await_read != NULL
         and p.heap[0].due - now > AWAIT_MOST_MS * <int64_t>1000000
     )
 

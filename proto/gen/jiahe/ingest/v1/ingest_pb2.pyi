@@ -810,7 +810,7 @@ class GroupRun(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Column]:
-        """One a tag, in the catalog's order."""
+        """One a tag, in the catalog's order; none when the run has no rows."""
 
     def __init__(
         self,

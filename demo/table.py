@@ -1,0 +1,73 @@
+"""The last page of the demonstration: what the three books say, in words for newcomers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.kit.ledger import Report
+
+_WHY = {
+    "overrun": "the scan before it was still running",
+    "device_silent": "the device does not answer (meter-4 is switched off)",
+    "link_down": "the connection was not up yet",
+    "crash": "the daemon was killed",
+    "memory_full": "the box's memory was full",
+    "evicted_oldest": "the buffer was full",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured beside the books."""
+
+    samples: int
+    bytes_up: int
+    bytes_down: int
+    daemon_cpu_s: float
+    daemon_wall_s: float
+    rss_bytes: int
+    duplicates: int
+    late: dict[str, dict[str, int]]  # by device: p50 and p99 in microseconds
+
+
+def table(report: Report, figures: Figures) -> str:
+    """Plain text, 80 columns."""
+    rows: list[tuple[str, str, str]] = [
+        ("sampled", f"{report.sampled:,}", "answers the simulated machines gave, by their own books"),
+        ("stored", f"{report.sampled - report.missing - sum(report.in_gaps.values()) - report.read_as_bad:,}",
+         "of them in the platform's store"),
+        ("twice", f"{report.twice}", f"stored more than once ({figures.duplicates} repeats came and were refused)"),
+        ("missing", f"{report.missing}", "neither stored nor announced as missing"),
+    ]  # fmt: skip
+    if report.read_as_bad:
+        rows.append(
+            ("read as bad", f"{report.read_as_bad}", "stored with the reason instead of a value")
+        )
+    for reason, count in sorted(report.in_gaps.items()):
+        rows.append((f"in a gap: {reason}", f"{count}", _WHY.get(reason, reason)))
+    silent = report.gap_ticks.get("device_silent", 0)
+    rows.append(("ticks not asked", f"{silent}", "of meter-4, off all the time: announced, too"))
+    rows.append(("", "", ""))
+    up, down = figures.bytes_up, figures.bytes_down
+    per = (up + down) / max(1, figures.samples)
+    rows += [
+        ("bytes a sample", f"{per:.2f}", f"{figures.samples:,} samples, {up + down:,} bytes with TLS, gRPC and acks"),
+        ("CPU", f"{100 * figures.daemon_cpu_s / figures.daemon_wall_s:.1f} %", "of one core, the whole daemon"),
+        ("memory", f"{figures.rss_bytes / 2**20:.0f} MB", "of the daemon"),
+    ]  # fmt: skip
+    for device, late in figures.late.items():
+        rows.append(
+            (f"late: {device}", f"{late['p50'] / 1000:.2f} ms", f"half of its scans; 99 of 100: {late['p99'] / 1000:.2f} ms")
+        )  # fmt: skip
+    return "\n".join(f"{name:<24}{value:>10}  {what}".rstrip() for name, value, what in rows)
+
+
+def late_of(status: dict[str, Any], devices: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """p50 and p99 of the fastest group of each device."""
+    found = {}
+    for device in status["devices"]:
+        if device["name"] in devices:
+            fastest = min(device["groups"], key=lambda group: int(group["period_ns"]))
+            found[device["name"]] = {key: fastest["late_us"][key] for key in ("p50", "p99")}
+    return found
