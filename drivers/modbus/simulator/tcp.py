@@ -100,7 +100,11 @@ class TcpServer:
         os.eventfd_write(self._wake, 1)
 
     def drop(self, endpoint: Endpoint) -> None:
-        """Close the endpoint's connections; clients may come back. In the loop's thread."""
+        """Close the endpoint's connections, those that wait to be accepted too; clients may come
+        back. In the loop's thread.
+        """
+        while endpoint.socket.fileno() >= 0 and self._accept(endpoint):
+            pass
         for connection in list(endpoint.connections.values()):
             self._drop(connection)
 
@@ -142,19 +146,21 @@ class TcpServer:
     def _after(self, when_ns: int, what: Callable[[], None]) -> None:
         heapq.heappush(self._later, (when_ns, next(self._order), what))
 
-    def _accept(self, endpoint: Endpoint) -> None:
+    def _accept(self, endpoint: Endpoint) -> bool:
+        """Take one connection; whether there was one."""
         try:
             sock, _ = endpoint.socket.accept()
-        except OSError:  # gone again before we looked
-            return
+        except OSError:  # none, or gone again before we looked
+            return False
         if endpoint.max_connections and len(endpoint.connections) >= endpoint.max_connections:
             sock.close()
-            return
+            return True
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = _Connection(sock, endpoint)
         self._connections[connection.fd] = endpoint.connections[connection.fd] = connection
         self._epoll.register(connection.fd, select.EPOLLIN)
+        return True
 
     def _drop(self, connection: _Connection) -> None:
         if self._connections.get(connection.fd) is connection:
