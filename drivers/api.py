@@ -120,7 +120,7 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """The requests that read the tags of one device that share a period. `fields[i]` is `tags[i]`."""
+    """The requests that read one device's tags of one period. `fields[i]` is `tags[i]`."""
 
     device: str
     period_ns: int
@@ -155,7 +155,7 @@ class Runner(Protocol):
     """All devices of one driver on one link (or many TCP links), scanned by one native thread."""
 
     def run(self) -> None:
-        """Scan until `stop`. Called once, in the runner's own thread; holds no GIL while scanning."""
+        """Scan until `stop`. Called once, in the runner's own thread; scans without the GIL."""
 
     def stop(self) -> None:
         """Ask `run` to return; it does within 100 ms, its ports closed. Any thread."""

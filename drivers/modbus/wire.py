@@ -7,9 +7,9 @@ device's own answer time and the pause it wants. Serial, ASCII: the same frames 
 before, LRC and CR LF behind (section 2.5.2), and no silence.
 
 TCP: a request costs a round trip. The wire itself is nearly free, but the controller copies
-register by register in its scan, so the planner prices a byte at 8 us: a hole of up to 63 registers
-is cheaper bridged than asked around. Controllers in the field break even at 30 to 60; this is on the
-generous side, because fewer requests are also gentler.
+register by register in its scan, so the planner prices a byte at 8 us: a hole of up to 63
+registers is cheaper bridged than asked around. Controllers in the field break even at 30 to 60;
+this is on the generous side, because fewer requests are also gentler.
 """
 
 from __future__ import annotations
