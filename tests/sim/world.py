@@ -49,7 +49,7 @@ class World:
         self.durable: set[tuple[int, int]] = set()  # what a crash must not take
         self.boots = 0
         self.scanning = True
-        self.rotten = False
+        self.rotten = 0  # bits that flipped
         self.faults: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -220,7 +220,7 @@ class World:
 
     async def rot(self) -> None:
         """A power cut, and one bit of one file flips."""
-        self.rotten = True
+        self.rotten += 1
         await self.stop()
         self.channel.cut()
         self.disk = self.disk.crash(self.rng)
