@@ -8,47 +8,23 @@ one.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
-from native.bytes cimport put_bytes, put_field, put_varint, varint_size
+from native.bytes cimport put_field, put_varint, varint_size
+from native.column cimport put_column, scratch_t
 from native.crc cimport crc32c_of
-from native.decode cimport decode_numbers, decode_text, text_valid
-from native.encode cimport (
-    MESSAGE_HEAD,
-    choice_t,
-    choose_order,
-    close_message,
-    put_values,
-    to_decimal,
-)
-from native.filter cimport pick_changes, round_values
+from native.encode cimport MESSAGE_HEAD, choice_t, choose_order, close_message, put_values
 from native.group cimport (
-    TYPE_FLOAT32,
-    TYPE_FLOAT64,
-    TYPE_STRING,
     Group,
     field_t,
-    fieldprops_t,
     group_release,
     group_swap,
     group_t,
-    row_data,
     row_status,
     row_t,
     store_t,
 )
-from native.reasons cimport (
-    BAD,
-    BAD_NOT_A_VALUE,
-    COMPRESSION_NONE,
-    COMPRESSION_ZSTD,
-    ENCODING_DECIMAL,
-    ENCODING_FLOAT32_BITS,
-    ENCODING_FLOAT64_BITS,
-    ENCODING_INTEGER,
-    ENCODING_TEXT,
-    GOOD,
-)
+from native.reasons cimport COMPRESSION_NONE, COMPRESSION_ZSTD
 
 cdef extern from "<zstd.h>" nogil:
     ctypedef struct ZSTD_CCtx:
@@ -76,160 +52,9 @@ cdef enum:
     # A group's run never passes this (group.STORE_BYTES_MAX and its heads and texts).
     RUN_BYTES_MAX = 2 * 1024 * 1024
     BLOCK_HEAD = 64
-    NOISE_SEALS = 16
-    # 125 registers and the register that a swap may look into.
-    TEXT_MAX = 256
 
 #: Measured on the recorded traces: level 3 saves 1 % over level 1 on short blocks at twice the CPU.
 cdef int ZSTD_LEVEL = 1
-
-
-cdef struct scratch_t:
-    # One column at a time; a row store's worth each.
-    int64_t *values
-    int64_t *packed
-    int64_t *decimals
-    int64_t *times
-    uint32_t *rows
-    uint8_t *quality
-    uint64_t samples  # entries written since the block began
-
-
-cdef uint8_t *put_quality(uint8_t *p, const uint8_t *quality, uint32_t n) noexcept nogil:
-    """Runs of quality as repeated QualityRun, field 5; nothing when all are good."""
-    cdef uint32_t i = 0, start
-    cdef bint all_good = True
-    for i in range(n):
-        if quality[i] != GOOD:
-            all_good = False
-            break
-    if all_good:
-        return p
-    i = 0
-    while i < n:
-        start = i
-        while i < n and quality[i] == quality[start]:
-            i += 1
-        p = put_varint(p, (5 << 3) | 2)
-        p = put_varint(p, 2 + varint_size(i - start) + varint_size(quality[start]))
-        p = put_varint(p, 1 << 3)
-        p = put_varint(p, i - start)
-        p = put_varint(p, 2 << 3)
-        p = put_varint(p, quality[start])
-    return p
-
-
-cdef uint8_t *put_sparse(uint8_t *p, const uint32_t *rows, uint32_t n) noexcept nogil:
-    """`sparse` and the packed differences of the rows that have an entry."""
-    cdef uint32_t i, before = 0
-    cdef size_t size = 0
-    p = put_field(p, 6, 1)
-    for i in range(n):
-        size += varint_size(rows[i] - before)
-        before = rows[i]
-    if n:
-        p = put_varint(p, (7 << 3) | 2)
-        p = put_varint(p, size)
-        before = 0
-        for i in range(n):
-            p = put_varint(p, rows[i] - before)
-            before = rows[i]
-    return p
-
-
-cdef uint8_t *put_text_run(
-    uint8_t *p, uint32_t count, const uint8_t *text, size_t size
-) noexcept nogil:
-    """A TextRun, field 8 of the column."""
-    cdef uint8_t *start = p
-    p += MESSAGE_HEAD
-    p = put_field(p, 1, count)
-    p = put_bytes(p, 2, text, size)
-    return close_message(start, p, 8)
-
-
-cdef uint8_t *put_texts(
-    uint8_t *p, const field_t *f, fieldprops_t *props, store_t *s, scratch_t *t
-) noexcept nogil:
-    """A column of texts: runs of equal ones. For the report on change a text's CRC-32C stands for
-    it.
-    """
-    cdef uint8_t text[TEXT_MAX]
-    cdef uint8_t running[TEXT_MAX]
-    cdef uint8_t *data = row_data(s.layout, s.rows)
-    cdef uint32_t stride = s.layout.stride
-    cdef uint32_t i, run = 0, entries = s.row_count
-    cdef size_t size, running_size = 0
-    for i in range(s.row_count):
-        size = decode_text(f, data + i * stride, text)
-        t.values[i] = crc32c_of(text, size, 0)
-        t.rows[i] = i
-        if t.quality[i] == GOOD and not text_valid(text, size, props.text_encoding):
-            t.quality[i] = BAD_NOT_A_VALUE
-    if props.on_change:
-        entries = pick_changes(f, props, t.values, t.quality, t.times, s.row_count, t.rows)
-        p = put_sparse(p, t.rows, entries)
-        for i in range(entries):
-            t.quality[i] = t.quality[t.rows[i]]
-    t.samples += entries
-    p = put_quality(p, t.quality, entries)
-    for i in range(entries):
-        if t.quality[i] >= BAD:
-            continue
-        size = decode_text(f, data + t.rows[i] * stride, text)
-        if run and size == running_size and memcmp(text, running, size) == 0:
-            run += 1
-            continue
-        if run:
-            p = put_text_run(p, run, running, running_size)
-        memcpy(running, text, size)
-        running_size = size
-        run = 1
-    if run:
-        p = put_text_run(p, run, running, running_size)
-    return p
-
-
-cdef uint8_t *put_numbers(
-    uint8_t *p, const field_t *f, fieldprops_t *props, store_t *s, scratch_t *t
-) noexcept nogil:
-    """A column of numbers. Entries that are bad have no value."""
-    cdef uint32_t i, n = 0, entries = s.row_count, digits = 0
-    cdef choice_t c, d
-    cdef uint32_t encoding = ENCODING_INTEGER
-    cdef int64_t *values = t.packed
-    decode_numbers(f, row_data(s.layout, s.rows), s.layout.stride, s.row_count, t.values, t.quality)
-    round_values(f, props, t.values, s.row_count)
-    if props.on_change:
-        entries = pick_changes(f, props, t.values, t.quality, t.times, s.row_count, t.rows)
-        for i in range(entries):
-            t.quality[i] = t.quality[t.rows[i]]
-            t.values[i] = t.values[t.rows[i]]
-    for i in range(entries):
-        if t.quality[i] < BAD:
-            t.packed[n] = t.values[i]
-            n += 1
-    c = choose_order(values, n)
-    if f.type == TYPE_FLOAT32 or f.type == TYPE_FLOAT64:
-        encoding = ENCODING_FLOAT32_BITS if f.type == TYPE_FLOAT32 else ENCODING_FLOAT64_BITS
-        if props.noise_seals:
-            props.noise_seals -= 1
-        elif to_decimal(f.type, values, n, t.decimals, &digits):
-            d = choose_order(t.decimals, n)
-            if d.size <= c.size:
-                encoding, values, c = ENCODING_DECIMAL, t.decimals, d
-        else:
-            props.noise_seals = NOISE_SEALS
-    t.samples += entries
-    p = put_field(p, 1, c.order)
-    p = put_field(p, 2, encoding)
-    if encoding == ENCODING_DECIMAL:
-        p = put_field(p, 3, digits)
-    p = put_values(p, 4, values, c)
-    p = put_quality(p, t.quality, entries)
-    if props.on_change:
-        p = put_sparse(p, t.rows, entries)
-    return p
 
 
 cdef uint8_t *put_times(uint8_t *p, const group_t *g, store_t *s, scratch_t *t) noexcept nogil:
@@ -283,14 +108,7 @@ cdef uint8_t *put_run(uint8_t *p, group_t *g, store_t *s, scratch_t *t) noexcept
             for i in range(s.row_count):
                 status = row_status(s.rows + <size_t>i * s.layout.stride)
                 t.quality[i] = status[f.request]
-            part = p
-            p += MESSAGE_HEAD
-            if f.type == TYPE_STRING:
-                p = put_field(p, 2, ENCODING_TEXT)
-                p = put_texts(p, f, &g.props[k], s, t)
-            else:
-                p = put_numbers(p, f, &g.props[k], s, t)
-            p = close_message(part, p, 10)
+            p = put_column(p, f, &g.props[k], s, t)
     return close_message(run, p, 2)
 
 

@@ -13,23 +13,20 @@ from libc.string cimport memset
 
 from native.clock cimport boot_ns, timespec
 from native.group cimport group_t
-from native.link cimport (
-    CONNECTING,
-    DOWN,
-    UP,
-    Link,
+from native.link cimport Link
+from native.machine cimport (
     link_await,
     link_due,
     link_finish,
     link_idle,
-    link_lost,
     link_open,
     link_readable,
-    link_t,
     link_time,
     link_writable,
 )
 from native.port cimport AWAIT_MOST_MS
+from native.scan cimport link_lost
+from native.state cimport CONNECTING, DOWN, UP, link_t
 
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
@@ -217,7 +214,8 @@ cdef bint may_await(loop_t *p, int64_t now) noexcept nogil:
     """Whether the only thing that can happen soon is the answer on the only link."""
     cdef link_t *link = p.links[0]
     return (
-        p.link_count == 1 and link.state == UP and link.flying > 0 and link.port.ops.await_read != NULL
+        p.link_count == 1 and link.state == UP and link.flying > 0
+        and link.port.ops.await_read != NULL
         and p.heap[0].due - now > AWAIT_MOST_MS * <int64_t>1000000
     )
 

@@ -1,0 +1,304 @@
+"""What arrives, or does not: answers, exceptions, damage, strays and time-outs."""
+
+from libc.errno cimport EPROTO
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from libc.string cimport memcpy, memmove, memset
+
+from native.ask cimport send_request
+from native.group cimport request_t, row_data, row_status
+from native.modbus cimport (
+    ANSWER,
+    BROKEN,
+    DAMAGED,
+    EXCEPTION,
+    FOREIGN,
+    MORE,
+    TCP,
+    Found,
+    ask_t,
+    find_answer,
+    frame_t,
+    match_answer,
+)
+from native.reasons cimport BAD_BUSY, BAD_DAMAGED, BAD_GATEWAY, BAD_NO_ANSWER, BAD_REFUSED, GOOD
+from native.scan cimport link_lost, scan_check, scan_fail
+from native.state cimport (
+    BACKOFF_FIRST,
+    BUSY_FOR,
+    EVENTS,
+    MS,
+    REFUSALS_LAST,
+    REFUSED_FOR,
+    RESYNC,
+    SCAN,
+    SETTLE_LEAST,
+    TID_MISSES,
+    UP,
+    WRONG_LAST,
+    device_t,
+    drop_flight,
+    event_t,
+    flight_t,
+    is_outstanding,
+    link_t,
+    mark_outstanding,
+    member_t,
+    quality_of,
+    scan_t,
+    synced,
+    touch,
+)
+
+
+cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept nogil:
+    cdef int64_t took = now - f.sent
+    cdef int64_t latency = took - f.wire_ns
+    if latency < MS:
+        latency = MS
+    # The slowest lately: jumps up, decays by a 64th an answer.
+    if latency > d.latency_ns:
+        d.latency_ns = latency
+    else:
+        d.latency_ns -= (d.latency_ns - latency) >> 6
+    d.answer_ns = took if d.answer_ns == 0 else d.answer_ns + (took - d.answer_ns) // 16
+    if took > d.answer_max_ns:
+        d.answer_max_ns = took
+    if d.silent or not d.ever:
+        d.since = now
+    d.silent = False
+    d.ever = True
+    d.failures = 0
+    d.backoff_ns = BACKOFF_FIRST
+    l.wrong_in_a_row = 0
+    l.timeouts_in_a_row = 0
+    l.answers += 1
+    d.answers += 1
+    l.busy_ns += took
+
+
+cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) noexcept nogil:
+    cdef flight_t f = l.flights[i]
+    cdef member_t *m = &l.members[f.member]
+    cdef scan_t *s = &m.scan
+    cdef device_t *d = &l.devices[m.device]
+    cdef request_t *r = &s.layout.requests[f.request]
+    drop_flight(l, i)
+    device_good(l, d, &f, now)
+    d.last_good = now
+    d.cause = 0
+    touch(l, now, d.pause_ns)
+    s.open -= 1
+    if f.purpose == RESYNC:
+        synced(d)
+        s.first_sent = 0
+    else:
+        memcpy(row_data(s.layout, m.g.scratch) + r.offset, frame.data, r.data_bytes)
+        row_status(m.g.scratch)[f.request] = GOOD
+        r.refusals = 0
+        s.last_received = now
+    scan_check(l, f.member, now)
+
+
+cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexcept nogil:
+    cdef flight_t f = l.flights[i]
+    cdef member_t *m = &l.members[f.member]
+    cdef scan_t *s = &m.scan
+    cdef device_t *d = &l.devices[m.device]
+    cdef request_t *r = &s.layout.requests[f.request]
+    cdef event_t *event
+    drop_flight(l, i)
+    l.exceptions += 1
+    d.exceptions += 1
+    d.cause = quality_of(code)
+    d.code = code
+    touch(l, now, d.pause_ns)
+    s.open -= 1
+    if d.cause == BAD_GATEWAY:
+        # A gateway speaks for a device that does not: as a time-out of that unit (Application
+        # Protocol, 7).
+        row_status(m.g.scratch)[f.request] = BAD_GATEWAY
+        d.timeouts += 1
+        s.failed = True
+        s.fail_status = BAD_NO_ANSWER
+        scan_check(l, f.member, now)
+        return
+    device_good(l, d, &f, now)
+    if f.purpose == RESYNC:
+        # It may be a late exception: only time tells.
+        d.quarantine = now + l.timeout_ns
+        scan_fail(l, f.member, d.cause, now)
+        return
+    row_status(m.g.scratch)[f.request] = d.cause
+    s.last_received = now
+    if d.cause == BAD_REFUSED:
+        event = &l.events[l.event_count % EVENTS]
+        event.member, event.function = f.member, r.function
+        event.address, event.count, event.code = r.address, r.count, code
+        l.event_count += 1
+        r.refusals += 1
+        r.refused_code = code
+        if r.refusals >= REFUSALS_LAST:
+            r.refusals = 0
+            r.skip_until = now + REFUSED_FOR
+    elif d.cause == BAD_BUSY:
+        d.busy_until = now + BUSY_FOR
+    scan_check(l, f.member, now)
+
+
+cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
+    """The request's time is up."""
+    cdef flight_t f = l.flights[i]
+    cdef member_t *m = &l.members[f.member]
+    cdef device_t *d = &l.devices[m.device]
+    drop_flight(l, i)
+    l.timeouts += 1
+    d.timeouts += 1
+    l.timeouts_in_a_row += 1
+    d.cause = BAD_NO_ANSWER
+    l.busy_ns += now - f.sent
+    if f.purpose == SCAN:
+        row_status(m.g.scratch)[f.request] = BAD_NO_ANSWER
+    if l.framing != TCP:
+        mark_outstanding(d, f.ask.data_bytes)
+        l.input_size = 0
+        l.port.ops.flush(l.port)
+        touch(l, now, d.pause_ns)
+    m.scan.open -= 1
+    scan_fail(l, f.member, BAD_NO_ANSWER, now)
+
+
+cdef void damaged(link_t *l, int64_t now) noexcept nogil:
+    """What should have been the answer failed its check."""
+    cdef device_t *d = &l.devices[l.members[l.flights[0].member].device]
+    l.damaged += 1
+    d.damaged += 1
+    l.input_size = 0
+    l.settle = True
+    l.settle_until = now + (l.silence_ns if l.silence_ns > SETTLE_LEAST else SETTLE_LEAST)
+
+
+cdef void settled(link_t *l, int64_t now) noexcept nogil:
+    """The line is silent after damage: repeat the request once, or give the row what it got."""
+    cdef flight_t f
+    cdef member_t *m
+    l.settle = False
+    l.input_size = 0
+    l.port.ops.flush(l.port)
+    if l.flying == 0:
+        return
+    f = l.flights[0]
+    m = &l.members[f.member]
+    drop_flight(l, 0)
+    if not f.repeated:
+        f.repeated = True
+        l.retries += 1
+        l.free_at = now
+        send_request(l, &f, now)
+        return
+    l.devices[m.device].cause = BAD_DAMAGED
+    if f.purpose == SCAN:
+        row_status(m.g.scratch)[f.request] = BAD_DAMAGED
+    else:
+        m.scan.failed = True
+        m.scan.fail_status = BAD_DAMAGED
+    m.scan.open -= 1
+    m.scan.last_received = now
+    scan_check(l, f.member, now)
+
+
+cdef void foreign(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
+    """A whole frame that answers nothing open: an echo, a late answer, another master's traffic."""
+    cdef int32_t i
+    cdef device_t *d
+    l.wrong += 1
+    touch(l, now, 0)
+    for i in range(l.device_count):
+        d = &l.devices[i]
+        if d.unit == frame.unit and d.unsynced and is_outstanding(d, <uint16_t>frame.size):
+            l.wrong -= 1
+            l.late += 1
+            d.late += 1
+            # It does answer, only later than we learned to wait.
+            d.latency_ns = l.timeout_ns
+            return
+
+
+cdef int32_t flight_of(link_t *l, uint16_t transaction) noexcept nogil:
+    cdef int32_t i
+    for i in range(l.flying):
+        if l.flights[i].ask.transaction == transaction:
+            return i
+    return -1
+
+
+cdef void take_tcp(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
+    cdef int32_t i = 0 if l.no_tid and l.flying else flight_of(l, frame.transaction)
+    cdef Found found = FOREIGN
+    cdef device_t *d
+    if i >= 0:
+        found = match_answer(frame, &l.flights[i].ask)
+    if found == ANSWER:
+        take_answer(l, i, frame, now)
+        return
+    if found == EXCEPTION:
+        take_exception(l, i, frame.code, now)
+        return
+    if i < 0 and l.timeouts_in_a_row and <uint16_t>(l.transaction - frame.transaction) < 1024:
+        l.late += 1
+        for i in range(l.device_count):
+            d = &l.devices[i]
+            if d.unit == frame.unit:
+                d.late += 1
+                d.latency_ns = l.timeout_ns
+        return
+    l.wrong += 1
+    l.wrong_in_a_row += 1
+    if i < 0 and l.flying == 1 and match_answer(frame, &l.flights[0].ask) == ANSWER:
+        l.tid_misses += 1
+        if l.tid_misses >= TID_MISSES and l.answers == 0:
+            l.no_tid = True
+            l.in_flight_max = 1
+            link_lost(l, EPROTO, now)
+            return
+    if l.wrong_in_a_row >= WRONG_LAST:
+        link_lost(l, EPROTO, now)
+
+
+cdef void take_input(link_t *l, int64_t now) noexcept nogil:
+    """Take every whole frame out of the input."""
+    cdef frame_t frame
+    cdef Found found
+    cdef size_t at = 0
+    cdef ask_t nothing
+    memset(&nothing, 0, sizeof(ask_t))
+    while at < l.input_size and l.state == UP:
+        frame.size = 0
+        found = find_answer(
+            l.framing, l.input + at, l.input_size - at,
+            &l.flights[0].ask if l.flying else &nothing, &frame
+        )
+        if found == MORE:
+            break
+        if found == BROKEN:
+            l.wrong += 1
+            link_lost(l, EPROTO, now)
+            return
+        if found == DAMAGED:
+            if l.flying:
+                damaged(l, now)
+            l.input_size = 0
+            return
+        at += frame.used
+        if l.framing == TCP:
+            take_tcp(l, &frame, now)
+        elif l.flying == 0 or found == FOREIGN:
+            foreign(l, &frame, now)
+        elif found == ANSWER:
+            take_answer(l, 0, &frame, now)
+        else:
+            take_exception(l, 0, frame.code, now)
+    if l.state != UP or at >= l.input_size:
+        l.input_size = 0
+    elif at:
+        l.input_size -= at
+        memmove(l.input, l.input + at, l.input_size)

@@ -1,0 +1,161 @@
+"""Sending: which request goes out next, what it is when a device must first be brought back in
+step.
+"""
+
+from libc.errno cimport EIO
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from libc.string cimport memset
+
+from native.group cimport group_late, layout_t, request_t, row_status
+from native.modbus cimport REQUEST_MAX, TCP, put_request
+from native.reasons cimport BAD_BUSY, BAD_NO_ANSWER
+from native.scan cimport link_lost, scan_check
+from native.state cimport (
+    CONNECTING,
+    DOWN,
+    NEVER,
+    RESYNC,
+    UP,
+    dequeue,
+    device_t,
+    flight_t,
+    is_outstanding,
+    link_t,
+    member_t,
+    patience,
+    quality_of,
+    scan_t,
+    synced,
+    wire_time,
+)
+
+
+cdef bint send_request(link_t *l, flight_t *f, int64_t now) noexcept nogil:
+    """Hand one request to the port; False when the link was lost over it."""
+    cdef uint8_t bytes[REQUEST_MAX]
+    cdef size_t n
+    cdef ssize_t sent
+    cdef device_t *d = &l.devices[l.members[f.member].device]
+    if l.framing == TCP:
+        l.transaction += 1
+        f.ask.transaction = l.transaction
+    elif l.flying == 0:
+        # What lies there answers nothing that is still open.
+        if l.input_size:
+            l.wrong += 1
+            l.input_size = 0
+    n = put_request(l.framing, &f.ask, bytes)
+    sent = l.port.ops.write(l.port, bytes, n)
+    if sent != <ssize_t>n:
+        # The kernel takes 24 bytes at once, or the port is stuck (flow control, a dead adapter).
+        link_lost(l, <int>(-sent) if sent < 0 else EIO, now)
+        return False
+    f.sent = now
+    f.deadline = now + patience(l, d, f.wire_ns)
+    l.requests += 1
+    d.requests += 1
+    l.bytes_out += n
+    l.flights[l.flying] = f[0]
+    l.flying += 1
+    return True
+
+
+cdef bint choose_resync(link_t *l, member_t *m, flight_t *f) noexcept nogil:
+    """A read that the device surely has, whose answer has a size that no late one has."""
+    cdef layout_t *layout = m.scan.layout
+    cdef device_t *d = &l.devices[m.device]
+    cdef request_t *r
+    cdef uint16_t count, size
+    cdef int32_t i
+    for i in range(layout.request_count):
+        r = &layout.requests[i]
+        if r.skip_until:
+            continue
+        for count in range(1, r.count + 1):
+            size = count * 2 if r.function > 2 else (count + 7) // 8
+            if not is_outstanding(d, size):
+                f.ask.function, f.ask.address, f.ask.count = r.function, r.address, count
+                f.ask.data_bytes = size
+                f.request = i
+                return True
+    return False
+
+
+cdef bint send_next(link_t *l, int64_t now) noexcept nogil:
+    """Send for the scan at the queue's head, or finish with it; False when nothing more can go out
+    now.
+    """
+    cdef int32_t index = l.queue[l.queue_first]
+    cdef member_t *m = &l.members[index]
+    cdef scan_t *s = &m.scan
+    cdef device_t *d = &l.devices[m.device]
+    cdef flight_t f
+    cdef request_t *r
+    if s.failed or s.next_request >= s.layout.request_count:
+        dequeue(l)
+        scan_check(l, index, now)
+        return True
+    memset(&f, 0, sizeof(flight_t))
+    f.member = index
+    f.ask.unit = d.unit
+    if d.quarantine:
+        if now < d.quarantine:
+            s.failed = True
+            s.fail_status = BAD_NO_ANSWER
+            return True
+        l.port.ops.flush(l.port)
+        synced(d)
+    r = &s.layout.requests[s.next_request]
+    if now < d.busy_until:
+        row_status(m.g.scratch)[s.next_request] = BAD_BUSY
+        s.next_request += 1
+        return True
+    if r.skip_until:
+        if now < r.skip_until:
+            row_status(m.g.scratch)[s.next_request] = quality_of(r.refused_code)
+            s.next_request += 1
+            return True
+        r.skip_until = 0
+    if d.unsynced:
+        f.purpose = RESYNC
+        if l.flying:
+            return False
+        if not choose_resync(l, m, &f):
+            d.quarantine = now + l.timeout_ns
+            return True
+    else:
+        f.request = s.next_request
+        f.ask.function, f.ask.address, f.ask.count = r.function, r.address, r.count
+        f.ask.data_bytes = r.data_bytes
+        s.next_request += 1
+    f.wire_ns = wire_time(l, f.ask.data_bytes)
+    s.open += 1
+    if s.first_sent == 0:
+        s.first_sent = now
+        group_late(m.g, now - s.due_ns)
+    return send_request(l, &f, now)
+
+
+cdef void pump(link_t *l, int64_t now) noexcept nogil:
+    """Send what may be sent, and say when to be called again."""
+    cdef int32_t i
+    while (
+        l.state == UP and l.queue_count and l.flying < l.in_flight_max
+        and now >= l.free_at and not l.settle
+    ):
+        if not send_next(l, now):
+            break
+    l.due = NEVER
+    if l.state == DOWN:
+        l.due = l.reopen_at
+    elif l.state == CONNECTING:
+        l.due = l.connect_deadline
+    else:
+        for i in range(l.flying):
+            if l.flights[i].deadline < l.due:
+                l.due = l.flights[i].deadline
+        if l.settle:
+            # The time-out waits for the repeat; a line that never falls silent ends it too.
+            l.due = min(l.settle_until, l.due + l.timeout_ns if l.flying else NEVER)
+        if l.queue_count and l.flying < l.in_flight_max and l.free_at > now and l.free_at < l.due:
+            l.due = l.free_at

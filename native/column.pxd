@@ -1,0 +1,21 @@
+"""One column at a time, from a row store to protobuf."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from native.group cimport field_t, fieldprops_t, store_t
+
+
+cdef struct scratch_t:
+    # One column at a time; a row store's worth each.
+    int64_t *values
+    int64_t *packed
+    int64_t *decimals
+    int64_t *times
+    uint32_t *rows
+    uint8_t *quality
+    uint64_t samples  # entries written since the block began
+
+
+cdef uint8_t *put_column(
+    uint8_t *p, const field_t *f, fieldprops_t *props, store_t *s, scratch_t *t
+) noexcept nogil

@@ -1,0 +1,261 @@
+"""What a link is, as data, and the small questions about it. No system call, no clock.
+
+`scan` accounts rows and gaps, `ask` sends, `answer` receives, `link` ties them together.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memmove, memset
+
+from native.group cimport group_t, layout_t
+from native.modbus cimport Framing, answer_chars, ask_t, request_chars
+from native.port cimport port_t
+from native.reasons cimport BAD_BUSY, BAD_DEVICE_FAILURE, BAD_GATEWAY, BAD_REFUSED
+
+cdef extern from *:
+    """
+    #define MS INT64_C(1000000)
+    #define NEVER INT64_MAX
+    #define LATENCY_FLOOR (100 * MS)
+    #define BACKOFF_FIRST (250 * MS)
+    #define BACKOFF_LAST (2000 * MS)
+    #define REOPEN_FIRST (250 * MS)
+    #define REOPEN_LAST (3000 * MS)
+    #define CONNECT_LEAST (1500 * MS)
+    #define SETTLE_LEAST (5 * MS)
+    #define BUSY_FOR (100 * MS)
+    #define REFUSED_FOR (600000 * MS)
+    """
+    int64_t MS
+    int64_t NEVER
+    int64_t LATENCY_FLOOR  # the shortest wait for an answer
+    int64_t BACKOFF_FIRST  # of a silent device, doubling to the last
+    int64_t BACKOFF_LAST
+    int64_t REOPEN_FIRST   # of a port or connection, likewise
+    int64_t REOPEN_LAST
+    int64_t CONNECT_LEAST
+    int64_t SETTLE_LEAST   # silence after damage, at least
+    int64_t BUSY_FOR       # a device that says "busy" is not asked for so long
+    int64_t REFUSED_FOR    # ten minutes, then a refused address is asked again
+
+cdef enum:
+    REFUSALS_LAST = 3    # refusals in a row after which an address is set aside
+    WRONG_LAST = 3       # answers in a row that match nothing: the connection is closed
+    TID_MISSES = 3
+    FAILURES_SILENT = 2  # scans in a row without an answer: the device is silent
+
+cdef enum LinkState:
+    DOWN = 0
+    CONNECTING = 1
+    UP = 2
+
+cdef enum Purpose:
+    SCAN = 0
+    RESYNC = 1  # a short read whose answer can't be mistaken for a late one
+
+cdef enum:
+    IN_FLIGHT_MAX = 32
+    INPUT_ROOM = 4096
+    EVENTS = 64
+
+
+cdef struct scan_t:
+    bint active
+    bint queued
+    uint64_t tick
+    bint awaited          # a tick came due while it ran: the loop asks again at its end
+    int64_t due_ns
+    int32_t next_request
+    int32_t open          # requests in flight
+    int64_t first_sent
+    int64_t last_received
+    bint failed           # no answer: the rest is not asked
+    uint8_t fail_status
+    layout_t *layout
+
+
+cdef struct member_t:
+    # A group on this link.
+    group_t *g
+    int32_t device
+    scan_t scan
+
+
+cdef struct device_t:
+    uint8_t unit
+    int64_t pause_ns
+    int32_t failures      # scans in a row without an answer
+    bint ever             # it has answered since the link was made
+    bint silent
+    int64_t backoff_ns
+    int64_t next_try
+    int64_t latency_ns    # the slowest answer lately, without the wire's time; 0: not known
+    int64_t busy_until    # it said "busy"
+    bint unsynced         # an answer of it may still come
+    uint64_t outstanding[4]  # data sizes of the answers that may come, a bit each
+    int64_t quarantine    # until then no byte of it is believed
+    int64_t since         # of its present state
+    int64_t last_good
+    uint8_t cause         # quality code of the last failure
+    uint8_t code          # exception code of the last refusal
+    # Counters:
+    uint64_t requests
+    uint64_t answers
+    uint64_t timeouts
+    uint64_t damaged
+    uint64_t exceptions
+    uint64_t late
+    int64_t answer_ns     # moving average
+    int64_t answer_max_ns
+
+
+cdef struct flight_t:
+    ask_t ask
+    int32_t member
+    int32_t request
+    Purpose purpose
+    bint repeated         # after damage
+    int64_t sent
+    int64_t deadline
+    int64_t wire_ns       # what request and answer take on the wire
+
+
+cdef struct event_t:
+    # A request was refused, for the driver to learn from.
+    int32_t member
+    uint16_t address
+    uint16_t count
+    uint8_t function
+    uint8_t code
+
+
+cdef struct link_t:
+    port_t *port
+    Framing framing
+    LinkState state
+    int32_t index         # in the loop
+    int32_t first_slot    # of its members in the loop
+    int32_t in_flight_max
+    int64_t timeout_ns
+    int64_t char_ns       # 0: not a serial wire
+    int64_t silence_ns    # between frames, with the link's pause
+    device_t *devices
+    int32_t device_count
+    member_t *members
+    int32_t member_count
+    int32_t *queue        # ring of members with a scan to send for
+    int32_t queue_first
+    int32_t queue_count
+    int32_t *ended        # members whose awaited scan has ended; the loop takes them
+    int32_t ended_count
+    flight_t flights[IN_FLIGHT_MAX]
+    int32_t flying
+    uint16_t transaction
+    int64_t free_at       # the wire is silent long enough from then on
+    int64_t reopen_at
+    int64_t connect_deadline
+    int64_t backoff_ns
+    int64_t since
+    int32_t wrong_in_a_row
+    int32_t timeouts_in_a_row
+    bint no_tid           # learned: the device does not echo transaction ids
+    int32_t tid_misses
+    bint settle           # damaged: wait until the line is silent, then repeat
+    int64_t settle_until
+    int error             # errno of why it is down
+    uint8_t input[INPUT_ROOM]
+    size_t input_size
+    uint64_t random
+    bint draining         # no new scans: the loop is ending
+    int64_t due           # when the loop must call link_time
+    bint registered       # the fd is in the loop's epoll
+    # Events for the driver; a ring that forgets its oldest.
+    event_t events[EVENTS]
+    uint64_t event_count
+    # Counters:
+    uint64_t requests
+    uint64_t answers
+    uint64_t timeouts
+    uint64_t damaged
+    uint64_t wrong
+    uint64_t late
+    uint64_t exceptions
+    uint64_t retries
+    uint64_t reconnects
+    uint64_t bytes_in
+    uint64_t bytes_out
+    int64_t busy_ns
+
+
+cdef inline int64_t jitter(link_t *l, int64_t ns) noexcept nogil:
+    """Between three quarters of `ns` and all of it (xorshift64)."""
+    l.random ^= l.random << 13
+    l.random ^= l.random >> 7
+    l.random ^= l.random << 17
+    return ns - <int64_t>(l.random % <uint64_t>(ns // 4 + 1))
+
+
+cdef inline uint8_t quality_of(uint8_t code) noexcept nogil:
+    """Modbus Application Protocol V1.1b3, 7: exception codes to qualities."""
+    if 1 <= code <= 3:
+        return BAD_REFUSED
+    if code == 5 or code == 6:
+        return BAD_BUSY
+    if code == 10 or code == 11:
+        return BAD_GATEWAY
+    return BAD_DEVICE_FAILURE
+
+
+cdef inline int64_t wire_time(link_t *l, uint32_t data_bytes) noexcept nogil:
+    return l.char_ns * (request_chars(l.framing) + answer_chars(l.framing, data_bytes))
+
+
+cdef inline int64_t patience(link_t *l, device_t *d, int64_t wire_ns) noexcept nogil:
+    """How long to wait for an answer, from the moment the request was handed to the kernel."""
+    cdef int64_t wait = l.timeout_ns
+    if d.latency_ns and 3 * d.latency_ns < wait:
+        wait = 3 * d.latency_ns
+        if wait < LATENCY_FLOOR:
+            wait = LATENCY_FLOOR
+    if wait > l.timeout_ns:
+        wait = l.timeout_ns
+    return wait + wire_ns
+
+
+cdef inline void mark_outstanding(device_t *d, uint16_t data_bytes) noexcept nogil:
+    d.outstanding[data_bytes >> 6 & 3] |= <uint64_t>1 << (data_bytes & 63)
+    d.unsynced = True
+
+
+cdef inline bint is_outstanding(device_t *d, uint16_t data_bytes) noexcept nogil:
+    return (d.outstanding[data_bytes >> 6 & 3] >> (data_bytes & 63)) & 1
+
+
+cdef inline void synced(device_t *d) noexcept nogil:
+    memset(d.outstanding, 0, sizeof(d.outstanding))
+    d.unsynced = False
+    d.quarantine = 0
+
+
+cdef inline void enqueue(link_t *l, int32_t member) noexcept nogil:
+    l.queue[(l.queue_first + l.queue_count) % l.member_count] = member
+    l.queue_count += 1
+    l.members[member].scan.queued = True
+
+
+cdef inline void dequeue(link_t *l) noexcept nogil:
+    l.members[l.queue[l.queue_first]].scan.queued = False
+    l.queue_first = (l.queue_first + 1) % l.member_count
+    l.queue_count -= 1
+
+
+cdef inline void drop_flight(link_t *l, int32_t i) noexcept nogil:
+    """Keeps the others in the order they were sent."""
+    l.flying -= 1
+    memmove(&l.flights[i], &l.flights[i + 1], <size_t>(l.flying - i) * sizeof(flight_t))
+
+
+cdef inline void touch(link_t *l, int64_t now, int64_t pause) noexcept nogil:
+    """The wire was in use until `now`: it is free after the silence."""
+    cdef int64_t free_at = now + l.silence_ns + pause
+    if free_at > l.free_at:
+        l.free_at = free_at
