@@ -29,6 +29,7 @@ from native.state cimport (
     MS,
     REFUSALS_LAST,
     REFUSED_FOR,
+    REFUSED_SOON,
     RESYNC,
     SCAN,
     SETTLE_LEAST,
@@ -48,6 +49,10 @@ from native.state cimport (
     synced,
     touch,
 )
+
+
+cdef enum:
+    ILLEGAL_VALUE = 3  # Application Protocol V1.1b3, 7
 
 
 cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept nogil:
@@ -95,6 +100,7 @@ cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) n
         memcpy(row_data(s.layout, m.g.scratch) + r.offset, frame.data, r.data_bytes)
         row_status(m.g.scratch)[f.request] = GOOD
         r.refusals = 0
+        r.answered = True
         s.last_received = now
     scan_check(l, f.member, now)
 
@@ -138,8 +144,13 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
         r.refusals += 1
         r.refused_code = code
         if r.refusals >= REFUSALS_LAST:
+            # One address that never answered may rest for long; what did answer (the device may be
+            # starting) and what the driver may yet split is asked again soon.
             r.refusals = 0
-            r.skip_until = now + REFUSED_FOR
+            if r.answered or r.field_count > 1:
+                r.skip_until = now + REFUSED_SOON
+            else:
+                r.skip_until = now + REFUSED_FOR
     elif d.cause == BAD_BUSY:
         d.busy_until = now + BUSY_FOR
     scan_check(l, f.member, now)
@@ -223,6 +234,14 @@ cdef void foreign(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
             return
 
 
+cdef inline bint is_short(const frame_t *frame, const ask_t *ask) noexcept nogil:
+    """The right answer, but of fewer registers than asked: a limit that the device does not say."""
+    return (
+        frame.unit == ask.unit and frame.function == ask.function
+        and 0 < frame.size < ask.data_bytes
+    )
+
+
 cdef int32_t flight_of(link_t *l, uint16_t transaction) noexcept nogil:
     cdef int32_t i
     for i in range(l.flying):
@@ -242,6 +261,9 @@ cdef void take_tcp(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
         return
     if found == EXCEPTION:
         take_exception(l, i, frame.code, now)
+        return
+    if i >= 0 and is_short(frame, &l.flights[i].ask):
+        take_exception(l, i, ILLEGAL_VALUE, now)
         return
     if i < 0 and l.timeouts_in_a_row and <uint16_t>(l.transaction - frame.transaction) < 1024:
         l.late += 1
@@ -291,8 +313,13 @@ cdef void take_input(link_t *l, int64_t now) noexcept nogil:
         at += frame.used
         if l.framing == TCP:
             take_tcp(l, &frame, now)
-        elif l.flying == 0 or found == FOREIGN:
+        elif l.flying == 0:
             foreign(l, &frame, now)
+        elif found == FOREIGN:
+            if l.flights[0].purpose == SCAN and is_short(&frame, &l.flights[0].ask):
+                take_exception(l, 0, ILLEGAL_VALUE, now)
+            else:
+                foreign(l, &frame, now)
         elif found == ANSWER:
             take_answer(l, 0, &frame, now)
         else:

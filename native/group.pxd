@@ -43,6 +43,8 @@ cdef struct request_t:
     uint16_t data_bytes   # of the answer
     uint32_t offset       # of the answer's data in the row
     # State of the scan loop, kept here so that it dies with the layout:
+    uint16_t field_count  # tags that it reads
+    bint answered         # well, at least once
     uint8_t refusals      # in a row
     uint8_t refused_code  # the last exception
     int64_t skip_until    # boot ns: set aside until then

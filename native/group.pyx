@@ -191,11 +191,10 @@ cdef class Group:
         most = STORE_BYTES_MAX // (VALUE_BYTES_MAX * (len(plan.tags) + 1))
         self.g.row_capacity = <uint32_t>max(ROWS_MIN, min(rows, most, ROWS_MAX))
         self.g.gap_capacity = self.g.row_capacity + 2
-        # Requests may be split by what a device refuses: room for every tag in a request of its
-        # own.
-        size = sizeof(row_t) + len(plan.tags) + sum(
-            2 * r.count if r.function > 2 else (r.count + 7) // 8 for r in plan.requests
-        ) + 16
+        # Requests may be split by what a device refuses: room for each tag in one of its own.
+        asked = sum(2 * r.count if r.function > 2 else (r.count + 7) // 8 for r in plan.requests)
+        alone = sum(field.length + 1 for field in plan.fields)
+        size = sizeof(row_t) + len(plan.tags) + max(asked, alone) + 16
         self.g.row_bytes_max = (size + 7) & ~7
         self.g.scratch = <uint8_t *>calloc(1, self.g.row_bytes_max)
         self.g.latest = <uint8_t *>calloc(1, self.g.row_bytes_max)
@@ -275,6 +274,7 @@ cdef class Group:
             if not 0 <= field.request < layout.request_count:
                 raise ValueError(f"{field} names no request")
             r = &layout.requests[field.request]
+            r.field_count += 1
             f.request = field.request
             f.type, f.order = TYPES[field.type], ORDERS[field.order]
             f.length = field.length

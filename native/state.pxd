@@ -24,6 +24,7 @@ cdef extern from *:
     #define SETTLE_LEAST (5 * MS)
     #define BUSY_FOR (100 * MS)
     #define REFUSED_FOR (600000 * MS)
+    #define REFUSED_SOON (1000 * MS)
     """
     int64_t MS
     int64_t NEVER
@@ -36,6 +37,7 @@ cdef extern from *:
     int64_t SETTLE_LEAST   # silence after damage, at least
     int64_t BUSY_FOR       # a device that says "busy" is not asked for so long
     int64_t REFUSED_FOR    # ten minutes, then a refused address is asked again
+    int64_t REFUSED_SOON   # what answered before, and what may be split
 
 cdef enum:
     REFUSALS_LAST = 3    # refusals in a row after which an address is set aside
