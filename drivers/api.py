@@ -186,10 +186,14 @@ class Driver(Protocol):
         """The requests that read the device in the least time on the wire."""
 
     def open(
-        self, links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]], first_group: int
+        self,
+        links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
+        first_group: int,
+        kept: Mapping[str, Any],
     ) -> OpenedLinks:
         """Build the runners. Groups are numbered from `first_group` in the order of links, devices,
-        groups.
+        groups. `kept` is what `OpenedLinks.learned` gave in an earlier run; entries that do not fit
+        are left out.
         """
 
 
@@ -204,3 +208,5 @@ class OpenedLinks:
     latest: Callable[
         [str], list[dict[str, Any]]
     ]  # device name -> its tags' latest values, for `watch`
+    #: device name -> JSON worth keeping over a restart
+    learned: Callable[[], dict[str, Any]]

@@ -1,8 +1,8 @@
 """What the durable half of the daemon needs of the world, as parameters: clock, disk, channel.
 
 The daemon passes the real ones (`gateway.clock.SystemClock`, `gateway.buffer.disk.OsDisk`,
-`gateway.uplink.channel.GrpcChannel`), the simulation its own. No module of `buffer` or `uplink` reads a
-clock, touches a file or opens a socket in any other way.
+`gateway.uplink.channel.GrpcChannel`), the simulation its own. No module of `buffer` or `uplink`
+reads a clock, touches a file or opens a socket in any other way.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class File(Protocol):
         """Write all of `data` at the end, or raise."""
 
     def sync(self) -> None:
-        """fdatasync. After it raised once, nothing that was written since the last success may be trusted."""
+        """fdatasync. After it raised once, nothing that was written since the last success may be
+        trusted.
+        """
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to `size` bytes; fewer only at the end."""
@@ -66,7 +68,9 @@ class Stream(Protocol):
     """One gRPC stream to the platform; messages are serialized StreamRequest / StreamResponse."""
 
     async def send(self, message: bytes) -> None:
-        """Waits while the transport's own buffer is full. Raises ChannelError when the stream is dead."""
+        """Waits while the transport's own buffer is full. Raises ChannelError when the stream is
+        dead.
+        """
 
     def messages(self) -> AsyncIterator[bytes]:
         """What the platform says, until it ends the stream; raises ChannelError when it broke."""
@@ -80,7 +84,9 @@ class Channel(Protocol):
 
 
 class ChannelError(Exception):
-    """The stream could not be opened, or is dead. `message` is an id of gateway/messages.py, `args` its arguments."""
+    """The stream could not be opened, or is dead. `message` is an id of gateway/messages.py, `args`
+    its arguments.
+    """
 
     def __init__(self, message: str, **args: object) -> None:
         super().__init__(message, args)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drivers import registry
@@ -22,7 +22,9 @@ class Scanning:
     time.
     """
 
-    def __init__(self, config: GatewayConfig) -> None:
+    def __init__(self, config: GatewayConfig, kept: Mapping[str, Any]) -> None:
+        """`kept`: what `learned` gave in an earlier run."""
+        self._kept = kept
         self._opened: list[OpenedLinks] = []
         self.groups: list[Any] = []
         self.catalog_groups: list[tuple[int, DeviceSpec, Any]] = []
@@ -37,7 +39,7 @@ class Scanning:
         driver = registry.get(name)
         links: list[tuple[LinkSpec, Sequence[DevicePlan]]] = []
         for link in config.links:
-            plans = [
+            plans: Sequence[DevicePlan] = [
                 driver.plan(device)
                 for device in config.devices
                 if device.link.name == link.name and device.driver == name
@@ -45,7 +47,7 @@ class Scanning:
             if plans:
                 links.append((link, plans))
         first = len(self.groups)
-        opened = driver.open(links, first)
+        opened = driver.open(links, first, self._kept)
         self._opened.append(opened)
         self.groups.extend(opened.groups)
         number = first
@@ -95,6 +97,10 @@ class Scanning:
         """May look host names up: call it outside the event loop."""
         for runner in self.runners:
             runner.learn()
+
+    def learned(self) -> dict[str, Any]:
+        """What the drivers want to keep over a restart, by device."""
+        return {name: found for opened in self._opened for name, found in opened.learned().items()}
 
     def links(self) -> list[Any]:
         return [link for runner in self.runners for link in runner.links()]

@@ -28,6 +28,7 @@ from gateway.buffer.store import Buffer
 from gateway.clock import Anchors, SystemClock
 from gateway.config.model import GatewayConfig
 from gateway.control.server import ControlServer, RequestError
+from gateway.keep import Kept
 from gateway.messages import remedy, say, text
 from gateway.scanning import Scanning
 from gateway.sealing import Sealing
@@ -84,7 +85,8 @@ class Supervisor:
         )
         epoch = buffer.open_epoch(self._clock.boot_id, self._clock.now_ns())
         anchors = Anchors(self._clock)
-        scanning = Scanning(config)
+        self._kept = Kept(config.buffer.path.parent)
+        scanning = Scanning(config, self._kept.load())
         made = catalog.catalog(epoch, 1, config.site, scanning.catalog_groups)
         buffer.put_catalog(epoch, 1, made.SerializeToString(deterministic=True))
         platform = config.platform
@@ -153,6 +155,7 @@ class Supervisor:
             for task in (sealing, stop, *lasting):
                 await _cancel(task)
             await asyncio.to_thread(parts.scanning.stop)
+            await parts.buffer.close()
 
     async def _finish(self, parts: Parts) -> None:
         """A clean stop: nothing that was sampled is left behind."""
@@ -171,7 +174,7 @@ class Supervisor:
         """Each second: learning, the watchdog, and what the journal must hear."""
         while True:
             await self._clock.sleep_until(self._clock.now_ns() + int(LEARN_EVERY_S * 1e9))
-            await asyncio.to_thread(parts.scanning.learn)
+            await asyncio.to_thread(self._learn, parts)
             dead = parts.scanning.dead_threads()
             if dead:
                 raise PartFailedError(dead[0])
@@ -179,6 +182,10 @@ class Supervisor:
             if beat_ns < BEATS_MAX * 1_000_000_000:
                 self._notify.watchdog()
             self._tell(parts)
+
+    def _learn(self, parts: Parts) -> None:
+        parts.scanning.learn()
+        self._kept.save(parts.scanning.learned())
 
     def _tell(self, parts: Parts) -> None:
         """One line when a trouble begins, one when it is over."""

@@ -1,8 +1,9 @@
 """The compiled floor: everything between the wire and a sealed block, without the GIL.
 
-For sale to the floors above: `crc` (checksums), `group.Group` (a plan with its row store), `link.Link`,
-`loop.Loop` (the scan thread), `block.Sealer` (row stores to numbered blocks), `port.Port` (one wire, for
-tools and tests), `modbus.Codec` (sans-IO frames, for tools and tests). Everything else is private to it.
+For sale to the floors above: `crc` (checksums), `group.Group` (a plan with its row store),
+`link.Link`, `loop.Loop` (the scan thread), `block.Sealer` (row stores to numbered blocks),
+`latest.latest` (the newest row as Python values); for tools and tests `port.Port` (one wire) and
+`modbus.Codec` (sans-IO frames). Everything else is private to it.
 """
 
 import importlib.util

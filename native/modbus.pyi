@@ -1,6 +1,6 @@
 FRAMINGS: dict[str, int]
 
-class ModbusException(Exception):
+class ModbusExceptionError(Exception):
     code: int
     def __init__(self, code: int) -> None: ...
 

@@ -226,7 +226,7 @@ cdef Found find_answer(
 FRAMINGS = {"rtu": RTU, "ascii": ASCII, "tcp": TCP}
 
 
-class ModbusException(Exception):
+class ModbusExceptionError(Exception):
     """The device answered with an exception; `code` as in the Application Protocol V1.1b3, 7."""
 
     def __init__(self, code):
@@ -271,7 +271,7 @@ cdef class Codec:
         """(result, data): "answer" with its data part, "more", "foreign", "damaged" or "broken"
         with b"".
 
-        Raises ModbusException when the device refused. Call again with b"" after "foreign".
+        Raises ModbusExceptionError when the device refused. Call again with b"" after "foreign".
         """
         cdef frame_t frame
         cdef Found found
@@ -287,5 +287,5 @@ cdef class Codec:
         if found != MORE:
             self.input = self.input[frame.used:]
         if found == EXCEPTION:
-            raise ModbusException(frame.code)
+            raise ModbusExceptionError(frame.code)
         return ("more", "answer", "exception", "foreign", "damaged", "broken")[found], result

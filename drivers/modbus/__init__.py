@@ -11,7 +11,8 @@ Only the functions 1, 2, 3 and 4 exist here: nothing in this folder can write to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from drivers.api import DevicePlan, DeviceSpec, Driver, LinkSpec, OpenedLinks, Problem
 from drivers.modbus.check import check
@@ -38,12 +39,15 @@ class ModbusDriver:
         return plan_device(device)
 
     def open(
-        self, links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]], first_group: int
+        self,
+        links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
+        first_group: int,
+        kept: Mapping[str, Any],
     ) -> OpenedLinks:
         """Build the runners of `links`; nothing is opened or sent before they run."""
         from drivers.modbus.runner import open_links
 
-        return open_links(links, first_group)
+        return open_links(links, first_group, kept)
 
 
 DRIVER: Driver = ModbusDriver()

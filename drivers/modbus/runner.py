@@ -5,18 +5,23 @@ sockets.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.api import DevicePlan, LinkSpec, OpenedLinks, Request, Runner
+from drivers.api import DevicePlan, DeviceSpec, LinkSpec, OpenedLinks, Request, Runner
+from drivers.modbus.address import AddressError
 from drivers.modbus.learn import Learner
+from drivers.modbus.limits import limits_of
 from drivers.modbus.planner import plan_group
 from native.group import Group
 from native.latest import latest
 from native.link import Link
 from native.loop import Loop
+
+_log = logging.getLogger(__name__)
 
 #: errno of an open or a connection -> id of the text that says what to do about it.
 _SERIAL_CAUSES = {
@@ -56,16 +61,25 @@ class _Device:
 class _Wire:
     """One link with its devices."""
 
-    def __init__(self, spec: LinkSpec, plans: Sequence[DevicePlan], first_group: int) -> None:
+    def __init__(
+        self,
+        spec: LinkSpec,
+        plans: Sequence[DevicePlan],
+        first_group: int,
+        kept: Mapping[str, Any],
+    ) -> None:
         self.spec = spec
         self.devices: list[_Device] = []
         number = first_group
         for plan in plans:
             groups = [Group(number + i, group) for i, group in enumerate(plan.groups)]
             number += len(groups)
-            learner = Learner(plan.spec)
-            self.devices.append(_Device(plan, groups, learner, learner.limits.revision))
+            learner = _learner(plan.spec, kept.get(plan.spec.name))
+            self.devices.append(_Device(plan, groups, learner, revision=0))
         self.link = Link(spec, [(device.plan.spec, device.groups) for device in self.devices])
+        for device in self.devices:
+            if device.learner.limits != limits_of(device.plan.spec):
+                self._replan(device)
 
     @property
     def groups(self) -> list[Group]:
@@ -124,6 +138,15 @@ class _Wire:
         return result
 
 
+def _learner(spec: DeviceSpec, kept: Any) -> Learner:
+    """With what an earlier run learned, if that still fits the configuration."""
+    try:
+        return Learner(spec, kept)
+    except (AddressError, ValueError, KeyError, TypeError) as error:
+        _log.info("device %s: what was learned before is left out: %s", spec.name, error)
+        return Learner(spec)
+
+
 def _values(group: Group) -> Sequence[tuple[Any, int]]:
     newest = latest(group)
     return newest[1] if newest else []
@@ -174,13 +197,15 @@ class ModbusRunner:
 
 
 def open_links(
-    links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]], first_group: int
+    links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
+    first_group: int,
+    kept: Mapping[str, Any],
 ) -> OpenedLinks:
     """Build everything that scanning needs; nothing is opened or sent before the runners run."""
     wires: list[_Wire] = []
     number = first_group
     for spec, plans in links:
-        wires.append(_Wire(spec, plans, number))
+        wires.append(_Wire(spec, plans, number, kept))
         number += len(wires[-1].groups)
     sockets = [wire for wire in wires if wire.spec.type != "serial"]
     runners: list[Runner] = [ModbusRunner([wire]) for wire in wires if wire not in sockets]
@@ -204,4 +229,10 @@ def open_links(
         runners=tuple(runners),
         groups=tuple(group for wire in wires for group in wire.groups),
         latest=newest,
+        learned=lambda: {
+            device.plan.spec.name: device.learner.limits.to_json()
+            for wire in wires
+            for device in wire.devices
+            if device.learner.said()
+        },
     )
