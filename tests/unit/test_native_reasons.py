@@ -1,0 +1,69 @@
+"""The numbers that the scan loop writes are those of the contract."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from native.group import GAP_NAMES, TYPES
+
+_LINE = re.compile(r"^\s+([A-Z][A-Z0-9_]*) = (\d+)", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def numbers() -> dict[str, int]:
+    """The enums of native/reasons.pxd, and nothing that this test would not understand."""
+    text = Path(__file__).parents[2].joinpath("native/reasons.pxd").read_text(encoding="utf-8")
+    found = {name: int(number) for name, number in _LINE.findall(text)}
+    assert len(found) == text.count(" = ")
+    return found
+
+
+def starting(numbers: dict[str, int], prefix: str) -> dict[str, int]:
+    return {name: number for name, number in numbers.items() if name.startswith(prefix)}
+
+
+def test_qualities_when_native_are_all_of_the_contract(numbers: dict[str, int]) -> None:
+    told = {"GOOD": numbers["GOOD"], "UNCERTAIN": numbers["UNCERTAIN"], "UNSPECIFIED": 0}
+    told |= starting(numbers, "BAD")
+    assert told == {name.removeprefix("QUALITY_"): number for name, number in pb.Quality.items()}
+
+
+def test_gap_reasons_when_native_are_the_first_of_the_contract(numbers: dict[str, int]) -> None:
+    gaps = starting(numbers, "GAP_")
+    count = gaps.pop("GAP_REASONS")
+    assert gaps == {
+        name.replace("GAP_REASON_", "GAP_"): number
+        for name, number in pb.GapReason.items()
+        if 0 < number < count
+    }
+    assert {number: name.removeprefix("GAP_").lower() for name, number in gaps.items()} == GAP_NAMES
+
+
+@pytest.mark.parametrize(
+    ("prefix", "ours", "enum"),
+    [
+        ("VALUE_ENCODING_", "ENCODING_", pb.ValueEncoding),
+        ("COMPRESSION_", "COMPRESSION_", pb.Compression),
+    ],
+)
+def test_encodings_when_native_are_of_the_contract(
+    numbers: dict[str, int], prefix: str, ours: str, enum: type[pb.Compression]
+) -> None:
+    told = starting(numbers, ours)
+    integer = told.pop("ENCODING_INTEGER", 0)
+    assert integer == pb.VALUE_ENCODING_UNSPECIFIED
+    assert told
+    for name, number in told.items():
+        assert enum.Value(name.replace(ours, prefix, 1)) == number
+
+
+def test_value_types_when_native_are_of_the_contract() -> None:
+    assert {
+        name.removeprefix("VALUE_TYPE_").lower(): number
+        for name, number in pb.ValueType.items()
+        if number
+    } == TYPES
