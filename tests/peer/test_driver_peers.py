@@ -49,7 +49,7 @@ def scanning(spec: DeviceSpec) -> Iterator[tuple[OpenedLinks, Runner]]:
     """The device while our driver scans it."""
     driver = registry.get("modbus")
     assert driver.check(spec) == []
-    opened = driver.open([(spec.link, [driver.plan(spec)])], 0)
+    opened = driver.open([(spec.link, [driver.plan(spec)])], 0, {})
     for group in opened.groups:
         group.start(now_ns())
     (runner,) = opened.runners
