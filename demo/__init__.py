@@ -1,5 +1,5 @@
-"""`make demo`: three simulated machines, the real daemon, the real receiver, an outage, a kill, and the books.
+"""`make demo`: three simulated machines, the real daemon and receiver, an outage, a kill, books.
 
-stage   the processes: simulators, relay, receiver, daemon; certificates and configuration
+stage   the machines and their configuration, on the process rig that the fault tests use too
 table   what the ledger found, for people
 """

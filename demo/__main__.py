@@ -1,4 +1,4 @@
-"""Three machines, an outage of ten seconds, a SIGKILL, and the books. Exit 0: missing 0 and twice 0.
+"""Three machines, an outage of ten seconds, a SIGKILL, and the books. Exit 0: missing 0, twice 0.
 
 python -m demo [FOLDER]    FOLDER keeps configuration, logs, store and books for a look
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,10 +16,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from demo.stage import BIN, GATEWAY, Stage, StepError, stage, wait_for
+from demo.stage import GATEWAY, Stage
 from demo.table import Figures, late_of, table
 from tests.kit.books import read_sampled, read_stored
 from tests.kit.ledger import check
+from tests.kit.rig import BIN, StepError, wait_for
 
 BEFORE_S, OUTAGE_S, AFTER_S, RESTARTED_S = 6, 10, 4, 5
 #: A meter's scan is several requests over 0.2 s on the bus, its row's time their middle: so far may
@@ -31,14 +33,14 @@ class Story:
 
     def __init__(self) -> None:
         self._start = time.monotonic()
-        self.tick = threading.Event()
+        self._tick = threading.Event()
 
     def say(self, text: str) -> None:
         sys.stdout.write(f"{time.monotonic() - self._start:5.1f} s  {text}\n")
         sys.stdout.flush()
 
     def let_run(self, seconds: float) -> None:
-        self.tick.wait(seconds)
+        self._tick.wait(seconds)
 
 
 def _is_drained(made: Stage) -> bool:
@@ -67,7 +69,7 @@ def play(made: Stage, story: Story) -> tuple[list[dict[str, Any]], float]:
     runs, wall_s = [], 0.0
     begun = time.monotonic()
     made.start_daemon()
-    wait_for("first acknowledgement", lambda: _is_scanning(made), story.tick)
+    wait_for("first acknowledgement", lambda: _is_scanning(made))
     story.say("daemon up: a robot every 10 ms, a CNC every 100 ms, 4 meters on RS-485 (one is off)")
     story.let_run(BEFORE_S)
     written = _status(made)["buffer"]["written_bytes"]
@@ -78,18 +80,18 @@ def play(made: Stage, story: Story) -> tuple[list[dict[str, Any]], float]:
     backlog = _status(made)["uplink"]["backlog_blocks"]
     made.relay.mend()
     story.say(f"uplink back; {backlog} blocks wait")
-    wait_for("backlog", lambda: _is_drained(made), story.tick)
+    wait_for("backlog", lambda: _is_drained(made))
     story.say("backlog delivered, live data went first")
     story.let_run(AFTER_S)
     runs.append(_status(made))
-    made.kill_daemon()
+    made.stop_daemon(signal.SIGKILL)
     wall_s += time.monotonic() - begun
     story.say("daemon killed with SIGKILL, started again")
     begun = time.monotonic()
     made.start_daemon()
-    wait_for("first acknowledgement", lambda: _is_scanning(made), story.tick)
+    wait_for("first acknowledgement", lambda: _is_scanning(made))
     story.let_run(RESTARTED_S)
-    wait_for("backlog", lambda: _is_drained(made), story.tick)
+    wait_for("backlog", lambda: _is_drained(made))
     runs.append(_status(made))
     wall_s += time.monotonic() - begun
     if made.stop_daemon() != 0:
@@ -100,7 +102,8 @@ def play(made: Stage, story: Story) -> tuple[list[dict[str, Any]], float]:
 
 def _audit(folder: Path) -> dict[str, Any]:
     """What the receiver's own audit says; its `missing` must be 0 too."""
-    command = [BIN / "jiahe-ingest", "audit", "--store", f"sqlite:{folder / 'store.db'}", "--json"]
+    program, store = str(BIN / "jiahe-ingest"), f"sqlite:{folder / 'store.db'}"
+    command = [program, "audit", "--store", store, "--json"]
     found = subprocess.run(command, check=True, capture_output=True, timeout=60)
     audit: dict[str, Any] = json.loads(found.stdout)
     return audit
@@ -110,7 +113,7 @@ def demonstrate(folder: Path) -> int:
     """0 when the books agree."""
     story = Story()
     story.say(f"starting simulators, receiver (mutual TLS) and daemon {GATEWAY} in {folder}")
-    with stage(folder) as made:
+    with Stage(folder) as made:
         runs, wall_s = play(made, story)
         up, down = made.relay.bytes_up, made.relay.bytes_down
     report = check(

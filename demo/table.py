@@ -33,11 +33,13 @@ class Figures:
 
 def table(report: Report, figures: Figures) -> str:
     """Plain text, 80 columns."""
+    elsewhere = report.missing + sum(report.in_gaps.values()) + report.read_as_bad
+    repeats = f"{figures.duplicates} repeats came and were refused"
+    given = "answers the simulated machines gave, by their own books"
     rows: list[tuple[str, str, str]] = [
-        ("sampled", f"{report.sampled:,}", "answers the simulated machines gave, by their own books"),
-        ("stored", f"{report.sampled - report.missing - sum(report.in_gaps.values()) - report.read_as_bad:,}",
-         "of them in the platform's store"),
-        ("twice", f"{report.twice}", f"stored more than once ({figures.duplicates} repeats came and were refused)"),
+        ("sampled", f"{report.sampled:,}", given),
+        ("stored", f"{report.sampled - elsewhere:,}", "of them in the platform's store"),
+        ("twice", f"{report.twice}", f"stored more than once ({repeats})"),
         ("missing", f"{report.missing}", "neither stored nor announced as missing"),
     ]  # fmt: skip
     if report.read_as_bad:
@@ -51,15 +53,17 @@ def table(report: Report, figures: Figures) -> str:
     rows.append(("", "", ""))
     up, down = figures.bytes_up, figures.bytes_down
     per = (up + down) / max(1, figures.samples)
+    of_what = f"{figures.samples:,} samples, {up + down:,} bytes with TLS, gRPC and acks"
+    cpu = 100 * figures.daemon_cpu_s / figures.daemon_wall_s
     rows += [
-        ("bytes a sample", f"{per:.2f}", f"{figures.samples:,} samples, {up + down:,} bytes with TLS, gRPC and acks"),
-        ("CPU", f"{100 * figures.daemon_cpu_s / figures.daemon_wall_s:.1f} %", "of one core, the whole daemon"),
+        ("bytes a sample", f"{per:.2f}", of_what),
+        ("CPU", f"{cpu:.1f} %", "of one core, the whole daemon"),
         ("memory", f"{figures.rss_bytes / 2**20:.0f} MB", "of the daemon"),
     ]  # fmt: skip
     for device, late in figures.late.items():
-        rows.append(
-            (f"late: {device}", f"{late['p50'] / 1000:.2f} ms", f"half of its scans; 99 of 100: {late['p99'] / 1000:.2f} ms")
-        )  # fmt: skip
+        half, most = late["p50"] / 1000, late["p99"] / 1000
+        what = f"half of its scans; 99 of 100: {most:.2f} ms"
+        rows.append((f"late: {device}", f"{half:.2f} ms", what))
     return "\n".join(f"{name:<24}{value:>10}  {what}".rstrip() for name, value, what in rows)
 
 

@@ -1,0 +1,130 @@
+"""The wire between box and platform, with a switch and a meter: TCP forwarded byte for byte.
+
+Three states, each of the real 5G link:
+
+    up        bytes pass
+    cut       every connection breaks at once, none can be made
+    half-open what is connected stays connected and carries nothing, in one direction or both;
+              neither end is told. New connections work
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from dataclasses import dataclass
+
+_CHUNK_BYTES = 65536
+_END_S_MAX = 5.0
+
+
+@dataclass(slots=True)
+class _Pair:
+    """One connection of the box and its other half."""
+
+    box: socket.socket
+    platform: socket.socket
+    dead_up: bool = False
+    dead_down: bool = False
+
+    def shut(self) -> None:
+        for end in (self.box, self.platform):
+            with contextlib.suppress(OSError):  # it is gone already
+                end.shutdown(socket.SHUT_RDWR)
+
+
+class Relay:
+    """Listens on a free port of loopback, the same for its life. Any thread; `close` ends it."""
+
+    def __init__(self, target: int) -> None:
+        """`target`: the platform's port on loopback; nobody has to listen there yet."""
+        self._target = ("127.0.0.1", target)
+        self._lock = threading.Lock()
+        self._pairs: list[_Pair] = []
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.bytes_up = self.bytes_down = 0
+        self._start(self._accept, self._listener)
+
+    def cut(self) -> None:
+        """The link goes down: every connection breaks, none can be made. Again: nothing."""
+        with contextlib.suppress(OSError):  # cut already
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            for pair in self._pairs:
+                pair.shut()
+
+    def mend(self) -> None:
+        """The link is back, at the same address."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._start(self._accept, self._listener)
+
+    def half_open(self, *, up: bool, down: bool) -> None:
+        """The connections of now carry nothing any more in these directions, and stay open."""
+        with self._lock:
+            for pair in self._pairs:
+                pair.dead_up |= up
+                pair.dead_down |= down
+
+    def close(self) -> None:
+        """Cut for good; every thread has ended."""
+        self.cut()
+        for thread in self._threads:
+            thread.join(_END_S_MAX)
+
+    # ---- within ----------------------------------------------------------------------------
+
+    def _start(self, target: object, *args: object) -> None:
+        assert callable(target)
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                box, _ = listener.accept()
+            except OSError:  # cut
+                return
+            try:
+                platform = socket.create_connection(self._target)
+            except OSError:  # the platform is down: the box is hung up on
+                box.close()
+                continue
+            pair = _Pair(box, platform)
+            with self._lock:
+                self._pairs.append(pair)
+            ended = threading.Semaphore(0)
+            for upwards in (True, False):
+                self._start(self._pump, pair, upwards, ended)
+            self._start(self._bury, pair, ended)
+            if listener.fileno() < 0:  # cut meanwhile
+                pair.shut()
+
+    def _pump(self, pair: _Pair, upwards: bool, ended: threading.Semaphore) -> None:
+        source, sink = (pair.box, pair.platform) if upwards else (pair.platform, pair.box)
+        with contextlib.suppress(OSError):  # either end is gone
+            while data := source.recv(_CHUNK_BYTES):
+                if pair.dead_up if upwards else pair.dead_down:
+                    continue
+                if upwards:
+                    self.bytes_up += len(data)
+                else:
+                    self.bytes_down += len(data)
+                sink.sendall(data)
+        if not (pair.dead_up if upwards else pair.dead_down):  # else the other end is not told
+            pair.shut()
+        ended.release()
+
+    def _bury(self, pair: _Pair, ended: threading.Semaphore) -> None:
+        """Close both ends once neither pump uses them."""
+        for _ in range(2):
+            ended.acquire()
+        with self._lock:
+            self._pairs.remove(pair)
+        pair.box.close()
+        pair.platform.close()
