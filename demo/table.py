@@ -33,38 +33,41 @@ class Figures:
 
 def table(report: Report, figures: Figures) -> str:
     """Plain text, 80 columns."""
-    elsewhere = report.missing + sum(report.in_gaps.values()) + report.read_as_bad
+    stored = report.sampled - report.missing - sum(report.in_gaps.values()) - report.read_as_bad
     repeats = f"{figures.duplicates} repeats came and were refused"
-    given = "answers the simulated machines gave, by their own books"
-    rows: list[tuple[str, str, str]] = [
-        ("sampled", f"{report.sampled:,}", given),
-        ("stored", f"{report.sampled - elsewhere:,}", "of them in the platform's store"),
+    rows = [
+        ("sampled", f"{report.sampled:,}", "answers of the simulated machines, by their books"),
+        ("stored", f"{stored:,}", "of them in the platform's store"),
         ("twice", f"{report.twice}", f"stored more than once ({repeats})"),
         ("missing", f"{report.missing}", "neither stored nor announced as missing"),
-    ]  # fmt: skip
+    ]
     if report.read_as_bad:
-        rows.append(
-            ("read as bad", f"{report.read_as_bad}", "stored with the reason instead of a value")
-        )
+        rows.append(("bad", f"{report.read_as_bad}", "stored with the reason instead of a value"))
     for reason, count in sorted(report.in_gaps.items()):
         rows.append((f"in a gap: {reason}", f"{count}", _WHY.get(reason, reason)))
     silent = report.gap_ticks.get("device_silent", 0)
-    rows.append(("ticks not asked", f"{silent}", "of meter-4, off all the time: announced, too"))
+    rows.append(("not asked", f"{silent}", "ticks of meter-4, off all the time: announced"))
     rows.append(("", "", ""))
-    up, down = figures.bytes_up, figures.bytes_down
-    per = (up + down) / max(1, figures.samples)
-    of_what = f"{figures.samples:,} samples, {up + down:,} bytes with TLS, gRPC and acks"
+    rows += _figures(figures)
+    return "\n".join(f"{name:<20}{value:>9}  {what}".rstrip() for name, value, what in rows)
+
+
+def _figures(figures: Figures) -> list[tuple[str, str, str]]:
+    total = figures.bytes_up + figures.bytes_down
     cpu = 100 * figures.daemon_cpu_s / figures.daemon_wall_s
-    rows += [
-        ("bytes a sample", f"{per:.2f}", of_what),
+    rows = [
+        (
+            "bytes a sample",
+            f"{total / max(1, figures.samples):.2f}",
+            f"{figures.samples:,} samples, {total:,} bytes with TLS, gRPC, acks",
+        ),
         ("CPU", f"{cpu:.1f} %", "of one core, the whole daemon"),
         ("memory", f"{figures.rss_bytes / 2**20:.0f} MB", "of the daemon"),
-    ]  # fmt: skip
+    ]
     for device, late in figures.late.items():
-        half, most = late["p50"] / 1000, late["p99"] / 1000
-        what = f"half of its scans; 99 of 100: {most:.2f} ms"
-        rows.append((f"late: {device}", f"{half:.2f} ms", what))
-    return "\n".join(f"{name:<24}{value:>10}  {what}".rstrip() for name, value, what in rows)
+        p50, p99 = (f"{late[key] / 1000:.2f} ms" for key in ("p50", "p99"))
+        rows.append((f"late: {device}", p50, f"half of its scans; 99 of 100: {p99}"))
+    return rows
 
 
 def late_of(status: dict[str, Any], devices: tuple[str, ...]) -> dict[str, dict[str, int]]:
