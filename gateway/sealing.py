@@ -40,7 +40,7 @@ class Sealing:
         self._epoch, self._every_ns = epoch, every_ns
         self._buffer, self._anchors, self._clock, self._wake = buffer, anchors, clock, wake
         self._early = asyncio.Event()
-        self.blocks = self.scans = self.samples = 0
+        self.blocks = self.scans = self.samples = self.samples_bad = 0
         self.last_ns = clock.now_ns()
 
     async def run(self) -> None:
@@ -105,5 +105,6 @@ class Sealing:
             self.blocks += 1
             self.scans += block.scans
             self.samples += block.samples
+            self.samples_bad += block.bad
         if blocks:
             self._wake()

@@ -118,7 +118,9 @@ class ClockSnapshot(TypedDict):
 
 
 class Counters(TypedDict):
-    """The box's book: sampled = acked + gaps + buffered + memory at any moment, in scans."""
+    """The box's book, in scans of this run: scans = acked + buffered + memory + lost, at any
+    moment.
+    """
 
     scans: int
     samples: int
@@ -127,6 +129,7 @@ class Counters(TypedDict):
     acked_scans: int
     buffered_scans: int
     memory_scans: int
+    lost_scans: int  # announced as gaps
 
 
 class Snapshot(TypedDict):

@@ -69,11 +69,12 @@ def snapshot(parts: Parts) -> Snapshot:
         counters=Counters(
             scans=parts.sealing.scans,
             samples=parts.sealing.samples,
-            samples_bad=0,
+            samples_bad=parts.sealing.samples_bad,
             sealed_blocks=parts.sealing.blocks,
             acked_scans=books.acked_scans,
             buffered_scans=books.buffered_scans,
             memory_scans=books.memory_scans,
+            lost_scans=books.lost_scans,
         ),
         rss_bytes=_rss_bytes(),
         cpu_s=usage.ru_utime + usage.ru_stime,

@@ -4,6 +4,7 @@ from typing import Any
 from native.group import Group
 
 class Sealed:
+    bad: int
     data: bytes
     epoch: int
     oldest_ns: int
@@ -11,7 +12,14 @@ class Sealed:
     scans: int
     seq: int
     def __init__(
-        self, epoch: int, seq: int, data: bytes, oldest_ns: int, scans: int, samples: int
+        self,
+        epoch: int,
+        seq: int,
+        data: bytes,
+        oldest_ns: int,
+        scans: int,
+        samples: int,
+        bad: int,
     ) -> None: ...
 
 class Sealer:

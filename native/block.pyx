@@ -114,12 +114,13 @@ cdef uint8_t *put_run(uint8_t *p, group_t *g, store_t *s, scratch_t *t) noexcept
 
 class Sealed:
     """One sealed block. `data`: serialized Block without lane. `oldest_ns`: boot time of its oldest
-    tick.
+    scan. `bad`: samples of it that have no value.
     """
 
-    __slots__ = ("data", "epoch", "oldest_ns", "samples", "scans", "seq")
+    __slots__ = ("bad", "data", "epoch", "oldest_ns", "samples", "scans", "seq")
 
-    def __init__(self, epoch, seq, data, oldest_ns, scans, samples):
+    def __init__(self, epoch, seq, data, oldest_ns, scans, samples, bad):
+        self.bad = bad
         self.epoch = epoch
         self.seq = seq
         self.data = data
@@ -211,7 +212,7 @@ cdef class Sealer:
         if more_size > 512 * 1024:
             raise ValueError("more than 512 KiB of anchors and gaps for one block")
         blocks = []
-        self.t.samples = 0
+        self.t.samples = self.t.bad = 0
         memcpy(p, more, more_size)
         p += more_size
         for group in self.groups:
@@ -227,7 +228,7 @@ cdef class Sealer:
             if p - self.payload > PAYLOAD_TARGET:
                 blocks.append(self.finish(p, epoch, seq + len(blocks), revision, oldest, scans))
                 p = self.payload
-                oldest, scans, self.t.samples = 0, 0, 0
+                oldest, scans, self.t.samples, self.t.bad = 0, 0, 0, 0
         if p != self.payload or (always and not blocks):
             blocks.append(self.finish(p, epoch, seq + len(blocks), revision, oldest, scans))
         return blocks
@@ -269,7 +270,7 @@ cdef class Sealer:
         data = PyBytes_FromStringAndSize(
             <char *>(body - (p - head)), <Py_ssize_t>(packed + <size_t>(p - head))
         )
-        return Sealed(epoch, seq, data, oldest, scans, self.t.samples)
+        return Sealed(epoch, seq, data, oldest, scans, self.t.samples, self.t.bad)
 
 
 def decompress(const uint8_t[::1] data not None, size_t size) -> bytes:

@@ -14,6 +14,7 @@ cdef struct scratch_t:
     uint32_t *rows
     uint8_t *quality
     uint64_t samples  # entries written since the block began
+    uint64_t bad      # of them without a value
 
 
 cdef uint8_t *put_column(

@@ -126,6 +126,7 @@ cdef uint8_t *put_texts(
     p = put_quality(p, t.quality, entries)
     for i in range(entries):
         if t.quality[i] >= BAD:
+            t.bad += 1
             continue
         size = decode_text(f, data + t.rows[i] * stride, text)
         if run and size == running_size and memcmp(text, running, size) == 0:
@@ -160,6 +161,7 @@ cdef uint8_t *put_numbers(
         if t.quality[i] < BAD:
             t.packed[n] = t.values[i]
             n += 1
+    t.bad += entries - n
     c = choose_order(values, n)
     if f.type == TYPE_FLOAT32 or f.type == TYPE_FLOAT64:
         encoding = ENCODING_FLOAT32_BITS if f.type == TYPE_FLOAT32 else ENCODING_FLOAT64_BITS

@@ -73,7 +73,7 @@ SNAPSHOT: dict[str, Any] = {
     },
     "clock": {"source": "system", "error_ms": 3.0, "utc_ns": 0},
     "counters": {"scans": 90, "samples": 360, "samples_bad": 4, "sealed_blocks": 900,
-                 "acked_scans": 80, "buffered_scans": 9, "memory_scans": 1},
+                 "acked_scans": 80, "buffered_scans": 9, "memory_scans": 1, "lost_scans": 0},
 }  # fmt: skip
 
 
