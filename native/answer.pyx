@@ -48,6 +48,7 @@ from native.state cimport (
     scan_t,
     synced,
     touch,
+    touch_device,
 )
 
 
@@ -91,7 +92,7 @@ cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) n
     device_good(l, d, &f, now)
     d.last_good = now
     d.cause = 0
-    touch(l, now, d.pause_ns)
+    touch_device(l, d, now)
     s.open -= 1
     if f.purpose == RESYNC:
         synced(d)
@@ -117,7 +118,7 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
     d.exceptions += 1
     d.cause = quality_of(code)
     d.code = code
-    touch(l, now, d.pause_ns)
+    touch_device(l, d, now)
     s.open -= 1
     if d.cause == BAD_GATEWAY:
         # A gateway speaks for a device that does not: as a time-out of that unit (Application
@@ -173,7 +174,7 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
         mark_outstanding(d, f.ask.data_bytes)
         l.input_size = 0
         l.port.ops.flush(l.port)
-        touch(l, now, d.pause_ns)
+        touch_device(l, d, now)
     m.scan.open -= 1
     scan_fail(l, f.member, BAD_NO_ANSWER, now)
 
@@ -222,7 +223,7 @@ cdef void foreign(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
     cdef int32_t i
     cdef device_t *d
     l.wrong += 1
-    touch(l, now, 0)
+    touch(l, now)
     for i in range(l.device_count):
         d = &l.devices[i]
         if d.unit == frame.unit and d.unsynced and is_outstanding(d, <uint16_t>frame.size):

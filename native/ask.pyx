@@ -18,6 +18,7 @@ from native.state cimport (
     UP,
     dequeue,
     device_t,
+    enqueue,
     flight_t,
     is_outstanding,
     link_t,
@@ -136,14 +137,30 @@ cdef bint send_next(link_t *l, int64_t now) noexcept nogil:
     return send_request(l, &f, now)
 
 
+cdef int64_t bring_ready(link_t *l, int64_t now) noexcept nogil:
+    """Turn the queue until a device is at its head that may be asked; returns when one may."""
+    cdef device_t *d
+    cdef int32_t head, _turn
+    cdef int64_t first = NEVER
+    for _turn in range(l.queue_count):
+        head = l.queue[l.queue_first]
+        d = &l.devices[l.members[head].device]
+        if d.free_at <= now:
+            return l.free_at
+        if d.free_at < first:
+            first = d.free_at
+        dequeue(l)
+        enqueue(l, head)
+    return first if first > l.free_at else l.free_at
+
+
 cdef void pump(link_t *l, int64_t now) noexcept nogil:
     """Send what may be sent, and say when to be called again."""
     cdef int32_t i
-    while (
-        l.state == UP and l.queue_count and l.flying < l.in_flight_max
-        and now >= l.free_at and not l.settle
-    ):
-        if not send_next(l, now):
+    cdef int64_t ready = NEVER
+    while l.state == UP and l.queue_count and l.flying < l.in_flight_max and not l.settle:
+        ready = bring_ready(l, now)
+        if ready > now or not send_next(l, now):
             break
     l.due = NEVER
     if l.state == DOWN:
@@ -157,5 +174,5 @@ cdef void pump(link_t *l, int64_t now) noexcept nogil:
         if l.settle:
             # The time-out waits for the repeat; a line that never falls silent ends it too.
             l.due = min(l.settle_until, l.due + l.timeout_ns if l.flying else NEVER)
-        if l.queue_count and l.flying < l.in_flight_max and l.free_at > now and l.free_at < l.due:
-            l.due = l.free_at
+        if l.queue_count and l.flying < l.in_flight_max and now < ready < l.due:
+            l.due = ready

@@ -84,7 +84,7 @@ cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
         return
     l.input_size += <size_t>n
     if l.char_ns:
-        touch(l, now, 0)
+        touch(l, now)
     take_input(l, now)
 
 

@@ -84,7 +84,8 @@ cdef struct member_t:
 
 cdef struct device_t:
     uint8_t unit
-    int64_t pause_ns
+    int64_t pause_ns      # silence that it wants, over the link's
+    int64_t free_at       # it may be asked again
     int32_t failures      # scans in a row without an answer
     bint ever             # it has answered since the link was made
     bint silent
@@ -256,8 +257,13 @@ cdef inline void drop_flight(link_t *l, int32_t i) noexcept nogil:
     memmove(&l.flights[i], &l.flights[i + 1], <size_t>(l.flying - i) * sizeof(flight_t))
 
 
-cdef inline void touch(link_t *l, int64_t now, int64_t pause) noexcept nogil:
+cdef inline void touch(link_t *l, int64_t now) noexcept nogil:
     """The wire was in use until `now`: it is free after the silence."""
-    cdef int64_t free_at = now + l.silence_ns + pause
-    if free_at > l.free_at:
-        l.free_at = free_at
+    if now + l.silence_ns > l.free_at:
+        l.free_at = now + l.silence_ns
+
+
+cdef inline void touch_device(link_t *l, device_t *d, int64_t now) noexcept nogil:
+    """Likewise; and the device wants its pause, while its neighbours may be asked."""
+    touch(l, now)
+    d.free_at = l.free_at + d.pause_ns
