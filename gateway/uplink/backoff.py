@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 FIRST_S = 0.5
-LAST_S = 30.0
+#: A box is back on the platform within 15 s of its link: this, and the time to connect.
+LAST_S = 12.0
 
 
 class Backoff:
@@ -17,7 +18,7 @@ class Backoff:
         self._limit_s = FIRST_S
 
     def next_ns(self) -> int:
-        """The next wait: 0 to 0.5 s, then 0 to 1 s, ... 0 to 30 s."""
+        """The next wait: 0 to 0.5 s, then 0 to 1 s, ... 0 to 12 s."""
         wait_s = self._uniform(0.0, self._limit_s)
         self._limit_s = min(LAST_S, self._limit_s * 2)
         return round(wait_s * 1e9)

@@ -1,8 +1,9 @@
 """The wire between box and platform, with a switch and a meter: TCP forwarded byte for byte.
 
-Three states, each of the real 5G link:
+States, each of the real 5G link:
 
     up        bytes pass
+    slow      what is read at once takes that long on its way: a round trip of twice as much
     cut       every connection breaks at once, none can be made
     half-open what is connected stays connected and carries nothing, in one direction or both;
               neither end is told. New connections work
@@ -46,6 +47,8 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.bytes_up = self.bytes_down = 0
+        self._delay_s = 0.0
+        self._closed = threading.Event()
         self._start(self._accept, self._listener)
 
     def cut(self) -> None:
@@ -62,6 +65,10 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._start(self._accept, self._listener)
 
+    def slow(self, delay_s: float) -> None:
+        """From now on, until it is said again; 0: not slow."""
+        self._delay_s = delay_s
+
     def half_open(self, *, up: bool, down: bool) -> None:
         """The connections of now carry nothing any more in these directions, and stay open."""
         with self._lock:
@@ -71,6 +78,7 @@ class Relay:
 
     def close(self) -> None:
         """Cut for good; every thread has ended."""
+        self._closed.set()
         self.cut()
         for thread in self._threads:
             thread.join(_END_S_MAX)
@@ -111,6 +119,8 @@ class Relay:
             while data := source.recv(_CHUNK_BYTES):
                 if pair.dead_up if upwards else pair.dead_down:
                     continue
+                if self._delay_s:
+                    self._closed.wait(self._delay_s)
                 if upwards:
                     self.bytes_up += len(data)
                 else:

@@ -1,0 +1,125 @@
+"""Delivery under faults of the uplink and of the platform, with the ledger over the three books.
+
+Real programs on the process rig: what was sampled is stored once or announced, whatever happens.
+"""
+
+from __future__ import annotations
+
+import signal
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from ingest.stores.sqlite import connect_readonly
+from tests.kit.factory import Factory
+from tests.kit.rig import wait_for
+
+pytestmark = pytest.mark.slow
+
+OUTAGE_S = 30
+
+
+def arrivals(store: Path) -> list[tuple[int, int]]:
+    """(lane, seq) of every block of the only epoch, in the order in which they were stored."""
+    with closing(connect_readonly(store)) as sql:
+        return sql.execute("SELECT lane, seq FROM blocks ORDER BY rowid").fetchall()
+
+
+def duplicates(store: Path) -> int:
+    """Blocks that came again and were refused."""
+    with closing(connect_readonly(store)) as sql:
+        (count,) = sql.execute("SELECT sum(duplicates) FROM epochs").fetchone()
+        return int(count)
+
+
+def test_uplink_when_down_for_30_s_then_live_data_goes_first_and_nothing_is_missing(
+    tmp_path: Path,
+) -> None:
+    with Factory(tmp_path / "factory", platform='send_every = "100 ms"') as factory:
+        factory.start()
+        factory.wait_acked()
+        factory.relay.cut()
+        factory.run_for(OUTAGE_S)
+        waiting = factory.told()["uplink"]["backlog_blocks"]
+        assert waiting > OUTAGE_S * 5
+        factory.relay.slow(0.1)
+        factory.relay.mend()
+        factory.wait_drained()
+        assert factory.stop_daemon() == 0
+        factory.settle()
+        assert duplicates(factory.store) == 0
+        came = arrivals(factory.store)
+    last_old = max(i for i, (lane, _) in enumerate(came) if lane == pb.LANE_BACKFILL)
+    first_live = min(
+        i for i, (lane, seq) in enumerate(came) if lane == pb.LANE_LIVE and seq > waiting
+    )
+    live_before = sum(lane == pb.LANE_LIVE for lane, _ in came[first_live:last_old])
+    assert live_before > 3, "fresh blocks waited for the backlog"
+    for lane in (pb.LANE_LIVE, pb.LANE_BACKFILL):
+        seqs = [seq for of, seq in came if of == lane]
+        assert seqs == sorted(seqs)
+
+
+def test_uplink_when_flapping_then_no_block_is_sent_again_that_was_acknowledged(
+    factory: Factory,
+) -> None:
+    factory.start()
+    factory.wait_acked()
+    for _ in range(8):
+        factory.relay.cut()
+        factory.run_for(1)
+        factory.relay.mend()
+        factory.run_for(1)
+    factory.wait_drained()
+    uplink = factory.told()["uplink"]
+    assert factory.stop_daemon() == 0
+    factory.settle()
+    assert uplink["resent_blocks"] <= 2 * uplink["connects"]
+    assert duplicates(factory.store) <= uplink["resent_blocks"]
+
+
+def test_uplink_when_half_open_then_heartbeats_tell_and_nothing_is_twice(factory: Factory) -> None:
+    """Neither end is told; after three heartbeats of 10 s the box begins a new stream."""
+    factory.start()
+    factory.wait_acked()
+    factory.relay.half_open(up=True, down=True)
+    wait_for("a new stream", lambda: factory.told()["uplink"]["connects"] == 2)
+    factory.wait_drained()
+    assert factory.stop_daemon() == 0
+    factory.settle()
+    assert "uplink.silent" in (factory.folder / "daemon.log").read_text()
+
+
+def test_block_when_its_acknowledgement_is_lost_then_it_is_sent_again_and_stored_once(
+    factory: Factory,
+) -> None:
+    factory.start()
+    factory.wait_acked()
+    acked = factory.told()["uplink"]["acked_blocks"]
+    factory.relay.half_open(up=False, down=True)
+    wait_for("stored blocks", lambda: len(arrivals(factory.store)) >= acked + 5)
+    factory.relay.cut()
+    factory.relay.mend()
+    factory.wait_drained()
+    assert factory.stop_daemon() == 0
+    factory.settle()
+    assert duplicates(factory.store) == 0, "Welcome says what is held: nothing of it comes again"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+def test_receiver_when_ended_and_started_again_then_nothing_is_missing_or_twice(
+    factory: Factory, number: signal.Signals
+) -> None:
+    factory.start()
+    factory.wait_acked()
+    for _ in range(3):
+        factory.run_for(1)
+        status = factory.stop_receiver(number)
+        assert status == (0 if number == signal.SIGTERM else -number)
+        factory.run_for(2)
+        factory.start_receiver()
+        factory.wait_drained()
+    assert factory.stop_daemon() == 0
+    factory.settle()
