@@ -16,9 +16,7 @@ from native.state cimport (
     NEVER,
     RESYNC,
     UP,
-    dequeue,
     device_t,
-    enqueue,
     flight_t,
     is_outstanding,
     link_t,
@@ -27,6 +25,7 @@ from native.state cimport (
     quality_of,
     scan_t,
     synced,
+    unqueue,
     wire_time,
 )
 
@@ -82,18 +81,15 @@ cdef bint choose_resync(link_t *l, member_t *m, flight_t *f) noexcept nogil:
     return False
 
 
-cdef bint send_next(link_t *l, int64_t now) noexcept nogil:
-    """Send for the scan at the queue's head, or finish with it; False when nothing more can go out
-    now.
-    """
-    cdef int32_t index = l.queue[l.queue_first]
+cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
+    """Send the next request of a queued scan, or finish with it; False when none can go out now."""
     cdef member_t *m = &l.members[index]
     cdef scan_t *s = &m.scan
     cdef device_t *d = &l.devices[m.device]
     cdef flight_t f
     cdef request_t *r
     if s.failed or s.next_request >= s.layout.request_count:
-        dequeue(l)
+        unqueue(l, index)
         scan_check(l, index, now)
         return True
     memset(&f, 0, sizeof(flight_t))
@@ -137,30 +133,28 @@ cdef bint send_next(link_t *l, int64_t now) noexcept nogil:
     return send_request(l, &f, now)
 
 
-cdef int64_t bring_ready(link_t *l, int64_t now) noexcept nogil:
-    """Turn the queue until a device is at its head that may be asked; returns when one may."""
+cdef int32_t first_ready(link_t *l, int64_t now, int64_t *when) noexcept nogil:
+    """The scan that began first among those whose device may be asked; -1, and when one may."""
     cdef device_t *d
-    cdef int32_t head, _turn
-    cdef int64_t first = NEVER
-    for _turn in range(l.queue_count):
-        head = l.queue[l.queue_first]
-        d = &l.devices[l.members[head].device]
+    cdef int32_t i
+    when[0] = NEVER
+    for i in range(l.queue_count):
+        d = &l.devices[l.members[l.queue[i]].device]
         if d.free_at <= now:
-            return l.free_at
-        if d.free_at < first:
-            first = d.free_at
-        dequeue(l)
-        enqueue(l, head)
-    return first if first > l.free_at else l.free_at
+            when[0] = l.free_at
+            return l.queue[i] if l.free_at <= now else -1
+        if d.free_at < when[0]:
+            when[0] = d.free_at
+    return -1
 
 
 cdef void pump(link_t *l, int64_t now) noexcept nogil:
     """Send what may be sent, and say when to be called again."""
-    cdef int32_t i
+    cdef int32_t i, index
     cdef int64_t ready = NEVER
     while l.state == UP and l.queue_count and l.flying < l.in_flight_max and not l.settle:
-        ready = bring_ready(l, now)
-        if ready > now or not send_next(l, now):
+        index = first_ready(l, now, &ready)
+        if index < 0 or not send_next(l, index, now):
             break
     l.due = NEVER
     if l.state == DOWN:

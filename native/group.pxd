@@ -90,7 +90,7 @@ cdef struct store_t:
     uint32_t gap_count
     uint64_t first_tick
     uint64_t next_tick
-    int64_t oldest_ns     # when its first row was sampled, or its first gap accounted
+    int64_t oldest_ns     # when its first scan was complete, or its first gap accounted
     tickgap_t *gaps
 
 

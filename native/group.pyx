@@ -60,11 +60,11 @@ cdef void store_gap(
     s.next_tick = first + count
 
 
-cdef inline void store_begin(store_t *s, uint64_t tick, int64_t at_ns) noexcept nogil:
-    """The flush counts from when the first of it was sampled, not from when that was due."""
+cdef inline void store_begin(store_t *s, uint64_t tick) noexcept nogil:
+    """The flush counts from here: a scan exists when its last answer is in."""
     if s.row_count == 0 and s.gap_count == 0:
         s.first_tick = tick
-        s.oldest_ns = at_ns if at_ns else boot_ns()
+        s.oldest_ns = boot_ns()
 
 
 cdef void group_skip(group_t *g, uint64_t upto, uint32_t reason) noexcept nogil:
@@ -76,7 +76,7 @@ cdef void group_skip(group_t *g, uint64_t upto, uint32_t reason) noexcept nogil:
     pthread_mutex_lock(&g.lock)
     count = upto - g.next_tick
     s = &g.stores[g.active]
-    store_begin(s, g.next_tick, 0)
+    store_begin(s, g.next_tick)
     store_gap(g, s, g.next_tick, count, reason)
     g.skipped[reason] += count
     g.next_tick = upto
@@ -91,7 +91,7 @@ cdef void group_commit(group_t *g, layout_t *layout, uint64_t tick) noexcept nog
     cdef bint wake = False
     pthread_mutex_lock(&g.lock)
     s = &g.stores[g.active]
-    store_begin(s, tick, (<row_t *>g.scratch).mid_ns)
+    store_begin(s, tick)
     if s.layout != layout:
         store_gap(g, s, tick, 1, GAP_REPLANNED)
         g.skipped[GAP_REPLANNED] += 1

@@ -8,9 +8,8 @@ Every tick of every group on the link ends as a row or as part of a gap, in orde
   BAD_LINK_DOWN, the next ones a gap. Device silent and its back-off not over: a gap. The group's
   last scan still running: the loop asks again when it has ended, and scans the newest tick then
   due; the ticks between are overrun. Else a scan begins and queues.
-* `pump` sends: while the wire is free and fewer than `in_flight_max` requests fly, the scan at the
-head of the
-  queue sends its next request. A scan's requests go out back to back, so that its span stays short.
+* `pump` sends: while the wire is free and fewer than `in_flight_max` requests fly, the scan that
+  began first and whose device is not pausing sends its next request.
 * An answer is copied into the scratch row; the last one commits the row.
 
 Time-outs are per request and absolute. The wait is learned: three times the slowest answer lately,
@@ -64,7 +63,7 @@ from native.state cimport (
     INPUT_ROOM,
     SETTLE_LEAST,
     UP,
-    dequeue,
+    clear_queue,
     device_t,
     enqueue,
     link_t,
@@ -246,8 +245,7 @@ cdef void link_finish(link_t *l, int64_t now) noexcept nogil:
     """The loop ends: what is still open counts as not answered; the port closes."""
     cdef int32_t i
     l.flying = 0
-    while l.queue_count:
-        dequeue(l)
+    clear_queue(l)
     for i in range(l.member_count):
         if l.members[i].scan.active:
             l.members[i].scan.open = 0

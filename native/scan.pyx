@@ -16,12 +16,13 @@ from native.state cimport (
     REOPEN_LAST,
     UP,
     WRONG_LAST,
-    dequeue,
+    clear_queue,
     device_t,
     jitter,
     link_t,
     member_t,
     scan_t,
+    unqueue,
 )
 
 
@@ -79,10 +80,8 @@ cdef void scan_check(link_t *l, int32_t index, int64_t now) noexcept nogil:
     """End the scan when nothing of it is queued or flying."""
     cdef scan_t *s = &l.members[index].scan
     if s.active and s.open == 0 and (s.failed or s.next_request >= s.layout.request_count):
-        if s.queued and l.queue_count and l.queue[l.queue_first] == index:
-            dequeue(l)
-        if not s.queued:
-            scan_end(l, index, now)
+        unqueue(l, index)
+        scan_end(l, index, now)
 
 
 cdef void scan_fail(link_t *l, int32_t index, uint8_t status, int64_t now) noexcept nogil:
@@ -115,8 +114,7 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
     l.reopen_at = now + jitter(l, l.backoff_ns)
     if l.backoff_ns < REOPEN_LAST:
         l.backoff_ns = 2 * l.backoff_ns if 2 * l.backoff_ns < REOPEN_LAST else REOPEN_LAST
-    while l.queue_count:
-        dequeue(l)
+    clear_queue(l)
     for i in range(l.member_count):
         m = &l.members[i]
         if not m.scan.active:

@@ -145,8 +145,7 @@ cdef struct link_t:
     int32_t device_count
     member_t *members
     int32_t member_count
-    int32_t *queue        # ring of members with a scan to send for
-    int32_t queue_first
+    int32_t *queue        # members with requests to send, in the order their scans began
     int32_t queue_count
     int32_t *ended        # members whose awaited scan has ended; the loop takes them
     int32_t ended_count
@@ -240,15 +239,27 @@ cdef inline void synced(device_t *d) noexcept nogil:
 
 
 cdef inline void enqueue(link_t *l, int32_t member) noexcept nogil:
-    l.queue[(l.queue_first + l.queue_count) % l.member_count] = member
+    l.queue[l.queue_count] = member
     l.queue_count += 1
     l.members[member].scan.queued = True
 
 
-cdef inline void dequeue(link_t *l) noexcept nogil:
-    l.members[l.queue[l.queue_first]].scan.queued = False
-    l.queue_first = (l.queue_first + 1) % l.member_count
+cdef inline void unqueue(link_t *l, int32_t member) noexcept nogil:
+    """Take a member out; the others keep the order in which their scans began."""
+    cdef int32_t at = 0
+    if not l.members[member].scan.queued:
+        return
+    while l.queue[at] != member:
+        at += 1
     l.queue_count -= 1
+    memmove(&l.queue[at], &l.queue[at + 1], <size_t>(l.queue_count - at) * sizeof(int32_t))
+    l.members[member].scan.queued = False
+
+
+cdef inline void clear_queue(link_t *l) noexcept nogil:
+    while l.queue_count:
+        l.queue_count -= 1
+        l.members[l.queue[l.queue_count]].scan.queued = False
 
 
 cdef inline void drop_flight(link_t *l, int32_t i) noexcept nogil:

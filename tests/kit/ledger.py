@@ -69,14 +69,16 @@ def check(
     stored: Stored,
     *,
     allow_ns: int = 5_000_000,
+    span_ns: Mapping[str, int] | None = None,
     retries: int = 0,
     gap_ticks_max: Mapping[str, int] | None = None,
     box: Mapping[str, object] | None = None,
 ) -> Report:
     """Compare the books.
 
-    `allow_ns`: how far a row's time may lie outside asked..answered (scans of several requests,
-    rounding to microseconds). `retries`: how many answers may have been lost on the wire and asked
+    `allow_ns`: how far a row's time may lie outside asked..answered (rounding to microseconds).
+    `span_ns`: by device, how much more, because a scan is several requests over so long and its
+    time is their middle. `retries`: how many answers may have been lost on the wire and asked
     for again within their tick. `gap_ticks_max`: ticks by reason that the fault explains; a reason
     that is not named may have none. None: not checked.
     """
@@ -85,7 +87,7 @@ def check(
     report.sampled, report.stored = len(book), len(stored.rows)
     report.spoilt = sum(one.spoilt for one in book.values())
     counted = Counter((row.device, row.counter) for row in stored.rows if row.counter is not None)
-    _check_stored(report, book, counted, stored.rows, allow_ns)
+    _check_stored(report, book, counted, stored.rows, allow_ns, span_ns or {})
     absent = [one for key, one in book.items() if key not in counted and not one.spoilt]
     _check_missing(report, absent, stored, allow_ns, retries)
     _complain(report, "I3", "gaps that lie", [f"epoch {e}: {what}" for e, what in stored.lies])
@@ -114,6 +116,7 @@ def _check_stored(
     counted: Mapping[tuple[str, int], int],
     rows: Iterable[Row],
     allow_ns: int,
+    span_ns: Mapping[str, int],
 ) -> None:
     twice = [f"{device} {counter}" for (device, counter), n in counted.items() if n > 1]
     report.twice = len(twice)
@@ -127,8 +130,9 @@ def _check_stored(
             strange.append(f"{row.device} {row.counter}")
         elif one.spoilt:
             spoilt.append(f"{row.device} {row.counter}")
-        elif not one.asked_ns - allow_ns <= row.time_ns <= one.answered_ns + allow_ns:
-            off_ns = max(one.asked_ns - row.time_ns, row.time_ns - one.answered_ns)
+            continue
+        off_ns = max(one.asked_ns - row.time_ns, row.time_ns - one.answered_ns)
+        if off_ns > allow_ns + span_ns.get(row.device, 0):
             late.append(f"{row.device} {row.counter} by {off_ns / 1e6:.3f} ms")
     _complain(report, "I2", "stored that were never sampled", strange)
     _complain(report, "I2", "stored though their answer was spoilt", spoilt)
