@@ -128,7 +128,8 @@ def _check_stored(
         one = book.get((row.device, row.counter))
         if one is None:
             strange.append(f"{row.device} {row.counter}")
-        elif one.spoilt:
+            continue
+        if one.spoilt:
             spoilt.append(f"{row.device} {row.counter}")
             continue
         off_ns = max(one.asked_ns - row.time_ns, row.time_ns - one.answered_ns)
