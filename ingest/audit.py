@@ -3,7 +3,8 @@
 Every tick of a group, from its first to its last in an epoch, must be in a run (as a row or
 skipped) or in a gap; every seq from 1 on must be held or in a gap. What is neither is `missing`.
 It may be on its way while a box sends its backlog; once that is through it must be 0. After a
-crash the gap with an unknown count takes everything after block `after_seq`.
+crash the gap with an unknown count takes everything after block `after_seq`. Ticks of blocks that
+were announced without them follow from the blocks' neighbours (`ingest.holes`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, TextIO
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest.completeness import days
+from ingest.holes import reason_of
 
 _EPOCHS = """
 SELECT gateway, epoch, NOT closed AS open, duplicates,
@@ -28,7 +30,7 @@ SELECT gateway, epoch, NOT closed AS open, duplicates,
 FROM epochs e ORDER BY gateway, epoch"""
 
 #: Ranges are [first, last_1); `before`: where the cover of all earlier ranges of the group ends.
-_MISSING_TICKS = """
+_HOLES = """
 WITH cover AS (
   SELECT gateway, epoch, grp, first_tick AS first, first_tick + ticks AS last_1
   FROM runs LEFT JOIN crash_ends USING (gateway, epoch) WHERE after_seq IS NULL OR seq <= after_seq
@@ -37,8 +39,7 @@ WITH cover AS (
 ), seen AS (SELECT *, max(last_1) OVER earlier AS before FROM cover
   WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
-SELECT gateway, epoch, sum(max(0, first - before)) FROM seen
-WHERE before IS NOT NULL GROUP BY gateway, epoch"""
+SELECT gateway, epoch, grp, before, first FROM seen WHERE before < first"""
 
 _TWICE_TICKS = """
 WITH cover AS (
@@ -102,7 +103,6 @@ def epochs(sql: sqlite3.Connection) -> list[dict[str, Any]]:
             "twice": 0,
         }
     for key, query in (
-        ("missing", _MISSING_TICKS),
         ("missing_blocks", _MISSING_BLOCKS),
         ("twice", _TWICE_TICKS),
     ):
@@ -111,6 +111,12 @@ def epochs(sql: sqlite3.Connection) -> list[dict[str, Any]]:
     for gateway, epoch, reason, ticks, blocks, unknown in sql.execute(_GAPS):
         counts = {"ticks": ticks, "blocks": blocks, "unknown": unknown}
         books[gateway, epoch]["gaps"][reason_name(reason)] = counts
+    for gateway, epoch, group, first, last_1 in sql.execute(_HOLES):
+        explained = reason_of(sql, gateway, epoch, group, first, last_1)
+        if explained is None:
+            books[gateway, epoch]["missing"] += last_1 - first
+        else:
+            books[gateway, epoch]["gaps"][reason_name(explained)]["ticks"] += last_1 - first
     return list(books.values())
 
 

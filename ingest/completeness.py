@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingest.clock import BootClock, epoch_clock
+from ingest.holes import reason_of
 
 _DAY_NS = 86_400 * 1_000_000_000
 
@@ -80,12 +81,15 @@ def days(sql: sqlite3.Connection) -> list[dict[str, Any]]:
         if group != (gateway, epoch, grp):
             group, before = (gateway, epoch, grp), first
         if first > before:
-            after_crash = seq > unknown.get((gateway, epoch), seq)
             hole = first - before
+            announced = (
+                seq > unknown.get((gateway, epoch), seq)
+                or reason_of(sql, gateway, epoch, grp, before, first) is not None
+            )
             for day, count in books.split(name, clock, due_ns - hole * period_ns, period_ns, hole):
                 day.due += count
-                day.gaps += count if after_crash else 0
-                day.missing += 0 if after_crash else count
+                day.gaps += count if announced else 0
+                day.missing += 0 if announced else count
         new = max(0, first + ticks - max(first, before))  # a gap may repeat what was skipped
         due_ns += (ticks - new) * period_ns
         for day, count in books.split(name, clock, due_ns, period_ns, new):
@@ -119,7 +123,7 @@ def _count_unknown(
     """A gap of unknown count is shown with each device of its epoch, on the day it begins."""
     for gateway, epoch, device, last_due_ns in sql.execute(
         "SELECT gateway, epoch, device, max(first_due_ns + (ticks - 1) * period_ns)"
-        " FROM runs JOIN crash_ends USING (gateway, epoch)"
+        " FROM runs WHERE (gateway, epoch) IN (SELECT gateway, epoch FROM gaps WHERE count_unknown)"
         " GROUP BY gateway, epoch, device"
     ):
         number = clocks[gateway, epoch].utc_ns(last_due_ns) // _DAY_NS

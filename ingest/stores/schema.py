@@ -85,14 +85,16 @@ CREATE TABLE gaps (                -- announced by block (in_epoch, in_seq)
 );
 CREATE INDEX gaps_by_epoch ON gaps (gateway, epoch);
 
-CREATE VIEW crash_ends AS          -- the block after which a crash gap takes all of the epoch
-  SELECT gateway, epoch, min(after_seq) AS after_seq FROM gaps
-  WHERE count_unknown GROUP BY gateway, epoch;
-
 CREATE TABLE gap_blocks (          -- whole blocks that will never come
   gap INTEGER NOT NULL REFERENCES gaps, first INTEGER NOT NULL, last INTEGER NOT NULL
 );
 CREATE INDEX gap_blocks_by_gap ON gap_blocks (gap);
+
+CREATE VIEW crash_ends AS          -- the block after which a crash gap takes all of the epoch,
+  SELECT gateway, epoch, min(after_seq) AS after_seq FROM gaps  -- no row where it names holes
+  WHERE count_unknown AND (gateway, epoch) NOT IN (
+    SELECT gateway, epoch FROM gaps JOIN gap_blocks USING (gap) WHERE count_unknown)
+  GROUP BY gateway, epoch;
 
 CREATE TABLE gap_ticks (
   gap INTEGER NOT NULL REFERENCES gaps,

@@ -61,6 +61,12 @@ def crash(after_seq: int) -> pb.Gap:
     )  # fmt: skip
 
 
+def lost(reason: pb.GapReason.ValueType, *seqs: int) -> pb.Gap:
+    """Blocks that the box could not read any more: their ticks are not known to it."""
+    blocks = [pb.SeqRange(first=seq, last=seq) for seq in seqs]
+    return pb.Gap(reason=reason, epoch=EPOCH, blocks=blocks)
+
+
 def test_hole_between_blocks_is_missing_in_ticks_and_blocks(tmp_path: Path) -> None:
     (book,) = books(tmp_path, examples.block(1), examples.block(4))
     assert (book["missing"], book["missing_blocks"], book["twice"]) == (20, 2, 0)
@@ -80,6 +86,48 @@ def test_hole_under_a_gap_is_not_missing_and_counted_by_reason(tmp_path: Path) -
 def test_gap_that_is_one_tick_short_leaves_one_missing(tmp_path: Path) -> None:
     (book,) = books(tmp_path, examples.block(1), examples.block(3, gaps=(evicted(10, 9, 2),)))
     assert book["missing"] == 1
+
+
+@pytest.mark.parametrize("reason", ["damaged", "platform_lost"])
+def test_ticks_of_an_announced_block_follow_from_its_neighbours(
+    tmp_path: Path, reason: str
+) -> None:
+    gap = lost(pb.GapReason.Value(f"GAP_REASON_{reason.upper()}"), 2)
+    (book,) = books(tmp_path, examples.block(1), examples.block(3, gaps=(gap,)))
+    assert (book["missing"], book["missing_blocks"]) == (0, 0)
+    assert book["gaps"] == {reason: {"ticks": 10, "blocks": 1, "unknown": 0}}
+
+
+def test_announced_block_does_not_explain_ticks_elsewhere(tmp_path: Path) -> None:
+    gap = lost(pb.GAP_REASON_DAMAGED, 2)
+    late = examples.block(4, first_tick=37, gaps=(gap,))
+    (book,) = books(tmp_path, examples.block(1), examples.block(3), late)
+    assert book["missing"] == 7
+    assert book["gaps"]["damaged"]["ticks"] == 10
+
+
+def test_announced_last_block_leaves_the_end_open(tmp_path: Path) -> None:
+    after = examples.block(1, epoch=EPOCH + 1, gaps=(lost(pb.GAP_REASON_DAMAGED, 3),))
+    old, _ = books(tmp_path, examples.block(1), examples.block(2), after)
+    assert (old["missing"], old["missing_blocks"]) == (0, 0)
+    assert old["gaps"] == {"damaged": {"ticks": 0, "blocks": 1, "unknown": 0}}
+
+
+def test_ticks_evicted_beside_a_damaged_block_are_counted_once(tmp_path: Path) -> None:
+    gaps = (lost(pb.GAP_REASON_DAMAGED, 2), evicted(20, 10, 3))
+    (book,) = books(tmp_path, examples.block(1), examples.block(4, gaps=gaps))
+    assert (book["missing"], book["missing_blocks"]) == (0, 0)
+    assert [book["gaps"][name]["ticks"] for name in ("damaged", "evicted_oldest")] == [10, 10]
+
+
+def test_crash_gap_that_names_holes_counts_them_and_what_is_held_beyond(tmp_path: Path) -> None:
+    gap = crash(1)
+    gap.blocks.add(first=2, last=2)
+    after = examples.block(1, epoch=EPOCH + 1, gaps=(gap,))
+    held = (examples.block(1), examples.block(3), examples.block(4, first_tick=32))
+    old, _ = books(tmp_path, *held, after)
+    assert (old["missing"], old["missing_blocks"]) == (2, 0)
+    assert old["gaps"] == {"crash": {"ticks": 10, "blocks": 1, "unknown": 1}}
 
 
 def test_skipped_ticks_are_gaps_by_reason_and_no_scans(tmp_path: Path) -> None:
@@ -139,6 +187,14 @@ def test_completeness_of_a_run_over_midnight_is_split_by_due_time(tmp_path: Path
     assert (today["due"], today["rows"]) == (14 - before, 12 - before)
     assert (yesterday["missing"], today["missing"]) == (0, 2)
     assert yesterday["complete"] == (before - 2) / before
+
+
+def test_completeness_when_a_block_is_announced_then_its_ticks_are_in_gaps(tmp_path: Path) -> None:
+    gap = lost(pb.GAP_REASON_PLATFORM_LOST, 2)
+    sql = filled(tmp_path, [examples.block(1), examples.block(3, gaps=(gap,))])
+    (day,) = days(sql)
+    sql.close()
+    assert (day["due"], day["rows"], day["gaps"], day["missing"]) == (30, 20, 10, 0)
 
 
 def test_export_selects_by_device_tag_and_time(tmp_path: Path) -> None:
