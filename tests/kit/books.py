@@ -17,6 +17,8 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 COUNTER_TAG = "serial_number"
 _READER = Path(__file__).parents[2] / "proto" / "reader.py"
 _BAD = 128
+#: The end of a gap behind which nothing of its device is known.
+OPEN_NS = (1 << 63) - 1
 _Read = Callable[[pb.Catalog, pb.Block], Iterator[tuple[str, str, int, str | None, int]]]
 
 
@@ -102,6 +104,7 @@ def read_stored(path: Path) -> Stored:
         stored = Stored()
         _read_rows(sql, stored)
         _read_counted_gaps(sql, stored)
+        _read_block_gaps(sql, stored)
         _read_crash_gaps(sql, stored)
         _read_lies(sql, stored)
         return stored
@@ -152,10 +155,67 @@ def _read_counted_gaps(sql: sqlite3.Connection, stored: Stored) -> None:
         stored.given_up.setdefault((gateway, epoch), []).append((first, last))
 
 
+def _read_block_gaps(sql: sqlite3.Connection, stored: Stored) -> None:
+    """Blocks announced without their ticks: what lies between their neighbours, a group."""
+    for gateway, epoch, reason, first, last, group, device, period_ns in sql.execute(
+        "SELECT DISTINCT g.gateway, g.epoch, reason, first, last, grp, device, period_ns"
+        " FROM gap_blocks JOIN gaps g USING (gap) JOIN groups USING (gateway, epoch)"
+        " WHERE NOT EXISTS (SELECT 1 FROM gap_ticks t WHERE t.gap = g.gap)"
+    ):
+        name = (gateway, epoch, group)
+        (start_ns,) = sql.execute(
+            "SELECT max(first_due_ns + ticks * period_ns) FROM runs"
+            " WHERE (gateway, epoch, grp) = (?, ?, ?) AND seq < ?",
+            (*name, first),
+        ).fetchone()
+        (end_ns,) = sql.execute(
+            "SELECT min(first_due_ns) FROM runs"
+            " WHERE (gateway, epoch, grp) = (?, ?, ?) AND seq > ?",
+            (*name, last),
+        ).fetchone()
+        ticks = None
+        if start_ns is not None and end_ns is not None:
+            ticks = (end_ns - start_ns) // period_ns
+        if end_ns is None:
+            end_ns = _end_ns(sql, gateway, epoch, device)
+        if start_ns is None:
+            start_ns = _last_seen_ns(sql, gateway, epoch, device, end_ns)
+        if start_ns < end_ns:
+            stored.gaps.append(Gap(device, _reason(reason), start_ns, end_ns, ticks))
+
+
+def _end_ns(sql: sqlite3.Connection, gateway: str, epoch: int, device: str) -> int:
+    """When an epoch was over at the latest: its crash gap says it, or the next run's first scan."""
+    (end_ns,) = sql.execute(
+        "SELECT coalesce((SELECT min(until_ns) FROM gaps WHERE (gateway, epoch) = (?1, ?2)"
+        " AND count_unknown), (SELECT min(first_due_ns) FROM runs WHERE gateway = ?1"
+        " AND epoch > ?2 AND device = ?3), ?4)",
+        (gateway, epoch, device, OPEN_NS),
+    ).fetchone()
+    return int(end_ns)
+
+
+def _last_seen_ns(
+    sql: sqlite3.Connection, gateway: str, epoch: int, device: str | None, before_ns: int
+) -> int:
+    """When a device (None: any) was due last in other epochs, before a moment; 0: never."""
+    (seen_ns,) = sql.execute(
+        "SELECT coalesce(max(first_due_ns + (ticks - 1) * period_ns), 0) FROM runs"
+        " WHERE gateway = ?1 AND epoch < ?2 AND (?3 IS NULL OR device = ?3)"
+        " AND first_due_ns < ?4",
+        (gateway, epoch, device, before_ns),
+    ).fetchone()
+    return int(seen_ns)
+
+
 def _read_crash_gaps(sql: sqlite3.Connection, stored: Stored) -> None:
-    """From the last tick that the platform holds in blocks up to `after_seq`, until `until_ns`."""
+    """From the last tick that the platform holds in blocks up to `after_seq`, until `until_ns`.
+
+    A gap that names the holes begins behind all that is held: the holes are block gaps.
+    """
     for gateway, epoch, reason, after_seq, until_ns in sql.execute(
-        "SELECT gateway, epoch, reason, after_seq, until_ns FROM gaps WHERE count_unknown"
+        "SELECT gateway, epoch, reason, CASE WHEN gap IN (SELECT gap FROM gap_blocks)"
+        " THEN 1 << 62 ELSE after_seq END, until_ns FROM gaps WHERE count_unknown"
     ):
         ends = dict(
             sql.execute(
@@ -172,12 +232,7 @@ def _read_crash_gaps(sql: sqlite3.Connection, stored: Stored) -> None:
         for device in [row[0] for row in known] or [None]:
             start_ns = ends.get(device)
             if start_ns is None:  # nothing of it in this epoch: since it was last seen before
-                (start_ns,) = sql.execute(
-                    "SELECT coalesce(max(first_due_ns + (ticks - 1) * period_ns), 0) FROM runs"
-                    " WHERE gateway = ?1 AND epoch <> ?2 AND (?3 IS NULL OR device = ?3)"
-                    " AND first_due_ns < ?4",
-                    (gateway, epoch, device, until_ns),
-                ).fetchone()
+                start_ns = _last_seen_ns(sql, gateway, epoch, device, until_ns)
             stored.gaps.append(Gap(device, _reason(reason), start_ns, until_ns, None))
 
 
@@ -192,7 +247,8 @@ def _read_lies(sql: sqlite3.Connection, stored: Stored) -> None:
         stored.lies.append(Lie(epoch, f"ticks {first}..{last} of group {group} are stored"))
     for epoch, seq, after_seq in sql.execute(
         "SELECT b.epoch, b.seq, g.after_seq FROM blocks b JOIN gaps g USING (gateway, epoch)"
-        " WHERE g.count_unknown AND b.seq > g.after_seq"
+        " WHERE g.count_unknown AND b.seq > g.after_seq AND g.gap NOT IN"
+        " (SELECT gap FROM gap_blocks)"
     ):
         stored.lies.append(Lie(epoch, f"block {seq} is stored, the crash gap is after {after_seq}"))
     for epoch, seq in sql.execute(
