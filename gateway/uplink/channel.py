@@ -37,6 +37,7 @@ _OPTIONS = [
 #: Words in the core's details, lower case, and what they mean. The first that fits counts.
 _SYMPTOMS = (
     ("connection refused", "uplink.refused"),
+    ("handshake read failed", "uplink.unavailable"),  # hung up on: nobody's certificate was judged
     ("dns", "uplink.dns"),
     ("name resolution", "uplink.dns"),
     ("domain name", "uplink.dns"),

@@ -14,7 +14,8 @@ from gateway.uplink.backoff import Backoff
 from gateway.uplink.session import History, Identity, PlatformTime, Session, SessionError
 from gateway.uplink.wire import catalog_message
 
-#: A stream that lived so long and acknowledged something ends the back-off.
+#: A stream that lived so long and acknowledged something ends the back-off. What broke the last one
+#: is told until then, so that nobody who looks each second misses it.
 STABLE_NS = 2 * 10**9
 PAUSE_SAID_NS = 600 * 10**9
 
@@ -113,7 +114,6 @@ class Uplink:
         async for message in stream.messages():
             session.feed(message, self._clock.now_ns())
             if session.welcomed and self._state != "connected":
-                self._cause = None
                 self._set_state("connected")
             self._alarm.ring()
 
@@ -166,7 +166,8 @@ class Uplink:
         now_ns = self._clock.now_ns()
         history, session = self._history, self._session
         on_way = session.on_way if session else 0
-        cause = self._cause
+        is_stable = self._state == "connected" and now_ns - self._since_ns >= STABLE_NS
+        cause = None if is_stable else self._cause
         paused_ns = session.paused_since_ns if session else None
         if paused_ns is not None and now_ns - paused_ns >= PAUSE_SAID_NS:
             cause = Said(id="uplink.paused", args={"address": self._config.address})

@@ -165,6 +165,25 @@ def test_connection_when_the_peer_accepts_and_says_nothing_is_given_up() -> None
     asyncio.run(main())
 
 
+def test_tls_when_the_peer_hangs_up_in_the_handshake_does_not_blame_certificates(
+    tmp_path: Path,
+) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.close()
+
+    async def main() -> None:
+        authority = Authority(tmp_path, "ours")
+        files = TlsFiles(authority.ca, *authority.issue("box"))
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(ChannelError) as caught:
+                await GrpcChannel(f"127.0.0.1:{port}", files).open()
+        assert caught.value.message == "uplink.unavailable", caught.value.arguments
+
+    asyncio.run(main())
+
+
 def test_plain_text_when_asked_beyond_loopback_is_refused() -> None:
     with pytest.raises(ValueError, match="loopback"):
         GrpcChannel("ingest.example.cn:8443", None)
@@ -267,7 +286,7 @@ def test_backoff_when_failures_go_on_doubles_to_its_limit_with_full_jitter() -> 
         return high
 
     backoff = Backoff(uniform)
-    assert [backoff.next_ns() // 10**8 for _ in range(8)] == [5, 10, 20, 40, 80, 160, 300, 300]
+    assert [backoff.next_ns() // 10**8 for _ in range(8)] == [5, 10, 20, 40, 80, 120, 120, 120]
     assert all(low == 0.0 for low, _ in asked)
     backoff.reset()
     assert backoff.next_ns() == 500_000_000

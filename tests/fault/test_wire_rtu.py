@@ -1,0 +1,265 @@
+"""Serial faults W1 to W13 on a pseudo-terminal: never a wrong value, every tick once, and back.
+
+Each story ends with `Scanner.check`. The slaves' values tell which request they answer, so that a
+late or a foreign answer that was taken for the right one is found whatever it cost.
+"""
+
+from __future__ import annotations
+
+import random
+import termios
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from drivers.modbus.simulator import now_ns
+from tests.kit.scanner import PERIOD_NS, TIMEOUT_NS, Scanner, pairs
+from tests.kit.slave import Asked, Script, SerialSlave, Step, answer, honest
+
+NO_ANSWER, LINK_DOWN, DAMAGED = 129, 130, 131
+DEVICE_SILENT, LINK_DOWN_GAP = 2, 3
+#: A device that returned is good again within this (contract: 2 s), a few periods on top.
+BACK_NS = 2_000_000_000 + 5 * PERIOD_NS
+
+
+class Sometimes:
+    """`fault` on each `every`th request after `first` good ones, with the number of the time; until
+    `times` are through.
+    """
+
+    def __init__(self, fault: Callable[[Asked, int], Iterable[Step]], times: int, every: int = 7):
+        self.fault, self.times, self.every = fault, times, every
+        self.struck = 0
+
+    def __call__(self, asked: Asked) -> Iterable[Step]:
+        if asked.number % self.every or self.struck >= self.times:
+            return honest(asked)
+        self.struck += 1
+        return self.fault(asked, self.struck - 1)
+
+    @property
+    def over(self) -> bool:
+        return self.struck >= self.times
+
+
+def story(script: Sometimes, framing: str = "rtu", **more: int) -> Scanner:
+    """The faults, then twenty good rows."""
+    with SerialSlave(script, framing) as slave:
+        scanner = Scanner(slave, **more)
+        with scanner.running():
+            scanner.until(lambda: script.over)
+            since_ns = now_ns()
+            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 40)
+    scanner.check()
+    return scanner
+
+
+def flipped(frame: bytes, bit: int) -> bytes:
+    spoilt = bytearray(frame)
+    spoilt[bit // 8] ^= 1 << bit % 8
+    return bytes(spoilt)
+
+
+def test_answer_when_a_bit_is_flipped_is_asked_again_or_bad() -> None:
+    """W1: bits of every byte of the answer in turn; one in the data costs a repeat, no row."""
+    bits = range(24, 72, 3)  # behind the header: byte 3 on
+    scanner = story(Sometimes(lambda a, n: [flipped(answer(a), bits[n])], len(bits)))
+    assert scanner.book["damaged"] == scanner.book["retries"] == len(bits)
+    assert scanner.qualities().keys() == {1} and not scanner.gaps()
+
+
+def test_answer_when_its_header_is_flipped_costs_that_scan_alone() -> None:
+    """W1: its length can't be told any more, so its time-out ends it."""
+    scanner = story(Sometimes(lambda a, n: [flipped(answer(a), 5 * n)], 5))
+    assert scanner.qualities()[NO_ANSWER] <= 2 * 5
+    assert scanner.qualities().keys() <= {1, NO_ANSWER, DAMAGED, 138}
+
+
+def test_answer_when_damaged_twice_is_bad_and_says_so() -> None:
+    def spoil(asked: Asked) -> Iterable[Step]:
+        return [flipped(answer(asked), 40)] if asked.number in (8, 9) else honest(asked)
+
+    with SerialSlave(spoil) as slave:
+        scanner = Scanner(slave)
+        with scanner.running():
+            scanner.until(lambda: scanner.good() >= 40)
+    scanner.check()
+    assert scanner.qualities()[DAMAGED] == 1 and scanner.qualities().keys() == {1, DAMAGED}
+    assert scanner.book["damaged"] == 2 and scanner.book["retries"] == 1
+
+
+@pytest.mark.parametrize("where", ["before", "between", "after", "all round"])
+@pytest.mark.parametrize("size", [1, 7, 60, 300])
+def test_noise_when_around_answers_costs_a_scan_at_most(where: str, size: int) -> None:
+    """W2: random bytes before the answer, apart from it, behind it."""
+    noise = random.Random(size)
+
+    def burst(asked: Asked, _: int) -> Iterable[Step]:
+        one, two = noise.randbytes(size), noise.randbytes(size)
+        if where == "before":
+            return [one + answer(asked)]
+        if where == "between":
+            return [one, 0.005, answer(asked)]
+        if where == "after":
+            return [answer(asked) + one]
+        return [one, answer(asked), two]
+
+    script = Sometimes(burst, 8)
+    scanner = story(script)
+    bad = {row.tick for row in scanner.rows if row.quality != 1}
+    assert len(bad) + sum(scanner.gaps().values()) <= 8
+
+
+def test_answer_when_cut_short_at_each_byte_costs_that_scan_alone() -> None:
+    """W3: 0 to 8 of its 9 bytes."""
+    scanner = story(Sometimes(lambda a, n: [answer(a)[:n]], 9))
+    bad = {row.tick for row in scanner.rows if row.quality != 1}
+    assert len(bad) == 9
+    assert scanner.book["timeouts"] == 9
+
+
+@pytest.mark.parametrize("late_s", [0.001, 0.03, 0.06, 0.095, 0.15, 0.25])
+@pytest.mark.parametrize("addresses", [(0, 100), (0, 100, 200)])
+def test_answer_when_late_is_never_taken_for_the_next_one(
+    late_s: float, addresses: tuple[int, ...]
+) -> None:
+    """W4: same function, same length, another address; the device works its requests off."""
+    script = Sometimes(lambda a, _: [TIMEOUT_NS / 1e9 + late_s, answer(a)], 4, every=9)
+    with SerialSlave(script) as slave:
+        scanner = Scanner(slave, addresses)
+        with scanner.running():
+            scanner.until(lambda: script.over)
+            since_ns = now_ns()
+            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 40)
+    scanner.check()
+    assert scanner.book["timeouts"] >= 4
+
+
+@pytest.mark.parametrize("late_s", [0.001, 0.03, 0.06, 0.09])
+def test_answer_of_one_register_when_late_is_waited_for_in_quarantine(late_s: float) -> None:
+    """W4 where no read has an answer of another size: the device rests for one time-out."""
+    script = Sometimes(lambda a, _: [TIMEOUT_NS / 1e9 + late_s, answer(a)], 4, every=9)
+    with SerialSlave(script) as slave:
+        plans = {1: [pairs((2, 100), count=1)]}
+        scanner = Scanner(slave, devices=plans)
+        with scanner.running():
+            scanner.until(lambda: script.over)
+            since_ns = now_ns()
+            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 40)
+    scanner.check()
+
+
+@pytest.mark.parametrize("apart_s", [0.0, 0.004])
+def test_request_when_echoed_by_the_adapter_is_skipped(apart_s: float) -> None:
+    """W5: a two-wire adapter gives back what was sent."""
+
+    def echo(asked: Asked) -> Iterable[Step]:
+        return [asked.frame, apart_s, answer(asked)] if apart_s else [asked.frame + answer(asked)]
+
+    with SerialSlave(echo) as slave:
+        scanner = Scanner(slave)
+        with scanner.running():
+            scanner.until(lambda: scanner.good() >= 60)
+    scanner.check()
+    assert scanner.qualities().keys() == {1} and scanner.book["timeouts"] == 0
+
+
+def test_answer_when_from_another_unit_is_refused_and_the_right_one_is_taken() -> None:
+    """W7: first a stranger's, then the right one; then only the stranger's."""
+    scanner = story(Sometimes(lambda a, _: [answer(a, unit=9), answer(a)], 5))
+    assert scanner.qualities().keys() == {1} and scanner.book["wrong"] == 5
+    scanner = story(Sometimes(lambda a, _: [answer(a, unit=9)], 3))
+    assert scanner.qualities()[NO_ANSWER] >= 3 and scanner.book["wrong"] == 3
+
+
+@pytest.mark.parametrize("pause_s", [0.0015, 0.0035, 0.02, 0.05])
+def test_answer_when_it_pauses_inside_is_taken_by_its_length(pause_s: float) -> None:
+    """W8: USB adapters hold bytes back for a latency timer; no pause ends a frame."""
+
+    def halting(asked: Asked, number: int) -> Iterable[Step]:
+        frame = answer(asked)
+        cut = 1 + number % (len(frame) - 1)
+        return [frame[:cut], pause_s, frame[cut:]]
+
+    scanner = story(Sometimes(halting, 8))
+    assert scanner.qualities().keys() == {1} and scanner.book["timeouts"] == 0
+
+
+@pytest.mark.parametrize("what", ["mute", "garbage"])
+def test_device_when_it_never_answers_is_asked_rarely_and_is_back_in_two_seconds(what: str) -> None:
+    """W10: one silent device leaves its bus free, and its return is soon seen."""
+    noise = random.Random(1)
+    silence: Script = lambda _: []  # noqa: E731 - one of two
+    babble: Script = lambda _: [noise.randbytes(20)]  # noqa: E731 - the other
+    with SerialSlave(silence if what == "mute" else babble) as slave:
+        scanner = Scanner(slave)
+        with scanner.running():
+            scanner.until(lambda: len(slave.asked) >= 4)
+            told = scanner.link.devices()[0]
+            assert told["silent"] and not told["ever"] and scanner.good() == 0
+            slave.script = honest
+            back_ns = now_ns()
+            scanner.until(lambda: scanner.good(after_ns=back_ns) >= 40)
+    scanner.check()
+    first = min(row.due_ns for row in scanner.rows if row.quality == 1)
+    assert first - back_ns <= BACK_NS
+    assert scanner.gaps().keys() <= {DEVICE_SILENT, 1}
+    assert scanner.gaps()[DEVICE_SILENT] > 20
+
+
+def test_device_when_it_falls_silent_turns_bad_within_a_period_and_a_time_out() -> None:
+    with SerialSlave() as slave:
+        scanner = Scanner(slave)
+        with scanner.running():
+            scanner.until(lambda: scanner.good() >= 20)
+            slave.script = lambda _: []
+            silent_ns = now_ns()
+            scanner.until(lambda: scanner.qualities()[NO_ANSWER] >= 1)
+    scanner.check()
+    bad = next(row for row in scanner.rows if row.quality == NO_ANSWER)
+    assert bad.due_ns - silent_ns <= 2 * PERIOD_NS + TIMEOUT_NS
+    after = [row for row in scanner.rows if row.tick > bad.tick and row.quality == 1]
+    assert after == []
+
+
+def test_port_when_a_write_blocks_is_opened_again() -> None:
+    """W11: output is stopped (flow control, a stuck adapter) and goes on later."""
+    with SerialSlave() as slave:
+        scanner = Scanner(slave)
+        with scanner.running():
+            scanner.until(lambda: scanner.good() >= 20)
+            termios.tcflow(slave.terminal, termios.TCOOFF)
+            scanner.until(lambda: scanner.book["reconnects"] >= 1)
+            termios.tcflow(slave.terminal, termios.TCOON)
+            on_ns = now_ns()
+            scanner.until(lambda: scanner.good(after_ns=on_ns) >= 20)
+    scanner.check()
+    assert scanner.qualities()[LINK_DOWN] >= 1
+
+
+def test_device_when_dead_leaves_its_neighbours_their_period() -> None:
+    """W13: one of six answers nothing; the others miss only the ticks of its rare time-outs."""
+    dead = 4
+
+    def bus(asked: Asked) -> Iterable[Step]:
+        return [] if asked.unit == dead and not alive else [answer(asked)]
+
+    alive: list[int] = []
+    plans = {u: [pairs((0,), device=f"d{u}", period_ns=2 * PERIOD_NS)] for u in range(1, 7)}
+    with SerialSlave(bus) as slave:
+        scanner = Scanner(slave, devices=plans)
+        with scanner.running():
+            scanner.until(lambda: scanner.good(device="d6") >= 60)
+            alive.append(1)
+            back_ns = now_ns()
+            scanner.until(lambda: scanner.good(device=f"d{dead}") >= 10)
+    scanner.check()
+    tries = scanner.link.devices()[dead - 1]["timeouts"]
+    for unit in plans:
+        if unit != dead:
+            bad = [row for row in scanner.rows if row.device == f"d{unit}" and row.quality != 1]
+            assert bad == []
+            # A try holds the bus for one time-out: at most that many ticks are overrun by it.
+            assert sum(scanner.gaps(unit).values()) <= tries * (1 + TIMEOUT_NS // PERIOD_NS // 2)
+    first = min(r.due_ns for r in scanner.rows if r.device == f"d{dead}" and r.quality == 1)
+    assert first - back_ns <= BACK_NS + 2 * PERIOD_NS
