@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -211,13 +212,34 @@ def table(rows: Sequence[Row]) -> str:
     )
 
 
-def document(rows: Sequence[Row], rounds: int) -> str:
+def line(row: Row) -> str:
+    """A row by itself, as soon as it is known."""
+    return "  ".join(cell for cell in _cells(row) if cell)
+
+
+def _cpu() -> str:
+    """The processor's name as the kernel gives it, else its architecture."""
+    for said in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if said.startswith("model name"):
+            return said.partition(":")[2].strip()
+    return os.uname().machine
+
+
+def document(rows: Sequence[Row], rounds: int, command: Sequence[str]) -> str:
     """What bench/results/latest.json holds."""
     machine = {
+        "cpu": _cpu(),
         "cores": os.cpu_count(),
         "kernel": os.uname().release,
         "machine": os.uname().machine,
         "python": sys.version.split()[0],
     }
     listed = [asdict(row) | {"value": row.value, "met": row.met} for row in rows]
-    return json.dumps({"machine": machine, "rounds": rounds, "rows": listed}, indent=2) + "\n"
+    run = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "command": list(command),
+        "machine": machine,
+        "rounds": max(rounds, ROUNDS_MIN),
+        "rows": listed,
+    }
+    return json.dumps(run, indent=2) + "\n"

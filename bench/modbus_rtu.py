@@ -69,9 +69,12 @@ def _share(results: Sequence[Result], baud: int, registers: int) -> Figure:
 
 
 def serial(rounds: int) -> Iterator[Row]:
-    """P5, with libmodbus and pymodbus beside."""
+    """P5, with libmodbus and pymodbus beside, and the floor: a master in C that sleeps to the
+    deadline. What the floor loses too is the pseudo-terminal's and the scheduler's.
+    """
     masters = {
         "ours": ours("poll", "rtu"),
+        "bare C": [peer("rtu_master")],
         "libmodbus": [peer("libmodbus_rtu", "modbus")],
         "pymodbus": ours("pymodbus_rtu"),
     }
@@ -88,7 +91,7 @@ def serial(rounds: int) -> Iterator[Row]:
         share, early = _share(mine, baud, registers), quantity(mine, "early")
         yield Row("P5", work, "share of the wire", share, goal=Goal("at least", least))
         yield Row("P5", work, "inside the silence", early, goal=Goal("at most", 0))
-        for name in ("libmodbus", "pymodbus"):
+        for name in ("bare C", "libmodbus", "pymodbus"):
             theirs = found[name]
             yield Row("P5", work, "share of the wire", share, name, _share(theirs, baud, registers))
             yield Row("P5", work, "inside the silence", early, name, quantity(theirs, "early"))

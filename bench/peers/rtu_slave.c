@@ -12,9 +12,10 @@
 #include "peer.h"
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <termios.h>
 
-enum { REQUEST = 8, SLICE_NS = 1000000 };
+enum { REQUEST = 8, SLICE_NS = 1000000, SPIN_NS = 100000 };
 
 static int64_t char_ns, silence_ns, answer_ns;
 
@@ -29,10 +30,27 @@ static uint16_t crc16(const uint8_t *p, size_t n)
     return c;
 }
 
+/* A sleep ends late, a wire is not: the last of it is spent spinning. */
 static void sleep_until(int64_t at)
 {
-    struct timespec t = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
+    int64_t wake = at - SPIN_NS;
+    struct timespec t = {.tv_sec = wake / 1000000000, .tv_nsec = wake % 1000000000};
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+    while (now_ns() < at)
+        ;
+}
+
+/* Waits for input: awake around the moment `soon` when the next request is due, else asleep. */
+static void wait_for_input(struct pollfd *fds, int64_t soon)
+{
+    if (poll(fds, 2, 0) != 0)
+        return;
+    for (int64_t now = now_ns(); now < soon + SPIN_NS; now = now_ns()) {
+        struct timespec nap = {.tv_nsec = soon - SPIN_NS - now};
+        if (ppoll(fds, 2, nap.tv_nsec > 0 ? &nap : &(struct timespec){0}, NULL) != 0)
+            return;
+    }
+    poll(fds, 2, -1);
 }
 
 /* Writes the answer at the wire's pace; returns the last moment when its last byte was not there yet. */
@@ -74,12 +92,13 @@ int main(int argc, char **argv)
     tcgetattr(held, &raw);
     cfmakeraw(&raw);
     tcsetattr(held, TCSANOW, &raw);
+    prctl(PR_SET_TIMERSLACK, 1); /* 50 us late in each sleep would be the slave's, not the master's */
     printf("%s\n", ptsname(master));
     fflush(stdout);
     for (;;) {
         uint8_t request[REQUEST];
         struct pollfd fds[2] = {{.fd = master, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
-        poll(fds, 2, -1);
+        wait_for_input(fds, answered + silence_ns);
         if (fds[1].revents)
             break;
         int64_t came = now_ns();

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from bench import __main__ as program
 from bench import traces
 from bench.harness import Figure, Goal, Row, cpu_us, document, interleaved, rate, table
+from bench.memory import slope_kb
+from bench.report import BEGIN, END, markdown, number, placed
 from bench.wire_bytes import seal
 
 RESULT = {"requests": 1000.0, "wall_ns": 5e8, "cpu_ns": 2e6}
@@ -18,6 +22,10 @@ RESULT = {"requests": 1000.0, "wall_ns": 5e8, "cpu_ns": 2e6}
 def row(ours: float, peer: float | None, goal: Goal | None) -> Row:
     theirs = Figure.of([peer]) if peer is not None else None
     return Row("P0", "work", "unit", Figure.of([ours]), "peer", theirs, goal)
+
+
+def run(rows: list[Row]) -> str:
+    return document(rows, rounds=5, command=["python", "-m", "bench", "P0"])
 
 
 def test_figure_when_made_of_rounds_then_median_and_spread() -> None:
@@ -67,7 +75,7 @@ def test_table_when_a_goal_is_missed_then_it_says_so() -> None:
 
 
 def test_document_when_written_then_it_carries_value_and_verdict() -> None:
-    found = json.loads(document([row(2.0, 4.0, Goal("at most", 0.4))], rounds=5))
+    found = json.loads(run([row(2.0, 4.0, Goal("at most", 0.4))]))
     assert found["rows"][0]["value"] == 0.5
     assert found["rows"][0]["met"] is False
 
@@ -87,3 +95,65 @@ def test_trace_when_made_from_a_seed_then_repeatable_and_sealed_whole(
 def test_trace_when_put_into_text_then_values_as_people_read_them() -> None:
     trace = traces.Trace(1, ("q", "u"), ("int16", "float32"), [(1234, 0.1)], (3, 0))
     assert trace.texts(0) == ["1.234", "0.1"]
+
+
+def test_slope_when_memory_takes_one_step_then_none_and_when_it_leaks_then_its_rate() -> None:
+    step = [(float(second), 50_000.0 if second < 20 else 50_132.0) for second in range(180)]
+    leak = [(float(second), 50_000.0 + second) for second in range(180)]
+    assert slope_kb(step) == 0
+    assert slope_kb(leak) == pytest.approx(60)
+
+
+def test_slope_when_an_hour_is_read_then_few_pairs_say_the_same() -> None:
+    assert slope_kb([(float(second), second / 60) for second in range(3600)]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0"), (12345.6, "12,346"), (0.98765, "0.988"), (7.0, "7")]
+)
+def test_number_when_shown_then_with_the_digits_that_count(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_markdown_when_made_then_it_names_the_run_and_what_is_missed() -> None:
+    rows = [row(2.0, 1.0, Goal("at most", 1.0)), row(1.0, 1.0, Goal("at most", 1.0))]
+    text = markdown(run(rows))
+    assert "`python -m bench P0`" in text
+    assert "1 of 2 goals are met" in text
+    assert "| P0 | work | unit | 2 | peer: 1 | 2 | ≤ 1 | **no** |" in text.splitlines()
+
+
+@pytest.mark.parametrize("broken", ["", "{}", "[]", '{"machine": {}, "rows": [{}]}'])
+def test_markdown_when_the_file_is_no_run_then_it_says_so(broken: str) -> None:
+    with pytest.raises(ValueError, match="not a run of this bench"):
+        markdown(broken)
+
+
+def test_table_when_placed_then_only_what_lies_between_the_marks_changes() -> None:
+    page = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    once = placed(page, "new")
+    assert once == f"before\n{BEGIN}\n\nnew\n{END}\nafter\n"
+    assert placed(once, "new") == once
+
+
+def test_table_when_the_page_has_no_marks_then_it_says_which() -> None:
+    with pytest.raises(ValueError, match="needs the lines"):
+        placed("page", "new")
+
+
+@pytest.mark.parametrize(("options", "status"), [([], 0), (["--strict"], 1)])
+def test_run_when_a_goal_is_missed_then_it_fails_only_if_strict(
+    options: list[str],
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    latest = tmp_path / "results" / "latest.json"
+    monkeypatch.setattr(program, "LATEST", latest)
+    missed = row(2.0, 1.0, Goal("at most", 1.0))
+    monkeypatch.setattr(program, "BENCHES", {"P0": lambda rounds: iter([missed])})
+    monkeypatch.setattr("sys.argv", ["bench", "P0", *options])
+    assert program.main() == status
+    assert "1 of 1 goals are missed" in capsys.readouterr().out
+    assert json.loads(latest.read_text())["rows"][0]["met"] is False
