@@ -210,11 +210,11 @@ class Writer:
     async def _make_room(self, size: int) -> bool:
         """Room for `size` bytes by the policy; False: refuse the newest.
 
-        Where others have filled the file system, each flush gives up one segment, so the buffer
-        does not grow; it is never emptied for their sake.
+        Where others have filled the file system, each flush gives up one segment but the newest,
+        so the buffer grows no further; it is never emptied for their sake.
         """
         free = await self.disk_thread(self._disk.free_bytes)
-        if free < self._config.free_bytes_min + size:
+        if free < self._config.free_bytes_min + size and len(self._index.segments) > 1:
             await self._evict_oldest()
         while self._index.disk_bytes + size > self._config.max_bytes:
             await self._unlink_dead(active_too=True)

@@ -108,6 +108,19 @@ def test_disk_when_others_fill_it_never_makes_the_buffer_grow_nor_empties_it() -
     run(main())
 
 
+def test_disk_when_little_is_free_and_the_buffer_is_small_keeps_what_it_has() -> None:
+    """Giving up its one segment at each flush would help nobody."""
+
+    async def main() -> None:
+        clock = VirtualClock()
+        buffer = await opened(FakeDisk(capacity_bytes=1 << 20), clock, free_bytes_min=8 << 20)
+        await fill(buffer, clock, 100)
+        assert buffer.live_blocks == 100
+        assert buffer.snapshot()["state"] == "ok"
+
+    run(main())
+
+
 def test_reject_when_of_a_block_keeps_it_aside_bounded_and_announces_its_ticks() -> None:
     async def main() -> None:
         disk, clock = FakeDisk(), VirtualClock()
