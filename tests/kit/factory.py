@@ -11,6 +11,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -160,9 +161,9 @@ class Factory(Rig):
 
     # ---- the story -------------------------------------------------------------------------
 
-    def start(self) -> None:
+    def start(self, within: Sequence[str] = ()) -> None:
         """Start the daemon; it answers when this returns."""
-        self.start_daemon()
+        self.start_daemon(within)
         wait_for("the daemon's answer", lambda: self.status() is not None)
         self.starts += 1
         if self.crashes and not self.crashes[-1].answered_ns:

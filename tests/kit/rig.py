@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,12 +51,20 @@ def wait_for(what: str, ready: Callable[[], bool], *, within_s: float = STEP_S_M
 class Program:
     """A child process that says one JSON line when it is ready."""
 
-    def __init__(self, name: str, *arguments: str, log: Path, ready_line: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        *arguments: str,
+        log: Path,
+        ready_line: bool = True,
+        within: Sequence[str] = (),
+    ) -> None:
+        """`within`: a command that runs the program in its own place, such as unshare(1)."""
         self.name, self.log = name, log
         environment = {key: value for key, value in os.environ.items() if key != "JIAHE_CONFIG"}
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
-                [BIN / name, *arguments],
+                [*within, str(BIN / name), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE if ready_line else subprocess.DEVNULL,
                 stderr=errors,
@@ -167,11 +175,11 @@ class Rig:
 
     # ---- the box ---------------------------------------------------------------------------
 
-    def start_daemon(self) -> None:
+    def start_daemon(self, within: Sequence[str] = ()) -> None:
         assert self.daemon is None or self.daemon.process.returncode is not None, "one at a time"
         self.daemon = Program(
             "jiahe", "run", "--config", str(self.config),
-            log=self.folder / "daemon.log", ready_line=False,
+            log=self.folder / "daemon.log", ready_line=False, within=within,
         )  # fmt: skip
 
     def stop_daemon(self, number: int = signal.SIGTERM) -> int:
