@@ -64,12 +64,12 @@ class Sealing:
     async def _beat(self, due_ns: int) -> None:
         """Until the beat, or until a row store rings."""
         self._early.clear()
-        left_s = (due_ns - self._clock.now_ns()) / 1e9
+        left_s = max(0.0, (due_ns - self._clock.now_ns()) / 1e9)
+        beat = asyncio.get_running_loop().call_later(left_s, self._early.set)
         try:
-            async with asyncio.timeout(max(0.0, left_s)):
-                await self._early.wait()
-        except TimeoutError:
-            return
+            await self._early.wait()
+        finally:
+            beat.cancel()
 
     def finish(self) -> None:
         """After the last scan: what is left, then the block that says that the epoch ended
