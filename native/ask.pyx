@@ -158,10 +158,14 @@ cdef void pump(link_t *l, int64_t now) noexcept nogil:
             break
     l.due = NEVER
     if l.state == DOWN:
-        l.due = l.reopen_at
+        l.due = NEVER if l.draining else l.reopen_at
     elif l.state == CONNECTING:
         l.due = l.connect_deadline
     else:
+        if l.flying == 0:
+            l.deaf_until = 0
+        elif l.deaf_until:
+            l.due = l.deaf_until
         for i in range(l.flying):
             if l.flights[i].deadline < l.due:
                 l.due = l.flights[i].deadline

@@ -8,7 +8,7 @@ one.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 from native.bytes cimport put_field, put_varint, varint_size
 from native.column cimport put_column, scratch_t
@@ -208,7 +208,9 @@ cdef class Sealer:
         cdef store_t *s
         cdef group_t *g
         cdef int64_t oldest = 0
-        cdef uint64_t scans = 0
+        cdef uint64_t scans = 0, samples, bad
+        cdef uint8_t *run
+        cdef scratch_t before
         if more_size > 512 * 1024:
             raise ValueError("more than 512 KiB of anchors and gaps for one block")
         blocks = []
@@ -217,18 +219,24 @@ cdef class Sealer:
         p += more_size
         for group in self.groups:
             g = &group.g
+            run, before = p, self.t
             with nogil:
                 s = group_swap(g)
-                if s != NULL:
-                    if oldest == 0 or s.oldest_ns < oldest:
-                        oldest = s.oldest_ns
-                    scans += s.row_count
-                    p = put_run(p, g, s, &self.t)
-                    group_release(g, s)
-            if p - self.payload > PAYLOAD_TARGET:
-                blocks.append(self.finish(p, epoch, seq + len(blocks), revision, oldest, scans))
-                p = self.payload
-                oldest, scans, self.t.samples, self.t.bad = 0, 0, 0, 0
+                if s == NULL:
+                    continue
+                p = put_run(p, g, s, &self.t)
+            if p - self.payload > PAYLOAD_TARGET and run != self.payload:
+                # It does not fit any more: the block ends before it, and it begins the next one.
+                samples, bad = self.t.samples - before.samples, self.t.bad - before.bad
+                self.t.samples, self.t.bad = before.samples, before.bad
+                blocks.append(self.finish(run, epoch, seq + len(blocks), revision, oldest, scans))
+                memmove(self.payload, run, <size_t>(p - run))
+                p = self.payload + (p - run)
+                oldest, scans, self.t.samples, self.t.bad = 0, 0, samples, bad
+            if oldest == 0 or s.oldest_ns < oldest:
+                oldest = s.oldest_ns
+            scans += s.row_count
+            group_release(g, s)
         if p != self.payload or (always and not blocks):
             blocks.append(self.finish(p, epoch, seq + len(blocks), revision, oldest, scans))
         return blocks

@@ -178,10 +178,9 @@ cdef size_t decode_text(const field_t *f, const uint8_t *data, uint8_t *out) noe
     cdef const uint8_t *p = data + f.offset
     cdef size_t i
     cdef size_t swap = 1 if f.order >= 2 else 0
-    cdef size_t last = f.length - 1
     for i in range(f.length):
-        # An odd last byte has no partner inside the field to be swapped with.
-        out[i] = p[i ^ swap] if (i ^ swap) <= last else p[i]
+        # The partner of an odd last byte lies behind the field, still in its register.
+        out[i] = p[i ^ swap]
         if out[i] == 0:
             return i
     return f.length

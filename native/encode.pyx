@@ -97,7 +97,7 @@ cdef bint to_decimal(
         else:
             memcpy(&wide, &v[i], 8)
         while True:
-            scaled = rint(wide * POWERS[k])
+            scaled = rint(wide * POWERS[k]) + 0.0  # minus zero becomes zero, which is another
             if fabs(scaled) >= 4503599627370496.0:  # 2^52: m itself must be exact
                 return False
             if type == TYPE_FLOAT32:

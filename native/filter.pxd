@@ -9,4 +9,5 @@ cdef uint32_t pick_changes(
     const field_t *f, fieldprops_t *p, const int64_t *values, const uint8_t *quality,
     const int64_t *times, uint32_t n, uint32_t *rows
 ) noexcept nogil
+cdef void fill_props(fieldprops_t *p, object tag) except *
 cdef double as_double(uint8_t type, int64_t value) noexcept nogil

@@ -100,6 +100,9 @@ cdef struct fieldprops_t:
     double scale
     double offset
     double resolution     # in units of the value; 0: none
+    double step_up        # step_up / step_down: the resolution in raw units
+    double step_down
+    double zero           # the offset in raw units
     double deadband       # absolute: in raw units; percent: a fraction
     bint deadband_percent
     int64_t at_least_ns

@@ -2,7 +2,6 @@ from typing import Any
 
 TYPES: dict[str, int]
 ORDERS: dict[str, int]
-TEXT_ENCODINGS: dict[str, int]
 GAP_NAMES: dict[int, str]
 STORE_BYTES_MAX: int
 VALUE_BYTES_MAX: int

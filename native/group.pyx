@@ -6,6 +6,7 @@ from libc.string cimport memcpy, memset
 
 from native.bytes cimport __builtin_clzll
 from native.clock cimport boot_ns
+from native.filter cimport fill_props
 from native.reasons cimport (
     GAP_DEVICE_SILENT,
     GAP_LINK_DOWN,
@@ -25,7 +26,6 @@ TYPES = {
     "float64": TYPE_FLOAT64, "bcd16": TYPE_BCD16, "bcd32": TYPE_BCD32, "string": TYPE_STRING,
 }
 ORDERS = {"ABCD": 0, "CDAB": 1, "BADC": 2, "DCBA": 3}
-TEXT_ENCODINGS = {"ascii": 0, "utf-8": 1, "gb18030": 2}
 GAP_NAMES = {
     GAP_OVERRUN: "overrun", GAP_DEVICE_SILENT: "device_silent", GAP_LINK_DOWN: "link_down",
     GAP_REPLANNED: "replanned", GAP_MEMORY_FULL: "memory_full",
@@ -35,21 +35,22 @@ GAP_NAMES = {
 STORE_BYTES_MAX = 512 * 1024
 #: A varint of 64 bits.
 VALUE_BYTES_MAX = 10
-#: Rows that a store holds at least, and at most.
+#: Rows that a store holds at least (if so many fit), and at most.
 ROWS_MIN, ROWS_MAX = 8, 8192
 
 
 cdef void store_gap(
     group_t *g, store_t *s, uint64_t first, uint64_t count, uint32_t reason
 ) noexcept nogil:
-    """Append ticks without a row; merges with the gap before it when that is the same or the list
-    is full.
+    """Append ticks without a row; merges with the gap before it when that touches and is of the
+    same reason, or when the list must keep room for one gap behind each row that may yet come.
     """
     cdef tickgap_t *gap
     if s.gap_count:
         gap = &s.gaps[s.gap_count - 1]
         if gap.first + gap.count == first and (
-            gap.reason == reason or s.gap_count == g.gap_capacity
+            gap.reason == reason
+            or s.gap_count + (g.row_capacity - s.row_count) >= g.gap_capacity
         ):
             gap.count += count
             s.next_tick = first + count
@@ -178,7 +179,6 @@ cdef class Group:
     def __cinit__(self, uint32_t group_id, object plan, int64_t seal_ns=500_000_000):
         cdef int i
         cdef int64_t rows
-        cdef fieldprops_t *p
         self.plan = plan
         memset(&self.g, 0, sizeof(group_t))
         pthread_mutex_init(&self.g.lock, NULL)
@@ -188,9 +188,13 @@ cdef class Group:
         if self.g.period_ns <= 0 or not plan.tags or len(plan.tags) != len(plan.fields):
             raise ValueError("a group needs a period and one field a tag")
         rows = 2 * seal_ns // self.g.period_ns + 4
-        most = STORE_BYTES_MAX // (VALUE_BYTES_MAX * (len(plan.tags) + 1))
-        self.g.row_capacity = <uint32_t>max(ROWS_MIN, min(rows, most, ROWS_MAX))
-        self.g.gap_capacity = self.g.row_capacity + 2
+        most = STORE_BYTES_MAX // (
+            VALUE_BYTES_MAX * (len(plan.tags) + 1) + sum(tag.length for tag in plan.tags)
+        )
+        if most < 2:
+            raise ValueError("too many tags for one block: give some of them another period")
+        self.g.row_capacity = <uint32_t>min(max(rows, ROWS_MIN), most, ROWS_MAX)
+        self.g.gap_capacity = 2 * self.g.row_capacity + 2
         # Requests may be split by what a device refuses: room for each tag in one of its own.
         asked = sum(2 * r.count if r.function > 2 else (r.count + 7) // 8 for r in plan.requests)
         alone = sum(field.length + 1 for field in plan.fields)
@@ -207,15 +211,7 @@ cdef class Group:
         if self.g.scratch == NULL or self.g.latest == NULL or self.g.props == NULL:
             raise MemoryError
         for i, tag in enumerate(plan.tags):
-            p = &self.g.props[i]
-            p.on_change = tag.report == "change"
-            p.scale, p.offset = float(tag.scale), float(tag.offset)
-            p.resolution = float(tag.resolution) if tag.resolution else 0.0
-            p.deadband_percent = tag.deadband_percent
-            if tag.deadband:
-                p.deadband = float(tag.deadband) / (100.0 if p.deadband_percent else abs(p.scale))
-            p.at_least_ns = tag.at_least_ns
-            p.text_encoding = <uint8_t>TEXT_ENCODINGS[tag.encoding]
+            fill_props(&self.g.props[i], tag)
         self.g.current = self.make_layout(plan.requests, plan.fields)
         self.g.stores[0].layout = self.g.stores[1].layout = self.g.current
 

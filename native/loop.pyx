@@ -159,9 +159,18 @@ cdef void watch_port(loop_t *p, link_t *l) noexcept nogil:
         return
     e.events = wanted
     e.data.u64 = <uint64_t>l.index
-    if not l.registered:
-        epoll_ctl(p.epoll, EPOLL_CTL_ADD, l.port.fd, &e)
-        l.registered = True
+    epoll_ctl(p.epoll, EPOLL_CTL_ADD, l.port.fd, &e)
+    l.registered = True
+    l.deaf = False
+
+
+cdef void listen_again(loop_t *p, link_t *l) noexcept nogil:
+    """Have epoll report input, or not, as the link wants it."""
+    cdef epoll_event e
+    l.deaf = l.deaf_until != 0
+    e.events = 0 if l.deaf else EPOLLIN
+    e.data.u64 = <uint64_t>l.index
+    epoll_ctl(p.epoll, EPOLL_CTL_MOD, l.port.fd, &e)
 
 
 cdef void tick_due(loop_t *p, int32_t item, int64_t now) noexcept nogil:
@@ -189,6 +198,8 @@ cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
         tick_due(p, l.first_slot + member, now)
     if not l.registered:
         watch_port(p, l)
+    elif l.state == UP and l.deaf != (l.deaf_until != 0):
+        listen_again(p, l)
     reschedule(p, p.slot_count + l.index, l.due)
 
 
@@ -221,14 +232,11 @@ cdef bint may_await(loop_t *p, int64_t now) noexcept nogil:
 
 
 cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noexcept nogil:
-    cdef epoll_event e
     if l.state == CONNECTING:
         if events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
             link_writable(l, now)
             if l.state == UP and l.registered:
-                e.events = EPOLLIN
-                e.data.u64 = <uint64_t>l.index
-                epoll_ctl(p.epoll, EPOLL_CTL_MOD, l.port.fd, &e)
+                listen_again(p, l)
     elif l.state == UP:
         if events & EPOLLIN:
             link_readable(l, now)

@@ -129,6 +129,7 @@ cdef void link_up(link_t *l, int64_t now) noexcept nogil:
     l.error = 0
     l.input_size = 0
     l.free_at = now
+    l.deaf_until = 0
     l.settle = False
     l.wrong_in_a_row = 0
     l.timeouts_in_a_row = 0
@@ -212,6 +213,10 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
     elif l.state == CONNECTING:
         if now >= l.connect_deadline:
             link_lost(l, ETIMEDOUT, now)
+    elif l.deaf_until and now >= l.deaf_until:
+        l.deaf_until = 0
+        link_readable(l, now)
+        return
     elif l.settle:
         if now >= l.settle_until:
             settled(l, now)

@@ -23,6 +23,8 @@ cdef extern from *:
     #define CONNECT_LEAST (1500 * MS)
     #define SETTLE_LEAST (5 * MS)
     #define BUSY_FOR (100 * MS)
+    #define DEAF_LEAST (1 * MS)
+    #define DEAF_MARGIN MS
     #define REFUSED_FOR (600000 * MS)
     #define REFUSED_SOON (1000 * MS)
     """
@@ -35,6 +37,8 @@ cdef extern from *:
     int64_t REOPEN_LAST
     int64_t CONNECT_LEAST
     int64_t SETTLE_LEAST   # silence after damage, at least
+    int64_t DEAF_LEAST     # shorter waits are not worth two system calls
+    int64_t DEAF_MARGIN    # listen so long before the last character: adapters bring bursts
     int64_t BUSY_FOR       # a device that says "busy" is not asked for so long
     int64_t REFUSED_FOR    # ten minutes, then a refused address is asked again
     int64_t REFUSED_SOON   # what answered before, and what may be split
@@ -170,6 +174,8 @@ cdef struct link_t:
     bint draining         # no new scans: the loop is ending
     int64_t due           # when the loop must call link_time
     bint registered       # the fd is in the loop's epoll
+    int64_t deaf_until    # a slow wire cannot bring the rest before; 0: listen
+    bint deaf             # as the loop's epoll has it
     # Events for the driver; a ring that forgets its oldest.
     event_t events[EVENTS]
     uint64_t event_count
