@@ -1,6 +1,7 @@
 """`python -m bench [NAME ...]`: runs the benches, prints one table, writes results/latest.json.
 
-A goal that is missed is said (NO), and is no failure: exit 0; with --strict exit 1. `--markdown`
+A goal that is missed is said (NO), and is no failure: exit 0; with --strict exit 1. A bench that
+breaks is said too, the others go on, and the exit is 1. `--markdown`
 runs nothing: it puts the table of the newest run into docs/performance.md.
 """
 
@@ -8,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from subprocess import SubprocessError
 
 from bench import daemon, memory, modbus_rtu, modbus_tcp, samples, start, wire_bytes
 from bench.harness import HERE, ROUNDS_MIN, Bench, Row, document, line, table
 from bench.report import markdown, placed
+from tests.kit.rig import StepError
 
 LATEST = HERE / "results" / "latest.json"
 PAGE = HERE.parent / "docs" / "performance.md"
@@ -41,18 +44,24 @@ def main() -> int:
     if unknown := set(options.names) - set(BENCHES):
         parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
     rows: list[Row] = []
+    broken: dict[str, str] = {}
+    command = ["python", "-m", "bench", *sys.argv[1:]]
+    LATEST.parent.mkdir(exist_ok=True)
     for name in options.names or BENCHES:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        for row in BENCHES[name](options.rounds):
-            rows.append(row)
-            print(line(row), file=sys.stderr, flush=True)
+        try:
+            for row in BENCHES[name](options.rounds):
+                rows.append(row)
+                print(line(row), file=sys.stderr, flush=True)
+        except (RuntimeError, OSError, SubprocessError, StepError) as error:
+            broken[name] = str(error)
+            print(f"{name} broke: {error}", file=sys.stderr, flush=True)
+        # After each: who interrupts a run keeps what it has measured.
+        LATEST.write_text(document(rows, options.rounds, command, broken), encoding="utf-8")
     print(table(rows))
-    LATEST.parent.mkdir(exist_ok=True)
-    command = ["python", "-m", "bench", *sys.argv[1:]]
-    LATEST.write_text(document(rows, options.rounds, command), encoding="utf-8")
     missed = sum(row.met is False for row in rows)
     print(f"{missed} of {sum(row.met is not None for row in rows)} goals are missed")
-    return 1 if missed and options.strict else 0
+    return 1 if broken or (missed and options.strict) else 0
 
 
 def publish() -> int:

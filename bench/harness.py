@@ -225,8 +225,10 @@ def _cpu() -> str:
     return os.uname().machine
 
 
-def document(rows: Sequence[Row], rounds: int, command: Sequence[str]) -> str:
-    """What bench/results/latest.json holds."""
+def document(
+    rows: Sequence[Row], rounds: int, command: Sequence[str], broken: Mapping[str, str]
+) -> str:
+    """What bench/results/latest.json holds; `broken`: benches without a result, and why."""
     machine = {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
@@ -240,6 +242,7 @@ def document(rows: Sequence[Row], rounds: int, command: Sequence[str]) -> str:
         "command": list(command),
         "machine": machine,
         "rounds": max(rounds, ROUNDS_MIN),
+        "broken": dict(broken),
         "rows": listed,
     }
     return json.dumps(run, indent=2) + "\n"

@@ -34,13 +34,13 @@ def minutes() -> int:
     return MINUTES_LONG if os.environ.get("JIAHE_LONG") == "1" else MINUTES
 
 
-def configuration(rig: Rig, devices_port: int) -> str:
+def configuration(platform_port: int, devices_port: int) -> str:
     """A gateway.toml beside the rig's keys that reads every device at `devices_port`."""
     tags = "\n".join(f't{n} = {{ address = "holding:{n}", type = "int16" }}' for n in range(TAGS))
     parts = [
         f'version = 1\n[gateway]\nid = "{GATEWAY}"\nsite = "bench"\nlanguage = "en"',
         'control = "control.sock"',
-        f'[platform]\naddress = "127.0.0.1:{rig.relay.port}"',
+        f'[platform]\naddress = "127.0.0.1:{platform_port}"',
         'ca = "pki/ca.pem"\ncert = "pki/box.pem"\nkey = "pki/box.key"',
         '[buffer]\npath = "buffer"',
     ]
@@ -80,7 +80,7 @@ def memory(_rounds: int) -> Iterator[Row]:
         server(other) as devices_port,
         Rig(Path(name) / "run", GATEWAY) as rig,
     ):
-        rig.config.write_text(configuration(rig, devices_port), encoding="utf-8")
+        rig.config.write_text(configuration(rig.relay.port, devices_port), encoding="utf-8")
         rig.start_daemon()
         assert rig.daemon is not None
         wait_for("first acknowledgement", lambda: _acked(rig) > 0)
@@ -88,6 +88,8 @@ def memory(_rounds: int) -> Iterator[Row]:
         before = _acked(rig)
         readings = _read(rig.daemon.pid, 60 * minutes())
         acked = _acked(rig) - before
+        if acked <= 0:
+            raise RuntimeError("nothing was acknowledged meanwhile: " + rig.daemon.log.read_text())
     work = f"daemon, {DEVICES} devices x {TAGS} tags each {PERIOD}, TLS, {minutes()} min"
     rss = Figure.of([kb * 1024 / 1e6 for _, kb in readings])
     slope = slope_kb(readings)

@@ -56,6 +56,7 @@ def markdown(document: str) -> str:
             said,
             "",
             f"{len(goals) - len(missed)} of {len(goals)} goals are met.",
+            *(f"{name} broke off: {why}" for name, why in found["broken"].items()),
             "",
             "| | work | unit | ours | peer | ratio | goal | met |",
             "| --- | --- | --- | --- | --- | --- | --- | --- |",

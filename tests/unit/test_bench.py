@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,9 +12,11 @@ import pytest
 from bench import __main__ as program
 from bench import traces
 from bench.harness import Figure, Goal, Row, cpu_us, document, interleaved, rate, table
-from bench.memory import slope_kb
+from bench.memory import DEVICES, TAGS, configuration, slope_kb
 from bench.report import BEGIN, END, markdown, number, placed
 from bench.wire_bytes import seal
+from gateway.config.load import load
+from tests.contract.pki import Authority
 
 RESULT = {"requests": 1000.0, "wall_ns": 5e8, "cpu_ns": 2e6}
 
@@ -25,7 +27,7 @@ def row(ours: float, peer: float | None, goal: Goal | None) -> Row:
 
 
 def run(rows: list[Row]) -> str:
-    return document(rows, rounds=5, command=["python", "-m", "bench", "P0"])
+    return document(rows, rounds=5, command=["python", "-m", "bench", "P0"], broken={})
 
 
 def test_figure_when_made_of_rounds_then_median_and_spread() -> None:
@@ -97,6 +99,16 @@ def test_trace_when_put_into_text_then_values_as_people_read_them() -> None:
     assert trace.texts(0) == ["1.234", "0.1"]
 
 
+def test_memory_when_configured_then_each_device_has_its_tags(tmp_path: Path) -> None:
+    Authority(tmp_path / "pki").issue("box", "box", [])
+    file = tmp_path / "gateway.toml"
+    file.write_text(configuration(8443, 502), encoding="utf-8")
+    loaded = load(file)
+    assert loaded.problems == []
+    assert loaded.config is not None
+    assert [len(device.tags) for device in loaded.config.devices] == [TAGS] * DEVICES
+
+
 def test_slope_when_memory_takes_one_step_then_none_and_when_it_leaks_then_its_rate() -> None:
     step = [(float(second), 50_000.0 if second < 20 else 50_132.0) for second in range(180)]
     leak = [(float(second), 50_000.0 + second) for second in range(180)]
@@ -157,3 +169,21 @@ def test_run_when_a_goal_is_missed_then_it_fails_only_if_strict(
     assert program.main() == status
     assert "1 of 1 goals are missed" in capsys.readouterr().out
     assert json.loads(latest.read_text())["rows"][0]["met"] is False
+
+
+def test_run_when_a_bench_breaks_then_the_others_go_on_and_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(rounds: int) -> Iterator[Row]:
+        yield row(1.0, None, None)
+        raise RuntimeError("no such port")
+
+    latest = tmp_path / "results" / "latest.json"
+    monkeypatch.setattr(program, "LATEST", latest)
+    whole = row(2.0, None, None)
+    monkeypatch.setattr(program, "BENCHES", {"P0": broken, "P9": lambda rounds: iter([whole])})
+    monkeypatch.setattr("sys.argv", ["bench"])
+    assert program.main() == 1
+    found = json.loads(latest.read_text())
+    assert (found["broken"], len(found["rows"])) == ({"P0": "no such port"}, 2)
+    assert "P0 broke: no such port" in capsys.readouterr().err
