@@ -24,10 +24,10 @@ from native.group cimport (
     TYPE_FLOAT64,
     TYPE_STRING,
     field_t,
-    fieldprops_t,
     row_data,
     store_t,
 )
+from native.props cimport fieldprops_t
 from native.reasons cimport (
     BAD,
     BAD_NOT_A_VALUE,

@@ -4,42 +4,13 @@ Both work on raw values in whole columns, at the seal. A filter's state (the las
 lives in the group and survives a change of requests; a new epoch begins with a report of every tag.
 """
 
-from fractions import Fraction
-
 from libc.math cimport fabs, rint
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from native.group cimport TYPE_FLOAT32, TYPE_FLOAT64, TYPE_UINT64, field_t, fieldprops_t
+from native.group cimport TYPE_FLOAT32, TYPE_FLOAT64, TYPE_UINT64, field_t
+from native.props cimport fieldprops_t
 from native.reasons cimport GOOD
-
-
-TEXT_ENCODINGS = {"ascii": 0, "utf-8": 1, "gb18030": 2}
-
-
-cdef tuple as_ratio(object over, object under):
-    """over / under as two floats, both exact integers where that can be: so that a multiple comes
-    out as the float nearest to its decimal.
-    """
-    ratio = Fraction(over) / Fraction(under)
-    if abs(ratio.numerator) < 1 << 53 and ratio.denominator < 1 << 53:
-        return float(ratio.numerator), float(ratio.denominator)
-    return float(over) / float(under), 1.0
-
-
-cdef void fill_props(fieldprops_t *p, object tag) except *:
-    """What `tag`, a drivers.api.TagSpec, asks."""
-    p.on_change = tag.report == "change"
-    p.scale, p.offset = float(tag.scale), float(tag.offset)
-    if tag.resolution and tag.scale:
-        p.resolution = float(tag.resolution)
-        p.step_up, p.step_down = as_ratio(tag.resolution, tag.scale)
-        p.zero = float(tag.offset / tag.scale)
-    p.deadband_percent = tag.deadband_percent
-    if tag.deadband:
-        p.deadband = float(tag.deadband / (100 if p.deadband_percent else abs(tag.scale)))
-    p.at_least_ns = tag.at_least_ns
-    p.text_encoding = <uint8_t>TEXT_ENCODINGS[tag.encoding]
 
 
 cdef double as_double(uint8_t type, int64_t value) noexcept nogil:

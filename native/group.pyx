@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memset
 
 from native.bytes cimport __builtin_clzll
 from native.clock cimport boot_ns
-from native.filter cimport fill_props
+from native.props cimport fill_props
 from native.reasons cimport (
     GAP_DEVICE_SILENT,
     GAP_LINK_DOWN,

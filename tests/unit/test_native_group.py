@@ -166,6 +166,64 @@ def test_seal_when_groups_pass_768_kib_makes_more_blocks_each_below_1_mib() -> N
     assert sum(block.scans for block in box.blocks) == groups * ticks
 
 
+def test_seal_when_each_run_is_near_half_a_mib_keeps_every_block_below_1_mib() -> None:
+    """Runs that together would pass what a receiver takes, of bytes that can't be compressed."""
+    made = [tag(f"t{i}", "float64") for i in range(51)]
+    box = Box([plan(made, device=f"d{i}") for i in range(3)], seal_ns=10**12)
+    noise = random.Random(2)
+    for group in range(3):
+        tick = 0
+        while not box.groups[group].snapshot()["skipped"]:  # until its store is full
+            box.push(group, tick, noise.randbytes(8 * len(made)))
+            tick += 1
+    box.seal()
+    assert max(len(block.SerializeToString()) for block in box.blocks) < 1 << 20
+    assert len(box.blocks) == 3
+
+
+def test_texts_when_long_take_their_bytes_from_the_store_s_rows() -> None:
+    made = [tag(f"t{i}", "string", length=250) for i in range(40)]
+    box = Box([plan(made)], seal_ns=10**12)
+    noise = random.Random(3)
+    tick = 0
+    while not box.groups[0].snapshot()["skipped"]:
+        row = bytes(noise.choice(b"0123456789abcdefghijklmnopqrstuv") for _ in range(250)) * 40
+        box.push(0, tick, row[tick % 200 :] + row[: tick % 200])
+        tick += 1
+    box.seal()
+    assert box.blocks[0].payload_size < 1 << 20
+
+
+def test_gaps_when_more_than_their_list_holds_lose_a_reason_and_no_tick() -> None:
+    """Reasons that take turns, then gaps between rows: the list is bounded, ticks stay exact."""
+    box = box_of(seal_ns=100 * PERIOD_NS)
+    group, tick = box.groups[0], 0
+    for turn in range(2000):
+        group.skip(tick + 1, 1 + turn % 3)
+        tick += 1
+    rows = []
+    for _ in range(300):
+        box.push(0, tick, word(tick))
+        rows.append(tick)
+        group.skip(tick + 2, 1 + tick % 3)
+        tick += 2
+    values = [int(entry.value or -1) for entry in box.seal()]
+    assert values == rows[: len(values)] and len(values) == 204
+    assert [number for number, _ in box.accounted(1)] == list(range(tick))
+    assert [number for number, reason in box.accounted(1) if not reason] == values
+    assert box.accounted(1)[:50] == [(turn, 1 + turn % 3) for turn in range(50)]
+
+
+def test_group_when_its_tags_fit_no_block_is_refused_with_the_way_out() -> None:
+    made = GroupPlan(
+        "d", PERIOD_NS, tuple(tag(str(i), "bool") for i in range(30_000)),
+        tuple(Request(1, 2000 * i, 2000) for i in range(15)),
+        tuple(Field(i // 2000, i % 2000, "bool", "ABCD", 1, -1) for i in range(30_000)), 0,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="another period"):
+        Group(1, made)
+
+
 def test_replan_when_the_requests_ask_too_much_is_refused_and_the_old_ones_stay() -> None:
     box = box_of(2)
     group = box.groups[0]

@@ -1,0 +1,263 @@
+"""From registers to the values of a block: each type, order and scale against plain arithmetic.
+
+What is expected comes from `struct` and `decimal`; native/ writes, the two Python readers read.
+"""
+
+from __future__ import annotations
+
+import struct
+from decimal import Context, Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from drivers.api import Field, GroupPlan, Request
+from native.latest import latest
+from tests.kit.scans import GOOD, PERIOD_NS, START_NS, Box, plan, registers, tag
+
+NOT_A_VALUE = pb.QUALITY_BAD_NOT_A_VALUE
+_EXACT = Context(prec=200)
+INTEGERS = {
+    "int16": (-(1 << 15), (1 << 15) - 1), "uint16": (0, (1 << 16) - 1),
+    "int32": (-(1 << 31), (1 << 31) - 1), "uint32": (0, (1 << 32) - 1),
+    "int64": (-(1 << 63), (1 << 63) - 1), "uint64": (0, (1 << 64) - 1),
+    "bcd16": (0, 9999), "bcd32": (0, 99_999_999),
+}  # fmt: skip
+ORDERS = ["ABCD", "CDAB", "BADC", "DCBA"]
+
+decimals = st.decimals(-1000, 1000, allow_nan=False, allow_infinity=False, places=6)
+scales = decimals.filter(lambda number: number != 0)
+
+
+def plain(number: Decimal) -> str:
+    text = f"{number:f}"
+    return "0" if number == 0 else text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def values(box: Box, name: str = "t") -> list[str | None]:
+    return [entry.value for entry in box.seal() if entry.tag == name]
+
+
+def float_of(kind: str, text: str | None) -> bytes:
+    """The bits of a value's text as a float of its size."""
+    assert text is not None
+    return struct.pack(">f" if kind == "float32" else ">d", float(text))
+
+
+@st.composite
+def integer_columns(draw: st.DrawFn) -> tuple[str, list[int]]:
+    """Random walks, jumps between the ends, and constants: each order of differences gets its
+    turn.
+    """
+    kind = draw(st.sampled_from(sorted(INTEGERS)))
+    low, high = INTEGERS[kind]
+    anywhere = st.integers(low, high) | st.sampled_from([low, high, 0, low + 1, high - 1])
+    jumps = draw(st.lists(anywhere, min_size=1, max_size=40))
+    start, step = draw(anywhere), draw(st.integers(-300, 300))
+    ramp = [min(high, max(low, start + i * step)) for i in range(draw(st.integers(0, 40)))]
+    return kind, draw(st.permutations([jumps, ramp]))[0] or jumps
+
+
+@given(integer_columns(), st.sampled_from(ORDERS), scales, decimals)
+def test_integers_when_of_any_type_order_and_scale_are_exact(
+    column: tuple[str, list[int]], order: str, scale: Decimal, offset: Decimal
+) -> None:
+    kind, raws = column
+    box = Box([plan([tag("t", kind, order=order, scale=scale, offset=offset)])])
+    for tick, raw in enumerate(raws):
+        box.push(0, tick, registers(kind, order, raw))
+    expected = [plain(_EXACT.fma(Decimal(raw), scale, offset)) for raw in raws]
+    newest = latest(box.groups[0])
+    assert newest is not None and newest[1] == [(raws[-1], GOOD)]
+    assert values(box) == expected
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@given(raws=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=30))
+def test_float64_when_any_number_keeps_every_bit(order: str, raws: list[float]) -> None:
+    box = Box([plan([tag("t", "float64", order=order)])])
+    for tick, raw in enumerate(raws):
+        box.push(0, tick, registers("float64", order, raw))
+    got = values(box)
+    expected = [struct.pack(">d", raw + 0.0) for raw in raws]  # the text of -0.0 is "0"
+    assert [float_of("float64", text) for text in got] == expected
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@given(
+    raws=st.lists(
+        st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=30
+    )
+)
+def test_float32_when_any_number_keeps_every_bit(order: str, raws: list[float]) -> None:
+    box = Box([plan([tag("t", "float32", order=order)])])
+    for tick, raw in enumerate(raws):
+        box.push(0, tick, registers("float32", order, raw))
+    got = values(box)
+    expected = [struct.pack(">f", raw + 0.0) for raw in raws]
+    assert [float_of("float32", text) for text in got] == expected
+
+
+@st.composite
+def decimal_columns(draw: st.DrawFn) -> list[float]:
+    """Floats that a machine shows with 0 to 9 decimals, large ones beside small ones."""
+    limit = 10 ** draw(st.integers(1, 16))
+    places = [draw(st.integers(0, 9)) for _ in range(draw(st.integers(1, 4)))]
+    return [
+        draw(st.integers(-limit, limit)) / 10**digits
+        for digits in places
+        for _ in range(draw(st.integers(1, 8)))
+    ]
+
+
+@given(decimal_columns())
+def test_float64_when_decimal_keeps_every_bit_and_its_shortest_text(raws: list[float]) -> None:
+    box = Box([plan([tag("t", "float64")])])
+    for tick, raw in enumerate(raws):
+        box.push(0, tick, registers("float64", "ABCD", raw))
+    assert values(box) == [plain(Decimal(repr(raw))) for raw in raws]
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_float_when_minus_zero_is_carried_as_its_bits(kind: str) -> None:
+    """A decimal integer has no minus zero; a column with one travels as bit patterns."""
+    box = Box([plan([tag("t", kind)])])
+    for tick, raw in enumerate([1.5, -0.0, 2.5]):
+        box.push(0, tick, registers(kind, "ABCD", raw))
+    assert values(box) == ["1.5", "0", "2.5"]
+    assert box.runs[0].columns[0].encoding in (
+        pb.VALUE_ENCODING_FLOAT32_BITS,
+        pb.VALUE_ENCODING_FLOAT64_BITS,
+    )
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("raw", [float("nan"), float("inf"), float("-inf")])
+def test_float_when_no_number_is_bad_and_its_neighbours_are_read(
+    kind: str, order: str, raw: float
+) -> None:
+    box = Box([plan([tag("t", kind, order=order)])])
+    for tick, value in enumerate([1.25, raw, raw, -3.0]):
+        box.push(0, tick, registers(kind, order, value))
+    newest = latest(box.groups[0])
+    assert newest is not None and newest[1] == [(-3.0, GOOD)]
+    assert [(e.value, e.quality) for e in box.seal()] == [
+        ("1.25", GOOD), (None, NOT_A_VALUE), (None, NOT_A_VALUE), ("-3", GOOD),
+    ]  # fmt: skip
+
+
+@given(st.sampled_from(["bcd16", "bcd32"]), st.sampled_from(ORDERS), st.binary(min_size=4))
+def test_bcd_when_a_digit_is_over_nine_is_bad(kind: str, order: str, noise: bytes) -> None:
+    raw = noise[: 2 if kind == "bcd16" else 4]
+    box = Box([plan([tag("t", kind, order=order)])])
+    box.push(0, 0, registers(kind, order, raw))
+    (entry,) = box.seal()
+    if raw.hex().isdecimal():
+        assert (entry.value, entry.quality) == (str(int(raw.hex())), GOOD)
+    else:
+        assert (entry.value, entry.quality) == (None, NOT_A_VALUE)
+
+
+@given(st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=20), st.integers(0, 15))
+def test_bit_of_a_register_when_read_is_that_bit(words: list[int], bit: int) -> None:
+    made = GroupPlan(
+        "d", PERIOD_NS, (tag("t", "bool"),), (Request(3, 0, 2),),
+        (Field(0, 2, "bool", "ABCD", 2, bit),), 0,
+    )  # fmt: skip
+    box = Box([made])
+    for tick, word in enumerate(words):
+        box.push(0, tick, (word ^ 0xFFFF).to_bytes(2, "big") + word.to_bytes(2, "big"))
+    assert values(box) == [str(word >> bit & 1) for word in words]
+
+
+@given(st.data())
+def test_bits_of_coils_when_read_are_lowest_first(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 40))
+    places = data.draw(st.lists(st.integers(0, count - 1), min_size=1, max_size=8))
+    made = GroupPlan(
+        "d", PERIOD_NS, tuple(tag(f"t{i}", "bool") for i in range(len(places))),
+        (Request(1, 7, count),), tuple(Field(0, at, "bool", "ABCD", 1, -1) for at in places), 0,
+    )  # fmt: skip
+    box = Box([made])
+    shown = data.draw(st.lists(st.integers(0, 2**count - 1), min_size=1, max_size=8))
+    for tick, number in enumerate(shown):
+        box.push(0, tick, number.to_bytes((count + 7) // 8, "little"))
+    entries = box.seal()
+    for i, at in enumerate(places):
+        got = [entry.value for entry in entries if entry.tag == f"t{i}"]
+        assert got == [str(number >> at & 1) for number in shown]
+
+
+ENCODINGS = {"ascii": "Spindel 7", "utf-8": "主轴 é €𝄞", "gb18030": "主轴 é €𝄞"}
+
+
+@given(
+    st.sampled_from(sorted(ENCODINGS)),
+    st.sampled_from(ORDERS),
+    st.integers(1, 60),
+    st.text(max_size=20) | st.sampled_from(sorted(ENCODINGS.values())),
+    st.lists(st.binary(min_size=60, max_size=60), max_size=3),
+)
+def test_text_when_of_any_order_and_length_is_cut_at_its_first_nul(
+    encoding: str, order: str, length: int, text: str, noise: list[bytes]
+) -> None:
+    """Also bytes that are no text of the encoding: bad, and the next one is read again."""
+    box = Box([plan([tag("t", "string", length=length, encoding=encoding, order=order)])])
+    whole = text.encode(encoding, "ignore").ljust(60, b"\0")
+    raws = [whole[:length], *(one[:length] for one in noise), whole[:length]]
+    for tick, raw in enumerate(raws):
+        box.push(0, tick, registers("string", order, raw))
+    for raw, entry in zip(raws, box.seal(), strict=True):
+        try:
+            expected = raw.partition(b"\0")[0].decode(encoding)
+        except UnicodeDecodeError:
+            assert (entry.value, entry.quality) == (None, NOT_A_VALUE)
+        else:
+            assert (entry.value, entry.quality) == (expected, GOOD)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([1, 64, *range(129, 137), 138]),
+            st.sampled_from([1, 130, 138]),
+            st.integers(-1000, 1000),
+        ),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_quality_when_it_changes_is_kept_and_bad_entries_have_no_value(
+    rows: list[tuple[int, int, int]],
+) -> None:
+    box = Box([plan([tag("a"), tag("b", "string", length=4)], apart=True)])
+    for tick, (first, second, raw) in enumerate(rows):
+        text = str(abs(raw)).encode().ljust(4, b"\0")
+        data = registers("int16", "ABCD", raw) + text
+        box.push(0, tick, data, status=[first, second])
+    got: dict[str, list[Any]] = {"a": [], "b": []}
+    for entry in box.seal():
+        got[entry.tag].append((entry.value, entry.quality))
+    assert got["a"] == [(str(raw) if q < 128 else None, q) for q, _, raw in rows]
+    assert got["b"] == [(str(abs(raw)) if q < 128 else None, q) for _, q, raw in rows]
+
+
+@given(
+    st.lists(st.tuples(st.integers(-50_000, 900_000), st.integers(0, 40_000)), min_size=1),
+    st.booleans(),
+)
+def test_times_when_late_by_any_microseconds_are_exact(
+    rows: list[tuple[int, int]], two: bool
+) -> None:
+    box = Box([plan([tag("a"), tag("b")], apart=two)], seal_ns=10_000_000_000)
+    for tick, (late_us, half) in enumerate(rows):
+        box.push(0, tick, bytes(4), late_us=late_us, half_span_us=half)
+    times = [entry.boot_ns for entry in box.seal() if entry.tag == "a"]
+    assert times == [
+        START_NS + tick * PERIOD_NS + late_us * 1000 for tick, (late_us, _) in enumerate(rows)
+    ]
+    assert list(box.runs[0].half_span_us) == ([half for _, half in rows] if two else [])
