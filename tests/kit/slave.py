@@ -1,0 +1,229 @@
+"""Slaves that answer by script: on a pseudo-terminal or a TCP port, each in a thread of its own.
+
+A script is a function from what was asked to what comes back: bytes to send, a number of seconds to
+wait, `HANG_UP` to close the connection, `RESET` to break it. `answer` makes the honest frame.
+
+The values tell whose they are. An even register holds its own address, the odd one behind it the
+number of the request that it was read by, so a 32-bit value names both, and a value taken from
+another request's answer gives itself away.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import tty
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Self
+
+from drivers.modbus.simulator import now_ns
+from drivers.modbus.simulator.frames import FRAMINGS, StreamLostError
+
+HANG_UP = "hang up"
+RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as it arrived, the `number`th of its slave, on its `connection`th connection."""
+
+    number: int
+    unit: int
+    function: int
+    address: int
+    count: int
+    transaction: int
+    at_ns: int
+    frame: bytes
+    connection: int
+    framing: str
+
+    def registers(self) -> bytes:
+        """The data that tell: addresses and the request's number."""
+        words = [
+            self.number & 0xFFFF if address % 2 else address
+            for address in range(self.address, self.address + self.count)
+        ]
+        return struct.pack(f">{self.count}H", *words)
+
+
+Step = bytes | float | str
+Script = Callable[[Asked], Iterable[Step]]
+
+
+def answer(asked: Asked, *, pdu: bytes = b"", unit: int = -1, transaction: int = -1) -> bytes:
+    """The frame that answers `asked`, or one that has a part of it changed."""
+    data = asked.registers()
+    return FRAMINGS[asked.framing].build(
+        asked.unit if unit < 0 else unit,
+        asked.transaction if transaction < 0 else transaction,
+        pdu or bytes([asked.function, len(data)]) + data,
+    )
+
+
+def refusal(asked: Asked, code: int) -> bytes:
+    """Exception `code` for `asked`."""
+    return answer(asked, pdu=bytes([asked.function | 0x80, code]))
+
+
+def honest(asked: Asked) -> Iterable[Step]:
+    return [answer(asked)]
+
+
+class _Slave:
+    """A thread that reads requests and does what `script` says; swap the script at any time."""
+
+    def __init__(self, framing: str, script: Script) -> None:
+        self.framing = framing
+        self.script = script
+        self.asked: list[Asked] = []
+        self._stop_read, self._stop_write = os.pipe()
+        self._thread = Thread(target=self._run, name="slave")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.write(self._stop_write, b"x")
+        self._thread.join()
+        os.close(self._stop_read)
+        os.close(self._stop_write)
+        self._close()
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+    def _close(self) -> None:
+        raise NotImplementedError
+
+    def _wait(self, fds: list[int], seconds: float | None) -> list[int] | None:
+        """Those that are readable; None when the slave is to stop."""
+        ready, _, _ = select.select([self._stop_read, *fds], [], [], seconds)
+        return None if self._stop_read in ready else ready
+
+    def _take(self, buffer: bytearray, connection: int) -> list[Asked]:
+        before = bytes(buffer)
+        at_ns = now_ns()
+        found = []
+        for one in FRAMINGS[self.framing].split(buffer):
+            address, count = struct.unpack(">HH", one.pdu[1:5])
+            found.append(
+                Asked(
+                    len(self.asked) + 1, one.unit, one.pdu[0], address, count, one.transaction,
+                    at_ns, before, connection, self.framing,
+                )
+            )  # fmt: skip
+            self.asked.append(found[-1])
+        return found
+
+
+class SerialSlave(_Slave):
+    """On a pseudo-terminal: open `path` as a serial port."""
+
+    def __init__(self, script: Script = honest, framing: str = "rtu") -> None:
+        super().__init__(framing, script)
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        self.path = Path(os.ttyname(self._slave))
+        self.terminal = self._slave  # for tcflow
+
+    def send(self, data: bytes) -> None:
+        """Unasked bytes. Any thread."""
+        os.write(self._master, data)
+
+    def _run(self) -> None:
+        buffer = bytearray()
+        while (ready := self._wait([self._master], None)) is not None:
+            if not ready:
+                continue
+            buffer += os.read(self._master, 4096)
+            for asked in self._take(buffer, 0):
+                for step in self.script(asked):
+                    if isinstance(step, bytes):
+                        os.write(self._master, step)
+                    elif isinstance(step, float) and self._wait([], step) is None:
+                        return
+
+    def _close(self) -> None:
+        os.close(self._master)
+        os.close(self._slave)
+
+
+class TcpSlave(_Slave):
+    """On a free port of loopback; any number of connections, served in turn."""
+
+    def __init__(
+        self, script: Script = honest, framing: str = "tcp", *, listening: bool = True
+    ) -> None:
+        super().__init__(framing, script)
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        if listening:
+            self.listen()
+        self.connections = 0
+        self._open: dict[int, tuple[socket.socket, bytearray, int]] = {}
+
+    def listen(self) -> None:
+        """Take connections from now on; until then the port refuses them."""
+        self._listener.listen()
+
+    def _run(self) -> None:
+        listener = self._listener.fileno()
+        while (ready := self._wait([listener, *self._open], None)) is not None:
+            for fd in ready:
+                if fd == listener:
+                    sock, _ = self._listener.accept()
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self.connections += 1
+                    self._open[sock.fileno()] = (sock, bytearray(), self.connections)
+                elif fd in self._open and not self._serve(fd):
+                    return
+
+    def _serve(self, fd: int) -> bool:
+        """False when the slave is to stop."""
+        sock, buffer, connection = self._open[fd]
+        try:
+            data = sock.recv(4096)
+            buffer += data
+            requests = self._take(buffer, connection)
+        except (OSError, StreamLostError):
+            data, requests = b"", []
+        if not data:
+            del self._open[fd]
+            sock.close()
+            return True
+        for asked in requests:
+            for step in self.script(asked):
+                if isinstance(step, float):
+                    if self._wait([], step) is None:
+                        return False
+                elif not self._act(fd, step):
+                    return True
+        return True
+
+    def _act(self, fd: int, step: Step) -> bool:
+        """False when the connection is gone."""
+        sock = self._open[fd][0]
+        try:
+            if isinstance(step, bytes):
+                sock.sendall(step)
+                return True
+            if step == RESET:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except OSError:  # the other side closed first
+            step = HANG_UP
+        del self._open[fd]
+        sock.close()
+        return False
+
+    def _close(self) -> None:
+        for sock, _, _ in self._open.values():
+            sock.close()
+        self._listener.close()
