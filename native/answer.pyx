@@ -1,7 +1,7 @@
 """What arrives, or does not: answers, exceptions, damage, strays and time-outs."""
 
 from libc.errno cimport EPROTO
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memmove, memset
 
 from native.ask cimport send_request
@@ -168,6 +168,7 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     drop_flight(l, i)
     l.timeouts += 1
     d.timeouts += 1
+    d.overdue = now
     l.timeouts_in_a_row += 1
     d.cause = BAD_NO_ANSWER
     l.busy_ns += now - f.sent
@@ -254,6 +255,11 @@ cdef int32_t flight_of(link_t *l, uint16_t transaction) noexcept nogil:
     return -1
 
 
+cdef inline bint was_sent(link_t *l, uint16_t transaction) noexcept nogil:
+    """Whether an id is one of the last thousand of this connection."""
+    return <uint16_t>(l.transaction - transaction) < min(l.sent_here, <uint32_t>1024)
+
+
 cdef void take_tcp(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
     cdef int32_t i = 0 if l.no_tid and l.flying else flight_of(l, frame.transaction)
     cdef Found found = FOREIGN
@@ -261,6 +267,7 @@ cdef void take_tcp(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
     if i >= 0:
         found = match_answer(frame, &l.flights[i].ask)
     if found == ANSWER:
+        l.proven = True
         take_answer(l, i, frame, now)
         return
     if found == EXCEPTION:
@@ -269,7 +276,7 @@ cdef void take_tcp(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
     if i >= 0 and is_short(frame, &l.flights[i].ask):
         take_exception(l, i, ILLEGAL_VALUE, now)
         return
-    if i < 0 and l.timeouts_in_a_row and <uint16_t>(l.transaction - frame.transaction) < 1024:
+    if i < 0 and l.timeouts_in_a_row and was_sent(l, frame.transaction):
         l.late += 1
         for i in range(l.device_count):
             d = &l.devices[i]

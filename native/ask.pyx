@@ -20,6 +20,7 @@ from native.state cimport (
     flight_t,
     is_outstanding,
     link_t,
+    may_fly,
     member_t,
     patience,
     quality_of,
@@ -38,6 +39,7 @@ cdef bint send_request(link_t *l, flight_t *f, int64_t now) noexcept nogil:
     cdef device_t *d = &l.devices[l.members[f.member].device]
     if l.framing == TCP:
         l.transaction += 1
+        l.sent_here += 1
         f.ask.transaction = l.transaction
     elif l.flying == 0:
         # What lies there answers nothing that is still open.
@@ -118,7 +120,7 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
         if l.flying:
             return False
         if not choose_resync(l, m, &f):
-            d.quarantine = now + l.timeout_ns
+            d.quarantine = d.overdue + l.timeout_ns
             return True
     else:
         f.request = s.next_request
@@ -152,7 +154,7 @@ cdef void pump(link_t *l, int64_t now) noexcept nogil:
     """Send what may be sent, and say when to be called again."""
     cdef int32_t i, index
     cdef int64_t ready = NEVER
-    while l.state == UP and l.queue_count and l.flying < l.in_flight_max and not l.settle:
+    while l.state == UP and l.queue_count and l.flying < may_fly(l) and not l.settle:
         index = first_ready(l, now, &ready)
         if index < 0 or not send_next(l, index, now):
             break
@@ -172,5 +174,5 @@ cdef void pump(link_t *l, int64_t now) noexcept nogil:
         if l.settle:
             # The time-out waits for the repeat; a line that never falls silent ends it too.
             l.due = min(l.settle_until, l.due + l.timeout_ns if l.flying else NEVER)
-        if l.queue_count and l.flying < l.in_flight_max and now < ready < l.due:
+        if l.queue_count and l.flying < may_fly(l) and now < ready < l.due:
             l.due = ready

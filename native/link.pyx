@@ -1,6 +1,6 @@
 """A link as Python sees it: built from the configuration, asked for snapshots. See `machine`."""
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -54,6 +54,8 @@ cdef class Link:
         link.backoff_ns = REOPEN_FIRST
         link.random = <uint64_t>boot_ns() | 1
         link.timeout_ns = spec.timeout_ns
+        # Not from 1: a device that counts for itself must not agree with it by chance.
+        link.transaction = <uint16_t>(link.random >> 10)
         link.in_flight_max = 1
         if link.framing == TCP:
             link.in_flight_max = min(max(1, spec.in_flight), IN_FLIGHT_MAX)

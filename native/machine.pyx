@@ -25,15 +25,16 @@ after it returns.
 Never a late answer for the next one
 ------------------------------------
 TCP: by transaction id. A stale id is dropped and counted; three answers in a row that match no
-request close the connection. A device that never echoes ids (learned: TID_MISSES answers right in
-all but the id, one request in flight) is believed by order, and after each time-out the connection
-is made anew.
+request close the connection. The first request of a connection flies alone: only when its id came
+back do others fly beside it, because a device that counts for itself may hit the id of another. A
+device that never echoes ids (learned: TID_MISSES answers right in all but the id) is believed by
+order, and after each time-out the connection is made anew.
 
 RTU and ASCII carry no mark. After a time-out the device is *unsynced*: the sizes of the answers
 that may still come are kept, and before anything else it is asked a short read whose answer has
 none of those sizes. Devices answer in the order they are asked, so when that answer comes, nothing
-older can. Only where the plan offers no such size the device is left alone for one whole time-out
-(quarantine), and what arrives is thrown away.
+older can. Only where the plan offers no such size the device is left alone until one whole time-out
+has passed since its last one (quarantine), and what arrives is thrown away.
 
 Damage (CRC, LRC): wait until the line is silent, repeat once within the scan, then BAD_DAMAGED.
 """
@@ -131,6 +132,8 @@ cdef void link_up(link_t *l, int64_t now) noexcept nogil:
     l.free_at = now
     l.deaf_until = 0
     l.settle = False
+    l.sent_here = 0
+    l.proven = False
     l.wrong_in_a_row = 0
     l.timeouts_in_a_row = 0
     for i in range(l.device_count):

@@ -136,9 +136,9 @@ cdef Found find_rtu(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
     cdef size_t start, length
     cdef bint expected
     cdef Found found
-    # A local echo is exactly what was sent, with more behind it (an answer may look like its
-    # request).
-    if n > 8:
+    # A local echo is exactly what was sent. An answer may look like its request (24 coils from
+    # 0x03xx on): then it is not believed, whatever comes behind.
+    if n >= 8:
         put_request(RTU, ask, echo)
         if memcmp(p, echo, 8) == 0:
             frame.used = 8
@@ -167,47 +167,62 @@ cdef Found find_rtu(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
         # Deep inside other bytes only the very answer counts: 16 bits of CRC meet by chance.
         if found != FOREIGN or start == 0:
             return found
-    if expected or n >= 2 * RTU_MAX:
-        frame.used = n
+    frame.used = n
+    if expected:
         return DAMAGED
-    return MORE
+    # Noise for longer than two frames: the answer may still come, or not.
+    frame.unit, frame.function, frame.size = 0, 0, 0
+    return FOREIGN if n >= 2 * RTU_MAX else MORE
+
+
+cdef inline size_t hex_bytes(const uint8_t *p, size_t n, uint8_t *out) noexcept nogil:
+    """Bytes of `n` hexadecimal characters, up to the first that is none."""
+    cdef int high, low
+    cdef size_t i
+    for i in range(n // 2):
+        high, low = hex_value(p[2 * i]), hex_value(p[2 * i + 1])
+        if high < 0 or low < 0:
+            return i
+        out[i] = <uint8_t>(high << 4 | low)
+    return n // 2
 
 
 cdef Found find_ascii(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame) noexcept nogil:
-    """The frame between the last ':' and the first LF behind it; CR may be missing."""
-    cdef size_t start = 0, end = 0, i, size = 0
-    cdef int high, low
+    """The frame between the last ':' and the first LF behind it; CR may be missing.
+
+    What is no frame and does not begin like the answer is noise: the answer may still come.
+    """
+    cdef uint8_t echo[8]
+    cdef size_t start = 0, end = 0, size = 0
     while end < n and p[end] != 10:
         if p[end] == 58:
             start = end + 1
         end += 1
-    frame.used = end + 1
+    frame.unit, frame.function, frame.size = 0, 0, 0
     if end == n:
         frame.used = n
-        return DAMAGED if n > 2 * ASCII_MAX else MORE
+        return FOREIGN if n > 2 * ASCII_MAX else MORE
+    frame.used = end + 1
     if end > start and p[end - 1] == 13:
         end -= 1
-    if start == 0 or (end - start) % 2 or end - start < 8 or end - start > 2 * (RTU_MAX - 1):
-        return DAMAGED
-    for i in range(start, end, 2):
-        high, low = hex_value(p[i]), hex_value(p[i + 1])
-        if high < 0 or low < 0:
+    if start and end - start <= 2 * (RTU_MAX - 1):
+        size = hex_bytes(p + start, end - start, frame.text)
+    # A frame is whole, and with its LRC sums to zero.
+    if size < 4 or 2 * size != end - start or lrc_of(frame.text, size) != 0:
+        if size > 1 and frame.text[0] == ask.unit and (frame.text[1] & 0x7F) == ask.function:
             return DAMAGED
-        frame.text[size] = <uint8_t>(high << 4 | low)
-        size += 1
-    if lrc_of(frame.text, size) != 0:  # a frame with its LRC sums to zero
-        return DAMAGED
+        return FOREIGN
     frame.unit, frame.function = frame.text[0], frame.text[1]
+    put_pdu(ask, echo)
+    if size == 7 and memcmp(frame.text, echo, 6) == 0:
+        return FOREIGN
     if frame.function & 0x80:
         frame.code = frame.text[2]
         frame.data = frame.text + 2
         frame.size = size - 3
-    elif size >= 4 and frame.text[2] == size - 4:
+    elif frame.text[2] == size - 4:
         frame.data = frame.text + 3
         frame.size = size - 4
-    else:
-        frame.data = frame.text + 3
-        frame.size = 0
     return match_answer(frame, ask)
 
 

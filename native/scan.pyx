@@ -65,9 +65,10 @@ cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
                 d.silent = True
                 d.since = now
                 d.backoff_ns = BACKOFF_FIRST
-            elif d.backoff_ns < BACKOFF_LAST:
+            elif d.backoff_ns < BACKOFF_LAST and d.quarantine <= now:
                 d.backoff_ns *= 2
-            d.next_try = now + d.backoff_ns
+            # In quarantine it was not asked at all: it is as soon as that is over.
+            d.next_try = d.quarantine if d.quarantine > now else now + d.backoff_ns
             if d.failures > FAILURES_SILENT:
                 group_skip(m.g, s.tick + 1, GAP_DEVICE_SILENT)
                 return

@@ -100,6 +100,7 @@ cdef struct device_t:
     bint unsynced         # an answer of it may still come
     uint64_t outstanding[4]  # data sizes of the answers that may come, a bit each
     int64_t quarantine    # until then no byte of it is believed
+    int64_t overdue       # when a request's time was last up
     int64_t since         # of its present state
     int64_t last_good
     uint8_t cause         # quality code of the last failure
@@ -156,6 +157,8 @@ cdef struct link_t:
     flight_t flights[IN_FLIGHT_MAX]
     int32_t flying
     uint16_t transaction
+    uint32_t sent_here    # requests on this connection
+    bint proven           # this connection has echoed a transaction id
     int64_t free_at       # the wire is silent long enough from then on
     int64_t reopen_at
     int64_t connect_deadline
@@ -192,6 +195,11 @@ cdef struct link_t:
     uint64_t bytes_in
     uint64_t bytes_out
     int64_t busy_ns
+
+
+cdef inline int32_t may_fly(link_t *l) noexcept nogil:
+    """How many requests may fly: one, until the connection has shown that it echoes their ids."""
+    return l.in_flight_max if l.proven else 1
 
 
 cdef inline int64_t jitter(link_t *l, int64_t ns) noexcept nogil:
