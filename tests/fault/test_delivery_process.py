@@ -9,23 +9,12 @@ from contextlib import closing
 import pytest
 
 from ingest.stores.sqlite import connect_readonly
-from tests.kit.factory import Factory, Resources, resources
+from tests.kit.factory import Factory, assert_flat, resources
 from tests.kit.rig import Program, wait_for
 
 pytestmark = pytest.mark.slow
 
 KILLS = 20
-#: Between the first and the last of the runs, or halves of a run.
-RSS_GROWTH_MAX = 4 << 20
-
-
-def assert_flat(seen: list[Resources]) -> None:
-    """No growth of the last third over the first."""
-    third = max(1, len(seen) // 3)
-    for name, slack in (("rss_bytes", RSS_GROWTH_MAX), ("descriptors", 2), ("threads", 2)):
-        early = max(getattr(one, name) for one in seen[:third])
-        late = max(getattr(one, name) for one in seen[-third:])
-        assert late <= early + slack, f"{name}: {[getattr(one, name) for one in seen]}"
 
 
 def test_daemon_when_killed_20_times_under_load_then_only_the_crash_gaps_are_missing(

@@ -1,0 +1,148 @@
+"""The fault tests can fail: real books of a short run, each spoilt in one way, are refused.
+
+And the platform's half of "exactly once": blocks that come again are counted and stored once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from ingest import audit
+from ingest.stores.sqlite import connect_readonly
+from tests.contract.receiver import acked, answer, hello, stream
+from tests.kit.books import read_sampled, read_stored
+from tests.kit.factory import GATEWAY, Factory
+from tests.kit.ledger import Report, check
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of two epochs with a crash between them, settled without a complaint."""
+
+    factory: Factory
+    store: Path
+
+    def spoilt(self, folder: Path, *statements: str) -> Path:
+        """A copy of the store, after these statements of SQL."""
+        copy = folder / "store.db"
+        shutil.copy(self.store, copy)
+        with closing(sqlite3.connect(copy)) as sql:
+            for statement in statements:
+                changed = sql.execute(statement).rowcount
+                assert changed, f"nothing to spoil: {statement}"
+            sql.commit()
+        return copy
+
+    def check(self, store: Path) -> Report:
+        return check(read_sampled(self.factory.sampled), read_stored(store))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    with Factory(tmp_path_factory.mktemp("books") / "factory") as factory:
+        factory.start()
+        factory.wait_acked(200)
+        factory.crash()
+        factory.start()
+        factory.wait_acked(200)
+        assert factory.stop_daemon() == 0
+        factory.settle()
+        assert factory.stop_receiver() == 0  # its store is one file now
+        yield Run(factory, factory.store)
+
+
+def test_ledger_when_a_block_was_deleted_then_it_is_missing(run: Run, tmp_path: Path) -> None:
+    key = "(SELECT epoch, seq FROM blocks WHERE scans > 0 AND seq > 1 ORDER BY epoch, seq LIMIT 1)"
+    store = run.spoilt(
+        tmp_path,
+        f"DELETE FROM runs WHERE (epoch, seq) IN {key}",
+        f"DELETE FROM blocks WHERE (epoch, seq) IN {key}",
+    )
+    report = run.check(store)
+    assert report.missing > 0
+    assert any(violation.startswith("I1") for violation in report.violations)
+    assert any(violation.startswith("I5") for violation in report.violations)
+
+
+def test_ledger_when_a_block_is_stored_under_two_names_then_it_is_twice(
+    run: Run, tmp_path: Path
+) -> None:
+    store = run.spoilt(
+        tmp_path,
+        "INSERT INTO blocks SELECT gateway, epoch, seq + 1000, catalog_revision, compression,"
+        " payload_size, payload_crc32c, payload, scans, samples, lane, received_utc_ns"
+        " FROM blocks WHERE scans > 0 ORDER BY epoch, seq LIMIT 1",
+    )
+    report = run.check(store)
+    assert report.twice > 0
+    assert any(violation.startswith("I2") for violation in report.violations)
+
+
+def test_ledger_when_a_gap_covers_what_is_stored_then_it_lies(run: Run, tmp_path: Path) -> None:
+    store = run.spoilt(tmp_path, "UPDATE gaps SET after_seq = after_seq - 1 WHERE count_unknown")
+    assert any(violation.startswith("I3") for violation in run.check(store).violations)
+
+
+def test_allowance_when_a_crash_gap_is_a_second_too_wide_then_it_is_refused(
+    run: Run, tmp_path: Path
+) -> None:
+    store = run.spoilt(
+        tmp_path, "UPDATE gaps SET until_ns = until_ns + 1000000000 WHERE count_unknown"
+    )
+    assert len(run.factory.wide_gaps(read_stored(store))) == 3
+
+
+async def send_again(factory: Factory) -> int:
+    """Every stored block twice more, as if no acknowledgement had come; how many that were."""
+    with closing(connect_readonly(factory.store)) as sql:
+        epoch, catalog, boot_id = sql.execute(
+            "SELECT epoch, message, boot_id FROM catalogs JOIN epochs USING (gateway, epoch)"
+        ).fetchone()
+        rows = sql.execute(
+            "SELECT epoch, seq, catalog_revision, compression, payload_size, payload_crc32c,"
+            " payload, scans, samples FROM blocks"
+        ).fetchall()
+    names = ("epoch", "seq", "catalog_revision", "compression", "payload_size", "payload_crc32c",
+             "payload", "scans", "samples")  # fmt: skip
+    blocks = [pb.Block(**dict(zip(names, row, strict=True)), lane=pb.LANE_BACKFILL) for row in rows]
+    pki = factory.folder / "pki"
+    ca, key, cert = ((pki / name).read_bytes() for name in ("ca.pem", "box.key", "box.pem"))
+    credentials = grpc.ssl_channel_credentials(ca, key, cert)
+    async with stream(f"127.0.0.1:{factory.relay.port}", credentials) as call:
+        await call.write(hello(epoch, GATEWAY, boot_id))
+        welcome = (await answer(call)).welcome
+        assert welcome.held[0].closed
+        await call.write(pb.StreamRequest(catalog=pb.Catalog.FromString(catalog)))
+        for _ in range(2):
+            for block in blocks:
+                await call.write(pb.StreamRequest(block=block))
+            await acked(call, {block.seq for block in blocks})
+        await call.done_writing()
+        assert await call.code() is grpc.StatusCode.OK
+    return 2 * len(blocks)
+
+
+def test_block_when_sent_again_twice_then_its_repeats_are_counted_and_it_is_stored_once(
+    tmp_path: Path,
+) -> None:
+    with Factory(tmp_path / "factory") as factory:
+        factory.start()
+        factory.wait_acked(100)
+        assert factory.stop_daemon() == 0
+        repeats = asyncio.run(send_again(factory))
+        factory.settle()
+        with closing(connect_readonly(factory.store)) as sql:
+            (book,) = audit.epochs(sql)
+        assert book["duplicates"] == repeats > 2
