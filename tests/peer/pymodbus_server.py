@@ -1,7 +1,7 @@
 """A Modbus server made of pymodbus, for the tests: the table in a file, over TCP or a serial port.
 
 pymodbus_server.py TABLE tcp            any free port of 127.0.0.1, said as "ready PORT"
-pymodbus_server.py TABLE rtu PATH BAUD  unit 1 on a serial port, 8N1, said as "ready"
+pymodbus_server.py TABLE rtu PATH BAUD  unit 1 on a serial port, 8N1, said as "ready"; or ascii
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def serve(table: Path, kind: str, *port: str) -> None:
     else:
         path, baud = port
         serial = ModbusSerialServer(
-            device(table), framer=FramerType.RTU, port=path, baudrate=int(baud)
+            device(table), framer=FramerType(kind), port=path, baudrate=int(baud)
         )
         await serial.serve_forever(background=True)
         say("ready")

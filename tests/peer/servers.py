@@ -33,10 +33,10 @@ def libmodbus(binary: Path, table: Path, *serial: str) -> Sequence[str]:
     return [str(binary), str(table), *(("rtu", *serial) if serial else ("tcp",))]
 
 
-def pymodbus(table: Path, *serial: str) -> Sequence[str]:
-    """Command of the pymodbus server, likewise."""
+def pymodbus(table: Path, *serial: str, framing: str = "rtu") -> Sequence[str]:
+    """Command of the pymodbus server, likewise; `framing` (rtu, ascii) of a serial port."""
     script = str(_HERE / "pymodbus_server.py")
-    return [sys.executable, script, str(table), *(("rtu", *serial) if serial else ("tcp",))]
+    return [sys.executable, script, str(table), *((framing, *serial) if serial else ("tcp",))]
 
 
 def modbus_serial(table: Path) -> Sequence[str]:

@@ -1,0 +1,105 @@
+"""What the platform reads from a block is what the peer serves: wire, scan, seal, decode.
+
+The driver's tests ask for its latest values; here the way is the daemon's own, over every framing,
+and the values are those of the receiver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from threading import Event
+
+import pytest
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from drivers import registry
+from drivers.api import DeviceSpec, LinkSpec
+from gateway.catalog import catalog
+from ingest.decode import samples
+from ingest.validate import check_block
+from native.block import Sealer
+from tests.kit.wire import crossed_pair
+from tests.peer import servers, table
+from tests.peer.test_driver_peers import device, scanning, table_tags
+
+_BAUD = 115200
+_LOOKS, _LOOK_S = 500, 0.02
+
+
+def expected() -> dict[str, str]:
+    """The table as the platform shows it."""
+    found: dict[str, str] = {}
+    for entry in table.entries():
+        value = entry.value  # the float32 among them is exact
+        text = value if isinstance(value, str) else format(Decimal(repr(value)), "f")
+        for space in ("holding", "input"):
+            found[f"{space}.{entry.name}"] = text
+    for number, on in table.BITS.items():
+        found |= {f"{space}:{number}": str(int(on)) for space in ("coil", "discrete")}
+    return found
+
+
+def platform_values(spec: DeviceSpec) -> dict[str, str | None]:
+    """Each tag's good values, out of sealed blocks as the receiver checks and reads them."""
+    groups = registry.get("modbus").plan(spec).groups
+    known = catalog(1, 1, "site", [(i, spec, group) for i, group in enumerate(groups)])
+    found: dict[str, str | None] = {}
+    pause = Event()
+    with scanning(spec) as (opened, runner):
+        sealer, seq = Sealer(opened.groups), 0
+        for _ in range(_LOOKS):
+            runner.learn()
+            for sealed in sealer.seal(1, seq + 1, 1):
+                seq = sealed.seq
+                payload = check_block(pb.Block.FromString(sealed.data), known)
+                for sample in samples(known, payload):
+                    if sample.quality == pb.QUALITY_GOOD:
+                        assert found.setdefault(sample.tag, sample.value) == sample.value
+            if len(found) == len(spec.tags):
+                break
+            pause.wait(_LOOK_S)
+    return found
+
+
+def assert_platform_reads_table(link: LinkSpec, framing: str) -> None:
+    assert platform_values(device(link, table_tags(), framing)) == expected()
+
+
+@pytest.mark.parametrize("peer", [servers.pymodbus, servers.modbus_serial])
+def test_platform_over_tcp_reads_every_type_of_a_peer(
+    peer: Callable[[Path], Sequence[str]], table_file: Path
+) -> None:
+    with servers.running(peer(table_file)) as port:
+        link = LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=port)
+        assert_platform_reads_table(link, "tcp")
+
+
+def test_platform_over_tcp_reads_every_type_of_libmodbus(
+    libmodbus_server: Path, table_file: Path
+) -> None:
+    with servers.running(servers.libmodbus(libmodbus_server, table_file)) as port:
+        link = LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=port)
+        assert_platform_reads_table(link, "tcp")
+
+
+def test_platform_on_a_serial_port_reads_every_type_of_libmodbus(
+    libmodbus_server: Path, table_file: Path
+) -> None:
+    with crossed_pair(baud=_BAUD) as pair:
+        command = servers.libmodbus(libmodbus_server, table_file, str(pair.left), str(_BAUD))
+        with servers.running(command):
+            link = LinkSpec("l", "serial", port=str(pair.right), baud=_BAUD)
+            assert_platform_reads_table(link, "rtu")
+
+
+@pytest.mark.parametrize("framing", ["rtu", "ascii"])
+def test_platform_on_a_serial_port_reads_every_type_of_pymodbus(
+    framing: str, table_file: Path
+) -> None:
+    with crossed_pair(baud=_BAUD) as pair:
+        serial = (str(pair.left), str(_BAUD))
+        with servers.running(servers.pymodbus(table_file, *serial, framing=framing)):
+            link = LinkSpec("l", "serial", port=str(pair.right), baud=_BAUD)
+            assert_platform_reads_table(link, framing)
