@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -50,25 +51,27 @@ def test_daemon_when_killed_20_times_under_load_then_only_the_crash_gaps_are_mis
 @pytest.mark.parametrize("uplink", ["up", "down"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_daemon_when_told_to_stop_then_the_epoch_is_closed_and_nothing_is_missing(
-    factory: Factory, number: signal.Signals, uplink: str
+    tmp_path: Path, number: signal.Signals, uplink: str
 ) -> None:
-    factory.start()
-    factory.wait_acked()
-    if uplink == "down":
-        factory.relay.cut()
-        factory.run_for(2)
-    assert factory.stop_daemon(number) == 0
-    if uplink == "down":
-        factory.relay.mend()
+    """With a flush each 10 s: what is on disk at the end is there because of the stop."""
+    with Factory(tmp_path / "factory", buffer='flush_every = "10 s"') as factory:
         factory.start()
         factory.wait_acked()
-        factory.wait_drained()
+        if uplink == "down":
+            factory.relay.cut()
+            factory.run_for(2)
         assert factory.stop_daemon(number) == 0
-    _, stored = factory.settle()
-    assert not [gap for gap in stored.gaps if gap.reason == "crash"]
-    with closing(connect_readonly(factory.store)) as sql:
-        closed = sql.execute("SELECT closed FROM epochs").fetchall()
-    assert closed == [(1,)] * factory.starts
+        if uplink == "down":
+            factory.relay.mend()
+            factory.start()
+            factory.wait_acked()
+            factory.wait_drained()
+            assert factory.stop_daemon(number) == 0
+        _, stored = factory.settle()
+        assert not [gap for gap in stored.gaps if gap.reason == "crash"]
+        with closing(connect_readonly(factory.store)) as sql:
+            closed = sql.execute("SELECT closed FROM epochs").fetchall()
+        assert closed == [(1,)] * factory.starts
 
 
 def test_daemon_when_a_second_one_is_started_then_it_is_refused_in_words(factory: Factory) -> None:
