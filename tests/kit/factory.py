@@ -225,6 +225,7 @@ class Factory(Rig):
     ) -> tuple[Report, Stored]:
         """Stop the machines and compare the three books; rules I1 to I5 and I9, the crash gaps.
 
+        What was found stands in report.txt too.
         `gap_ticks_max`: ticks by reason that the fault explains, over those of each start.
         """
         self.stop_simulators()
@@ -237,6 +238,7 @@ class Factory(Rig):
             gap_ticks_max={**allowed, **(gap_ticks_max or {})}, retries=retries,
             box=self._last_status,
         )  # fmt: skip
+        (self.folder / "report.txt").write_text(report.text() + "\n")
         assert not report.violations, report.text()
         assert report.missing == report.twice == 0
         assert not (wide := self.wide_gaps(stored)), wide
@@ -253,7 +255,7 @@ class Factory(Rig):
     def wide_gaps(self, stored: Stored) -> list[str]:
         """Crash gaps that reach beyond `flush_every` before a kill, or the restart after it.
 
-        Of an epoch that left no trace the gap may begin anywhere before: no run was before the first.
+        Of an epoch that left no trace the gap begins anywhere before; the first had none before it.
         """
         allowed = [(0, self.began_ns)] + [
             (crash.killed_ns - FLUSH_EVERY_NS - LATE_NS, crash.answered_ns)
