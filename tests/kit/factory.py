@@ -12,13 +12,13 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from ingest import audit
 from ingest.stores.sqlite import connect_readonly
-from tests.kit.books import Gap, Stored, read_sampled, read_stored
+from tests.kit.books import Stored, read_sampled, read_stored
+from tests.kit.crashes import Crashes
 from tests.kit.ledger import Report, check
 from tests.kit.rig import Rig, wait_for
 
@@ -125,14 +125,6 @@ def now_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-@dataclass(slots=True)
-class Crash:
-    """From the moment before the SIGKILL until the next run answered, on the boot clock."""
-
-    killed_ns: int
-    answered_ns: int = 0
-
-
 class Factory(Rig):
     """The three machines and their box."""
 
@@ -140,8 +132,8 @@ class Factory(Rig):
         """More lines for the tables [platform] and [buffer]."""
         super().__init__(folder, GATEWAY)
         self._platform, self._buffer = platform, buffer
-        self.starts = self.began_ns = 0
-        self.crashes: list[Crash] = []
+        self.starts = 0
+        self.crashes = Crashes(FLUSH_EVERY_NS + LATE_NS)
         self._last_status: dict[str, Any] | None = None
         self._tick = threading.Event()
 
@@ -176,16 +168,15 @@ class Factory(Rig):
 
     def start(self, within: Sequence[str] = ()) -> None:
         """Start the daemon; it answers when this returns."""
-        self.began_ns = self.began_ns or now_ns()
+        self.crashes.starting(now_ns())
         self.start_daemon(within)
         wait_for("the daemon's answer", lambda: self.status() is not None)
         self.starts += 1
-        if self.crashes and not self.crashes[-1].answered_ns:
-            self.crashes[-1].answered_ns = now_ns()
+        self.crashes.answered(now_ns())
 
     def crash(self) -> None:
         """SIGKILL."""
-        self.crashes.append(Crash(now_ns()))
+        self.crashes.killing(now_ns())
         assert self.stop_daemon(signal.SIGKILL) == -signal.SIGKILL
 
     def told(self) -> dict[str, Any]:
@@ -238,7 +229,8 @@ class Factory(Rig):
             gap_ticks_max={**allowed, **(gap_ticks_max or {})}, retries=retries,
             box=self._last_status,
         )  # fmt: skip
-        (self.folder / "report.txt").write_text(report.text() + "\n")
+        said = [report.text(), *([self.crashes.text(stored)] if self.crashes else [])]
+        (self.folder / "report.txt").write_text("\n".join(said) + "\n")
         assert not report.violations, report.text()
         assert report.missing == report.twice == 0
         assert not (wide := self.wide_gaps(stored)), wide
@@ -253,32 +245,10 @@ class Factory(Rig):
         return report, stored
 
     def wide_gaps(self, stored: Stored) -> list[str]:
-        """Crash gaps that reach beyond `flush_every` before a kill, or the restart after it.
-
-        Of an epoch that left no trace the gap begins anywhere before; the first had none before it.
-        """
-        allowed = [(0, self.began_ns)] + [
-            (crash.killed_ns - FLUSH_EVERY_NS - LATE_NS, crash.answered_ns)
-            for crash in self.crashes
-        ]
-        return [
-            f"{gap.device}: {beyond_ns / 1e9:.3f} s"
-            for gap in stored.gaps
-            if gap.reason == "crash" and (beyond_ns := _beyond_ns(gap, allowed))
-        ]
+        """Crash gaps that are longer than the crashes allow."""
+        return self.crashes.wide_gaps(stored, PERIOD_NS)
 
     def assert_calm(self) -> None:
         """No program fell over its own feet."""
         for log in self.folder.glob("*.log"):
             assert "Traceback" not in log.read_text(errors="replace"), f"see {log}"
-
-
-def _beyond_ns(gap: Gap, allowed: list[tuple[int, int]]) -> int:
-    """How much of the gap lies in none of the spans `allowed`, which ascend; within a period."""
-    beyond, at_ns = 0, gap.start_ns
-    for start_ns, end_ns in allowed:
-        if start_ns > at_ns:
-            beyond += max(0, min(start_ns, gap.end_ns) - at_ns)
-        at_ns = max(at_ns, end_ns)
-    beyond += max(0, gap.end_ns - at_ns)
-    return beyond if beyond > PERIOD_NS.get(gap.device or "", 0) else 0
