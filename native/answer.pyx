@@ -33,6 +33,7 @@ from native.state cimport (
     REFUSALS_LAST,
     REFUSED_FOR,
     REFUSED_SOON,
+    REOPEN_FIRST,
     RESYNC,
     SCAN,
     SETTLE_LEAST,
@@ -80,6 +81,7 @@ cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept
     d.backoff_ns = BACKOFF_FIRST
     l.wrong_in_a_row = 0
     l.timeouts_in_a_row = 0
+    l.backoff_ns = REOPEN_FIRST
     l.answers += 1
     d.answers += 1
     l.busy_ns += took
@@ -99,12 +101,14 @@ cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) n
     s.open -= 1
     if f.purpose == RESYNC:
         synced(d)
-        s.first_sent = 0
+        if s.next_request == 0:
+            s.first_sent = 0
     else:
         memcpy(row_data(s.layout, m.g.scratch) + r.offset, frame.data, r.data_bytes)
         row_status(m.g.scratch)[f.request] = GOOD
         r.refusals = 0
         r.answered = True
+        m.told = False
         s.last_received = now
     scan_check(l, f.member, now)
 
@@ -128,6 +132,9 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
         # Protocol, 7).
         row_status(m.g.scratch)[f.request] = BAD_GATEWAY
         d.timeouts += 1
+        if f.purpose == RESYNC:
+            # It may speak of an older request: this one's answer may still come.
+            mark_outstanding(d, f.ask.data_bytes)
         s.failed = True
         s.fail_status = BAD_NO_ANSWER
         scan_check(l, f.member, now)
@@ -205,6 +212,8 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
     f = l.flights[0]
     m = &l.members[f.member]
     drop_flight(l, 0)
+    # What was damaged may have been anything: the answer itself may still come, and then two would.
+    mark_outstanding(&l.devices[m.device], f.ask.data_bytes)
     if not f.repeated:
         f.repeated = True
         l.retries += 1
@@ -230,13 +239,18 @@ cdef void foreign(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
     touch(l, now)
     for i in range(l.device_count):
         d = &l.devices[i]
-        if d.unit == frame.unit and d.unsynced and is_outstanding(d, <uint16_t>frame.size):
+        if d.unit != frame.unit:
+            continue
+        if d.unsynced and is_outstanding(d, <uint16_t>frame.size):
             l.wrong -= 1
             l.late += 1
             d.late += 1
             # It does answer, only later than we learned to wait.
             d.latency_ns = l.timeout_ns
             return
+        if l.flying == 0 and frame.size:
+            # An answer to nothing: there may be more where it came from.
+            mark_outstanding(d, <uint16_t>frame.size)
 
 
 cdef inline bint is_short(const frame_t *frame, const ask_t *ask) noexcept nogil:

@@ -1,7 +1,7 @@
 """The plan and the row store of one group. See group.pxd for who may touch what."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from native.bytes cimport __builtin_clzll
@@ -339,21 +339,25 @@ cdef class Group:
             group_skip(&self.g, upto, reason)
 
     def read(self) -> list[tuple[int, int, int]]:
-        """(function, address, count) of the requests whose data are good in the newest row. Any
-        thread.
-        """
+        """(function, address, count) of the requests whose data are good in the newest row."""
         cdef layout_t *layout
-        cdef uint8_t *status
-        result = []
+        cdef uint8_t *row = <uint8_t *>malloc(self.g.row_bytes_max)
+        if row == NULL:
+            raise MemoryError
+        # No Python object is touched under the lock: a scan thread may wait for it.
         pthread_mutex_lock(&self.g.lock)
         layout = self.g.latest_layout
         if layout != NULL:
-            status = row_status(self.g.latest)
-            for i in range(layout.request_count):
-                if status[i] == GOOD:
+            memcpy(row, self.g.latest, layout.stride)
+        pthread_mutex_unlock(&self.g.lock)
+        result = []
+        try:
+            for i in range(layout.request_count if layout != NULL else 0):
+                if row_status(row)[i] == GOOD:
                     r = layout.requests[i]
                     result.append((r.function, r.address, r.count))
-        pthread_mutex_unlock(&self.g.lock)
+        finally:
+            free(row)
         return result
 
     def scanned(self) -> tuple[int, int]:

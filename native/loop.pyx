@@ -6,7 +6,7 @@ called. The thread sleeps until the earlier of the heap's top and input on a por
 for many answers.
 """
 
-from libc.errno cimport EIO, ENOSYS, errno
+from libc.errno cimport EINTR, EIO, errno
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -96,6 +96,7 @@ cdef struct loop_t:
     int epoll
     int stop_fd
     bint running
+    bint coarse          # no epoll_pwait2 here
     uint64_t wakeups
 
 
@@ -206,16 +207,19 @@ cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
 cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil:
     cdef int64_t ns = p.heap[0].due - now
     cdef timespec t
-    cdef int n
+    cdef int n = 0
     if ns < 0:
         ns = 0
     if ns > 100000000:
         ns = 100000000
     t.tv_sec = 0
     t.tv_nsec = <long>ns
-    n = epoll_pwait2(p.epoll, events, BATCH, &t, NULL)
-    if n < 0 and errno == ENOSYS:
-        # Before Linux 5.11: whole milliseconds, rounded down, so early and never late.
+    if not p.coarse:
+        n = epoll_pwait2(p.epoll, events, BATCH, &t, NULL)
+        # Before Linux 5.11, or under a filter of system calls that does not know it.
+        p.coarse = n < 0 and errno != EINTR
+    if p.coarse:
+        # Whole milliseconds, rounded down: early and never late.
         n = epoll_wait(p.epoll, events, BATCH, <int>(ns // 1000000))
     p.wakeups += 1
     return n
@@ -240,7 +244,7 @@ cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noe
     elif l.state == UP:
         if events & EPOLLIN:
             link_readable(l, now)
-        elif events & (EPOLLERR | EPOLLHUP):
+        if l.state == UP and events & (EPOLLERR | EPOLLHUP):
             link_lost(l, EIO, now)
             link_time(l, now)
     settle_link(p, l, now)
@@ -269,7 +273,7 @@ cdef bint loop_idle(loop_t *p) noexcept nogil:
 
 cdef void loop_run(loop_t *p) noexcept nogil:
     cdef epoll_event events[BATCH]
-    cdef int64_t now, polled = 0, stop_at = NEVER
+    cdef int64_t now, polled = 0, stopped = 0, stop_at = NEVER
     cdef uint64_t rung
     cdef int32_t item, i
     cdef int n
@@ -299,6 +303,7 @@ cdef void loop_run(loop_t *p) noexcept nogil:
         for i in range(n):
             if events[i].data.u64 == <uint64_t>STOP_MARK:
                 if stop_at == NEVER:
+                    stopped = now
                     stop_at = now + DRAIN_FOR
                     for item in range(p.link_count):
                         p.links[item].draining = True
@@ -307,7 +312,7 @@ cdef void loop_run(loop_t *p) noexcept nogil:
             port_event(p, p.links[events[i].data.u64], events[i].events, now)
     now = boot_ns()
     for i in range(p.link_count):
-        link_finish(p.links[i], now)
+        link_finish(p.links[i], stopped, now)
 
 
 cdef class Loop:

@@ -11,4 +11,4 @@ cdef void link_readable(link_t *l, int64_t now) noexcept nogil
 cdef int64_t link_await(link_t *l) noexcept nogil
 cdef void link_time(link_t *l, int64_t now) noexcept nogil
 cdef bint link_idle(link_t *l) noexcept nogil
-cdef void link_finish(link_t *l, int64_t now) noexcept nogil
+cdef void link_finish(link_t *l, int64_t stopped, int64_t now) noexcept nogil

@@ -40,7 +40,7 @@ Damage (CRC, LRC): wait until the line is silent, repeat once within the scan, t
 """
 
 from libc.errno cimport ETIMEDOUT
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from native.answer cimport no_answer, settled, take_input
@@ -51,6 +51,7 @@ from native.modbus cimport TCP
 from native.port cimport DATAGRAM
 from native.reasons cimport (
     BAD_LINK_DOWN,
+    BAD_NO_ANSWER,
     BAD_NOT_ASKED,
     GAP_DEVICE_SILENT,
     GAP_LINK_DOWN,
@@ -137,7 +138,7 @@ cdef void link_up(link_t *l, int64_t now) noexcept nogil:
     l.wrong_in_a_row = 0
     l.timeouts_in_a_row = 0
     for i in range(l.device_count):
-        if l.framing == TCP or l.char_ns == 0:
+        if l.framing == TCP:
             synced(&l.devices[i])
         l.devices[i].next_try = 0
 
@@ -170,11 +171,15 @@ cdef void link_writable(link_t *l, int64_t now) noexcept nogil:
     pump(l, now)
 
 
-cdef void link_down_row(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcept nogil:
+cdef void bad_row(
+    link_t *l, int32_t index, uint64_t tick, uint8_t status, int64_t now
+) noexcept nogil:
+    """A row without a question: the first of a trouble that the ticks behind it are a gap for."""
     cdef member_t *m = &l.members[index]
+    group_skip(m.g, tick, GAP_OVERRUN)
     scan_begin(l, index, tick)
-    memset(row_status(m.g.scratch), BAD_LINK_DOWN, <size_t>m.scan.layout.request_count)
-    scan_fail(l, index, BAD_LINK_DOWN, now)
+    memset(row_status(m.g.scratch), status, <size_t>m.scan.layout.request_count)
+    scan_fail(l, index, status if status == BAD_LINK_DOWN else BAD_NOT_ASKED, now)
 
 
 cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcept nogil:
@@ -191,11 +196,14 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
         if m.scan.fail_status == BAD_LINK_DOWN and m.scan.failed:
             group_skip(m.g, tick + 1, GAP_LINK_DOWN)
         else:
-            group_skip(m.g, tick, GAP_OVERRUN)
-            link_down_row(l, index, tick, now)
+            bad_row(l, index, tick, BAD_LINK_DOWN, now)
         return
     if d.silent and now < d.next_try:
-        group_skip(m.g, tick + 1, GAP_DEVICE_SILENT)
+        if m.told:
+            group_skip(m.g, tick + 1, GAP_DEVICE_SILENT)
+        else:
+            m.told = True
+            bad_row(l, index, tick, BAD_NO_ANSWER, now)
         return
     group_skip(m.g, tick, GAP_OVERRUN)
     if d.silent:
@@ -249,14 +257,28 @@ cdef bint link_idle(link_t *l) noexcept nogil:
     return True
 
 
-cdef void link_finish(link_t *l, int64_t now) noexcept nogil:
-    """The loop ends: what is still open counts as not answered; the port closes."""
+cdef void link_finish(link_t *l, int64_t stopped, int64_t now) noexcept nogil:
+    """The loop ends: what is still open counts as not answered, ticks due before `stopped` are
+    accounted, the port closes.
+    """
     cdef int32_t i
+    cdef uint64_t upto
+    cdef uint32_t reason
+    cdef member_t *m
     l.flying = 0
     clear_queue(l)
     for i in range(l.member_count):
         if l.members[i].scan.active:
             l.members[i].scan.open = 0
             scan_fail(l, i, BAD_NOT_ASKED, now)
+    for i in range(l.member_count):
+        m = &l.members[i]
+        if stopped < m.g.start_ns:
+            continue
+        upto = <uint64_t>((stopped - m.g.start_ns) // m.g.period_ns) + 1
+        reason = GAP_DEVICE_SILENT if l.devices[m.device].silent else GAP_OVERRUN
+        group_skip(m.g, upto, reason if l.state == UP else GAP_LINK_DOWN)
+        if m.g.ticks_due < upto:
+            m.g.ticks_due = upto
     l.port.ops.close(l.port)
     l.state = DOWN

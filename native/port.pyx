@@ -85,13 +85,15 @@ cdef extern from *:
 
     static int socket_open(int stream, const void *address, unsigned size)
     {
-        int on = 1, family = ((const struct sockaddr *)address)->sa_family;
+        int on = 1, limit = 3000, family = ((const struct sockaddr *)address)->sa_family;
         int fd = socket(family, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
         0); if (fd < 0)
             return -errno;
         if (stream) {
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
             setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+            /* Unacknowledged data for so long: the connection leads nowhere, make a new one. */
+            setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
         }
         if (connect(fd, (const struct sockaddr *)address, size) < 0 && errno != EINPROGRESS) {
             int error = errno;
@@ -280,6 +282,9 @@ cdef class Port:
 
     def __cinit__(self, object spec):
         kinds = {"serial": SERIAL, "tcp": STREAM, "udp": DATAGRAM}
+        port_init(&self.p, SERIAL)
+        if spec.type not in kinds:
+            raise ValueError(f"no type of link: {spec.type!r}")
         port_init(&self.p, kinds[spec.type])
         if self.p.kind == SERIAL:
             path = os.fsencode(spec.port)
@@ -290,18 +295,19 @@ cdef class Port:
             self.p.parity = ("none", "even", "odd").index(spec.parity)
             self.p.stop_bits, self.p.rs485 = spec.stop_bits, spec.rs485
         else:
-            self.resolve(spec.host, spec.tcp_port)
+            self.resolve(spec.host, spec.tcp_port, numeric=True)
 
     def __dealloc__(self):
         self.p.ops.close(&self.p)
 
-    def resolve(self, str host, int port) -> bool:
-        """Look the host's name up; False when that fails. May wait for the name server: no scan
-        thread calls it.
+    def resolve(self, str host, int port, *, bint numeric=False) -> bool:
+        """Look the host's name up; False when that fails. May wait for the name server for long,
+        unless `numeric` says to take addresses only.
         """
         kind = socket.SOCK_STREAM if self.p.kind == STREAM else socket.SOCK_DGRAM
+        flags = socket.AI_NUMERICHOST if numeric else 0
         try:
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=kind)[0]
+            family, _, _, _, address = socket.getaddrinfo(host, port, type=kind, flags=flags)[0]
         except OSError:
             return False
         packed = pack_address(family, address)

@@ -6,20 +6,20 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from native.group cimport group_commit, group_skip, layout_t, row_status, row_t
+from native.modbus cimport TCP
 from native.reasons cimport BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NOT_ASKED, GAP_DEVICE_SILENT
 from native.state cimport (
     BACKOFF_FIRST,
     BACKOFF_LAST,
     DOWN,
     FAILURES_SILENT,
-    REOPEN_FIRST,
     REOPEN_LAST,
     UP,
-    WRONG_LAST,
     clear_queue,
     device_t,
     jitter,
     link_t,
+    mark_outstanding,
     member_t,
     scan_t,
     unqueue,
@@ -69,9 +69,10 @@ cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
                 d.backoff_ns *= 2
             # In quarantine it was not asked at all: it is as soon as that is over.
             d.next_try = d.quarantine if d.quarantine > now else now + d.backoff_ns
-            if d.failures > FAILURES_SILENT:
+            if m.told:
                 group_skip(m.g, s.tick + 1, GAP_DEVICE_SILENT)
                 return
+        m.told = True
     row.mid_ns = first + (last - first) // 2
     row.half_span_us = <uint32_t>((last - first) // 2000)
     group_commit(m.g, s.layout, s.tick)
@@ -100,15 +101,18 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
     cdef uint8_t *status
     if l.state == UP:
         l.reconnects += 1
-        # A connection that carried answers is tried again at once, others ever later.
-        if l.answers and l.timeouts_in_a_row == 0 and l.wrong_in_a_row < WRONG_LAST:
-            l.backoff_ns = REOPEN_FIRST
     if l.state != DOWN:
         l.since = now
     l.port.ops.close(l.port)
     l.state = DOWN
     l.registered = False
     l.error = error
+    if l.framing != TCP:
+        # A serial server or an adapter may deliver on the next connection what this one asked.
+        for i in range(l.flying):
+            mark_outstanding(
+                &l.devices[l.members[l.flights[i].member].device], l.flights[i].ask.data_bytes
+            )
     l.flying = 0
     l.settle = False
     l.input_size = 0

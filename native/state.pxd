@@ -83,6 +83,7 @@ cdef struct member_t:
     # A group on this link.
     group_t *g
     int32_t device
+    bint told             # its newest row says that the device does not answer
     scan_t scan
 
 
