@@ -28,12 +28,16 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Segment:
-    """A file: its bytes, when it was begun, which seqs of each epoch it holds, how many live."""
+    """A file: its bytes, when it was begun, which seqs of each epoch it holds, how many live.
+
+    `going`: it is being unlinked, so nothing of it can be live again.
+    """
 
     size: int
     created_utc_ns: int
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
     live: int = 0
+    going: bool = False
 
 
 class Epoch:
@@ -163,7 +167,7 @@ class Index:
         """Live again: the platform no longer has it. False if the box has it no more either."""
         epoch = self.epoch(key.epoch)
         place = epoch.place(key.seq)
-        if place is None:
+        if place is None or self.segments[place.segment].going:
             return False
         epoch.live.add(key.seq, key.seq)
         epoch.acked.remove(key.seq, key.seq)

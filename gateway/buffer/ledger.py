@@ -9,7 +9,7 @@ The event loop's thread only; touches no disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
@@ -68,7 +68,7 @@ class Ledger:
         name = pb.GapReason.Name(reason).removeprefix("GAP_REASON_").lower()
         self.lost_by_reason[name] = self.lost_by_reason.get(name, 0) + lost
 
-    def inherit(self, gaps: list[pb.Gap]) -> None:
+    def inherit(self, gaps: Iterable[pb.Gap]) -> None:
         """Gaps that a lost block carried; an end of an epoch that is open is told again anyway."""
         for gap in gaps:
             if not (gap.count_unknown and gap.epoch in self.state.epochs):

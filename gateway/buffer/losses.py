@@ -2,52 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import log, segment
 from gateway.buffer.block import BlockKey, SealedBlock
-from gateway.buffer.gaps import Decompress, Loss, loss_of, read_payload
+from gateway.buffer.gaps import Decompress, GapSet, Loss, loss_of, read_payload
 from gateway.buffer.index import Place
+from gateway.buffer.ranges import RangeSet
 from gateway.ports import Disk
+
+
+class BlockLoss(NamedTuple):
+    """What is gone with one block, and the gaps that it carried."""
+
+    key: BlockKey
+    loss: Loss
+    carried: tuple[pb.Gap, ...]
 
 
 def read_losses(
     disk: Disk, places: Sequence[tuple[BlockKey, Place]], decompress: Decompress
-) -> tuple[dict[int, Loss], list[pb.Gap]]:
+) -> list[BlockLoss]:
     """What is gone with the blocks at `places`; of one that can't be read, its number only."""
-    blocks: list[SealedBlock] = []
-    lost: dict[int, Loss] = {}
+    losses = []
     for key, place in places:
         try:
             block = log.read_block(disk, key, place)
         except OSError:
             block = None
         if block is None:
-            lost.setdefault(key.epoch, Loss()).blocks.add(key.seq, key.seq)
+            losses.append(BlockLoss(key, Loss(RangeSet([(key.seq, key.seq)])), ()))
         else:
-            blocks.append(block)
-    losses, carried = losses_of(blocks, decompress)
-    for epoch, loss in lost.items():
-        losses.setdefault(epoch, Loss()).update(loss)
-    return losses, carried
+            losses.append(block_loss(block, decompress))
+    return losses
 
 
-def losses_of(
-    blocks: Sequence[SealedBlock], decompress: Decompress
-) -> tuple[dict[int, Loss], list[pb.Gap]]:
-    """What is gone with these blocks, an epoch, and the gaps that they carried."""
-    losses: dict[int, Loss] = {}
-    carried: list[pb.Gap] = []
-    for block in blocks:
-        try:
-            payload = read_payload(block.data, decompress)
-        except ValueError:  # checksummed on disk, so sealed wrongly: at least its number is said
-            payload = pb.BlockPayload()
-        losses.setdefault(block.epoch, Loss()).update(loss_of(block.seq, payload))
-        carried.extend(payload.gaps)
-    return losses, carried
+def block_loss(block: SealedBlock, decompress: Decompress) -> BlockLoss:
+    """What is gone with a block at hand."""
+    try:
+        payload = read_payload(block.data, decompress)
+    except ValueError:  # checksummed on disk, so sealed wrongly: at least its number is said
+        payload = pb.BlockPayload()
+    key = BlockKey(block.epoch, block.seq)
+    return BlockLoss(key, loss_of(block.seq, payload), tuple(payload.gaps))
+
+
+def by_epoch(losses: Iterable[BlockLoss]) -> dict[int, Loss]:
+    """Joined, an epoch."""
+    joined: dict[int, Loss] = {}
+    for key, loss, _ in losses:
+        joined.setdefault(key.epoch, Loss()).update(loss)
+    return joined
+
+
+def gaps_of(reason: pb.GapReason.ValueType, losses: Sequence[BlockLoss]) -> GapSet:
+    """As the state file must know them before the blocks go."""
+    gaps = GapSet(gap for _, _, carried in losses for gap in carried)
+    for epoch, loss in by_epoch(losses).items():
+        gaps.lose(reason, epoch, loss)
+    return gaps
 
 
 def intact_blocks(disk: Disk, number: int) -> set[tuple[BlockKey, int]]:

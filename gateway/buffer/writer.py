@@ -21,7 +21,14 @@ from gateway.buffer.config import BufferConfig
 from gateway.buffer.gaps import Decompress, GapSet, Loss
 from gateway.buffer.index import Index, Segment
 from gateway.buffer.ledger import Ledger
-from gateway.buffer.losses import intact_blocks, losses_of, read_losses
+from gateway.buffer.losses import (
+    BlockLoss,
+    block_loss,
+    by_epoch,
+    gaps_of,
+    intact_blocks,
+    read_losses,
+)
 from gateway.buffer.ranges import RangeSet
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import Said
@@ -233,19 +240,28 @@ class Writer:
         return True
 
     async def _evict(self, number: int, reason: pb.GapReason.ValueType) -> None:
-        """Drop a segment: announced durably, then unlinked; OSError: nothing is dropped."""
-        places = list(self._index.live_in(number))
-        losses, carried = await self.disk_thread(
-            partial(read_losses, self._disk, places, self._decompress)
-        )
-        announced = GapSet(carried)
-        for epoch, loss in losses.items():
-            announced.lose(reason, epoch, loss)
-        await self._save(announced)
-        for key, _ in places:
-            if self._index.is_live(key):
-                self._index.drop(key, acked=False)
-        self._announce(reason, losses, carried)
+        """Drop a segment: announced durably, then unlinked; OSError: nothing is dropped.
+
+        Blocks may be acknowledged, or be live again, while this waits for the disk: what is
+        announced is what was live after the last wait, neither more nor less.
+        """
+        read: dict[BlockKey, BlockLoss] = {}
+        saved: list[BlockLoss] | None = None
+        while True:
+            places = list(self._index.live_in(number))
+            unread = [(key, place) for key, place in places if key not in read]
+            if unread:
+                losses = await self.disk_thread(
+                    partial(read_losses, self._disk, unread, self._decompress)
+                )
+                read.update((loss.key, loss) for loss in losses)
+                continue
+            losses = [read[key] for key, _ in places]
+            if losses == saved:
+                break
+            await self._save(gaps_of(reason, losses))
+            saved = losses
+        self._drop(reason, losses)
         await self._unlink(number)
 
     async def _expire(self) -> None:
@@ -274,24 +290,25 @@ class Writer:
             self.lose([epoch.ram[victim]], pb.GAP_REASON_MEMORY_FULL)
 
     def lose(self, blocks: Sequence[SealedBlock], reason: pb.GapReason.ValueType) -> None:
-        """Blocks at hand will never be sent: announce their ticks and what they carried."""
-        losses, carried = losses_of(blocks, self._decompress)
-        for block in blocks:
-            key = BlockKey(block.epoch, block.seq)
-            if self._index.is_live(key):
-                self._index.drop(key, acked=False)
-        self._announce(reason, losses, carried)
+        """Blocks at hand will never be sent: announce their ticks and what they carried.
+
+        One that was acknowledged meanwhile is not lost.
+        """
+        live = [b for b in blocks if self._index.is_live(BlockKey(b.epoch, b.seq))]
+        self._drop(reason, [block_loss(block, self._decompress) for block in live])
         self.dirty = True
 
-    def _announce(
-        self, reason: pb.GapReason.ValueType, losses: dict[int, Loss], carried: list[pb.Gap]
-    ) -> None:
-        for number, loss in losses.items():
+    def _drop(self, reason: pb.GapReason.ValueType, losses: Sequence[BlockLoss]) -> None:
+        """These blocks, all of them live, are live no more; announce them."""
+        for key, _, _ in losses:
+            self._index.drop(key, acked=False)
+        for number, loss in by_epoch(losses).items():
             self._ledger.lose(reason, number, loss)
             known = self._index.epochs.get(number)
             if known is not None and self._ledger.conclude(number, known):
                 self.dirty = True
-        self._ledger.inherit(carried)
+        for _, _, carried in losses:
+            self._ledger.inherit(carried)
 
     # ---- files that go, state that stays ---------------------------------------------------
 
@@ -313,14 +330,19 @@ class Writer:
                 return
 
     async def _unlink(self, number: int) -> None:
-        await self.disk_thread(partial(self._log.unlink, number))
-        spans = self._index.segments[number].spans
+        info = self._index.segments[number]
+        info.going = True
+        try:
+            await self.disk_thread(partial(self._log.unlink, number))
+        except OSError:
+            info.going = False
+            raise
         self._index.forget_segment(number)
         for key, places in list(self.catalog_places.items()):
             places[:] = [place for place in places if place.segment != number]
             if not places:
                 del self.catalog_places[key]
-        for epoch in spans:
+        for epoch in info.spans:
             known = self._index.epochs.get(epoch)
             settled = epoch != self.epoch and epoch not in self._ledger.state.epochs
             if known is not None and settled and not known.live:
