@@ -27,7 +27,15 @@ TESTS = ("tests", "hw_tests")
 CORE = ("gateway", "native", "drivers")
 
 #: Pages for engineers are in English only; every other page of docs/ is for technicians, in both.
-ENGLISH_ONLY = {"architecture", "contributing", "drivers", "testing", "security", "reliability"}
+ENGLISH_ONLY = {
+    "architecture",
+    "contributing",
+    "drivers",
+    "testing",
+    "security",
+    "reliability",
+    "performance",
+}
 
 
 class Ban(NamedTuple):
