@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from gateway.snapshot import BufferSnapshot
 EPOCH_MAX = (1 << 53) - 1
 #: A block that the disk fails to read so often, each time on another stream, counts as damaged.
 READ_FAILURES_MAX = 3
+#: What the medium or the file system itself says; all else (no descriptor or memory left, no
+#: permission) says nothing about the block, and passes.
+_MEDIUM_ERRORS = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +220,9 @@ class Buffer:
             block = await self._writer.disk_thread(partial(log.read_block, self._disk, key, place))
         except FileNotFoundError:  # somebody else removed it: as good as damaged
             pass
-        except OSError:
+        except OSError as error:
+            if error.errno not in _MEDIUM_ERRORS:
+                return None
             failures = self._unreadable[key] = self._unreadable.get(key, 0) + 1
             if failures < READ_FAILURES_MAX or not self.index.is_live(key):
                 return None

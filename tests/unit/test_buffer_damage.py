@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 
 import pytest
@@ -178,5 +180,25 @@ def test_read_when_the_disk_fails_thrice_gives_the_block_up_as_damaged() -> None
         assert await buffer.read(key) is None
         (gap,) = buffer.take_gaps()
         assert (gap.reason, gap.blocks[0].first) == (pb.GAP_REASON_DAMAGED, 1)
+
+    run(main())
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.EACCES])
+def test_read_when_the_box_lacks_something_for_a_while_keeps_the_block(number: int) -> None:
+    async def main() -> None:
+        disk = await written()
+        buffer = await opened(disk)
+        key = BlockKey(FIRST_EPOCH, 1)
+
+        def fail(operation: str) -> None:
+            raise OSError(number, os.strerror(number))
+
+        disk.fail = fail
+        for _ in range(10):
+            assert await buffer.read(key) is None
+        disk.fail = lambda operation: None
+        assert not buffer.gaps_pending
+        assert await buffer.read(key) == block(FIRST_EPOCH, 1, first_tick=3)
 
     run(main())
