@@ -44,7 +44,7 @@ def request_ns(baud: int, registers: int) -> float:
     return (8 + 5 + 2 * registers) * character + 2 * silence + ANSWER_US * 1000
 
 
-def _on_wire(command: Sequence[str], baud: int, *arguments: object) -> Result:
+def on_wire(command: Sequence[str], baud: int, *arguments: object) -> Result:
     """Runs one master against a fresh slave; its result and the slave's in one."""
     client, slave_core = list(cores().values())[-1]
     slave = subprocess.Popen(
@@ -81,7 +81,7 @@ def serial(rounds: int) -> Iterator[Row]:
     for baud, registers, requests, least in WORK:
         found = interleaved(
             {
-                name: partial(_on_wire, command, baud, requests, registers)
+                name: partial(on_wire, command, baud, requests, registers)
                 for name, command in masters.items()
             },
             rounds,

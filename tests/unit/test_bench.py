@@ -11,8 +11,9 @@ import pytest
 
 from bench import __main__ as program
 from bench import traces
-from bench.harness import Figure, Goal, Row, cpu_us, document, interleaved, rate, table
+from bench.harness import Figure, Goal, Row, cpu_us, document, interleaved, peer, rate, table
 from bench.memory import DEVICES, TAGS, configuration, slope_kb
+from bench.modbus_rtu import on_wire, request_ns
 from bench.report import BEGIN, END, markdown, number, placed
 from bench.wire_bytes import seal
 from gateway.config.load import load
@@ -97,6 +98,13 @@ def test_trace_when_made_from_a_seed_then_repeatable_and_sealed_whole(
 def test_trace_when_put_into_text_then_values_as_people_read_them() -> None:
     trace = traces.Trace(1, ("q", "u"), ("int16", "float32"), [(1234, 0.1)], (3, 0))
     assert trace.texts(0) == ["1.234", "0.1"]
+
+
+def test_wire_when_a_master_keeps_the_silence_then_no_faster_than_the_formula() -> None:
+    baud, registers, requests = 115_200, 4, 12
+    result = on_wire([peer("rtu_master")], baud, requests, registers)
+    assert (result["asked"], result["early"]) == (requests, 0)
+    assert (requests - 1) * request_ns(baud, registers) <= result["span_ns"]
 
 
 def test_memory_when_configured_then_each_device_has_its_tags(tmp_path: Path) -> None:
