@@ -32,6 +32,14 @@ class Appended:
     created_utc_ns: dict[int, int] = field(default_factory=dict)
     written_bytes: int = 0
 
+    def forget_unsynced(self) -> None:
+        """After a failure: keep what was synced before it."""
+        self.blocks = [(key, place) for key, place in self.blocks if self._has(place)]
+        self.catalogs = [(key, place) for key, place in self.catalogs if self._has(place)]
+
+    def _has(self, place: Place) -> bool:
+        return place.offset + place.size <= self.sizes.get(place.segment, 0)
+
 
 @dataclass(slots=True)
 class _Active:
@@ -63,36 +71,49 @@ class Log:
         return self._active.number if self._active else None
 
     def append(
-        self, batch: Sequence[SealedBlock], catalogs: Mapping[CatalogKey, bytes]
-    ) -> Appended:
-        """Write blocks, each after its catalog, and sync: all are durable, or it raises."""
-        done = Appended()
-        for block in batch:
-            if self._active is not None and self._active.size >= self._segment_bytes:
-                self.finish(done)
-            active = self._active or self._begin(done)
-            key = (block.epoch, block.catalog_revision)
-            if key in catalogs and key not in active.catalogs:
-                body = catalogs[key]
-                framed = record.pack(record.CATALOG, body, epoch=key[0], revision=key[1])
-                for _ in range(CATALOG_COPIES):
-                    done.catalogs.append((key, self._add(active, framed, 0)))
-                active.catalogs.add(key)
-            framed = record.pack(
-                record.BLOCK,
-                block.data,
-                flags=record.FLAG_END_OF_EPOCH if block.end_of_epoch else 0,
-                revision=block.catalog_revision,
-                epoch=block.epoch,
-                seq=block.seq,
-                time_ns=block.oldest_ns,
-                scans=block.scans,
-                samples=block.samples,
-            )
-            place = self._add(active, framed, block.scans)
-            done.blocks.append((BlockKey(block.epoch, block.seq), place))
-        self._sync(done)
-        return done
+        self,
+        batch: Sequence[SealedBlock],
+        catalogs: Mapping[CatalogKey, bytes],
+        done: Appended,
+    ) -> None:
+        """Write blocks, each after its catalog, and sync: all are durable and in `done`.
+
+        If it raises, `done` has those that were synced with an earlier segment.
+        """
+        try:
+            for block in batch:
+                self._append(block, catalogs, done)
+            self._sync(done)
+        except OSError:
+            done.forget_unsynced()
+            raise
+
+    def _append(
+        self, block: SealedBlock, catalogs: Mapping[CatalogKey, bytes], done: Appended
+    ) -> None:
+        if self._active is not None and self._active.size >= self._segment_bytes:
+            self.finish(done)
+        active = self._active or self._begin(done)
+        key = (block.epoch, block.catalog_revision)
+        if key in catalogs and key not in active.catalogs:
+            body = catalogs[key]
+            framed = record.pack(record.CATALOG, body, epoch=key[0], revision=key[1])
+            for _ in range(CATALOG_COPIES):
+                done.catalogs.append((key, self._add(active, framed, 0)))
+            active.catalogs.add(key)
+        framed = record.pack(
+            record.BLOCK,
+            block.data,
+            flags=record.FLAG_END_OF_EPOCH if block.end_of_epoch else 0,
+            revision=block.catalog_revision,
+            epoch=block.epoch,
+            seq=block.seq,
+            time_ns=block.oldest_ns,
+            scans=block.scans,
+            samples=block.samples,
+        )
+        place = self._add(active, framed, block.scans)
+        done.blocks.append((BlockKey(block.epoch, block.seq), place))
 
     def finish(self, done: Appended | None = None) -> None:
         """Close the active segment; what waits in it is written and synced first."""

@@ -154,25 +154,31 @@ class Writer:
     async def _store(self, batch: Sequence[SealedBlock]) -> None:
         """Append and sync; after one failure verify, and once more in a new segment."""
         error: OSError | None = None
-        size = sum(len(block.data) + 128 for block in batch)
+        oldest_ns = min(block.oldest_ns for block in batch)
         for _ in range(2):
+            done = log.Appended()
             try:
                 if error is not None and error.errno == errno.ENOSPC:
                     await self._evict_oldest()
-                if not await self._make_room(size):
+                if not await self._make_room(sum(len(block.data) + 128 for block in batch)):
                     self.lose(batch, pb.GAP_REASON_REFUSED_NEWEST)
                     return
-                done = await self.disk_thread(partial(self._log.append, batch, self.catalogs))
+                await self.disk_thread(partial(self._log.append, batch, self.catalogs, done))
             except OSError as failed:
                 error = failed
+                self._confirm(done)
                 await self._give_up_segment()
+                batch = [block for block in batch if block.seq in self._ram()]
                 continue
-            self._confirm(batch, done)
+            self._confirm(done)
+            self.flushes += 1
+            self._lag_ns = max(0, self._clock.now_ns() - oldest_ns - self._config.flush_every_ns)
+            self.cause = None
             return
         assert error is not None
         self._fail(error)
 
-    def _confirm(self, batch: Sequence[SealedBlock], done: log.Appended) -> None:
+    def _confirm(self, done: log.Appended) -> None:
         for number, size in done.sizes.items():
             info = self._index.segments.setdefault(number, Segment(0, 0))
             info.size = size
@@ -182,10 +188,6 @@ class Writer:
         for catalog, place in done.catalogs:
             self.catalog_places.setdefault(catalog, []).append(place)
         self.written_bytes += done.written_bytes
-        self.flushes += 1
-        oldest = min(block.oldest_ns for block in batch)
-        self._lag_ns = max(0, self._clock.now_ns() - oldest - self._config.flush_every_ns)
-        self.cause = None
 
     def _fail(self, error: OSError) -> None:
         said = error.strerror or str(error)

@@ -292,6 +292,36 @@ def test_disk_when_it_fails_for_long_keeps_blocks_in_ram_then_writes_them() -> N
     run(main())
 
 
+def test_batch_when_its_second_segment_fails_keeps_the_first_and_knows_every_file() -> None:
+    async def main(nth: int) -> bool:
+        disk = FakeDisk()
+        buffer = await opened(disk, segment_bytes=300)
+        for seq in range(1, 7):
+            buffer.put(block(buffer.epoch, seq, first_tick=3 * seq))
+        base = disk.operations
+
+        def fail(operation: str) -> None:
+            if operation in ("append", "sync", "sync_dir") and nth <= disk.operations - base:
+                raise OSError(errno.EIO, "Input/output error")
+
+        disk.fail = fail
+        failed = not await buffer.flush()
+        disk.fail = lambda operation: None
+        kept = buffer.books().buffered_scans // 3
+        assert len([key for key in live(await opened(disk.crash())) if key.seq]) == kept, nth
+        assert await buffer.flush()
+        assert [key.seq for key in live(buffer)] == [1, 2, 3, 4, 5, 6]
+        known = {f"{number:016x}.seg" for number in buffer.index.segments}
+        files = {name for name in disk.contents() if name.endswith(".seg")}
+        assert known == {name for name in files if disk.contents()[name]}, nth
+        return failed
+
+    nth = 1
+    while run(main(nth)):
+        nth += 1
+    assert nth > 8
+
+
 def test_every_disk_operation_when_it_fails_once_loses_no_durable_block() -> None:
     async def scenario(disk: FakeDisk) -> tuple[Buffer, RangeSet]:
         buffer = await opened(disk, max_bytes=3000, segment_bytes=300)
