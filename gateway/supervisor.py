@@ -16,6 +16,7 @@ import asyncio
 import gc
 import logging
 import random
+import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,10 @@ _log = logging.getLogger(__name__)
 LEARN_EVERY_S = 1.0
 #: How long a stop waits for the platform's acknowledgements before it writes the rest to disk.
 ACKS_S_MAX = 1.0
+#: Descriptors: of the control socket's clients 32, gRPC some 20, the buffer's files, and as many
+#: again while connections come and go; of a link one, and one that is being made or closed. Where
+#: they run out gRPC aborts the process, so with fewer it does not start.
+FILES_BESIDE_LINKS, FILES_A_LINK = 128, 2
 #: A beat this late is a hung part: the watchdog stays silent.
 BEATS_MAX = 20
 
@@ -216,11 +221,31 @@ async def _cancel(task: asyncio.Task[object]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+def _allow_files(needed: int) -> int:
+    """Raise the soft limit of open files to `needed` if the hard one lets us; the limit then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return needed
+    limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
+
+
 def main(config: GatewayConfig, path: Path) -> int:
     """The daemon, in the foreground. Returns the exit status; troubles are said on the log."""
     logging.basicConfig(level=logging.INFO, handlers=[sysd.log_handler()])
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     lang = config.language
+    needed = FILES_BESIDE_LINKS + FILES_A_LINK * len(config.links)
+    limit = _allow_files(needed)
+    if limit < needed:
+        said = {"limit": limit, "needed": needed}
+        _log.error(
+            "%s → %s",
+            text("daemon.few_files", lang, **said),
+            remedy("daemon.few_files", lang, **said),
+        )
+        return 1
 
     async def live() -> None:
         await Supervisor(config, path).run()

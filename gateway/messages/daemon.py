@@ -15,6 +15,12 @@ TABLE = {
         "改好上面列出的问题，再运行 jiahe check {path}",
         "Mend what is listed above, then run jiahe check {path}",
     ),
+    "daemon.few_files": Message(
+        "系统只允许打开 {limit} 个文件，需要 {needed} 个",
+        "the system lets it open {limit} files only; it needs {needed}",
+        "提高上限：服务单元里的 LimitNOFILE=，或 ulimit -n {needed}",
+        "Raise the limit: LimitNOFILE= of the unit, or ulimit -n {needed}",
+    ),
     "daemon.not_running": Message(
         "守护进程没有运行，或不是用这份配置启动的（{path} 无人应答）",
         "the daemon is not running, or was started with another file (nobody answers at {path})",

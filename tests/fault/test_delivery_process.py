@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -48,7 +50,7 @@ def test_daemon_when_killed_20_times_under_load_then_only_the_crash_gaps_are_mis
     assert_flat(receivers[3:])  # after its first streams its pools are warm
 
 
-@pytest.mark.parametrize("uplink", ["up", "down"])
+@pytest.mark.parametrize("uplink", ["up", "down", "half-open"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_daemon_when_told_to_stop_then_the_epoch_is_closed_and_nothing_is_missing(
     tmp_path: Path, number: signal.Signals, uplink: str
@@ -57,11 +59,14 @@ def test_daemon_when_told_to_stop_then_the_epoch_is_closed_and_nothing_is_missin
     with Factory(tmp_path / "factory", buffer='flush_every = "10 s"') as factory:
         factory.start()
         factory.wait_acked()
-        if uplink == "down":
+        if uplink == "half-open":
+            factory.relay.half_open(up=True, down=True)
+        elif uplink == "down":
             factory.relay.cut()
-            factory.run_for(2)
+        factory.run_for(2)
         assert factory.stop_daemon(number) == 0
-        if uplink == "down":
+        if uplink != "up":
+            factory.relay.cut()
             factory.relay.mend()
             factory.start()
             factory.wait_acked()
@@ -86,5 +91,37 @@ def test_daemon_when_a_second_one_is_started_then_it_is_refused_in_words(factory
     assert "Two daemons must not share a directory" in said
     assert len(said.splitlines()) == 1, said
     assert factory.told()["uplink"]["state"] == "connected"
+    assert factory.stop_daemon() == 0
+    factory.settle()
+
+
+def test_daemon_when_frozen_for_3_s_then_the_ticks_that_it_slept_through_are_announced(
+    factory: Factory,
+) -> None:
+    """As a paused virtual machine: no clock steps, and no burst of stored-up scans follows."""
+    factory.start()
+    factory.wait_acked()
+    pid = factory.told()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    threading.Event().wait(3)
+    os.kill(pid, signal.SIGCONT)
+    factory.run_for(2)
+    assert factory.stop_daemon() == 0
+    report, _ = factory.settle({"overrun": 3 * 120 + 300})
+    assert report.gap_ticks["overrun"] > 3 * 110
+
+
+def test_daemon_when_it_may_open_few_files_then_it_raises_the_limit_or_says_so(
+    factory: Factory,
+) -> None:
+    factory.start_daemon(["prlimit", "--nofile=40:40"])
+    assert factory.daemon is not None
+    ended = factory.daemon.process
+    wait_for("the daemon's end", lambda: ended.poll() is not None)
+    assert factory.stop_daemon() == 1
+    said = (factory.folder / "daemon.log").read_text()
+    assert "lets it open 40 files only" in said and "LimitNOFILE" in said
+    factory.start(["prlimit", "--nofile=40:4096"])
+    factory.wait_acked(300)
     assert factory.stop_daemon() == 0
     factory.settle()
