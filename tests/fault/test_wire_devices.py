@@ -5,22 +5,28 @@ The first half scans with the native loop alone, the second with the Modbus driv
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import pytest
 
 from drivers import registry
-from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, TagSpec
+from drivers.api import DeviceSpec, Field, LinkSpec, OpenedLinks, Request, TagSpec
 from drivers.modbus.simulator import now_ns
 from native.block import Sealer
+from native.modbus import Codec
 from tests.kit.scanner import LOOK_S, LOOKS, PERIOD_NS, Scanner
 from tests.kit.slave import Asked, Script, SerialSlave, Step, TcpSlave, answer, honest, refusal
+from tests.kit.wire import serial_bus, tcp_units
 
 NO_ANSWER, REFUSED, FAILURE, BUSY, GATEWAY, NOT_ASKED = 129, 133, 134, 135, 136, 138
+REPLANNED = 4
 SECOND_NS = 1_000_000_000
 
 #: Application Protocol V1.1b3 section 7, and codes that it does not know.
@@ -93,6 +99,29 @@ def test_device_when_busy_is_left_alone_for_a_tenth_of_a_second() -> None:
     assert all(b - a >= SECOND_NS // 10 for a, b in pairwise(refused))
 
 
+def test_plan_when_changed_under_a_scan_accounts_that_scan_as_replanned() -> None:
+    """A row holds answers of one plan only; the ticks between are a gap with its reason."""
+
+    def more(scanner: Scanner, enough: int) -> bool:
+        return scanner.good() >= enough
+
+    with TcpSlave(lambda a: [0.01, answer(a)]) as slave:
+        scanner = Scanner(slave, (0, 100))
+        group = scanner.box.groups[0]
+        with scanner.running():
+            scanner.until(lambda: scanner.good() >= 10)
+            for turn in range(6):
+                enough = scanner.good() + 10
+                swapped = [Request(3, (100, 0)[i], 2) for i in range(2)]
+                fields = [Field(1 - i, 0, "uint32", "ABCD", 4, -1) for i in range(2)]
+                plan = group.plan
+                group.replan(*((plan.requests, plan.fields) if turn % 2 else (swapped, fields)))
+                scanner.until(partial(more, scanner, enough))
+    scanner.check()
+    assert scanner.gaps()[REPLANNED] >= 1
+    assert scanner.qualities().keys() == {1}
+
+
 LIES: dict[str, Callable[[Asked], bytes]] = {
     "another function": lambda a: answer(a, pdu=b"\x04\x04" + a.registers()),
     "a count of registers": lambda a: answer(a, pdu=b"\x03\x02" + a.registers()),
@@ -133,15 +162,19 @@ def test_answer_when_it_is_not_what_was_asked_never_becomes_a_value(
 # ---- With the driver, which learns
 
 
+def link_to(port: int) -> LinkSpec:
+    return LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=port, timeout_ns=10**8)
+
+
 @contextmanager
-def driven(slave: TcpSlave, addresses: Iterable[int]) -> Iterator[Callable[[Any], Any]]:
+def driven(link: LinkSpec, addresses: Iterable[int]) -> Iterator[Callable[[Any], Any]]:
     """The driver on a device with a uint16 tag at each address; yields `until(enough)`, which gives
     the good raw values and what was learned once `enough` of both.
     """
-    link = LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=slave.port, timeout_ns=10**8)
     tags = tuple(TagSpec(str(a), f"holding:{a}", "uint16", PERIOD_NS) for a in addresses)
     driver = registry.get("modbus")
-    spec = DeviceSpec("d", link, "modbus", tags)
+    framing: Any = "rtu" if link.type == "serial" else "tcp"
+    spec = DeviceSpec("d", link, "modbus", tags, framing=framing)
     opened: OpenedLinks = driver.open([(link, [driver.plan(spec)])], 0, {})
     (runner,) = opened.runners
     sealer, pause = Sealer(opened.groups), Event()
@@ -183,7 +216,7 @@ def test_limit_of_a_device_when_it_refuses_longer_reads_is_learned(code: int, li
     def done(good: dict[str, Any], learned: list[Any]) -> bool:
         return len(good) == 80 and [one["id"] for one in learned] == ["learned.max_registers"]
 
-    with TcpSlave(short) as slave, driven(slave, range(80)) as until:
+    with TcpSlave(short) as slave, driven(link_to(slave.port), range(80)) as until:
         until(done)
         told = len(slave.asked)
         good, learned = until(lambda *both: done(*both) and len(slave.asked) >= told + 40)
@@ -199,14 +232,14 @@ def test_limit_of_a_device_when_it_answers_short_is_learned() -> None:
         data = asked.registers()[:40]
         return [answer(asked, pdu=bytes([3, len(data)]) + data)]
 
-    with TcpSlave(short) as slave, driven(slave, EVEN) as until:
+    with TcpSlave(short) as slave, driven(link_to(slave.port), EVEN) as until:
         good, _ = until(lambda good, learned: len(good) == len(EVEN) and learned)
     assert good == {str(a): a for a in EVEN}
 
 
 def test_hole_in_a_device_when_it_refuses_a_register_is_learned() -> None:
     """C1: one tag's address is not there; every other tag is read, by requests around it."""
-    with TcpSlave(refusing(40, 2)) as slave, driven(slave, EVEN) as until:
+    with TcpSlave(refusing(40, 2)) as slave, driven(link_to(slave.port), EVEN) as until:
         good, _ = until(lambda good, learned: len(good) == len(EVEN) - 1 and learned)
         told = len(slave.asked)
         until(lambda *_: len(slave.asked) >= told + 20)
@@ -225,9 +258,39 @@ def test_refusal_when_forged_once_by_noise_costs_nothing_for_long() -> None:
             return [refusal(asked, 2)]
         return [answer(asked)]
 
-    with TcpSlave(noisy) as slave, driven(slave, EVEN) as until:
+    with TcpSlave(noisy) as slave, driven(link_to(slave.port), EVEN) as until:
         until(lambda good, _: bool(forged))
         good, learned = until(
             lambda good, _: len(good) == len(EVEN) and len(slave.asked) > forged[0] + 10
         )
     assert good == {str(a): a for a in EVEN} and learned == []
+
+
+def test_port_when_pulled_is_opened_again_by_its_name(tmp_path: Path) -> None:
+    """W9, W12: the adapter goes under way and comes back as another terminal."""
+    with serial_bus(tmp_path / "com1") as wire:
+        link = LinkSpec("l", "serial", port=str(wire.path), baud=115_200, timeout_ns=10**8)
+        with driven(link, [2]) as until:
+            until(lambda good, _: good)
+            wire.simulator.command("close")
+            until(lambda good, _: not good)
+            wire.simulator.command("open")
+            good, _ = until(lambda good, _: good)
+    assert good.keys() == {"2"}
+
+
+def test_connection_when_another_client_holds_the_only_one_waits_without_a_storm() -> None:
+    """W18: the controller hangs up on the second; the first leaves, and ours is next."""
+    with tcp_units() as wire:
+        wire.simulator.command("connections 1")
+        with socket.create_connection((wire.host, wire.port)) as other:
+            other.sendall(Codec("tcp").ask(1, 3, 2, 1))
+            assert other.recv(64)
+            with driven(link_to(wire.port), [2]) as until:
+                began_ns = now_ns()
+                until(lambda good, _: now_ns() - began_ns > 2 * SECOND_NS)
+                (ended,) = wire.simulator.endpoints
+                assert len(ended.connections) == 1
+                other.close()
+                good, _ = until(lambda good, _: good)
+    assert good.keys() == {"2"}
