@@ -11,7 +11,7 @@ from functools import partial
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import aside, log, state
+from gateway.buffer import aside, epochs, log, state
 from gateway.buffer.alarm import Alarm
 from gateway.buffer.block import BlockKey, BufferUnusableError, SealedBlock
 from gateway.buffer.config import BufferConfig
@@ -22,7 +22,6 @@ from gateway.buffer.writer import Writer
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import BufferSnapshot
 
-EPOCH_MAX = (1 << 53) - 1
 #: A block that the disk fails to read so often, each time on another stream, counts as damaged.
 READ_FAILURES_MAX = 3
 #: What the medium or the file system itself says; all else (no descriptor or memory left, no
@@ -100,15 +99,12 @@ class Buffer:
     ) -> int:
         """Begin a run: a number never used before, durable before the first block. Once.
 
-        On a disk that refuses it is still unused, by its random bits; `snapshot` tells.
+        On a disk that refuses it is still unused, by its random bits; `snapshot` tells. Raises
+        BufferUnusableError when the run counter is at its end.
         """
         assert self._epoch == 0, "one epoch a run"
-        known = self.ledger.state
         found = list(self.index.epochs)
-        run = max([known.run, known.highest >> 32, *(epoch >> 32 for epoch in found)]) + 1
-        epoch = run << 32 | random_bits(32)
-        if epoch > EPOCH_MAX:
-            raise ValueError(f"run {run}: an epoch must stay below 2^53")
+        epoch = epochs.next_epoch(self.ledger.state, found, random_bits)
         self.ledger.open_epoch(epoch, boot_id, now_ns, found)
         self._epoch = epoch
         self.index.epoch(epoch)
@@ -295,8 +291,7 @@ class Buffer:
 
     def platform_highest(self, epoch: int) -> None:
         """The highest epoch of this gateway that the platform ever saw; the next run goes above."""
-        if self.ledger.state.highest < epoch <= EPOCH_MAX:
-            self.ledger.state.highest = epoch
+        if epochs.platform_named(self.ledger.state, epoch):
             self._writer.dirty = True
             self._alarm.ring()
 
@@ -308,7 +303,7 @@ class Buffer:
         return Books(epoch.acked_scans, epoch.disk_scans, epoch.ram_scans, epoch.lost_scans)
 
     def snapshot(self) -> BufferSnapshot:
-        epochs = list(self.index.epochs.values())
+        kept = list(self.index.epochs.values())
         writer = self._writer
         lost = self.ledger.lost_by_reason
         return BufferSnapshot(
@@ -317,8 +312,8 @@ class Buffer:
             blocks=self.live_blocks,
             bytes=self.index.disk_bytes,
             max_bytes=self.config.max_bytes,
-            memory_blocks=sum(len(epoch.ram) for epoch in epochs),
-            memory_bytes=sum(epoch.ram_bytes for epoch in epochs),
+            memory_blocks=sum(len(epoch.ram) for epoch in kept),
+            memory_bytes=sum(epoch.ram_bytes for epoch in kept),
             oldest_s=writer.oldest_s(),
             written_bytes=writer.written_bytes,
             flushes=writer.flushes,

@@ -41,6 +41,13 @@ TABLE = {
         "Install the newer version again, or point [buffer] path to an empty directory and keep "
         "the old one",
     ),
+    "buffer.runs_used_up": Message(
+        "运行计数已用尽（{runs} 次）：不能再开始新的运行",
+        "the run counter is at its end ({runs}): no further run can begin",
+        "换一个新的 [gateway] id，并把 [buffer] path 指向空目录；旧目录保留，交给平台方",
+        "Take a new [gateway] id and point [buffer] path to an empty directory; keep the old one "
+        "for the platform's people",
+    ),
     "buffer.other_gateway": Message(
         "缓存文件 {file} 属于网关 {found}，不是 {expected}",
         "the buffer file {file} belongs to gateway {found}, not {expected}",

@@ -9,8 +9,9 @@ import itertools
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import BlockKey, Buffer, BufferConfig, BufferUnusableError
+from gateway.buffer import BlockKey, Buffer, BufferConfig, BufferUnusableError, state
 from gateway.buffer.ranges import RangeSet
+from gateway.messages import text
 from tests.kit.blocks import block, no_zstd
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, run
@@ -129,6 +130,43 @@ def test_epoch_when_opened_again_goes_above_own_and_platform_counters() -> None:
         await first.flush()
         second = await opened(disk.crash(), bits=9)
         assert second.epoch == (42 << 32) | 9
+
+    run(main())
+
+
+@pytest.mark.parametrize("named", [(1 << 53) - 1, (1 << 53) - (1 << 48), 1 << 63, (1 << 64) - 1])
+def test_epoch_when_the_platform_names_one_near_the_end_stays_low(
+    named: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        disk = FakeDisk()
+        first = await opened(disk)
+        first.platform_highest(named)
+        assert str(named) in caplog.text
+        await first.flush()
+        assert (await opened(disk.crash(), bits=9)).epoch == (2 << 32) | 9
+
+    run(main())
+
+
+def test_epoch_when_an_older_version_kept_one_near_the_end_stays_low() -> None:
+    async def main() -> None:
+        disk = FakeDisk()
+        kept = state.State("gw-1", run=4, highest=(1 << 53) - 1)
+        state.write(disk, state.encode(kept))
+        assert (await opened(disk, bits=9)).epoch == (5 << 32) | 9
+
+    run(main())
+
+
+def test_epoch_when_the_counter_is_at_its_end_is_refused_in_words() -> None:
+    async def main() -> None:
+        disk = FakeDisk()
+        state.write(disk, state.encode(state.State("gw-1", run=(1 << 21) - 1)))
+        with pytest.raises(BufferUnusableError) as caught:
+            await opened(disk)
+        assert caught.value.message == "buffer.runs_used_up"
+        assert text(caught.value.message, "zh", **caught.value.arguments)
 
     run(main())
 
