@@ -134,7 +134,7 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
         d.timeouts += 1
         if f.purpose == RESYNC:
             # It may speak of an older request: this one's answer may still come.
-            mark_outstanding(d, f.ask.data_bytes)
+            mark_outstanding(d, f.ask.data_bytes, now)
         s.failed = True
         s.fail_status = BAD_NO_ANSWER
         scan_check(l, f.member, now)
@@ -175,14 +175,13 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     drop_flight(l, i)
     l.timeouts += 1
     d.timeouts += 1
-    d.overdue = now
     l.timeouts_in_a_row += 1
     d.cause = BAD_NO_ANSWER
     l.busy_ns += now - f.sent
     if f.purpose == SCAN:
         row_status(m.g.scratch)[f.request] = BAD_NO_ANSWER
     if l.framing != TCP:
-        mark_outstanding(d, f.ask.data_bytes)
+        mark_outstanding(d, f.ask.data_bytes, now)
         l.input_size = 0
         l.port.ops.flush(l.port)
         touch_device(l, d, now)
@@ -213,7 +212,7 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
     m = &l.members[f.member]
     drop_flight(l, 0)
     # What was damaged may have been anything: the answer itself may still come, and then two would.
-    mark_outstanding(&l.devices[m.device], f.ask.data_bytes)
+    mark_outstanding(&l.devices[m.device], f.ask.data_bytes, now)
     if not f.repeated:
         f.repeated = True
         l.retries += 1
@@ -250,7 +249,7 @@ cdef void foreign(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
             return
         if l.flying == 0 and frame.size:
             # An answer to nothing: there may be more where it came from.
-            mark_outstanding(d, <uint16_t>frame.size)
+            mark_outstanding(d, <uint16_t>frame.size, now)
 
 
 cdef inline bint is_short(const frame_t *frame, const ask_t *ask) noexcept nogil:

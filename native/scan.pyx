@@ -96,6 +96,7 @@ cdef void scan_fail(link_t *l, int32_t index, uint8_t status, int64_t now) noexc
 cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
     """Close and plan to open again. Scans in progress end with what they have."""
     cdef int32_t i, k
+    cdef device_t *d
     cdef member_t *m
     cdef layout_t *layout
     cdef uint8_t *status
@@ -110,9 +111,8 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
     if l.framing != TCP:
         # A serial server or an adapter may deliver on the next connection what this one asked.
         for i in range(l.flying):
-            mark_outstanding(
-                &l.devices[l.members[l.flights[i].member].device], l.flights[i].ask.data_bytes
-            )
+            d = &l.devices[l.members[l.flights[i].member].device]
+            mark_outstanding(d, l.flights[i].ask.data_bytes, now)
     l.flying = 0
     l.settle = False
     l.input_size = 0

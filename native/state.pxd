@@ -101,7 +101,7 @@ cdef struct device_t:
     bint unsynced         # an answer of it may still come
     uint64_t outstanding[4]  # data sizes of the answers that may come, a bit each
     int64_t quarantine    # until then no byte of it is believed
-    int64_t overdue       # when a request's time was last up
+    int64_t overdue       # when an answer was last given up that may still come
     int64_t since         # of its present state
     int64_t last_good
     uint8_t cause         # quality code of the last failure
@@ -238,7 +238,9 @@ cdef inline int64_t patience(link_t *l, device_t *d, int64_t wire_ns) noexcept n
     return wait + wire_ns
 
 
-cdef inline void mark_outstanding(device_t *d, uint16_t data_bytes) noexcept nogil:
+cdef inline void mark_outstanding(device_t *d, uint16_t data_bytes, int64_t now) noexcept nogil:
+    """An answer of this size may still come."""
+    d.overdue = now
     d.outstanding[data_bytes >> 6 & 3] |= <uint64_t>1 << (data_bytes & 63)
     d.unsynced = True
 
