@@ -192,7 +192,7 @@ def test_bits_of_coils_when_read_are_lowest_first(data: st.DataObject) -> None:
         assert got == [str(number >> at & 1) for number in shown]
 
 
-ENCODINGS = {"ascii": "Spindel 7", "utf-8": "主轴 é €𝄞", "gb18030": "主轴 é €𝄞"}
+ENCODINGS = {"ascii": "Spindle 7", "utf-8": "主轴 é €𝄞", "gb18030": "主轴 é €𝄞"}
 
 
 @given(
