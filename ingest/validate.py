@@ -248,6 +248,7 @@ def _check_gap(gap: pb.Gap) -> None:
     _malformed(
         not gap.count_unknown and not gap.blocks and not gap.ticks, "gap without blocks or ticks"
     )
+    _malformed(gap.end_of_epoch and not gap.blocks, "gap: the end of an epoch without its block")
     _malformed(gap.after_seq >= limits.INT64_END, f"gap: after_seq {gap.after_seq}")
     for seqs in gap.blocks:
         _malformed(

@@ -43,8 +43,8 @@ I4  After an error nothing of that segment is trusted: it is closed, cut to what
     stay in RAM (state `memory_only`) up to a bound and the disk is tried again each 10 s.
 I5  An epoch number is durable in `state` before its first block. On a disk that refuses, its 32
     random bits keep it unused.
-I6  An epoch stays in `state` until the platform holds its end: the block with end_of_epoch, or a
-    gap that says that the count is unknown.
+I6  An epoch stays in `state` until the platform holds its end (the block with end_of_epoch, or a
+    gap that says that the count is unknown), or a gap in `state` names its last block.
 
 What a crash leaves
 -------------------
@@ -59,7 +59,8 @@ What a crash leaves
 The crash gap (`ledger.conclude`) is built when nothing of an earlier epoch is left to send and the
 platform has said what it holds: it begins where the known prefix ends, names the holes after that,
 and ends where the next epoch began. An earlier epoch that ended cleanly gets one only if the block
-with its end was lost; its holes are damage.
+with its end was lost before any later run saw it; else its holes are damage, the count is exact,
+and the gap that names the last block says that nothing follows.
 
 Damage at rest
 --------------

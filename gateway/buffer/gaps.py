@@ -42,10 +42,14 @@ class Ticks:
 
 @dataclass(slots=True)
 class Loss:
-    """Blocks of one epoch that are gone for one reason, with their ticks a group."""
+    """Blocks of one epoch that are gone for one reason, with their ticks a group.
+
+    `end_of_epoch`: the last of them ended the epoch cleanly.
+    """
 
     blocks: RangeSet = field(default_factory=RangeSet)
     ticks: dict[int, list[Ticks]] = field(default_factory=dict)
+    end_of_epoch: bool = False
 
     def add_ticks(self, group: int, new: Ticks) -> None:
         """Join `new` with the runs that it overlaps or touches; runs stay ascending, disjoint."""
@@ -62,6 +66,7 @@ class Loss:
 
     def update(self, other: Loss) -> None:
         self.blocks.update(other.blocks)
+        self.end_of_epoch = self.end_of_epoch or other.end_of_epoch
         for group, runs in other.ticks.items():
             for run in runs:
                 self.add_ticks(group, run)
@@ -89,7 +94,7 @@ class GapSet:
         if gap.count_unknown:
             self._ends[gap.epoch] = gap
             return
-        loss = Loss(RangeSet((r.first, r.last) for r in gap.blocks))
+        loss = Loss(RangeSet((r.first, r.last) for r in gap.blocks), end_of_epoch=gap.end_of_epoch)
         for t in gap.ticks:
             loss.add_ticks(t.group, Ticks(t.first_tick, t.count, t.first_due_ns, t.last_due_ns))
         self.lose(gap.reason, gap.epoch, loss)
@@ -139,7 +144,7 @@ def _key(item: tuple[tuple[pb.GapReason.ValueType, int], Loss]) -> tuple[int, in
 
 
 def _message(reason: pb.GapReason.ValueType, epoch: int, loss: Loss) -> pb.Gap:
-    gap = pb.Gap(reason=reason, epoch=epoch)
+    gap = pb.Gap(reason=reason, epoch=epoch, end_of_epoch=loss.end_of_epoch)
     for first, last in loss.blocks:
         gap.blocks.add(first=first, last=last)
     for group in sorted(loss.ticks):
@@ -158,10 +163,12 @@ def _pieces(gap: pb.Gap) -> Iterator[pb.Gap]:
         return
     for start in range(0, max(len(gap.ticks), len(gap.blocks)), _PIECE_RUNS):
         part = slice(start, start + _PIECE_RUNS)
+        has_last = start < len(gap.blocks) <= start + _PIECE_RUNS
         yield pb.Gap(
             reason=gap.reason, epoch=gap.epoch, blocks=gap.blocks[part], ticks=gap.ticks[part],
             count_unknown=gap.count_unknown, after_seq=gap.after_seq,
             until_ns=gap.until_ns, until_boot_id=gap.until_boot_id,
+            end_of_epoch=gap.end_of_epoch and has_last,
         )  # fmt: skip
 
 
@@ -185,7 +192,7 @@ def read_payload(data: bytes, decompress: Decompress) -> pb.BlockPayload:
 
 def loss_of(seq: int, payload: pb.BlockPayload) -> Loss:
     """What is gone if this block never arrives: the block, and every tick that its runs cover."""
-    loss = Loss(RangeSet([(seq, seq)]))
+    loss = Loss(RangeSet([(seq, seq)]), end_of_epoch=payload.end_of_epoch)
     for run in payload.runs:
         if run.ticks:
             last_due = run.first_due_ns + (run.ticks - 1) * run.period_ns

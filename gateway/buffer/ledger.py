@@ -9,7 +9,7 @@ The event loop's thread only; touches no disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
@@ -37,17 +37,21 @@ class Ledger:
                 self._carried.setdefault(BlockKey(epoch, seq), GapSet()).add(gap)
             elif not gap.count_unknown:  # else its epoch is open, and says the same
                 self.pending.add(gap)
-            if gap.epoch in state.epochs and not gap.count_unknown:
-                state.epochs[gap.epoch].gone.update(RangeSet((r.first, r.last) for r in gap.blocks))
+            entry = state.epochs.get(gap.epoch)
+            if entry is not None and not gap.count_unknown:
+                entry.gone.update(RangeSet((r.first, r.last) for r in gap.blocks))
+                if gap.end_of_epoch:
+                    entry.end_seq = gap.blocks[-1].last
         self._taken = GapSet()
         self._settled: set[int] = set()
         self._closed: set[int] = set()
 
-    def open_epoch(self, epoch: int, boot_id: str, now_ns: int, found: list[int]) -> None:
+    def open_epoch(self, epoch: int, boot_id: str, now_ns: int, found: Mapping[int, Epoch]) -> None:
         """A new run begins, so every earlier one has ended. `found`: epochs that have files."""
         self.current = epoch
-        for other in found:
-            self.state.epochs.setdefault(other, OpenEpoch(other, "", 0))
+        for other, blocks in found.items():
+            entry = self.state.epochs.setdefault(other, OpenEpoch(other, "", 0))
+            entry.end_seq = blocks.end_seq or entry.end_seq
         for entry in self.state.epochs.values():
             if not entry.until_boot_id:
                 entry.until_boot_id, entry.until_ns = boot_id, now_ns
@@ -55,11 +59,18 @@ class Ledger:
         self.state.run = epoch >> 32
 
     def lose(self, reason: pb.GapReason.ValueType, epoch: int, loss: Loss) -> None:
-        """Blocks will never be sent: announce them, and whatever they carried."""
-        self.pending.lose(reason, epoch, loss)
+        """Blocks will never be sent: announce them, and whatever they carried.
+
+        If the block that ends the epoch is one of them, its gap says where the epoch ends.
+        """
         entry = self.state.epochs.get(epoch)
         if entry is not None:
             entry.gone.update(loss.blocks)
+            if loss.end_of_epoch:
+                entry.end_seq = loss.blocks.highest
+            elif entry.end_seq in loss.blocks:
+                loss.end_of_epoch = True
+        self.pending.lose(reason, epoch, loss)
         lost = 0
         for first, last in loss.blocks:
             lost += last - first + 1
@@ -125,9 +136,9 @@ class Ledger:
     def conclude(self, number: int, epoch: Epoch) -> bool:
         """Announce what is missing of an earlier epoch of which nothing is left to send.
 
-        Blocks that the platform does not hold and that were never announced were damaged, if the
-        end of the epoch is known; else they, and all that follows, went with the crash. True if the
-        state changed.
+        Where its last block is known (the platform holds its end, or the box once had it on disk)
+        all that was never announced was damaged, and the count is exact; else that, and all that
+        follows, went with the crash. True if the state changed.
         """
         entry = self.state.epochs.get(number)
         if entry is None or number == self.current or epoch.live or number not in self._settled:
@@ -135,11 +146,11 @@ class Ledger:
         known = RangeSet(epoch.acked)
         known.update(epoch.gone)
         known.update(entry.gone)
-        holes = RangeSet([(1, max(known.highest, epoch.end_seq))]).minus(known)
-        if number in self._closed:
-            del self.state.epochs[number]
+        holes = RangeSet([(1, max(known.highest, entry.end_seq))]).minus(known)
+        if number in self._closed or entry.end_seq:
             if holes:
                 self.lose(pb.GAP_REASON_DAMAGED, number, Loss(holes))
+            del self.state.epochs[number]
             return True
         if number in self._announced():
             return False

@@ -31,7 +31,8 @@ class OpenEpoch:
 
     `until_*` is when the epoch after it began: whatever this one sampled, it sampled before. Empty
     while the epoch runs. `gone`: its blocks that were announced as gaps. `reason`: why its end is
-    unknown (a GapReason).
+    unknown (a GapReason). `end_seq`: the block that ended it cleanly, if the box has, or had, it;
+    so where the epoch ends is known even when that block is gone. 0: none is known.
     """
 
     epoch: int
@@ -41,6 +42,7 @@ class OpenEpoch:
     until_ns: int = 0
     gone: RangeSet = field(default_factory=RangeSet)
     reason: pb.GapReason.ValueType = pb.GAP_REASON_CRASH
+    end_seq: int = 0
 
 
 class Unsettled(NamedTuple):
@@ -111,6 +113,7 @@ def _to_json(state: State) -> dict[str, Any]:
             [e.epoch, e.boot_id, e.start_ns, e.until_boot_id, e.until_ns, list(e.gone), e.reason]
             for e in state.epochs.values()
         ],
+        "ends": [[e.epoch, e.end_seq] for e in state.epochs.values() if e.end_seq],
         "gaps": [
             [epoch, seq, base64.b64encode(gap.SerializeToString()).decode()]
             for epoch, seq, gap in state.gaps
@@ -124,6 +127,8 @@ def _from_json(value: dict[str, Any]) -> State:
         state.epochs[epoch] = OpenEpoch(
             epoch, boot_id, start, until_boot_id, until, RangeSet((a, b) for a, b in gone), reason
         )
+    for epoch, end_seq in value.get("ends", ()):
+        state.epochs[epoch].end_seq = end_seq
     try:
         state.gaps = [
             Unsettled(epoch, seq, pb.Gap.FromString(base64.b64decode(text)))

@@ -103,9 +103,8 @@ class Buffer:
         BufferUnusableError when the run counter is at its end.
         """
         assert self._epoch == 0, "one epoch a run"
-        found = list(self.index.epochs)
-        epoch = epochs.next_epoch(self.ledger.state, found, random_bits)
-        self.ledger.open_epoch(epoch, boot_id, now_ns, found)
+        epoch = epochs.next_epoch(self.ledger.state, self.index.epochs, random_bits)
+        self.ledger.open_epoch(epoch, boot_id, now_ns, self.index.epochs)
         self._epoch = epoch
         self.index.epoch(epoch)
         self._writer.epoch = epoch

@@ -25,7 +25,7 @@ CREATE TABLE epochs (              -- one row a run of a daemon
   boot_id TEXT NOT NULL,           -- '' until a Hello or an anchor of the epoch says it
   software TEXT NOT NULL,
   said_hello INTEGER NOT NULL,     -- 1: spoke as the current run
-  closed INTEGER NOT NULL,         -- 1: a clean end, or a crash gap, is held
+  closed INTEGER NOT NULL,         -- 1: a clean end, or a gap that says one, is held
   catalog_revision INTEGER NOT NULL,
   duplicates INTEGER NOT NULL,     -- blocks that came again, refused and acknowledged again
   PRIMARY KEY (gateway, epoch)

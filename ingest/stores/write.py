@@ -217,5 +217,5 @@ def _put_gap(sql: sqlite3.Connection, gateway: str, block: pb.Block, gap: pb.Gap
         "INSERT INTO gap_ticks VALUES (?, ?, ?, ?, ?, ?)",
         ((row, t.group, t.first_tick, t.count, t.first_due_ns, t.last_due_ns) for t in gap.ticks),
     )
-    if gap.count_unknown:
+    if gap.count_unknown or gap.end_of_epoch:
         _close_epoch(sql, gateway, gap.epoch)

@@ -50,7 +50,8 @@ class FakePlatform:
         self.blocks[key] = content
         payload = pb.BlockPayload.FromString(block.payload)
         self.gaps += payload.gaps
-        self.closed |= {gap.epoch for gap in payload.gaps if gap.count_unknown}
+        ends = (gap for gap in payload.gaps if gap.count_unknown or gap.end_of_epoch)
+        self.closed |= {gap.epoch for gap in ends}
         if payload.end_of_epoch:
             self.closed.add(block.epoch)
 

@@ -57,6 +57,7 @@ async def survey(disk: FakeDisk) -> tuple[RangeSet, RangeSet, bool]:
     gone = RangeSet()
     for gap in buffer.take_gaps():
         gone.update(RangeSet((r.first, r.last) for r in gap.blocks))
+        closed = closed or gap.end_of_epoch
         if gap.count_unknown:
             gone.add(gap.after_seq + 1, BLOCKS)
             closed = True

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
@@ -222,6 +223,83 @@ def test_end_of_epoch_when_its_block_is_lost_is_told_by_a_gap() -> None:
         assert (gap.epoch, gap.count_unknown, gap.after_seq) == (first.epoch, True, 2)
 
     run(main())
+
+
+def ends(gaps: list[pb.Gap]) -> list[tuple[str, int, bool]]:
+    """(reason, last block, whether it says that nothing follows) of each gap; none is unknown."""
+    assert not any(gap.count_unknown for gap in gaps)
+    return [
+        (pb.GapReason.Name(g.reason).removeprefix("GAP_REASON_"), g.blocks[-1].last, g.end_of_epoch)
+        for g in gaps
+    ]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_end_of_epoch_when_its_block_is_evicted_is_told_exactly(restart: bool) -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        first = await opened(disk, clock, segment_bytes=1)
+        await fill(first, clock, 2)
+        first.put(block(first.epoch, 3, first_tick=9, end_of_epoch=True))
+        await first.flush()
+        size = first.index.disk_bytes
+        disk = disk.crash()
+        second = await opened(disk, clock, segment_bytes=1, max_bytes=size)
+        while second.live_blocks > second.last_seq:
+            seq = second.last_seq + 1
+            second.put(block(second.epoch, seq, first_tick=3 * seq))
+            await second.flush()
+        if restart:
+            second = await opened(disk.crash(), clock)
+        second.welcome(first.epoch, RangeSet(), False)
+        assert ends(second.take_gaps()) == [("EVICTED_OLDEST", 3, True)]
+
+    run(main())
+
+
+def test_end_of_epoch_when_its_file_is_lost_after_a_later_run_is_told_exactly() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        first = await opened(disk, clock, segment_bytes=1)
+        await fill(first, clock, 2)
+        first.put(block(first.epoch, 3, end_of_epoch=True))
+        await first.flush()
+        await opened(disk, clock)
+        disk.unlink(max(name for name in disk.list() if name.endswith(".seg")))
+        third = await opened(disk, clock)
+        third.welcome(first.epoch, RangeSet([(1, 2)]), False)
+        assert ends(third.take_gaps()) == [("DAMAGED", 3, True)]
+        assert first.epoch not in third.ledger.state.epochs
+
+    run(main())
+
+
+def test_end_of_epoch_when_its_block_is_rejected_as_the_daemon_stops_is_told_exactly() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        first = await opened(disk, clock, segment_bytes=1)
+        await fill(first, clock, 2)
+        first.put(block(first.epoch, 3, first_tick=9, end_of_epoch=True))
+        await first.flush()
+        first.reject(pb.Reject(epoch=first.epoch, seq=3, reason=pb.REJECT_REASON_MALFORMED))
+        task = asyncio.create_task(first.run())
+        await clock.sleep_until(100 * SECOND)
+        task.cancel()
+        await first.flush()
+        second = await opened(disk.crash(), clock)
+        second.welcome(first.epoch, RangeSet([(1, 2)]), False)
+        assert ends(second.take_gaps()) == [("REJECTED", 3, True)]
+
+    run(main())
+
+
+def test_gaps_when_split_say_the_end_only_with_the_last_block() -> None:
+    gaps = GapSet()
+    for seq in range(1, 4_000, 2):
+        gaps.lose(pb.GAP_REASON_EXPIRED, 9, Loss(RangeSet([(seq, seq)]), end_of_epoch=seq == 3999))
+    taken = [gap for _ in iter(gaps.__bool__, False) for gap in gaps.take(bytes_max=2000)]
+    assert len(taken) > 3
+    assert [g.blocks[-1].last for g in taken if g.end_of_epoch] == [3999]
 
 
 RANGES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=12)

@@ -80,6 +80,15 @@ def test_epoch_when_it_ended_cleanly_or_by_a_crash_gap_is_closed(store: SqliteSt
     assert [one.closed for one in held(store, 5)] == [True, True]
 
 
+def test_epoch_when_a_gap_names_its_last_block_is_closed(store: SqliteStore) -> None:
+    gone = pb.Gap(reason=pb.GAP_REASON_EXPIRED, epoch=5, blocks=[pb.SeqRange(first=1, last=3)])
+    put(store, examples.block(1, gaps=(gone,)))
+    assert [one.closed for one in held(store, 5)] == [False, False]
+    gone.end_of_epoch = True
+    put(store, examples.block(2, gaps=(gone,)))
+    assert [one.closed for one in held(store, 5)] == [False, True]
+
+
 def test_run_when_another_spoke_since_is_superseded(store: SqliteStore) -> None:
     def superseded(epoch: int, boot: str) -> bool:
         return store.hello("gw-1", epoch, boot, "", ()).result(30).superseded

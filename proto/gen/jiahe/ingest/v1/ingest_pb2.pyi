@@ -972,6 +972,7 @@ class Gap(_message.Message):
     AFTER_SEQ_FIELD_NUMBER: _builtins.int
     UNTIL_NS_FIELD_NUMBER: _builtins.int
     UNTIL_BOOT_ID_FIELD_NUMBER: _builtins.int
+    END_OF_EPOCH_FIELD_NUMBER: _builtins.int
     reason: Global___GapReason.ValueType
     epoch: _builtins.int
     """The epoch that misses them."""
@@ -982,6 +983,8 @@ class Gap(_message.Message):
     after_seq: _builtins.int
     until_ns: _builtins.int
     until_boot_id: _builtins.str
+    end_of_epoch: _builtins.bool
+    """The last of `blocks` ended the epoch cleanly: no block follows it, no tick is missing after it."""
     @_builtins.property
     def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeqRange]:
         """Whole blocks that will never come."""
@@ -1001,10 +1004,11 @@ class Gap(_message.Message):
         after_seq: _builtins.int = ...,
         until_ns: _builtins.int = ...,
         until_boot_id: _builtins.str = ...,
+        end_of_epoch: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_seq", b"after_seq", "blocks", b"blocks", "count_unknown", b"count_unknown", "epoch", b"epoch", "reason", b"reason", "ticks", b"ticks", "until_boot_id", b"until_boot_id", "until_ns", b"until_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_seq", b"after_seq", "blocks", b"blocks", "count_unknown", b"count_unknown", "end_of_epoch", b"end_of_epoch", "epoch", b"epoch", "reason", b"reason", "ticks", b"ticks", "until_boot_id", b"until_boot_id", "until_ns", b"until_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1127,7 +1131,7 @@ class EpochHeld(_message.Message):
     CATALOG_REVISION_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     closed: _builtins.bool
-    """A block with end_of_epoch, or a Gap with count_unknown for this epoch, is held."""
+    """A block with end_of_epoch, or a Gap with end_of_epoch or count_unknown for this epoch, is held."""
     catalog_revision: _builtins.int
     """The highest catalog revision held."""
     @_builtins.property
