@@ -87,6 +87,9 @@ cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
     if l.char_ns:
         touch(l, now)
     take_input(l, now)
+    if l.port.kind == DATAGRAM:
+        # A datagram stands for itself: the rest of a cut one is no beginning of the next.
+        l.input_size = 0
 
 
 cdef void link_readable(link_t *l, int64_t now) noexcept nogil:

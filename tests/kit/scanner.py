@@ -23,7 +23,7 @@ from ingest.decode import entries, row_times
 from native.link import Link
 from native.loop import Loop
 from tests.kit.scans import GOOD, Box
-from tests.kit.slave import Asked, SerialSlave, TcpSlave
+from tests.kit.slave import Asked, SerialSlave, TcpSlave, UdpSlave
 
 PERIOD_NS = 20_000_000
 TIMEOUT_NS = 100_000_000
@@ -66,7 +66,7 @@ class Scanner:
 
     def __init__(
         self,
-        slave: SerialSlave | TcpSlave,
+        slave: SerialSlave | TcpSlave | UdpSlave,
         addresses: Sequence[int] = (0, 100),
         *,
         devices: Mapping[int, Sequence[GroupPlan]] | None = None,
@@ -80,7 +80,8 @@ class Scanner:
         if isinstance(slave, SerialSlave):
             told |= {"type": "serial", "port": str(slave.path), "baud": BAUD}
         else:
-            told |= {"type": "tcp", "host": "127.0.0.1", "tcp_port": slave.port}
+            kind = "udp" if isinstance(slave, UdpSlave) else "tcp"
+            told |= {"type": kind, "host": "127.0.0.1", "tcp_port": slave.port}
         self.slave = slave
         spec = LinkSpec("l", **told | more)
         self.box = Box([plan for own in plans.values() for plan in own])

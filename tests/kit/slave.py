@@ -1,4 +1,4 @@
-"""Slaves that answer by script: on a pseudo-terminal or a TCP port, each in a thread of its own.
+"""Slaves that answer by script: on a pseudo-terminal, TCP or UDP, each in a thread of its own.
 
 A script is a function from what was asked to what comes back: bytes to send, a number of seconds to
 wait, `HANG_UP` to close the connection, `RESET` to break it. `answer` makes the honest frame.
@@ -227,3 +227,26 @@ class TcpSlave(_Slave):
         for sock, _, _ in self._open.values():
             sock.close()
         self._listener.close()
+
+
+class UdpSlave(_Slave):
+    """On a free UDP port of loopback: each step's bytes are one datagram."""
+
+    def __init__(self, script: Script = honest, framing: str = "tcp") -> None:
+        super().__init__(framing, script)
+        self._socket = socket.socket(type=socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+
+    def _run(self) -> None:
+        while self._wait([self._socket.fileno()], None) is not None:
+            data, client = self._socket.recvfrom(4096)
+            for asked in self._take(bytearray(data), 0):
+                for step in self.script(asked):
+                    if isinstance(step, bytes):
+                        self._socket.sendto(step, client)
+                    elif isinstance(step, float) and self._wait([], step) is None:
+                        return
+
+    def _close(self) -> None:
+        self._socket.close()
