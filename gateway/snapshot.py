@@ -40,7 +40,7 @@ class LinkSnapshot(TypedDict):
     reconnects: int
     bytes_in: int
     bytes_out: int
-    busy_share: float  # of the last second or so: 0..1
+    busy_share: float  # of the last ten seconds or so: 0..1
     line_errors: LineErrors | None  # None: the kernel does not count here
 
 

@@ -11,5 +11,5 @@ cdef class Link:
     cdef list groups
     cdef list device_specs
     cdef uint64_t events_taken
-    cdef int64_t busy_seen_ns
-    cdef int64_t busy_seen_at
+    cdef object busy_marks  # deque of (boot ns, busy ns)
+    cdef double busy_share(self, int64_t now)

@@ -23,7 +23,11 @@ from native.state cimport (
     patience,
 )
 
+from collections import deque
+
 from native.modbus import FRAMINGS
+
+cdef int64_t BUSY_WINDOW = 10000 * MS  # how far back the share of the wire looks
 
 
 cdef class Link:
@@ -86,6 +90,7 @@ cdef class Link:
                 link.members[member].device = i
                 member += 1
         link.since = boot_ns()
+        self.busy_marks = deque([(link.since, 0)])
 
     def __dealloc__(self):
         free(self.l.devices)
@@ -112,17 +117,23 @@ cdef class Link:
         self.events_taken = newest
         return result
 
+    cdef double busy_share(self, int64_t now):
+        """Of the last BUSY_WINDOW or so, whoever asks how often: marks are a second apart."""
+        marks = self.busy_marks
+        if not marks or now - marks[len(marks) - 1][0] >= 1000 * MS:
+            marks.append((now, self.l.busy_ns))
+        while len(marks) > 2 and now - marks[1][0] >= BUSY_WINDOW:
+            marks.popleft()
+        then, busy = marks[0]
+        if now <= then:
+            return 0.0
+        return min(1.0, <double>(self.l.busy_ns - busy) / (now - then) / self.l.in_flight_max)
+
     def snapshot(self) -> dict:
         """As gateway.snapshot.LinkSnapshot, but for `cause`, which is an errno here. Any thread."""
         cdef link_t *link = &self.l
         cdef int64_t now = boot_ns()
-        cdef int64_t span = now - self.busy_seen_at
         serial = link.port.kind == SERIAL
-        share = 0.0
-        if self.busy_seen_at and span > 0:
-            share = min(1.0, (link.busy_ns - self.busy_seen_ns) / span / max(1, link.in_flight_max))
-        if span > 500 * MS:
-            self.busy_seen_ns, self.busy_seen_at = link.busy_ns, now
         line = self.port.counters() if link.state == UP and serial else None
         if line is not None:
             del line["breaks"]
@@ -139,7 +150,7 @@ cdef class Link:
             "damaged": link.damaged, "wrong": link.wrong, "late": link.late,
             "exceptions": link.exceptions, "retries": link.retries, "reconnects": link.reconnects,
             "bytes_in": link.bytes_in, "bytes_out": link.bytes_out,
-            "busy_share": share,
+            "busy_share": self.busy_share(now),
             "line_errors": line,
         }
 
