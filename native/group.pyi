@@ -5,6 +5,7 @@ ORDERS: dict[str, int]
 GAP_NAMES: dict[int, str]
 STORE_BYTES_MAX: int
 VALUE_BYTES_MAX: int
+ANSWER_BYTES_MAX: int
 ROWS_MIN: int
 ROWS_MAX: int
 

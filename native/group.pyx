@@ -35,6 +35,8 @@ GAP_NAMES = {
 STORE_BYTES_MAX = 512 * 1024
 #: A varint of 64 bits.
 VALUE_BYTES_MAX = 10
+#: The data part of one answer (V1.1b3 sections 6.1 to 6.4).
+ANSWER_BYTES_MAX = 250
 #: Rows that a store holds at least (if so many fit), and at most.
 ROWS_MIN, ROWS_MAX = 8, 8192
 
@@ -169,6 +171,31 @@ def late_bound_us(int bucket) -> int:
     return (1 << top) + ((bucket % 4 + 1) << (top - 2)) - 1
 
 
+cdef size_t data_bytes_max(object plan) except 0:
+    """The most that any requests for the plan's tags can bring, however a device's limits change.
+
+    Requests read runs of neighbours with what lies between them, as far as one answer reaches (250
+    bytes), and some tags once more alone. A smaller limit may well bridge more than a larger one.
+    """
+    spaces = {}
+    for field in plan.fields:
+        r = plan.requests[field.request]
+        bits = 8 if r.function > 2 else 1
+        first = (16 if r.function > 2 else 1) * r.address + bits * field.offset
+        spaces.setdefault(r.function, []).append((first, first + bits * field.length))
+    asked = total = 0
+    for r in plan.requests:
+        asked += 2 * r.count if r.function > 2 else (r.count + 7) // 8
+    for stretches in spaces.values():
+        end = None
+        for first, last_1 in sorted(stretches):
+            own = (last_1 - first + 7) // 8 + 3  # rounded up to whole registers or bytes
+            between = 0 if end is None or first <= end else (first - end + 7) // 8
+            total += 2 * own + min(between, ANSWER_BYTES_MAX)
+            end = last_1 if end is None else max(end, last_1)
+    return max(asked, total)
+
+
 cdef class Group:
     """One group. `plan` is a `drivers.api.GroupPlan` or anything of its shape.
 
@@ -195,10 +222,7 @@ cdef class Group:
             raise ValueError("too many tags for one block: give some of them another period")
         self.g.row_capacity = <uint32_t>min(max(rows, ROWS_MIN), most, ROWS_MAX)
         self.g.gap_capacity = 2 * self.g.row_capacity + 2
-        # Requests may be split by what a device refuses: room for each tag in one of its own.
-        asked = sum(2 * r.count if r.function > 2 else (r.count + 7) // 8 for r in plan.requests)
-        alone = sum(field.length + 1 for field in plan.fields)
-        size = sizeof(row_t) + len(plan.tags) + max(asked, alone) + 16
+        size = sizeof(row_t) + max(len(plan.tags), len(plan.requests)) + data_bytes_max(plan) + 16
         self.g.row_bytes_max = (size + 7) & ~7
         self.g.scratch = <uint8_t *>calloc(1, self.g.row_bytes_max)
         self.g.latest = <uint8_t *>calloc(1, self.g.row_bytes_max)

@@ -106,7 +106,13 @@ class _Wire:
             fresh = plan_group(device.plan.spec, plan.tags, plan.period_ns, device.learner.limits)
             # The plan may order its tags anew: the columns keep the catalog's order.
             fields = dict(zip((tag.name for tag in fresh.tags), fresh.fields, strict=True))
-            group.replan(fresh.requests, [fields[tag.name] for tag in plan.tags])
+            try:
+                group.replan(fresh.requests, [fields[tag.name] for tag in plan.tags])
+            except ValueError as error:
+                _log.warning(
+                    "device %s: asked as before, the plan for its learned limits does not fit: %s",
+                    device.plan.spec.name, str(error),
+                )  # fmt: skip
 
     def snapshot(self) -> dict[str, Any]:
         found = self.link.snapshot()
