@@ -52,7 +52,8 @@ FAULTS: dict[str, Fault] = {
     "pause": pause,
     "late": lambda a, r: [TIMEOUT_S * r.uniform(0.9, 1.9), answer(a)],
     "mute": lambda a, r: [],
-    "twice": lambda a, r: [answer(a), answer(a)],
+    # In one piece: a second answer that comes alone is, without ids, the next request's answer.
+    "twice": lambda a, r: [answer(a) * 2],
     "other unit": lambda a, r: [answer(a, unit=a.unit % 247 + 1)],
     "refused": lambda a, r: [refusal(a, r.choice([1, 2, 3, 4, 6, 11]))],
 }
