@@ -34,6 +34,8 @@ _log = logging.getLogger("jiahe-ingest")
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", limits.MESSAGE_BYTES_MAX),
+    # Else a second receiver shares the port, and boxes land on either.
+    ("grpc.so_reuseport", 0),
     ("grpc.max_concurrent_streams", limits.STREAMS_PER_CONNECTION_MAX),
     # Boxes behind a carrier's NAT may ping each 10 s; gRPC's default would throw them off.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -258,7 +260,8 @@ class Server:
                 port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise OSError(
-                f"{address} can't be listened on: in use, or not of this machine"
+                f"{address} can't be listened on: another program has it (ss -ltnp), or the address"
+                " is not of this machine (ip address)"
             ) from error
         await self._server.start()
         serving: Any = health_pb2.HealthCheckResponse.SERVING

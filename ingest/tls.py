@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,28 @@ class TlsFiles:
                 raise TlsError(f"{option} {path}: not a PEM file with {mark.decode().strip('-')}")
             texts.append(text)
         key, cert, ca = texts
+        self._check_pair()
         return grpc.ssl_server_certificate_configuration([(key, cert)], ca)
+
+    def _check_pair(self) -> None:
+        """gRPC would only say, or not even that, that the port can't be had."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(self.cert, self.key, password=_no_password)
+        except ssl.SSLError as error:
+            if error.reason == "KEY_VALUES_MISMATCH":
+                raise TlsError(
+                    f"--key {self.key} does not belong to --cert {self.cert}; name the key that"
+                    " this certificate was made for"
+                ) from error
+            raise TlsError(
+                f"--cert {self.cert} or --key {self.key} can't be used: {error.reason or error};"
+                " give a PEM certificate and its unencrypted PEM key"
+            ) from error
+        try:
+            context.load_verify_locations(self.ca)
+        except ssl.SSLError as error:
+            raise TlsError(f"--ca {self.ca}: no certificate in it can be read") from error
 
     def changed(self) -> tuple[float, ...]:
         """Differs from an earlier value when a file was replaced."""
@@ -56,6 +78,11 @@ class TlsFiles:
             except FileNotFoundError:
                 times.append(0.0)  # between unlink and rename of a rotation
         return tuple(times)
+
+
+def _no_password() -> str:
+    """Else OpenSSL asks at the terminal for the password of an encrypted key, and waits."""
+    return ""
 
 
 def credentials(files: TlsFiles) -> grpc.ServerCredentials:

@@ -25,6 +25,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest.stores import write
 from ingest.stores.api import Known, Outcome, Put, PutBlock, PutCatalog, StoreError
+from ingest.stores.lock import StoreLock
 from ingest.stores.schema import APPLICATION_ID, SCHEMA, VERSION
 
 _T = TypeVar("_T")
@@ -119,11 +120,17 @@ def _sync_directory(directory: Path) -> None:
 
 
 class SqliteStore:
-    """A Store in one file. Opened in the calling thread, so that errors are raised here."""
+    """A Store in one file, this process's alone. Opened in the calling thread, so that errors are
+    raised here."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        connect(path).close()
+        self._held = StoreLock(path)
+        try:
+            connect(path).close()
+        except StoreError:
+            self._held.close()
+            raise
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
         self._lock = threading.Lock()
@@ -160,6 +167,7 @@ class SqliteStore:
                 self._closed = True
                 self._jobs.put(None)
         self._thread.join()
+        self._held.close()
 
     def _submit(self, work: Callable[[sqlite3.Connection], _T]) -> Future[_T]:
         future: Future[_T] = Future()

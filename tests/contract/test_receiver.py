@@ -159,3 +159,20 @@ def test_health_when_serving_says_so(tmp_path: Path) -> None:
         request = health_pb2.HealthCheckRequest(service="jiahe.ingest.v1.IngestService")
         status = stub.Check(request, timeout=10).status
     assert status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_second_receiver_on_a_port_or_store_in_use_ends_with_words(tmp_path: Path) -> None:
+    store = tmp_path / "store.db"
+    with receiver.serving(store) as (address, process):
+        for listen, path, words in (
+            (address, tmp_path / "other.db", f"{address} can't be listened on"),
+            ("127.0.0.1:0", store, f"{store} is in use by pid {process.pid};"),
+        ):
+            done = receiver.ingest(
+                "serve", "--listen", listen, "--store", f"sqlite:{path}", "--insecure"
+            )
+            assert (done.returncode, words in done.stderr) == (1, True), done.stderr
+        asyncio.run(send_blocks(address, [examples.block(1)]))
+    with receiver.serving(store) as (address, _):  # the lock ends with its process
+        welcome = asyncio.run(send_blocks(address, [examples.block(2)]))
+    assert [(r.first, r.last) for r in welcome.held[0].held] == [(1, 1)]

@@ -100,3 +100,23 @@ def test_insecure_on_an_address_of_the_network_is_refused(tmp_path: Path) -> Non
             "serve", "--listen", address, "--store", f"sqlite:{tmp_path / 's.db'}", "--insecure"
         )
         assert (done.returncode, "loopback" in done.stderr) == (2, True), done.stderr
+
+
+def test_serve_with_files_that_do_not_fit_names_the_file(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "pki")
+    options = [Path(each) for each in authority.receiver()]
+    other_cert, other_key = authority.issue("other", "other", [])
+    broken = tmp_path / "broken.pem"
+    lines = options[1].read_text(encoding="ascii").splitlines()
+    broken.write_text("\n".join([*lines[:2], *lines[3:]]) + "\n", encoding="ascii")
+    for position, file, words in (
+        (5, other_key, f"--key {other_key} does not belong to --cert {options[3]}"),
+        (3, other_cert, f"--key {options[5]} does not belong to --cert {other_cert}"),
+        (1, broken, f"--ca {broken}"),
+    ):
+        chosen = [*options[:position], file, *options[position + 1 :]]
+        done = receiver.ingest(
+            "serve", "--listen", "127.0.0.1:0", "--store", f"sqlite:{tmp_path / 's.db'}", *chosen
+        )
+        assert (done.returncode, words in done.stderr) == (1, True), done.stderr
+        assert len(done.stderr.splitlines()) == 1, done.stderr
