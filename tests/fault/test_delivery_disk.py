@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 #: The least that the configuration takes.
 MAX_SIZE = 16 << 20
 #: Room that is left to the daemon under test: some seconds of its blocks.
-LEFT = 4000
+LEFT = 2500
 
 
 def given_up(stored: Stored) -> int:
@@ -96,7 +96,7 @@ def test_disk_when_full_of_others_files_then_nothing_is_lost_and_it_recovers(
         factory.run_for(3)
         pid = factory.told()["pid"]
         disk.fill(pid, left_bytes=1 << 20)
-        factory.run_for(3)
+        factory.run_for(2)
         assert factory.told()["buffer"]["evicted_blocks"] == 0, "given up for others, in vain"
         others = disk.fill(pid)
         wait_for("memory", lambda: factory.told()["buffer"]["state"] == "memory_only")

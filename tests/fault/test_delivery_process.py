@@ -29,13 +29,13 @@ def test_daemon_when_killed_20_times_under_load_then_only_the_crash_gaps_are_mis
         if rng.random() < 0.5:
             factory.relay.cut()
             factory.start()
-            factory.run_for(rng.uniform(0.0, 3.0))
+            factory.run_for(rng.uniform(0.0, 1.8))
             daemons.append(resources(factory.told()["pid"]))
             factory.crash()
             factory.relay.mend()
         else:
             factory.start()
-            factory.run_for(rng.uniform(0.0, 2.0))
+            factory.run_for(rng.uniform(0.0, 1.2))
             daemons.append(resources(factory.told()["pid"]))
             factory.crash()
         receivers.append(resources(factory.receiver_pid))
@@ -63,7 +63,7 @@ def test_daemon_when_told_to_stop_then_the_epoch_is_closed_and_nothing_is_missin
             factory.relay.half_open(up=True, down=True)
         elif uplink == "down":
             factory.relay.cut()
-        factory.run_for(2)
+        factory.run_for(1)
         assert factory.stop_daemon(number) == 0
         if uplink != "up":
             factory.relay.cut()
@@ -107,7 +107,8 @@ def test_daemon_when_frozen_for_3_s_then_the_ticks_that_it_slept_through_are_ann
     os.kill(pid, signal.SIGCONT)
     factory.run_for(2)
     assert factory.stop_daemon() == 0
-    report, _ = factory.settle({"overrun": 3 * 120 + 300})
+    # An answer under way when it froze is read as bad, in a row whose time is within these 3 s.
+    report, _ = factory.settle({"overrun": 3 * 120 + 300}, allow_ns=1_600_000_000)
     assert report.gap_ticks["overrun"] > 3 * 110
 
 

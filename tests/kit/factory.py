@@ -212,22 +212,24 @@ class Factory(Rig):
     # ---- the books -------------------------------------------------------------------------
 
     def settle(
-        self, gap_ticks_max: dict[str, int] | None = None, *, retries: int = 0
+        self, gap_ticks_max: dict[str, int] | None = None, *, allow_ns: int = 5_000_000
     ) -> tuple[Report, Stored]:
         """Stop the machines and compare the three books; rules I1 to I5 and I9, the crash gaps.
 
         What was found stands in report.txt too.
         `gap_ticks_max`: ticks by reason that the fault explains, over those of each start.
+        `allow_ns`: as the ledger's.
         """
         self.stop_simulators()
+        self.relay.cut()
         stored = read_stored(self.store)
         allowed = {reason: ticks * self.starts for reason, ticks in TICKS_A_START.items()}
         if self.crashes:
             allowed["crash"] = 0  # their ticks can't be known: their time is checked instead
         report = check(
             read_sampled(self.sampled), stored, span_ns=dict.fromkeys(PERIOD_NS, SEEN_LATE_NS),
-            gap_ticks_max={**allowed, **(gap_ticks_max or {})}, retries=retries,
-            box=self._last_status,
+            gap_ticks_max={**allowed, **(gap_ticks_max or {})},
+            allow_ns=allow_ns, box=self._last_status,
         )  # fmt: skip
         said = [report.text(), *([self.crashes.text(stored)] if self.crashes else [])]
         (self.folder / "report.txt").write_text("\n".join(said) + "\n")
