@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from drivers.modbus.simulator.frames import Rtu
 from drivers.simulate import main
 
 _COMMAND = (sys.executable, "-m", "drivers.simulate")
@@ -86,6 +88,35 @@ def test_program_on_a_terminal_leaves_no_link_when_its_input_ends(
         program.stdin.close()
         assert program.wait(timeout=10) == 0
     assert not path.is_symlink()
+
+
+def test_program_told_to_end_while_an_answer_is_on_the_wire_ends(
+    project: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "com1"
+    arguments = ("eastron-sdm630", "--pty", str(path), "--baud", "1200", "--answer-ms", "0")
+    with simulating(project, *arguments) as (program, _):
+        assert [say(program, line) for line in ("close", "open")] == ["ok", "ok"]
+        fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        os.write(fd, Rtu().build(1, 0, bytes.fromhex("0400000028")))  # 85 characters: 0.7 s
+        os.read(fd, 1)  # the answer has begun
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(timeout=20) == 0
+        os.close(fd)
+    assert not path.is_symlink()
+
+
+def test_command_that_the_system_refuses_is_answered_with_the_reason(
+    project: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "com1"
+    with simulating(project, "eastron-sdm630", "--pty", str(path)) as (program, _):
+        assert say(program, "close") == "ok"
+        path.mkdir()
+        assert say(program, "open").startswith("error: ")
+        path.rmdir()
+        assert say(program, "open") == "ok"
+        assert path.is_symlink()
 
 
 @pytest.mark.parametrize(

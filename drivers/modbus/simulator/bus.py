@@ -138,6 +138,8 @@ class Bus:
                 self._transmit(heapq.heappop(self._due))
 
     def _next_ns(self) -> int | None:
+        if self._calls:  # made while an answer was sent, which took their wake-up
+            return 0
         times = [self._due[0].begin_ns] if self._due else []
         if self._buffer and not (self._ascii and not self._buffer.endswith(b"\n")):
             times.append(self._frame_ends())

@@ -181,11 +181,18 @@ def counters_for(tags: Sequence[SimTag]) -> dict[Space, int]:
 
 def _and_wait(call: Callable[[Callable[[], None]], None], what: Callable[[], None]) -> None:
     done = Event()
+    failed: list[OSError] = []
 
     def run() -> None:
-        what()
-        done.set()
+        try:
+            what()
+        except OSError as error:  # a port that another program took meanwhile, a path that is gone
+            failed.append(error)
+        finally:
+            done.set()
 
     call(run)
     if not done.wait(_COMMAND_S):
         raise TimeoutError("the simulator's loop does not move")
+    if failed:
+        raise FaultError(str(failed[0])) from failed[0]
