@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memmove, memset
 
 from native.ask cimport send_request
-from native.group cimport request_t, row_data, row_status
+from native.rows cimport request_t, row_data, row_status
 from native.modbus cimport (
     ANSWER,
     BROKEN,

@@ -6,7 +6,7 @@ from libc.errno cimport EIO
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
 from libc.string cimport memset
 
-from native.group cimport group_late, layout_t, request_t, row_status
+from native.rows cimport group_late, layout_t, request_t, row_status
 from native.modbus cimport REQUEST_MAX, TCP, put_request
 from native.reasons cimport BAD_BUSY, BAD_NO_ANSWER
 from native.scan cimport link_lost, scan_check

@@ -14,16 +14,8 @@ from native.bytes cimport put_field, put_varint, varint_size
 from native.column cimport put_column, scratch_t
 from native.crc cimport crc32c_of
 from native.encode cimport MESSAGE_HEAD, choice_t, choose_order, close_message, put_values
-from native.group cimport (
-    Group,
-    field_t,
-    group_release,
-    group_swap,
-    group_t,
-    row_status,
-    row_t,
-    store_t,
-)
+from native.group cimport Group
+from native.rows cimport field_t, group_release, group_swap, group_t, row_status, row_t, store_t
 from native.reasons cimport COMPRESSION_NONE, COMPRESSION_ZSTD
 
 cdef extern from "<zstd.h>" nogil:

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from native.group cimport field_t, fieldprops_t, store_t
+from native.rows cimport field_t, fieldprops_t, store_t
 
 
 cdef struct scratch_t:

@@ -19,14 +19,7 @@ from native.encode cimport (
     to_decimal,
 )
 from native.filter cimport pick_changes, round_values
-from native.group cimport (
-    TYPE_FLOAT32,
-    TYPE_FLOAT64,
-    TYPE_STRING,
-    field_t,
-    row_data,
-    store_t,
-)
+from native.rows cimport TYPE_FLOAT32, TYPE_FLOAT64, TYPE_STRING, field_t, row_data, store_t
 from native.props cimport fieldprops_t
 from native.reasons cimport (
     BAD,

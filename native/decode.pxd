@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from native.group cimport field_t
+from native.rows cimport field_t
 
 cdef void decode_numbers(
     const field_t *f, const uint8_t *data, size_t stride, uint32_t n, int64_t *out, uint8_t *quality

@@ -21,7 +21,7 @@ from native.bytes cimport (
     be32,
     be64,
 )
-from native.group cimport (
+from native.rows cimport (
     TYPE_BCD16,
     TYPE_BCD32,
     TYPE_BOOL,

@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 from native.bytes cimport put_varint, varint_size, zigzag
-from native.group cimport TYPE_FLOAT32
+from native.rows cimport TYPE_FLOAT32
 
 #: Decimal digits that are tried: float32 holds 7, and 10^9 keeps every integer below 2^53.
 cdef enum:

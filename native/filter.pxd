@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from native.group cimport field_t
+from native.rows cimport field_t
 from native.props cimport fieldprops_t
 
 cdef void round_values(

@@ -8,7 +8,7 @@ from libc.math cimport fabs, rint
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from native.group cimport TYPE_FLOAT32, TYPE_FLOAT64, TYPE_UINT64, field_t
+from native.rows cimport TYPE_FLOAT32, TYPE_FLOAT64, TYPE_UINT64, field_t
 from native.props cimport fieldprops_t
 from native.reasons cimport GOOD
 

@@ -7,13 +7,13 @@ from libc.string cimport memcpy
 
 from native.decode cimport decode_numbers, decode_text, text_valid
 from native.filter cimport as_double
-from native.group cimport (
+from native.group cimport Group
+from native.rows cimport (
     TYPE_BOOL,
     TYPE_FLOAT32,
     TYPE_FLOAT64,
     TYPE_STRING,
     TYPE_UINT64,
-    Group,
     field_t,
     layout_t,
     pthread_mutex_lock,

@@ -12,7 +12,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from native.clock cimport boot_ns, timespec
-from native.group cimport group_t
+from native.rows cimport group_t
 from native.link cimport Link
 from native.machine cimport (
     link_await,

@@ -46,7 +46,7 @@ from libc.string cimport memset
 from native.answer cimport no_answer, settled, take_input
 from native.ask cimport pump
 from native.clock cimport boot_ns
-from native.group cimport group_skip, row_status
+from native.rows cimport group_skip, row_status
 from native.modbus cimport TCP
 from native.port cimport DATAGRAM
 from native.reasons cimport (

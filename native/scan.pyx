@@ -5,7 +5,7 @@ them.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from native.group cimport group_commit, group_skip, layout_t, row_status, row_t
+from native.rows cimport group_commit, group_skip, layout_t, row_status, row_t
 from native.modbus cimport TCP
 from native.reasons cimport BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NOT_ASKED, GAP_DEVICE_SILENT
 from native.state cimport (

@@ -6,7 +6,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
 
-from native.group cimport group_t, layout_t
+from native.rows cimport group_t, layout_t
 from native.modbus cimport Framing, answer_chars, ask_t, request_chars
 from native.port cimport port_t
 from native.reasons cimport BAD_BUSY, BAD_DEVICE_FAILURE, BAD_GATEWAY, BAD_REFUSED
