@@ -63,6 +63,7 @@ def silence(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Silence]:
             down.run_for(1)
             half_open.told()
             seen.append((resources(pids[0]), resources(pids[1])))
+        wait_for("a new stream", lambda: half_open.told()["uplink"]["connects"] == 2)
         yield Silence(down, half_open, seen)
 
 
@@ -122,7 +123,7 @@ def test_uplink_when_half_open_then_heartbeats_tell_and_nothing_is_twice(
     For so long nothing else happens: what the processes hold must not grow.
     """
     factory = silence.half_open
-    wait_for("a new stream", lambda: factory.told()["uplink"]["connects"] == 2)
+    assert factory.told()["uplink"]["connects"] == 2
     factory.wait_drained()
     assert_flat([daemon for daemon, _ in silence.seen])
     assert_flat([receiver for _, receiver in silence.seen])
