@@ -168,7 +168,12 @@ class Runner(Protocol):
 
     def learn(self) -> None:
         """Let the driver act on what its devices refused since the last call. Supervisor's thread,
-        about once a second.
+        about once a second. Never waits for a network.
+        """
+
+    def lookups(self) -> list[Callable[[], object]]:
+        """A call for each link that has a host's name: looks it up if the link is down. May wait
+        for a name server for long: for a thread that nothing waits for, one call at a time.
         """
 
 

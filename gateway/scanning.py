@@ -1,10 +1,14 @@
-"""The drivers' side of the daemon: plans, links, and a thread for each runner."""
+"""The drivers' side of the daemon: plans, links, and a thread for each runner.
+
+Host names are looked up in a thread of their own, which nothing waits for: where the name server is
+dark one look-up takes half a minute.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drivers import registry
@@ -15,6 +19,8 @@ _log = logging.getLogger(__name__)
 
 #: A runner stops within 100 ms, plus the answers under way (0.6 s); twice that is a hung thread.
 STOP_S_MAX = 2.0
+#: Between two rounds over the links that are down.
+LOOKUP_EVERY_S = 1.0
 
 
 class Scanning:
@@ -31,6 +37,8 @@ class Scanning:
         self._specs = {device.name: device for device in config.devices}
         self._owner: dict[str, OpenedLinks] = {}
         self._threads: list[threading.Thread] = []
+        self._lookups: threading.Thread | None = None
+        self._stopping = threading.Event()
         self.failed: list[str] = []
         for name in sorted({device.driver for device in config.devices}):
             self._open(name, config)
@@ -69,6 +77,20 @@ class Scanning:
             )
             self._threads.append(thread)
             thread.start()
+        lookups = [lookup for runner in self.runners for lookup in runner.lookups()]
+        if lookups:
+            self._lookups = threading.Thread(
+                target=self._look_up, args=(lookups,), name="look-up", daemon=True
+            )
+            self._lookups.start()
+
+    def _look_up(self, lookups: Sequence[Callable[[], object]]) -> None:
+        while not self._stopping.is_set():
+            for lookup in lookups:
+                lookup()
+                if self._stopping.is_set():
+                    return
+            self._stopping.wait(LOOKUP_EVERY_S)
 
     def _run(self, runner: Runner) -> None:
         name = threading.current_thread().name
@@ -80,9 +102,10 @@ class Scanning:
             raise
 
     def stop(self) -> bool:
-        """Stop scanning; False when a thread does not end. May wait: call it outside the event
-        loop.
+        """Stop scanning; False when a scan thread does not end. May wait: call it outside the event
+        loop. A look-up that is under way ends by itself, later.
         """
+        self._stopping.set()
         for runner in self.runners:
             runner.stop()
         for thread in self._threads:
@@ -90,11 +113,12 @@ class Scanning:
         return not any(thread.is_alive() for thread in self._threads)
 
     def dead_threads(self) -> list[str]:
-        """Scan threads that ended by themselves: never right while the daemon runs."""
-        return [thread.name for thread in self._threads if not thread.is_alive()]
+        """Threads that ended by themselves: never right while the daemon runs."""
+        threads = [*self._threads, *([self._lookups] if self._lookups else ())]
+        return [thread.name for thread in threads if not thread.is_alive()]
 
     def learn(self) -> None:
-        """May look host names up: call it outside the event loop."""
+        """Plans may be made anew: call it outside the event loop."""
         for runner in self.runners:
             runner.learn()
 

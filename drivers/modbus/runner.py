@@ -5,9 +5,10 @@ sockets.
 from __future__ import annotations
 
 import errno
+import ipaddress
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,8 +88,6 @@ class _Wire:
 
     def learn(self) -> None:
         """Feed the learner what was refused and what was read; plan anew what that changes."""
-        if not self.link.resolve():
-            return
         owners = [device for device in self.devices for _ in device.groups]
         for member, function, address, count, code in self.link.refusals():
             owners[member].learner.refused(Request(function, address, count), code)
@@ -142,6 +141,17 @@ class _Wire:
                 found["learned"].append({"id": "learned.no_tid", "args": {}})
             result.append(found)
         return result
+
+
+def _has_name(spec: LinkSpec) -> bool:
+    """Whether the link's host must be looked up; an address is taken as it is, at once."""
+    if spec.type == "serial":
+        return False
+    try:
+        ipaddress.ip_address(spec.host)
+    except ValueError:
+        return True
+    return False
 
 
 def _learner(spec: DeviceSpec, kept: Any) -> Learner:
@@ -200,6 +210,9 @@ class ModbusRunner:
     def learn(self) -> None:
         for wire in self._wires:
             wire.learn()
+
+    def lookups(self) -> list[Callable[[], object]]:
+        return [wire.link.resolve for wire in self._wires if _has_name(wire.spec)]
 
 
 def open_links(
