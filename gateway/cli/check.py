@@ -23,7 +23,8 @@ def main(context: Context, options: argparse.Namespace) -> int:
     if context.json:
         context.show_json(_document(context, loaded, made))
         return 0 if made else 1
-    for problem in loaded.problems:
+    # What refuses the file first, then what is only worth a word.
+    for problem in sorted(loaded.problems, key=lambda each: each.severity):
         sys.stderr.write(render(problem, context.lang) + "\n")
     errors = sum(problem.severity == "error" for problem in loaded.problems)
     if made is None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.cli.table import Paint
-from gateway.control.client import ControlClient
+from gateway.control.client import ControlClient, refused
 from gateway.messages import remedy, say, text
 
 DEFAULT_CONFIG = "/etc/jiahe/gateway.toml"
@@ -47,7 +47,15 @@ class Context:
         return remedy(said["id"], self.lang, **said.get("args", {}))
 
     def connect(self) -> ControlClient:
-        """The running daemon. Raises ControlError."""
+        """The running daemon. Raises ControlError; also where the configuration, which says where
+        it listens, may not be read.
+        """
+        try:
+            self.config.open("rb").close()
+        except PermissionError:
+            raise refused(self.config, "config.not_allowed", "config.not_allowed_root") from None
+        except OSError:
+            pass  # no file: the daemon may run with the defaults
         return ControlClient(control_of(self.config))
 
     def status(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from drivers.api import ByteOrder, DeviceSpec, Driver, Framing, LinkSpec, Proble
 from gateway.config.check import Place, check_table, complete
 from gateway.config.problems import Located
 from gateway.config.schema import DEVICE, LINK, TIMEOUT_NS
+from gateway.config.synonyms import SYNONYMS
 from gateway.config.tags import Profile, Tag, TagReader, finish, is_name
 
 _UNIT_IN_NAME = re.compile(r"\{unit(?::0?([1-9]))?\}")
@@ -46,6 +47,13 @@ def build_link(
     before = len(problems)
     if not is_name(name):
         problems.append(place.error("config.bad_name", name=name))
+    if data.get("type") in ("tcp", "udp") and str(data.get("port", "")).isdecimal():
+        host = str(data.get("address") or "192.168.10.21").partition(":")[0]
+        example = f'address = "{host}:{data["port"]}"'
+        problems.append((place / "port").error("config.port_in_address", example=example))
+        data = {key: value for key, value in data.items() if key != "port"}
+        if "address" not in data:
+            return None
     checked = check_table(place, data, LINK, problems)
     kind = checked.get("type")
     for key in checked:
@@ -132,7 +140,8 @@ class DeviceBuilder:
         if driver is None:
             return []
         order: ByteOrder = parts.setting("order", "ABCD")
-        every: int | None = parts.setting("every", 1 if "every" in place.lost() else None)
+        written = {*data, *(SYNONYMS.get(said) for said in data), *place.lost()}
+        every: int | None = parts.setting("every", 1 if "every" in written else None)
         tags = [finish(*item, every, order, self._problems) for item in parts.tags.items()]
         standing = link or LinkSpec(name=checked["link"], type="tcp")  # to check the tags at least
         framing: Framing = checked["framing"] or ("rtu" if standing.type == "serial" else "tcp")
@@ -152,6 +161,8 @@ class DeviceBuilder:
         if link is None:
             self._ask(driver, device, parts, only=("tags", "holes"))
             return []
+        if link.type == "serial" and "unit" not in written:
+            self._problems.append(place.warning("config.unit_left_out", device=name))
         slowest = parts.profile.defaults.get("timeout", 0)
         self._slowest[link.name] = max(slowest, self._slowest.get(link.name, 0))
         if 0 < link.timeout_ns < slowest:
@@ -201,7 +212,7 @@ class DeviceBuilder:
             at = place / "profile"
             profile = self._tags.profile(at, checked["profile"]) or profile
             wanted = profile.defaults.get("driver", checked["driver"])
-            if wanted != checked["driver"]:
+            if wanted != checked["driver"] and checked["driver"] in registry.names():
                 self._problems.append(
                     at.value_error(
                         "config.wrong_driver",

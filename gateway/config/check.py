@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from gateway.config.positions import Path, Spot
 from gateway.config.problems import Located, Severity
 from gateway.config.schema import Key, Table
-from gateway.config.synonyms import SYNONYMS
+from gateway.config.synonyms import FULL_WIDTH, SYNONYMS, UNIT_SYNONYMS, VALUE_SYNONYMS
 from gateway.config.units import (
     PER_DAYS,
     Rate,
@@ -154,7 +155,11 @@ def _unknown(place: Place, name: str, table: Table) -> Located:
 
 def _text(key: Key, value: Any) -> str:
     if not isinstance(value, str):
-        raise _wrong_type(key, "text")
+        number = isinstance(value, int) and not isinstance(value, bool)
+        raise _wrong_type(key, "text", f'{key.name} = "{value}"' if number else "")
+    wide = next((sign for sign in value if sign in FULL_WIDTH), "")
+    if wide and key.name == "address":
+        raise _WrongError("config.full_width", found=wide, wanted=FULL_WIDTH[wide])
     if not value.strip() and (key.required or key.default is None):
         raise _WrongError("config.empty", key=key.name, example=f"{key.name} = {key.example}")
     return value
@@ -206,7 +211,8 @@ def _choice(key: Key, value: Any) -> str:
         raise _WrongError("config.not_yet", key=f'{key.name} = "{value}"')
     if not isinstance(value, str):
         raise _WrongError("config.bad_choice", key=key.name, value=_toml(value), choices=choices)
-    if near := nearest(value, key.choices, 0.76):
+    meant = VALUE_SYNONYMS.get(value.strip().lower())
+    if near := meant if meant in key.choices else nearest(value, key.choices, 0.76):
         raise _WrongError(
             "config.bad_choice_near", key=key.name, value=_toml(value), near=near, choices=choices
         )
@@ -294,8 +300,8 @@ _WANTED = {
 }  # fmt: skip
 
 
-def _wrong_type(key: Key, kind: str) -> _WrongError:
-    example = f"{key.name} = {key.example}" if key.example else f"[{key.name}]"
+def _wrong_type(key: Key, kind: str, example: str = "") -> _WrongError:
+    example = example or (f"{key.name} = {key.example}" if key.example else f"[{key.name}]")
     wanted = {"id": _WANTED[kind], "args": {}}
     return _WrongError("config.wrong_type", key=key.name, wanted=wanted, example=example)
 
@@ -310,9 +316,22 @@ def _quantity(key: Key, value: Any, parse: Callable[[str], _Quantity], units: st
     try:
         return parse(value) if isinstance(value, str) else parse("")
     except ValueError:
+        example = _meant(value, parse) or key.example
         raise _WrongError(
-            "config.bad_unit", key=key.name, value=_toml(value), units=units, example=key.example
+            "config.bad_unit", key=key.name, value=_toml(value), units=units, example=example
         ) from None
+
+
+def _meant(value: Any, parse: Callable[[str], object]) -> str:
+    """ "1秒" or "1Sec" with the unit as it is written here: '"1 s"'; "" where that fails."""
+    match = re.fullmatch(r"\s*([0-9.]+)\s*(\D+?)\s*", value) if isinstance(value, str) else None
+    unit = UNIT_SYNONYMS.get(match[2].lower(), match[2].lower()) if match else ""
+    example = f"{match[1]} {unit}" if match else ""
+    try:
+        parse(example)
+    except ValueError:
+        return ""
+    return f'"{example}"'
 
 
 def _ranged(key: Key, value: _Number, show: Callable[[Any], str]) -> _Number:

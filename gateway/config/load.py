@@ -7,7 +7,9 @@ key by key, [links] and [devices] name by name. What two files both say is an er
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from gateway.config.model import BufferConfig, GatewayConfig, PlatformConfig
 from gateway.config.problems import Located
 from gateway.config.schema import BUFFER, FILE, GATEWAY, PLATFORM, Table
 from gateway.config.source import Source
+from gateway.config.units import show_size
 
 VERSION = 1
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -50,6 +53,7 @@ def load(path: Path) -> Loaded:
     _judge_gateway(gateway, problems)
     paths = {key: platform.path(key) for key in ("ca", "cert", "key")}
     _judge_platform(platform, paths, problems)
+    _judge_buffer(buffer, problems)
     ordered = _in_order(problems)
     files = tuple(Path(source.file) for source in sources)
     if any(problem.severity == "error" for problem in ordered):
@@ -85,9 +89,11 @@ def load(path: Path) -> Loaded:
 
 def _in_order(problems: list[Located]) -> list[Located]:
     """By place; once where several devices share a mistake (twenty-four machines, one profile)."""
-    first: dict[tuple[str, int, int, str], Located] = {}
+    first: dict[tuple[object, ...], Located] = {}
     for problem in problems:
-        first.setdefault((problem.file, problem.line, problem.column, problem.id), problem)
+        missing = problem.args.get("key") or problem.args.get("table")
+        same = (problem.file, problem.line, problem.column, problem.id, missing)
+        first.setdefault(same, problem)
     return sorted(first.values(), key=Located.order)
 
 
@@ -180,7 +186,15 @@ class _Merged:
                     values[key], places[key] = value, place / key
         if home is self.main and any(key.required for key in table.values()):
             if not self.damaged:  # else it may be there, out of sight
-                self._problems.append(home.error("config.missing_table", table=name))
+                required = "".join(
+                    f"\n    {key.name} = {key.example}"
+                    for key in table.values()
+                    if key.required or key.name in ("ca", "cert", "key")
+                )
+                example = f"\n    [{name}]{required}"
+                self._problems.append(
+                    home.error("config.missing_table", table=name, example=example)
+                )
         else:
             complete(home, written, values, table, self._problems)
         return Section(home, values, places)
@@ -269,12 +283,37 @@ def _judge_platform(
             place = platform.at("insecure")
             problems.append(place.value_error("config.insecure_remote", address=address))
         return
-    for key, path in paths.items():
+    for key in paths:
         if key not in platform.places and not platform.place.lost():
             example = f"{key} = {PLATFORM[key].example}"
             problems.append(platform.place.error("config.missing", key=key, example=example))
-        if path is not None and not path.exists():
-            problems.append(platform.at(key).warning("config.file_missing", path=str(path)))
+    absent = {key: str(path) for key, path in paths.items() if path and not _is_there(path)}
+    if absent:
+        at = platform.at(next(iter(absent)))
+        problems.append(at.warning("config.file_missing", path=", ".join(absent.values())))
+
+
+def _is_there(path: Path) -> bool:
+    """Also where only the service's user may look."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
+def _judge_buffer(buffer: Section, problems: list[Located]) -> None:
+    """The disk that `path` is on, or will be, must be able to hold `max_size`."""
+    most: int | None = buffer["max_size"]
+    folder = buffer.path("path") or Path(buffer["path"] or BUFFER["path"].default)
+    while not os.access(folder, os.F_OK) and folder != folder.parent:
+        folder = folder.parent
+    whole = shutil.disk_usage(folder).total
+    if most is not None and most > whole:
+        problems.append(
+            buffer.at("max_size").warning(
+                "config.over_disk", size=show_size(most), path=str(folder), disk=show_size(whole)
+            )
+        )
 
 
 def _is_loopback(host: str) -> bool:

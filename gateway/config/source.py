@@ -18,18 +18,13 @@ from typing import Any
 
 from gateway.config.positions import Path, Positions, Spot, Statement
 from gateway.config.problems import Located, Severity
-from gateway.config.synonyms import SYNONYMS
+from gateway.config.synonyms import FULL_WIDTH, SYNONYMS
 from gateway.config.units import show_size
 
 SIZE_MAX = 4 << 20
 #: More syntax errors than this in one file are not looked for.
 SYNTAX_ERRORS_MAX = 40
 
-_FULL_WIDTH = {
-    "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "、": ",", "。": ".", "【": "[", "】": "]",
-    "\u3000": " ", "\u00a0": " ", "\u200b": " ", "\ufeff": " ",
-    **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
-}  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 _QUOTED = re.compile(r"""\"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*""")
 _BARE_WIDE = re.compile(r"[\w-]*[^\x00-\x7f][\w-]*")
@@ -136,6 +131,9 @@ class Source:
                 Located(self.file, 0, 0, "error", "config.too_big", {"limit": limit})
             )
             return ""
+        if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or raw.count(0) > len(raw) // 4:
+            self.problems.append(Located(self.file, 0, 0, "error", "config.utf16"))
+            return ""
         raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
         try:
             text = raw.decode("utf-8")
@@ -203,14 +201,14 @@ class Source:
         start, end = statement.start, statement.end
         text = self.positions.text
         plain = _QUOTED.sub(lambda match: " " * len(match[0]), text[start:end])
-        wide = [at for at, character in enumerate(plain) if character in _FULL_WIDTH]
+        wide = [at for at, character in enumerate(plain) if character in FULL_WIDTH]
         if wide:
             found = plain[wide[0]]
             spot = self.positions.spot(start + wide[0])
-            self._say(spot, "config.full_width", found=found, wanted=_FULL_WIDTH[found])
+            self._say(spot, "config.full_width", found=found, wanted=FULL_WIDTH[found])
             characters = list(text)
             for at in wide:
-                characters[start + at] = _FULL_WIDTH[plain[at]]
+                characters[start + at] = FULL_WIDTH[plain[at]]
             self.positions = Positions("".join(characters))
             return _splice(fed, start, end, self.positions.text, text)
         names = plain if statement.header else plain.partition("=")[0]

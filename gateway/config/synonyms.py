@@ -1,5 +1,38 @@
 """What people write, out of habit from other gateways or in Chinese, and what it is called here."""
 
+#: Full-width signs, as a Chinese input method types them, and what is meant.
+FULL_WIDTH = {
+    "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "、": ",", "。": ".", "【": "[", "】": "]",
+    "\u3000": " ", "\u00a0": " ", "\u200b": " ", "\ufeff": " ",
+    **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
+}  # fmt: skip
+
+#: Values, in lower case. Names of types are those of IEC 61131-3 and of C: a plain "float" or
+#: "real" has 32 bits, a plain "int" or "word" 16, whatever else they resemble.
+VALUE_SYNONYMS = {
+    "float": "float32", "real": "float32", "single": "float32", "浮点": "float32",
+    "浮点数": "float32", "单精度": "float32", "double": "float64", "lreal": "float64",
+    "双精度": "float64", "int": "int16", "short": "int16", "word": "uint16", "uint": "uint16",
+    "ushort": "uint16", "dint": "int32", "long": "int32", "dword": "uint32", "udint": "uint32",
+    "ulong": "uint32", "lint": "int64", "ulint": "uint64", "lword": "uint64", "bit": "bool",
+    "boolean": "bool", "开关量": "bool", "布尔": "bool", "bcd": "bcd16", "text": "string",
+    "str": "string", "字符串": "string",
+    "e": "even", "偶": "even", "偶校验": "even", "o": "odd", "奇": "odd", "奇校验": "odd",
+    "n": "none", "无": "none", "无校验": "none",
+    "rs485": "serial", "rs-485": "serial", "rs232": "serial", "rs-232": "serial", "rtu": "serial",
+    "com": "serial", "串口": "serial", "ethernet": "tcp", "modbus-tcp": "tcp", "以太网": "tcp",
+    "网口": "tcp", "big": "ABCD", "little": "DCBA", "中文": "zh", "cn": "zh", "english": "en",
+    "changes": "change", "on_change": "change", "变化": "change", "全部": "all",
+}  # fmt: skip
+
+#: Units of durations and sizes.
+UNIT_SYNONYMS = {
+    "微秒": "us", "毫秒": "ms", "秒": "s", "秒钟": "s", "分": "min", "分钟": "min", "时": "h",
+    "小时": "h", "天": "days", "日": "days", "sec": "s", "second": "s", "seconds": "s", "m": "min",
+    "minute": "min", "minutes": "min", "hour": "h", "hours": "h", "d": "days", "msec": "ms",
+    "k": "kB", "kb": "kB", "mb": "MB", "gb": "GB", "g": "GB", "兆": "MB",
+}  # fmt: skip
+
 SYNONYMS = {
     "slave": "unit", "slave_id": "unit", "slaveid": "unit", "station": "unit", "unit_id": "unit",
     "address_id": "unit", "站号": "unit", "从站": "unit", "从站地址": "unit", "设备地址": "unit",

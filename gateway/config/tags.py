@@ -9,7 +9,7 @@ from typing import Any
 
 from drivers import profiles
 from drivers.api import ByteOrder, TagSpec
-from gateway.config.check import Place, check_table, complete
+from gateway.config.check import Place, check_table, complete, nearest
 from gateway.config.points import PointTable
 from gateway.config.problems import Located
 from gateway.config.schema import PROFILE, PROFILE_FILE, PROFILE_TAG, TAG, Table
@@ -56,7 +56,9 @@ class TagReader:
             try:
                 path = profiles.find(name)
             except LookupError:
-                self._problems.append(place.value_error("config.no_such_profile", profile=name))
+                near = nearest(name, profiles.names())
+                found = "config.no_such_profile_near" if near else "config.no_such_profile"
+                self._problems.append(place.value_error(found, profile=name, near=near or ""))
                 return None
         if path not in self._profiles:
             self._profiles[path] = self._read(place, path)

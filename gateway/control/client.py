@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
+import pwd
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +26,32 @@ class ControlError(Exception):
         self.arguments = args
 
 
+def refused(path: Path, message: str, of_root: str) -> ControlError:
+    """That this user may not use `path`, with the names of user and of the group that may;
+    `of_root` where that is root's, which nobody should join.
+    """
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
+    group = group_of(path)
+    if group in ("root", ""):
+        return ControlError(of_root, path=str(path))
+    return ControlError(message, path=str(path), user=user, group=group)
+
+
+def group_of(path: Path) -> str:
+    """The group of a file, or of the nearest folder above it that may be looked into."""
+    for each in (path, *path.parents):
+        try:
+            return grp.getgrgid(each.stat().st_gid).gr_name
+        except OSError:
+            continue
+        except KeyError:
+            return ""
+    return ""
+
+
 class ControlClient:
     """One connection. Every call may raise ControlError."""
 
@@ -36,8 +64,7 @@ class ControlClient:
             self._socket.connect(str(path))
         except PermissionError:
             self._socket.close()
-            user = os.environ.get("USER", str(os.getuid()))
-            raise ControlError("daemon.not_allowed", path=str(path), user=user) from None
+            raise refused(path, "daemon.not_allowed", "daemon.not_allowed_root") from None
         except OSError:
             self._socket.close()
             raise ControlError("daemon.not_running", path=str(path)) from None

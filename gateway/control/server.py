@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.control import REQUEST_MAX
+from gateway.control.client import group_of
 
 #: Connections at once; a command needs one, for as long as it runs.
 CONNECTIONS_MAX = 32
@@ -114,8 +115,9 @@ class ControlServer:
         try:
             peer = connection.peer()
             if not may_speak(peer, self._path):
-                user = _user_name(peer.uid)
-                await connection.say("daemon.not_allowed", path=str(self._path), user=user)
+                user, group = _user_name(peer.uid), group_of(self._path)
+                told = "daemon.not_allowed_root" if group == "root" else "daemon.not_allowed"
+                await connection.say(told, path=str(self._path), user=user, group=group)
             elif len(self._clients) > CONNECTIONS_MAX:
                 await connection.refuse("daemon.too_many", limit=CONNECTIONS_MAX)
             else:

@@ -2,7 +2,7 @@
 
 Code never says a sentence: it names an id and its arguments, and whoever faces the user (the
 command line, the log) turns them into words here. To add a text, add one entry to the table of its
-noun: `config`, `link`, `device` (with `learned`), `driver`, `buffer`, `uplink` (with `clock`),
+noun: `syntax`, `config`, `link`, `device` (with `learned`), `driver`, `buffer`, `uplink` (with `clock`),
 `daemon`, `cli`. A test reads the whole code base: an id that nobody uses, or that is used and
 missing here, fails it.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gateway.messages import buffer, cli, config, daemon, device, driver, link, uplink
+from gateway.messages import buffer, cli, config, daemon, device, driver, link, syntax, uplink
 from gateway.messages.message import Message
 
 __all__ = ["LANGUAGES", "MESSAGES", "Language", "Message", "remedy", "say", "text"]
@@ -21,6 +21,7 @@ Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 MESSAGES: Mapping[str, Message] = {
+    **syntax.TABLE,
     **config.TABLE,
     **link.TABLE,
     **device.TABLE,

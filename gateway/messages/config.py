@@ -1,138 +1,7 @@
-"""Texts about the configuration files: what is wrong at a place, and how to mend it."""
+"""Texts about what the configuration says: what is wrong at a place, and how to mend it."""
 
 from gateway.messages.message import Message
-
-FILES = {
-    "config.not_found": Message(
-        "配置文件 {path} 不存在",
-        "there is no configuration file {path}",
-        "用 --config FILE 或环境变量 JIAHE_CONFIG 指明文件；示例见 gateway.example.toml",
-        "Name it with --config FILE or JIAHE_CONFIG; gateway.example.toml is an example",
-    ),
-    "config.unreadable": Message(
-        "读不了 {path}：{error}",
-        "{path} cannot be read: {error}",
-        "检查它是不是一个文件、权限是否允许服务的用户读取（ls -l）",
-        "Check that it is a file and that the service's user may read it (ls -l)",
-    ),
-    "config.too_big": Message(
-        "文件太大：上限 {limit}",
-        "the file is too big: the limit is {limit}",
-        "把它拆到 conf.d/*.toml 中",
-        "Split it over conf.d/*.toml",
-    ),
-    "config.not_utf8": Message(
-        "文件不是 UTF-8 编码（像是 GBK）",
-        "the file is not UTF-8 (it looks like GBK)",
-        "用编辑器另存为 UTF-8，或：iconv -f GB18030 -t UTF-8",
-        "Save it as UTF-8 in the editor, or: iconv -f GB18030 -t UTF-8",
-    ),
-    "config.control_character": Message(
-        "有不可见的控制字符 {code}",
-        "there is an invisible control character {code}",
-        "删掉它；文件可能在拷贝时损坏",
-        "Delete it; the file may have been damaged in copying",
-    ),
-    "config.full_width": Message(
-        "有全角符号 {found}",
-        "there is a full-width character {found}",
-        "切换到英文输入法，改成 {wanted}",
-        "Switch the input method off and type {wanted}",
-    ),
-}
-
-SYNTAX = {
-    "config.syntax": Message(
-        "语法错误：{error}",
-        "syntax error: {error}",
-        '每行写成 名称 = 值，文字用英文双引号："..."',
-        'Write one  name = value  a line, texts in double quotes: "..."',
-    ),
-    "config.more_errors": Message(
-        "已有 {count} 处语法错误，其余的没有再找",
-        "{count} syntax errors so far; no more were looked for",
-        "先改好这些，再检查一次",
-        "Mend these, then check again",
-    ),
-    "config.syntax_key": Message(
-        "这里应当是一个配置项的名称",
-        "a key is expected here",
-        '写成 名称 = 值；名称有空格、点或中文时加英文双引号："1号机"',
-        'Write  name = value; names with spaces, dots or Chinese go in double quotes: "press 1"',
-    ),
-    "config.syntax_name": Message(
-        "名称“{name}”要放在英文双引号里",
-        "the name {name} must stand in double quotes",
-        '写成 "{name}"：[devices."{name}"]，或 "{name}" = ...',
-        'Write "{name}": [devices."{name}"], or "{name}" = ...',
-    ),
-    "config.syntax_equals": Message(
-        "名称后面缺少等号 =",
-        "an equals sign = is missing after the key",
-        '写成 名称 = 值；名称有中文时加英文双引号："1号机" = ...',
-        'Write  name = value; names with Chinese go in double quotes: "press 1" = ...',
-    ),
-    "config.syntax_value": Message(
-        "值看不懂",
-        "the value makes no sense",
-        '文字加英文双引号："..."；是和否写 true、false；数字不带单位',
-        'Put texts in double quotes: "..."; yes and no are true and false; numbers carry no unit',
-    ),
-    "config.syntax_string": Message(
-        "字符串没有结束的引号",
-        "the text has no closing quote",
-        "在这一行里补上结尾的引号",
-        "Close it with the same quote on this line",
-    ),
-    "config.syntax_escape": Message(
-        "双引号里的反斜杠 \\ 有特殊含义，这里用错了",
-        "a backslash \\ is special in double quotes, and wrong here",
-        "写两个反斜杠 \\\\，或改用单引号",
-        "Write it twice, \\\\, or use single quotes",
-    ),
-    "config.syntax_array": Message(
-        "方括号 [ 没有配对的 ]",
-        "the bracket [ is never closed by ]",
-        "在列表末尾补上 ]，各项之间用逗号",
-        "Close the list with ], its items apart by commas",
-    ),
-    "config.syntax_inline": Message(
-        "花括号 {{ 没有配对的 }}，或两项之间缺少逗号",
-        "the brace {{ is never closed by }}, or a comma is missing between two items",
-        "一个花括号里的内容要写在同一行，用英文逗号分隔，最后一项后面没有逗号",
-        "What stands in braces is one line, apart by commas, none after the last",
-    ),
-    "config.syntax_header": Message(
-        "表头没有写完",
-        "the table header is not complete",
-        "写成 [devices.名称]，单独一行",
-        "Write [devices.NAME], alone on its line",
-    ),
-    "config.syntax_brackets": Message(
-        "双方括号 [[ ]] 在这里没有用处",
-        "double brackets [[ ]] have no use here",
-        "名称写在表头里：[devices.名称]、[links.名称]",
-        "The name stands in the header: [devices.NAME], [links.NAME]",
-    ),
-    "config.syntax_rest": Message(
-        "一行里写了两样东西",
-        "there are two things on one line",
-        "每行只写一项；文字要放在英文双引号里；注释以 # 开头",
-        "One key a line; texts go in double quotes; comments start with #",
-    ),
-    "config.twice_key": Message(
-        "“{key}”写了两次",
-        "{key} is said twice",
-        "留下一个；第一次在 {first}",
-        "Keep one of them; the first is at {first}",
-    ),
-    "config.twice_name": Message(
-        "名称“{name}”用了两次：另一个在 {first}",
-        "the name {name} is used twice: the other is at {first}",
-        "给其中一个换个名称",
-        "Give one of them another name",
-    ),
-}
+from gateway.messages.syntax import PLANT
 
 KEYS = {
     "config.unknown_key": Message(
@@ -162,8 +31,8 @@ KEYS = {
     "config.missing_table": Message(
         "缺少 [{table}] 一节",
         "the table [{table}] is missing",
-        "加上这一节，见 docs/configuration.md",
-        "Add it; docs/configuration.md shows how",
+        "加上这一节，例如：{example}",
+        "Add it, such as: {example}",
     ),
     "config.wrong_type": Message(
         "“{key}”的值应当是{wanted}",
@@ -262,6 +131,24 @@ RULES = {
         "删掉这一行，或改 type",
         "Take the line out, or change type",
     ),
+    "config.port_in_address": Message(
+        "网络链路的端口写在 address 里，不单独写 port",
+        "the port of a network link stands in its address, not in port",
+        "写成 {example}",
+        "Write {example}",
+    ),
+    "config.unit_left_out": Message(
+        "{device} 没写站号（unit），按 1 读",
+        "{device} says no unit; it is read as unit 1",
+        "站号见设备面板或手册；加上一行，例如：unit = 1",
+        "Its panel or manual says which; add a line such as: unit = 1",
+    ),
+    "config.over_disk": Message(
+        "max_size 是 {size}，而 {path} 所在的磁盘总共只有 {disk}",
+        "max_size is {size}, but the disk of {path} has {disk} altogether",
+        "减小 [buffer] max_size，或把 path 改到更大的磁盘",
+        "Lower [buffer] max_size, or point path to a larger disk",
+    ),
     "config.insecure_remote": Message(
         "insecure 只允许用于本机地址，{address} 不是",
         "insecure is for loopback addresses only, which {address} is not",
@@ -285,6 +172,12 @@ RULES = {
         "there is no profile {profile}",
         '自带的模板：jiahe profiles；自己的写文件路径：profile = "my.toml"',
         'Shipped ones: jiahe profiles; for your own, write its path: profile = "my.toml"',
+    ),
+    "config.no_such_profile_near": Message(
+        "没有名为“{profile}”的模板，是不是想写“{near}”？",
+        "there is no profile {profile}, did you mean {near}?",
+        "改成 {near}；全部模板：jiahe profiles",
+        "Write {near}; jiahe profiles lists them all",
     ),
     "config.no_such_driver": Message(
         "没有名为“{driver}”的驱动",
@@ -367,9 +260,9 @@ RULES = {
     "config.no_devices": Message(
         "没有配置任何设备",
         "no device is configured",
-        "加上 [links.NAME] 和 [devices.NAME]，见 docs/configuration.md",
-        "Add [links.NAME] and [devices.NAME]; docs/configuration.md shows how",
+        "加上链路和设备，例如：" + PLANT,
+        "Add links and devices, such as:" + PLANT,
     ),
 }
 
-TABLE = {**FILES, **SYNTAX, **KEYS, **RULES}
+TABLE = {**KEYS, **RULES}

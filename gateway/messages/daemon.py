@@ -30,8 +30,14 @@ TABLE = {
     "daemon.not_allowed": Message(
         "没有权限连接守护进程（{path}）",
         "you may not speak to the daemon ({path})",
-        "请管理员执行：usermod -aG jiahe {user}，然后重新登录",
-        "An administrator may say: usermod -aG jiahe {user}; then log in again",
+        "请管理员执行：usermod -aG {group} {user}，然后重新登录",
+        "An administrator may say: usermod -aG {group} {user}; then log in again",
+    ),
+    "daemon.not_allowed_root": Message(
+        "没有权限连接守护进程（{path} 只属于 root）",
+        "you may not speak to the daemon ({path} belongs to root alone)",
+        "用 sudo 执行这条命令",
+        "Run this command with sudo",
     ),
     "daemon.socket_failed": Message(
         "不能建立控制套接字 {path}：{error}",

@@ -3,11 +3,12 @@
 from gateway.messages.message import Message
 
 _ADDRESS_ZH = (
-    "写 holding:N、input:N、coil:N、discrete:N（从 0 数），或 40001 这样的手册编号（从 1 数）"
+    "写 holding:N、input:N、coil:N、discrete:N（从 0 数），或 40001 这样的手册编号（从 1 数；"
+    "手册里的 4x0001 写 40001）"
 )
 _ADDRESS_EN = (
     "Write holding:N, input:N, coil:N or discrete:N (from 0), or a number as in manuals such as "
-    "40001 (from 1)"
+    "40001 (from 1; what a manual calls 4x0001 is 40001)"
 )
 
 TABLE = {

@@ -34,7 +34,8 @@ every = "1 s"
 #: Line, column and id of every mistake that mistakes.toml was planted with.
 PLANTED = [
     (1, 11, "config.version"), (2, 1, "config.unknown_key"), (5, 6, "config.bad_id"),
-    (6, 12, "config.bad_choice"), (7, 1, "config.unknown_key_near"), (8, 8, "config.wrong_type"),
+    (6, 12, "config.bad_choice_near"), (7, 1, "config.unknown_key_near"),
+    (8, 8, "config.wrong_type"),
     (11, 11, "config.bad_address"), (12, 14, "config.no_unit"), (13, 1, "config.not_yet"),
     (14, 6, "config.empty"), (17, 12, "config.bad_unit"), (18, 12, "config.out_of_range"),
     (19, 13, "config.bad_choice_near"), (20, 15, "config.full_width"), (22, 8, "config.missing"),
@@ -235,15 +236,16 @@ def test_table_when_cells_are_wrong_then_line_and_column_of_the_cell(tmp_path: P
     [
         (b"\xef\xbb\xbf" + HEAD.replace("\n", "\r\n").encode(), []),
         (HEAD.replace('"box"', '"box" # 车间').encode("gb18030"), [(3, 14, "config.not_utf8")]),
+        ("version = 1".encode("utf-16-be"), [(0, 0, "config.utf16")]),
         (HEAD.replace('"box"', '"b\0x"').encode(), [(3, 8, "config.control_character"), (3, 6,
         "config.bad_id")]),
         (b"x" * (5 << 20), [(0, 0, "config.too_big")]),
         (b"a = " + b"[" * 5000, [(1, 5, "config.syntax_array")]),
         (b"a = " + b"9" * 5000, [(1, 5, "config.syntax_value")]),
-        (b"\xff\xfe" + "version = 1".encode("utf-16-le"), [(1, 1, "config.not_utf8")]),
+        (b"\xff\xfe" + "version = 1".encode("utf-16-le"), [(0, 0, "config.utf16")]),
         (b"scale = 1e999999999999999999999", []),
     ],
-    ids=["bom-crlf", "gbk", "nul", "10mb", "deep", "digits", "utf-16", "exponent"],
+    ids=["bom-crlf", "gbk", "no-bom", "nul", "10mb", "deep", "digits", "utf-16", "exponent"],
 )  # fmt: skip
 def test_bytes_when_odd_then_read_or_refused_in_words(
     tmp_path: Path, raw: bytes, expected: list[tuple[int, int, str]]
@@ -302,3 +304,84 @@ def test_every_line_when_damaged_then_refused_with_a_place_or_still_valid(tmp_pa
         for problem in loaded.problems:
             assert problem.line > 0, (variant, problem)
             assert problem.id in MESSAGES
+
+
+@pytest.mark.parametrize(
+    ("kind", "near"),
+    [
+        ("float", "float32"), ("REAL", "float32"), ("浮点", "float32"), ("double", "float64"),
+        ("int", "int16"), ("word", "uint16"), ("dword", "uint32"), ("dint", "int32"),
+    ],
+)  # fmt: skip
+def test_type_when_named_as_in_other_systems_then_the_one_of_its_size_is_meant(
+    tmp_path: Path, kind: str, near: str
+) -> None:
+    tags = f'tags = {{ t = {{ address = "holding:1", type = "{kind}" }} }}\n'
+    (problem,) = load(write(tmp_path, HEAD + DEVICE + tags)).problems
+    assert (problem.id, problem.args["near"]) == ("config.bad_choice_near", near)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mistake", "words"),
+    [
+        ('"10.0.0.1:502"', '"10.0.0.1"\nport = 502', "port_in_address", '"10.0.0.1:502"'),
+        ('"holding:1"', "40001", "wrong_type", 'address = "40001"'),
+        ('"holding:1"', '"holding：1"', "full_width", "改成 :"),
+        ('"1 s"', '"1秒"', "bad_unit", '"1 s"'),
+        ('"1 s"', "1", "no_unit", '"1 s"'),
+        ('"modbus"', '"modbsu"\nprofile = "chint-dtsu666"', "no_such_driver", "modbus"),
+        ('"modbus"', '"modbus"\nprofile = "chint-dtsu66"', "no_such_profile_near", "dtsu666"),
+        ('every = "1 s"', 'period = "1 s"', "unknown_key_near", "every"),
+        ('"tcp"', '"rtu"', "bad_choice_near", "serial"),
+    ],
+)
+def test_habit_when_from_elsewhere_then_one_mistake_and_what_to_write(
+    tmp_path: Path, old: str, new: str, mistake: str, words: str
+) -> None:
+    tags = 'tags = { t = { address = "holding:1", type = "int16" } }\n'
+    text = HEAD + DEVICE + tags
+    assert old in text
+    (problem,) = load(write(tmp_path, text.replace(old, new))).problems
+    assert problem.id == f"config.{mistake}"
+    assert words in render(problem, "zh")
+
+
+def test_parity_when_a_letter_or_chinese_then_the_word_is_meant(tmp_path: Path) -> None:
+    link = 'type = "serial"\nport = "/dev/ttyS1"\nparity = "{}"\n'
+    for word, near in {"E": "even", "偶": "even", "奇校验": "odd", "N": "none"}.items():
+        text = HEAD + "[links.com]\n" + link.format(word)
+        (problem,) = (p for p in load(write(tmp_path, text)).problems if p.severity == "error")
+        assert (problem.id, problem.args["near"]) == ("config.bad_choice_near", near)
+
+
+def test_certificates_when_all_are_left_out_then_each_is_missing(tmp_path: Path) -> None:
+    text = HEAD.replace("insecure = true\n", "")
+    keys = [p.args["key"] for p in load(write(tmp_path, text)).problems if "key" in p.args]
+    assert keys == ["ca", "cert", "key"]
+
+
+def test_certificates_when_none_is_there_yet_then_one_note(tmp_path: Path) -> None:
+    files = 'ca = "a.pem"\ncert = "b.pem"\nkey = "c.key"\n'
+    loaded = load(write(tmp_path, HEAD.replace("insecure = true\n", files)))
+    notes = [p for p in loaded.problems if p.id == "config.file_missing"]
+    assert [note.line for note in notes] == [6]
+    assert all(name in notes[0].args["path"] for name in ("a.pem", "b.pem", "c.key"))
+
+
+def test_unit_when_left_out_on_a_serial_link_then_said(tmp_path: Path) -> None:
+    serial = HEAD.replace('"tcp"\naddress = "10.0.0.1:502"', '"serial"\nport = "/dev/ttyS1"')
+    tags = 'tags = { t = { address = "holding:1", type = "int16" } }\n'
+    assert said(load(write(tmp_path, serial + DEVICE + tags))) == [(10, 10, "config.unit_left_out")]
+    assert said(load(write(tmp_path, serial + DEVICE + "unit = 1\n" + tags))) == []
+
+
+def test_buffer_when_larger_than_its_disk_then_said(tmp_path: Path) -> None:
+    text = HEAD + '[buffer]\npath = "not/yet/there"\nmax_size = "1000 TB"\n'
+    found = [p for p in load(write(tmp_path, text)).problems if p.id == "config.over_disk"]
+    assert [(p.line, p.severity) for p in found] == [(12, "warning")]
+
+
+def test_tables_when_missing_then_the_smallest_one_is_shown(tmp_path: Path) -> None:
+    shown = "\n".join(render(p, "zh") for p in load(write(tmp_path, "version = 1\n")).problems)
+    assert 'id = "jx-nanhu-0031"' in shown and "[platform]" in shown and "[links.com1]" in shown
+    assert "docs/" not in shown
