@@ -2,8 +2,8 @@
 
 Order of start: buffer (locked, recovered, a new epoch made durable), drivers and their threads,
 control socket, sealing, uplink; collecting never waits for the platform or the time. Order of stop
-(SIGTERM, SIGINT): scan threads, the last block, a short wait for acknowledgements, what is left to
-disk, control socket.
+(SIGTERM, SIGINT, SIGHUP): scan threads, the last block, a short wait for acknowledgements, what is
+left to disk, control socket.
 
 The watchdog is told only while every part moves: each scan thread is alive, sealing kept its beat.
 A part that ends by itself ends the daemon with an error; systemd starts it again, and the epoch's
@@ -75,7 +75,7 @@ class Supervisor:
         PartFailedError.
         """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
         disk = OsDisk(self._config.buffer.path)
         try:

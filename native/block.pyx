@@ -38,8 +38,10 @@ cdef extern from "<sys/eventfd.h>" nogil:
 cdef extern from "<unistd.h>" nogil:
     int close(int fd) noexcept
 
-#: Uncompressed bytes after which a block is sealed and the next one begun.
 cdef enum:
+    # Half the span of a single answer that is worth its bytes.
+    SPAN_SAID_US = 1000
+    # Uncompressed bytes after which a block is sealed and the next one begun.
     PAYLOAD_TARGET = 768 * 1024
     # A group's run never passes this (group.STORE_BYTES_MAX and its heads and texts).
     RUN_BYTES_MAX = 2 * 1024 * 1024
@@ -54,6 +56,7 @@ cdef uint8_t *put_times(uint8_t *p, const group_t *g, store_t *s, scratch_t *t) 
     cdef row_t *row
     cdef uint32_t i
     cdef uint64_t size = 0
+    # A single answer that was seen late says so as well.
     cdef bint spans = s.layout.request_count > 1
     cdef choice_t c
     for i in range(s.row_count):
@@ -61,6 +64,7 @@ cdef uint8_t *put_times(uint8_t *p, const group_t *g, store_t *s, scratch_t *t) 
         t.times[i] = row.mid_ns
         t.values[i] = (row.mid_ns - (g.start_ns + <int64_t>row.tick * g.period_ns)) // 1000
         size += varint_size(row.half_span_us)
+        spans = spans or row.half_span_us >= SPAN_SAID_US
     c = choose_order(t.values, s.row_count)
     p = put_field(p, 6, c.order)
     p = put_values(p, 7, t.values, c)

@@ -800,8 +800,8 @@ class GroupRun(_message.Message):
     def late_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def half_span_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Half the time from the first request to the last answer, in microseconds; left out when the scan
-        is one request. As values of order 0.
+        """Half the time from the first request to the last answer, in microseconds, one a row: how far the
+        row's time may be off. Left out where the scan is one request and each under a millisecond.
         """
 
     @_builtins.property
