@@ -260,4 +260,6 @@ def test_times_when_late_by_any_microseconds_are_exact(
     assert times == [
         START_NS + tick * PERIOD_NS + late_us * 1000 for tick, (late_us, _) in enumerate(rows)
     ]
-    assert list(box.runs[0].half_span_us) == ([half for _, half in rows] if two else [])
+    halves = [half for _, half in rows]
+    said = two or max(halves) >= 1000  # a single answer says only that it was seen late
+    assert list(box.runs[0].half_span_us) == (halves if said else [])
