@@ -19,12 +19,28 @@ RATIO_FREE_BYTES = 1 << 20
 #: can declare any number of rows: these two bound what a reader has to build.
 ROWS_MAX = 1 << 20
 SAMPLES_MAX = 1 << 22
+#: Messages of one block, counted before it is parsed: some 90 bytes of memory each, however short
+#: on the wire. A box sends one run a group (two where its requests changed) and one column a tag,
+#: an anchor an hour, and gaps of 256 KiB at most.
+ANCHORS_MAX = 1 << 13
+RUNS_MAX = 20_000
+COLUMNS_MAX = 200_000
+#: Of quality runs, of text runs, and of runs of skipped ticks.
+PIECES_MAX = 1 << 19
+GAPS_MAX = 1 << 15
+#: Of ranges of blocks, and of runs of ticks, in all gaps of a block.
+GAP_RANGES_MAX = 1 << 17
+#: Fields of all messages that are walked: bounds the time that counting takes.
+FIELDS_MAX = 1 << 21
+
 #: A row this far from its due time (12 days) is no row of its tick; keeps times within 64 bits.
 LATE_US_MAX = 1 << 40
 
 #: What one stream may have sent and not yet seen acknowledged; reading stops beyond it.
 WINDOW_BLOCKS = 64
 WINDOW_BYTES = 4 << 20
+#: Of that, as carried and unpacked together: what the blocks take here until they are stored.
+WINDOW_HELD_BYTES = 4 * WINDOW_BYTES
 #: The same for all streams together; beyond it each stream may have one block on its way.
 WINDOWS_BYTES_TOTAL = 256 << 20
 HEARTBEAT_MS = 10_000

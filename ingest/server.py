@@ -2,8 +2,8 @@
 
 Each stream has a reader task (requests to session to store) and an outbox to the wire. The reader
 stops while the window is full or the peer does not read, so HTTP/2 flow control holds the box
-back and memory stays within WINDOW_BYTES a stream. Acknowledgements are gathered for one turn of
-the loop: what one commit made durable leaves as one Ack.
+back and memory stays within WINDOW_HELD_BYTES a stream. Acknowledgements are gathered for one turn
+of the loop: what one commit made durable leaves as one Ack.
 
 The newest stream of a gateway wins: a box that lost its connection is not kept out by the ghost of
 its old stream. That two boxes with one id take turns is found by the store (Known.superseded).
@@ -101,7 +101,7 @@ class _Stream:
     def _full(self) -> bool:
         return (
             self._blocks >= limits.WINDOW_BLOCKS
-            or self._bytes >= limits.WINDOW_BYTES
+            or self._bytes >= limits.WINDOW_HELD_BYTES
             or self.outbox.qsize() > limits.WINDOW_BLOCKS
             or (self._blocks > 0 and self.servicer.bytes >= limits.WINDOWS_BYTES_TOTAL)
         )
@@ -201,7 +201,10 @@ class _Stream:
 
 
 def _size(item: Put) -> int:
-    return len(item.block.payload) if isinstance(item, PutBlock) else item.catalog.ByteSize()
+    """Bytes that it holds until the store is done: a block's as carried and unpacked."""
+    if isinstance(item, PutBlock):
+        return len(item.block.payload) + item.block.payload_size
+    return item.catalog.ByteSize()
 
 
 class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):

@@ -1,9 +1,10 @@
 """What a catalog and a block must satisfy before they are stored, checked before memory is spent
 on them.
 
-The order matters: declared sizes against caps, then the checksum, then bounded decompression,
-then parsing, then counts against caps (a list that ends early continues with zeros, so counts can
-be far larger than bytes), and only then structure. Nothing here expands a column's values.
+The order matters: declared sizes against caps, then the checksum, then bounded decompression, then
+how many messages that is, then parsing, then counts against caps (a list that ends early continues
+with zeros, so counts can be far larger than bytes), and only then structure. Nothing here expands a
+column's values.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from google.protobuf.message import DecodeError
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits
+from ingest.count import TooManyError, check_counts
 from ingest.decode import integrate
 from ingest.payload import PayloadError, crc32c, decompress
 
@@ -128,9 +130,11 @@ def check_block(block: pb.Block, catalog: pb.Catalog) -> pb.BlockPayload:
             f"CRC-32C of the payload is {crc:08x}, the block says {block.payload_crc32c:08x}",
         )
     try:
-        payload = pb.BlockPayload.FromString(
-            decompress(block.compression, block.payload, block.payload_size)
-        )
+        unpacked = decompress(block.compression, block.payload, block.payload_size)
+        check_counts(unpacked)
+        payload = pb.BlockPayload.FromString(unpacked)
+    except TooManyError as error:
+        raise RefusedError(pb.REJECT_REASON_TOO_LARGE, str(error)) from error
     except PayloadError as error:
         raise RefusedError(pb.REJECT_REASON_MALFORMED, str(error)) from error
     except DecodeError as error:

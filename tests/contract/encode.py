@@ -26,6 +26,15 @@ def crc32c(data: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
+def varint(number: int) -> bytes:
+    """A number below 2^64 as the protobuf encoding has it: seven bits a byte, lowest first."""
+    body = bytearray()
+    while number > 0x7F:
+        body.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*body, number])
+
+
 def differences(values: Sequence[int], order: int) -> list[int]:
     """Differences of `order`, modulo 2^64 as signed numbers, without the zeros at the end."""
     numbers = list(values)

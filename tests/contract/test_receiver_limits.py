@@ -16,16 +16,19 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits
+from ingest.payload import crc32c
 from ingest.server import Server
 from ingest.stores.api import Known, Outcome, Put, PutCatalog, StoreError
-from tests.contract import examples, receiver
+from tests.contract import encode, examples, receiver
 from tests.contract.examples import EPOCH
 
 
 class HeldStore:
     """A store whose answers to `put` the test gives: what a slow or failing disk does."""
 
-    def __init__(self) -> None:
+    def __init__(self, many: int = limits.WINDOW_BLOCKS) -> None:
+        """`many.set` after that many blocks."""
+        self._many = many
         self.puts: list[tuple[Put, Future[Outcome]]] = []
         self.many = asyncio.Event()
 
@@ -47,7 +50,7 @@ class HeldStore:
             future.set_result(Outcome.STORED)
             return future
         self.puts.append((item, future))
-        if len(self.puts) >= limits.WINDOW_BLOCKS:
+        if len(self.puts) >= self._many:
             self.many.set()
         return future
 
@@ -93,6 +96,38 @@ def test_box_that_sends_more_than_the_window_is_read_no_further_until_the_store_
                     store.puts.pop()[1].set_result(Outcome.STORED)
                 for one in (await receiver.answer(call)).ack.ranges:
                     acked |= set(range(one.first, one.last + 1))
+
+    asyncio.run(flood())
+
+
+def test_blocks_that_unpack_to_more_than_the_window_holds_are_read_no_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A kilobyte on the wire, a megabyte here."""
+    monkeypatch.setattr(limits, "HEARTBEAT_MS", 20)
+    text = bytes(limits.RATIO_FREE_BYTES - 1024)
+    payload = pb.BlockPayload(anchors=[pb.Anchor(boot_id="b")]).SerializeToString()
+    payload += b"\x7a" + encode.varint(len(text)) + text  # field 15, of a later version
+    carried = encode.compress(pb.COMPRESSION_ZSTD, payload)
+    enough = -(-limits.WINDOW_HELD_BYTES // (len(payload) + len(carried)))
+    assert len(carried) < 2000 and enough < limits.WINDOW_BLOCKS
+
+    async def flood() -> None:
+        store = HeldStore(enough)
+        async with open_stream(store) as (_, call):
+            await welcome(call)
+            for seq in range(1, limits.WINDOW_BLOCKS + 1):
+                block = pb.Block(
+                    epoch=EPOCH, seq=seq, catalog_revision=1, compression=pb.COMPRESSION_ZSTD,
+                    payload=carried, payload_size=len(payload), payload_crc32c=crc32c(carried),
+                )  # fmt: skip
+                await call.write(pb.StreamRequest(block=block))
+            await store.many.wait()
+            for _ in range(3):
+                assert (await receiver.answer(call)).HasField("heartbeat")
+            assert len(store.puts) == enough
+            while store.puts:
+                store.puts.pop()[1].set_result(Outcome.STORED)
 
     asyncio.run(flood())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import struct
 import tracemalloc
 import zlib
@@ -9,11 +11,13 @@ from collections.abc import Callable
 
 import pytest
 import zstandard
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits
+from ingest.count import check_counts
 from ingest.decode import samples
 from ingest.payload import PayloadError, crc32c, decompress
 from ingest.validate import RefusedError, check_block, check_catalog, check_name
@@ -86,6 +90,74 @@ def test_run_of_more_rows_than_the_cap_is_refused_before_it_is_built() -> None:
     block = resealed(huge)
     block.scans = block.samples = 1
     assert refused(block).reason == pb.REJECT_REASON_TOO_LARGE
+
+
+def _nested(*path: int, inner: bytes = b"", times: int = 1) -> bytes:
+    """`times` equal messages `inner`, within messages of the fields `path`, outermost first."""
+    body = (bytes([path[-1] << 3 | 2]) + encode.varint(len(inner)) + inner) * times
+    for number in reversed(path[:-1]):
+        body = bytes([number << 3 | 2]) + encode.varint(len(body)) + body
+    return body
+
+
+RUNS, GAPS, COLUMNS, SKIPPED, QUALITY, TEXTS = 2, 3, 10, 9, 5, 8
+SEQS = pb.SeqRange(first=5, last=5).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("payload", "what"),
+    [
+        (_nested(1, times=limits.ANCHORS_MAX + 1), "anchors"),
+        (_nested(RUNS, times=4 << 20), "runs"),
+        (_nested(RUNS, COLUMNS, times=limits.COLUMNS_MAX + 1), "columns"),
+        (_nested(RUNS, SKIPPED, times=limits.PIECES_MAX + 1), "skipped ticks"),
+        (_nested(RUNS, COLUMNS, QUALITY, times=limits.PIECES_MAX + 1), "quality runs"),
+        (_nested(RUNS, COLUMNS, TEXTS, times=limits.PIECES_MAX + 1), "text runs"),
+        (_nested(GAPS, times=limits.GAPS_MAX + 1), "gaps"),
+        (_nested(GAPS, 3, inner=SEQS, times=1_000_000), "ranges of blocks in gaps"),
+        (_nested(GAPS, 4, times=limits.GAP_RANGES_MAX + 1), "runs of ticks in gaps"),
+        (b"\x20\x00" * (limits.FIELDS_MAX + 1024), "fields"),
+    ],
+)
+def test_messages_of_more_than_the_cap_are_refused_before_they_are_built(
+    payload: bytes, what: str
+) -> None:
+    carried = encode.compress(pb.COMPRESSION_ZSTD, payload) + _skipped(len(payload) // 100)
+    block = pb.Block(
+        epoch=1, seq=1, compression=pb.COMPRESSION_ZSTD, payload=carried,
+        payload_size=len(payload), payload_crc32c=crc32c(carried),
+    )  # fmt: skip
+    before = _peak_kb()
+    found = refused(block)
+    assert found.reason == pb.REJECT_REASON_TOO_LARGE
+    assert f"{what} in one block" in found.detail
+    assert _peak_kb() - before < 40_000
+
+
+def _skipped(size: int) -> bytes:
+    """A zstd frame of other people's bytes, that unpacks to nothing (RFC 8878 section 3.1.2)."""
+    return struct.pack("<II", 0x184D2A50, size) + bytes(size)
+
+
+def _peak_kb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+@given(st.binary(max_size=40), st.integers(0, 60))
+def test_count_of_any_bytes_never_refuses_what_the_parser_takes(noise: bytes, cut: int) -> None:
+    filler = _nested(15, inner=bytes(3 * limits.ANCHORS_MAX))  # large enough to be counted
+    block = examples.block(1)
+    payload = decompress(block.compression, block.payload, block.payload_size)
+    check_counts(payload + filler)
+    for data in (filler + noise, (filler + payload)[: len(filler) + cut] + noise):
+        words = ""
+        try:
+            check_counts(data)
+        except PayloadError as error:
+            words = str(error)
+        with contextlib.suppress(DecodeError):
+            pb.BlockPayload.FromString(data)
+            assert not words or "wire type" in words  # groups, which no version of ours has
 
 
 def test_changed_byte_of_a_payload_is_a_checksum_error() -> None:
