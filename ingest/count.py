@@ -4,7 +4,7 @@ An empty message takes two bytes on the wire and some ninety in memory, so a lim
 bound what parsing costs. This walks the fields (protobuf encoding: a tag, then by its wire type a
 varint, 8 bytes, a length and as many bytes, or 4 bytes), goes into the messages that may be many,
 steps over everything else, and stops at the first limit that is passed. A block of 10,000 columns
-takes some ten milliseconds, a small one nothing: it can't hold too many.
+takes some twenty milliseconds, a small one nothing: it can't hold too many.
 """
 
 from __future__ import annotations
