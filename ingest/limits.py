@@ -46,6 +46,9 @@ WINDOWS_BYTES_TOTAL = 256 << 20
 HEARTBEAT_MS = 10_000
 #: A stream that was silent for this many heartbeats is dead.
 HEARTBEATS_DEAD = 3
+#: Health says NOT_SERVING for this long after the store last failed. Not until it works again:
+#: where a balancer keeps boxes away meanwhile, nothing would ever try it.
+STORE_FAILED_S = 30.0
 #: A stream must say Hello within this time.
 HELLO_S = 15.0
 #: Streams of all gateways together, and of one connection.

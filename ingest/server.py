@@ -86,6 +86,7 @@ class _Stream:
                 self._heard = time.monotonic()
             await self._wait_while(lambda: self._blocks > 0)
         except StoreError as error:
+            self.servicer.store_failed()
             self.end("UNAVAILABLE", str(error))
         except Exception:
             self.end("INTERNAL", "the receiver failed; its log says more")
@@ -136,6 +137,7 @@ class _Stream:
             error = None if future.cancelled() else future.exception()
             if error is not None:
                 self._count(-1, -_size(item))
+                self.servicer.store_failed()
                 self.end("UNAVAILABLE", str(error))
                 return
             if not self._results:
@@ -208,8 +210,9 @@ def _size(item: Put) -> int:
 
 
 class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, store_failed: Callable[[], None]) -> None:
         self.store = store
+        self.store_failed = store_failed
         self.bytes = 0  # given to the store by all streams, not yet acknowledged
         self._streams: set[_Stream] = set()
         self._newest: dict[str, _Stream] = {}  # by gateway
@@ -247,7 +250,8 @@ class Server:
 
     def __init__(self, store: Store) -> None:
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=limits.STREAMS_MAX)
-        self._servicer = IngestServicer(store)
+        self._servicer = IngestServicer(store, self._store_failed)
+        self._ailing: asyncio.Task[None] | None = None
         ingest_pb2_grpc.add_IngestServiceServicer_to_server(self._servicer, self._server)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # old type stubs
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -267,14 +271,29 @@ class Server:
                 " is not of this machine (ip address)"
             ) from error
         await self._server.start()
-        serving: Any = health_pb2.HealthCheckResponse.SERVING
-        for name in ("", SERVICE):
-            await self._health.set(name, serving)
+        await self._say(health_pb2.HealthCheckResponse.SERVING)
         return port
+
+    async def _say(self, status: Any) -> None:
+        for name in ("", SERVICE):
+            await self._health.set(name, status)
+
+    def _store_failed(self) -> None:
+        if self._ailing is not None:
+            self._ailing.cancel()
+        self._ailing = asyncio.create_task(self._ail())
+
+    async def _ail(self) -> None:
+        """Send balancers and people elsewhere for a while."""
+        await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await asyncio.sleep(limits.STORE_FAILED_S)
+        await self._say(health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new streams, let those that are open finish what the store was given, end."""
         await self._health.enter_graceful_shutdown()
+        if self._ailing is not None:
+            self._ailing.cancel()
         stopping = asyncio.create_task(self._server.stop(grace_s))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits
 from ingest.payload import crc32c
-from ingest.server import Server
+from ingest.server import SERVICE, Server
 from ingest.stores.api import Known, Outcome, Put, PutCatalog, StoreError
 from tests.contract import encode, examples, receiver
 from tests.contract.examples import EPOCH
@@ -144,6 +145,37 @@ def test_store_that_fails_ends_the_stream_and_acknowledges_nothing() -> None:
             return await call.code(), await call.details()
 
     assert asyncio.run(fail()) == (grpc.StatusCode.UNAVAILABLE, "store x.db: disk full")
+
+
+def test_health_when_the_store_fails_is_not_serving_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "STORE_FAILED_S", 0.05)
+    said = health_pb2.HealthCheckResponse
+
+    async def fail() -> None:
+        store = HeldStore()
+        server = Server(store)
+        address = f"127.0.0.1:{await server.start('127.0.0.1:0', None)}"
+        try:
+            async with grpc.aio.insecure_channel(address) as channel:
+                watch = health_pb2_grpc.HealthStub(channel).Watch(
+                    health_pb2.HealthCheckRequest(service=SERVICE)
+                )
+                assert (await watch.read()).status == said.SERVING
+                async with receiver.stream(address) as call:
+                    await welcome(call)
+                    await call.write(pb.StreamRequest(block=examples.block(1)))
+                    await call.write(pb.StreamRequest(heartbeat=pb.Heartbeat(id=1)))
+                    assert (await receiver.answer(call)).heartbeat.id == 1
+                    store.puts[0][1].set_exception(StoreError("store x.db: disk full"))
+                    assert (await watch.read()).status == said.NOT_SERVING
+                    assert (await watch.read()).status == said.SERVING
+                watch.cancel()
+        finally:
+            await server.stop(1)
+
+    asyncio.run(fail())
 
 
 def test_stop_acknowledges_what_the_store_was_given_before_it_ends_the_stream() -> None:
