@@ -14,7 +14,9 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway import __version__
 from gateway.buffer.store import Buffer
+from gateway.causes import explain
 from gateway.clock import Anchors
+from gateway.config.changes import Files
 from gateway.config.model import GatewayConfig
 from gateway.control.server import Peer, RequestError
 from gateway.ports import Clock
@@ -44,6 +46,7 @@ class Parts:
     buffer: Buffer
     uplink: _Uplink
     anchors: Anchors
+    files: Files
 
 
 def snapshot(parts: Parts) -> Snapshot:
@@ -79,7 +82,11 @@ def snapshot(parts: Parts) -> Snapshot:
         rss_bytes=_rss_bytes(),
         cpu_s=usage.ru_utime + usage.ru_stime,
     )
+    explain(made["links"], made["devices"], parts.scanning.latest, now_ns)
     made["warnings"] = _warnings(made)
+    if changed := parts.files.changed():
+        said = Said(id="daemon.config_changed", args={"files": ", ".join(changed)})
+        made["warnings"].append(said)
     return made
 
 
@@ -100,6 +107,7 @@ def _warnings(now: Snapshot) -> list[Said]:
     for part in (buffer["cause"], now["uplink"]["cause"]):
         if part:
             found.append(part)
+    found += now["uplink"]["warnings"]
     if buffer["evicted_blocks"]:
         found.append(Said(id="buffer.full", args={"blocks": buffer["evicted_blocks"]}))
     if buffer["rejected_blocks"]:

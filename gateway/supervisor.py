@@ -18,7 +18,7 @@ import logging
 import random
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway import __version__, catalog, sysd
@@ -26,16 +26,18 @@ from gateway.buffer.block import BufferUnusableError
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.disk import OsDisk
 from gateway.buffer.store import Buffer
+from gateway.certificates import TlsFiles
 from gateway.clock import Anchors, SystemClock
+from gateway.config.changes import Files
 from gateway.config.model import GatewayConfig
 from gateway.control.server import ControlServer, RequestError
+from gateway.journal import Journal
 from gateway.keep import Kept
-from gateway.messages import remedy, say, text
+from gateway.messages import remedy, text
 from gateway.scanning import Scanning
 from gateway.sealing import Sealing
-from gateway.snapshot import Said
 from gateway.status import Answers, Parts, snapshot
-from gateway.uplink.channel import GrpcChannel, TlsFiles
+from gateway.uplink.channel import GrpcChannel
 from gateway.uplink.uplink import Uplink, UplinkConfig
 from native.block import decompress
 
@@ -63,12 +65,12 @@ async def run_blocking(call: Callable[[], object]) -> object:
 class Supervisor:
     """One run of the daemon."""
 
-    def __init__(self, config: GatewayConfig, path: Path) -> None:
-        self._config, self._path = config, path
+    def __init__(self, config: GatewayConfig, path: Path, files: Files) -> None:
+        self._config, self._path, self._files = config, path, files
         self._clock = SystemClock()
         self._notify = sysd.Notifier.from_environ()
         self._stop = asyncio.Event()
-        self._told: dict[str, Said] = {}
+        self._journal = Journal(config.language)
 
     async def run(self) -> None:
         """Until told to stop. Raises BufferUnusableError, RequestError, OSError,
@@ -98,13 +100,15 @@ class Supervisor:
         tls = None
         if platform.ca and platform.cert and platform.key:
             tls = TlsFiles(ca=platform.ca, cert=platform.cert, key=platform.key)
+        channel = GrpcChannel(platform.address, tls)
         uplink = Uplink(
             UplinkConfig(config.id, platform.address, f"jiahe {__version__}"),
             clock=self._clock,
-            channel=GrpcChannel(platform.address, tls),
+            channel=channel,
             buffer=buffer,
             uniform=random.SystemRandom().uniform,
             platform_time=anchors.platform_said,
+            warnings=channel.warnings,
         )
         every_ns = min(platform.send_every_ns, config.buffer.flush_every_ns // 2)
         sealing = Sealing(
@@ -112,7 +116,7 @@ class Supervisor:
         )
         parts = Parts(
             config, self._path, self._clock, self._clock.now_ns(), epoch,
-            scanning, sealing, buffer, uplink, anchors,
+            scanning, sealing, buffer, uplink, anchors, self._files,
         )  # fmt: skip
         control = ControlServer(config.control, Answers(parts).handlers())
         await control.start()
@@ -146,7 +150,12 @@ class Supervisor:
         stop = asyncio.create_task(self._stop.wait(), name="stop")
         try:
             self._notify.ready(f"{len(parts.config.devices)} devices")
-            _log.info("epoch %d: scanning %d devices", parts.epoch, len(parts.config.devices))
+            self._say(
+                "daemon.scanning",
+                run=parts.epoch >> 32,
+                epoch=parts.epoch,
+                devices=len(parts.config.devices),
+            )
             done, _ = await asyncio.wait(
                 [sealing, *lasting, stop], return_when=asyncio.FIRST_COMPLETED
             )
@@ -172,7 +181,7 @@ class Supervisor:
                 while parts.buffer.books().memory_scans or parts.buffer.snapshot()["memory_blocks"]:
                     await self._clock.sleep_until(self._clock.now_ns() + 20_000_000)
         except TimeoutError:
-            _log.info("the platform did not acknowledge in time: the rest goes to disk")
+            self._say("daemon.acks_late")
         await parts.buffer.flush()
 
     async def _watch(self, parts: Parts) -> None:
@@ -186,34 +195,15 @@ class Supervisor:
             beat_ns = self._clock.now_ns() - parts.sealing.last_ns
             if beat_ns < BEATS_MAX * 1_000_000_000:
                 self._notify.watchdog()
-            self._tell(parts)
+            self._journal.told(snapshot(parts), self._clock.now_ns())
+
+    def _say(self, message: str, **args: object) -> None:
+        words = text(message, self._config.language, **args)
+        _log.info("%s", words, extra={"said": message})
 
     def _learn(self, parts: Parts) -> None:
         parts.scanning.learn()
         self._kept.save(parts.scanning.learned())
-
-    def _tell(self, parts: Parts) -> None:
-        """One line when a trouble begins, one when it is over."""
-        lang = self._config.language
-        now = {
-            f"{said['id']} {said['args'].get('device') or said['args'].get('target') or ''}": said
-            for said in snapshot(parts)["warnings"]
-        }
-        for key in now.keys() - self._told.keys():
-            said = now[key]
-            advice = remedy(said["id"], lang, **said["args"])
-            about = said["args"].get("device") or ""
-            _log.warning(
-                "%s%s%s", f"{about}: " if about else "", say(said, lang), f" → {advice}" if advice
-                else "", extra={"said": said["id"], "device": about, "link":
-                said["args"].get("target", "")},
-            )  # fmt: skip
-        for key in self._told.keys() - now.keys():
-            said = self._told[key]
-            _log.info(
-                "%s", text("daemon.over", lang, trouble=said), extra={"said": f"{said['id']}.over"}
-            )
-        self._told = now
 
 
 async def _cancel(task: asyncio.Task[object]) -> None:
@@ -231,8 +221,11 @@ def _allow_files(needed: int) -> int:
     return limit
 
 
-def main(config: GatewayConfig, path: Path) -> int:
-    """The daemon, in the foreground. Returns the exit status; troubles are said on the log."""
+def main(config: GatewayConfig, path: Path, read: Sequence[Path]) -> int:
+    """The daemon, in the foreground; `read` are the files of `config`. Returns the exit status;
+    troubles are said on the log.
+    """
+    files = Files(path, read)
     logging.basicConfig(level=logging.INFO, handlers=[sysd.log_handler()])
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     lang = config.language
@@ -248,7 +241,7 @@ def main(config: GatewayConfig, path: Path) -> int:
         return 1
 
     async def live() -> None:
-        await Supervisor(config, path).run()
+        await Supervisor(config, path, files).run()
 
     try:
         asyncio.run(live())
@@ -264,8 +257,9 @@ def main(config: GatewayConfig, path: Path) -> int:
         )
         return 1
     except OSError as error:
-        _log.error(
-            "%s", text("daemon.os_error", lang, path=str(error.filename), error=error.strerror)
-        )
+        denied = isinstance(error, PermissionError)
+        message = "daemon.no_permission" if denied else "daemon.os_error"
+        args = {"path": str(error.filename), "error": error.strerror}
+        _log.error("%s → %s", text(message, lang, **args), remedy(message, lang, **args))
         return 1
     return 0

@@ -17,7 +17,7 @@ from typing import Any
 
 from gateway.cli.table import Paint
 from gateway.control.client import ControlClient, refused
-from gateway.messages import remedy, say, text
+from gateway.messages import about, remedy, text
 
 DEFAULT_CONFIG = "/etc/jiahe/gateway.toml"
 DEFAULT_CONTROL = "/run/jiahe/control.sock"
@@ -36,12 +36,8 @@ class Context:
         return text(message, self.lang, **args)
 
     def say(self, said: Mapping[str, Any]) -> str:
-        """The words of a `Said`, headed by the device that it is about."""
-        words = say(said, self.lang)
-        device = said.get("args", {}).get("device")
-        if not device:
-            return words
-        return f"{device}：{words}" if self.lang == "zh" else f"{device}: {words}"
+        """The words of a `Said`, headed by the device or link that it is about."""
+        return about(said, self.lang)
 
     def mend(self, said: Mapping[str, Any]) -> str:
         return remedy(said["id"], self.lang, **said.get("args", {}))

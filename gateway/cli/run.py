@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from gateway.cli.context import Context, complain
@@ -17,6 +18,8 @@ def main(context: Context, options: argparse.Namespace) -> int:
     if loaded.config is None:
         complain(context.lang, "daemon.no_config", path=str(context.config))
         return 1
+    # gRPC prints its own lines, in English; what matters of them reaches the log in words.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from gateway import supervisor
 
-    return supervisor.main(loaded.config, context.config)
+    return supervisor.main(loaded.config, context.config, loaded.files)

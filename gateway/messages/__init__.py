@@ -2,9 +2,9 @@
 
 Code never says a sentence: it names an id and its arguments, and whoever faces the user (the
 command line, the log) turns them into words here. To add a text, add one entry to the table of its
-noun: `syntax`, `config`, `link`, `device` (with `learned`), `driver`, `buffer`, `uplink` (with `clock`),
-`daemon`, `cli`. A test reads the whole code base: an id that nobody uses, or that is used and
-missing here, fails it.
+noun: `syntax`, `config`, `link`, `device` (with `learned`), `driver`, `buffer`, `uplink` (with
+`certificate` and `clock`), `system`, `daemon`, `cli`. A test reads the whole code base: an id that
+nobody uses, or that is used and missing here, fails it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gateway.messages import buffer, cli, config, daemon, device, driver, link, syntax, uplink
+from gateway.messages import (
+    buffer,
+    cli,
+    config,
+    daemon,
+    device,
+    driver,
+    link,
+    syntax,
+    system,
+    uplink,
+)
 from gateway.messages.message import Message
 
-__all__ = ["LANGUAGES", "MESSAGES", "Language", "Message", "remedy", "say", "text"]
+__all__ = ["LANGUAGES", "MESSAGES", "Language", "Message", "about", "remedy", "say", "text"]
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -28,6 +39,7 @@ MESSAGES: Mapping[str, Message] = {
     **driver.TABLE,
     **buffer.TABLE,
     **uplink.TABLE,
+    **system.TABLE,
     **daemon.TABLE,
     **cli.TABLE,
 }
@@ -64,6 +76,16 @@ def remedy(message: str, lang: str, /, **args: Any) -> str:
 def say(said: Mapping[str, Any], lang: str) -> str:
     """The words of a `Said` of gateway/snapshot.py."""
     return text(str(said["id"]), lang, **said.get("args", {}))
+
+
+def about(said: Mapping[str, Any], lang: str) -> str:
+    """The words of a `Said`, headed by the device or the link that it is about."""
+    args = said.get("args", {})
+    if args.get("device"):
+        return text("device.about", lang, device=args["device"], said=said)
+    if args.get("link") and "devices" in args:
+        return text("link.about", lang, link=args["link"], devices=args["devices"], said=said)
+    return say(said, lang)
 
 
 def _fill(template: str, lang: str, args: Mapping[str, Any]) -> str:

@@ -85,5 +85,30 @@ TABLE = {
         "检查路径是否存在、权限和磁盘空间",
         "Check that the path is there, its permissions, and the disk's space",
     ),
-    "daemon.over": Message("已恢复：{trouble}", "over: {trouble}"),
+    "daemon.no_permission": Message(
+        "没有权限使用 {path}",
+        "{path} may not be used by this user",
+        "正式运行：systemctl start jiahe。不用 root 试用：在配置里把 [gateway] control 和 "
+        '[buffer] path 写到自己的目录，例如 control = "control.sock"、path = "buffer"',
+        "For good: systemctl start jiahe. To try it without root, point [gateway] control and "
+        '[buffer] path into a folder of your own, such as control = "control.sock", '
+        'path = "buffer"',
+    ),
+    "daemon.config_changed": Message(
+        "配置文件在启动后改过，尚未生效：{files}",
+        "configuration files changed after the start, and are not in use yet: {files}",
+        "jiahe check && systemctl restart jiahe",
+        "jiahe check && systemctl restart jiahe",
+    ),
+    "daemon.scanning": Message(
+        "第 {run} 次启动（轮次 {epoch}）：采集 {devices} 台设备",
+        "run {run} (epoch {epoch}): scanning {devices} devices",
+    ),
+    "daemon.acks_late": Message(
+        "平台没有及时确认：其余数据写入磁盘",
+        "the platform did not acknowledge in time: the rest goes to disk",
+    ),
+    "daemon.over": Message(
+        "问题已解除（持续 {lasted}）：{trouble}", "over: {trouble} (after {lasted})"
+    ),
 }

@@ -10,6 +10,34 @@ TABLE = {
         "Check its power, wiring and unit number; if its neighbours answer, it is off or its "
         "unit is another",
     ),
+    "device.about": Message("{device}：{said}", "{device}: {said}"),
+    "device.no_answer_serial": Message(
+        "设备没有应答",
+        "the device does not answer",
+        "检查设备电源、站号（unit）、波特率、校验，A/B 线是否接反；同一链路上别的设备正常时，"
+        "多半是这台停机或站号不对",
+        "Check its power, unit number, baud, parity, and whether A and B are swapped; if its "
+        "neighbours answer, it is off or its unit is another",
+    ),
+    "device.no_answer_damaged": Message(
+        "收到的数据是坏的（损坏 {damaged}）",
+        "what is received is damaged ({damaged} times)",
+        "多半是 baud、parity 不对，或接线干扰：先核对设备面板上的波特率和校验，再查 A/B 线和屏蔽层",
+        "Usually a wrong baud or parity, or noise: compare both with the device's panel, then look "
+        "at the wires A and B and the shield",
+    ),
+    "device.other_unit": Message(
+        "有应答，但站号不是 {unit}",
+        "something answers, but not as unit {unit}",
+        "核对设备面板上的站号，改 unit；也可能总线上还有另一个主站",
+        "Compare the unit number with the device's panel and mend unit; or another master is on "
+        "the bus",
+    ),
+    "device.waiting": Message(
+        "设备已恢复，{count} 个标签等下一次读取（{seconds} 秒内）",
+        "the device is back; {count} tags wait for their next reading (within {seconds} s)",
+    ),
+    "device.over": Message("恢复应答（中断 {lasted}）", "answers again (after {lasted})"),
     "device.damaged": Message(
         "应答损坏（CRC 或格式错误）",
         "its answers arrive damaged (CRC or format)",

@@ -3,6 +3,8 @@
 from gateway.messages.message import Message
 
 TABLE = {
+    "link.about": Message("链路 {link}（{devices}）：{said}", "link {link} ({devices}): {said}"),
+    "link.over": Message("恢复（中断 {lasted}）", "is up again (after {lasted})"),
     "link.port_missing": Message(
         "串口 {target} 不存在",
         "serial port {target} is not there",

@@ -1,8 +1,14 @@
-"""Texts about the uplink and the clock. `address` is the platform's, as configured."""
+"""Texts about the uplink, its certificates, and the clock.
+
+`address` is the platform's, as configured.
+"""
 
 from gateway.messages.message import Message
 
 TABLE = {
+    "uplink.over": Message(
+        "平台连接恢复（中断 {lasted}）", "the uplink is up again (after {lasted})"
+    ),
     "uplink.refused": Message(
         "平台 {address} 拒绝连接",
         "the platform {address} refuses the connection",
@@ -24,17 +30,128 @@ TABLE = {
         "Check the spelling and the DNS (resolvectl query), or use the IP address for now",
     ),
     "uplink.tls": Message(
-        "与平台的 TLS 握手失败：{error}",
-        "the TLS handshake with the platform failed: {error}",
-        "多半是平台换了证书机构（请对方给新的 CA 文件），或本机时钟不对（date）",
-        "Usually the platform changed its authority (ask for the new CA file), or this box's "
-        "clock is wrong (date)",
+        "平台 {address} 的证书通不过检查，没有连接",
+        "the certificate of the platform {address} does not pass the check; not connected",
+        "多半是平台换了证书机构：请平台方给新的 CA 文件，放到 [platform] ca；也核对地址有没有写错",
+        "Usually the platform changed its authority: ask its people for the new CA file, for "
+        "[platform] ca; check the address, too",
     ),
-    "uplink.certificate": Message(
-        "证书文件不能用：{error}",
-        "the certificate files cannot be used: {error}",
-        "核对 [platform] 的 ca、cert、key：文件存在、可读、成对、没有过期",
-        "Check ca, cert and key of [platform]: there, readable, a pair, not expired",
+    "uplink.tls_failed": Message(
+        "与平台 {address} 的 TLS 握手失败",
+        "the TLS handshake with the platform {address} failed",
+        "把 jiahe uplink --json 里的原文（cause）交给平台方",
+        "Give the raw words in jiahe uplink --json (cause) to the platform's people",
+    ),
+    "uplink.platform_expired": Message(
+        "平台 {address} 的证书已过期，或还没有生效",
+        "the certificate of the platform {address} has expired, or is not valid yet",
+        "先用 date 核对本机时间；时间对就请平台方换证书",
+        "Check this box's time first (date); if it is right, the platform's people must renew the "
+        "certificate",
+    ),
+    "uplink.wrong_name": Message(
+        "平台证书上的名称不是 {host}",
+        "the platform's certificate is not for the name {host}",
+        "[platform] address 写证书上的域名，或请平台方重签",
+        "Write the name that stands in the certificate in [platform] address, or have the "
+        "platform's people issue a new one",
+    ),
+    "uplink.not_tls": Message(
+        "平台 {address} 没有加密（答的不是 TLS）",
+        "the platform {address} is not encrypted (what it answers is no TLS)",
+        "核对 [platform] address 的端口；请平台方打开 TLS",
+        "Check the port in [platform] address; ask the platform's people to turn TLS on",
+    ),
+    "uplink.closed": Message(
+        "平台 {address} 一连上就关闭了连接",
+        "the platform {address} closed the connection at once",
+        "多半是不接受本网关的证书（过期、或机构不同：jiahe check），或一方加密一方不加密",
+        "Usually it does not accept this gateway's certificate (expired, or of another authority: "
+        "jiahe check), or one side is encrypted and the other is not",
+    ),
+    "uplink.hung_up": Message(
+        "平台 {address} 在握手中途断开",
+        "the platform {address} hung up during the handshake",
+        "自动重试，数据在缓存里。持续很久时联系平台方：服务可能没有就绪",
+        "It is tried again by itself; data waits in the buffer. If it lasts, ask the platform's "
+        "people: the service may not be ready",
+    ),
+    "uplink.not_connected": Message(
+        "连不上平台 {address}",
+        "no connection to the platform {address}",
+        "自动重试，数据在缓存里。持续很久时把 jiahe uplink --json 里的原文（cause）交给平台方",
+        "It is tried again by itself; data waits in the buffer. If it lasts, give the raw words in "
+        "jiahe uplink --json (cause) to the platform's people",
+    ),
+    "certificate.missing": Message(
+        "证书文件 {path} 不存在",
+        "the certificate file {path} does not exist",
+        "把文件放到那里，或改 [platform] 的 ca、cert、key",
+        "Put the file there, or change ca, cert and key of [platform]",
+    ),
+    "certificate.not_allowed": Message(
+        "证书文件 {path} 没有权限读取",
+        "the certificate file {path} may not be read",
+        "chgrp jiahe {path}；chmod 640 {path}；上级文件夹也要能进入",
+        "chgrp jiahe {path}; chmod 640 {path}; the folders above must be open to it, too",
+    ),
+    "certificate.unreadable": Message(
+        "证书文件 {path} 读不了：{error}",
+        "the certificate file {path} cannot be read: {error}",
+        "检查文件和存储卡：ls -l、dmesg",
+        "Check the file and the card: ls -l, dmesg",
+    ),
+    "certificate.not_pem": Message(
+        "{path} 里没有能用的 PEM 证书",
+        "{path} holds no PEM certificate that can be used",
+        "文件应有 -----BEGIN CERTIFICATE----- 开头的段；损坏就重新拷贝，DER 用 openssl x509 转换",
+        "It should have a part that begins with -----BEGIN CERTIFICATE-----; copy it again if it "
+        "was damaged, convert DER with openssl x509",
+    ),
+    "certificate.bad_key": Message(
+        "{path} 不是能用的 PEM 私钥",
+        "{path} is no PEM private key that can be used",
+        "重新拷贝与证书成对的私钥；有密码的先去掉：openssl pkey",
+        "Copy the key that goes with the certificate again; take a password off first: openssl "
+        "pkey",
+    ),
+    "certificate.no_pair": Message(
+        "{path} 与 {key} 不成对",
+        "{path} and {key} are no pair",
+        "证书和私钥要一起换：放入同一次签发的两个文件",
+        "Certificate and key change together: put both files of one issue there",
+    ),
+    "certificate.expired": Message(
+        "{path} 已于 {date} 过期",
+        "{path} expired on {date}",
+        "请平台方签发新证书；先用 date 核对本机时间",
+        "Have the platform's people issue a new one; check this box's time first (date)",
+    ),
+    "certificate.not_yet": Message(
+        "{path} 到 {date} 才生效",
+        "{path} is not valid before {date}",
+        "用 date 核对本机时间；时间对就请平台方重签",
+        "Check this box's time (date); if it is right, have the platform's people issue a new one",
+    ),
+    "certificate.soon": Message(
+        "{path} 将于 {date} 过期，还有 {days} 天",
+        "{path} expires on {date}, in {days} days",
+        "现在就请平台方签发新证书；放入新文件即可，不用重启",
+        "Have the platform's people issue a new one now; put the new files there, no restart is "
+        "needed",
+    ),
+    "certificate.other_gateway": Message(
+        "{path} 是给 {found} 的，不是 {expected}",
+        "{path} is for {found}, not {expected}",
+        "放入本网关的证书，或改 [gateway] id：两者必须完全相同",
+        "Put this gateway's certificate there, or change [gateway] id: both must be equal",
+    ),
+    "certificate.kept": Message(
+        "{why}；仍在用之前读入的证书",
+        "{why}; the one that was read before is still in use",
+        "放回能用的文件（jiahe check 会检查）：重启后旧证书就没有了",
+        "Put a file there that can be used (jiahe check looks at it): after a restart the old one "
+        "is gone",
     ),
     "uplink.permission": Message(
         "平台不允许本网关上传：{error}",
@@ -50,8 +167,8 @@ TABLE = {
         "Give what jiahe buffer --json shows to the platform's people: versions probably differ",
     ),
     "uplink.unavailable": Message(
-        "平台暂时不可用：{error}",
-        "the platform is not available for now: {error}",
+        "平台暂时不可用，它说：{error}",
+        "the platform is not available for now; it says: {error}",
         "自动重试，数据在缓存里。持续很久时联系平台方",
         "It is tried again by itself; data waits in the buffer. If it lasts, ask the platform's "
         "people",
@@ -71,6 +188,18 @@ TABLE = {
     "uplink.broken": Message(
         "与平台的连接中断：{error}",
         "the connection to the platform broke: {error}",
+        "自动重连",
+        "It is opened again by itself",
+    ),
+    "uplink.lost": Message(
+        "与平台 {address} 的连接断了",
+        "the connection to the platform {address} was lost",
+        "自动重连；常断就检查 5G 信号",
+        "It is opened again by itself; if it breaks often, check the 5G signal",
+    ),
+    "uplink.ended": Message(
+        "平台 {address} 结束了连接",
+        "the platform {address} ended the connection",
         "自动重连",
         "It is opened again by itself",
     ),

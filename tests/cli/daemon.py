@@ -117,7 +117,7 @@ def jiahe(
     """Run the command as a script does."""
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
-        env=_environment({"JIAHE_LANG": lang, **environment}),
+        env=surroundings({"JIAHE_LANG": lang, **environment}),
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
@@ -131,7 +131,7 @@ def on_terminal(*arguments: str | Path, **environment: str) -> str:
     ours, theirs = os.openpty()
     process = subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
-        env=_environment({"JIAHE_LANG": "en", "COLUMNS": "80", **environment}),
+        env=surroundings({"JIAHE_LANG": "en", "COLUMNS": "80", **environment}),
         cwd=ROOT,
         stdin=theirs,
         stdout=theirs,
@@ -147,6 +147,7 @@ def on_terminal(*arguments: str | Path, **environment: str) -> str:
     return painted.decode()
 
 
-def _environment(chosen: Mapping[str, str]) -> dict[str, str]:
+def surroundings(chosen: Mapping[str, str]) -> dict[str, str]:
+    """What a command sees of ours, and `chosen`."""
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ}
     return {**kept, "PYTHONUTF8": "1", **chosen}

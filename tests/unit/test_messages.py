@@ -36,7 +36,8 @@ def used() -> set[str]:
     found = set()
     for package in ("gateway", "drivers", "native"):
         for file in (ROOT / package).rglob("*.py*"):
-            if file.suffix in (".py", ".pyx") and file.parent.name != "messages":
+            table = file.parent.name == "messages" and file.name != "__init__.py"
+            if file.suffix in (".py", ".pyx") and not table:
                 found |= set(ids_in(file))
     return found
 

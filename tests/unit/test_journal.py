@@ -1,0 +1,76 @@
+"""What the journal says when a trouble begins and when it is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.journal import Journal
+
+SILENT = {"id": "device.no_answer", "args": {"device": "meter-1"}}
+DOWN = {
+    "id": "link.refused",
+    "args": {"target": "10.0.0.1:502", "link": "ur", "devices": "meter-1"},
+}
+AWAY = {"id": "uplink.refused", "args": {"address": "ingest:8443"}}
+
+
+def _at(*warnings: dict[str, Any], state: str = "good") -> Any:
+    return {"warnings": list(warnings), "devices": [{"name": "meter-1", "state": state}]}
+
+
+def _said(caplog: pytest.LogCaptureFixture, lang: str, *moments: Any) -> list[str]:
+    journal = Journal(lang)
+    with caplog.at_level("INFO", "gateway.journal"):
+        for number, moment in enumerate(moments):
+            journal.told(moment, number * 8_000_000_000)
+    return [record.getMessage().partition(" → ")[0] for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("lang", "trouble", "words"),
+    [
+        ("zh", SILENT, ["meter-1：设备没有应答", "meter-1：恢复应答（中断 8 秒）"]),
+        (
+            "en",
+            SILENT,
+            ["meter-1: the device does not answer", "meter-1: answers again (after 8 s)"],
+        ),
+        (
+            "zh",
+            DOWN,
+            ["链路 ur（meter-1）：10.0.0.1:502 拒绝连接", "链路 ur（meter-1）：恢复（中断 8 秒）"],
+        ),
+        ("zh", AWAY, ["平台 ingest:8443 拒绝连接", "平台连接恢复（中断 8 秒）"]),
+    ],
+)
+def test_trouble_when_it_ends_then_what_works_again_is_said(
+    caplog: pytest.LogCaptureFixture, lang: str, trouble: dict[str, Any], words: list[str]
+) -> None:
+    assert _said(caplog, lang, _at(trouble), _at()) == words
+
+
+def test_trouble_when_it_lasts_then_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    again = {"id": "device.no_answer", "args": {"device": "meter-1"}}
+    assert len(_said(caplog, "en", _at(SILENT), _at(again), _at(again))) == 1
+
+
+def test_device_when_its_link_goes_down_then_not_called_back_before_it_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    moments = [_at(SILENT, state="silent"), _at(DOWN, state="silent"), _at(state="good")]
+    said = _said(caplog, "zh", *moments)
+    assert said[2:] == ["链路 ur（meter-1）：恢复（中断 8 秒）", "meter-1：恢复应答（中断 16 秒）"]
+
+
+def test_record_when_made_then_link_and_device_are_its_fields(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    _said(caplog, "en", _at(SILENT), _at(DOWN))
+    fields = [vars(record) for record in caplog.records]
+    assert [(each["said"], each["device"], each["link"]) for each in fields] == [
+        ("device.no_answer", "meter-1", ""),
+        ("link.refused", "", "ur"),
+        ("device.no_answer.over", "meter-1", ""),
+    ]
