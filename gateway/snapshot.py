@@ -96,6 +96,7 @@ class BufferSnapshot(TypedDict):
 class UplinkSnapshot(TypedDict):
     state: str  # "connected", "connecting", "waiting"
     cause: Said | None
+    warnings: list[Said]  # about the certificate files, whatever the state
     address: str
     since_s: float
     last_ack_s: float | None

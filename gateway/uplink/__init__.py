@@ -6,7 +6,8 @@ Theory of operation
     session   sans-IO: messages in, messages out, timers. Knows the protocol, no socket, no clock
     lanes     which block goes next, and how many may be on their way
     backoff   how long to wait before the next connection
-    channel   grpc.aio; the only module of the daemon that imports grpc
+    channel   grpc.aio; no other module of the daemon imports grpc, but
+    credentials   the certificate files, read again when they change
     uplink    the task that ties these to the buffer and the clock
 
 A stream's life:

@@ -1,4 +1,5 @@
-"""The real channel: grpc.aio. The only module of the daemon that imports grpc.
+"""The real channel: grpc.aio. With `credentials`, the only module of the daemon that
+imports grpc.
 
 Messages pass as bytes, so nothing is parsed here. A pending read is never cancelled to time out:
 that can lose a message (grpc #43360 and its relatives); the call is cancelled instead.
@@ -7,16 +8,16 @@ that can lose a message (grpc #43360 and its relatives); the call is cancelled i
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 
+from gateway.certificates import TlsFiles
 from gateway.ports import ChannelError
+from gateway.snapshot import Said
+from gateway.uplink.credentials import Credentials
 
 METHOD = "/jiahe.ingest.v1.IngestService/Stream"
 OPEN_S_MAX = 20.0
@@ -34,31 +35,34 @@ _OPTIONS = [
     ("grpc.keepalive_time_ms", 2**31 - 1),
 ]
 
-#: Words in the core's details, lower case, and what they mean. The first that fits counts.
+#: Words in the core's details of a connection that was never there, lower case, and what they mean.
+#: The first that fits counts.
 _SYMPTOMS = (
     ("connection refused", "uplink.refused"),
-    ("handshake read failed", "uplink.unavailable"),  # hung up on: nobody's certificate was judged
+    ("handshake read failed", "uplink.hung_up"),  # nobody's certificate was judged
+    ("hostname verification", "uplink.wrong_name"),
+    ("wrong_version_number", "uplink.not_tls"),
+    ("certificate has expired", "uplink.platform_expired"),
+    ("certificate is not yet valid", "uplink.platform_expired"),
+    ("certificate_verify_failed", "uplink.tls"),
+    # TLS 1.3: a box learns only afterwards that its own certificate is not accepted (RFC 8446
+    # section 4.4.2), and gRPC hides the alert that says so.
+    ("socket closed", "uplink.closed"),
+    ("connection reset", "uplink.closed"),
+    ("broken pipe", "uplink.closed"),
     ("dns", "uplink.dns"),
     ("name resolution", "uplink.dns"),
     ("domain name", "uplink.dns"),
-    ("ssl", "uplink.tls"),
-    ("tls", "uplink.tls"),
-    ("handshake", "uplink.tls"),
-    ("certificate", "uplink.tls"),
+    ("ssl", "uplink.tls_failed"),
+    ("tls", "uplink.tls_failed"),
+    ("handshake", "uplink.tls_failed"),
     ("unreachable", "uplink.unreachable"),
     ("no route", "uplink.unreachable"),
     ("timed out", "uplink.unreachable"),
     ("timeout", "uplink.unreachable"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files; read again for each connection."""
-
-    ca: Path
-    cert: Path
-    key: Path
+#: The core's words, not the platform's, for a connection that broke.
+_LOST = ("socket closed", "connection reset", "broken pipe", "goaway", "timed out", "ping")
 
 
 class GrpcStream:
@@ -99,7 +103,7 @@ class GrpcStream:
         if self._call.done() and not self._call.cancelled():
             code, details = await self._call.code(), await self._call.details()
             return _error(self._address, code, details or str(error), was_open=True)
-        return ChannelError("uplink.broken", address=self._address, error=str(error))
+        return ChannelError("uplink.lost", address=self._address, error=str(error))
 
 
 class GrpcChannel:
@@ -111,8 +115,8 @@ class GrpcChannel:
         """`tls` None: plain text. Raises ValueError if that is asked of another host."""
         if tls is None and address.rpartition(":")[0] not in LOOPBACK:
             raise ValueError(f"{address}: plain text is for loopback addresses only")
-        self._address, self._tls = address, tls
-        self._credentials: grpc.ChannelCredentials | None = None
+        self._address = address
+        self._credentials = None if tls is None else Credentials(tls)
         self._open_s_max = open_s_max
 
     async def open(self) -> GrpcStream:
@@ -139,18 +143,15 @@ class GrpcChannel:
             call.cancel()
             await channel.close(None)
 
+    def warnings(self) -> list[Said]:
+        """What is wrong with the certificate files, now; the connection may be well."""
+        return [] if self._credentials is None else self._credentials.warnings()
+
     def _connect(self) -> grpc.aio.Channel:
-        if self._tls is None:
+        if self._credentials is None:
             return grpc.aio.insecure_channel(self._address, options=_OPTIONS)
-        try:
-            self._credentials = _read_credentials(self._tls)
-        except (OSError, ssl.SSLError) as error:
-            # Half-written, or no pair: what worked before goes on until the new files do.
-            if self._credentials is None:
-                raise ChannelError(
-                    "uplink.certificate", address=self._address, error=str(error)
-                ) from error
-        return grpc.aio.secure_channel(self._address, self._credentials, options=_OPTIONS)
+        credentials = self._credentials.current()
+        return grpc.aio.secure_channel(self._address, credentials, options=_OPTIONS)
 
     @staticmethod
     async def _ready(channel: grpc.aio.Channel) -> bool:
@@ -164,29 +165,24 @@ class GrpcChannel:
         return True
 
 
-def _read_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
-    """Checked with the standard library first: gRPC would only say that the handshake failed."""
-    context = ssl.create_default_context(cafile=str(files.ca))
-    context.load_cert_chain(files.cert, files.key)
-    return grpc.ssl_channel_credentials(
-        files.ca.read_bytes(), files.key.read_bytes(), files.cert.read_bytes()
-    )
-
-
 def _channel_error(address: str, error: grpc.aio.AioRpcError, *, was_open: bool) -> ChannelError:
     return _error(address, error.code(), error.details() or "", was_open=was_open)
 
 
 def _error(address: str, code: grpc.StatusCode, details: str, *, was_open: bool) -> ChannelError:
     """The status in the words of gateway/messages."""
-    message = "uplink.broken"
+    low = details.lower()
     if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
         message = "uplink.permission"
-    elif code == grpc.StatusCode.DEADLINE_EXCEEDED:
+    elif code == grpc.StatusCode.DEADLINE_EXCEEDED and not was_open:
         message = "uplink.unreachable"
     elif code == grpc.StatusCode.UNAVAILABLE and not was_open:
-        low = details.lower()
-        message = next((m for word, m in _SYMPTOMS if word in low), "uplink.unavailable")
+        message = next((m for word, m in _SYMPTOMS if word in low), "uplink.not_connected")
+    elif code == grpc.StatusCode.UNAVAILABLE and any(word in low for word in _LOST):
+        message = "uplink.lost"
     elif code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNIMPLEMENTED):
         message = "uplink.unavailable"
-    return ChannelError(message, address=address, error=details or code.name)
+    else:
+        message = "uplink.broken"
+    host = address.rpartition(":")[0]
+    return ChannelError(message, address=address, host=host, error=details or code.name)

@@ -39,9 +39,11 @@ class Uplink:
         buffer: Buffer,
         uniform: Callable[[float, float], float],
         platform_time: PlatformTime,
+        warnings: Callable[[], list[Said]] = list,
     ) -> None:
+        """`warnings`: what is wrong with the way to the platform while it works."""
         self._config, self._clock, self._channel, self._buffer = config, clock, channel, buffer
-        self._platform_time = platform_time
+        self._platform_time, self._warnings = platform_time, warnings
         self._identity = Identity(config.gateway, clock.boot_id, config.software)
         self._history = History()
         self._backoff = Backoff(uniform)
@@ -107,8 +109,7 @@ class Uplink:
         if reasons:
             self._cause = Said(id=reasons[0].message, args=dict(reasons[0].arguments))
         else:
-            said = {"address": self._config.address, "error": "the platform ended the stream"}
-            self._cause = Said(id="uplink.broken", args=said)
+            self._cause = Said(id="uplink.ended", args={"address": self._config.address})
 
     async def _read(self, session: Session, stream: Stream) -> None:
         async for message in stream.messages():
@@ -175,6 +176,7 @@ class Uplink:
         return UplinkSnapshot(
             state=self._state,
             cause=cause,
+            warnings=self._warnings(),
             address=self._config.address,
             since_s=(now_ns - self._since_ns) / 1e9,
             last_ack_s=None if last_ack is None else (now_ns - last_ack) / 1e9,

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import grpc
 import grpc.aio
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from jiahe.ingest.v1 import ingest_pb2 as pb
 from jiahe.ingest.v1 import ingest_pb2_grpc
 
@@ -26,7 +19,7 @@ from gateway.clock import SystemClock
 from gateway.ports import ChannelError
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.backoff import Backoff
-from gateway.uplink.channel import GrpcChannel, TlsFiles
+from gateway.uplink.channel import GrpcChannel
 from gateway.uplink.wire import block_message, catalog_message, varint
 from tests.kit.blocks import block, no_zstd
 from tests.kit.fake_disk import FakeDisk
@@ -165,117 +158,9 @@ def test_connection_when_the_peer_accepts_and_says_nothing_is_given_up() -> None
     asyncio.run(main())
 
 
-def test_tls_when_the_peer_hangs_up_in_the_handshake_does_not_blame_certificates(
-    tmp_path: Path,
-) -> None:
-    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.close()
-
-    async def main() -> None:
-        authority = Authority(tmp_path, "ours")
-        files = TlsFiles(authority.ca, *authority.issue("box"))
-        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            with pytest.raises(ChannelError) as caught:
-                await GrpcChannel(f"127.0.0.1:{port}", files).open()
-        assert caught.value.message == "uplink.unavailable", caught.value.arguments
-
-    asyncio.run(main())
-
-
 def test_plain_text_when_asked_beyond_loopback_is_refused() -> None:
     with pytest.raises(ValueError, match="loopback"):
         GrpcChannel("ingest.example.cn:8443", None)
-
-
-class Authority:
-    """A certificate authority of its own, and certificates for 127.0.0.1."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder, self._name = folder, name
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.ca = folder / f"{name}-ca.pem"
-        self.ca.write_bytes(_pem(self._sign(self._subject, self._key, authority=True)))
-
-    def issue(self, owner: str) -> tuple[Path, Path]:
-        """Certificate and key files."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, owner)])
-        cert_file, key_file = (self._folder / f"{owner}-{self._name}.{e}" for e in ("pem", "key"))
-        cert_file.write_bytes(_pem(self._sign(subject, key, authority=False)))
-        key_file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        return cert_file, key_file
-
-    def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, authority: bool
-    ) -> x509.Certificate:
-        start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-        name = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(start)
-            .not_valid_after(start + datetime.timedelta(days=36500))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([name]), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def test_tls_when_mutual_carries_blocks_and_new_files_are_used_on_the_next_stream(
-    tmp_path: Path,
-) -> None:
-    good, other = Authority(tmp_path, "good"), Authority(tmp_path, "other")
-    server_cert, server_key = good.issue("server")
-    cert, key = good.issue("gw-1")
-    credentials = grpc.ssl_server_credentials(
-        [(server_key.read_bytes(), server_cert.read_bytes())], good.ca.read_bytes(), True
-    )
-
-    async def main() -> None:
-        service = Service(FakePlatform())
-        async with serving(service, credentials=credentials) as port:
-            address = f"127.0.0.1:{port}"
-            channel = GrpcChannel(address, TlsFiles(good.ca, cert, key))
-            buffer, uplink = await box(channel)
-            buffer.put(block(buffer.epoch, 1))
-            task = asyncio.create_task(uplink.run())
-            await service.wait_for(1)
-            await end(task)
-
-            whole = cert.read_bytes()
-            cert.write_bytes(whole[:100])  # half-written: the old pair goes on
-            await (await channel.open()).close()
-            with pytest.raises(ChannelError) as caught:
-                await GrpcChannel(address, TlsFiles(good.ca, cert, key)).open()
-            assert caught.value.message == "uplink.certificate"
-            cert.write_bytes(whole)
-
-            with pytest.raises(ChannelError) as caught:
-                await GrpcChannel(address, TlsFiles(other.ca, cert, key)).open()
-            assert caught.value.message == "uplink.tls"
-
-            files = TlsFiles(good.ca, cert, key)
-            with pytest.raises(ChannelError) as caught:  # RFC 6761: .invalid never resolves
-                await GrpcChannel("no-such-platform.invalid:8443", files).open()
-            assert caught.value.message == "uplink.dns"
-
-    asyncio.run(main())
 
 
 def test_backoff_when_failures_go_on_doubles_to_its_limit_with_full_jitter() -> None:

@@ -1,0 +1,231 @@
+"""The certificate files of [platform], judged on the box itself: `jiahe check` and the uplink ask.
+
+A platform that refuses a certificate only hangs up, so what can be known here is said here: no
+such file, no PEM, no pair, expired, made for another gateway. OpenSSL (through `ssl`) decides
+whether files can be used; of a certificate's fields only a few are read, by the small DER reader
+at the end (X.690 sections 8.1 and 10.1; the fields as in RFC 5280 section 4.1).
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gateway.snapshot import Said
+from gateway.system_errors import reason
+
+SOON = timedelta(days=30)
+_URI_PREFIX = "urn:jiahe:gateway:"
+_PEM = re.compile(
+    rb"-----BEGIN CERTIFICATE-----\s.*?\s-----END CERTIFICATE-----", re.DOTALL | re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files: whom the box trusts, who it is, and how it proves that."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one file. `key`: ca, cert or key; `fatal`: it can't be used at all."""
+
+    key: str
+    said: Said
+    fatal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Of a certificate, what is judged. `uris` are those of its subject alternative names."""
+
+    not_before: datetime
+    not_after: datetime
+    common_name: str
+    uris: tuple[str, ...]
+
+    @property
+    def gateway(self) -> str:
+        """Whose it is, as a platform sees it: SAN `URI:urn:jiahe:gateway:ID`, else the CN."""
+        named = [uri.removeprefix(_URI_PREFIX) for uri in self.uris if uri.startswith(_URI_PREFIX)]
+        return named[0] if named else self.common_name
+
+
+def judge(files: TlsFiles, gateway: str, now: datetime) -> list[Fault]:
+    """Everything that is wrong, worst first. `gateway` "": whose the certificate is is not asked.
+
+    Never raises for what is wrong with the files.
+    """
+    faults = list(_unreadable(files))
+    if faults:
+        return faults
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if not _read(files.ca) or not _trusts(context, files.ca):
+        faults.append(_fault("ca", "certificate.not_pem", files.ca))
+    found = _read(files.cert)
+    if not found:
+        return [*faults, _fault("cert", "certificate.not_pem", files.cert)]
+    try:
+        context.load_cert_chain(files.cert, files.key, password=_no_password)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            said = Said(
+                id="certificate.no_pair", args={"path": str(files.cert), "key": str(files.key)}
+            )
+            faults.append(Fault("cert", said, fatal=True))
+        else:
+            faults.append(_fault("key", "certificate.bad_key", files.key))
+    return [*faults, *_judge_fields(files.cert, found[0], gateway, now)]
+
+
+def _judge_fields(path: Path, found: Certificate, gateway: str, now: datetime) -> Iterator[Fault]:
+    if now >= found.not_after:
+        date = _date(found.not_after)
+        yield _fault("cert", "certificate.expired", path, fatal=False, date=date)
+    elif now < found.not_before:
+        date = _date(found.not_before)
+        yield _fault("cert", "certificate.not_yet", path, fatal=False, date=date)
+    elif found.not_after - now < SOON:
+        days = (found.not_after - now).days
+        date = _date(found.not_after)
+        yield _fault("cert", "certificate.soon", path, fatal=False, date=date, days=days)
+    if gateway and found.gateway != gateway:
+        names = {"found": found.gateway or "-", "expected": gateway}
+        yield _fault("cert", "certificate.other_gateway", path, fatal=False, **names)
+
+
+def _unreadable(files: TlsFiles) -> Iterator[Fault]:
+    for key, path in (("ca", files.ca), ("cert", files.cert), ("key", files.key)):
+        try:
+            with path.open("rb") as file:
+                file.read(1)
+        except OSError as error:
+            yield Fault(key, _refused(path, error), fatal=True)
+
+
+def _refused(path: Path, error: OSError) -> Said:
+    if isinstance(error, FileNotFoundError):
+        return Said(id="certificate.missing", args={"path": str(path)})
+    if isinstance(error, PermissionError):
+        return Said(id="certificate.not_allowed", args={"path": str(path)})
+    return Said(id="certificate.unreadable", args={"path": str(path), "error": reason(error)})
+
+
+def _fault(key: str, message: str, path: Path, *, fatal: bool = True, **args: object) -> Fault:
+    return Fault(key, Said(id=message, args={"path": str(path), **args}), fatal)
+
+
+def _date(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d}"
+
+
+def _trusts(context: ssl.SSLContext, ca: Path) -> bool:
+    try:
+        context.load_verify_locations(ca)
+    except ssl.SSLError:
+        return False
+    return True
+
+
+def _no_password() -> str:
+    """Else OpenSSL asks at the terminal for the password of an encrypted key, and waits."""
+    return ""
+
+
+def _read(path: Path) -> list[Certificate]:
+    """The certificates of a PEM file, in order; none if one of them is damaged."""
+    texts = _PEM.findall(path.read_bytes())
+    try:
+        return [parse(ssl.PEM_cert_to_DER_cert(text.decode("ascii"))) for text in texts]
+    except ValueError:  # of base64, of ASCII or of the reader below
+        return []
+
+
+# ---- DER: only what RFC 5280 asks of a certificate -----------------------------------------------
+
+_COMMON_NAME = bytes.fromhex("0603550403")  # 2.5.4.3
+_ALTERNATIVE_NAMES = bytes.fromhex("0603551d11")  # 2.5.29.17
+_SEQUENCE, _OCTETS, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0x04, 0x17, 0x18
+_EXTENSIONS, _URI = 0xA3, 0x86
+
+
+def parse(der: bytes) -> Certificate:
+    """Read a certificate's dates and names. Raises ValueError when it is none."""
+    outer = list(_items(der))
+    body = list(_items(outer[0][1])) if outer else []
+    fields = list(_items(body[0][1])) if body else []
+    if fields and fields[0][0] == 0xA0:  # the version
+        del fields[0]
+    if len(fields) < 6 or fields[3][0] != _SEQUENCE:
+        raise ValueError("no certificate")
+    times = [_time(tag, value) for tag, value in _items(fields[3][1])]
+    if len(times) != 2:
+        raise ValueError("no certificate: it has no two dates")
+    extensions = [value for tag, value in fields[6:] if tag == _EXTENSIONS]
+    uris = tuple(uri for value in extensions for uri in _uris(value))
+    return Certificate(times[0], times[1], _common_name(fields[4][1]), uris)
+
+
+def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tag and contents of each element. Tags of one byte, which are all that certificates have."""
+    at = 0
+    while at < len(data):
+        head = data[at : at + 2]
+        if len(head) < 2:
+            raise ValueError("cut off")
+        tag, size = head
+        at += 2
+        if size & 0x80:
+            count = size & 0x7F
+            if not 1 <= count <= 4 or at + count > len(data):
+                raise ValueError("no definite length")
+            size = int.from_bytes(data[at : at + count], "big")
+            at += count
+        if at + size > len(data):
+            raise ValueError("cut off")
+        yield tag, data[at : at + size]
+        at += size
+
+
+def _time(tag: int, value: bytes) -> datetime:
+    """RFC 5280 section 4.1.2.5: UTCTime of 1950 to 2049, or GeneralizedTime; both end with Z."""
+    text = value.decode("ascii")
+    if tag == _UTC_TIME and len(text) == 13:
+        text = ("19" if text >= "50" else "20") + text
+    elif tag != _GENERALIZED_TIME:
+        raise ValueError("no time")
+    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+
+
+def _common_name(subject: bytes) -> str:
+    """The first CN; "" without one. A Name is a sequence of sets of (type, value)."""
+    for _, relative in _items(subject):
+        for _, pair in _items(relative):
+            if pair.startswith(_COMMON_NAME):
+                (_, value), *_ = _items(pair[len(_COMMON_NAME) :])
+                return value.decode("utf-8", "replace")
+    return ""
+
+
+def _uris(extensions: bytes) -> Iterator[str]:
+    """The URIs of the subject alternative names."""
+    for _, listed in _items(extensions):
+        for _, extension in _items(listed):
+            if not extension.startswith(_ALTERNATIVE_NAMES):
+                continue
+            for tag, value in _items(extension[len(_ALTERNATIVE_NAMES) :]):
+                if tag == _OCTETS:  # before it there may be the BOOLEAN `critical`
+                    for _, names in _items(value):
+                        yield from (
+                            name.decode("utf-8", "replace")
+                            for kind, name in _items(names)
+                            if kind == _URI
+                        )

@@ -1,0 +1,141 @@
+"""Certificate files as a technician meets them: missing, damaged, mixed up, expired, another's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.certificates import TlsFiles, judge, parse
+from gateway.messages import text
+from tests.kit.authority import LOOPBACK, Authority, gateway_name
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, "ours")
+
+
+def ids(files: TlsFiles, gateway: str = "", now: datetime = NOW) -> list[tuple[str, str]]:
+    return [(fault.key, fault.said["id"]) for fault in judge(files, gateway, now)]
+
+
+@pytest.mark.parametrize("names", [[gateway_name("gw-1"), LOOPBACK], []])
+def test_files_when_all_is_right_then_nothing_is_said(
+    ours: Authority, names: list[x509.GeneralName]
+) -> None:
+    files = ours.files("some box" if names else "gw-1", names)
+    assert ids(files, "gw-1") == []
+    assert ids(files, "gw-2") == [("cert", "certificate.other_gateway")]
+
+
+@pytest.mark.parametrize("key", ["ca", "cert", "key"])
+def test_file_when_missing_or_no_file_then_it_is_named(ours: Authority, key: str) -> None:
+    files = ours.files("gw-1")
+    path: Path = getattr(files, key)
+    path.unlink()
+    assert ids(files) == [(key, "certificate.missing")]
+    path.mkdir()
+    (fault,) = judge(files, "", NOW)
+    assert fault.said["id"] == "certificate.unreadable" and fault.fatal
+    said = text(fault.said["id"], "zh", **fault.said["args"])
+    assert said == f"证书文件 {path} 读不了：是文件夹，不是文件"
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted"),
+    [
+        ("ca", [("ca", "certificate.not_pem")]),
+        ("cert", [("cert", "certificate.not_pem")]),
+        ("key", [("key", "certificate.bad_key")]),
+    ],
+)
+@pytest.mark.parametrize("damage", ["empty", "hello", "half", "der"])
+def test_file_when_it_holds_no_pem_then_it_is_named(
+    ours: Authority, key: str, wanted: list[tuple[str, str]], damage: str
+) -> None:
+    files = ours.files("gw-1")
+    path: Path = getattr(files, key)
+    whole = path.read_bytes()
+    changed = {
+        "empty": b"",
+        "hello": b"hello\n",
+        "half": whole[: len(whole) // 2],
+        "der": b"\x30\x82\x01\x00" + bytes(200),
+    }
+    path.write_bytes(changed[damage])
+    assert ids(files) == wanted
+
+
+def test_key_when_of_another_certificate_then_both_files_are_named(ours: Authority) -> None:
+    files = ours.files("gw-1")
+    shutil.copy(ours.issue("other")[1], files.key)
+    (fault,) = judge(files, "", NOW)
+    said = text(fault.said["id"], "en", **fault.said["args"])
+    assert said == f"{files.cert} and {files.key} are no pair" and fault.fatal
+
+
+@pytest.mark.parametrize(
+    ("days", "wanted"),
+    [
+        (-11, "certificate.not_yet"),
+        (-9, ""),
+        (334, ""),
+        (335.5, "certificate.soon"),
+        (364.9, "certificate.soon"),
+        (365.1, "certificate.expired"),
+    ],
+)
+def test_certificate_when_its_dates_are_near_then_the_right_word(
+    ours: Authority, days: float, wanted: str
+) -> None:
+    found = judge(ours.files("gw-1"), "", NOW + timedelta(days=days))
+    assert [fault.said["id"] for fault in found] == [wanted][: bool(wanted)]
+    assert not any(fault.fatal for fault in found)
+
+
+def test_certificate_when_read_then_its_fields_are_those_of_another_reader(
+    ours: Authority,
+) -> None:
+    names = [LOOPBACK, gateway_name("甲-1".encode("idna").decode()), x509.DNSName("a.example")]
+    for chosen in (names, []):
+        cert, _ = ours.issue("嘉禾 箱", chosen)
+        theirs = x509.load_pem_x509_certificate(cert.read_bytes())
+        mine = parse(ssl.PEM_cert_to_DER_cert(cert.read_text(encoding="ascii")))
+        assert mine.not_before == theirs.not_valid_before_utc
+        assert mine.not_after == theirs.not_valid_after_utc
+        assert mine.common_name == "嘉禾 箱"
+        assert list(mine.uris) == [name.value for name in chosen[1:2]]
+
+
+def test_certificate_when_it_ends_after_2049_then_its_date_is_read_too(ours: Authority) -> None:
+    cert, _ = ours.issue("gw-1", ends_in=timedelta(days=36500))
+    theirs = x509.load_pem_x509_certificate(cert.read_bytes())
+    mine = parse(ssl.PEM_cert_to_DER_cert(cert.read_text(encoding="ascii")))
+    assert mine.not_after == theirs.not_valid_after_utc
+
+
+def test_bytes_when_damaged_anywhere_then_a_value_error_or_a_certificate(tmp_path: Path) -> None:
+    cert, _ = Authority(tmp_path, "ours").issue("gw-1", [gateway_name("gw-1")])
+    der = ssl.PEM_cert_to_DER_cert(cert.read_text(encoding="ascii"))
+
+    @given(st.integers(0, len(der) - 1), st.integers(0, 255), st.integers(0, len(der)))
+    def damage(at: int, byte: int, cut: int) -> None:
+        changed = bytearray(der)
+        changed[at] = byte
+        for data in (bytes(changed), bytes(changed[:cut]), os.urandom(at)):
+            try:
+                parse(data)
+            except ValueError:
+                continue
+
+    damage()
