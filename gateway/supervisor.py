@@ -186,9 +186,13 @@ class Supervisor:
 
     async def _watch(self, parts: Parts) -> None:
         """Each second: learning, the watchdog, and what the journal must hear."""
+        learning = asyncio.create_task(asyncio.to_thread(self._learn, parts))
         while True:
             await self._clock.sleep_until(self._clock.now_ns() + int(LEARN_EVERY_S * 1e9))
-            await asyncio.to_thread(self._learn, parts)
+            # Keeping what was learned waits for the disk; the watchdog does not wait for that.
+            if learning.done():
+                learning.result()
+                learning = asyncio.create_task(asyncio.to_thread(self._learn, parts))
             dead = parts.scanning.dead_threads()
             if dead:
                 raise PartFailedError(dead[0])

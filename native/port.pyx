@@ -308,7 +308,7 @@ cdef class Port:
         flags = socket.AI_NUMERICHOST if numeric else 0
         try:
             family, _, _, _, address = socket.getaddrinfo(host, port, type=kind, flags=flags)[0]
-        except OSError:
+        except (OSError, UnicodeError):  # UnicodeError: no name at all, like "a..b"
             return False
         packed = pack_address(family, address)
         memcpy(self.p.address, <const uint8_t *>packed, len(packed))
