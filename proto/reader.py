@@ -8,7 +8,9 @@ from ctypes import c_float
 from decimal import Context, Decimal
 from itertools import accumulate
 from pathlib import Path
+from signal import SIG_DFL, SIGPIPE, signal
 
+sys.path.insert(0, str(Path(__file__).parent / "gen"))
 import zstandard
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
@@ -63,5 +65,6 @@ def read(catalog: pb.Catalog, block: pb.Block) -> Iterator[tuple[str, str, int, 
 
 if __name__ == "__main__":
     files = [Path(name).read_bytes() for name in sys.argv[1:]]
+    signal(SIGPIPE, SIG_DFL)  # `| head` ends it quietly
     for entry in read(pb.Catalog.FromString(files[0]), pb.Block.FromString(files[1])):
         sys.stdout.write(f"{entry}\n")

@@ -79,8 +79,10 @@ def config_path(given: str | None) -> Path:
 
 
 def language_of(config: Path) -> str:
-    """JIAHE_LANG, then the configuration, then LANG: "zh" or "en"."""
+    """JIAHE_LANG, then the configuration (whose default is Chinese), then LANG: "zh" or "en"."""
     said = os.environ.get("JIAHE_LANG") or _peek(config, "language")
+    if not said and config.is_file():
+        said = "zh"
     if not said:
         said = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG")
     return "zh" if (said or "").lower().startswith("zh") else "en"

@@ -200,6 +200,8 @@ def test_language_when_the_environment_says_none_then_the_configuration_does(
     assert "守护进程没有运行" in jiahe("status", "--config", file, lang="").stderr
     assert "not running" in jiahe("status", "--config", file, lang="en").stderr
     assert "守护进程没有运行" in jiahe("status", lang="", LANG="zh_CN.UTF-8").stderr
+    file.write_text('version = 1\n[gateway]\nid = "box"\n', "utf-8")
+    assert "守护进程没有运行" in jiahe("status", "--config", file, lang="", LANG="C").stderr
 
 
 @pytest.mark.parametrize(
