@@ -76,8 +76,9 @@ class DeviceSnapshot(TypedDict):
 
 
 class BufferSnapshot(TypedDict):
-    state: str  # "ok", "memory_only" (disk failed)
+    state: str  # "ok", "memory_only" (disk failed), "no_space" (others filled the disk)
     cause: Said | None
+    warnings: list[Said]  # the cause, and what was lost since the start, by what helps
     blocks: int
     bytes: int
     max_bytes: int

@@ -103,17 +103,11 @@ def _warnings(now: Snapshot) -> list[Said]:
         if device["cause"] and device["link"] not in down:
             cause = device["cause"]
             found.append(Said(id=cause["id"], args={**cause["args"], "device": device["name"]}))
-    buffer = now["buffer"]
-    for part in (buffer["cause"], now["uplink"]["cause"]):
-        if part:
-            found.append(part)
-    found += now["uplink"]["warnings"]
-    if buffer["evicted_blocks"]:
-        found.append(Said(id="buffer.full", args={"blocks": buffer["evicted_blocks"]}))
-    if buffer["rejected_blocks"]:
-        found.append(Said(id="buffer.rejected", args={"blocks": buffer["rejected_blocks"]}))
-    if buffer["damaged_records"]:
-        found.append(Said(id="buffer.damaged", args={"records": buffer["damaged_records"]}))
+    buffer, uplink = now["buffer"], now["uplink"]
+    found += buffer["warnings"]
+    if uplink["cause"]:
+        found.append(uplink["cause"])
+    found += uplink["warnings"]
     if now["clock"]["source"] == "unknown":
         found.append(Said(id="clock.unknown", args={}))
     return found

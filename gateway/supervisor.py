@@ -137,6 +137,7 @@ class Supervisor:
             keep_for_ns=said.keep_for_ns,
             flush_every_ns=said.flush_every_ns,
             when_full=said.when_full,
+            path=str(said.path),
         )
 
     async def _live(self, parts: Parts, uplink: Uplink) -> None:

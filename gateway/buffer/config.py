@@ -18,6 +18,7 @@ class BufferConfig:
     segment_bytes: int = 4 << 20
     memory_bytes_max: int = 32 << 20
     free_bytes_min: int = 8 << 20  # left to others on the same file system
+    path: str = ""  # of the directory, for words only
 
     @property
     def flush_margin_ns(self) -> int:

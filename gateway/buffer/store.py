@@ -18,6 +18,7 @@ from gateway.buffer.config import BufferConfig
 from gateway.buffer.gaps import Decompress, Loss
 from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
+from gateway.buffer.troubles import troubles
 from gateway.buffer.writer import Writer
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import BufferSnapshot
@@ -305,9 +306,18 @@ class Buffer:
         kept = list(self.index.epochs.values())
         writer = self._writer
         lost = self.ledger.lost_by_reason
+        short = writer.short_of_space is not None
         return BufferSnapshot(
-            state="ok" if writer.cause is None else "memory_only",
+            state="memory_only" if writer.cause else "no_space" if short else "ok",
             cause=writer.cause,
+            warnings=troubles(
+                writer.cause,
+                lost,
+                writer.for_space_blocks,
+                writer.short_of_space,
+                writer.damaged_records,
+                self.config.path,
+            ),
             blocks=self.live_blocks,
             bytes=self.index.disk_bytes,
             max_bytes=self.config.max_bytes,

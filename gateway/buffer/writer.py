@@ -30,6 +30,7 @@ from gateway.buffer.losses import (
     read_losses,
 )
 from gateway.buffer.ranges import RangeSet
+from gateway.buffer.troubles import write_failed
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import Said
 
@@ -69,6 +70,8 @@ class Writer:
         self.dirty = False
         self.damaged_records = found.damaged
         self.written_bytes = self.flushes = 0
+        self.for_space_blocks = 0  # dropped because others filled the file system
+        self.short_of_space: int | None = None  # bytes that were free when that happened last
         self._lag_ns = 0
         self._retry_ns = 0
         self._expire_ns = 0
@@ -159,7 +162,7 @@ class Writer:
             done = log.Appended()
             try:
                 if error is not None and error.errno == errno.ENOSPC:
-                    await self._evict_oldest()
+                    await self._evict_for_space(0)
                 if not await self._make_room(sum(len(block.data) + 128 for block in batch)):
                     self.lose(batch, pb.GAP_REASON_REFUSED_NEWEST)
                     return
@@ -190,8 +193,7 @@ class Writer:
         self.written_bytes += done.written_bytes
 
     def _fail(self, error: OSError) -> None:
-        said = error.strerror or str(error)
-        self.cause = Said(id="buffer.disk_failed", args={"error": said})
+        self.cause = write_failed(error, self._config.path)
         self._retry_ns = self._clock.now_ns() + RETRY_NS
         self.bound_memory()
 
@@ -223,8 +225,11 @@ class Writer:
         so the buffer grows no further; it is never emptied for their sake.
         """
         free = await self.disk_thread(self._disk.free_bytes)
-        if free < self._config.free_bytes_min + size and len(self._index.segments) > 1:
-            await self._evict_oldest()
+        enough = self._config.free_bytes_min + size
+        if free < enough and len(self._index.segments) > 1:
+            await self._evict_for_space(free)
+        elif free >= enough + 2 * self._config.segment_bytes_used:  # not by what was given up alone
+            self.short_of_space = None
         while self._index.disk_bytes + size > self._config.max_bytes:
             await self._unlink_dead(active_too=True)
             if self._index.disk_bytes + size <= self._config.max_bytes:
@@ -240,6 +245,15 @@ class Writer:
             return False
         await self._evict(min(self._index.segments), pb.GAP_REASON_EVICTED_OLDEST)
         return True
+
+    async def _evict_for_space(self, free: int) -> None:
+        """Give a segment up because others took the space; its blocks are counted apart."""
+        before = self._ledger.lost_by_reason.get("evicted_oldest", 0)
+        await self._evict_oldest()
+        dropped = self._ledger.lost_by_reason.get("evicted_oldest", 0) - before
+        if dropped:
+            self.for_space_blocks += dropped
+            self.short_of_space = free
 
     async def _evict(self, number: int, reason: pb.GapReason.ValueType) -> None:
         """Drop a segment: announced durably, then unlinked; OSError: nothing is dropped.

@@ -8,7 +8,7 @@ import sys
 from gateway.cli.context import Context
 from gateway.cli.status import warn
 from gateway.cli.table import duration, facts, percent, size
-from gateway.snapshot import BufferSnapshot, Said
+from gateway.snapshot import BufferSnapshot
 
 
 def main(context: Context, options: argparse.Namespace) -> int:
@@ -18,10 +18,11 @@ def main(context: Context, options: argparse.Namespace) -> int:
         return 0
     words = context.words
     share = buffer["bytes"] / buffer["max_bytes"] if buffer["max_bytes"] else 0.0
-    state = "cli.buffer_ok" if buffer["state"] == "ok" else "cli.buffer_memory"
+    states = {"ok": "cli.buffer_ok", "no_space": "cli.buffer_no_space"}
+    state = states.get(buffer["state"], "cli.buffer_memory")
     gaps = ", ".join(f"{reason} {count}" for reason, count in buffer["gaps"].items()) or "0"
     lines = [
-        *(warn(context, said) for said in _troubles(buffer)),
+        *(warn(context, said) for said in buffer["warnings"]),
         *facts(
             [
                 (words("cli.state"), words(state)),
@@ -62,15 +63,3 @@ def main(context: Context, options: argparse.Namespace) -> int:
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
-
-
-def _troubles(buffer: BufferSnapshot) -> list[Said]:
-    """What is wrong now, and what was lost since the daemon's start."""
-    troubles = [buffer["cause"]] if buffer["cause"] else []
-    if buffer["evicted_blocks"]:
-        troubles.append(Said(id="buffer.full", args={"blocks": buffer["evicted_blocks"]}))
-    if buffer["rejected_blocks"]:
-        troubles.append(Said(id="buffer.rejected", args={"blocks": buffer["rejected_blocks"]}))
-    if buffer["damaged_records"]:
-        troubles.append(Said(id="buffer.damaged", args={"records": buffer["damaged_records"]}))
-    return troubles

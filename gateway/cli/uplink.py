@@ -36,6 +36,7 @@ def main(context: Context, options: argparse.Namespace) -> int:
     ]
     if uplink["retry_in_s"] is not None:
         pairs.insert(2, (words("cli.retry_in"), duration(uplink["retry_in_s"], lang)))
-    lines = [*([warn(context, uplink["cause"])] if uplink["cause"] else []), *facts(pairs)]
+    troubles = [*([uplink["cause"]] if uplink["cause"] else []), *uplink["warnings"]]
+    lines = [*(warn(context, said) for said in troubles), *facts(pairs)]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0

@@ -184,6 +184,7 @@ STATUS = {
     "cli.connects": Message("连接次数", "connects"),
     "cli.blocks_size": Message("{blocks} 块，{size}", "{blocks} blocks, {size}"),
     "cli.buffer_ok": Message("正常", "ok"),
+    "cli.buffer_no_space": Message("磁盘空间不足，在丢弃", "short of disk space, dropping"),
     "cli.buffer_memory": Message("只在内存中", "in memory only"),
     "cli.on_disk": Message("磁盘上", "on disk"),
     "cli.of_size": Message(

@@ -64,11 +64,13 @@ SNAPSHOT: dict[str, Any] = {
         "memory_blocks": 1, "memory_bytes": 9_000, "oldest_s": 7.0, "written_bytes": 1_400_000,
         "flushes": 12, "flush_lag_ms": 3.0, "evicted_blocks": 5, "rejected_blocks": 0,
         "damaged_records": 0, "gaps": {"overrun": 2},
+        "warnings": [{"id": "buffer.full", "args": {"blocks": 5}}],
     },
     "uplink": {
         "state": "waiting", "cause": {"id": "uplink.unreachable", "args": {"address": "ingest:1"}},
         "address": "ingest:1", "since_s": 6720.0, "last_ack_s": 6722.0, "round_trip_ms": 42.0,
         "sent_blocks": 900, "resent_blocks": 3, "acked_blocks": 893, "sent_bytes": 9_000_000,
+        "warnings": [],
         "in_flight_blocks": 0, "backlog_blocks": 7, "connects": 2, "retry_in_s": 5.0, "rejects": 0,
     },
     "clock": {"source": "system", "error_ms": 3.0, "utc_ns": 0},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -15,6 +16,8 @@ from gateway.buffer import BlockKey, Buffer, BufferConfig
 from gateway.buffer.aside import FILES_MAX
 from gateway.buffer.gaps import GapSet, Loss, Ticks
 from gateway.buffer.ranges import RangeSet
+from gateway.messages import remedy, text
+from gateway.snapshot import BufferSnapshot
 from tests.kit.blocks import block, no_zstd
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, run
@@ -40,6 +43,10 @@ async def fill(buffer: Buffer, clock: VirtualClock, count: int) -> None:
             )
         )  # fmt: skip
         await buffer.flush()
+
+
+def warned(shown: BufferSnapshot) -> list[str]:
+    return [said["id"] for said in shown["warnings"]]
 
 
 def reasons(gaps: list[pb.Gap]) -> set[str]:
@@ -85,7 +92,8 @@ def test_disk_when_full_gives_up_the_oldest_and_goes_on() -> None:
         disk, clock = FakeDisk(capacity_bytes=30_000), VirtualClock()
         buffer = await opened(disk, clock, segment_bytes=500, free_bytes_min=10_000)
         await fill(buffer, clock, 400)
-        assert buffer.snapshot()["state"] == "ok"
+        shown = buffer.snapshot()
+        assert (shown["state"], warned(shown)) == ("no_space", ["buffer.no_space"])
         assert buffer.next_live(BlockKey(buffer.epoch, 399)) is not None
         assert reasons(buffer.take_gaps()) <= {"GAP_REASON_EVICTED_OLDEST"}
         books = buffer.books()
@@ -105,6 +113,14 @@ def test_disk_when_others_fill_it_never_makes_the_buffer_grow_nor_empties_it() -
         await fill(buffer, clock, 1)
         assert buffer.index.disk_bytes <= before
         assert buffer.live_blocks > 35
+        shown = buffer.snapshot()
+        assert (shown["state"], warned(shown)) == ("no_space", ["buffer.no_space"])
+        (said,) = shown["warnings"]
+        assert said["args"]["blocks"] == shown["evicted_blocks"] > 0
+        disk.capacity_bytes = 1 << 30
+        await fill(buffer, clock, 1)
+        shown = buffer.snapshot()
+        assert (shown["state"], warned(shown)) == ("ok", ["buffer.no_space_before"])
 
     run(main())
 
@@ -118,6 +134,34 @@ def test_disk_when_little_is_free_and_the_buffer_is_small_keeps_what_it_has() ->
         await fill(buffer, clock, 100)
         assert buffer.live_blocks == 100
         assert buffer.snapshot()["state"] == "ok"
+
+    run(main())
+
+
+def test_loss_when_for_different_reasons_then_each_has_the_advice_that_helps() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        buffer = await opened(disk, clock, segment_bytes=500, max_bytes=10_000, path="/var/b")
+        await fill(buffer, clock, 200)
+        shown = buffer.snapshot()
+        assert (shown["state"], warned(shown)) == ("ok", ["buffer.full"])
+        disk.capacity_bytes = 0
+        await fill(buffer, clock, 1)
+        shown = buffer.snapshot()
+        assert shown["state"] == "memory_only"
+        assert warned(shown)[0] == "buffer.disk_full" and warned(shown)[-1] == "buffer.full"
+        said = shown["warnings"][0]
+        assert "/var/b" in text(said["id"], "zh", **said["args"])
+        assert "df -h /var/b" in remedy(said["id"], "en", **said["args"])
+
+        def fail(operation: str) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        disk.fail = fail
+        await fill(buffer, clock, 1)
+        said = buffer.snapshot()["warnings"][0]
+        words = text(said["id"], "zh", **said["args"])
+        assert words == "写盘失败（磁盘或设备读写出错）：数据暂存内存，断电会丢失"
 
     run(main())
 
@@ -156,7 +200,7 @@ def test_disk_when_full_to_the_last_byte_keeps_blocks_in_ram_until_there_is_room
         await fill(buffer, clock, 3)
         shown = buffer.snapshot()
         assert (shown["state"], shown["memory_blocks"]) == ("memory_only", 3)
-        assert shown["cause"] is not None and "space" in str(shown["cause"]["args"]["error"])
+        assert warned(shown) == ["buffer.disk_full"]
         disk.capacity_bytes = 1 << 30
         await clock.sleep_until(11 * SECOND)
         assert buffer.snapshot()["state"] == "ok"

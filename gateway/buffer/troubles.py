@@ -1,0 +1,57 @@
+"""What is wrong with the buffer, worst first: each loss with the advice that helps against it.
+
+Blocks are dropped for four reasons that want four remedies: the buffer reached its own limit,
+others filled the file system, memory overflowed while the disk failed, or blocks grew too old.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Mapping
+
+from gateway.config.units import show_size
+from gateway.snapshot import Said
+from gateway.system_errors import reason
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def write_failed(error: OSError, path: str) -> Said:
+    """Why blocks stay in memory."""
+    if error.errno in _NO_SPACE:
+        return Said(id="buffer.disk_full", args={"path": path})
+    return Said(id="buffer.disk_failed", args={"error": reason(error)})
+
+
+def troubles(
+    cause: Said | None,
+    lost: Mapping[str, int],
+    for_space: int,
+    free_bytes: int | None,
+    damaged_records: int,
+    path: str,
+) -> list[Said]:
+    """`lost`: blocks by reason since the start; `for_space`: how many of them left because others
+    filled the file system; `free_bytes`: what is free there, None while that is enough.
+    """
+    found = [cause] if cause else []
+    if for_space and free_bytes is not None:
+        args = {"path": path, "free": show_size(free_bytes), "blocks": for_space}
+        found.append(Said(id="buffer.no_space", args=args))
+    elif for_space:
+        found.append(Said(id="buffer.no_space_before", args={"path": path, "blocks": for_space}))
+    return [*found, *_losses(lost, for_space, damaged_records)]
+
+
+def _losses(lost: Mapping[str, int], for_space: int, damaged_records: int) -> Iterator[Said]:
+    full = lost.get("evicted_oldest", 0) + lost.get("refused_newest", 0) - for_space
+    for message, blocks in (
+        ("buffer.full", full),
+        ("buffer.memory_full", lost.get("memory_full", 0)),
+        ("buffer.expired", lost.get("expired", 0)),
+        ("buffer.rejected", lost.get("rejected", 0)),
+    ):
+        if blocks:
+            yield Said(id=message, args={"blocks": blocks})
+    if damaged_records:
+        yield Said(id="buffer.damaged", args={"records": damaged_records})
