@@ -5,39 +5,41 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup demo test bench lint reliability lock proto clean help
 
-help:            ## this list
-	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' Makefile | sed 's/:.*##/\t/' | expand -t 14
+help:            ## this list ## 命令列表
+	@case "$${JIAHE_LANG:-$${LC_ALL:-$${LC_MESSAGES:-$$LANG}}}" in zh*) text=3 ;; *) text=2 ;; esac; \
+	  awk -F ' *## *' -v text=$$text \
+	    '/^[a-z]+:.*##/ { sub(/:.*/, "", $$1); printf "%-14s%s\n", $$1, $$text }' Makefile
 
-setup:           ## system packages that are missing, .venv, native build
-	@scripts/setup
+setup:           ## system packages that are missing, .venv, native build ## 缺少的系统软件包、.venv、编译
+	@scripts/setup $(if $(filter setup,$(MAKECMDGOALS)),--hint)
 
-demo: setup      ## three machines, an outage, a SIGKILL, and the ledger, in under a minute
+demo: setup      ## three machines, an outage, a SIGKILL, the ledger: under a minute ## 三台设备、一次断网、一次强杀，最后对账：一分钟之内
 	@$(PY) -m demo
 
-test: setup      ## lint and every test
+test: setup      ## lint and every test ## 代码检查和全部测试
 	@scripts/setup --tests
 	@$(MAKE) --no-print-directory lint
 	@$(PY) -m pytest
 
-bench: setup     ## ratios against peers, into bench/results/latest.json
+bench: setup     ## ratios against peers, into bench/results/latest.json ## 与同类软件比较，写入 bench/results/latest.json
 	@scripts/setup --tests
 	@$(PY) -m bench
 
-lint: setup      ## ruff, mypy --strict, cython-lint, codespell
+lint: setup      ## ruff, mypy --strict, cython-lint, codespell ## ruff、mypy --strict、cython-lint、codespell
 	@scripts/lint
 
-reliability: setup ## the long fault runs
+reliability: setup ## the long fault runs ## 长时间的故障运行
 	@scripts/setup --tests
 	@JIAHE_LONG=1 $(PY) -m pytest tests/fault
 
-proto: setup     ## regenerate proto/gen from proto/
+proto: setup     ## regenerate proto/gen from proto/ ## 由 proto/ 重新生成 proto/gen
 	@scripts/proto
 
-lock:            ## rewrite the lock files from requirements*.in
+lock:            ## rewrite the lock files from requirements*.in ## 由 requirements*.in 重写锁定文件
 	@for f in requirements requirements-dev; do \
 	  $(VENV)/bin/pip-compile -q --no-header --strip-extras --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host --allow-unsafe $$f.in -o $$f.lock; done
 
-clean:           ## everything that was built
+clean:           ## everything that was built ## 删除编译出的一切
 	rm -rf $(VENV) build dist *.egg-info native/*.so native/*.c native/*.html .build.log .setup-stamp node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

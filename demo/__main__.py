@@ -16,8 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from demo.stage import GATEWAY, Stage
+from demo.stage import Stage
 from demo.table import Figures, late_of, table
+from demo.words import words
 from tests.kit.books import read_sampled, read_stored
 from tests.kit.ledger import check
 from tests.kit.rig import BIN, StepError, wait_for
@@ -36,8 +37,9 @@ class Story:
         self._start = time.monotonic()
         self._tick = threading.Event()
 
-    def say(self, text: str) -> None:
-        sys.stdout.write(f"{time.monotonic() - self._start:5.1f} s  {text}\n")
+    def say(self, english: str, **args: object) -> None:
+        told = words(english, **args)
+        sys.stdout.write(f"{time.monotonic() - self._start:5.1f} s  {told}\n")
         sys.stdout.flush()
 
     def let_run(self, seconds: float) -> None:
@@ -71,16 +73,16 @@ def play(made: Stage, story: Story) -> tuple[list[dict[str, Any]], float]:
     begun = time.monotonic()
     made.start_daemon()
     wait_for("first acknowledgement", lambda: _is_scanning(made))
-    story.say("daemon up: a robot every 10 ms, a CNC every 100 ms, 4 meters on RS-485 (one is off)")
+    story.say("daemon up: robot 10 ms, CNC 100 ms, 4 meters on RS-485 (one is off)")
     story.let_run(BEFORE_S)
     written = _status(made)["buffer"]["written_bytes"]
-    story.say(f"all acknowledged; written to flash so far: {written:,} bytes")
+    story.say("all acknowledged; written to flash so far: {written:,} bytes", written=written)
     made.relay.cut()
-    story.say(f"uplink cut for {OUTAGE_S} s: the box keeps everything on disk")
+    story.say("uplink cut for {seconds} s: the box keeps everything on disk", seconds=OUTAGE_S)
     story.let_run(OUTAGE_S)
     backlog = _status(made)["uplink"]["backlog_blocks"]
     made.relay.mend()
-    story.say(f"uplink back; {backlog} blocks wait")
+    story.say("uplink back; {blocks} blocks wait", blocks=backlog)
     wait_for("backlog", lambda: _is_drained(made))
     story.say("backlog delivered, live data went first")
     story.let_run(AFTER_S)
@@ -113,7 +115,7 @@ def _audit(folder: Path) -> dict[str, Any]:
 def demonstrate(folder: Path) -> int:
     """0 when the books agree."""
     story = Story()
-    story.say(f"starting simulators, receiver (mutual TLS) and daemon {GATEWAY} in {folder}")
+    story.say("starting simulators, receiver and daemon in {folder}", folder=folder)
     with Stage(folder) as made:
         runs, wall_s = play(made, story)
         up, down = made.relay.bytes_up, made.relay.bytes_down
@@ -137,11 +139,12 @@ def demonstrate(folder: Path) -> int:
     missing = report.missing + sum(epoch["missing"] for epoch in epochs)
     sys.stdout.write("\n" + table(report, figures) + "\n\n")
     for violation in report.violations:
-        sys.stdout.write(f"NOT RIGHT: {violation}\n")
+        sys.stdout.write(words("NOT RIGHT: {violation}", violation=violation) + "\n")
     if missing or report.twice or report.violations:
-        sys.stdout.write(f"The books do not agree. Look into {folder}\n")
+        sys.stdout.write(words("The books do not agree. Look into {folder}", folder=folder) + "\n")
         return 1
-    sys.stdout.write("Nothing missing, nothing twice: every answer is stored once or announced.\n")
+    good = "Nothing missing, nothing twice: every answer is stored once or announced."
+    sys.stdout.write(words(good) + "\n")
     return 0
 
 
@@ -152,7 +155,8 @@ def main() -> int:
     try:
         result = demonstrate(folder)
     except StepError as error:
-        sys.stdout.write(f"The demonstration stopped: {error}\nLogs are in {folder}\n")
+        sys.stdout.write(words("The demonstration stopped: {error}", error=error) + "\n")
+        sys.stdout.write(words("Logs are in {folder}", folder=folder) + "\n")
         return 1
     if kept is None and result == 0:
         shutil.rmtree(folder)

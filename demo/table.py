@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from demo.words import words
+from gateway.cli.table import width
 from tests.kit.ledger import Report
 
 _WHY = {
@@ -34,22 +36,31 @@ class Figures:
 def table(report: Report, figures: Figures) -> str:
     """Plain text, 80 columns."""
     stored = report.sampled - report.missing - sum(report.in_gaps.values()) - report.read_as_bad
-    repeats = f"{figures.duplicates} repeats came and were refused"
+    twice = words(
+        "stored more than once ({repeats} repeats came and were refused)",
+        repeats=figures.duplicates,
+    )
+    books = words("answers of the simulated machines, by their books")
+    bad = words("stored with the reason instead of a value")
     rows = [
-        ("sampled", f"{report.sampled:,}", "answers of the simulated machines, by their books"),
-        ("stored", f"{stored:,}", "of them in the platform's store"),
-        ("twice", f"{report.twice}", f"stored more than once ({repeats})"),
-        ("missing", f"{report.missing}", "neither stored nor announced as missing"),
+        (words("sampled"), f"{report.sampled:,}", books),
+        (words("stored"), f"{stored:,}", words("of them in the platform's store")),
+        (words("twice"), f"{report.twice}", twice),
+        (words("missing"), f"{report.missing}", words("neither stored nor announced as missing")),
     ]
     if report.read_as_bad:
-        rows.append(("bad", f"{report.read_as_bad}", "stored with the reason instead of a value"))
+        rows.append((words("bad"), f"{report.read_as_bad}", bad))
     for reason, count in sorted(report.in_gaps.items()):
-        rows.append((f"in a gap: {reason}", f"{count}", _WHY.get(reason, reason)))
+        name = words("in a gap: {reason}", reason=words(reason))
+        rows.append((name, f"{count}", words(_WHY.get(reason, reason))))
     silent = report.gap_ticks.get("device_silent", 0)
-    rows.append(("not asked", f"{silent}", "ticks of meter-4, off all the time: announced"))
+    off = words("ticks of meter-4, off all the time: announced")
+    rows.append((words("not asked"), f"{silent}", off))
     rows.append(("", "", ""))
     rows += _figures(figures)
-    return "\n".join(f"{name:<20}{value:>9}  {what}".rstrip() for name, value, what in rows)
+    return "\n".join(
+        f"{name}{' ' * (20 - width(name))}{value:>9}  {what}".rstrip() for name, value, what in rows
+    )
 
 
 def _figures(figures: Figures) -> list[tuple[str, str, str]]:
@@ -57,16 +68,21 @@ def _figures(figures: Figures) -> list[tuple[str, str, str]]:
     cpu = 100 * figures.daemon_cpu_s / figures.daemon_wall_s
     rows = [
         (
-            "bytes a sample",
+            words("bytes a sample"),
             f"{total / max(1, figures.samples):.2f}",
-            f"{figures.samples:,} samples, {total:,} bytes with TLS, gRPC, acks",
+            words(
+                "{samples:,} samples, {total:,} bytes with TLS, gRPC, acks",
+                samples=figures.samples,
+                total=total,
+            ),
         ),
-        ("CPU", f"{cpu:.1f} %", "of one core, the whole daemon"),
-        ("memory", f"{figures.rss_bytes / 2**20:.0f} MB", "of the daemon"),
+        (words("CPU"), f"{cpu:.1f} %", words("of one core, the whole daemon")),
+        (words("memory"), f"{figures.rss_bytes / 2**20:.0f} MB", words("of the daemon")),
     ]
     for device, late in figures.late.items():
         p50, p99 = (f"{late[key] / 1000:.2f} ms" for key in ("p50", "p99"))
-        rows.append((f"late: {device}", p50, f"half of its scans; 99 of 100: {p99}"))
+        told = words("half of its scans; 99 of 100: {p99}", p99=p99)
+        rows.append((words("late: {device}", device=device), p50, told))
     return rows
 
 
