@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
+import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -267,3 +269,45 @@ def test_map_with_a_mistake_is_refused_where_it_is(text: str, says: str, tmp_pat
     with pytest.raises(MapError, match=says) as caught:
         load_map(file)
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tag", "least", "most"),
+    [
+        ('type = "uint16", scale = 0.1, unit = "V", min = 40, max = 500', 215, 225),
+        ('type = "uint16", scale = 0.1, unit = "V", min = 40, max = 900', 375, 385),
+        ('type = "float32", unit = "Hz"', 49.95, 50.05),
+        ('type = "int16", offset = -40, unit = "°C", min = -20, max = 100', 35, 45),
+        ('type = "int16", scale = -0.1, unit = "A", min = 0, max = 63', 5, 7),
+        ('type = "uint32", scale = 0.01, unit = "kWh"', 8000, 8006.3),
+        ('type = "int16", scale = 0.001, min = -1.001, max = 1.001', 0.92, 0.98),
+        ('type = "float32", unit = "bar", min = 100, max = 200', 145, 155),
+        ('type = "uint16", min = 1, max = 9999', 1, 1),
+        ('type = "uint16", min = 0, max = 255', 0, 0),
+    ],
+)
+def test_value_of_a_unit_stays_where_a_plant_would_and_moves_slowly(
+    tag: str, least: float, most: float, tmp_path: Path
+) -> None:
+    file = tmp_path / "map.toml"
+    file.write_text(f'[tags]\nt = {{ address = "40001", {tag} }}\n', encoding="utf-8")
+    told = tomllib.loads(file.read_text(encoding="utf-8"))["tags"]["t"]
+    (made,) = load_map(file).tags
+    for seed in ("0", "1", "2"):
+        raw = [float(raw_value(made, counter, seed)) for counter in range(65)]
+        values = [v * told.get("scale", 1) + told.get("offset", 0) for v in raw]
+        assert least - 1e-3 <= min(values) and max(values) <= most + 1e-3
+        step = max(abs(a - b) for a, b in pairwise(values))
+        rises = told.get("unit") == "kWh"
+        assert rises or step <= (most - least) * 7 / 63 + abs(told.get("scale", 1))
+        assert not rises or sum(a > b for a, b in pairwise(values)) <= 3, "a meter rises"
+
+
+def test_value_whose_usual_range_its_type_cannot_hold_moves_in_the_range_of_the_type(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "map.toml"
+    line = '[tags]\nt = { address = "40001", type = "uint16", scale = 0.01, unit = "kWh" }\n'
+    file.write_text(line, encoding="utf-8")
+    (made,) = load_map(file).tags
+    assert all(0 <= int(raw_value(made, counter, "0")) <= 65535 for counter in range(64))

@@ -2,6 +2,7 @@
 driver.
 
     values   what a tag shows at a counter     store    the registers and bits of a device
+    usual    where the values of a unit move
     unit     request PDUs in, answers out      frames   MBAP, RTU and ASCII from a slave's side
     faults   what can be wrong with it         book     its own record of what it answered
     tcp      endpoints on one epoll loop       bus      a pseudo-terminal that keeps the wire's time

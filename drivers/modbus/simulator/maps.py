@@ -1,14 +1,13 @@
 """What a simulated device holds, read from a profile or a map file.
 
 A map is a profile's TOML, of which only `[tags]` is needed: address, type, order, length, scale,
-offset, labels, and `min` and `max`, the plausible limits of the value between which the simulated
-one moves.
+offset, labels, and `unit`, `min` and `max`, from which follows where the simulated value moves.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any, cast, get_args
 
 from drivers.api import ByteOrder, ValueType
 from drivers.modbus.address import AddressError, Range, parse, parse_range
-from drivers.modbus.simulator.values import SimTag
+from drivers.modbus.simulator.usual import RISING, usual
+from drivers.modbus.simulator.values import SimTag, fits
 
 
 class MapError(ValueError):
@@ -73,9 +73,11 @@ def _tag(where: str, name: str, told: Mapping[str, Any], order: str) -> SimTag:
     try:
         address = parse(str(told["address"]))
         scale, offset = Decimal(told.get("scale", 1)), Decimal(told.get("offset", 0))
-        low, high = (
-            (Decimal(told[key]) - offset) / scale if key in told else None for key in ("min", "max")
-        )
+        if not scale:
+            raise ValueError("scale 0")
+        limits = [Decimal(told[key]) if key in told else None for key in ("min", "max")]
+        unit = str(told.get("unit", ""))
+        low, high = _raw_range(cast(ValueType, type_), unit, limits, scale, offset)
         labels = tuple(int(number) for number in told.get("labels", {}))
         length = int(told.get("length", 0))
     except KeyError as error:
@@ -84,8 +86,18 @@ def _tag(where: str, name: str, told: Mapping[str, Any], order: str) -> SimTag:
         raise MapError(f"{where}: no address: {error.arguments['text']}") from error
     except (ValueError, TypeError, InvalidOperation, ZeroDivisionError) as error:
         raise MapError(f"{where}: a number that is none: {error}") from error
-    if low is not None and high is not None and low > high:
-        low, high = high, low  # a negative scale
     return SimTag(
-        name, address, cast(ValueType, type_), cast(ByteOrder, order), length, low, high, labels
-    )
+        name, address, cast(ValueType, type_), cast(ByteOrder, order), length, low, high, labels,
+        rises=unit in RISING,
+    )  # fmt: skip
+
+
+def _raw_range(
+    type_: ValueType, unit: str, limits: Sequence[Decimal | None], scale: Decimal, offset: Decimal
+) -> tuple[Decimal | None, Decimal | None]:
+    """Where the raw value moves; None, None: between the limits of its type."""
+    found = usual(unit, *limits)
+    if found is None:
+        return None, None
+    low, high = sorted((value - offset) / scale for value in found)  # a scale may be negative
+    return (low, high) if limits[0] is not None or fits(type_, low, high) else (None, None)

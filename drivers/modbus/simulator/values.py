@@ -3,11 +3,13 @@
 Every value is a function of three things: the tag, the seed and the device's counter. With
 
     h    = CRC-32 of "seed:name"
-    wave = (h + (counter mod 64) x (1 + 2 x (h mod 5))) mod 64
+    saw  = (h + (counter mod 64) x (1 + 2 x (h mod 2))) mod 64
+    wave = 2 x saw in the first half of the saw, 127 - 2 x saw in the second
 
 a number is low + (high - low) x wave / 63 in raw units (integers rounded down), so it takes 64
-values in an order of its own and differs at each step of the counter. `low` and `high` are the
-tag's plausibility limits `min` and `max` divided by its scale, or those of `_SPAN`. A bool is bit 3
+values, goes up and down by itself and moves with each step of the counter, never far. A number that
+`rises` follows the saw instead. `low` and `high` are what `usual` says for the tag's unit and its
+plausibility limits, divided by its scale; those of `_SPAN` where nothing is known. A bool is bit 3
 of wave, a tag with labels one of their numbers, a string its name with wave in front. `raw_value`
 is that function.
 """
@@ -53,6 +55,7 @@ class SimTag:
     low: Decimal | None = None
     high: Decimal | None = None
     labels: tuple[int, ...] = field(default=())
+    rises: bool = False
 
     @property
     def registers(self) -> int:
@@ -67,7 +70,8 @@ class SimTag:
 def raw_value(tag: SimTag, counter: int, seed: str) -> RawValue:
     """What the device shows of `tag` at `counter`; floats rounded to their type."""
     h = zlib.crc32(f"{seed}:{tag.name}".encode())
-    wave = (h + counter % PHASES * (1 + 2 * (h % 5))) % PHASES
+    saw = (h + counter % PHASES * (1 + 2 * (h % 2))) % PHASES
+    wave = 2 * saw if saw < PHASES // 2 else 2 * PHASES - 1 - 2 * saw
     if tag.type == "bool":
         return bool(wave >> 3 & 1)
     if tag.type == "string":
@@ -77,11 +81,19 @@ def raw_value(tag: SimTag, counter: int, seed: str) -> RawValue:
     low, high = _SPAN[tag.type]
     bottom = Decimal(low) if tag.low is None else tag.low
     top = Decimal(high) if tag.high is None else tag.high
-    exact = bottom + (top - bottom) * wave / (PHASES - 1)
+    exact = bottom + (top - bottom) * (saw if tag.rises else wave) / (PHASES - 1)
     if tag.type not in ("float32", "float64"):
         return min(max(int(exact.to_integral_value(ROUND_FLOOR)), _first_int(bottom)), int(top))
     (rounded,) = struct.unpack(_STRUCT[tag.type], struct.pack(_STRUCT[tag.type], float(exact)))
     return float(rounded)
+
+
+def fits(type_: ValueType, low: Decimal, high: Decimal) -> bool:
+    """Whether a number of that type can be anything between the two."""
+    if type_ in ("float32", "float64"):
+        return True
+    first, last = _SPAN[type_]
+    return first <= low and high <= last
 
 
 def encode(tag: SimTag, value: RawValue) -> bytes:
