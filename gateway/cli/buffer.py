@@ -7,8 +7,23 @@ import sys
 
 from gateway.cli.context import Context
 from gateway.cli.status import warn
-from gateway.cli.table import duration, facts, percent, size
+from gateway.cli.table import ago, facts, percent, size
 from gateway.snapshot import BufferSnapshot
+
+_REASONS = {
+    "overrun": "gap.overrun",
+    "device_silent": "gap.device_silent",
+    "link_down": "gap.link_down",
+    "replanned": "gap.replanned",
+    "memory_full": "gap.memory_full",
+    "evicted_oldest": "gap.evicted_oldest",
+    "refused_newest": "gap.refused_newest",
+    "expired": "gap.expired",
+    "damaged": "gap.damaged",
+    "crash": "gap.crash",
+    "rejected": "gap.rejected",
+    "platform_lost": "gap.platform_lost",
+}
 
 
 def main(context: Context, options: argparse.Namespace) -> int:
@@ -20,7 +35,7 @@ def main(context: Context, options: argparse.Namespace) -> int:
     share = buffer["bytes"] / buffer["max_bytes"] if buffer["max_bytes"] else 0.0
     states = {"ok": "cli.buffer_ok", "no_space": "cli.buffer_no_space"}
     state = states.get(buffer["state"], "cli.buffer_memory")
-    gaps = ", ".join(f"{reason} {count}" for reason, count in buffer["gaps"].items()) or "0"
+    gaps = [f"{_reason(context, each)} {count}" for each, count in buffer["gaps"].items()]
     lines = [
         *(warn(context, said) for said in buffer["warnings"]),
         *facts(
@@ -44,7 +59,12 @@ def main(context: Context, options: argparse.Namespace) -> int:
                         size=size(buffer["memory_bytes"]),
                     ),
                 ),
-                (words("cli.oldest"), duration(buffer["oldest_s"], context.lang)),
+                (
+                    words("cli.oldest"),
+                    ago(buffer["oldest_s"], context.lang)
+                    if buffer["oldest_s"] is not None
+                    else "-",
+                ),
                 (
                     words("cli.written"),
                     words(
@@ -57,9 +77,14 @@ def main(context: Context, options: argparse.Namespace) -> int:
                 (words("cli.evicted"), str(buffer["evicted_blocks"])),
                 (words("cli.rejected"), str(buffer["rejected_blocks"])),
                 (words("cli.damaged"), str(buffer["damaged_records"])),
-                (words("cli.gaps"), gaps),
+                (words("cli.gaps"), ", ".join(gaps) or "0"),
             ]
         ),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
+
+
+def _reason(context: Context, reason: str) -> str:
+    """Why a gap is; a reason of another version as it is."""
+    return context.words(_REASONS[reason]) if reason in _REASONS else reason

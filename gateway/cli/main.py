@@ -97,9 +97,10 @@ class _Parser(argparse.ArgumentParser):
     """argparse with its few own words in the user's language."""
 
     def __init__(self, *, lang: str = "en", **kwargs: Any) -> None:
+        self.lang = lang
         kwargs.update(add_help=False, formatter_class=lambda prog: _Formatter(prog, lang))
         super().__init__(**kwargs)
-        self.lang = lang
+        self._positionals.title = text("cli.arguments", lang)
         options = self.add_argument_group(text("cli.options", lang))
         options.add_argument("-h", "--help", action="help", help=text("cli.help_help", lang))
         self.options = options
@@ -116,8 +117,8 @@ class _Parser(argparse.ArgumentParser):
 
 #: What argparse says, and what we say of the part in brackets.
 _USAGE = {
-    r"argument COMMAND: invalid choice: '(.*?)'": "cli.unknown_command",
-    r"arguments are required: (COMMAND)": "cli.no_command",
+    r"argument (?:COMMAND|命令): invalid choice: '(.*?)'": "cli.unknown_command",
+    r"arguments are required: (COMMAND|命令)": "cli.no_command",
     r"unrecognized arguments: (.*)": "cli.unknown_argument",
     r"argument (.*?): expected one argument": "cli.no_value",
     r"argument (.*?): invalid int value": "cli.no_number",
@@ -131,7 +132,7 @@ def _parser(lang: str) -> _Parser:
     parser = _Parser(prog="jiahe", lang=lang, description=words("cli.description"))
     parser.options.add_argument("--config", metavar="FILE", help=words("cli.help_config"))
     commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", required=True, title=words("cli.commands")
+        dest="command", metavar=words("cli.command"), required=True, title=words("cli.commands")
     )
     for name, (_, described) in COMMANDS.items():
         command = commands.add_parser(

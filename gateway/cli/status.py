@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Mapping
 from typing import Any, cast
 
 from gateway.cli.context import Context
-from gateway.cli.table import BOLD, GREEN, RED, YELLOW, ago, cut, duration, facts, percent, size
+from gateway.cli.table import (
+    BOLD,
+    GREEN,
+    RED,
+    YELLOW,
+    ago,
+    cut,
+    duration,
+    facts,
+    percent,
+    size,
+    wrapped,
+)
 from gateway.snapshot import ClockSnapshot, Snapshot, UplinkSnapshot
 
 #: More warnings than this are counted, not listed.
@@ -31,10 +44,12 @@ def main(context: Context, options: argparse.Namespace) -> int:
 
 
 def warn(context: Context, said: Mapping[str, Any]) -> str:
-    """A warning with its remedy below."""
-    lines = [context.paint(f"▲ {context.say(said)}", YELLOW)]
+    """A warning with its remedy below; on a terminal in lines that fit, in a pipe one each."""
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+    trouble = wrapped(f"▲ {context.say(said)}", columns, "  ")
+    lines = [context.paint(line, YELLOW) for line in trouble.split("\n")]
     if mend := context.mend(said):
-        lines.append(f"  → {mend}")
+        lines.append(wrapped(f"  → {mend}", columns, "    "))
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ Characters of ambiguous width are kept out of columns: PuTTY can be told to make
 from __future__ import annotations
 
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -46,6 +47,20 @@ def cut(words: str, cells: int) -> str:
             break
         kept += character
     return kept + "~"
+
+
+def wrapped(words: str, cells: int, indent: str) -> str:
+    """Lines of at most `cells`, those after the first behind `indent`. Breaks at blanks and beside
+    Chinese characters, but never before a sign that closes something.
+    """
+    lines, line = [], ""
+    for piece in re.findall(r"[\u2e80-\uffef][，。；：、）”]*|[^\s\u2e80-\uffef]+|\s+", words):
+        if line.strip() and width((line + piece).rstrip()) > cells:
+            lines.append(line.rstrip())
+            line = indent + piece.lstrip()
+        else:
+            line += piece
+    return "\n".join([*lines, line.rstrip()])
 
 
 def table(
@@ -124,9 +139,9 @@ def percent(share: float) -> str:
 
 
 def shown(value: Any) -> str:
-    """A live value; a text as it is."""
+    """A live value; a text as it is, a whole number without a point."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -53,6 +53,8 @@ HELP = {
     ),
     "cli.options": Message("选项", "options"),
     "cli.commands": Message("命令", "commands"),
+    "cli.command": Message("命令", "COMMAND"),
+    "cli.arguments": Message("参数", "arguments"),
     "cli.help_help": Message("显示帮助", "show this help"),
     "cli.help_config": Message(
         "配置文件（默认 JIAHE_CONFIG 或 /etc/jiahe/gateway.toml）",
@@ -100,7 +102,7 @@ WORDS = {
     "cli.device": Message("设备", "device"),
     "cli.devices": Message("设备", "devices"),
     "cli.unit": Message("站号", "unit"),
-    "cli.last_good": Message("最近正常", "last good"),
+    "cli.last_good": Message("最近良好", "last good"),
     "cli.answer_ms": Message("应答毫秒", "answer ms"),
     "cli.tag": Message("标签", "tag"),
     "cli.tags": Message("标签", "tags"),
@@ -117,7 +119,7 @@ WORDS = {
     "cli.waiting": Message("等待重试", "waiting"),
     "cli.good": Message("良好", "good"),
     "cli.partly": Message("部分", "partly"),
-    "cli.silent": Message("无应答", "silent"),
+    "cli.silent": Message("不通", "silent"),
     "cli.starting": Message("启动中", "starting"),
     "cli.uncertain": Message("不确定", "uncertain"),
     "cli.bad": Message("坏", "bad"),
@@ -134,7 +136,7 @@ STATUS = {
     "cli.more_warnings": Message("  还有 {count} 条", "  and {count} more"),
     "cli.and_more": Message("还有 {count} 条", "and {count} more"),
     "cli.devices_now": Message(
-        "{count} 台  {good} 正常  {partly} 部分  {silent} 无应答  共 {tags} 个标签",
+        "{count} 台  {good} 良好  {partly} 部分  {silent} 不通  共 {tags} 个标签",
         "{count}: {good} good, {partly} partly, {silent} silent; {tags} tags",
     ),
     "cli.platform_now": Message(
@@ -164,9 +166,9 @@ STATUS = {
     "cli.links_legend": Message(
         "占用：刚才一秒里总线忙的比例。损坏：CRC 错误、格式错误或不是所问的应答。\n"
         "帧、校验错误多是波特率或校验不对；只有 CRC 错误多是接线。",
-        "busy: share of the last second that the wire was in use. damaged: bad CRC or format, or\n"
-        "not the answer asked for. Frame or parity errors mean wrong baud or parity; CRC errors\n"
-        "alone mean wiring.",
+        "busy: share of the last second that the wire was in use. damaged: bad CRC or\n"
+        "format, or not the answer asked for. Frame or parity errors mean wrong baud or\n"
+        "parity; CRC errors alone mean wiring.",
     ),
     "cli.devices_legend": Message(
         "应答毫秒：中位数/最慢。错误：超时/损坏/拒绝的次数。",
@@ -192,15 +194,30 @@ STATUS = {
         "{blocks} blocks, {size} ({share} of {most})",
     ),
     "cli.in_memory": Message("内存中", "in memory"),
-    "cli.oldest": Message("最早的已存", "oldest kept for"),
+    "cli.oldest": Message("最早的数据块", "oldest block"),
     "cli.written": Message("已写", "written"),
     "cli.written_flushes": Message(
         "{size}，同步 {flushes} 次，最近一次晚 {lag} 毫秒",
         "{size} in {flushes} flushes, the last {lag} ms late",
     ),
-    "cli.evicted": Message("挤出块", "evicted blocks"),
+    "cli.evicted": Message("已丢弃的块", "evicted blocks"),
     "cli.damaged": Message("损坏记录", "damaged records"),
     "cli.gaps": Message("缺口", "gaps"),
+}
+
+GAPS = {
+    "gap.overrun": Message("上一次未读完", "overrun"),
+    "gap.device_silent": Message("设备不应答", "device silent"),
+    "gap.link_down": Message("链路不通", "link down"),
+    "gap.replanned": Message("请求在调整", "replanned"),
+    "gap.memory_full": Message("内存满", "memory full"),
+    "gap.evicted_oldest": Message("缓存满，丢最早", "evicted oldest"),
+    "gap.refused_newest": Message("缓存满，丢最新", "refused newest"),
+    "gap.expired": Message("超过保存期", "expired"),
+    "gap.damaged": Message("磁盘记录损坏", "damaged"),
+    "gap.crash": Message("异常中断", "crash"),
+    "gap.rejected": Message("平台拒收", "rejected"),
+    "gap.platform_lost": Message("平台丢失", "lost by the platform"),
 }
 
 CHECK = {
@@ -236,4 +253,4 @@ CHECK = {
     ),
 }
 
-TABLE = {**SAID, **HELP, **WORDS, **STATUS, **CHECK}
+TABLE = {**SAID, **HELP, **WORDS, **STATUS, **GAPS, **CHECK}

@@ -226,6 +226,44 @@ def test_usage_when_wrong_then_two_and_said(
     assert "\n  → " in done.stderr
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_warning_when_on_a_terminal_then_wrapped_behind_its_mark(
+    tmp_path: Path, lang: str, columns: int
+) -> None:
+    with daemon(tmp_path) as config:
+        shown = on_terminal(
+            "devices", "--config", config, JIAHE_LANG=lang, NO_COLOR="1", COLUMNS=str(columns)
+        )
+        piped = jiahe("devices", "--config", config, lang=lang).stdout
+    lines = shown.replace("\r", "").split("\n")
+    warning = lines[: next(n for n, line in enumerate(lines) if line[:1] not in "▲ ")]
+    assert all(width(line) <= columns for line in warning)
+    assert [line[:4] for line in warning] == ["▲ pr", "  → ", *["    "] * (len(warning) - 2)]
+    assert len(warning) > 2
+    joined = "".join("".join(warning).split())
+    assert joined == "".join("".join(piped.splitlines()[:2]).split())
+
+
+def test_help_when_chinese_then_without_english_headings() -> None:
+    for arguments in (["-h"], ["check", "-h"], ["watch", "-h"]):
+        shown = jiahe(*arguments, lang="zh").stdout
+        assert "positional" not in shown and "COMMAND" not in shown
+
+
+def test_links_when_verbose_then_the_legend_fits(tmp_path: Path) -> None:
+    with daemon(tmp_path) as config:
+        lines = jiahe("links", "-v", "--config", config).stdout.splitlines()
+    assert all(width(line) <= 80 for line in lines[-3:])
+
+
+def test_buffer_when_chinese_then_gaps_are_named_in_it(tmp_path: Path) -> None:
+    with daemon(tmp_path) as config:
+        shown = jiahe("buffer", "--config", config, lang="zh").stdout
+    assert re.search(r"^缺口 +上一次未读完 2$", shown, re.MULTILINE)
+    assert re.search(r"^最早的数据块 +7 秒前$", shown, re.MULTILINE)
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_unforeseen_when_it_happens_then_a_sentence_and_the_file_with_details(
     tmp_path: Path, lang: str
