@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from typing import Any
 
 from gateway.cli.context import Context
 from gateway.cli.forecast import Forecast, forecast
-from gateway.cli.table import GREEN, RED, YELLOW, Paint, cut, period, size, table
+from gateway.cli.table import GREEN, RED, YELLOW, Paint, cut, fitted, period, size, table
 from gateway.config import Loaded, load, render
 from gateway.messages import remedy, text
 
@@ -25,7 +26,7 @@ def main(context: Context, options: argparse.Namespace) -> int:
         return 0 if made else 1
     # What refuses the file first, then what is only worth a word.
     for problem in sorted(loaded.problems, key=lambda each: each.severity):
-        sys.stderr.write(render(problem, context.lang) + "\n")
+        sys.stderr.write(_fitted(render(problem, context.lang)) + "\n")
     errors = sum(problem.severity == "error" for problem in loaded.problems)
     if made is None:
         sys.stderr.write(
@@ -35,6 +36,14 @@ def main(context: Context, options: argparse.Namespace) -> int:
     sys.stderr.flush()
     sys.stdout.write("\n".join(_words(context, loaded, made)) + "\n")
     return 0
+
+
+def _fitted(rendered: str) -> str:
+    """The words wrapped on a terminal; never the line of the file, nor the caret below it."""
+    lines = rendered.split("\n")
+    return "\n".join(
+        line if re.match(r"  [0-9 ]+ \| ", line) else fitted(line, sys.stderr) for line in lines
+    )
 
 
 def _document(context: Context, loaded: Loaded, made: Forecast | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.cli.table import Paint
+from gateway.cli.table import Paint, fitted
 from gateway.control.client import ControlClient, refused
 from gateway.messages import about, remedy, text
 
@@ -68,9 +68,10 @@ class Context:
 
 def complain(lang: str, message: str, /, **args: Any) -> None:
     """What is wrong and how to mend it, on stderr."""
-    sys.stderr.write(f"jiahe: {text(message, lang, **args)}\n")
+    words = f"jiahe: {text(message, lang, **args)}\n"
     if mend := remedy(message, lang, **args):
-        sys.stderr.write(f"  → {mend}\n")
+        words += f"  → {mend}\n"
+    sys.stderr.write(fitted(words, sys.stderr))
 
 
 def config_path(given: str | None) -> Path:

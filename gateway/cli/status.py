@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Mapping
 from typing import Any, cast
@@ -18,9 +17,9 @@ from gateway.cli.table import (
     cut,
     duration,
     facts,
+    fitted,
     percent,
     size,
-    wrapped,
 )
 from gateway.snapshot import ClockSnapshot, Snapshot, UplinkSnapshot
 
@@ -45,11 +44,10 @@ def main(context: Context, options: argparse.Namespace) -> int:
 
 def warn(context: Context, said: Mapping[str, Any]) -> str:
     """A warning with its remedy below; on a terminal in lines that fit, in a pipe one each."""
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
-    trouble = wrapped(f"▲ {context.say(said)}", columns, "  ")
+    trouble = fitted(f"▲ {context.say(said)}", sys.stdout)
     lines = [context.paint(line, YELLOW) for line in trouble.split("\n")]
     if mend := context.mend(said):
-        lines.append(wrapped(f"  → {mend}", columns, "    "))
+        lines.append(fitted(f"  → {mend}", sys.stdout))
     return "\n".join(lines)
 
 

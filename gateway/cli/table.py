@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -61,6 +62,18 @@ def wrapped(words: str, cells: int, indent: str) -> str:
         else:
             line += piece
     return "\n".join([*lines, line.rstrip()])
+
+
+def fitted(text: str, stream: TextIO) -> str:
+    """A trouble and its remedy as `stream` shows them: on a terminal in lines that fit."""
+    if not stream.isatty():
+        return text
+    cells = shutil.get_terminal_size().columns
+    out = []
+    for line in text.split("\n"):
+        mark = re.match(r"(▲ |  → |    |)", line)
+        out.append(wrapped(line, cells, " " * len(mark[0]) if mark else ""))
+    return "\n".join(out)
 
 
 def table(

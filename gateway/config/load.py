@@ -12,10 +12,12 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from drivers.api import DeviceSpec, LinkSpec
+from gateway.certificates import TlsFiles, judge
 from gateway.config.build import DeviceBuilder, build_link, split_address
 from gateway.config.check import Place, check_table, complete
 from gateway.config.model import BufferConfig, GatewayConfig, PlatformConfig
@@ -52,7 +54,7 @@ def load(path: Path) -> Loaded:
         problems.append(merged.main.warning("config.no_devices"))
     _judge_gateway(gateway, problems)
     paths = {key: platform.path(key) for key in ("ca", "cert", "key")}
-    _judge_platform(platform, paths, problems)
+    _judge_platform(platform, paths, gateway["id"] or "", problems)
     _judge_buffer(buffer, problems)
     ordered = _in_order(problems)
     files = tuple(Path(source.file) for source in sources)
@@ -266,7 +268,7 @@ def _judge_gateway(gateway: Section, problems: list[Located]) -> None:
 
 
 def _judge_platform(
-    platform: Section, paths: Mapping[str, Path | None], problems: list[Located]
+    platform: Section, paths: Mapping[str, Path | None], gateway: str, problems: list[Located]
 ) -> None:
     address = platform["address"]
     if address is None:
@@ -291,6 +293,18 @@ def _judge_platform(
     if absent:
         at = platform.at(next(iter(absent)))
         problems.append(at.warning("config.file_missing", path=", ".join(absent.values())))
+    else:
+        problems += _certificate_problems(platform, paths, gateway)
+
+
+def _certificate_problems(
+    platform: Section, paths: Mapping[str, Path | None], gateway: str
+) -> Iterator[Located]:
+    """What the platform would only hang up for. Never an error: the box samples all the same."""
+    ca, cert, key = (paths[name] for name in ("ca", "cert", "key"))
+    if ca and cert and key:
+        for fault in judge(TlsFiles(ca, cert, key), gateway, datetime.now(UTC)):
+            yield platform.at(fault.key).warning(fault.said["id"], **fault.said["args"])
 
 
 def _is_there(path: Path) -> bool:

@@ -128,8 +128,8 @@ def jiahe(
     )
 
 
-def on_terminal(*arguments: str | Path, **environment: str) -> str:
-    """Run the command on a pseudo-terminal of 80 columns; what it painted."""
+def on_terminal(*arguments: str | Path, code: int = 0, **environment: str) -> str:
+    """Run the command on a pseudo-terminal of 80 columns, to exit `code`; what it painted."""
     ours, theirs = os.openpty()
     process = subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
@@ -145,7 +145,7 @@ def on_terminal(*arguments: str | Path, **environment: str) -> str:
         while chunk := os.read(ours, 65_536):
             painted += chunk
     os.close(ours)
-    assert process.wait() == 0
+    assert process.wait() == code
     return painted.decode()
 
 

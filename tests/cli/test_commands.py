@@ -308,3 +308,11 @@ def test_profiles_and_version_when_asked_then_listed() -> None:
     assert "chint-dtsu666" in names
     assert "正泰" in jiahe("profiles", lang="zh").stdout
     assert jiahe("version").stdout.startswith("jiahe ")
+
+
+def test_check_when_on_a_terminal_then_remedies_wrap_and_the_line_of_the_file_does_not() -> None:
+    file = ROOT / "tests" / "unit" / "config_fixtures" / "mistakes.toml"
+    shown = on_terminal("check", file, NO_COLOR="1", code=1).replace("\r", "").split("\n")
+    for line in shown:
+        assert width(line) <= 80 or " | " in line or str(file) in line, line
+    assert any(line.startswith("    ") for line in shown)
