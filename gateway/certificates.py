@@ -65,25 +65,28 @@ def judge(files: TlsFiles, gateway: str, now: datetime) -> list[Fault]:
     Never raises for what is wrong with the files.
     """
     faults = list(_unreadable(files))
-    if faults:
-        return faults
+    closed = {fault.key for fault in faults}
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if not _read(files.ca) or not _trusts(context, files.ca):
+    if "ca" not in closed and not (_read(files.ca) and _trusts(context, files.ca)):
         faults.append(_fault("ca", "certificate.not_pem", files.ca))
+    if "cert" in closed:
+        return faults
     found = _read(files.cert)
     if not found:
         return [*faults, _fault("cert", "certificate.not_pem", files.cert)]
+    if "key" not in closed:
+        faults += _judge_pair(context, files)
+    return [*faults, *_judge_fields(files.cert, found[0], gateway, now)]
+
+
+def _judge_pair(context: ssl.SSLContext, files: TlsFiles) -> list[Fault]:
     try:
         context.load_cert_chain(files.cert, files.key, password=_no_password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            said = Said(
-                id="certificate.no_pair", args={"path": str(files.cert), "key": str(files.key)}
-            )
-            faults.append(Fault("cert", said, fatal=True))
-        else:
-            faults.append(_fault("key", "certificate.bad_key", files.key))
-    return [*faults, *_judge_fields(files.cert, found[0], gateway, now)]
+            return [_fault("cert", "certificate.no_pair", files.cert, key_path=str(files.key))]
+        return [_fault("key", "certificate.bad_key", files.key)]
+    return []
 
 
 def _judge_fields(path: Path, found: Certificate, gateway: str, now: datetime) -> Iterator[Fault]:

@@ -116,8 +116,8 @@ TABLE = {
         "pkey",
     ),
     "certificate.no_pair": Message(
-        "{path} 与 {key} 不成对",
-        "{path} and {key} are no pair",
+        "{path} 与 {key_path} 不成对",
+        "{path} and {key_path} are no pair",
         "证书和私钥要一起换：放入同一次签发的两个文件",
         "Certificate and key change together: put both files of one issue there",
     ),

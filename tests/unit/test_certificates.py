@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.certificates import TlsFiles, judge, parse
+from gateway.config import load
 from gateway.messages import text
 from tests.kit.authority import LOOPBACK, Authority, gateway_name
 
@@ -84,6 +85,18 @@ def test_key_when_of_another_certificate_then_both_files_are_named(ours: Authori
     assert said == f"{files.cert} and {files.key} are no pair" and fault.fatal
 
 
+def test_key_when_not_ours_to_read_then_the_certificate_is_judged_all_the_same(
+    ours: Authority,
+) -> None:
+    files = ours.files("gw-2")
+    files.key.unlink()
+    files.key.mkdir()
+    assert ids(files, "gw-1") == [
+        ("key", "certificate.unreadable"),
+        ("cert", "certificate.other_gateway"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("days", "wanted"),
     [
@@ -139,3 +152,41 @@ def test_bytes_when_damaged_anywhere_then_a_value_error_or_a_certificate(tmp_pat
                 continue
 
     damage()
+
+
+CONFIG = """version = 1
+[gateway]
+id = "gw-1"
+[platform]
+address = "ingest.example.cn:8443"
+ca = "ours-ca.pem"
+cert = "{cert}"
+key = "{key}"
+[links.a]
+type = "tcp"
+address = "127.0.0.1:502"
+[devices.b]
+link = "a"
+profile = "delta-ms300"
+every = "1 s"
+"""
+
+
+@pytest.mark.parametrize(
+    ("owner", "wanted"),
+    [("gw-1", []), ("gw-2", [("gw-2-ours.pem 是给 gw-2 的，不是 gw-1", 7)])],
+)
+def test_configuration_when_its_certificate_is_anothers_then_said_at_its_line(
+    ours: Authority, tmp_path: Path, owner: str, wanted: list[tuple[str, int]]
+) -> None:
+    cert, key = ours.issue(owner)
+    config = tmp_path / "gateway.toml"
+    config.write_text(CONFIG.format(cert=cert.name, key=key.name), encoding="utf-8")
+    loaded = load(config)
+    assert loaded.config is not None, "the box samples all the same"
+    said = [
+        (text(p.id, "zh", **p.args).removeprefix(f"{tmp_path}/"), p.line)
+        for p in loaded.problems
+        if p.id.startswith("certificate.")
+    ]
+    assert said == wanted
