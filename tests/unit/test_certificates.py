@@ -167,6 +167,7 @@ type = "tcp"
 address = "127.0.0.1:502"
 [devices.b]
 link = "a"
+driver = "modbus"
 profile = "delta-ms300"
 every = "1 s"
 """
