@@ -9,10 +9,9 @@ from typing import Any
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from gateway.messages import some
 from gateway.snapshot import DeviceSnapshot, LinkSnapshot, Said
 
-#: A warning names this many devices of a link, and counts the others.
-NAMED_MAX = 3
 #: What a row says that was due while its device, or its link, was away.
 _AWAY = {pb.QUALITY_BAD_NO_ANSWER, pb.QUALITY_BAD_LINK_DOWN, pb.QUALITY_BAD_NOT_ASKED}
 
@@ -30,7 +29,7 @@ def explain(
     for link in links:
         members = of_link[link["name"]]
         if cause := link["cause"]:
-            about = {"link": link["name"], "devices": _some([each["name"] for each in members])}
+            about = {"link": link["name"], "devices": some([each["name"] for each in members])}
             link["cause"] = Said(id=cause["id"], args={**cause["args"], **about})
         for device in members:
             cause = device["cause"]
@@ -38,11 +37,6 @@ def explain(
                 device["cause"] = _no_answer(link, device, members)
             elif cause and cause["id"] == "device.partly":
                 device["cause"] = _partly(link, device, latest(device["name"]), now_ns) or cause
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - NAMED_MAX
-    return ", ".join(names[:NAMED_MAX]) + (f" … +{more}" if more > 0 else "")
 
 
 def _no_answer(

@@ -82,7 +82,7 @@ def config_path(given: str | None) -> Path:
 def language_of(config: Path) -> str:
     """JIAHE_LANG, then the configuration (whose default is Chinese), then LANG: "zh" or "en"."""
     said = os.environ.get("JIAHE_LANG") or _peek(config, "language")
-    if not said and config.is_file():
+    if not said and os.access(config, os.R_OK):
         said = "zh"
     if not said:
         said = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG")

@@ -8,6 +8,7 @@ import sys
 from gateway.cli.context import Context
 from gateway.cli.status import warn
 from gateway.cli.table import GREEN, RED, YELLOW, count, cut, duration, percent, size, table
+from gateway.messages import some
 from gateway.snapshot import DeviceSnapshot, LinkSnapshot, Said
 
 
@@ -18,7 +19,12 @@ def main(context: Context, options: argparse.Namespace) -> int:
         context.show_json(links)
         return 0
     words = context.words
-    lines = [warn(context, said) for link in links if (said := _trouble(link))]
+    members: dict[str, list[str]] = {link["name"]: [] for link in links}
+    for device in snapshot["devices"]:
+        members.setdefault(device["link"], []).append(device["name"])
+    lines = [
+        warn(context, said) for link in links if (said := _trouble(link, members[link["name"]]))
+    ]
     heads = [
         words("cli.link"), words("cli.target"), words("cli.state"), words("cli.busy"),
         words("cli.requests"), words("cli.timeouts"), words("cli.damaged_answers"),
@@ -45,11 +51,12 @@ def main(context: Context, options: argparse.Namespace) -> int:
     return 0
 
 
-def _trouble(link: LinkSnapshot) -> Said | None:
+def _trouble(link: LinkSnapshot, devices: list[str]) -> Said | None:
     """Why it is down; or that it is open and nobody on it has ever answered."""
     if link["cause"] or link["state"] != "up" or link["answers"] or not link["timeouts"]:
         return link["cause"]
-    return Said(id="link.silent", args={"target": link["target"]})
+    about = {"target": link["target"], "link": link["name"], "devices": some(devices)}
+    return Said(id="link.silent", args=about)
 
 
 def state_word(context: Context, state: str) -> str:

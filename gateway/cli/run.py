@@ -22,4 +22,4 @@ def main(context: Context, options: argparse.Namespace) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from gateway import supervisor
 
-    return supervisor.main(loaded.config, context.config, loaded.files)
+    return supervisor.main(loaded.config, context.config, (*loaded.files, *loaded.tables))

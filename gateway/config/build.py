@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from drivers import registry
@@ -120,6 +121,11 @@ class DeviceBuilder:
         self._tags = TagReader(problems)
         #: Link to the slowest answer that the profiles of its devices tell of, in nanoseconds.
         self._slowest: dict[str, int] = {}
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The profiles and tables that were read."""
+        return self._tags.files
 
     def settle(self, link: LinkSpec) -> LinkSpec:
         """The link with its timeout, once all devices were built."""

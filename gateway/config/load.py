@@ -32,11 +32,14 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """`config` is None if any problem is an error. `files` are those that were read."""
+    """`config` is None if any problem is an error. `files` are those that were read, `tables` the
+    profiles and tag tables that they name.
+    """
 
     config: GatewayConfig | None
     problems: list[Located] = field(default_factory=list)
     files: tuple[Path, ...] = ()
+    tables: tuple[Path, ...] = ()
 
 
 def load(path: Path) -> Loaded:
@@ -49,7 +52,7 @@ def load(path: Path) -> Loaded:
     gateway = merged.section("gateway", GATEWAY)
     platform = merged.section("platform", PLATFORM)
     buffer = merged.section("buffer", BUFFER)
-    links, devices = _plant(merged, problems)
+    links, devices, tables = _plant(merged, problems)
     if not merged.names("devices") and not merged.damaged:
         problems.append(merged.main.warning("config.no_devices"))
     _judge_gateway(gateway, problems)
@@ -86,6 +89,7 @@ def load(path: Path) -> Loaded:
         ),
         ordered,
         files,
+        tables,
     )
 
 
@@ -237,8 +241,10 @@ def _links(merged: _Merged, problems: list[Located]) -> dict[str, LinkSpec | Non
     return links
 
 
-def _plant(merged: _Merged, problems: list[Located]) -> tuple[list[LinkSpec], list[DeviceSpec]]:
-    """All links and devices that are right."""
+def _plant(
+    merged: _Merged, problems: list[Located]
+) -> tuple[list[LinkSpec], list[DeviceSpec], tuple[Path, ...]]:
+    """All links and devices that are right; the profiles and tables that these name."""
     links = _links(merged, problems)
     builder = DeviceBuilder(links, problems)
     devices: dict[str, DeviceSpec] = {}
@@ -256,9 +262,8 @@ def _plant(merged: _Merged, problems: list[Located]) -> tuple[list[LinkSpec], li
                 at = place / "unit"
                 problems.append(at.warning("config.unit_twice", other=other, unit=device.unit))
     settled = {name: builder.settle(link) for name, link in links.items() if link is not None}
-    return list(settled.values()), [
-        replace(device, link=settled[device.link.name]) for device in devices.values()
-    ]
+    whole = [replace(device, link=settled[device.link.name]) for device in devices.values()]
+    return list(settled.values()), whole, builder.files
 
 
 def _judge_gateway(gateway: Section, problems: list[Located]) -> None:

@@ -48,6 +48,11 @@ class TagReader:
         self._problems = problems
         self._profiles: dict[FilePath, Profile | None] = {}
 
+    @property
+    def files(self) -> tuple[FilePath, ...]:
+        """Every profile and table that a device names, shipped ones too."""
+        return tuple(self._profiles)
+
     def profile(self, place: Place, name: str) -> Profile | None:
         """The profile that a device names; None if there is none, which was reported then."""
         if name.lower().endswith((".toml", ".csv")):

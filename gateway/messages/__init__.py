@@ -9,7 +9,7 @@ nobody uses, or that is used and missing here, fails it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from gateway.messages import (
@@ -26,9 +26,11 @@ from gateway.messages import (
 )
 from gateway.messages.message import Message
 
-__all__ = ["LANGUAGES", "MESSAGES", "Language", "Message", "about", "remedy", "say", "text"]
+__all__ = ["LANGUAGES", "MESSAGES", "Language", "Message", "about", "remedy", "say", "some", "text"]
 
 Language = Literal["zh", "en"]
+#: A warning names this many devices of a link, and counts the others.
+NAMED_MAX = 3
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 MESSAGES: Mapping[str, Message] = {
@@ -76,6 +78,12 @@ def remedy(message: str, lang: str, /, **args: Any) -> str:
 def say(said: Mapping[str, Any], lang: str) -> str:
     """The words of a `Said` of gateway/snapshot.py."""
     return text(str(said["id"]), lang, **said.get("args", {}))
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of the names, and how many more there are."""
+    more = len(names) - NAMED_MAX
+    return ", ".join(names[:NAMED_MAX]) + (f" … +{more}" if more > 0 else "")
 
 
 def about(said: Mapping[str, Any], lang: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.context import Context
+from gateway.cli.context import Context, language_of
 from gateway.cli.table import Paint
 from gateway.control.client import ControlClient, ControlError
 from gateway.messages import remedy
@@ -60,6 +60,24 @@ def test_configuration_when_it_may_not_be_read_then_that_is_said(
         assert "sudo" in mend
     else:
         assert f"usermod -aG {_group(file)} {pwd.getpwuid(owner).pw_name}" in mend
+
+
+def test_folder_when_it_may_not_be_looked_into_then_that_is_said(
+    open_folder: Path, as_nobody: None
+) -> None:
+    closed = open_folder / "closed"
+    if os.getuid() == 0:
+        os.seteuid(0)
+    closed.mkdir(mode=0o700)
+    if os.getuid() == 0:
+        os.seteuid(NOBODY)
+    else:
+        closed.chmod(0)
+    file = closed / "gateway.toml"
+    assert language_of(file) in ("zh", "en")
+    with pytest.raises(ControlError) as caught:
+        Context("en", file, False, Paint()).connect()
+    assert caught.value.message.startswith("config.not_allowed")
 
 
 def _make(file: Path) -> None:
