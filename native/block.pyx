@@ -47,8 +47,9 @@ cdef enum:
     RUN_BYTES_MAX = 2 * 1024 * 1024
     BLOCK_HEAD = 64
 
-#: Measured on the recorded traces: level 3 saves 1 % over level 1 on short blocks at twice the CPU.
-cdef int ZSTD_LEVEL = 1
+#: Measured (`python -m bench P7 P8`): level 3 costs 13.9 ns a sample, level 1 12.3; it saves 1.8 % on
+#: the recorded mill in blocks of 10 s, 3 % on a meter's of 1 s. Bytes on 5G are paid for.
+cdef int ZSTD_LEVEL = 3
 
 
 cdef uint8_t *put_times(uint8_t *p, const group_t *g, store_t *s, scratch_t *t) noexcept nogil:
