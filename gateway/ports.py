@@ -63,6 +63,9 @@ class Disk(Protocol):
 
     def free_bytes(self) -> int: ...
 
+    def last_write_utc_ns(self) -> int:
+        """When something was written last, by the time of day then; 0: never, or not known."""
+
 
 class Stream(Protocol):
     """One gRPC stream to the platform; messages are serialized StreamRequest / StreamResponse."""

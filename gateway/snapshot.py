@@ -92,6 +92,7 @@ class BufferSnapshot(TypedDict):
     rejected_blocks: int
     damaged_records: int
     gaps: dict[str, int]  # announced, by reason
+    previous_end: Said | None  # of the run before, where it did not end cleanly
 
 
 class UplinkSnapshot(TypedDict):

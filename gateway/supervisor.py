@@ -91,6 +91,8 @@ class Supervisor:
             disk, self._clock, run_blocking, self._buffer_config(), decompress
         )
         epoch = buffer.open_epoch(self._clock.boot_id, self._clock.now_ns())
+        if ended := buffer.snapshot()["previous_end"]:
+            self._say(ended["id"], **ended["args"])
         anchors = Anchors(self._clock)
         self._kept = Kept(config.buffer.path.parent)
         scanning = Scanning(config, self._kept.load())

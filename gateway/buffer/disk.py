@@ -104,6 +104,11 @@ class OsDisk:
         finally:
             os.close(descriptor)
 
+    def last_write_utc_ns(self) -> int:
+        with os.scandir(self._path) as entries:
+            times = [e.stat(follow_symlinks=False).st_mtime_ns for e in entries if e.name != _LOCK]
+        return max(times, default=0)
+
     def free_bytes(self) -> int:
         found = os.statvfs(self._path)
         return found.f_bavail * found.f_frsize

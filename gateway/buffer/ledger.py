@@ -43,6 +43,7 @@ class Ledger:
                 if gap.end_of_epoch:
                     entry.end_seq = gap.blocks[-1].last
         self._taken = GapSet()
+        self.after_unclean_end = False
         self._settled: set[int] = set()
         self._closed: set[int] = set()
 
@@ -54,9 +55,14 @@ class Ledger:
             entry.end_seq = blocks.end_seq or entry.end_seq
         for entry in self.state.epochs.values():
             if not entry.until_boot_id:
+                self.after_unclean_end = entry.end_seq == 0
                 entry.until_boot_id, entry.until_ns = boot_id, now_ns
         self.state.epochs[epoch] = OpenEpoch(epoch, boot_id, now_ns)
         self.state.run = epoch >> 32
+
+    def ended(self, end_seq: int) -> None:
+        """This run ended cleanly with that block, which may be acknowledged and gone by now."""
+        self.state.epochs[self.current].end_seq = end_seq
 
     def lose(self, reason: pb.GapReason.ValueType, epoch: int, loss: Loss) -> None:
         """Blocks will never be sent: announce them, and whatever they carried.

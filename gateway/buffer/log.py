@@ -216,6 +216,7 @@ class Recovered:
     catalogs: dict[CatalogKey, list[Place]] = field(default_factory=dict)
     set_aside: list[BlockKey] = field(default_factory=list)
     next_segment: int = 1
+    last_write_utc_ns: int = 0
     damaged: int = 0
 
 

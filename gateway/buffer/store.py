@@ -18,7 +18,7 @@ from gateway.buffer.config import BufferConfig
 from gateway.buffer.gaps import Decompress, Loss
 from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
-from gateway.buffer.troubles import troubles
+from gateway.buffer.troubles import troubles, unclean_end
 from gateway.buffer.writer import Writer
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import BufferSnapshot
@@ -59,6 +59,7 @@ class Buffer:
             Ledger(known, found.index.is_live),
         )
         self._disk = disk
+        self._previous_end = unclean_end(found.last_write_utc_ns, config.flush_every_ns)
         self._alarm = Alarm(clock)
         self._lock = asyncio.Lock()
         self._epoch = 0
@@ -147,6 +148,11 @@ class Buffer:
     async def close(self) -> None:
         """Close the files, after `flush` and once `run` has ended. The disk stays open."""
         async with self._lock:
+            epoch = self.index.epochs.get(self._epoch)
+            if epoch is not None and epoch.end_seq and not epoch.ram:
+                self.ledger.ended(epoch.end_seq)
+                self._writer.dirty = True
+                await self._writer.save()
             await self._writer.close()
 
     async def run(self) -> None:
@@ -334,6 +340,7 @@ class Buffer:
             rejected_blocks=lost.get("rejected", 0),
             damaged_records=writer.damaged_records,
             gaps=dict(lost),
+            previous_end=self._previous_end if self.ledger.after_unclean_end else None,
         )
 
     # ---- within ----------------------------------------------------------------------------
@@ -374,13 +381,14 @@ class Buffer:
 
 def _recover(disk: Disk, gateway: str) -> tuple[log.Recovered, state.State]:
     """In the disk's thread. What was announced before is sent no more."""
+    last_write_utc_ns = disk.last_write_utc_ns()  # before anything is mended
     known = state.load(disk) or state.State(gateway)
     if known.gateway != gateway:
         raise BufferUnusableError(
             "buffer.other_gateway", file=state.NAME, found=known.gateway, expected=gateway
         )
     found = log.recover(disk, gateway)
-    found.set_aside = aside.Aside(disk).found()
+    found.set_aside, found.last_write_utc_ns = aside.Aside(disk).found(), last_write_utc_ns
     gone = [(gap.epoch, r.first, r.last) for _, _, gap in known.gaps for r in gap.blocks]
     gone += [(number, *r) for number, entry in known.epochs.items() for r in entry.gone]
     for number, first, last in gone:

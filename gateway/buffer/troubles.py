@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from gateway.config.units import show_size
 from gateway.snapshot import Said
@@ -21,6 +22,14 @@ def write_failed(error: OSError, path: str) -> Said:
     if error.errno in _NO_SPACE:
         return Said(id="buffer.disk_full", args={"path": path})
     return Said(id="buffer.disk_failed", args={"error": reason(error)})
+
+
+def unclean_end(last_write_utc_ns: int, flush_every_ns: int) -> Said:
+    """That the last run was killed or lost its power, and about when: it wrote until then."""
+    moment = datetime.fromtimestamp(last_write_utc_ns / 1e9, UTC).astimezone()
+    when = f"{moment:%m-%d %H:%M}" if last_write_utc_ns else "?"
+    seconds = f"{flush_every_ns / 1e9:g}"
+    return Said(id="buffer.unclean_end", args={"when": when, "seconds": seconds})
 
 
 def troubles(

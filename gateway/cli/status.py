@@ -34,6 +34,8 @@ def main(context: Context, options: argparse.Namespace) -> int:
         return 0
     warnings = snapshot["warnings"]
     lines = [_headline(context, snapshot)]
+    if ended := snapshot["buffer"]["previous_end"]:
+        lines.append("  " + context.say(ended))
     lines += [warn(context, said) for said in warnings[:WARNINGS_SHOWN]]
     if len(warnings) > WARNINGS_SHOWN:
         lines.append(context.words("cli.more_warnings", count=len(warnings) - WARNINGS_SHOWN))

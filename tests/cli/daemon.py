@@ -63,7 +63,7 @@ SNAPSHOT: dict[str, Any] = {
         "state": "ok", "cause": None, "blocks": 7, "bytes": 70_000, "max_bytes": 2 << 30,
         "memory_blocks": 1, "memory_bytes": 9_000, "oldest_s": 7.0, "written_bytes": 1_400_000,
         "flushes": 12, "flush_lag_ms": 3.0, "evicted_blocks": 5, "rejected_blocks": 0,
-        "damaged_records": 0, "gaps": {"overrun": 2},
+        "damaged_records": 0, "gaps": {"overrun": 2}, "previous_end": None,
         "warnings": [{"id": "buffer.full", "args": {"blocks": 5}}],
     },
     "uplink": {

@@ -56,7 +56,7 @@ class FakeDisk:
     def __init__(self, capacity_bytes: int = 1 << 40) -> None:
         self.capacity_bytes = capacity_bytes
         self.fail: Callable[[str], None] = lambda operation: None
-        self.operations = self.syncs = self.written_bytes = 0
+        self.operations = self.syncs = self.written_bytes = self.written_utc_ns = 0
         self._names: dict[str, _Body] = {}
         self._durable: dict[str, _Body] = {}
 
@@ -98,6 +98,9 @@ class FakeDisk:
             else:
                 del self._durable[name]
 
+    def last_write_utc_ns(self) -> int:
+        return self.written_utc_ns
+
     def free_bytes(self) -> int:
         return max(0, self.capacity_bytes - sum(len(b.data) for b in self._names.values()))
 
@@ -106,6 +109,7 @@ class FakeDisk:
     def crash(self, rng: random.Random | None = None) -> FakeDisk:
         """The disk after a power cut; without `rng` everything that was not synced is gone."""
         after = FakeDisk(self.capacity_bytes)
+        after.written_utc_ns = self.written_utc_ns
         names = dict(self._durable)
         if rng is not None:
             for name in self._names.keys() | self._durable.keys():

@@ -26,6 +26,7 @@ def test_directory_when_a_daemon_has_it_is_refused_with_its_pid(tmp_path: Path) 
 
 def test_files_when_made_are_private_and_names_are_real(tmp_path: Path) -> None:
     disk = OsDisk(tmp_path / "deep" / "buffer")
+    assert disk.last_write_utc_ns() == 0, "its own lock is nothing written"
     file = disk.open("a.seg", create=True)
     file.append(b"one")
     file.append(b"two")
@@ -44,6 +45,8 @@ def test_files_when_made_are_private_and_names_are_real(tmp_path: Path) -> None:
     assert sorted(disk.list()) == ["b.seg", "lock"]
     mode = (tmp_path / "deep" / "buffer" / "b.seg").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600
+    os.utime(tmp_path / "deep" / "buffer" / "b.seg", ns=(7, 5 * 10**18))
+    assert disk.last_write_utc_ns() == 5 * 10**18
     disk.unlink("b.seg")
     assert disk.free_bytes() > 0
     disk.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -248,6 +249,33 @@ def test_stop_when_clean_leaves_an_epoch_that_needs_no_gap() -> None:
         second.acked(first.epoch, 1, 3)
         assert not second.gaps_pending
         assert list(second.earlier()) == []
+
+    run(main())
+
+
+@pytest.mark.parametrize("acked_first", [False, True])
+def test_start_when_the_last_run_ended_cleanly_or_not_says_so(acked_first: bool) -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        first = await opened(disk, clock)
+        assert first.snapshot()["previous_end"] is None, "there was no run before"
+        await fill(first, clock, 2)
+        disk.written_utc_ns = 1_795_500_300 * SECOND
+        second = await opened(disk.crash(), clock)
+        said = second.snapshot()["previous_end"]
+        assert said is not None
+        moment = datetime.fromtimestamp(1_795_500_300, UTC).astimezone()
+        words = text(said["id"], "zh", **said["args"])
+        assert f"（约 {moment:%m-%d %H:%M}，" in words and "不超过 1 秒" in words
+
+        disk = disk.crash()
+        second = await opened(disk, clock)
+        second.put(block(second.epoch, 1, end_of_epoch=True))
+        if acked_first:  # so its block never gets to the disk
+            second.acked(second.epoch, 1, 1)
+        assert await second.flush()
+        await second.close()
+        assert (await opened(disk.crash(), clock)).snapshot()["previous_end"] is None
 
     run(main())
 
