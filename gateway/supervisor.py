@@ -37,6 +37,7 @@ from gateway.messages import remedy, text
 from gateway.scanning import Scanning
 from gateway.sealing import Sealing
 from gateway.status import Answers, Parts, snapshot
+from gateway.system_errors import reason
 from gateway.uplink.channel import GrpcChannel
 from gateway.uplink.uplink import Uplink, UplinkConfig
 from native.block import decompress
@@ -266,7 +267,7 @@ def main(config: GatewayConfig, path: Path, read: Sequence[Path]) -> int:
     except OSError as error:
         denied = isinstance(error, PermissionError)
         message = "daemon.no_permission" if denied else "daemon.os_error"
-        args = {"path": str(error.filename), "error": error.strerror}
+        args = {"path": str(error.filename), "error": reason(error)}
         _log.error("%s → %s", text(message, lang, **args), remedy(message, lang, **args))
         return 1
     return 0

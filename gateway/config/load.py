@@ -25,6 +25,7 @@ from gateway.config.problems import Located
 from gateway.config.schema import BUFFER, FILE, GATEWAY, PLATFORM, Table
 from gateway.config.source import Source
 from gateway.config.units import show_size
+from gateway.system_errors import reason
 
 VERSION = 1
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -123,7 +124,7 @@ def _sources(path: Path, problems: list[Located]) -> Iterator[Source]:
 
 
 def _unreadable(path: Path, error: OSError) -> Located:
-    args = {"path": str(path), "error": error.strerror or str(error)}
+    args = {"path": str(path), "error": reason(error)}
     return Located(str(path), 0, 0, "error", "config.unreadable", args)
 
 

@@ -14,6 +14,7 @@ from gateway.config.points import PointTable
 from gateway.config.problems import Located
 from gateway.config.schema import PROFILE, PROFILE_FILE, PROFILE_TAG, TAG, Table
 from gateway.config.source import Source
+from gateway.system_errors import reason
 
 NAME_MAX = 64
 
@@ -107,9 +108,7 @@ class TagReader:
                 return Profile({}, self.own(Place(rows, ()), rows.data, PROFILE_TAG))
             source = Source.read(path)
         except OSError as error:
-            problem = place.value_error(
-                "config.unreadable", path=str(path), error=error.strerror or str(error)
-            )
+            problem = place.value_error("config.unreadable", path=str(path), error=reason(error))
             self._problems.append(problem)
             return None
         self._problems += source.problems

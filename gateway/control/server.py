@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from gateway.control import REQUEST_MAX
 from gateway.control.client import group_of
+from gateway.system_errors import reason
 
 #: Connections at once; a command needs one, for as long as it runs.
 CONNECTIONS_MAX = 32
@@ -82,9 +83,8 @@ class ControlServer:
             self._path.chmod(0o660)
             found = self._path.lstat()
         except OSError as error:
-            reason = error.strerror or str(error)
             raise RequestError(
-                "daemon.socket_failed", path=str(self._path), error=reason
+                "daemon.socket_failed", path=str(self._path), error=reason(error)
             ) from error
         self._inode = (found.st_dev, found.st_ino)
         self._server = await asyncio.start_unix_server(
@@ -261,7 +261,7 @@ def _remove_stale(path: Path) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise RequestError(
-                "daemon.socket_failed", path=str(path), error=error.strerror or str(error)
+                "daemon.socket_failed", path=str(path), error=reason(error)
             ) from error
         else:
             raise AlreadyRunningError("daemon.already_running", path=str(path))
