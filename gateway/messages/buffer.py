@@ -57,9 +57,8 @@ TABLE = {
         "Usually a worn card or a power cut: back up and replace the card",
     ),
     "buffer.unclean_end": Message(
-        "上次没有正常结束（约 {when}，断电或被强杀）：丢失不超过 {seconds} 秒，记为缺口",
-        "the last run did not end cleanly (about {when}: a power cut, or killed): at most "
-        "{seconds} s are lost, and announced as a gap",
+        "上次没有正常结束（约 {when}）：丢失不超过 {seconds} 秒，记为缺口",
+        "the last run ended badly (about {when}): at most {seconds} s lost, told as a gap",
     ),
     "buffer.rejected": Message(
         "平台拒收 {blocks} 个块，已另存，不会重发",

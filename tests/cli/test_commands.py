@@ -99,6 +99,27 @@ def test_buffer_when_blocks_were_evicted_then_warned(tmp_path: Path) -> None:
     assert first == "▲ the buffer is full: 5 blocks were dropped, and announced as gaps"
 
 
+def test_status_when_the_last_run_ended_badly_then_a_line_that_is_no_warning(
+    tmp_path: Path,
+) -> None:
+    said = {"id": "buffer.unclean_end", "args": {"when": "11-24 08:05", "seconds": "1"}}
+    buffer = {**SNAPSHOT["buffer"], "previous_end": said}
+    with daemon(tmp_path, {**SNAPSHOT, "buffer": buffer}) as config:
+        lines = jiahe("status", "--config", config, lang="zh").stdout.splitlines()
+    assert lines[1] == "  上次没有正常结束（约 11-24 08:05）：丢失不超过 1 秒，记为缺口"
+
+
+def test_uplink_when_a_certificate_file_broke_then_the_file_is_named(tmp_path: Path) -> None:
+    why = {"id": "certificate.missing", "args": {"path": "/etc/jiahe/pki/gateway.key"}}
+    said = {"id": "certificate.kept", "args": {"why": why}}
+    with daemon(
+        tmp_path, {**SNAPSHOT, "uplink": {**SNAPSHOT["uplink"], "warnings": [said]}}
+    ) as config:
+        shown = jiahe("uplink", "--config", config, lang="zh").stdout
+    words = "▲ 证书文件 /etc/jiahe/pki/gateway.key 不存在；仍在用之前读入的证书"
+    assert words in shown.splitlines()
+
+
 def test_tables_when_names_are_as_long_as_can_be_then_still_fit(tmp_path: Path) -> None:
     link = {
         **SNAPSHOT["links"][1], "name": "很长的链路名称" * 9, "target": "x" * 200,

@@ -266,7 +266,7 @@ def test_start_when_the_last_run_ended_cleanly_or_not_says_so(acked_first: bool)
         assert said is not None
         moment = datetime.fromtimestamp(1_795_500_300, UTC).astimezone()
         words = text(said["id"], "zh", **said["args"])
-        assert f"（约 {moment:%m-%d %H:%M}，" in words and "不超过 1 秒" in words
+        assert f"（约 {moment:%m-%d %H:%M}）" in words and "不超过 1 秒" in words
 
         disk = disk.crash()
         second = await opened(disk, clock)
