@@ -26,7 +26,9 @@ class Journal:
 
     def told(self, now: Snapshot, now_ns: int) -> None:
         """Log what began and what ended since the last call."""
-        new = {_subject(said): said for said in now["warnings"]}
+        # A device whose slow group only waits for its turn is back.
+        lasting = [said for said in now["warnings"] if said["id"] != "device.waiting"]
+        new = {_subject(said): said for said in lasting}
         away = [device["name"] for device in now["devices"] if device["state"] == "silent"]
         told: dict[str, _Trouble] = {}
         for subject, said in new.items():

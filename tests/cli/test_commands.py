@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.table import width
+from gateway.cli.table import shown, width
 from tests.cli.daemon import ROWS, SNAPSHOT, daemon, jiahe, on_terminal
 
 ROOT = Path(__file__).parents[2]
@@ -152,6 +152,14 @@ def test_watch_when_piped_then_a_line_a_change(tmp_path: Path) -> None:
         "press-12.压力\t- bar\tbad the device does not answer",
         "press-11.pressure\t13.0 bar\tgood",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(66666668.0, "66666668"), (12.5, "12.5"), (8094, "8094"), (True, "true"), ("1.0", "1.0")],
+)
+def test_value_when_whole_then_without_a_point(value: object, words: str) -> None:
+    assert shown(value) == words
 
 
 def test_watch_when_json_then_one_document(tmp_path: Path) -> None:

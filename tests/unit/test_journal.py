@@ -64,6 +64,14 @@ def test_device_when_its_link_goes_down_then_not_called_back_before_it_is(
     assert said[2:] == ["链路 ur（meter-1）：恢复（中断 8 秒）", "meter-1：恢复应答（中断 16 秒）"]
 
 
+def test_device_when_only_a_slow_group_waits_then_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    waiting = {"id": "device.waiting", "args": {"device": "meter-1", "count": 2, "seconds": 40}}
+    said = _said(caplog, "zh", _at(SILENT), _at(waiting, state="partly"), _at())
+    assert said == ["meter-1：设备没有应答", "meter-1：恢复应答（中断 8 秒）"]
+
+
 def test_record_when_made_then_link_and_device_are_its_fields(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
