@@ -138,54 +138,47 @@ cdef struct event_t:
 
 
 cdef struct link_t:
+    # What every request touches comes first and together; the large parts come last.
     port_t *port
     Framing framing
     LinkState state
+    int64_t due           # when the loop must call link_time
+    int64_t free_at       # the wire is silent long enough from then on
+    int64_t silence_ns    # between frames, with the link's pause
+    int64_t char_ns       # 0: not a serial wire
+    int64_t timeout_ns
+    device_t *devices
+    member_t *members
+    int32_t *queue        # members with requests to send, in the order their scans began
+    int32_t *ended        # members whose awaited scan has ended; the loop takes them
+    int32_t device_count
+    int32_t member_count
+    int32_t queue_count
+    int32_t ended_count
+    int32_t flying
+    int32_t in_flight_max
     int32_t index         # in the loop
     int32_t first_slot    # of its members in the loop
-    int32_t in_flight_max
-    int64_t timeout_ns
-    int64_t char_ns       # 0: not a serial wire
-    int64_t silence_ns    # between frames, with the link's pause
-    device_t *devices
-    int32_t device_count
-    member_t *members
-    int32_t member_count
-    int32_t *queue        # members with requests to send, in the order their scans began
-    int32_t queue_count
-    int32_t *ended        # members whose awaited scan has ended; the loop takes them
-    int32_t ended_count
-    flight_t flights[IN_FLIGHT_MAX]
-    int32_t flying
-    uint16_t transaction
-    uint32_t sent_here    # requests on this connection
-    bint proven           # this connection has echoed a transaction id
-    int64_t free_at       # the wire is silent long enough from then on
-    int64_t reopen_at
-    int64_t connect_deadline
-    int64_t backoff_ns
-    int64_t since
     int32_t wrong_in_a_row
     int32_t timeouts_in_a_row
+    uint32_t sent_here    # requests on this connection
+    uint16_t transaction
+    bint proven           # this connection has echoed a transaction id
     bint no_tid           # learned: the device does not echo transaction ids
-    int32_t tid_misses
-    bint settle           # damaged: wait until the line is silent, then repeat
-    int64_t settle_until
-    int error             # errno of why it is down
-    uint8_t input[INPUT_ROOM]
-    size_t input_size
-    uint64_t random
     bint draining         # no new scans: the loop is ending
-    int64_t due           # when the loop must call link_time
     bint registered       # the fd is in the loop's epoll
-    int64_t deaf_until    # a slow wire cannot bring the rest before; 0: listen
     bint deaf             # as the loop's epoll has it
-    # Events for the driver; a ring that forgets its oldest.
-    event_t events[EVENTS]
-    uint64_t event_count
+    bint settle           # damaged: wait until the line is silent, then repeat
+    int64_t deaf_until    # a slow wire cannot bring the rest before; 0: listen
+    int64_t settle_until
+    int64_t backoff_ns
+    size_t input_size
     # Counters:
     uint64_t requests
     uint64_t answers
+    uint64_t bytes_in
+    uint64_t bytes_out
+    int64_t busy_ns
     uint64_t timeouts
     uint64_t damaged
     uint64_t wrong
@@ -193,9 +186,18 @@ cdef struct link_t:
     uint64_t exceptions
     uint64_t retries
     uint64_t reconnects
-    uint64_t bytes_in
-    uint64_t bytes_out
-    int64_t busy_ns
+    # Of its connection:
+    int64_t reopen_at
+    int64_t connect_deadline
+    int64_t since
+    int32_t tid_misses
+    int error             # errno of why it is down
+    uint64_t random
+    flight_t flights[IN_FLIGHT_MAX]
+    # Events for the driver; a ring that forgets its oldest.
+    uint64_t event_count
+    event_t events[EVENTS]
+    uint8_t input[INPUT_ROOM]
 
 
 cdef inline int32_t may_fly(link_t *l) noexcept nogil:
