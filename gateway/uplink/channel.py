@@ -178,7 +178,9 @@ def _error(address: str, code: grpc.StatusCode, details: str, *, was_open: bool)
         message = "uplink.unreachable"
     elif code == grpc.StatusCode.UNAVAILABLE and not was_open:
         message = next((m for word, m in _SYMPTOMS if word in low), "uplink.not_connected")
-    elif code == grpc.StatusCode.UNAVAILABLE and any(word in low for word in _LOST):
+    elif code == grpc.StatusCode.CANCELLED or (
+        code == grpc.StatusCode.UNAVAILABLE and any(word in low for word in _LOST)
+    ):
         message = "uplink.lost"
     elif code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNIMPLEMENTED):
         message = "uplink.unavailable"

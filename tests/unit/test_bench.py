@@ -12,7 +12,7 @@ import pytest
 from bench import __main__ as program
 from bench import traces
 from bench.harness import Figure, Goal, Row, cpu_us, document, interleaved, peer, rate, table
-from bench.memory import DEVICES, TAGS, configuration, slope_kb
+from bench.memory import DEVICES, GATEWAY, TAGS, configuration, slope_kb
 from bench.modbus_rtu import on_wire, request_ns
 from bench.report import BEGIN, END, markdown, number, placed
 from bench.wire_bytes import seal
@@ -108,7 +108,7 @@ def test_wire_when_a_master_keeps_the_silence_then_no_faster_than_the_formula() 
 
 
 def test_memory_when_configured_then_each_device_has_its_tags(tmp_path: Path) -> None:
-    Authority(tmp_path / "pki").issue("box", "box", [])
+    Authority(tmp_path / "pki").issue("box", GATEWAY, [])
     file = tmp_path / "gateway.toml"
     file.write_text(configuration(8443, 502), encoding="utf-8")
     loaded = load(file)
