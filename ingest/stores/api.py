@@ -58,7 +58,7 @@ class Known:
 class Store(Protocol):
     """Every method returns at once; its Future ends when the store is done.
 
-    Work is done in the order of the calls. A Future ends with StoreError when the store failed;
+    Work is done in the order of the calls, and can't be cancelled. A Future ends with StoreError when the store failed;
     then nothing of that call may be counted as durable. May be called from any thread.
     """
 

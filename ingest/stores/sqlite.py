@@ -171,6 +171,9 @@ class SqliteStore:
 
     def _submit(self, work: Callable[[sqlite3.Connection], _T]) -> Future[_T]:
         future: Future[_T] = Future()
+        # A stream that ends cancels what it waits for (asyncio.wrap_future passes that on): what
+        # the store was asked is done all the same, and its end has somewhere to go.
+        future.set_running_or_notify_cancel()
         with self._lock:
             if self._closed:
                 future.set_exception(StoreError(f"store {self._path}: closed"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -154,6 +155,28 @@ def test_number_that_no_check_should_let_through_breaks_the_store_and_nobody_wai
     with pytest.raises(StoreError, match="closed"):
         broken.hello("gw-1", 1, "boot-a", "", ()).result(30)
     broken.close()
+
+
+def test_call_that_was_given_up_is_done_and_the_next_is_answered(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    """As when a box hangs up while the disk is slow."""
+    store.put(PutCatalog("gw-1", examples.catalog())).result(30)
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # nothing can be written until it ends
+
+    async def give_up() -> None:
+        said = store.hello("gw-1", EPOCH, "boot-a", "test", ())
+        waiting = asyncio.ensure_future(asyncio.wrap_future(said))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(give_up())
+    other.close()
+    assert put(store, examples.block(1)) is Outcome.STORED
+    assert store.hello("gw-1", 7, "boot-b", "test", ()).result(30).highest_epoch == EPOCH
 
 
 def test_store_when_opened_commits_with_full_synchronisation(tmp_path: Path) -> None:
