@@ -7,7 +7,6 @@ from libc.string cimport memset
 from native.clock cimport boot_ns
 from native.group cimport Group
 from native.modbus cimport TCP
-from native.port cimport SERIAL
 from native.state cimport (
     BACKOFF_FIRST,
     DOWN,
@@ -22,6 +21,7 @@ from native.state cimport (
     member_t,
     patience,
 )
+from native.transport cimport SERIAL
 
 from collections import deque
 

@@ -24,9 +24,9 @@ from native.machine cimport (
     link_time,
     link_writable,
 )
-from native.port cimport AWAIT_MOST_MS
 from native.scan cimport link_lost
 from native.state cimport CONNECTING, DOWN, UP, link_t
+from native.transport cimport AWAIT_MOST_MS
 
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:

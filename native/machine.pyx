@@ -48,7 +48,6 @@ from native.ask cimport pump
 from native.clock cimport boot_ns
 from native.rows cimport group_skip, row_status
 from native.modbus cimport TCP
-from native.port cimport DATAGRAM
 from native.reasons cimport (
     BAD_LINK_DOWN,
     BAD_NO_ANSWER,
@@ -73,6 +72,7 @@ from native.state cimport (
     synced,
     touch,
 )
+from native.transport cimport DATAGRAM
 
 
 cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:

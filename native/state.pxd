@@ -8,8 +8,8 @@ from libc.string cimport memmove, memset
 
 from native.rows cimport group_t, layout_t
 from native.modbus cimport Framing, answer_chars, ask_t, request_chars
-from native.port cimport port_t
 from native.reasons cimport BAD_BUSY, BAD_DEVICE_FAILURE, BAD_GATEWAY, BAD_REFUSED
+from native.transport cimport port_t
 
 cdef extern from *:
     """

@@ -58,8 +58,9 @@ class Known:
 class Store(Protocol):
     """Every method returns at once; its Future ends when the store is done.
 
-    Work is done in the order of the calls, and can't be cancelled. A Future ends with StoreError when the store failed;
-    then nothing of that call may be counted as durable. May be called from any thread.
+    Work is done in the order of the calls, and can't be cancelled. A Future ends with StoreError
+    when the store failed; then nothing of that call may be counted as durable. May be called from
+    any thread.
     """
 
     def hello(

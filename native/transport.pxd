@@ -1,0 +1,63 @@
+"""One wire: a table of functions for each kind, so that the protocol above never asks which it is
+on.
+"""
+
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+
+cdef enum Kind:
+    SERIAL = 0
+    STREAM = 1    # TCP
+    DATAGRAM = 2  # UDP
+
+
+cdef struct counters_t:
+    uint32_t frame
+    uint32_t parity
+    uint32_t overrun
+    uint32_t breaks
+
+
+cdef struct port_t:
+    Kind kind
+    int fd                 # -1: closed
+    const ops_t *ops
+    int last_error         # errno of the last failure
+    # serial
+    char path[256]
+    uint32_t baud
+    uint8_t data_bits
+    uint8_t parity         # 0 none, 1 even, 2 odd
+    uint8_t stop_bits
+    bint rs485
+    bint low_latency       # what the kernel granted
+    # sockets
+    uint8_t address[128]   # struct sockaddr
+    uint32_t address_size  # 0: not resolved
+
+
+cdef enum:
+    AWAIT_MS = 1  # the kernel rounds it up to its next timer ticks: under AWAIT_MOST_MS
+    AWAIT_MOST_MS = 15
+
+
+# All return 0 or a count, or -errno; none but `await_read` ever waits.
+cdef struct ops_t:
+    int (*open)(port_t *) noexcept nogil      # 1: not finished, wait until writable, then `finish`
+    int (*finish)(port_t *) noexcept nogil
+    ssize_t (*read)(port_t *, uint8_t *, size_t) noexcept nogil   # 0: nothing there now
+    # Waits up to AWAIT_MS for input; NULL: this kind can't.
+    ssize_t (*await_read)(port_t *, uint8_t *, size_t) noexcept nogil
+    ssize_t (*write)(port_t *, const uint8_t *, size_t) noexcept nogil
+    void (*flush)(port_t *) noexcept nogil    # discard what arrived
+    void (*close)(port_t *) noexcept nogil
+    int (*counters)(port_t *, counters_t *) noexcept nogil
+
+
+cdef inline ssize_t outcome(ssize_t n) noexcept nogil:
+    """A count, 0 for "not now", or -errno."""
+    if n >= 0:
+        return n
+    if errno == EAGAIN or errno == EINTR:
+        return 0
+    return -errno
