@@ -24,12 +24,16 @@ from native.modbus cimport (
 from native.reasons cimport BAD_BUSY, BAD_DAMAGED, BAD_GATEWAY, BAD_NO_ANSWER, BAD_REFUSED, GOOD
 from native.scan cimport link_lost, scan_check, scan_fail
 from native.state cimport (
+    ANSWERED,
     BACKOFF_FIRST,
     BUSY_FOR,
     DEAF_LEAST,
     DEAF_MARGIN,
     EVENTS,
     MS,
+    MUTE,
+    PROBE,
+    Purpose,
     REFUSALS_LAST,
     REFUSED_FOR,
     REFUSED_SOON,
@@ -38,11 +42,13 @@ from native.state cimport (
     SCAN,
     SETTLE_LEAST,
     TID_MISSES,
+    UNKNOWN,
     UP,
     WRONG_LAST,
     device_t,
     drop_flight,
     event_t,
+    flight_of,
     flight_t,
     is_outstanding,
     link_t,
@@ -53,6 +59,7 @@ from native.state cimport (
     synced,
     touch,
     touch_device,
+    was_sent,
 )
 
 
@@ -87,6 +94,16 @@ cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept
     l.busy_ns += took
 
 
+cdef void in_step(device_t *d, scan_t *s, Purpose purpose) noexcept nogil:
+    """Everything older than what it was asked to find that out has come, or never will."""
+    synced(d)
+    d.probed = 0
+    if purpose == PROBE:
+        d.probing = ANSWERED
+    if s.next_request == 0:
+        s.first_sent = 0
+
+
 cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) noexcept nogil:
     cdef flight_t f = l.flights[i]
     cdef member_t *m = &l.members[f.member]
@@ -99,10 +116,8 @@ cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) n
     d.cause = 0
     touch_device(l, d, now)
     s.open -= 1
-    if f.purpose == RESYNC:
-        synced(d)
-        if s.next_request == 0:
-            s.first_sent = 0
+    if f.purpose != SCAN:
+        in_step(d, s, f.purpose)
     else:
         memcpy(row_data(s.layout, m.g.scratch) + r.offset, frame.data, r.data_bytes)
         row_status(m.g.scratch)[f.request] = GOOD
@@ -121,18 +136,25 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
     cdef request_t *r = &s.layout.requests[f.request]
     cdef event_t *event
     drop_flight(l, i)
+    touch_device(l, d, now)
+    s.open -= 1
+    if f.purpose == PROBE and quality_of(code) != BAD_GATEWAY:
+        # It has no such function or register: no news, and its answer all the same.
+        device_good(l, d, &f, now)
+        in_step(d, s, PROBE)
+        scan_check(l, f.member, now)
+        return
     l.exceptions += 1
     d.exceptions += 1
     d.cause = quality_of(code)
     d.code = code
-    touch_device(l, d, now)
-    s.open -= 1
     if d.cause == BAD_GATEWAY:
         # A gateway speaks for a device that does not: as a time-out of that unit (Application
         # Protocol, 7).
-        row_status(m.g.scratch)[f.request] = BAD_GATEWAY
         d.timeouts += 1
-        if f.purpose == RESYNC:
+        if f.purpose == SCAN:
+            row_status(m.g.scratch)[f.request] = BAD_GATEWAY
+        else:
             # It may speak of an older request: this one's answer may still come.
             mark_outstanding(d, f.ask.data_bytes, now)
         s.failed = True
@@ -141,8 +163,8 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
         return
     device_good(l, d, &f, now)
     if f.purpose == RESYNC:
-        # It may be a late exception: only time tells.
-        d.quarantine = now + l.timeout_ns
+        # It may be a late exception, and this one's answer still come.
+        mark_outstanding(d, f.ask.data_bytes, now)
         scan_fail(l, f.member, d.cause, now)
         return
     row_status(m.g.scratch)[f.request] = d.cause
@@ -173,6 +195,13 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     cdef member_t *m = &l.members[f.member]
     cdef device_t *d = &l.devices[m.device]
     drop_flight(l, i)
+    if f.purpose == PROBE and d.probing == UNKNOWN:
+        # It knows no such function and does not say so: that is its right.
+        d.probing = MUTE
+        l.busy_ns += now - f.sent
+        m.scan.open -= 1
+        touch_device(l, d, now)
+        return
     l.timeouts += 1
     d.timeouts += 1
     l.timeouts_in_a_row += 1
@@ -181,7 +210,10 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     if f.purpose == SCAN:
         row_status(m.g.scratch)[f.request] = BAD_NO_ANSWER
     if l.framing != TCP:
-        mark_outstanding(d, f.ask.data_bytes, now)
+        if f.purpose == PROBE:
+            d.overdue = now  # its function marks its answer
+        else:
+            mark_outstanding(d, f.ask.data_bytes, now)
         l.input_size = 0
         l.port.ops.flush(l.port)
         touch_device(l, d, now)
@@ -258,19 +290,6 @@ cdef inline bint is_short(const frame_t *frame, const ask_t *ask) noexcept nogil
         frame.unit == ask.unit and frame.function == ask.function
         and 0 < frame.size < ask.data_bytes
     )
-
-
-cdef int32_t flight_of(link_t *l, uint16_t transaction) noexcept nogil:
-    cdef int32_t i
-    for i in range(l.flying):
-        if l.flights[i].ask.transaction == transaction:
-            return i
-    return -1
-
-
-cdef inline bint was_sent(link_t *l, uint16_t transaction) noexcept nogil:
-    """Whether an id is one of the last thousand of this connection."""
-    return <uint16_t>(l.transaction - transaction) < min(l.sent_here, <uint32_t>1024)
 
 
 cdef void take_tcp(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:

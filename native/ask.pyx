@@ -3,7 +3,7 @@ step.
 """
 
 from libc.errno cimport EIO
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
 from native.rows cimport group_late, layout_t, request_t, row_status
@@ -11,10 +11,16 @@ from native.modbus cimport REQUEST_MAX, TCP, put_request
 from native.reasons cimport BAD_BUSY, BAD_NO_ANSWER
 from native.scan cimport link_lost, scan_check
 from native.state cimport (
+    ANSWERED,
     CONNECTING,
     DOWN,
+    MUTE,
     NEVER,
+    PROBE,
     RESYNC,
+    SCAN,
+    SIZES_ENOUGH,
+    UNKNOWN,
     UP,
     device_t,
     flight_t,
@@ -53,7 +59,10 @@ cdef bint send_request(link_t *l, flight_t *f, int64_t now) noexcept nogil:
         link_lost(l, <int>(-sent) if sent < 0 else EIO, now)
         return False
     f.sent = now
-    f.deadline = now + patience(l, d, f.wire_ns)
+    # Behind answers that are late it waits as long as it may.
+    f.deadline = now + (
+        patience(l, d, f.wire_ns) if f.purpose == SCAN else l.timeout_ns + f.wire_ns
+    )
     l.requests += 1
     d.requests += 1
     l.bytes_out += n
@@ -62,7 +71,7 @@ cdef bint send_request(link_t *l, flight_t *f, int64_t now) noexcept nogil:
     return True
 
 
-cdef bint choose_resync(link_t *l, member_t *m, flight_t *f) noexcept nogil:
+cdef bint choose_size(link_t *l, member_t *m, flight_t *f) noexcept nogil:
     """A read that the device surely has, whose answer has a size that no late one has."""
     cdef layout_t *layout = m.scan.layout
     cdef device_t *d = &l.devices[m.device]
@@ -76,10 +85,52 @@ cdef bint choose_resync(link_t *l, member_t *m, flight_t *f) noexcept nogil:
         for count in range(1, r.count + 1):
             size = count * 2 if r.function > 2 else (count + 7) // 8
             if not is_outstanding(d, size):
+                f.purpose = RESYNC
+                f.request = i
                 f.ask.function, f.ask.address, f.ask.count = r.function, r.address, count
                 f.ask.data_bytes = size
-                f.request = i
                 return True
+    return False
+
+
+cdef bint choose_function(link_t *l, member_t *m, flight_t *f) noexcept nogil:
+    """A read by a function that nothing else asks this device by: its answer or refusal names it.
+
+    Not one of an earlier probe that is unanswered: its refusal would look the same.
+    """
+    cdef device_t *d = &l.devices[m.device]
+    cdef layout_t *layout
+    cdef uint32_t used = d.probed
+    cdef uint8_t function
+    cdef int32_t i, k
+    for i in range(l.member_count):
+        if l.members[i].device == m.device:
+            layout = l.members[i].g.current
+            for k in range(layout.request_count):
+                used |= <uint32_t>1 << layout.requests[k].function
+    for function in range(4, 0, -1):  # input and holding registers, then bits
+        if not used >> function & 1:
+            f.purpose = PROBE
+            f.ask.function, f.ask.address, f.ask.count = function, 0, 1
+            f.ask.data_bytes = 2 if function > 2 else 1
+            d.probed |= <uint8_t>(1 << function)
+            return True
+    return False
+
+
+cdef bint choose_first(link_t *l, member_t *m, flight_t *f) noexcept nogil:
+    """Once, when all is well: would it answer a probe? Else a probe at a bad time may be in vain,
+    and a device that returned would wait for the next try.
+    """
+    cdef device_t *d = &l.devices[m.device]
+    cdef request_t *r
+    cdef int32_t k, sizes = 0
+    for k in range(m.scan.layout.request_count):
+        r = &m.scan.layout.requests[k]
+        sizes = max(sizes, r.count if r.function > 2 else (r.count + 7) // 8)
+    if sizes < SIZES_ENOUGH and choose_function(l, m, f):
+        return True
+    d.probing = MUTE
     return False
 
 
@@ -104,6 +155,7 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
             return True
         l.port.ops.flush(l.port)
         synced(d)
+        d.probed = 0
     r = &s.layout.requests[s.next_request]
     if now < d.busy_until:
         row_status(m.g.scratch)[s.next_request] = BAD_BUSY
@@ -116,12 +168,16 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
             return True
         r.skip_until = 0
     if d.unsynced:
-        f.purpose = RESYNC
         if l.flying:
             return False
-        if not choose_resync(l, m, &f):
+        if not choose_size(l, m, &f) and not (
+            d.probing == ANSWERED and choose_function(l, m, &f)
+        ):
             d.quarantine = d.overdue + l.timeout_ns
             return True
+    elif d.probing == UNKNOWN and d.ever and l.framing != TCP and choose_first(l, m, &f):
+        if l.flying:
+            return False
     else:
         f.request = s.next_request
         f.ask.function, f.ask.address, f.ask.count = r.function, r.address, r.count

@@ -33,8 +33,11 @@ order, and after each time-out the connection is made anew.
 RTU and ASCII carry no mark. After a time-out the device is *unsynced*: the sizes of the answers
 that may still come are kept, and before anything else it is asked a short read whose answer has
 none of those sizes. Devices answer in the order they are asked, so when that answer comes, nothing
-older can. Only where the plan offers no such size the device is left alone until one whole time-out
-has passed since its last one (quarantine), and what arrives is thrown away.
+older can. Where the plan offers no such size the device is probed: a read by a function that the
+plan has not, whose answer or refusal fits no other request. Whether a device answers probes is
+learned by one at its first answer, where its plan has few sizes. One that is mute to them is left
+alone until a whole time-out has passed since its last one (quarantine), and what arrives is thrown
+away: the one case without proof.
 
 Damage (CRC, LRC): wait until the line is silent, repeat once within the scan, then BAD_DAMAGED.
 """

@@ -47,6 +47,7 @@ cdef enum:
     REFUSALS_LAST = 3    # refusals in a row after which an address is set aside
     WRONG_LAST = 3       # answers in a row that match nothing: the connection is closed
     TID_MISSES = 3
+    SIZES_ENOUGH = 8     # of answers that a plan can tell apart: no probe is needed beside them
     FAILURES_SILENT = 2  # scans in a row without an answer: the device is silent
 
 cdef enum LinkState:
@@ -56,7 +57,14 @@ cdef enum LinkState:
 
 cdef enum Purpose:
     SCAN = 0
-    RESYNC = 1  # a short read whose answer can't be mistaken for a late one
+    RESYNC = 1  # a read of the plan whose answer can't be mistaken for a late one
+    PROBE = 2   # a read by a function that the plan has not, likewise
+
+cdef enum Probing:
+    # Whether a device answers a read by a function that its plan has not, be it by a refusal.
+    UNKNOWN = 0
+    ANSWERED = 1
+    MUTE = 2    # or not worth asking: its plan has sizes or functions enough
 
 cdef enum:
     IN_FLIGHT_MAX = 32
@@ -100,6 +108,8 @@ cdef struct device_t:
     int64_t busy_until    # it said "busy"
     bint unsynced         # an answer of it may still come
     uint64_t outstanding[4]  # data sizes of the answers that may come, a bit each
+    Probing probing
+    uint8_t probed        # functions of the probes that may still be answered, a bit each
     int64_t quarantine    # until then no byte of it is believed
     int64_t overdue       # when an answer was last given up that may still come
     int64_t since         # of its present state
@@ -252,6 +262,7 @@ cdef inline bint is_outstanding(device_t *d, uint16_t data_bytes) noexcept nogil
 
 
 cdef inline void synced(device_t *d) noexcept nogil:
+    """No answer is believed to be under way any more."""
     memset(d.outstanding, 0, sizeof(d.outstanding))
     d.unsynced = False
     d.quarantine = 0
@@ -279,6 +290,19 @@ cdef inline void clear_queue(link_t *l) noexcept nogil:
     while l.queue_count:
         l.queue_count -= 1
         l.members[l.queue[l.queue_count]].scan.queued = False
+
+
+cdef inline int32_t flight_of(link_t *l, uint16_t transaction) noexcept nogil:
+    cdef int32_t i
+    for i in range(l.flying):
+        if l.flights[i].ask.transaction == transaction:
+            return i
+    return -1
+
+
+cdef inline bint was_sent(link_t *l, uint16_t transaction) noexcept nogil:
+    """Whether an id is one of the last thousand of this connection."""
+    return <uint16_t>(l.transaction - transaction) < min(l.sent_here, <uint32_t>1024)
 
 
 cdef inline void drop_flight(link_t *l, int32_t i) noexcept nogil:

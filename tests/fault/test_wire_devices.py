@@ -123,13 +123,13 @@ def test_plan_when_changed_under_a_scan_accounts_that_scan_as_replanned() -> Non
 
 
 LIES: dict[str, Callable[[Asked], bytes]] = {
-    "another function": lambda a: answer(a, pdu=b"\x04\x04" + a.registers()),
-    "a count of registers": lambda a: answer(a, pdu=b"\x03\x02" + a.registers()),
-    "too much": lambda a: answer(a, pdu=b"\x03\x06" + a.registers() + b"\0\0"),
+    "another function": lambda a: answer(a, pdu=b"\x04\x04" + a.data()),
+    "a count of registers": lambda a: answer(a, pdu=b"\x03\x02" + a.data()),
+    "too much": lambda a: answer(a, pdu=b"\x03\x06" + a.data() + b"\0\0"),
     "nothing": lambda a: answer(a, pdu=b"\x03\x00"),
-    "an odd count": lambda a: answer(a, pdu=b"\x03\x03" + a.registers()[:3]),
+    "an odd count": lambda a: answer(a, pdu=b"\x03\x03" + a.data()[:3]),
     "exception of another function": lambda a: answer(a, pdu=b"\x84\x02"),
-    "function 0": lambda a: answer(a, pdu=b"\x00" + a.registers()),
+    "function 0": lambda a: answer(a, pdu=b"\x00" + a.data()),
 }
 
 
@@ -229,7 +229,7 @@ def test_limit_of_a_device_when_it_answers_short_is_learned() -> None:
     """C4: asked for more than 20 registers, it gives 20 and says nothing."""
 
     def short(asked: Asked) -> Iterable[Step]:
-        data = asked.registers()[:40]
+        data = asked.data()[:40]
         return [answer(asked, pdu=bytes([3, len(data)]) + data)]
 
     with TcpSlave(short) as slave, driven(link_to(slave.port), EVEN) as until:

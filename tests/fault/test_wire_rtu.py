@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import random
 import termios
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import islice
 
 import pytest
 
 from drivers.api import Field, GroupPlan, Request, TagSpec
 from drivers.modbus.simulator import now_ns
 from tests.kit.scanner import PERIOD_NS, TIMEOUT_NS, Scanner, pairs
-from tests.kit.slave import Asked, SerialSlave, Step, answer, honest
+from tests.kit.slave import Asked, SerialSlave, Step, answer, honest, refusal
 
 NO_ANSWER, LINK_DOWN, DAMAGED = 129, 130, 131
 OVERRUN, DEVICE_SILENT = 1, 2
@@ -135,18 +136,72 @@ def test_answer_when_late_is_never_taken_for_the_next_one(late_s: float) -> None
     assert scanner.book["timeouts"] >= 3
 
 
-@pytest.mark.parametrize("late_s", [0.001, 0.03, 0.06, 0.09])
-def test_answer_of_one_register_when_late_is_waited_for_in_quarantine(late_s: float) -> None:
-    """W4 where no read has an answer of another size: the device rests for one time-out."""
-    script = Sometimes(lambda a, _: [TIMEOUT_NS / 1e9 + late_s, answer(a)], 3, every=9)
+def bus(asked: Asked, what: str) -> Iterable[Step]:
+    """A slave with holding registers only: `data` for a foreign function too, a refusal, nothing."""
+    if asked.function == 3 or what == "data":
+        return honest(asked)
+    return [refusal(asked, 1)] if what == "refusal" else []
+
+
+def single_registers(what: str, late_s: Sequence[float]) -> tuple[Scanner, SerialSlave]:
+    """W4 where no read has an answer of another size: two registers, one request each; a third in
+    another group. So late are answers after a time-out, one story each.
+    """
+    late = iter(late_s)
+    left = [next(late)]
+
+    def script(asked: Asked) -> Iterable[Step]:
+        if not left or asked.number % 9 or asked.function != 3:
+            return bus(asked, what)
+        wait_s = left.pop()
+        left.extend(islice(late, 1))
+        return [TIMEOUT_NS / 1e9 + wait_s, *bus(asked, what)]
+
     with SerialSlave(script) as slave:
-        plans = {1: [pairs((2, 100), count=1)]}
+        plans = {1: [pairs((2, 100), count=1), pairs((4,), count=1, period_ns=3 * PERIOD_NS)]}
         scanner = Scanner(slave, devices=plans)
         with scanner.running():
-            scanner.until(lambda: script.over)
+            scanner.until(lambda: not left)
             since_ns = now_ns()
             scanner.until(lambda: scanner.good(after_ns=since_ns) >= 40)
     scanner.check()
+    return scanner, slave
+
+
+@pytest.mark.parametrize("what", ["data", "refusal"])
+def test_answer_of_one_register_when_late_is_told_by_a_foreign_function(what: str) -> None:
+    """How much later than a time-out does not matter: a probe is answered in turn."""
+    scanner, slave = single_registers(what, [0.001, 0.05, 0.09, 0.11, 0.15, 0.25, 0.4, 0.7])
+    assert {asked.function for asked in slave.asked} >= {3, 4}
+    assert scanner.book["late"] >= 3
+
+
+@pytest.mark.parametrize("late_s", [0.01, 0.03, 0.06, 0.09])
+def test_answer_of_one_register_when_late_is_waited_for_in_quarantine(late_s: float) -> None:
+    """And the device is mute to functions that it has not: it rests for one time-out."""
+    scanner, slave = single_registers("nothing", [late_s] * 3)
+    assert sum(asked.function != 3 for asked in slave.asked) == 1  # it is learned once
+    assert scanner.book["timeouts"] >= 1
+
+
+def test_device_that_is_mute_to_foreign_functions_is_back_in_two_seconds() -> None:
+    alive = [True]
+
+    def script(asked: Asked) -> Iterable[Step]:
+        return bus(asked, "nothing") if alive else []
+
+    with SerialSlave(script) as slave:
+        scanner = Scanner(slave, devices={1: [pairs((2, 100), count=1)]})
+        with scanner.running():
+            scanner.until(lambda: scanner.good() >= 20)
+            alive.clear()
+            scanner.until(lambda: scanner.gaps()[DEVICE_SILENT] > 200)
+            alive.append(True)
+            back_ns = now_ns()
+            scanner.until(lambda: scanner.good(after_ns=back_ns) >= 10)
+    scanner.check()
+    first = min(row.due_ns for row in scanner.rows if row.quality == 1 and row.due_ns >= back_ns)
+    assert first - back_ns <= BACK_NS
 
 
 @pytest.mark.parametrize("apart_s", [0.0, 0.004])

@@ -43,8 +43,10 @@ class Asked:
     connection: int
     framing: str
 
-    def registers(self) -> bytes:
-        """The data that tell: addresses and the request's number."""
+    def data(self) -> bytes:
+        """Registers that tell: addresses and the request's number. Bits are all off."""
+        if self.function <= 2:
+            return bytes((self.count + 7) // 8)
         words = [
             self.number & 0xFFFF if address % 2 else address
             for address in range(self.address, self.address + self.count)
@@ -58,7 +60,7 @@ Script = Callable[[Asked], Iterable[Step]]
 
 def answer(asked: Asked, *, pdu: bytes = b"", unit: int = -1, transaction: int = -1) -> bytes:
     """The frame that answers `asked`, or one that has a part of it changed."""
-    data = asked.registers()
+    data = asked.data()
     return FRAMINGS[asked.framing].build(
         asked.unit if unit < 0 else unit,
         asked.transaction if transaction < 0 else transaction,
