@@ -1,7 +1,7 @@
 """What arrives, or does not: answers, exceptions, damage, strays and time-outs."""
 
 from libc.errno cimport EPROTO
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
 from libc.string cimport memcpy, memmove, memset
 
 from native.ask cimport send_request

@@ -26,6 +26,7 @@ from native.machine cimport (
 )
 from native.scan cimport link_lost
 from native.state cimport CONNECTING, DOWN, UP, link_t
+from native.timers cimport free_timers, make_timers, set_timer, timers_t
 from native.transport cimport AWAIT_MOST_MS
 
 cdef extern from "<sys/epoll.h>" nogil:
@@ -45,6 +46,14 @@ cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd(unsigned int value, int flags) noexcept
     int EFD_NONBLOCK
     int EFD_CLOEXEC
+
+cdef extern from "<poll.h>" nogil:
+    cdef struct pollfd:
+        int fd
+        short events
+        short revents
+    int ppoll(pollfd *fds, unsigned long n, const timespec *t, const void *mask) noexcept
+    short POLLIN
 
 cdef extern from "<sys/prctl.h>" nogil:
     int prctl(int option, unsigned long value, ...) noexcept
@@ -72,11 +81,6 @@ cdef extern from *:
     int64_t NEVER
 
 
-cdef struct timer_t:
-    int64_t due
-    int32_t item  # below `members`: a group; from there on: a link
-
-
 cdef struct slot_t:
     # A group of some link, and the tick that is due next.
     link_t *link
@@ -90,66 +94,12 @@ cdef struct loop_t:
     int32_t link_count
     slot_t *slots
     int32_t slot_count
-    timer_t *heap
-    int32_t *place       # item -> index in the heap
-    int32_t heap_size
+    timers_t timers      # a group each, from `slot_count` on a link each
     int epoll
     int stop_fd
     bint running
-    bint coarse          # no epoll_pwait2 here
+    bint old_kernel      # no epoll_pwait2 here
     uint64_t wakeups
-
-
-# ---- The heap
-
-
-cdef inline void put(loop_t *p, int32_t at, timer_t t) noexcept nogil:
-    p.heap[at] = t
-    p.place[t.item] = at
-
-
-cdef void sift_up(loop_t *p, int32_t at) noexcept nogil:
-    cdef timer_t t = p.heap[at]
-    cdef int32_t above
-    while at:
-        above = (at - 1) // 2
-        if p.heap[above].due <= t.due:
-            break
-        put(p, at, p.heap[above])
-        at = above
-    put(p, at, t)
-
-
-cdef void sift_down(loop_t *p, int32_t at) noexcept nogil:
-    cdef timer_t t = p.heap[at]
-    cdef int32_t below
-    while True:
-        below = 2 * at + 1
-        if below >= p.heap_size:
-            break
-        if below + 1 < p.heap_size and p.heap[below + 1].due < p.heap[below].due:
-            below += 1
-        if p.heap[below].due >= t.due:
-            break
-        put(p, at, p.heap[below])
-        at = below
-    put(p, at, t)
-
-
-cdef void reschedule(loop_t *p, int32_t item, int64_t due) noexcept nogil:
-    """Every item is always in the heap; NEVER is a time like any other."""
-    cdef int32_t at = p.place[item]
-    cdef int64_t before = p.heap[at].due
-    if due == before:
-        return
-    p.heap[at].due = due
-    if due < before:
-        sift_up(p, at)
-    else:
-        sift_down(p, at)
-
-
-# ---- The loop
 
 
 cdef void watch_port(loop_t *p, link_t *l) noexcept nogil:
@@ -184,10 +134,10 @@ cdef void tick_due(loop_t *p, int32_t item, int64_t now) noexcept nogil:
         tick = s.tick
     link_due(s.link, s.member, tick, now)
     if s.link.members[s.member].scan.awaited:
-        reschedule(p, item, NEVER)
+        set_timer(&p.timers, item, NEVER)
         return
     s.tick = tick + 1
-    reschedule(p, item, g.start_ns + <int64_t>s.tick * g.period_ns)
+    set_timer(&p.timers, item, g.start_ns + <int64_t>s.tick * g.period_ns)
 
 
 cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
@@ -201,12 +151,13 @@ cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
         watch_port(p, l)
     elif l.state == UP and l.deaf != (l.deaf_until != 0):
         listen_again(p, l)
-    reschedule(p, p.slot_count + l.index, l.due)
+    set_timer(&p.timers, p.slot_count + l.index, l.due)
 
 
 cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil:
-    cdef int64_t ns = p.heap[0].due - now
+    cdef int64_t ns = p.timers.heap[0].due - now
     cdef timespec t
+    cdef pollfd one
     cdef int n = 0
     if ns < 0:
         ns = 0
@@ -214,13 +165,16 @@ cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil
         ns = 100000000
     t.tv_sec = 0
     t.tv_nsec = <long>ns
-    if not p.coarse:
+    if not p.old_kernel:
         n = epoll_pwait2(p.epoll, events, BATCH, &t, NULL)
         # Before Linux 5.11, or under a filter of system calls that does not know it.
-        p.coarse = n < 0 and errno != EINTR
-    if p.coarse:
-        # Whole milliseconds, rounded down: early and never late.
-        n = epoll_wait(p.epoll, events, BATCH, <int>(ns // 1000000))
+        p.old_kernel = n < 0 and errno != EINTR
+    if p.old_kernel:
+        # One call more, for a wait that epoll_wait would round to milliseconds.
+        one.fd, one.events, one.revents = p.epoll, POLLIN, 0
+        n = ppoll(&one, 1, &t, NULL)
+        if n > 0:
+            n = epoll_wait(p.epoll, events, BATCH, 0)
     p.wakeups += 1
     return n
 
@@ -231,7 +185,7 @@ cdef bint may_await(loop_t *p, int64_t now) noexcept nogil:
     return (
         p.link_count == 1 and link.state == UP and link.flying > 0
         and link.port.ops.await_read != NULL
-        and p.heap[0].due - now > AWAIT_MOST_MS * <int64_t>1000000
+        and p.timers.heap[0].due - now > AWAIT_MOST_MS * <int64_t>1000000
     )
 
 
@@ -257,7 +211,7 @@ cdef void loop_begin(loop_t *p) noexcept nogil:
     for i in range(p.slot_count):
         p.slots[i].g.start_ns = start
         p.slots[i].tick = 0
-        reschedule(p, i, start)
+        set_timer(&p.timers, i, start)
     for i in range(p.link_count):
         link_open(p.links[i], boot_ns())
         settle_link(p, p.links[i], now)
@@ -281,8 +235,8 @@ cdef void loop_run(loop_t *p) noexcept nogil:
     loop_begin(p)
     while True:
         now = boot_ns()
-        while p.heap[0].due <= now:
-            item = p.heap[0].item
+        while p.timers.heap[0].due <= now:
+            item = p.timers.heap[0].item
             if item < p.slot_count:
                 tick_due(p, item, now)
                 settle_link(p, p.slots[item].link, now)
@@ -336,11 +290,9 @@ cdef class Loop:
         items = self.p.slot_count + self.p.link_count
         self.p.links = <link_t **>calloc(self.p.link_count, sizeof(link_t *))
         self.p.slots = <slot_t *>calloc(self.p.slot_count, sizeof(slot_t))
-        self.p.heap = <timer_t *>calloc(items, sizeof(timer_t))
-        self.p.place = <int32_t *>calloc(items, sizeof(int32_t))
         if (
             self.p.links == NULL or self.p.slots == NULL
-            or self.p.heap == NULL or self.p.place == NULL
+            or not make_timers(&self.p.timers, <int32_t>items)
         ):
             raise MemoryError
         for i, link in enumerate(self.links):
@@ -352,10 +304,6 @@ cdef class Loop:
                 self.p.slots[at].member = k
                 self.p.slots[at].g = link.l.members[k].g
                 at += 1
-        self.p.heap_size = items
-        for i in range(items):
-            self.p.heap[i].due = NEVER
-            self.p.heap[i].item = self.p.place[i] = i
         self.p.epoll = epoll_create1(EPOLL_CLOEXEC)
         self.p.stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
         if self.p.epoll < 0 or self.p.stop_fd < 0:
@@ -371,8 +319,7 @@ cdef class Loop:
             close(self.p.stop_fd)
         free(self.p.links)
         free(self.p.slots)
-        free(self.p.heap)
-        free(self.p.place)
+        free_timers(&self.p.timers)
 
     def run(self) -> None:
         """Scan until `stop`; once, in the scan thread. Waits at most 0.6 s for answers under way at

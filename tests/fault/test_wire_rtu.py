@@ -137,7 +137,7 @@ def test_answer_when_late_is_never_taken_for_the_next_one(late_s: float) -> None
 
 
 def bus(asked: Asked, what: str) -> Iterable[Step]:
-    """A slave with holding registers only: `data` for a foreign function too, a refusal, nothing."""
+    """A slave with holding registers only, that answers others with data, a refusal, or nothing."""
     if asked.function == 3 or what == "data":
         return honest(asked)
     return [refusal(asked, 1)] if what == "refusal" else []

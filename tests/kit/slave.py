@@ -126,7 +126,7 @@ class _Slave:
 
 
 class SerialSlave(_Slave):
-    """On a pseudo-terminal: open `path` as a serial port."""
+    """On a pseudo-terminal: open `path` as a serial port. `HANG_UP` pulls the adapter, for good."""
 
     def __init__(self, script: Script = honest, framing: str = "rtu") -> None:
         super().__init__(framing, script)
@@ -149,11 +149,19 @@ class SerialSlave(_Slave):
                 for step in self.script(asked):
                     if isinstance(step, bytes):
                         os.write(self._master, step)
+                    elif step == HANG_UP:
+                        self._pull()
+                        return
                     elif isinstance(step, float) and self._wait([], step) is None:
                         return
 
-    def _close(self) -> None:
+    def _pull(self) -> None:
         os.close(self._master)
+        self._master = -1
+
+    def _close(self) -> None:
+        if self._master >= 0:
+            self._pull()
         os.close(self._slave)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -273,3 +275,29 @@ def test_read_when_some_requests_failed_names_the_good_ones_of_the_newest_row() 
     assert box.groups[0].read() == [(3, 0, 1)]
     box.push(0, 1, word(1) + word(2), status=[130, GOOD])
     assert box.groups[0].read() == [(3, 1000, 1)]
+
+
+def test_read_when_the_collector_runs_within_holds_no_lock() -> None:
+    """A lock held while Python objects are made would stop the scan thread for a collection, and
+    for ever where that asks the group again. In a process of its own: that would hang with the GIL.
+    """
+    script = """
+import gc
+from tests.kit.scans import Box, plan, registers, tag
+box = Box([plan([tag(f"t{i}") for i in range(60)], apart=True)])
+box.push(0, 0, registers("uint16", "ABCD", 7) * 60)
+inside = []
+def again(phase, info):
+    if not inside:
+        inside.append(phase)
+        inside.append(len(box.groups[0].read()))
+gc.collect()
+gc.set_threshold(1)
+gc.callbacks.append(again)
+assert len(box.groups[0].read()) == 60
+print(inside)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "['start', 60]\n", done.stderr
