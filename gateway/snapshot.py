@@ -29,6 +29,8 @@ class LinkSnapshot(TypedDict):
     cause: Said | None  # why it is down
     since_s: float
     devices: int
+    in_flight: int  # the most requests at once, now
+    in_flight_learned: bool
     requests: int
     answers: int
     timeouts: int

@@ -99,6 +99,8 @@ def _details(context: Context, link: LinkSnapshot, devices: list[DeviceSnapshot]
         "  "
         + words("cli.link_bytes", received=size(link["bytes_in"]), sent=size(link["bytes_out"])),
     ]
+    if link["in_flight_learned"]:
+        lines.append("  " + words("learned.in_flight", count=link["in_flight"]))
     if errors is not None:
         lines.append("  " + words("cli.line_errors", **errors))
     for device in devices:

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from drivers import registry
-from drivers.api import ByteOrder, DeviceSpec, Driver, Framing, LinkSpec, Problem
+from drivers.api import (
+    IN_FLIGHT_AUTO,
+    ByteOrder,
+    DeviceSpec,
+    Driver,
+    Framing,
+    LinkSpec,
+    Problem,
+)
 from gateway.config.check import Place, check_table, complete
 from gateway.config.problems import Located
 from gateway.config.schema import DEVICE, LINK, TIMEOUT_NS
@@ -65,7 +73,8 @@ def build_link(
     if kind is not None and checked[needed] is None and needed not in {*data, *place.lost()}:
         example = f"{needed} = {LINK[needed].example}"
         problems.append(place.error("config.missing", key=needed, example=example))
-    if kind == "serial" and checked["in_flight"] > 1:
+    learned = checked["in_flight"] == "auto"
+    if kind == "serial" and (learned or checked["in_flight"] > 1):
         problems.append((place / "in_flight").value_error("config.in_flight_serial"))
     host, port = "", 502
     if kind in ("tcp", "udp") and checked.get("address"):
@@ -92,7 +101,8 @@ def build_link(
         tcp_port=port,
         timeout_ns=checked["timeout"] or 0,
         pause_ns=checked["pause"],
-        in_flight=checked["in_flight"],
+        in_flight=IN_FLIGHT_AUTO if learned else checked["in_flight"],
+        in_flight_learned=learned,
         where=place.where(),
     )
 

@@ -275,10 +275,8 @@ def _units(key: Key, value: Any) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _in_flight(key: Key, value: Any) -> int:
-    if value == "auto":
-        raise _WrongError("config.not_yet", key='in_flight = "auto"')
-    return _int(key, value)
+def _in_flight(key: Key, value: Any) -> int | str:
+    return "auto" if value == "auto" else _int(key, value)
 
 
 def _as_table(key: Key, value: Any) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def test_links_when_names_are_chinese_then_columns_line_up(tmp_path: Path) -> No
     assert len({width(row) for row in rows}) == 1
     assert "一次最多读 60 个寄存器" in done.stdout
     assert "线路错误：帧 1，校验 2，溢出 0" in done.stdout
+    assert done.stdout.count("同时发 4 个请求（学到的）") == 1
 
 
 def test_buffer_when_blocks_were_evicted_then_warned(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ PLANTED = [
     (28, 15, "config.syntax_rest"), (29, 13, "config.in_flight_serial"), (31, 8, "config.missing"),
     (33, 1, "config.wrong_kind_of_link"), (35, 1, "config.twice_key"), (38, 8, "config.bad_name"),
     (39, 8, "config.not_yet"), (41, 8, "config.syntax_name"), (42, 8, "config.bad_choice"),
-    (47, 1, "config.twice_key"), (48, 13, "config.not_yet"), (50, 10, "config.no_tags"),
+    (47, 1, "config.twice_key"), (48, 13, "config.wrong_type"), (50, 10, "config.no_tags"),
     (51, 8, "config.no_such_link"), (52, 10, "config.no_such_driver"),
     (57, 1, "config.unknown_key_near"), (59, 46, "config.bad_choice_near"),
     (59, 57, "config.missing"), (61, 10, "config.no_tags"), (64, 8, "config.bad_unit_range"),
