@@ -78,6 +78,7 @@ def test_status_when_something_is_wrong_then_it_comes_before_the_rest(tmp_path: 
         "devices   2: 1 good, 0 partly, 1 silent; 8 tags",
         "links     com1 38 %  车间网络 down",
         "platform  waiting  ingest:1  last ack 1 h 52 min ago",
+        "data      1.2 GB of 5.0 GB a month (24 %), counted anew on 2026-12-01",
         "buffer    blocks to send: 7; 79.0 kB kept, 2.1 GB at most",
         "clock     synchronised by the system, within 3 ms",
     ]

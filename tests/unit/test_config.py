@@ -36,7 +36,7 @@ PLANTED = [
     (1, 11, "config.version"), (2, 1, "config.unknown_key"), (5, 6, "config.bad_id"),
     (6, 12, "config.bad_choice_near"), (7, 1, "config.unknown_key_near"),
     (8, 8, "config.wrong_type"),
-    (11, 11, "config.bad_address"), (12, 14, "config.no_unit"), (13, 1, "config.not_yet"),
+    (11, 11, "config.bad_address"), (12, 14, "config.no_unit"), (13, 15, "config.bad_unit"),
     (14, 6, "config.empty"), (17, 12, "config.bad_unit"), (18, 12, "config.out_of_range"),
     (19, 13, "config.bad_choice_near"), (20, 15, "config.full_width"), (22, 8, "config.missing"),
     (24, 1, "config.unknown_key_near"), (25, 1, "config.unknown_key_near"),
