@@ -237,8 +237,8 @@ TABLE = {
         "[platform] data_budget, systemctl restart jiahe",
     ),
     "budget.hung_up": Message("流量已用完，已断开", "the data budget is used up; hung up"),
-    "budget.on": Message(" {date} ", "on {date}"),
-    "budget.within": Message(" {days} 天内", "within {days} days"),
+    "budget.on": Message("{date} ", "on {date}"),
+    "budget.within": Message("最多 {days} 天后", "within {days} days"),
     "budget.lasts": Message("照目前的用法够用", "at this rate it lasts"),
     "budget.ends_in": Message(
         "照目前的用法 {hours} 小时后用完", "at this rate it is used up in {hours} hours"

@@ -116,6 +116,8 @@ def test_budget_when_used_up_day_after_day_then_no_day_is_over_it_and_all_arrive
             if not box.buffer.live_blocks and not box.buffer.gaps_pending:
                 break
             await box.wait(3600)
+            budget = box.uplink.snapshot()["budget"]
+            assert budget and budget["used_bytes"] >= card.days.get(number("day", utc_ns()), 0)
             if box.buffer.gaps_pending:
                 box.seal()
         assert not box.buffer.live_blocks, f"{box.buffer.live_blocks} blocks left"

@@ -190,7 +190,7 @@ async def _lives(rng: random.Random, events: list[str], rate: Rate) -> None:
     for event in events:
         day = number("day", clock.utc_ns())
         if event in ("live", "backlog"):
-            size = rng.randrange(rate.size_bytes // 10)
+            size = rng.randrange(rng.choice([300, 20_000, rate.size_bytes // 10]))
             if plan.may_send(size, 1, backlog=event == "backlog"):
                 await plan.pay(message_bytes(size), 1)
                 went[day] = went.get(day, 0) + message_bytes(size) + ANSWER_BYTES
@@ -213,6 +213,8 @@ async def _lives(rng: random.Random, events: list[str], rate: Rate) -> None:
         day = number("day", clock.utc_ns())
         used = plan.snapshot()["used_bytes"]
         assert went.get(day, 0) <= used
+        kept = load(disk.crash())
+        assert went.get(day, 0) <= (kept.used if kept and kept.period == day else 0)
         assert went.get(day, 0) <= rate.size_bytes - RESERVE_BYTES + ANSWER_BYTES
 
 
