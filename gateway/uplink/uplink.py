@@ -82,6 +82,7 @@ class Uplink:
             else:
                 self._connects += 1
                 await self._stream(stream)
+                del stream  # gRPC closes the connection when nobody holds its call any more
             if self._plan.is_used_up:
                 continue
             self._retry_ns = self._clock.now_ns() + self._backoff.next_ns()
