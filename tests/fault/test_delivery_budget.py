@@ -68,4 +68,5 @@ def test_budget_when_used_up_then_nothing_crosses_the_wire_and_a_bigger_one_lose
         factory.start()
         factory.wait_drained()
         assert told()["budget"]["used_bytes"] - USED_BYTES >= factory.relay.ip_bytes()
+        assert factory.stop_daemon() == 0
         factory.settle()
