@@ -13,7 +13,6 @@ from gateway.config.problems import Located, Severity
 from gateway.config.schema import Key, Table
 from gateway.config.synonyms import FULL_WIDTH, SYNONYMS, UNIT_SYNONYMS, VALUE_SYNONYMS
 from gateway.config.units import (
-    PER_DAYS,
     Rate,
     duration_ns,
     percent,
@@ -188,8 +187,9 @@ def _size(key: Key, value: Any) -> int:
 
 
 def _rate(key: Key, value: Any) -> Rate:
-    units = ", ".join(f"GB/{period}" for period in PER_DAYS)
-    return _quantity(key, value, rate, units)
+    found: Rate = _quantity(key, value, rate, "MB/day, GB/day, MB/month, GB/month")
+    _ranged(key, found.size_bytes, show_size)
+    return found
 
 
 def _decimal(key: Key, value: Any) -> Decimal:

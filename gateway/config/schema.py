@@ -88,8 +88,10 @@ PLATFORM = _table(
     Key("send_every", "duration", '"500 ms"', "新数据最多等多久发出",
         "the longest that a fresh sample waits before it is sent",
         default=500 * MS, low=50 * MS, high=60 * S),
-    Key("data_budget", "rate", '"5 GB/month"', "SIM 卡的流量上限", "what the SIM card may carry",
-        later=True),
+    Key("data_budget", "rate", '"5 GB/month"',
+        "SIM 卡的流量上限，每月（month）或每天（day），北京时间；不写：不限",
+        "what the SIM card may carry a month, or a day, of UTC+8; left out: no limit",
+        low=2 * MIB),
 )  # fmt: skip
 
 BUFFER = _table(

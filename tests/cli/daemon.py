@@ -74,6 +74,11 @@ SNAPSHOT: dict[str, Any] = {
         "sent_blocks": 900, "resent_blocks": 3, "acked_blocks": 893, "sent_bytes": 9_000_000,
         "warnings": [],
         "in_flight_blocks": 0, "backlog_blocks": 7, "connects": 2, "retry_in_s": 5.0, "rejects": 0,
+        "budget": {
+            "per": "month", "budget_bytes": 5 * 10**9, "used_bytes": 1_200_000_000, "share": 0.24,
+            "used_up": False, "holding_backlog": True, "resets_in_s": 500_000.0,
+            "resets_on": "2026-12-01", "lasts_s": 6_000_000.0,
+        },
     },
     "clock": {"source": "system", "error_ms": 3.0, "utc_ns": 0},
     "counters": {"scans": 90, "samples": 360, "samples_bad": 4, "sealed_blocks": 900,
