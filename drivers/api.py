@@ -73,6 +73,7 @@ class LinkSpec:
     tcp_port: int = 502
     timeout_ns: int = 300_000_000  # the longest wait for an answer
     pause_ns: int = 0  # silence between requests, over the standard's
+    listen_only: bool = False  # another master asks; nothing is sent. Serial, RTU
     in_flight: int = 1  # the most requests at once
     in_flight_learned: bool = False  # how many up to there is found out
     where: str = ""

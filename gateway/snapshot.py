@@ -31,6 +31,7 @@ class LinkSnapshot(TypedDict):
     devices: int
     in_flight: int  # the most requests at once, now
     in_flight_learned: bool
+    listen_only: bool  # another master's bus: its requests and answers are counted
     requests: int
     answers: int
     timeouts: int

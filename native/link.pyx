@@ -6,7 +6,7 @@ from libc.string cimport memset
 
 from native.clock cimport boot_ns
 from native.group cimport Group
-from native.modbus cimport TCP
+from native.modbus cimport RTU, TCP
 from native.state cimport (
     BACKOFF_FIRST,
     DOWN,
@@ -71,6 +71,9 @@ cdef class Link:
             # Serial line V1.02, 2.5.1.1: 3.5 characters, fixed above 19,200 baud.
             link.silence_ns = 1750000 if spec.baud > 19200 else 7 * link.char_ns // 2
         link.silence_ns += spec.pause_ns
+        link.listen_only = spec.listen_only
+        if spec.listen_only and (link.port.kind != SERIAL or link.framing != RTU):
+            raise ValueError(f"link {spec.name}: only RTU on a serial port can be overheard")
         link.device_count = <int32_t>len(self.device_specs)
         link.member_count = <int32_t>len(self.groups)
         link.devices = <device_t *>calloc(link.device_count, sizeof(device_t))
@@ -150,6 +153,7 @@ cdef class Link:
             "since_s": (now - link.since) / 1e9,
             "devices": link.device_count,
             "in_flight": link.in_flight_max,
+            "listen_only": bool(link.listen_only),
             "requests": link.requests, "answers": link.answers, "timeouts": link.timeouts,
             "damaged": link.damaged, "wrong": link.wrong, "late": link.late,
             "exceptions": link.exceptions, "retries": link.retries, "reconnects": link.reconnects,

@@ -49,8 +49,9 @@ from libc.string cimport memset
 from native.answer cimport no_answer, settled, take_input
 from native.ask cimport pump
 from native.clock cimport boot_ns
-from native.rows cimport group_skip, row_status
 from native.modbus cimport TCP
+from native.overhear cimport overhear, overheard_due
+from native.rows cimport group_skip, row_status
 from native.reasons cimport (
     BAD_LINK_DOWN,
     BAD_NO_ANSWER,
@@ -87,6 +88,9 @@ cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
         l.settle_until = now + (l.silence_ns if l.silence_ns > SETTLE_LEAST else SETTLE_LEAST)
         return
     l.input_size += <size_t>n
+    if l.listen_only:
+        overhear(l, now)
+        return
     if l.char_ns:
         touch(l, now)
     take_input(l, now)
@@ -143,6 +147,7 @@ cdef void link_up(link_t *l, int64_t now) noexcept nogil:
     l.proven = False
     l.wrong_in_a_row = 0
     l.timeouts_in_a_row = 0
+    l.hearing = False
     for i in range(l.device_count):
         if l.framing == TCP:
             synced(&l.devices[i])
@@ -193,6 +198,9 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
     cdef member_t *m = &l.members[index]
     cdef device_t *d = &l.devices[m.device]
     if l.draining:
+        return
+    if l.listen_only:
+        overheard_due(l, index, tick, now)
         return
     if m.scan.active:
         m.scan.awaited = True
@@ -257,7 +265,7 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
 
 cdef bint link_idle(link_t *l) noexcept nogil:
     cdef int32_t i
-    for i in range(l.member_count):
+    for i in range(0 if l.listen_only else l.member_count):
         if l.members[i].scan.active:
             return False
     return True

@@ -212,6 +212,11 @@ cdef struct link_t:
     bint trying           # twice as many as were good
     int64_t try_at        # not more than flights_good before
     int64_t flights_since
+    # Where another master asks (native.overhear):
+    bint listen_only
+    bint hearing          # `heard` was asked at `heard_at`, its answer has not come
+    int64_t heard_at
+    ask_t heard
     uint64_t random
     flight_t flights[IN_FLIGHT_MAX]
     # Events for the driver; a ring that forgets its oldest.

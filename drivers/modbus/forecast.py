@@ -34,9 +34,17 @@ class LinkLoad:
 
 
 def link_load(link: LinkSpec, plans: Sequence[DevicePlan]) -> LinkLoad:
-    """The load of `plans` on `link`. Requests at once (`in_flight`) share the wire's time."""
+    """The load of `plans` on `link`. Requests at once (`in_flight`) share the wire's time; a link
+    that only listens puts none on it.
+    """
     groups = [(plan, group) for plan in plans for group in plan.groups]
     lanes = 1 if link.in_flight_learned else max(1, link.in_flight)
+    if link.listen_only:
+        silent = tuple(
+            GroupLoad(plan.spec.name, group.period_ns, 0, 0.0, group.period_ns)
+            for plan, group in groups
+        )
+        return LinkLoad(link.name, 0.0, 0, silent)
     share = sum(group.scan_ns / (lanes * group.period_ns) for _, group in groups)
     loads = tuple(
         GroupLoad(

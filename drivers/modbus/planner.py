@@ -75,7 +75,12 @@ def plan_group(
     ranges: list[Range] = []
     for space in SPACES:
         wanted = sorted({p.range for p in places if p.address.space == space})
-        ranges += plan_space(space, wanted, limits, wire)
+        # What another master asks for is not ours to choose: each stretch is waited for by itself.
+        ranges += (
+            outermost(wanted)
+            if device.link.listen_only
+            else plan_space(space, wanted, limits, wire)
+        )
     requests = tuple(Request(FUNCTION[r.space], r.first, r.last - r.first + 1) for r in ranges)
     return GroupPlan(
         device=device.name,

@@ -56,6 +56,7 @@ _QUALITY_CAUSES = {
     134: "device.failure",
     135: "device.busy",
     136: "device.gateway",
+    138: "device.not_heard",
 }
 
 

@@ -11,6 +11,9 @@ from gateway.cli.table import GREEN, RED, YELLOW, count, cut, duration, percent,
 from gateway.messages import some
 from gateway.snapshot import DeviceSnapshot, LinkSnapshot, Said
 
+#: A master that asks more rarely is not known.
+HEARD_S = 10
+
 
 def main(context: Context, options: argparse.Namespace) -> int:
     snapshot = context.status()
@@ -52,7 +55,10 @@ def main(context: Context, options: argparse.Namespace) -> int:
 
 
 def _trouble(link: LinkSnapshot, devices: list[str]) -> Said | None:
-    """Why it is down; or that it is open and nobody on it has ever answered."""
+    """Why it is down; or that it is open and nobody on it has ever answered, or was heard."""
+    if link["listen_only"] and link["state"] == "up" and not link["answers"]:
+        said = Said(id="link.nothing_heard", args={"target": link["target"]})
+        return said if link["since_s"] > HEARD_S else None
     if link["cause"] or link["state"] != "up" or link["answers"] or not link["timeouts"]:
         return link["cause"]
     about = {"target": link["target"], "link": link["name"], "devices": some(devices)}
@@ -99,6 +105,8 @@ def _details(context: Context, link: LinkSnapshot, devices: list[DeviceSnapshot]
         "  "
         + words("cli.link_bytes", received=size(link["bytes_in"]), sent=size(link["bytes_out"])),
     ]
+    if link["listen_only"]:
+        lines.append("  " + words("cli.listen_only"))
     if link["in_flight_learned"]:
         lines.append("  " + words("learned.in_flight", count=link["in_flight"]))
     if errors is not None:

@@ -101,6 +101,7 @@ def build_link(
         tcp_port=port,
         timeout_ns=checked["timeout"] or 0,
         pause_ns=checked["pause"],
+        listen_only=checked["listen_only"],
         in_flight=IN_FLIGHT_AUTO if learned else checked["in_flight"],
         in_flight_learned=learned,
         where=place.where(),

@@ -159,6 +159,10 @@ STATUS = {
         "so for {since}; reconnects {reconnects}, retries {retries}, late {late}, "
         "exceptions {exceptions}",
     ),
+    "cli.listen_only": Message(
+        "只听：请求和应答都是另一个主站的",
+        "only listens: requests and answers are another master's",
+    ),
     "cli.link_bytes": Message("收 {received}，发 {sent}", "received {received}, sent {sent}"),
     "cli.line_errors": Message(
         "线路错误：帧 {frame}，校验 {parity}，溢出 {overrun}",

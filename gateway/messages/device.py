@@ -52,6 +52,14 @@ TABLE = {
         "可能有两台设备用同一站号，或总线上还有另一个主站",
         "Two devices may share a unit number, or another master is on the bus",
     ),
+    "device.not_heard": Message(
+        "总线上听不到它的应答",
+        "nothing of it is heard on the bus",
+        "主站多久读它一次？every 不要比主站的周期短。核对站号（unit）和 address："
+        "主站读的地址要包括它们",
+        "How often does the master read it? every must not be shorter. Compare unit and addresses: "
+        "the master must read them",
+    ),
     "device.refused": Message(
         "设备拒绝读取（异常码 {code}）",
         "the device refuses to be read (exception {code})",

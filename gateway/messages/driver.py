@@ -102,6 +102,12 @@ TABLE = {
         "可用 {first} 到 {last}",
         "From {first} to {last}",
     ),
+    "modbus.listen_only_framing": Message(
+        "只听（listen_only）的总线只支持 RTU，不支持 {framing}",
+        "on a bus that is only listened to, RTU is understood, not {framing}",
+        "删掉 framing；总线真的是 ASCII 时不能用 listen_only",
+        "Take framing out; a bus that really speaks ASCII can't be listened to",
+    ),
     "modbus.framing": Message(
         "{link} 链路上不能用帧格式 {framing}",
         "framing {framing} cannot be on a {link} link",

@@ -63,6 +63,14 @@ TABLE = {
         '核对端口号和帧格式：串口服务器多为 framing = "rtu"',
         'Check the port number and the framing: serial servers mostly want framing = "rtu"',
     ),
+    "link.nothing_heard": Message(
+        "{target} 上没有听到主站的问答",
+        "nothing of a master is heard on {target}",
+        "核对波特率和校验与主站一致；A/B 线并接在总线上，没有接反；主站正在运行。"
+        "RS-232 和四线 RS-422 只听得到一个方向",
+        "Baud and parity must be the master's; the wires A and B join the bus, not swapped; the "
+        "master must run. On RS-232 and four wires only one direction is heard",
+    ),
     "link.silent": Message(
         "{target} 上没有设备应答",
         "no device on {target} answers",

@@ -10,6 +10,8 @@ Everything here is a context manager that leaves no descriptor and no thread beh
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import select
 import tty
@@ -97,45 +99,52 @@ def tcp_units(
 @dataclass(frozen=True, slots=True)
 class CrossedPair:
     """Two terminals joined: what is written into one is read from the other. Paths, not
-    descriptors.
+    descriptors. `tap` reads what both of them write; `spoken` is what was written into it.
     """
 
     left: Path
     right: Path
+    tap: Path
+    spoken: bytearray
 
 
 @contextmanager
 def crossed_pair(*, baud: int = 0, char_bits: int = 10) -> Iterator[CrossedPair]:
-    """Two raw pseudo-terminals and a thread that carries bytes; with `baud` no faster than such a
+    """Raw pseudo-terminals and a thread that carries bytes; with `baud` no faster than such a
     wire.
     """
-    left_master, left = os.openpty()
-    right_master, right = os.openpty()
-    for terminal in (left, right):
+    pairs = [os.openpty() for _ in range(3)]
+    for _, terminal in pairs:
         tty.setraw(terminal)
+    left, right, tap = (Path(os.ttyname(terminal)) for _, terminal in pairs)
     stop_read, stop_write = os.pipe()
     char_ns = char_bits * 1_000_000_000 // baud if baud else 0
-    carrier = Thread(target=_carry, args=(left_master, right_master, stop_read, char_ns))
+    made = CrossedPair(left, right, tap, bytearray())
+    masters = [master for master, _ in pairs]
+    carrier = Thread(target=_carry, args=(*masters, made.spoken, stop_read, char_ns))
     carrier.start()
     try:
-        yield CrossedPair(Path(os.ttyname(left)), Path(os.ttyname(right)))
+        yield made
     finally:
         os.close(stop_write)
         carrier.join()
-        for fd in (stop_read, left, left_master, right, right_master):
+        for fd in (stop_read, *itertools.chain(*pairs)):
             os.close(fd)
 
 
-def _carry(left: int, right: int, stop: int, char_ns: int) -> None:
+def _carry(left: int, right: int, tap: int, spoken: bytearray, stop: int, char_ns: int) -> None:
     other = {left: right, right: left}
     free_ns = {left: 0, right: 0}  # when each direction's last character is over
     waiting = {left: bytearray(), right: bytearray()}
+    os.set_blocking(tap, False)
     while True:
         due = [free_ns[fd] for fd in other if waiting[fd]]
         timeout = max(0.0, (min(due) - now_ns()) / 1e9) if due else None
-        ready, _, _ = select.select([left, right, stop], [], [], timeout)
+        ready, _, _ = select.select([left, right, tap, stop], [], [], timeout)
         if stop in ready:
             return
+        if tap in ready:
+            spoken += os.read(tap, 4096)
         for fd in other:
             if fd in ready:
                 data = os.read(fd, 4096)
@@ -143,6 +152,8 @@ def _carry(left: int, right: int, stop: int, char_ns: int) -> None:
                 waiting[fd] += data
             if waiting[fd] and now_ns() >= free_ns[fd]:
                 os.write(other[fd], waiting[fd])
+                with contextlib.suppress(BlockingIOError):  # nobody listens there
+                    os.write(tap, waiting[fd])
                 waiting[fd].clear()
 
 

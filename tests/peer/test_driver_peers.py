@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import pytest
+from pymodbus.client import ModbusSerialClient
 
 from drivers import registry
 from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, Runner, TagSpec
@@ -77,8 +79,8 @@ def until(opened: OpenedLinks, runner: Runner, enough: Callable[[dict[str, Any]]
     return good
 
 
-def assert_reads_table(link: LinkSpec, framing: str = "tcp") -> None:
-    tags = table_tags()
+def assert_reads_table(link: LinkSpec, framing: str = "tcp", *, every_ns: int = _PERIOD_NS) -> None:
+    tags = tuple(replace(tag, every_ns=every_ns) for tag in table_tags())
     with scanning(device(link, tags, framing)) as (opened, runner):
         good = until(opened, runner, lambda found: len(found) == len(tags))
     assert good.keys() == {tag.name for tag in tags}
@@ -113,6 +115,37 @@ def test_driver_on_a_serial_port_reads_every_type_from_libmodbus(
         with servers.running(command):
             link = LinkSpec("l", "serial", port=str(pair.right), baud=_BAUD)
             assert_reads_table(link, "rtu")
+
+
+def test_driver_reads_every_type_that_pymodbus_reads_from_libmodbus_on_a_bus_overheard(
+    libmodbus_server: Path, table_file: Path
+) -> None:
+    """The bus is theirs: both ends are other people's code, and ours says nothing."""
+    last = max(entry.address + len(entry.registers) for entry in table.entries())
+    stop = Event()
+
+    def ask(client: ModbusSerialClient) -> None:
+        while not stop.is_set():
+            client.read_holding_registers(table.FIRST, count=last - table.FIRST, device_id=1)
+            client.read_input_registers(table.FIRST, count=last - table.FIRST, device_id=1)
+            client.read_coils(0, count=100, device_id=1)
+            client.read_discrete_inputs(0, count=100, device_id=1)
+
+    with crossed_pair(baud=_BAUD) as pair:
+        command = servers.libmodbus(libmodbus_server, table_file, str(pair.left), str(_BAUD))
+        with (
+            servers.running(command),
+            ModbusSerialClient(str(pair.right), baudrate=_BAUD, timeout=5) as client,
+        ):
+            master = Thread(target=ask, args=(client,))
+            master.start()
+            link = LinkSpec("l", "serial", port=str(pair.tap), baud=_BAUD, listen_only=True)
+            try:
+                assert_reads_table(link, "rtu", every_ns=1_000_000_000)
+            finally:
+                stop.set()
+                master.join()
+        assert pair.spoken == b""
 
 
 def test_driver_on_a_paced_bus_reads_its_unit_outside_the_silences(tmp_path: Path) -> None:

@@ -1,0 +1,215 @@
+"""`listen_only`: another master's questions and answers become rows, and nothing is sent.
+
+The other master of these tests is a script that writes both sides of each exchange into a
+pseudo-terminal; that of tests/peer is pymodbus.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterable, Sequence
+
+import pytest
+
+from drivers.modbus.simulator import now_ns
+from drivers.modbus.simulator.frames import FRAMINGS
+from tests.kit.scanner import PERIOD_NS, Scanner, pairs
+from tests.kit.slave import Asked, Script, SerialSlave, Step, answer, honest, refusal
+
+NO_ANSWER, REFUSED, NOT_ASKED = 129, 133, 138
+DEVICE_SILENT = 2
+Ask = tuple[int, int, int, int]  # unit, function, address, count
+#: Register 100 of unit 1 lies in the middle of what is asked for; 0 is asked for by itself.
+ASKS: Sequence[Ask] = [(1, 3, 0, 2), (1, 3, 90, 20), (2, 3, 0, 2)]
+PLANS = {
+    1: [pairs((0, 100), period_ns=2 * PERIOD_NS)],
+    2: [pairs((0,), device="d2", period_ns=2 * PERIOD_NS)],
+}
+
+
+class OtherMaster(SerialSlave):
+    """Asks `asks` in turn, for ever; the answers are the script's."""
+
+    def __init__(self, script: Script = honest, asks: Sequence[Ask] = ASKS) -> None:
+        super().__init__(script)
+        self.asks = asks
+        self.spoken = b""
+
+    def _run(self) -> None:
+        while True:
+            for unit, function, address, count in self.asks:
+                pdu = bytes([function, *address.to_bytes(2, "big"), *count.to_bytes(2, "big")])
+                frame = FRAMINGS["rtu"].build(unit, 0, pdu)
+                number = len(self.asked) + 1
+                asked = Asked(number, unit, function, address, count, 0, now_ns(), frame, 0, "rtu")
+                self.asked.append(asked)
+                for step in (frame, 0.001, *self.script(asked), 0.003):
+                    if isinstance(step, bytes):
+                        os.write(self._master, step)
+                    elif isinstance(step, float) and self._pause(step):
+                        return
+
+    def _pause(self, seconds: float) -> bool:
+        """Whether it is to stop."""
+        until_ns = now_ns() + int(seconds * 1e9)
+        while (left_ns := until_ns - now_ns()) > 0:
+            ready = self._wait([self._master], left_ns / 1e9)
+            if ready is None:
+                return True
+            if ready:
+                self.spoken += os.read(self._master, 4096)
+        return False
+
+
+def listen(
+    script: Script,
+    *,
+    asks: Sequence[Ask] = ASKS,
+    enough: Callable[[Scanner], bool] = lambda scanner: scanner.good() >= 300,
+    **more: object,
+) -> Scanner:
+    """Until `enough`; with all promises of reading."""
+    with OtherMaster(script, asks) as master:
+        scanner = Scanner(master, **{"devices": PLANS, "listen_only": True, **more})  # type: ignore[arg-type]
+        with scanner.running():
+            scanner.until(lambda: enough(scanner))
+    scanner.check()
+    assert master.spoken == b"", "a link that only listens has spoken"
+    return scanner
+
+
+def assert_good(scanner: Scanner) -> None:
+    """But for the ends, which may lie in the middle of a round."""
+    bad = {row.tick for row in scanner.rows if row.quality != 1}
+    assert bad <= {0, max(row.tick for row in scanner.rows)}
+
+
+def test_bus_when_another_master_asks_is_read_and_nothing_is_sent() -> None:
+    scanner = listen(honest)
+    assert_good(scanner)
+    assert {(row.device, row.tag) for row in scanner.rows} == {
+        ("d1", "0"),
+        ("d1", "100"),
+        ("d2", "0"),
+    }
+    assert scanner.book["requests"] - scanner.book["answers"] in (0, 1)
+    assert scanner.book["bytes_out"] == 0
+
+
+def test_bus_when_it_carries_writes_and_other_functions_too_is_read() -> None:
+    """Frames of the functions 5, 6, 15, 16, 22, 23, 43 and 100, in both directions."""
+    build = FRAMINGS["rtu"].build
+    other = [
+        build(1, 0, bytes.fromhex(text))
+        for text in (
+            "050003ff00", "0600010003", "0f0013000801cd", "0f00130008", "100001000204000a0102",
+            "1000010002", "16000400f20025", "1700030006000e00030600ff00ff00ff", "2b0e0100",
+            "6401020304", "8302", "03020102",
+        )
+    ]  # fmt: skip
+
+    def busy(asked: Asked) -> Iterable[Step]:
+        extra = other[asked.number % len(other)]
+        return [answer(asked), 0.002, extra]
+
+    scanner = listen(busy)
+    assert_good(scanner)
+
+
+@pytest.mark.parametrize("junk", [b"\x00", b"\xff\xff", b"\x01\x03\x04"])
+@pytest.mark.parametrize("where", ["before", "between", "after"])
+def test_noise_when_around_answers_on_a_bus_that_is_overheard_costs_nothing(
+    junk: bytes, where: str
+) -> None:
+    def noisy(asked: Asked) -> Iterable[Step]:
+        if where == "before":
+            return [junk + answer(asked)]
+        return [junk, 0.002, answer(asked)] if where == "between" else [answer(asked) + junk]
+
+    scanner = listen(noisy)
+    assert_good(scanner)
+
+
+def test_bus_when_anything_is_damaged_is_never_read_wrong() -> None:
+    """One bit in each second frame, pieces left out, frames cut, at random."""
+    chance = random.Random(11)
+
+    def damaged(asked: Asked) -> Iterable[Step]:
+        frame = bytearray(answer(asked))
+        match chance.randrange(8):
+            case 0:
+                frame[chance.randrange(len(frame))] ^= 1 << chance.randrange(8)
+            case 1:
+                del frame[chance.randrange(len(frame)) :]
+            case 2:
+                at = chance.randrange(len(frame))
+                del frame[at : at + 1 + chance.randrange(3)]
+            case 3:
+                frame += frame[chance.randrange(len(frame)) :]
+            case 4:
+                return [bytes(frame[:3]), 0.02, bytes(frame[3:])]
+        return [bytes(frame)]
+
+    scanner = listen(damaged, timeout_ns=50_000_000)
+    assert scanner.book["timeouts"] > 10
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 0.005, 0.04, 0.09])
+@pytest.mark.parametrize("comes", [True, False])
+def test_answer_when_late_on_a_bus_that_is_overheard_is_not_taken_for_the_next(
+    wait_s: float, comes: bool
+) -> None:
+    """The other master gave up after `wait_s` and asks for another register; then the old answer
+    `comes` first, or never.
+    """
+    kept: list[Asked] = []
+
+    def late(asked: Asked) -> Iterable[Step]:
+        if kept:
+            old = answer(kept.pop())
+            return [old, 0.002, answer(asked)] if comes else honest(asked)
+        if asked.number % 100 == 0:
+            kept.append(asked)
+            return [wait_s]
+        return honest(asked)
+
+    asks = [(1, 3, address, 1) for address in (2, 100, 4)]
+    plans = {1: [pairs((2, 100, 4), count=1, period_ns=2 * PERIOD_NS)]}
+    scanner = listen(late, asks=asks, devices=plans)
+    assert scanner.book["late"] >= 1 and scanner.book["timeouts"] >= 1
+
+
+def test_device_when_the_master_no_longer_asks_it_is_bad_then_a_gap_and_comes_back() -> None:
+    with OtherMaster() as master:
+        scanner = Scanner(master, devices=PLANS, listen_only=True)
+        with scanner.running():
+            scanner.until(lambda: scanner.good(device="d2") >= 20)
+            master.asks = ASKS[:2]
+            scanner.until(lambda: scanner.gaps(2)[DEVICE_SILENT] >= 20)
+            told = scanner.link.devices()[1]
+            assert told["silent"] and told["quality"] == NOT_ASKED
+            master.asks = ASKS
+            since_ns = now_ns()
+            scanner.until(lambda: scanner.good(device="d2", after_ns=since_ns) >= 20)
+    scanner.check()
+    assert scanner.gaps(1)[DEVICE_SILENT] == 0
+    assert any(row.quality == NOT_ASKED for row in scanner.rows if row.device == "d2")
+
+
+def test_device_when_it_refuses_another_master_is_bad_with_that_cause() -> None:
+    def refuses(asked: Asked) -> Iterable[Step]:
+        return [refusal(asked, 2)] if asked.address == 90 else honest(asked)
+
+    scanner = listen(refuses, enough=lambda scanner: scanner.qualities()[REFUSED] >= 50)
+    tags = {row.tag for row in scanner.rows if row.quality == REFUSED}
+    assert tags == {"100"}
+
+
+def test_device_when_it_does_not_answer_another_master_is_bad_with_that_cause() -> None:
+    def mute(asked: Asked) -> Iterable[Step]:
+        return [] if asked.unit == 2 else honest(asked)
+
+    scanner = listen(mute, enough=lambda scanner: scanner.qualities()[NO_ANSWER] >= 20)
+    assert {row.device for row in scanner.rows if row.quality == NO_ANSWER} == {"d2"}
+    assert scanner.good(device="d1") >= 20
