@@ -67,6 +67,8 @@ def _device(device: DeviceSpec) -> Iterator[Problem]:
             "framings": ", ".join(framings),
         }
         yield Problem(("framing",), "modbus.framing", args)
+    elif device.link.tls and device.framing != "tcp":
+        yield Problem(("framing",), "modbus.tls_framing", {"framing": device.framing})
     for key, value, most in (
         ("max_registers", device.max_registers, MAX_REGISTERS),
         ("max_bits", device.max_bits, MAX_BITS),
