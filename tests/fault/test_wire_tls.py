@@ -305,13 +305,12 @@ def test_port_when_it_speaks_no_tls_is_told_from_a_failed_handshake(
 
 def refused(plant: Plant, act: Callable[[socket.socket], bool], fault: int) -> None:
     """The link says so, and wakes for its ticks and for little else."""
-    with Rude(act) as rude:
-        with TlsSlave(plant.plc) as slave:
-            scanner = Scanner(slave, tls=plant.gateway, tcp_port=rude.port)
-            with scanner.running():
-                scanner.until(lambda: scanner.book["errno"] == fault and rude.accepted >= 3)
-                ticks, _ = scanner.box.groups[0].scanned()
-                assert scanner.loop.wakeups <= 2 * ticks + 10 * rude.accepted
+    with Rude(act) as rude, TlsSlave(plant.plc) as slave:
+        scanner = Scanner(slave, tls=plant.gateway, tcp_port=rude.port)
+        with scanner.running():
+            scanner.until(lambda: scanner.book["errno"] == fault and rude.accepted >= 3)
+            ticks, _ = scanner.box.groups[0].scanned()
+            assert scanner.loop.wakeups <= 2 * ticks + 10 * rude.accepted
     scanner.check()
     assert scanner.good() == 0 and scanner.qualities().keys() == {LINK_DOWN}
 

@@ -61,6 +61,11 @@ class TlsWire:
         subject = (self._tls.getpeercert() or {})["subject"]
         return str(dict(pair for part in subject for pair in part)["commonName"])  # type: ignore[misc, has-type]
 
+    @property
+    def holds(self) -> bool:
+        """Whether something came that was not read."""
+        return self._incoming.pending > 0
+
     def fileno(self) -> int:
         return self._socket.fileno()
 
@@ -126,6 +131,15 @@ class TlsSlave(TcpSlave):
             sock.close()
             return None
         return self.wires[-1]
+
+    def _wait(self, fds: list[int], seconds: float | None) -> list[int] | None:
+        """A request that came with the end of the handshake makes no socket readable."""
+        held = [fd for fd in fds if fd in self._open and self._holds(fd)]
+        return held or super()._wait(fds, seconds)
+
+    def _holds(self, fd: int) -> bool:
+        wire = self._open[fd][0]
+        return isinstance(wire, TlsWire) and wire.holds
 
     def _act(self, fd: int, step: Step) -> bool:
         if step == GOODBYE:
