@@ -44,7 +44,7 @@ def said(found: Loaded) -> list[tuple[int, int, str, str]]:
 
 @pytest.fixture
 def pki(tmp_path: Path) -> Path:
-    """Beside the configuration: ca.pem, box.pem, box.key, and old.pem, old.key that have expired."""
+    """Beside the configuration: ca.pem, box.pem and .key, and old.pem and .key, expired."""
     folder = tmp_path / "pki"
     folder.mkdir()
     authority = Authority(folder, "plant")
