@@ -25,7 +25,7 @@ from native import tls
 from tests.kit.authority import Authority
 from tests.kit.scanner import Scanner
 from tests.kit.slave import HANG_UP, RESET, Asked, Script, Step, TcpSlave, answer, honest
-from tests.kit.tls_slave import GOODBYE, TlsSlave
+from tests.kit.tls_slave import GOODBYE, REKEY, TlsSlave
 
 LINK_DOWN = 130
 FILES, UNTRUSTED, DATES, NAME, WEAK = 4097, 4098, 4099, 4100, 4101
@@ -151,6 +151,13 @@ def test_record_when_a_bit_is_flipped_ends_the_connection(
     assert scanner.book["reconnects"] == 1 and len(slave.wires) == 2
 
 
+def test_keys_when_changed_before_and_within_answers_cost_nothing(plant: Plant) -> None:
+    """The client must send its own update between two requests, while it reads."""
+    scanner = after(plant, lambda a: [REKEY, answer(a)[:5], REKEY, answer(a)[5:]])
+    assert scanner.qualities().keys() == {1}
+    assert scanner.book["reconnects"] == scanner.book["timeouts"] == 0
+
+
 def strange_controllers(plant: Plant) -> dict[str, tuple[TlsFiles, int]]:
     """What a controller shows, and how it is refused."""
     days = timedelta(days=1)
@@ -213,6 +220,7 @@ def test_certificate_of_ours_when_refused_is_said_until_it_is_replaced(
     scanner.check()
 
 
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
 def test_version_when_older_than_1_2_is_refused(plant: Plant) -> None:
     with TlsSlave(plant.plc) as slave:
         slave.context.set_ciphers("DEFAULT:@SECLEVEL=0")

@@ -5,6 +5,7 @@ Its TLS runs in memory, so that a test may have the ciphertext sent in pieces of
 
 from __future__ import annotations
 
+import ctypes
 import socket
 import ssl
 
@@ -14,6 +15,8 @@ from tests.kit.slave import HANG_UP, Script, Step, TcpSlave, Wire, honest
 
 #: A step: say close_notify, then hang up.
 GOODBYE = "goodbye"
+#: A step: change the keys of TLS 1.3, and ask the client to change its own (RFC 8446, 4.6.3).
+REKEY = "rekey"
 _PATIENCE_S = 5.0
 
 
@@ -97,6 +100,17 @@ class TlsWire:
         except ssl.SSLWantReadError:
             self._flush()
 
+    def rekey(self) -> None:
+        """Python offers no call for it. The session is behind CPython's object: PySSLSocket begins
+        with the object's head and `Socket`, then comes `SSL *ssl`.
+        """
+        at = id(self._tls._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)
+        session = ctypes.c_void_p.from_address(at)
+        library = ctypes.CDLL("libssl.so.3")
+        if library.SSL_key_update(session, 1) != 1 or library.SSL_do_handshake(session) != 1:
+            raise ConnectionError("no update of the keys")
+        self._flush()
+
     def setsockopt(self, level: int, option: int, value: bytes) -> None:
         self._socket.setsockopt(level, option, value)
 
@@ -142,9 +156,12 @@ class TlsSlave(TcpSlave):
         return isinstance(wire, TlsWire) and wire.holds
 
     def _act(self, fd: int, step: Step) -> bool:
+        wire = self._open[fd][0]
+        assert isinstance(wire, TlsWire)
+        if step == REKEY:
+            wire.rekey()
+            return True
         if step == GOODBYE:
-            wire = self._open[fd][0]
-            assert isinstance(wire, TlsWire)
             wire.goodbye()
             step = HANG_UP
         return super()._act(fd, step)
