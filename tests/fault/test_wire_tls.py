@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -193,6 +194,21 @@ def test_controller_when_its_certificate_is_wrong_is_refused_with_the_reason_unt
             scanner.until(lambda: scanner.book["errno"] == fault)
             assert not slave.asked
             slave.context = good
+            scanner.until(lambda: scanner.good() >= 20)
+    scanner.check()
+
+
+def test_controller_when_it_signed_its_own_certificate_is_read_with_that_as_the_ca(
+    plant: Plant, tmp_path: Path
+) -> None:
+    cert, key = tmp_path / "own.pem", tmp_path / "own.key"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=plc"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(command, check=True, capture_output=True)
+    pinned = TlsFiles(cert, plant.gateway.cert, plant.gateway.key)
+    with TlsSlave(TlsFiles(plant.authority.ca, cert, key)) as slave:
+        scanner = Scanner(slave, tls=pinned)
+        with scanner.running():
             scanner.until(lambda: scanner.good() >= 20)
     scanner.check()
 
