@@ -24,7 +24,7 @@ from drivers.api import (
 from gateway.certificates import judge
 from gateway.config.check import Place, check_table, complete
 from gateway.config.problems import Located
-from gateway.config.schema import DEVICE, LINK, LINK_TLS, TIMEOUT_NS
+from gateway.config.schema import DEVICE, LINK, LINK_TLS, NETWORK, TIMEOUT_NS
 from gateway.config.synonyms import SYNONYMS
 from gateway.config.tags import Profile, Tag, TagReader, finish, is_name
 
@@ -79,16 +79,7 @@ def build_link(
     learned = checked["in_flight"] == "auto"
     if kind == "serial" and (learned or checked["in_flight"] > 1):
         problems.append((place / "in_flight").value_error("config.in_flight_serial"))
-    host, port = "", 502
-    if kind in ("tcp", "udp") and checked.get("address"):
-        try:
-            host, port = split_address(checked["address"], 502)
-        except ValueError:
-            problems.append(
-                (place / "address").value_error(
-                    "config.bad_address", value=checked["address"], example=LINK["address"].example
-                )
-            )
+    host, port = _endpoint(place / "address", checked, problems)
     tls = _tls(place / "tls", checked["tls"], problems) if checked.get("tls") is not None else None
     if not whole or any(problem.severity == "error" for problem in problems[before:]):
         return None
@@ -110,6 +101,18 @@ def build_link(
         tls=tls,
         where=place.where(),
     )
+
+
+def _endpoint(place: Place, checked: Mapping[str, Any], problems: list[Located]) -> tuple[str, int]:
+    """Host and port of a link on the network; "" where there is none, or a bad one."""
+    address = checked.get("address")
+    if checked.get("type") in NETWORK and address:
+        try:
+            return split_address(address, 502)
+        except ValueError:
+            example = LINK["address"].example
+            problems.append(place.value_error("config.bad_address", value=address, example=example))
+    return "", 502
 
 
 def _tls(place: Place, data: Mapping[str, Any], problems: list[Located]) -> TlsFiles | None:
