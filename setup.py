@@ -15,6 +15,9 @@ DEBUG, TRACE, SANITIZE = (
     os.environ.get(f"JIAHE_{name}") == "1" for name in ("DEBUG", "TRACE", "SANITIZE")
 )
 
+#: What an extension needs of the system.
+LIBRARIES = {"block": ["zstd"], "tls": ["ssl", "crypto"]}
+
 compile_args = ["-O1" if DEBUG or SANITIZE else "-O2", "-g", "-fno-strict-aliasing", "-Wall"]
 link_args: list[str] = []
 macros = [("CYTHON_TRACE_NOGIL", "1")] if TRACE else []
@@ -36,7 +39,7 @@ extensions = [
     Extension(
         f"native.{path.stem}",
         [str(path)],
-        libraries=["zstd"] if path.stem == "block" else [],
+        libraries=LIBRARIES.get(path.stem, []),
         extra_compile_args=compile_args,
         extra_link_args=link_args,
         define_macros=macros,

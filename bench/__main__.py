@@ -11,7 +11,7 @@ import argparse
 import sys
 from subprocess import SubprocessError
 
-from bench import daemon, memory, modbus_rtu, modbus_tcp, samples, start, wire_bytes
+from bench import daemon, memory, modbus_rtu, modbus_tcp, modbus_tls, samples, start, wire_bytes
 from bench.harness import HERE, ROUNDS_MIN, Bench, Row, document, line, table
 from bench.report import markdown, placed
 from tests.kit.rig import StepError
@@ -29,6 +29,7 @@ BENCHES: dict[str, Bench] = {
     "P8": wire_bytes.bytes_a_sample,
     "P11": memory.memory,
     "P12": start.start_and_status,
+    "P13": modbus_tls.encrypted,
 }
 
 

@@ -1,6 +1,6 @@
 """Our side of P1 to P5, in a process of its own: scan thread and sealer, as in the daemon.
 
-    python -m bench.poll fast PORT REQUESTS REGISTERS IN_FLIGHT
+    python -m bench.poll fast PORT REQUESTS REGISTERS IN_FLIGHT [CA CERT KEY]
     python -m bench.poll devices PORT DEVICES PERIOD_US REGISTERS SCANS
     python -m bench.poll rtu PATH BAUD REQUESTS REGISTERS
 
@@ -20,10 +20,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from drivers.api import DeviceSpec, Field, Framing, GroupPlan, LinkSpec, Request, TagSpec
+from drivers.api import DeviceSpec, Field, Framing, GroupPlan, LinkSpec, Request, TagSpec, TlsFiles
 from native.block import Sealer
 from native.group import Group
 from native.link import Link
@@ -129,11 +130,12 @@ def measure(rig: Rig, requests: int) -> dict[str, Any]:
     }
 
 
-def fast(*arguments: int) -> dict[str, Any]:
+def fast(*arguments: int, tls: TlsFiles | None = None) -> dict[str, Any]:
     """PORT REQUESTS REGISTERS IN_FLIGHT: one connection, never idle."""
     port, requests, registers, in_flight = arguments
     group = plan("device", FAST_PERIOD_NS, FAST_REQUESTS, registers)
-    return measure(Rig([(_tcp(port, in_flight), [group] * FAST_GROUPS)]), requests)
+    spec = replace(_tcp(port, in_flight), tls=tls)
+    return measure(Rig([(spec, [group] * FAST_GROUPS)]), requests)
 
 
 def devices(*arguments: int) -> dict[str, Any]:
@@ -156,11 +158,14 @@ def _tcp(port: int, in_flight: int) -> LinkSpec:
 
 def main() -> None:
     way, target, *rest = sys.argv[1:]
-    numbers = map(int, rest)
     if way == "rtu":
-        result = rtu(target, *numbers)
+        result = rtu(target, *map(int, rest))
+    elif way == "devices":
+        result = devices(int(target), *map(int, rest))
     else:
-        result = (fast if way == "fast" else devices)(int(target), *numbers)
+        files = [Path(path) for path in rest[3:]]
+        tls = TlsFiles(*files) if files else None
+        result = fast(int(target), *map(int, rest[:3]), tls=tls)
     print(json.dumps(result))
 
 

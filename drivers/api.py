@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 ValueType = Literal[
@@ -58,6 +59,15 @@ IN_FLIGHT_AUTO = 16
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files: whom the box trusts, who it is, and how it proves that."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class LinkSpec:
     """One physical transport, as configured."""
 
@@ -76,6 +86,7 @@ class LinkSpec:
     listen_only: bool = False  # another master asks; nothing is sent. Serial, RTU
     in_flight: int = 1  # the most requests at once
     in_flight_learned: bool = False  # how many up to there is found out
+    tls: TlsFiles | None = None  # tcp: Modbus Security
     where: str = ""
 
     @property
@@ -178,8 +189,9 @@ class Runner(Protocol):
         """
 
     def lookups(self) -> list[Callable[[], object]]:
-        """A call for each link that has a host's name: looks it up if the link is down. May wait
-        for a name server for long: for a thread that nothing waits for, one call at a time.
+        """What a link needs of the world outside its thread, a call each: certificate files that
+        changed are read, a host's name is looked up if the link is down. May wait for a name
+        server for long: for a thread that nothing waits for, one call at a time.
         """
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers import profiles
+from drivers.api import TlsFiles
 from drivers.modbus.address import AddressError, Space, parse
 from drivers.modbus.simulator import DeviceMap, FaultError, MapError, Simulator, Unit, load_map
 from drivers.modbus.simulator import faults as faults_module
@@ -30,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if bool(options.tcp) == bool(options.pty):
         parser.error("say where to listen: --tcp ADDRESS:PORT (may be repeated) or --pty PATH")
+    if options.tls and (options.pty or options.framing not in (None, "tcp")):
+        parser.error("--tls goes with --tcp and --framing tcp")
     try:
         made = load_map(_map_path(options.map))
         return _serve(options, made)
@@ -46,6 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     add("map", metavar="PROFILE|MAP.toml", help="a shipped profile, or a file of tags")
     add("--tcp", action="append", default=[], metavar="ADDRESS:PORT", help="port 0: any free one")
     add("--pty", type=Path, metavar="PATH", help="a paced serial bus; PATH links to its terminal")
+    add(
+        "--tls",
+        nargs=3,
+        type=Path,
+        metavar=("CERT", "KEY", "CA"),
+        help="Modbus Security on --tcp: its own PEM files, and the authority of its clients",
+    )
     add("--framing", choices=("tcp", "rtu", "ascii"), help="default: tcp on --tcp, rtu on --pty")
     add("--baud", type=int, default=9600)
     add("--char-bits", type=int, default=10, help="start, data, parity and stop bits (10: 8N1)")
@@ -84,11 +94,13 @@ def _serve(options: argparse.Namespace, made: DeviceMap) -> int:
             framing=options.framing or "rtu",
             answer_ms=5.0 if options.answer_ms is None else options.answer_ms,
         )
+    tls = TlsFiles(options.tls[2], *options.tls[:2]) if options.tls else None
     for index, address in enumerate(options.tcp):
         host, port = _address(address, options.allow_remote)
         prefix = f"{index + 1}/" if len(options.tcp) > 1 else ""
         units = _units(simulator, made, options, numbers, prefix)
-        simulator.add_tcp(units, host=host, port=port, framing=options.framing or "tcp")
+        framing = options.framing or "tcp"
+        simulator.add_tcp(units, host=host, port=port, framing=framing, tls=tls)
     if options.tcp and options.answer_ms:
         simulator.command(f"slow * {options.answer_ms}")
     for dead in _numbers(options.dead) if options.dead else []:

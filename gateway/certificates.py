@@ -1,4 +1,5 @@
-"""The certificate files of [platform], judged on the box itself: `jiahe check` and the uplink ask.
+"""Certificate files, of [platform] and of links, judged on the box itself: `jiahe check` and the
+uplink ask.
 
 A platform that refuses a certificate only hangs up, so what can be known here is said here: no
 such file, no PEM, no pair, expired, made for another gateway. OpenSSL (through `ssl`) decides
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from drivers.api import TlsFiles as TlsFiles
 from gateway.snapshot import Said
 from gateway.system_errors import reason
 
@@ -23,15 +25,6 @@ _URI_PREFIX = "urn:jiahe:gateway:"
 _PEM = re.compile(
     rb"-----BEGIN CERTIFICATE-----\s.*?\s-----END CERTIFICATE-----", re.DOTALL | re.ASCII
 )
-
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files: whom the box trusts, who it is, and how it proves that."""
-
-    ca: Path
-    cert: Path
-    key: Path
 
 
 @dataclass(frozen=True, slots=True)

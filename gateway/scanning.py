@@ -1,7 +1,7 @@
 """The drivers' side of the daemon: plans, links, and a thread for each runner.
 
-Host names are looked up in a thread of their own, which nothing waits for: where the name server is
-dark one look-up takes half a minute.
+Host names are looked up, and certificate files read again, in a thread of its own, which nothing
+waits for: where the name server is dark one look-up takes half a minute.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 #: A runner stops within 100 ms, plus the answers under way (0.6 s); twice that is a hung thread.
 STOP_S_MAX = 2.0
-#: Between two rounds over the links that are down.
+#: Between two rounds.
 LOOKUP_EVERY_S = 1.0
 
 

@@ -21,6 +21,16 @@ class LineErrors(TypedDict):
     overrun: int
 
 
+class TlsSnapshot(TypedDict):
+    """None where there is no connection."""
+
+    version: str | None  # TLSv1.3
+    cipher: str | None
+    peer: str | None  # the subject of the controller's certificate: CN=press-7
+    files_usable: bool  # the certificate files as they are now; what was read before stays in use
+    detail: str  # OpenSSL's words for the last failure, or ""
+
+
 class LinkSnapshot(TypedDict):
     name: str
     type: str  # serial, tcp, udp
@@ -45,6 +55,7 @@ class LinkSnapshot(TypedDict):
     bytes_out: int
     busy_share: float  # of the last ten seconds or so: 0..1
     line_errors: LineErrors | None  # None: the kernel does not count here
+    tls: NotRequired[TlsSnapshot | None]  # None: plain
 
 
 class GroupSnapshot(TypedDict):

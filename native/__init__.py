@@ -11,5 +11,5 @@ import importlib.util
 if importlib.util.find_spec("native.crc") is None:
     raise ImportError(
         "Jiahe's native code is not built. Run `make setup` in the project's folder "
-        "(it needs gcc, python3-dev and libzstd-dev, and installs them when it may)."
+        "(it needs gcc, python3-dev, libzstd-dev and libssl-dev, and installs them when it may)."
     )

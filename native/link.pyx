@@ -110,6 +110,12 @@ cdef class Link:
             return True
         return self.port.resolve(self.spec.host, self.spec.tcp_port)
 
+    def renew(self) -> bool:
+        """Read a secured link's certificate files again if they changed; whether they can be used.
+        From one thread at a time, beside the loop's.
+        """
+        return self.port.secured.renew()
+
     def refusals(self) -> list:
         """(group index, function, address, count, exception code) of requests refused since the
         last call.
@@ -136,7 +142,9 @@ cdef class Link:
         return min(1.0, <double>(self.l.busy_ns - busy) / (now - then) / self.l.in_flight_max)
 
     def snapshot(self) -> dict:
-        """As gateway.snapshot.LinkSnapshot, but for `cause`, which is an errno here. Any thread."""
+        """As gateway.snapshot.LinkSnapshot, but for `cause`, which is an errno or a TLS_* here. Any
+        thread.
+        """
         cdef link_t *link = &self.l
         cdef int64_t now = boot_ns()
         serial = link.port.kind == SERIAL
@@ -159,6 +167,7 @@ cdef class Link:
             "exceptions": link.exceptions, "retries": link.retries, "reconnects": link.reconnects,
             "bytes_in": link.bytes_in, "bytes_out": link.bytes_out,
             "busy_share": self.busy_share(now),
+            "tls": self.port.secured.describe() if self.port.secured is not None else None,
             "line_errors": line,
         }
 

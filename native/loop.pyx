@@ -16,18 +16,18 @@ from native.rows cimport group_t
 from native.link cimport Link
 from native.machine cimport (
     link_await,
+    link_connect,
     link_due,
     link_finish,
     link_idle,
     link_open,
     link_readable,
     link_time,
-    link_writable,
 )
 from native.scan cimport link_lost
 from native.state cimport CONNECTING, DOWN, UP, link_t
 from native.timers cimport free_timers, make_timers, set_timer, timers_t
-from native.transport cimport AWAIT_MOST_MS
+from native.transport cimport AWAIT_MOST_MS, WAIT_READ
 
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
@@ -102,26 +102,27 @@ cdef struct loop_t:
     uint64_t wakeups
 
 
+cdef inline unsigned int interest(link_t *l) noexcept nogil:
+    """What epoll is to report of the link's port; errors and hang-ups it always does."""
+    if l.state == CONNECTING:
+        return EPOLLIN if l.waits_for == WAIT_READ else EPOLLOUT
+    return 0 if l.deaf_until else EPOLLIN
+
+
 cdef void watch_port(loop_t *p, link_t *l) noexcept nogil:
-    """Have a newly opened port's descriptor in the epoll set; closing took the old one out."""
+    """Have the port's descriptor in the epoll set as the link wants it; closing took it out."""
     cdef epoll_event e
-    cdef unsigned int wanted = EPOLLOUT if l.state == CONNECTING else EPOLLIN
+    cdef unsigned int wanted
     if l.state == DOWN or l.port.fd < 0:
+        return
+    wanted = interest(l)
+    if l.registered and wanted == l.watched:
         return
     e.events = wanted
     e.data.u64 = <uint64_t>l.index
-    epoll_ctl(p.epoll, EPOLL_CTL_ADD, l.port.fd, &e)
+    epoll_ctl(p.epoll, EPOLL_CTL_MOD if l.registered else EPOLL_CTL_ADD, l.port.fd, &e)
     l.registered = True
-    l.deaf = False
-
-
-cdef void listen_again(loop_t *p, link_t *l) noexcept nogil:
-    """Have epoll report input, or not, as the link wants it."""
-    cdef epoll_event e
-    l.deaf = l.deaf_until != 0
-    e.events = 0 if l.deaf else EPOLLIN
-    e.data.u64 = <uint64_t>l.index
-    epoll_ctl(p.epoll, EPOLL_CTL_MOD, l.port.fd, &e)
+    l.watched = wanted
 
 
 cdef void tick_due(loop_t *p, int32_t item, int64_t now) noexcept nogil:
@@ -147,10 +148,7 @@ cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
         l.ended_count -= 1
         member = l.ended[l.ended_count]
         tick_due(p, l.first_slot + member, now)
-    if not l.registered:
-        watch_port(p, l)
-    elif l.state == UP and l.deaf != (l.deaf_until != 0):
-        listen_again(p, l)
+    watch_port(p, l)
     set_timer(&p.timers, p.slot_count + l.index, l.due)
 
 
@@ -191,10 +189,7 @@ cdef bint may_await(loop_t *p, int64_t now) noexcept nogil:
 
 cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noexcept nogil:
     if l.state == CONNECTING:
-        if events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
-            link_writable(l, now)
-            if l.state == UP and l.registered:
-                listen_again(p, l)
+        link_connect(l, now)
     elif l.state == UP:
         if events & EPOLLIN:
             link_readable(l, now)

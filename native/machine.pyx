@@ -76,7 +76,7 @@ from native.state cimport (
     synced,
     touch,
 )
-from native.transport cimport DATAGRAM
+from native.transport cimport DATAGRAM, TLS_TIMEOUT
 
 
 cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
@@ -100,7 +100,7 @@ cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
 
 
 cdef void link_readable(link_t *l, int64_t now) noexcept nogil:
-    """Take what has arrived; a short read means that nothing is left."""
+    """Take what has arrived; on a stream a short read means that nothing is left."""
     cdef ssize_t n
     cdef size_t room
     while l.state == UP:
@@ -114,7 +114,7 @@ cdef void link_readable(link_t *l, int64_t now) noexcept nogil:
         if n <= 0:
             break
         take_bytes(l, n, now)
-        if l.port.kind != DATAGRAM and <size_t>n < room:
+        if not l.port.ops.packets and <size_t>n < room:
             break
     pump(l, now)
 
@@ -158,25 +158,30 @@ cdef void link_open(link_t *l, int64_t now) noexcept nogil:
     """Open the port, or begin to."""
     cdef int result
     l.registered = False
+    l.shaking = False
     result = l.port.ops.open(l.port)
     if result < 0:
         link_lost(l, -result, now)
-    elif result == 1:
+    elif result > 0:
         l.state = CONNECTING
+        l.waits_for = result
         l.connect_deadline = now + (l.timeout_ns if l.timeout_ns > CONNECT_LEAST else CONNECT_LEAST)
     else:
         link_up(l, now)
     pump(l, now)
 
 
-cdef void link_writable(link_t *l, int64_t now) noexcept nogil:
-    """A connection is made, or failed."""
+cdef void link_connect(link_t *l, int64_t now) noexcept nogil:
+    """What the connection waited for has come: it is made, goes on, or failed."""
     cdef int result
     if l.state != CONNECTING:
         return
     result = l.port.ops.finish(l.port)
     if result < 0:
         link_lost(l, -result, now)
+    elif result > 0:
+        l.waits_for = result
+        l.shaking = True
     else:
         link_up(l, now)
     pump(l, now)
@@ -237,7 +242,7 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
             return
     elif l.state == CONNECTING:
         if now >= l.connect_deadline:
-            link_lost(l, ETIMEDOUT, now)
+            link_lost(l, TLS_TIMEOUT if l.shaking else ETIMEDOUT, now)
     elif l.deaf_until and now >= l.deaf_until:
         l.deaf_until = 0
         link_readable(l, now)

@@ -1,5 +1,7 @@
 """A wire as a link describes it: its kind's functions chosen, its address packed."""
 
+cimport cython
+from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
@@ -22,6 +24,7 @@ cdef void port_init(port_t *p, Kind kind) noexcept nogil:
         p.ops = stream_ops() if kind == STREAM else datagram_ops()
 
 
+@cython.no_gc_clear  # `secured` must be there until the port is closed
 cdef class Port:
     """A wire as `drivers.api.LinkSpec` describes it. For tools and tests; a link owns one of its
     own.
@@ -46,6 +49,10 @@ cdef class Port:
             self.p.stop_bits, self.p.rs485 = spec.stop_bits, spec.rs485
         else:
             self.resolve(spec.host, spec.tcp_port, numeric=True)
+        if spec.tls is not None:
+            from native.tls import Secured  # OpenSSL is loaded where a link wants it, no sooner
+            self.secured = Secured(spec)
+            self.secured.attach(PyCapsule_New(&self.p, "port_t", NULL))
 
     def __dealloc__(self):
         self.p.ops.close(&self.p)
@@ -71,18 +78,23 @@ cdef class Port:
         return self.p.low_latency
 
     def open(self) -> None:
-        """Open, or for TCP begin to connect (`finish` when writable). Raises OSError."""
+        """Open, or for TCP begin to connect (`finish` when writable). Raises OSError, whose errno
+        is a TLS_* of `transport.pxd` where TLS failed; the same below.
+        """
         if self.p.fd >= 0:
             return
         cdef int result = self.p.ops.open(&self.p)
         if result < 0:
             raise OSError(-result, os.strerror(-result))
 
-    def finish(self) -> None:
-        """After the socket became writable: raises OSError when the connection failed."""
+    def finish(self) -> int:
+        """After the socket became writable: raises OSError when the connection failed. 0: it is
+        made; 1, 2: call again when writable, readable.
+        """
         cdef int result = self.p.ops.finish(&self.p)
         if result < 0:
             raise OSError(-result, os.strerror(-result))
+        return result
 
     def fileno(self) -> int:
         return self.p.fd

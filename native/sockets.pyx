@@ -3,7 +3,7 @@
 from libc.errno cimport ECONNRESET
 from libc.stdint cimport uint8_t
 
-from native.transport cimport AWAIT_MS, STREAM, counters_t, ops_t, outcome, port_t
+from native.transport cimport AWAIT_MS, STREAM, WAIT_WRITE, counters_t, ops_t, outcome, port_t
 
 cdef extern from *:
     """
@@ -70,12 +70,16 @@ cdef int net_open(port_t *p) noexcept nogil:
     if fd < 0:
         return fd
     p.fd = fd
-    return 1 if p.kind == STREAM else 0
+    return WAIT_WRITE if p.kind == STREAM else 0
+
+
+cdef int net_connected(port_t *p) noexcept nogil:
+    return -socket_error(p.fd)
 
 
 cdef int net_finish(port_t *p) noexcept nogil:
-    cdef int error = socket_error(p.fd)
-    return -error if error else socket_awaitable(p.fd, AWAIT_MS)
+    cdef int result = net_connected(p)
+    return result if result else socket_awaitable(p.fd, AWAIT_MS)
 
 
 cdef ssize_t net_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
@@ -121,6 +125,7 @@ STREAM_OPS.read, STREAM_OPS.await_read, STREAM_OPS.write = net_read, net_await, 
 STREAM_OPS.flush, STREAM_OPS.close, STREAM_OPS.counters = net_discard, net_close, no_count
 DATAGRAM_OPS = STREAM_OPS
 DATAGRAM_OPS.await_read = NULL
+DATAGRAM_OPS.packets = True
 
 
 cdef const ops_t *stream_ops() noexcept nogil:

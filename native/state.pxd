@@ -178,7 +178,9 @@ cdef struct link_t:
     bint no_tid           # learned: the device does not echo transaction ids
     bint draining         # no new scans: the loop is ending
     bint registered       # the fd is in the loop's epoll
-    bint deaf             # as the loop's epoll has it
+    uint32_t watched      # the events that the loop's epoll looks for
+    int waits_for         # while CONNECTING: WAIT_*
+    bint shaking          # connected: a handshake is under way
     bint settle           # damaged: wait until the line is silent, then repeat
     int64_t deaf_until    # a slow wire cannot bring the rest before; 0: listen
     int64_t settle_until
@@ -202,7 +204,7 @@ cdef struct link_t:
     int64_t connect_deadline
     int64_t since
     int32_t tid_misses
-    int error             # errno of why it is down
+    int error             # errno, or TLS_*, of why it is down
     # What native.flights learns:
     int32_t flights_most  # the most that the file allows; 0: in_flight_max is said, not learned
     int32_t flights_good  # more did not pay, or did harm

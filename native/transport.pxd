@@ -22,7 +22,6 @@ cdef struct port_t:
     Kind kind
     int fd                 # -1: closed
     const ops_t *ops
-    int last_error         # errno of the last failure
     # serial
     char path[256]
     uint32_t baud
@@ -34,18 +33,47 @@ cdef struct port_t:
     # sockets
     uint8_t address[128]   # struct sockaddr
     uint32_t address_size  # 0: not resolved
+    void *session          # what `tls` keeps; NULL: plain
 
+
+cdef enum:
+    # What `open` and `finish` wait for.
+    WAIT_WRITE = 1
+    WAIT_READ = 2
+
+cdef extern from *:
+    """
+    /* Why a secured port failed, beside errno, which ends at 4095 (MAX_ERRNO of the kernel). */
+    enum {
+        TLS_FILES = 4097, /* our own certificate files can't be used */
+        TLS_UNTRUSTED,    /* the peer's certificate is of another authority */
+        TLS_DATES,        /* it has expired, or is not valid yet */
+        TLS_NAME,         /* it is for another name or address */
+        TLS_WEAK,         /* its key or its digest is too weak */
+        TLS_REFUSED,      /* the peer refused ours */
+        TLS_NO_COMMON,    /* no version or cipher that both have */
+        TLS_NOT,          /* what the peer sends is no TLS */
+        TLS_HUNG_UP,      /* the peer closed before it sent anything of ours to read */
+        TLS_TIMEOUT,      /* connected, and the handshake did not end in time */
+        TLS_FAILED,       /* another reason: `detail` of `tls` has OpenSSL's words */
+    };
+    """
+    int TLS_FILES
+    int TLS_HUNG_UP
+    int TLS_TIMEOUT
+    int TLS_FAILED
 
 cdef enum:
     AWAIT_MS = 1  # the kernel rounds it up to its next timer ticks: under AWAIT_MOST_MS
     AWAIT_MOST_MS = 15
 
 
-# All return 0 or a count, or -errno; none but `await_read` ever waits.
+# All return 0 or a count, or -errno (or a negative TLS_*); none but `await_read` ever waits.
 cdef struct ops_t:
-    int (*open)(port_t *) noexcept nogil      # 1: not finished, wait until writable, then `finish`
-    int (*finish)(port_t *) noexcept nogil
+    int (*open)(port_t *) noexcept nogil      # WAIT_*: not finished, wait for it, then `finish`
+    int (*finish)(port_t *) noexcept nogil    # the same again, until 0
     ssize_t (*read)(port_t *, uint8_t *, size_t) noexcept nogil   # 0: nothing there now
+    bint packets  # a read brings one packet or record: only a read of 0 says that none is left
     # Waits up to AWAIT_MS for input; NULL: this kind can't.
     ssize_t (*await_read)(port_t *, uint8_t *, size_t) noexcept nogil
     ssize_t (*write)(port_t *, const uint8_t *, size_t) noexcept nogil

@@ -69,6 +69,8 @@ def _device(device: DeviceSpec) -> Iterator[Problem]:
         yield Problem(("framing",), "modbus.framing", args)
     elif device.link.listen_only and device.framing != "rtu":
         yield Problem(("framing",), "modbus.listen_only_framing", {"framing": device.framing})
+    elif device.link.tls and device.framing != "tcp":
+        yield Problem(("framing",), "modbus.tls_framing", {"framing": device.framing})
     for key, value, most in (
         ("max_registers", device.max_registers, MAX_REGISTERS),
         ("max_bits", device.max_bits, MAX_BITS),

@@ -1,5 +1,5 @@
-"""Scanning Modbus devices on the native floor: one thread a serial link, one for all links on
-sockets.
+"""Scanning Modbus devices on the native floor: one thread a serial link, one for all links on plain
+sockets, one for all that are secured.
 """
 
 from __future__ import annotations
@@ -47,6 +47,18 @@ _NET_CAUSES = {
     errno.EPROTO: "link.garbage",
     errno.ETIMEDOUT: "link.timeout",
     errno.EADDRNOTAVAIL: "link.unreachable",
+    # From here on TLS_* of native/transport.pxd.
+    4097: "link.tls_files",
+    4098: "link.tls_untrusted",
+    4099: "link.tls_dates",
+    4100: "link.tls_name",
+    4101: "link.tls_weak",
+    4102: "link.tls_refused",
+    4103: "link.tls_no_common",
+    4104: "link.tls_not",
+    4105: "link.tls_hung_up",
+    4106: "link.tls_timeout",
+    4107: "link.tls_failed",
 }
 _QUALITY_CAUSES = {
     129: "device.no_answer",
@@ -151,6 +163,10 @@ class _Wire:
             args: dict[str, Any] = {"target": found["target"]}
             if said == "link.port_failed":
                 args["error"] = os.strerror(number)
+            if said == "link.tls_failed":
+                args["error"] = found["tls"]["detail"] or number
+            if said == "link.tls_name":
+                args["host"] = self.spec.host
             found["cause"] = {"id": said, "args": args}
         return found
 
@@ -244,7 +260,11 @@ class ModbusRunner:
             wire.learn()
 
     def lookups(self) -> list[Callable[[], object]]:
-        return [wire.link.resolve for wire in self._wires if _has_name(wire.spec)]
+        # Files first: a dark name server holds up everything behind it.
+        return [
+            *(wire.link.renew for wire in self._wires if wire.spec.tls),
+            *(wire.link.resolve for wire in self._wires if _has_name(wire.spec)),
+        ]
 
 
 def open_links(
@@ -258,10 +278,11 @@ def open_links(
     for spec, plans in links:
         wires.append(_Wire(spec, plans, number, kept))
         number += len(wires[-1].groups)
-    sockets = [wire for wire in wires if wire.spec.type != "serial"]
-    runners: list[Runner] = [ModbusRunner([wire]) for wire in wires if wire not in sockets]
-    if sockets:
-        runners.append(ModbusRunner(sockets))
+    runners: list[Runner] = [ModbusRunner([wire]) for wire in wires if wire.spec.type == "serial"]
+    # Apart from each other: a handshake is milliseconds of arithmetic, which no robot waits for.
+    plain = [wire for wire in wires if wire.spec.type != "serial" and not wire.spec.tls]
+    secured = [wire for wire in wires if wire.spec.tls]
+    runners += [ModbusRunner(sharing) for sharing in (plain, secured) if sharing]
     groups = {device.plan.spec.name: device.groups for wire in wires for device in wire.devices}
 
     def newest(device: str) -> list[dict[str, Any]]:

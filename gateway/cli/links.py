@@ -55,7 +55,11 @@ def main(context: Context, options: argparse.Namespace) -> int:
 
 
 def _trouble(link: LinkSnapshot, devices: list[str]) -> Said | None:
-    """Why it is down; or that it is open and nobody on it has ever answered, or was heard."""
+    """Why it is down; or what is wrong with one that is up: its certificate files, or nobody on it
+    has ever answered, or was heard.
+    """
+    if link["state"] == "up" and (tls := link.get("tls")) and not tls["files_usable"]:
+        return Said(id="link.tls_kept", args={"link": link["name"]})
     if link["listen_only"] and link["state"] == "up" and not link["answers"]:
         said = Said(id="link.nothing_heard", args={"target": link["target"]})
         return said if link["since_s"] > HEARD_S else None
@@ -109,6 +113,10 @@ def _details(context: Context, link: LinkSnapshot, devices: list[DeviceSnapshot]
         lines.append("  " + words("cli.listen_only"))
     if link["in_flight_learned"]:
         lines.append("  " + words("learned.in_flight", count=link["in_flight"]))
+    tls = link.get("tls")
+    if tls and tls["version"]:
+        said = {key: tls[key] for key in ("version", "cipher", "peer")}
+        lines.append("  " + words("cli.link_tls", **said))
     if errors is not None:
         lines.append("  " + words("cli.line_errors", **errors))
     for device in devices:

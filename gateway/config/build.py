@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from drivers.api import (
     Framing,
     LinkSpec,
     Problem,
+    TlsFiles,
 )
+from gateway.certificates import judge
 from gateway.config.check import Place, check_table, complete
 from gateway.config.problems import Located
-from gateway.config.schema import DEVICE, LINK, TIMEOUT_NS
+from gateway.config.schema import DEVICE, LINK, LINK_TLS, NETWORK, TIMEOUT_NS
 from gateway.config.synonyms import SYNONYMS
 from gateway.config.tags import Profile, Tag, TagReader, finish, is_name
 
@@ -76,17 +79,9 @@ def build_link(
     learned = checked["in_flight"] == "auto"
     if kind == "serial" and (learned or checked["in_flight"] > 1):
         problems.append((place / "in_flight").value_error("config.in_flight_serial"))
-    host, port = "", 502
-    if kind in ("tcp", "udp") and checked.get("address"):
-        try:
-            host, port = split_address(checked["address"], 502)
-        except ValueError:
-            problems.append(
-                (place / "address").value_error(
-                    "config.bad_address", value=checked["address"], example=LINK["address"].example
-                )
-            )
-    if not whole or len(problems) > before:
+    host, port = _endpoint(place / "address", checked, problems)
+    tls = _tls(place / "tls", checked["tls"], problems) if checked.get("tls") is not None else None
+    if not whole or any(problem.severity == "error" for problem in problems[before:]):
         return None
     return LinkSpec(
         name=name,
@@ -104,8 +99,35 @@ def build_link(
         listen_only=checked["listen_only"],
         in_flight=IN_FLIGHT_AUTO if learned else checked["in_flight"],
         in_flight_learned=learned,
+        tls=tls,
         where=place.where(),
     )
+
+
+def _endpoint(place: Place, checked: Mapping[str, Any], problems: list[Located]) -> tuple[str, int]:
+    """Host and port of a link on the network; "" where there is none, or a bad one."""
+    address = checked.get("address")
+    if checked.get("type") in NETWORK and address:
+        try:
+            return split_address(address, 502)
+        except ValueError:
+            example = LINK["address"].example
+            problems.append(place.value_error("config.bad_address", value=address, example=example))
+    return "", 502
+
+
+def _tls(place: Place, data: Mapping[str, Any], problems: list[Located]) -> TlsFiles | None:
+    """The files, as absolute paths. What is wrong with them is a warning: the other links are read
+    all the same, and so is this one once they are mended.
+    """
+    checked = check_table(place, data, LINK_TLS, problems)
+    if not complete(place, data, checked, LINK_TLS, problems) or checked.keys() != LINK_TLS.keys():
+        return None
+    folder = Path(place.origin.file).parent
+    files = TlsFiles(**{key: (folder / path).absolute() for key, path in checked.items()})
+    for fault in judge(files, "", datetime.now(UTC)):
+        problems.append((place / fault.key).warning(fault.said["id"], **fault.said["args"]))
+    return files
 
 
 @dataclass(slots=True)

@@ -144,11 +144,23 @@ LINK = _table(
     Key("listen_only", "bool", "false", "总线另有主站：只听它的问答，不发送（RTU）",
         "another master owns this bus: decode what it asks and gets, send nothing (RTU)",
         default=False, only=("serial",)),
-    Key("tls", "table", "", "Modbus Security", "Modbus Security", later=True),
+    Key("tls", "table",
+        '{ ca = "pki/plant.pem", cert = "pki/gateway.pem", key = "pki/gateway.key" }',
+        "Modbus Security：加密，双方出示证书。端口多为 802",
+        "Modbus Security: encrypted, both sides show a certificate. The port is mostly 802",
+        only=("tcp",)),
     Key("listen", "text", '"0.0.0.0:6000"', "等待 DTU 拨入的地址", "where a DTU dials in",
         later=True),
     Key("register", "text", '"text:JX007"', "DTU 的注册包", "what the DTU says first", later=True),
     Key("heartbeat", "text", '"hex:fe"', "DTU 的心跳包", "the DTU's heartbeat", later=True),
+)  # fmt: skip
+
+LINK_TLS = _table(
+    Key("ca", "text", '"pki/plant.pem"', "控制器证书的签发机构",
+        "authority that signed the controller's certificate", required=True),
+    Key("cert", "text", '"pki/gateway.pem"', "出示给控制器的证书",
+        "certificate that is shown to the controller", required=True),
+    Key("key", "text", '"pki/gateway.key"', "它的私钥", "its private key", required=True),
 )  # fmt: skip
 
 ORDERS: tuple[ByteOrder, ...] = get_args(ByteOrder)

@@ -164,6 +164,10 @@ STATUS = {
         "only listens: requests and answers are another master's",
     ),
     "cli.link_bytes": Message("收 {received}，发 {sent}", "received {received}, sent {sent}"),
+    "cli.link_tls": Message(
+        "加密：{version}，{cipher}；控制器证书：{peer}",
+        "encrypted: {version}, {cipher}; the controller's certificate: {peer}",
+    ),
     "cli.line_errors": Message(
         "线路错误：帧 {frame}，校验 {parity}，溢出 {overrun}",
         "line errors: frame {frame}, parity {parity}, overrun {overrun}",

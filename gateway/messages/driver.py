@@ -114,6 +114,12 @@ TABLE = {
         "可选：{framings}",
         "Choose from: {framings}",
     ),
+    "modbus.tls_framing": Message(
+        "加密链路（tls）上不能用帧格式 {framing}",
+        "framing {framing} cannot be on an encrypted link (tls)",
+        'Modbus Security 只用 framing = "tcp"：删掉 framing，或去掉链路的 tls',
+        'Modbus Security is framing = "tcp" only: take framing out, or tls from the link',
+    ),
     "modbus.limit": Message(
         "{key} = {value} 超出协议的限制",
         "{key} = {value} is over the protocol's limit",

@@ -71,6 +71,92 @@ TABLE = {
         "Baud and parity must be the master's; the wires A and B join the bus, not swapped; the "
         "master must run. On RS-232 and four wires only one direction is heard",
     ),
+    "link.tls_files": Message(
+        "{target}：本机的证书文件不能用，没有连接",
+        "{target}: this box's certificate files cannot be used; not connected",
+        "jiahe check 会指出是哪个文件、怎么改；改好后自动连接，不用重启",
+        "jiahe check says which file and how to mend it; then it connects by itself, without a "
+        "restart",
+    ),
+    "link.tls_untrusted": Message(
+        "{target} 的证书不是 tls 里的 ca 签发的，没有连接",
+        "the certificate of {target} was not signed by the authority in `ca` of tls; not connected",
+        "先确认这个地址真是那台控制器；是的话，把给它签发证书的 CA 文件放到 ca",
+        "Make sure first that it is that controller; if so, put the CA file of whoever issued its "
+        "certificate there",
+    ),
+    "link.tls_dates": Message(
+        "{target} 的证书已过期或尚未生效，没有连接",
+        "the certificate of {target} has expired, or is not valid yet; not connected",
+        "先用 date 核对本机时间；时间对就给控制器换证书",
+        "Check this box's time first (date); if it is right, the controller needs a new "
+        "certificate",
+    ),
+    "link.tls_name": Message(
+        "{target} 的证书不是给 {host} 的，没有连接",
+        "the certificate of {target} is not for {host}; not connected",
+        "核对 address 是不是那台控制器；是的话，address 写证书上的名称"
+        "（在 /etc/hosts 里指到它的 IP），或重签证书，写入这个地址（SAN）",
+        "Check that `address` is that controller; if so, write the name that stands in the "
+        "certificate there (with a line in /etc/hosts), or have a certificate issued for this "
+        "address (SAN)",
+    ),
+    "link.tls_weak": Message(
+        "{target} 的证书或密钥太弱，没有连接",
+        "the certificate or key of {target} is too weak; not connected",
+        "给控制器换证书：RSA 2048 位以上或 ECDSA，SHA-256",
+        "Give the controller a certificate with RSA of 2048 bits or more, or ECDSA, and SHA-256",
+    ),
+    "link.tls_refused": Message(
+        "{target} 不接受本机的证书",
+        "{target} does not accept this box's certificate",
+        "在控制器上导入签发 tls 的 cert 的机构（CA），给它只读角色；"
+        "再用 jiahe check 看证书是否过期",
+        "Have the controller trust the authority that issued `cert` of tls, with a role that may "
+        "read; jiahe check says whether it has expired",
+    ),
+    "link.tls_no_common": Message(
+        "{target} 与本机没有共同的 TLS 版本或算法",
+        "{target} and this box have no TLS version or cipher in common",
+        "本机要求 TLS 1.2 以上：升级控制器固件，或在控制器上启用 TLS 1.2",
+        "This box wants TLS 1.2 or later: update the controller's firmware, or enable TLS 1.2 on "
+        "it",
+    ),
+    "link.tls_not": Message(
+        "{target} 答的不是 TLS",
+        "what {target} answers is no TLS",
+        "核对端口：Modbus Security 多为 802，普通 Modbus 为 502。控制器没有加密就删掉 tls",
+        "Check the port: Modbus Security is mostly 802, plain Modbus 502. If the controller does "
+        "not encrypt, take tls out",
+    ),
+    "link.tls_hung_up": Message(
+        "{target} 在 TLS 握手时断开",
+        "{target} hung up during the TLS handshake",
+        "多半是这个端口没有加密（Modbus Security 多为 802），"
+        "或控制器不接受本机的证书（看控制器的日志）",
+        "Mostly that port is not encrypted (Modbus Security is mostly 802), or the controller does "
+        "not accept this box's certificate (see its log)",
+    ),
+    "link.tls_timeout": Message(
+        "{target} 接受连接，但 TLS 握手没有按时完成",
+        "{target} takes the connection, but the TLS handshake did not end in time",
+        "多半是这个端口没有加密（Modbus Security 多为 802）。慢的小控制器：加大链路的 timeout",
+        "Mostly that port is not encrypted (Modbus Security is mostly 802). For a small, slow "
+        "controller raise `timeout` of the link",
+    ),
+    "link.tls_failed": Message(
+        "与 {target} 的 TLS 连接失败：{error}",
+        "TLS with {target} failed: {error}",
+        "查看控制器的日志；也可以试：openssl s_client -connect {target}",
+        "See the controller's log; or try: openssl s_client -connect {target}",
+    ),
+    "link.tls_kept": Message(
+        "链路 {link}：证书文件换过，但新的不能用；仍在用之前读入的",
+        "link {link}: its certificate files changed and cannot be used; those that were read "
+        "before are still in use",
+        "jiahe check 会指出是哪个文件；重启后旧证书就没有了",
+        "jiahe check says which file; after a restart the old ones are gone",
+    ),
     "link.silent": Message(
         "{target} 上没有设备应答",
         "no device on {target} answers",

@@ -86,8 +86,8 @@ TABLE = {
     "certificate.missing": Message(
         "证书文件 {path} 不存在",
         "the certificate file {path} does not exist",
-        "把文件放到那里，或改 [platform] 的 ca、cert、key",
-        "Put the file there, or change ca, cert and key of [platform]",
+        "把文件放到那里，或改配置里的 ca、cert、key",
+        "Put the file there, or change ca, cert and key in the configuration",
     ),
     "certificate.not_allowed": Message(
         "证书文件 {path} 没有权限读取",
@@ -124,21 +124,20 @@ TABLE = {
     "certificate.expired": Message(
         "{path} 已于 {date} 过期",
         "{path} expired on {date}",
-        "请平台方签发新证书；先用 date 核对本机时间",
-        "Have the platform's people issue a new one; check this box's time first (date)",
+        "请签发方换新证书；先用 date 核对本机时间",
+        "Have whoever issued it issue a new one; check this box's time first (date)",
     ),
     "certificate.not_yet": Message(
         "{path} 到 {date} 才生效",
         "{path} is not valid before {date}",
-        "用 date 核对本机时间；时间对就请平台方重签",
-        "Check this box's time (date); if it is right, have the platform's people issue a new one",
+        "用 date 核对本机时间；时间对就请签发方重签",
+        "Check this box's time (date); if it is right, have whoever issued it issue a new one",
     ),
     "certificate.soon": Message(
         "{path} 将于 {date} 过期，还有 {days} 天",
         "{path} expires on {date}, in {days} days",
-        "现在就请平台方签发新证书；放入新文件即可，不用重启",
-        "Have the platform's people issue a new one now; put the new files there, no restart is "
-        "needed",
+        "现在就请签发方换新证书；放入新文件即可，不用重启",
+        "Have whoever issued it issue a new one now; put the new files there, no restart is needed",
     ),
     "certificate.other_gateway": Message(
         "{path} 是给 {found} 的，不是 {expected}",

@@ -6,10 +6,11 @@ import ipaddress
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from gateway.certificates import TlsFiles
@@ -44,14 +45,21 @@ class Authority:
         names: Sequence[x509.GeneralName] = (LOOPBACK,),
         *,
         ends_in: timedelta = timedelta(days=365),
+        begins_in: timedelta = timedelta(days=-10),
+        rsa_bits: int = 0,
     ) -> tuple[Path, Path]:
         """Certificate and key files for the CN `owner`; it began ten days ago, or `ends_in` less
-        a day.
+        a day. `rsa_bits`: an RSA key instead of one on P-256.
         """
-        key = ec.generate_private_key(ec.SECP256R1())
+        key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+        if rsa_bits:
+            key = rsa.generate_private_key(65537, rsa_bits)
+        else:
+            key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, owner)])
         cert_file, key_file = (self._folder / f"{owner}-{self._name}.{e}" for e in ("pem", "key"))
-        cert_file.write_bytes(_pem(self._sign(subject, key.public_key(), names, ends_in, False)))
+        signed = self._sign(subject, key.public_key(), names, ends_in, False, begins_in)
+        cert_file.write_bytes(_pem(signed))
         key_file.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,
@@ -65,19 +73,19 @@ class Authority:
         self,
         owner: str,
         names: Sequence[x509.GeneralName] = (LOOPBACK,),
-        *,
-        ends_in: timedelta = timedelta(days=365),
+        **more: Any,
     ) -> TlsFiles:
-        """The same, with the CA."""
-        return TlsFiles(self.ca, *self.issue(owner, names, ends_in=ends_in))
+        """The same, with the CA; `more` as `issue` has it."""
+        return TlsFiles(self.ca, *self.issue(owner, names, **more))
 
     def _sign(
         self,
         subject: x509.Name,
-        key: ec.EllipticCurvePublicKey,
+        key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
         names: Sequence[x509.GeneralName],
         ends_in: timedelta,
         authority: bool,
+        begins_in: timedelta = timedelta(days=-10),
     ) -> x509.Certificate:
         now = datetime.now(UTC)
         builder = (
@@ -86,7 +94,7 @@ class Authority:
             .issuer_name(self._subject)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(min(now - timedelta(days=10), now + ends_in - timedelta(days=1)))
+            .not_valid_before(min(now + begins_in, now + ends_in - timedelta(days=1)))
             .not_valid_after(now + ends_in)
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         )

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import Self
+from typing import Protocol, Self
 
 from drivers.modbus.simulator import now_ns
 from drivers.modbus.simulator.frames import FRAMINGS, StreamLostError
@@ -53,6 +53,16 @@ class Asked:
             for address in range(self.address, self.address + self.count)
         ]
         return struct.pack(f">{self.count}H", *words)
+
+
+class Wire(Protocol):
+    """A connection: a socket, or what looks like one."""
+
+    def fileno(self) -> int: ...
+    def recv(self, size: int, /) -> bytes: ...
+    def sendall(self, data: bytes, /) -> None: ...
+    def setsockopt(self, level: int, option: int, value: bytes, /) -> None: ...
+    def close(self) -> None: ...
 
 
 Step = bytes | float | str
@@ -182,7 +192,7 @@ class TcpSlave(_Slave):
         #: Answers take so long on their way, any number of them at once.
         self.distance_s = 0.0
         self._on_way: deque[tuple[int, int, bytes]] = deque()
-        self._open: dict[int, tuple[socket.socket, bytearray, int]] = {}
+        self._open: dict[int, tuple[Wire, bytearray, int]] = {}
 
     def listen(self) -> None:
         """Take connections from now on; until then the port refuses them."""
@@ -196,7 +206,8 @@ class TcpSlave(_Slave):
                     sock, _ = self._listener.accept()
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     self.connections += 1
-                    self._open[sock.fileno()] = (sock, bytearray(), self.connections)
+                    if wire := self._wrap(sock):
+                        self._open[wire.fileno()] = (wire, bytearray(), self.connections)
                 elif fd in self._open and not self._serve(fd):
                     return
 
@@ -208,6 +219,10 @@ class TcpSlave(_Slave):
                 if number == connection:
                     sock.sendall(data)
         return max(0.0, (self._on_way[0][0] - now_ns()) / 1e9) if self._on_way else None
+
+    def _wrap(self, sock: socket.socket) -> Wire | None:
+        """What the connection is spoken over; None: it is closed."""
+        return sock
 
     def _serve(self, fd: int) -> bool:
         """False when the slave is to stop."""

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
+from drivers.api import TlsFiles
 from drivers.modbus.address import Space, parse
 from drivers.modbus.simulator import Bus, DeviceMap, Endpoint, SimTag, Simulator, now_ns
 
@@ -87,11 +88,12 @@ def tcp_units(
     framing: str = "tcp",
     book: Path | None = None,
     counters: Mapping[Space, int] | None = None,
+    tls: TlsFiles | None = None,
 ) -> Iterator[TcpWire]:
     """The same units on a free TCP port of loopback."""
     simulator = Simulator(book=book)
     on_it = [simulator.unit(number, made, counters=counters) for number in _numbers(units)]
-    endpoint = simulator.add_tcp(on_it, framing=framing)
+    endpoint = simulator.add_tcp(on_it, framing=framing, tls=tls)
     with simulator:
         yield TcpWire("127.0.0.1", endpoint.port, endpoint, simulator)
 

@@ -1,18 +1,20 @@
 """A Modbus server made of pymodbus, for the tests: the table in a file, over TCP or a serial port.
 
 pymodbus_server.py TABLE tcp            any free port of 127.0.0.1, said as "ready PORT"
+pymodbus_server.py TABLE tls CERT KEY CA   the same by Modbus Security
 pymodbus_server.py TABLE rtu PATH BAUD  unit 1 on a serial port, 8N1, said as "ready"; or ascii
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 from pathlib import Path
 from typing import cast
 
 from pymodbus import FramerType
-from pymodbus.server import ModbusSerialServer, ModbusTcpServer
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer, ModbusTlsServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 ADDRESSES = 1000
@@ -41,9 +43,17 @@ async def serve(table: Path, kind: str, *port: str) -> None:
     """Until killed."""
     if kind == "tcp":
         server = ModbusTcpServer(device(table), address=("127.0.0.1", 0))
-        await server.serve_forever(background=True)
-        listening = cast(asyncio.Server, server.transport)
-        say(f"ready {listening.sockets[0].getsockname()[1]}")
+        await listen(server)
+    elif kind == "tls":
+        cert, key, ca = port
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
+        context.load_cert_chain(cert, key)
+        context.verify_mode = ssl.CERT_REQUIRED
+        # Its own framer for TLS leaves the MBAP header out, against the specification.
+        secured = ModbusTlsServer(
+            device(table), address=("127.0.0.1", 0), framer=FramerType.SOCKET, sslctx=context
+        )
+        await listen(secured)
     else:
         path, baud = port
         serial = ModbusSerialServer(
@@ -52,6 +62,12 @@ async def serve(table: Path, kind: str, *port: str) -> None:
         await serial.serve_forever(background=True)
         say("ready")
     await asyncio.Event().wait()
+
+
+async def listen(server: ModbusTcpServer) -> None:
+    await server.serve_forever(background=True)
+    listening = cast(asyncio.Server, server.transport)
+    say(f"ready {listening.sockets[0].getsockname()[1]}")
 
 
 def say(line: str) -> None:

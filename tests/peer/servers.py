@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from drivers.api import TlsFiles
+
 _HERE = Path(__file__).parent
 
 
@@ -37,6 +39,13 @@ def pymodbus(table: Path, *serial: str, framing: str = "rtu") -> Sequence[str]:
     """Command of the pymodbus server, likewise; `framing` (rtu, ascii) of a serial port."""
     script = str(_HERE / "pymodbus_server.py")
     return [sys.executable, script, str(table), *((framing, *serial) if serial else ("tcp",))]
+
+
+def pymodbus_secured(table: Path, files: TlsFiles) -> Sequence[str]:
+    """Command of the pymodbus server by Modbus Security."""
+    script = str(_HERE / "pymodbus_server.py")
+    paths = (files.cert, files.key, files.ca)
+    return [sys.executable, script, str(table), "tls", *map(str, paths)]
 
 
 def modbus_serial(table: Path) -> Sequence[str]:

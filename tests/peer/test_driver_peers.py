@@ -16,6 +16,7 @@ from drivers import registry
 from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, Runner, TagSpec
 from drivers.modbus.simulator import now_ns
 from native.block import Sealer
+from tests.kit.authority import Authority
 from tests.kit.wire import crossed_pair, serial_bus, tcp_units
 from tests.peer import servers, table
 
@@ -98,6 +99,15 @@ def test_driver_over_tcp_reads_every_type_from_a_peer(
 ) -> None:
     with servers.running(peer(table_file)) as port:
         assert_reads_table(LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=port))
+
+
+def test_driver_by_modbus_security_reads_every_type_from_a_peer(
+    table_file: Path, tmp_path: Path
+) -> None:
+    plant = Authority(tmp_path, "plant")
+    with servers.running(servers.pymodbus_secured(table_file, plant.files("plc"))) as port:
+        ours = plant.files("gateway", ())
+        assert_reads_table(LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=port, tls=ours))
 
 
 def test_driver_over_tcp_reads_every_type_from_libmodbus(

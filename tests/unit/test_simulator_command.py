@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import pytest
 
 from drivers.modbus.simulator.frames import Rtu
 from drivers.simulate import main
+from tests.kit.authority import Authority
 
 _COMMAND = (sys.executable, "-m", "drivers.simulate")
 _REQUEST = bytes.fromhex("000100000006010300000002")
@@ -144,3 +146,38 @@ def test_program_without_a_place_to_listen_is_a_usage_error() -> None:
     with pytest.raises(SystemExit) as caught:
         main(("delta-ms300",))
     assert caught.value.code == 2
+
+
+def test_program_with_tls_answers_clients_with_a_certificate_alone(
+    project: Path, tmp_path: Path
+) -> None:
+    plant = Authority(tmp_path, "plant")
+    plc, ours = plant.files("plc"), plant.files("gateway", ())
+    files = (str(plc.cert), str(plc.key), str(plc.ca))
+    arguments = ("acrel-dtsd1352", "--tcp", "127.0.0.1:0", "--tls", *files)
+    context = ssl.create_default_context(cafile=plant.ca)
+    with simulating(project, *arguments, "--counter", "holding:0") as (_, ready):
+        host, _, port = ready["tcp"][0].rpartition(":")
+        for shown in (False, True):
+            if shown:
+                context.load_cert_chain(ours.cert, ours.key)
+            with (
+                socket.create_connection((host, int(port)), timeout=5) as plain,
+                context.wrap_socket(plain, server_hostname=host) as secured,
+            ):
+                if shown:
+                    secured.sendall(_REQUEST)
+                    assert secured.recv(64).hex() == "00010000000701030400000001"
+                else:
+                    gone = r"(?i)certificate.required|EOF|reset|pipe"
+                    with pytest.raises(OSError, match=gone):
+                        while True:
+                            secured.sendall(_REQUEST)
+                            secured.recv(64)
+
+
+def test_program_with_tls_on_a_terminal_is_refused(tmp_path: Path) -> None:
+    files = ("a", "b", "c")
+    with pytest.raises(SystemExit) as ended:
+        main(["acrel-dtsd1352", "--pty", str(tmp_path / "com1"), "--tls", *files])
+    assert ended.value.code == 2

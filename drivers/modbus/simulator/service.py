@@ -19,13 +19,14 @@ from pathlib import Path
 from threading import Event
 from types import TracebackType
 
+from drivers.api import TlsFiles
 from drivers.modbus.address import Space
 from drivers.modbus.simulator.book import Book
 from drivers.modbus.simulator.bus import Bus
 from drivers.modbus.simulator.faults import FaultError
 from drivers.modbus.simulator.maps import EMPTY, DeviceMap
 from drivers.modbus.simulator.store import Store
-from drivers.modbus.simulator.tcp import Endpoint, TcpServer
+from drivers.modbus.simulator.tcp import Endpoint, TcpServer, server_context
 from drivers.modbus.simulator.unit import Unit
 from drivers.modbus.simulator.values import SimTag
 
@@ -60,10 +61,19 @@ class Simulator:
         return unit
 
     def add_tcp(
-        self, units: Sequence[Unit], *, host: str = "127.0.0.1", port: int = 0, framing: str = "tcp"
+        self,
+        units: Sequence[Unit],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        framing: str = "tcp",
+        tls: TlsFiles | None = None,
     ) -> Endpoint:
-        """Listen; port 0 lets the kernel choose, the endpoint knows which. Before it is started."""
-        endpoint = Endpoint(host, port, {unit.number: unit for unit in units}, framing)
+        """Listen; port 0 lets the kernel choose, the endpoint knows which. Before it is started.
+        With `tls` clients must show a certificate. Raises OSError.
+        """
+        context = server_context(tls) if tls else None
+        endpoint = Endpoint(host, port, {unit.number: unit for unit in units}, framing, context)
         self.endpoints.append(endpoint)
         self._tcp.listen(endpoint)
         return endpoint

@@ -10,11 +10,13 @@ import heapq
 import os
 import select
 import socket
+import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import count
 from threading import Thread
 
+from drivers.api import TlsFiles
 from drivers.modbus.simulator.book import now_ns
 from drivers.modbus.simulator.frames import FRAMINGS, Asked, StreamLostError
 from drivers.modbus.simulator.unit import Answer, Unit
@@ -26,8 +28,16 @@ _BACKLOG = 128
 class Endpoint:
     """One listening port and the units behind it."""
 
-    def __init__(self, host: str, port: int, units: Mapping[int, Unit], framing: str) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        units: Mapping[int, Unit],
+        framing: str,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.host = host
+        self.tls = tls
         self.units = dict(units)
         self.framing = FRAMINGS[framing]
         self.max_connections = 0  # 0: as many as come
@@ -47,8 +57,23 @@ class Endpoint:
             self.socket = self._listen(self.port)
 
 
+def server_context(files: TlsFiles) -> ssl.SSLContext:
+    """TLS 1.2 at least, and clients must show a certificate of the authority (Modbus/TCP Security
+    Protocol Specification v21). Raises OSError for files that can't be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(files.ca)
+    context.load_cert_chain(files.cert, files.key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 class _Connection:
     def __init__(self, sock: socket.socket, endpoint: Endpoint) -> None:
+        self.shaking = endpoint.tls is not None  # the handshake is not over
+        if endpoint.tls is not None:
+            sock = endpoint.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self.socket = sock
         self.fd = sock.fileno()
         self.endpoint = endpoint
@@ -157,7 +182,11 @@ class TcpServer:
             return True
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = _Connection(sock, endpoint)
+        try:
+            connection = _Connection(sock, endpoint)
+        except OSError:  # gone before its handshake
+            sock.close()
+            return True
         self._connections[connection.fd] = endpoint.connections[connection.fd] = connection
         self._epoll.register(connection.fd, select.EPOLLIN)
         return True
@@ -168,14 +197,34 @@ class TcpServer:
             del self._connections[connection.fd], connection.endpoint.connections[connection.fd]
             connection.socket.close()
 
+    def _shake(self, connection: _Connection) -> None:
+        """A step of the handshake; a client that fails it is dropped."""
+        assert isinstance(connection.socket, ssl.SSLSocket)
+        events = select.EPOLLIN
+        try:
+            connection.socket.do_handshake()
+            connection.shaking = False
+        except ssl.SSLWantReadError:
+            events = select.EPOLLIN
+        except ssl.SSLWantWriteError:
+            events = select.EPOLLOUT
+        except OSError:
+            self._drop(connection)
+            return
+        self._epoll.modify(connection.fd, events)
+
     def _serve(self, connection: _Connection, events: int) -> None:
+        if connection.shaking:
+            self._shake(connection)
+            return
         if events & select.EPOLLOUT:
             self._send(connection, b"")
         if not events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
             return
         try:
+            # Of TLS this is one whole record; if there are more, the socket is ready again.
             data = connection.socket.recv(_READ)
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             return
         except OSError:
             data = b""
@@ -272,7 +321,7 @@ class TcpServer:
         connection.outgoing += data
         try:
             sent = connection.socket.send(connection.outgoing) if connection.outgoing else 0
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantWriteError):
             sent = 0
         except OSError:
             self._drop(connection)
