@@ -21,9 +21,24 @@ class LineErrors(TypedDict):
     overrun: int
 
 
+class Stranger(TypedDict):
+    said: str  # as the configuration would have it: text:JX007, hex:fe01
+    hex: str
+    peer: str
+    ago_s: float
+
+
+class DialledIn(TypedDict):
+    register: str  # likewise; "": anything
+    peer: str | None  # the address that dialled in last; None: nobody yet
+    heartbeats: int  # packets swallowed
+    refused: int  # connections to this address that were no link's
+    stranger: Stranger | None  # the newest of those that said something
+
+
 class LinkSnapshot(TypedDict):
     name: str
-    type: str  # serial, tcp, udp
+    type: str  # serial, tcp, udp, listen
     target: str  # /dev/jiahe/com1 or 192.168.10.21:502
     state: str  # "up", "connecting", "down"
     cause: Said | None  # why it is down
@@ -42,6 +57,7 @@ class LinkSnapshot(TypedDict):
     bytes_out: int
     busy_share: float  # of the last ten seconds or so: 0..1
     line_errors: LineErrors | None  # None: the kernel does not count here
+    dialled: NotRequired[DialledIn]  # type listen only
 
 
 class GroupSnapshot(TypedDict):

@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
 from libc.string cimport memcpy, memmove, memset
 
 from native.ask cimport send_request
+from native.dialin cimport swallow
 from native.rows cimport request_t, row_data, row_status
 from native.modbus cimport (
     ANSWER,
@@ -61,6 +62,7 @@ from native.state cimport (
     touch_device,
     was_sent,
 )
+from native.transport cimport DIALIN
 
 
 cdef enum:
@@ -354,6 +356,8 @@ cdef void take_input(link_t *l, int64_t now) noexcept nogil:
     cdef ask_t nothing
     memset(&nothing, 0, sizeof(ask_t))
     while at < l.input_size and l.state == UP:
+        if l.port.kind == DIALIN and swallow(l, &at):
+            break
         frame.size = 0
         found = find_answer(
             l.framing, l.input + at, l.input_size - at,

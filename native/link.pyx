@@ -9,9 +9,11 @@ from native.group cimport Group
 from native.modbus cimport TCP
 from native.state cimport (
     BACKOFF_FIRST,
+    DIALIN_FLOOR,
     DOWN,
     EVENTS,
     IN_FLIGHT_MAX,
+    LATENCY_FLOOR,
     MS,
     REOPEN_FIRST,
     UP,
@@ -21,7 +23,7 @@ from native.state cimport (
     member_t,
     patience,
 )
-from native.transport cimport SERIAL
+from native.transport cimport DIALIN, SERIAL
 
 from collections import deque
 
@@ -58,6 +60,7 @@ cdef class Link:
         link.backoff_ns = REOPEN_FIRST
         link.random = <uint64_t>boot_ns() | 1
         link.timeout_ns = spec.timeout_ns
+        link.wait_least_ns = DIALIN_FLOOR if link.port.kind == DIALIN else LATENCY_FLOOR
         # Not from 1: a device that counts for itself must not agree with it by chance.
         link.transaction = <uint16_t>(link.random >> 10)
         link.in_flight_max = 1
@@ -100,7 +103,7 @@ cdef class Link:
 
     def resolve(self) -> bool:
         """Look the host's name up again, for a link that is down; True when there is an address."""
-        if self.l.port.kind == SERIAL or self.l.state != DOWN:
+        if self.l.port.kind == SERIAL or self.l.port.kind == DIALIN or self.l.state != DOWN:
             return True
         return self.port.resolve(self.spec.host, self.spec.tcp_port)
 
@@ -152,6 +155,7 @@ cdef class Link:
             "bytes_in": link.bytes_in, "bytes_out": link.bytes_out,
             "busy_share": self.busy_share(now),
             "line_errors": line,
+            "swallowed": link.port.swallowed,
         }
 
     def devices(self) -> list:

@@ -12,8 +12,9 @@ from typing import Any
 from drivers import registry
 from drivers.api import ByteOrder, DeviceSpec, Driver, Framing, LinkSpec, Problem
 from gateway.config.check import Place, check_table, complete
+from gateway.config.dialin import listen_address
 from gateway.config.problems import Located
-from gateway.config.schema import DEVICE, LINK, TIMEOUT_NS
+from gateway.config.schema import DEVICE, LINK, LISTEN_TIMEOUT_NS, TIMEOUT_NS
 from gateway.config.synonyms import SYNONYMS
 from gateway.config.tags import Profile, Tag, TagReader, finish, is_name
 
@@ -61,7 +62,7 @@ def build_link(
         if kind is not None and LINK[key].only and kind not in LINK[key].only:
             problems.append((place / key).error("config.wrong_kind_of_link", type=kind, key=key))
     whole = complete(place, data, checked, LINK, problems)
-    needed = "port" if kind == "serial" else "address"
+    needed = {"serial": "port", "listen": "listen"}.get(str(kind), "address")
     if kind is not None and checked[needed] is None and needed not in {*data, *place.lost()}:
         example = f"{needed} = {LINK[needed].example}"
         problems.append(place.error("config.missing", key=needed, example=example))
@@ -77,6 +78,12 @@ def build_link(
                     "config.bad_address", value=checked["address"], example=LINK["address"].example
                 )
             )
+    if kind == "listen" and checked.get("listen"):
+        try:
+            host, port = listen_address(checked["listen"])
+        except ValueError:
+            at = place / "listen"
+            problems.append(at.value_error("config.bad_listen", value=checked["listen"]))
     if not whole or len(problems) > before:
         return None
     return LinkSpec(
@@ -93,6 +100,8 @@ def build_link(
         timeout_ns=checked["timeout"] or 0,
         pause_ns=checked["pause"],
         in_flight=checked["in_flight"],
+        register=checked["register"] or b"",
+        heartbeat=checked["heartbeat"] or b"",
         where=place.where(),
     )
 
@@ -129,7 +138,8 @@ class DeviceBuilder:
 
     def settle(self, link: LinkSpec) -> LinkSpec:
         """The link with its timeout, once all devices were built."""
-        patience = max(TIMEOUT_NS, self._slowest.get(link.name, 0))
+        usual = LISTEN_TIMEOUT_NS if link.type == "listen" else TIMEOUT_NS
+        patience = max(usual, self._slowest.get(link.name, 0))
         return replace(link, timeout_ns=link.timeout_ns or patience)
 
     def build(self, name: str, place: Place, data: Mapping[str, Any]) -> list[DeviceSpec]:
@@ -150,7 +160,8 @@ class DeviceBuilder:
         every: int | None = parts.setting("every", 1 if "every" in written else None)
         tags = [finish(*item, every, order, self._problems) for item in parts.tags.items()]
         standing = link or LinkSpec(name=checked["link"], type="tcp")  # to check the tags at least
-        framing: Framing = checked["framing"] or ("rtu" if standing.type == "serial" else "tcp")
+        bus = standing.type in ("serial", "listen")
+        framing: Framing = checked["framing"] or ("rtu" if bus else "tcp")
         device = DeviceSpec(
             name=name,
             link=standing,
@@ -167,7 +178,7 @@ class DeviceBuilder:
         if link is None:
             self._ask(driver, device, parts, only=("tags", "holes"))
             return []
-        if link.type == "serial" and "unit" not in written:
+        if bus and "unit" not in written:
             self._problems.append(place.warning("config.unit_left_out", device=name))
         slowest = parts.profile.defaults.get("timeout", 0)
         self._slowest[link.name] = max(slowest, self._slowest.get(link.name, 0))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from drivers.api import PACKET_MAX
 from gateway.config.positions import Path, Spot
 from gateway.config.problems import Located, Severity
 from gateway.config.schema import Key, Table
@@ -16,6 +17,7 @@ from gateway.config.units import (
     PER_DAYS,
     Rate,
     duration_ns,
+    packet,
     percent,
     rate,
     show_duration,
@@ -158,7 +160,7 @@ def _text(key: Key, value: Any) -> str:
         number = isinstance(value, int) and not isinstance(value, bool)
         raise _wrong_type(key, "text", f'{key.name} = "{value}"' if number else "")
     wide = next((sign for sign in value if sign in FULL_WIDTH), "")
-    if wide and key.name == "address":
+    if wide and key.name in ("address", "listen"):
         raise _WrongError("config.full_width", found=wide, wanted=FULL_WIDTH[wide])
     if not value.strip() and (key.required or key.default is None):
         raise _WrongError("config.empty", key=key.name, example=f"{key.name} = {key.example}")
@@ -207,8 +209,6 @@ def _choice(key: Key, value: Any) -> str:
     choices = ", ".join(key.choices)
     if isinstance(value, str) and value in key.choices:
         return value
-    if isinstance(value, str) and value in key.later_choices:
-        raise _WrongError("config.not_yet", key=f'{key.name} = "{value}"')
     if not isinstance(value, str):
         raise _WrongError("config.bad_choice", key=key.name, value=_toml(value), choices=choices)
     meant = VALUE_SYNONYMS.get(value.strip().lower())
@@ -281,6 +281,16 @@ def _in_flight(key: Key, value: Any) -> int:
     return _int(key, value)
 
 
+def _packet(key: Key, value: Any) -> bytes:
+    try:
+        return packet(value if isinstance(value, str) else "")
+    except ValueError:
+        example = f"{key.name} = {key.example}"
+        raise _WrongError(
+            "config.bad_packet", key=key.name, value=_toml(value), example=example, most=PACKET_MAX
+        ) from None
+
+
 def _as_table(key: Key, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _wrong_type(key, "table")
@@ -290,7 +300,8 @@ def _as_table(key: Key, value: Any) -> dict[str, Any]:
 _CONVERT: dict[str, Callable[[Key, Any], Any]] = {
     "text": _text, "int": _int, "bool": _bool, "duration": _duration, "size": _size, "rate": _rate,
     "decimal": _decimal, "choice": _choice, "deadband": _deadband, "labels": _labels,
-    "texts": _texts, "units": _units, "in_flight": _in_flight, "table": _as_table,
+    "texts": _texts, "units": _units, "in_flight": _in_flight, "packet": _packet,
+    "table": _as_table,
 }  # fmt: skip
 
 _WANTED = {
