@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
 from libc.string cimport memcpy, memmove, memset
 
 from native.ask cimport send_request
-from native.dialin cimport swallow
+from native.dialin cimport is_torn, swallow
 from native.rows cimport request_t, row_data, row_status
 from native.modbus cimport (
     ANSWER,
@@ -366,6 +366,8 @@ cdef void take_input(link_t *l, int64_t now) noexcept nogil:
         if found == MORE:
             await_rest(l, l.input_size - at, now)
             break
+        if l.port.kind == DIALIN and l.framing == TCP and is_torn(l, at + frame.used):
+            found = BROKEN
         if found == BROKEN:
             l.wrong += 1
             link_lost(l, EPROTO, now)

@@ -9,5 +9,6 @@ cdef const ops_t *dialin_ops() noexcept nogil
 cdef void dial_offer(port_t *p, int fd) noexcept nogil
 cdef bint dial_waits(port_t *p) noexcept nogil
 cdef void dial_forget(port_t *p) noexcept nogil
-cdef bint dial_is_dead(link_t *l, int64_t now) noexcept nogil
+cdef bint dial_is_useless(link_t *l, int64_t now) noexcept nogil
 cdef bint swallow(link_t *l, size_t *at) noexcept nogil
+cdef bint is_torn(link_t *l, size_t at) noexcept nogil

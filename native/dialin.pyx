@@ -16,11 +16,14 @@ may begin they are swallowed, unless the answer that is awaited may begin with t
 * ASCII: with its colon.
 * TCP: with the id of a request of this connection, and a header that can be one.
 
-Inside an answer nothing is taken out: its checksum fails and it is asked for once more. On TCP,
-where nothing would tell, the bytes shift the next header, and the connection is given up.
+Inside an answer nothing is taken out: its checksum fails and it is asked for once more. TCP has no
+checksum: there the bytes that were pushed out behind the frame give it away, where they came with
+it, and the connection is given up. Where they come later nothing tells; a DTU that speaks Modbus
+TCP makes its frames itself and does not cut them.
 
 A link that hears nothing but time-outs is not hung up on as long as its DTU is heard, or was within
-SILENT_TIMEOUTS: the devices behind it may be off, and it can't be dialled again from here.
+SILENT_TIMEOUTS: the devices behind it may be off, and it can't be dialled again from here. A TCP
+stream in which half a frame lies meanwhile is out of step, and given up as any other.
 """
 
 from libc.errno cimport ENOTCONN
@@ -38,8 +41,15 @@ cdef extern from *:
     """
     #include <unistd.h>
 
-    static int swap_fd(int *slot, int fd) { return __atomic_exchange_n(slot, fd, __ATOMIC_ACQ_REL); }
-    static int load_fd(int *slot) { return __atomic_load_n(slot, __ATOMIC_ACQUIRE); }
+    static int swap_fd(int *slot, int fd)
+    {
+        return __atomic_exchange_n(slot, fd, __ATOMIC_ACQ_REL);
+    }
+
+    static int load_fd(int *slot)
+    {
+        return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    }
     """
     int swap_fd(int *, int) noexcept nogil
     int load_fd(int *) noexcept nogil
@@ -97,8 +107,12 @@ cdef void dial_forget(port_t *p) noexcept nogil:
     dial_offer(p, -1)
 
 
-cdef bint dial_is_dead(link_t *l, int64_t now) noexcept nogil:
-    """Whether the device was not heard, not even its heartbeat, for longer than any should take."""
+cdef bint dial_is_useless(link_t *l, int64_t now) noexcept nogil:
+    """Whether nothing, not even a heartbeat, was heard for longer than any should take; or the
+    stream is out of step.
+    """
+    if l.framing == TCP and l.input_size:
+        return True
     return now - l.port.heard > SILENT_TIMEOUTS * l.timeout_ns
 
 
@@ -133,26 +147,48 @@ cdef bint may_be_answer(link_t *l, const uint8_t *p, size_t n) noexcept nogil:
     return may_be_rtu(&l.flights[0].ask, p, n) if l.framing == RTU else p[0] == 58
 
 
+cdef ssize_t packet_at(const port_t *port, const uint8_t *p, size_t n) noexcept nogil:
+    """Bytes of the packet that begins at p; 0: none does; -1: one may, when more has arrived."""
+    cdef const packet_t *packet
+    cdef int32_t i
+    for i in range(PACKETS):
+        packet = &port.packets[i]
+        if packet.size and memcmp(p, packet.bytes, min(n, packet.size)) == 0:
+            return <ssize_t>packet.size if packet.size <= n else -1
+    return 0
+
+
 cdef bint swallow(link_t *l, size_t *at) noexcept nogil:
     """Move `at` behind the packets that the input has there; True when nothing is left to look at
     before more has arrived.
     """
-    cdef const packet_t *packet
-    cdef const uint8_t *p
-    cdef size_t n, size
-    cdef int32_t i = 0
-    while i < PACKETS and at[0] < l.input_size:
-        p, n = l.input + at[0], l.input_size - at[0]
-        if may_be_answer(l, p, n):
+    cdef size_t n
+    cdef ssize_t size
+    while at[0] < l.input_size:
+        n = l.input_size - at[0]
+        if may_be_answer(l, l.input + at[0], n):
             return False
-        packet = &l.port.packets[i]
-        size = packet.size
-        i += 1
-        if size == 0 or memcmp(p, packet.bytes, min(n, size)) != 0:
-            continue
-        if n < size:
-            return True
-        at[0] += size
+        size = packet_at(l.port, l.input + at[0], n)
+        if size <= 0:
+            return size < 0
+        at[0] += <size_t>size
         l.port.swallowed += 1
-        i = 0
-    return at[0] == l.input_size
+    return True
+
+
+cdef bint is_torn(link_t *l, size_t at) noexcept nogil:
+    """Whether a TCP frame that ends at `at` holds bytes that are not its own, because what lies
+    behind it can begin nothing.
+    """
+    cdef size_t n
+    cdef ssize_t size
+    while at < l.input_size:
+        n = l.input_size - at
+        # A lone byte tells little; with no other request open it is no header's.
+        if (n > 1 or l.flying > 1) and may_be_tcp(l, l.input + at, n):
+            return False
+        size = packet_at(l.port, l.input + at, n)
+        if size <= 0:
+            return size == 0
+        at += <size_t>size
+    return False

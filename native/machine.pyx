@@ -49,7 +49,7 @@ from libc.string cimport memset
 from native.answer cimport no_answer, settled, take_input
 from native.ask cimport pump
 from native.clock cimport boot_ns
-from native.dialin cimport dial_is_dead, dial_waits
+from native.dialin cimport dial_is_useless, dial_waits
 from native.rows cimport group_skip, row_status
 from native.modbus cimport TCP
 from native.reasons cimport (
@@ -261,7 +261,7 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
                 i += 1
         if l.state == UP and l.timeouts_in_a_row and l.char_ns == 0 and (
             l.no_tid or l.timeouts_in_a_row >= 3 * l.device_count
-            and (l.port.kind != DIALIN or dial_is_dead(l, now))
+            and (l.port.kind != DIALIN or dial_is_useless(l, now))
         ):
             # No id to tell a late answer by, or a connection that leads nowhere any more.
             link_lost(l, ETIMEDOUT, now)

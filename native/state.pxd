@@ -159,7 +159,7 @@ cdef struct link_t:
     int64_t silence_ns    # between frames, with the link's pause
     int64_t char_ns       # 0: not a serial wire
     int64_t timeout_ns
-    int64_t wait_least_ns # never give an answer up before
+    int64_t wait_least_ns  # never give an answer up before
     device_t *devices
     member_t *members
     int32_t *queue        # members with requests to send, in the order their scans began

@@ -68,22 +68,7 @@ def build_link(
         problems.append(place.error("config.missing", key=needed, example=example))
     if kind == "serial" and checked["in_flight"] > 1:
         problems.append((place / "in_flight").value_error("config.in_flight_serial"))
-    host, port = "", 502
-    if kind in ("tcp", "udp") and checked.get("address"):
-        try:
-            host, port = split_address(checked["address"], 502)
-        except ValueError:
-            problems.append(
-                (place / "address").value_error(
-                    "config.bad_address", value=checked["address"], example=LINK["address"].example
-                )
-            )
-    if kind == "listen" and checked.get("listen"):
-        try:
-            host, port = listen_address(checked["listen"])
-        except ValueError:
-            at = place / "listen"
-            problems.append(at.value_error("config.bad_listen", value=checked["listen"]))
+    host, port = _endpoint(place, checked, problems)
     if not whole or len(problems) > before:
         return None
     return LinkSpec(
@@ -104,6 +89,22 @@ def build_link(
         heartbeat=checked["heartbeat"] or b"",
         where=place.where(),
     )
+
+
+def _endpoint(place: Place, checked: Mapping[str, Any], problems: list[Located]) -> tuple[str, int]:
+    """Host and port of a network link, or ours of one that devices dial in to."""
+    kind = checked.get("type")
+    try:
+        if kind in ("tcp", "udp") and checked.get("address"):
+            return split_address(checked["address"], 502)
+        if kind == "listen" and checked.get("listen"):
+            return listen_address(checked["listen"])
+    except ValueError:
+        key = "listen" if kind == "listen" else "address"
+        message = "config.bad_listen" if kind == "listen" else "config.bad_address"
+        at, said = place / key, {"value": checked[key], "example": LINK[key].example}
+        problems.append(at.value_error(message, **said))
+    return "", 502
 
 
 @dataclass(slots=True)

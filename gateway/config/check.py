@@ -285,7 +285,8 @@ def _packet(key: Key, value: Any) -> bytes:
     try:
         return packet(value if isinstance(value, str) else "")
     except ValueError:
-        example = f"{key.name} = {key.example}"
+        bare = isinstance(value, str) and value and ":" not in value
+        example = f"{key.name} = " + (f'"text:{value}"' if bare else key.example)
         raise _WrongError(
             "config.bad_packet", key=key.name, value=_toml(value), example=example, most=PACKET_MAX
         ) from None

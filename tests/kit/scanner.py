@@ -91,21 +91,23 @@ class Scanner:
         self.box = Box([plan for own in plans.values() for plan in own])
         groups = iter(self.box.groups)
         framing: Any = slave.framing
-        self.link = Link(
-            spec,
-            [
-                (
-                    DeviceSpec(f"d{unit}", spec, "modbus", own[0].tags, unit, framing),
-                    [next(groups) for _ in own],
-                )
-                for unit, own in plans.items()
-            ],
-        )
-        self.loop = Loop([self.link])
+        self._devices = [
+            (
+                DeviceSpec(f"d{unit}", spec, "modbus", own[0].tags, unit, framing),
+                [next(groups) for _ in own],
+            )
+            for unit, own in plans.items()
+        ]
+        self.link_anew()
         self.rows: list[Row] = []
         self.peers: list[str] = []  # of the connections that were offered
         self._runs = 0
         self._types = {tag.name: tag.type for group in self.box.groups for tag in group.plan.tags}
+
+    def link_anew(self) -> None:
+        """Another link with the same groups; before `running`."""
+        self.link = Link(self.spec, self._devices)
+        self.loop = Loop([self.link])
 
     @contextmanager
     def running(self) -> Iterator[None]:
