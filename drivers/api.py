@@ -53,10 +53,6 @@ class TagSpec:
     where: str = ""  # file:line:column, for messages
 
 
-#: The most bytes of what a device says first, or between frames, when it dials in.
-PACKET_MAX = 64
-
-
 @dataclass(frozen=True, slots=True)
 class LinkSpec:
     """One physical transport, as configured."""
@@ -71,7 +67,9 @@ class LinkSpec:
     rs485: bool = False  # ask the kernel to switch the transceiver (TIOCSRS485)
     host: str = ""  # tcp, udp; listen: our own address that devices dial in to
     tcp_port: int = 502
-    register: bytes = b""  # listen: what the device says first, at most 64 bytes; b"": anything
+    register: bytes = (
+        b""  # listen: what the device says first, as drivers/packets.py; b"": anything
+    )
     heartbeat: bytes = b""  # listen: what it says between frames
     timeout_ns: int = 300_000_000  # the longest wait for an answer
     pause_ns: int = 0  # silence between requests, over the standard's

@@ -26,7 +26,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from drivers.api import PACKET_MAX, LinkSpec
+from drivers.api import LinkSpec
+from drivers.packets import PACKET_MAX, shown
 
 #: On 4G the first bytes come a round trip or two behind the connection.
 SILENT_S, STRANGER_S, RETRY_S = 10.0, 1.0, 2.0
@@ -46,14 +47,6 @@ def descriptors_max(links: Sequence[LinkSpec]) -> int:
     listening = [link for link in links if link.type == "listen"]
     addresses = {(link.host, link.tcp_port) for link in listening}
     return len(addresses) * (CALLERS_MAX + 2) + len(listening) * CALLERS_A_LINK
-
-
-def shown(packet: bytes) -> str:
-    """A packet as the configuration has it: "text:JX007", or "hex:fe01" where it is no plain
-    text.
-    """
-    plain = packet.isascii() and packet.decode("ascii").isprintable()
-    return f"text:{packet.decode('ascii')}" if plain else f"hex:{packet.hex()}"
 
 
 class Stranger(NamedTuple):

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from drivers.api import DevicePlan, DeviceSpec, LinkSpec, OpenedLinks, Request, Runner
-from drivers.listener import Listener, shown
+from drivers.listener import Listener
 from drivers.modbus.address import AddressError
 from drivers.modbus.learn import Learner
 from drivers.modbus.limits import limits_of
 from drivers.modbus.planner import plan_group
+from drivers.packets import shown
 from native.group import Group
 from native.latest import latest
 from native.link import Link

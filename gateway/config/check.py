@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from drivers.api import PACKET_MAX
+from drivers.packets import PACKET_MAX, packet
 from gateway.config.positions import Path, Spot
 from gateway.config.problems import Located, Severity
 from gateway.config.schema import Key, Table
@@ -17,7 +17,6 @@ from gateway.config.units import (
     PER_DAYS,
     Rate,
     duration_ns,
-    packet,
     percent,
     rate,
     show_duration,

@@ -1,4 +1,4 @@
-"""Quantities with units, exactly: durations, sizes, rates and percentages; and packets of bytes.
+"""Quantities with units, exactly: durations, sizes, rates and percentages.
 
 Numbers are decimals throughout, so that "0.1 s" is 100,000,000 ns and not nearly so.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from typing import NamedTuple
-
-from drivers.api import PACKET_MAX
 
 DURATION_NS = {
     "ns": 1,
@@ -98,16 +96,3 @@ def _scaled(text: str, factors: dict[str, int]) -> int:
     if exact != int(exact):
         raise ValueError(text)
     return int(exact)
-
-
-def packet(text: str) -> bytes:
-    """The bytes of "hex:4a 58" or "text:JX". Raises ValueError."""
-    kind, colon, rest = text.partition(":")
-    found = b""
-    if colon and kind == "hex":
-        found = bytes.fromhex(rest)
-    elif colon and kind == "text":
-        found = rest.encode("utf-8")
-    if not 1 <= len(found) <= PACKET_MAX:
-        raise ValueError(text)
-    return found

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from drivers.packets import packet, shown
 from gateway.config import load
 from gateway.config.dialin import listen_address
-from gateway.config.units import packet
 from tests.unit.test_config import HEAD, errors, write
 
 LINKS = """\
@@ -70,3 +70,8 @@ def test_packet_when_it_makes_no_sense_then_refused(text: str) -> None:
 def test_address_to_listen_on_when_it_makes_no_sense_then_refused(text: str) -> None:
     with pytest.raises(ValueError):
         listen_address(text)
+
+
+@pytest.mark.parametrize("text", ["text:JX007", "hex:fe", "hex:4a580d0a", "text: ", "hex:e4b8"])
+def test_packet_when_shown_then_as_it_is_written(text: str) -> None:
+    assert shown(packet(text)) == text
