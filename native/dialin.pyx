@@ -27,14 +27,14 @@ stream in which half a frame lies meanwhile is out of step, and given up as any 
 """
 
 from libc.errno cimport ENOTCONN
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcmp
 
 from native.bytes cimport be16
 from native.clock cimport boot_ns
 from native.modbus cimport PDU_MAX, RTU, TCP, ask_t
 from native.sockets cimport stream_ops, stream_options
-from native.state cimport link_t
+from native.state cimport link_t, was_sent
 from native.transport cimport PACKETS, ops_t, packet_t, port_t
 
 cdef extern from *:
@@ -60,7 +60,7 @@ cdef enum:
     # replaced before.
     UNACKED_MS = 20000
     SILENT_TIMEOUTS = 40
-    IDS = 1024  # how many ids an answer may be behind
+    SENT_PAGES = 4  # the thousand ids that `was_sent` knows have one of five first bytes
 
 
 cdef int dial_open(port_t *p) noexcept nogil:
@@ -125,13 +125,12 @@ cdef bint may_be_rtu(const ask_t *ask, const uint8_t *p, size_t n) noexcept nogi
 
 
 cdef bint may_be_tcp(link_t *l, const uint8_t *p, size_t n) noexcept nogil:
-    cdef uint32_t ids = min(l.sent_here, <uint32_t>IDS)
     if not l.no_tid:
-        if ids == 0:
+        if l.sent_here == 0:
             return False
         if n == 1:
-            return <uint8_t>((l.transaction >> 8) - p[0]) <= IDS >> 8
-        if <uint16_t>(l.transaction - be16(p)) >= ids:
+            return <uint8_t>((l.transaction >> 8) - p[0]) <= SENT_PAGES
+        if not was_sent(l, be16(p)):
             return False
     if n > 3 and be16(p + 2) != 0:
         return False
