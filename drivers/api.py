@@ -53,6 +53,10 @@ class TagSpec:
     where: str = ""  # file:line:column, for messages
 
 
+#: The most that is tried where a link learns how many requests it takes at once.
+IN_FLIGHT_AUTO = 16
+
+
 @dataclass(frozen=True, slots=True)
 class LinkSpec:
     """One physical transport, as configured."""
@@ -67,13 +71,12 @@ class LinkSpec:
     rs485: bool = False  # ask the kernel to switch the transceiver (TIOCSRS485)
     host: str = ""  # tcp, udp; listen: our own address that devices dial in to
     tcp_port: int = 502
-    register: bytes = (
-        b""  # listen: what the device says first, as drivers/packets.py; b"": anything
-    )
+    register: bytes = b""  # listen: what the device says first (drivers/packets); b"": anything
     heartbeat: bytes = b""  # listen: what it says between frames
     timeout_ns: int = 300_000_000  # the longest wait for an answer
     pause_ns: int = 0  # silence between requests, over the standard's
     in_flight: int = 1  # the most requests at once
+    in_flight_learned: bool = False  # how many up to there is found out
     where: str = ""
 
     @property
@@ -217,5 +220,5 @@ class OpenedLinks:
     latest: Callable[
         [str], list[dict[str, Any]]
     ]  # device name -> its tags' latest values, for `watch`
-    #: device name -> JSON worth keeping over a restart
+    #: device name, or "link " and a link's -> JSON worth keeping over a restart
     learned: Callable[[], dict[str, Any]]

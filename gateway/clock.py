@@ -165,6 +165,12 @@ class Anchors:
             error_ns=belief.error_ns,
         )
 
+    def utc_ns(self, now_ns: int) -> int | None:
+        """UTC at `now_ns` (boot clock); None while nothing vouches for it."""
+        belief = self._belief(now_ns)
+        is_known = belief.source != pb.ANCHOR_SOURCE_UNKNOWN
+        return now_ns + belief.offset_ns if is_known else None
+
     def snapshot(self, now_ns: int) -> ClockSnapshot:
         """What `status` shows of the clock."""
         belief = self._belief(now_ns)

@@ -44,6 +44,8 @@ class LinkSnapshot(TypedDict):
     cause: Said | None  # why it is down
     since_s: float
     devices: int
+    in_flight: int  # the most requests at once, now
+    in_flight_learned: bool
     requests: int
     answers: int
     timeouts: int
@@ -111,8 +113,22 @@ class BufferSnapshot(TypedDict):
     previous_end: Said | None  # of the run before, where it did not end cleanly
 
 
+class BudgetSnapshot(TypedDict):
+    """What the SIM card may carry, and did: bytes of both directions, estimated high."""
+
+    per: str  # "day", "month"
+    budget_bytes: int
+    used_bytes: int
+    share: float  # used of the budget: 0..1
+    used_up: bool  # nothing is sent until the next period
+    holding_backlog: bool  # the use is ahead of the calendar: fresh data only
+    resets_in_s: float  # while the time is not known: at most
+    resets_on: str | None  # the first day of the next period, "2026-12-01"
+    lasts_s: float | None  # until it is used up, at the average of the period so far
+
+
 class UplinkSnapshot(TypedDict):
-    state: str  # "connected", "connecting", "waiting"
+    state: str  # "connected", "connecting", "waiting", "paused" (data budget used up)
     cause: Said | None
     warnings: list[Said]  # about the certificate files, whatever the state
     address: str
@@ -128,6 +144,7 @@ class UplinkSnapshot(TypedDict):
     connects: int
     retry_in_s: float | None
     rejects: int
+    budget: BudgetSnapshot | None  # None: no data_budget is set
 
 
 class ClockSnapshot(TypedDict):

@@ -40,6 +40,7 @@ from gateway.sealing import Sealing
 from gateway.status import Answers, Parts, snapshot
 from gateway.system_errors import reason
 from gateway.uplink.channel import GrpcChannel
+from gateway.uplink.plan import DataPlan
 from gateway.uplink.uplink import Uplink, UplinkConfig
 from native.block import decompress
 
@@ -105,6 +106,11 @@ class Supervisor:
         if platform.ca and platform.cert and platform.key:
             tls = TlsFiles(ca=platform.ca, cert=platform.cert, key=platform.key)
         channel = GrpcChannel(platform.address, tls)
+        plan = None
+        if platform.data_budget is not None:
+            plan = await DataPlan.open(
+                platform.data_budget, disk, run_blocking, self._clock, anchors.utc_ns
+            )
         uplink = Uplink(
             UplinkConfig(config.id, platform.address, f"jiahe {__version__}"),
             clock=self._clock,
@@ -113,6 +119,7 @@ class Supervisor:
             uniform=random.SystemRandom().uniform,
             platform_time=anchors.platform_said,
             warnings=channel.warnings,
+            plan=plan,
         )
         every_ns = min(platform.send_every_ns, config.buffer.flush_every_ns // 2)
         sealing = Sealing(
@@ -173,6 +180,7 @@ class Supervisor:
         finally:
             for task in (sealing, stop, *lasting):
                 await _cancel(task)
+            await uplink.close()
             await asyncio.to_thread(parts.scanning.stop)
             await parts.buffer.close()
 

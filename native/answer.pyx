@@ -6,6 +6,7 @@ from libc.string cimport memcpy, memmove, memset
 
 from native.ask cimport send_request
 from native.dialin cimport is_torn, swallow
+from native.flights cimport flights_answered, flights_troubled
 from native.rows cimport request_t, row_data, row_status
 from native.modbus cimport (
     ANSWER,
@@ -127,6 +128,8 @@ cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) n
         r.answered = True
         m.told = False
         s.last_received = now
+        if f.full:
+            flights_answered(l, now - f.sent, now)
     scan_check(l, f.member, now)
 
 
@@ -188,6 +191,7 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
                 r.skip_until = now + REFUSED_FOR
     elif d.cause == BAD_BUSY:
         d.busy_until = now + BUSY_FOR
+        flights_troubled(l, f.sent, now)
     scan_check(l, f.member, now)
 
 
@@ -207,6 +211,7 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     l.timeouts += 1
     d.timeouts += 1
     l.timeouts_in_a_row += 1
+    flights_troubled(l, f.sent, now)
     d.cause = BAD_NO_ANSWER
     l.busy_ns += now - f.sent
     if f.purpose == SCAN:
@@ -325,6 +330,7 @@ cdef void take_tcp(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
         if l.tid_misses >= TID_MISSES and l.answers == 0:
             l.no_tid = True
             l.in_flight_max = 1
+            l.flights_most = 0
             link_lost(l, EPROTO, now)
             return
     if l.wrong_in_a_row >= WRONG_LAST:

@@ -214,6 +214,8 @@ cdef void pump(link_t *l, int64_t now) noexcept nogil:
         index = first_ready(l, now, &ready)
         if index < 0 or not send_next(l, index, now):
             break
+    if l.flights_most and l.queue_count and l.flying == l.in_flight_max:
+        l.flights[l.flying - 1].full = True
     l.due = NEVER
     if l.state == DOWN:
         l.due = NEVER if l.draining else l.reopen_at

@@ -34,12 +34,12 @@ cdef int64_t BUSY_WINDOW = 10000 * MS  # how far back the share of the wire look
 
 cdef class Link:
     """A port, its devices and their groups. `devices`: (DeviceSpec, [Group, ...]) for each, in
-    order.
+    order. `in_flight`: what an earlier run learned to be good, where that is learned.
 
     Raises ValueError when devices of one link differ in their framing, MemoryError.
     """
 
-    def __cinit__(self, object spec, object devices):
+    def __cinit__(self, object spec, object devices, int32_t in_flight=1):
         cdef link_t *link = &self.l
         cdef Group group
         cdef int32_t member = 0, i
@@ -66,6 +66,9 @@ cdef class Link:
         link.in_flight_max = 1
         if link.framing == TCP:
             link.in_flight_max = min(max(1, spec.in_flight), IN_FLIGHT_MAX)
+            if spec.in_flight_learned:
+                link.flights_most = link.flights_good = link.in_flight_max
+                link.in_flight_max = min(max(1, in_flight), link.flights_most)
         if link.port.kind == SERIAL:
             link.char_ns = spec.char_ns
             # Serial line V1.02, 2.5.1.1: 3.5 characters, fixed above 19,200 baud.
@@ -149,6 +152,7 @@ cdef class Link:
             "no_tid": bool(link.no_tid),
             "since_s": (now - link.since) / 1e9,
             "devices": link.device_count,
+            "in_flight": link.in_flight_max,
             "requests": link.requests, "answers": link.answers, "timeouts": link.timeouts,
             "damaged": link.damaged, "wrong": link.wrong, "late": link.late,
             "exceptions": link.exceptions, "retries": link.retries, "reconnects": link.reconnects,

@@ -5,6 +5,7 @@ them.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+from native.flights cimport flights_troubled
 from native.rows cimport group_commit, group_skip, layout_t, row_status, row_t
 from native.modbus cimport TCP
 from native.reasons cimport BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NOT_ASKED, GAP_DEVICE_SILENT
@@ -113,6 +114,8 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
         for i in range(l.flying):
             d = &l.devices[l.members[l.flights[i].member].device]
             mark_outstanding(d, l.flights[i].ask.data_bytes, now)
+    if l.flying:
+        flights_troubled(l, l.flights[0].sent, now)
     l.flying = 0
     l.settle = False
     l.input_size = 0

@@ -135,6 +135,7 @@ cdef struct flight_t:
     int32_t request
     Purpose purpose
     bint repeated         # after damage
+    bint full             # as many flew as may, and others waited
     int64_t sent
     int64_t deadline
     int64_t wire_ns       # what request and answer take on the wire
@@ -205,6 +206,15 @@ cdef struct link_t:
     int64_t since
     int32_t tid_misses
     int error             # errno of why it is down
+    # What native.flights learns:
+    int32_t flights_most  # the most that the file allows; 0: in_flight_max is said, not learned
+    int32_t flights_good  # more did not pay, or did harm
+    int32_t sampled
+    int64_t sampled_ns
+    double answers_a_second
+    bint trying           # twice as many as were good
+    int64_t try_at        # not more than flights_good before
+    int64_t flights_since
     uint64_t random
     flight_t flights[IN_FLIGHT_MAX]
     # Events for the driver; a ring that forgets its oldest.

@@ -36,7 +36,7 @@ class LinkLoad:
 def link_load(link: LinkSpec, plans: Sequence[DevicePlan]) -> LinkLoad:
     """The load of `plans` on `link`. Requests at once (`in_flight`) share the wire's time."""
     groups = [(plan, group) for plan in plans for group in plan.groups]
-    lanes = max(1, link.in_flight)
+    lanes = 1 if link.in_flight_learned else max(1, link.in_flight)
     share = sum(group.scan_ns / (lanes * group.period_ns) for _, group in groups)
     loads = tuple(
         GroupLoad(

@@ -12,7 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.api import DevicePlan, DeviceSpec, LinkSpec, OpenedLinks, Request, Runner
+from drivers.api import (
+    IN_FLIGHT_AUTO,
+    DevicePlan,
+    DeviceSpec,
+    LinkSpec,
+    OpenedLinks,
+    Request,
+    Runner,
+)
 from drivers.listener import Listener
 from drivers.modbus.address import AddressError
 from drivers.modbus.learn import Learner
@@ -87,7 +95,11 @@ class _Wire:
             number += len(groups)
             learner = _learner(plan.spec, kept.get(plan.spec.name))
             self.devices.append(_Device(plan, groups, learner, revision=0))
-        self.link = Link(spec, [(device.plan.spec, device.groups) for device in self.devices])
+        self.link = Link(
+            spec,
+            [(device.plan.spec, device.groups) for device in self.devices],
+            _flights(kept.get(f"link {spec.name}")),
+        )
         for device in self.devices:
             if device.learner.limits != limits_of(device.plan.spec):
                 self._replan(device)
@@ -123,8 +135,21 @@ class _Wire:
                     device.plan.spec.name, str(error),
                 )  # fmt: skip
 
+    @property
+    def learned(self) -> dict[str, Any]:
+        """What is worth keeping over a restart, as `OpenedLinks.learned`."""
+        found = {
+            device.plan.spec.name: device.learner.limits.to_json()
+            for device in self.devices
+            if device.learner.said()
+        }
+        if self.spec.in_flight_learned and (good := self.link.snapshot()["in_flight"]) > 1:
+            found[f"link {self.spec.name}"] = {"in_flight": good}
+        return found
+
     def snapshot(self) -> dict[str, Any]:
         found = self.link.snapshot()
+        found["in_flight_learned"] = self.spec.in_flight_learned
         number, swallowed = found.pop("errno"), found.pop("swallowed")
         found.pop("no_tid")
         if self.listener:
@@ -202,6 +227,12 @@ def _learner(spec: DeviceSpec, kept: Any) -> Learner:
     except (AddressError, ValueError, KeyError, TypeError) as error:
         _log.info("device %s: what was learned before is left out: %s", spec.name, error)
         return Learner(spec)
+
+
+def _flights(kept: Any) -> int:
+    """How many requests at once were good in an earlier run."""
+    found = kept.get("in_flight") if isinstance(kept, dict) else None
+    return max(1, min(found, IN_FLIGHT_AUTO)) if isinstance(found, int) else 1
 
 
 def _values(group: Group) -> Sequence[tuple[Any, int]]:
@@ -310,10 +341,5 @@ def open_links(
         runners=tuple(runners),
         groups=tuple(group for wire in wires for group in wire.groups),
         latest=newest,
-        learned=lambda: {
-            device.plan.spec.name: device.learner.limits.to_json()
-            for wire in wires
-            for device in wire.devices
-            if device.learner.said()
-        },
+        learned=lambda: {name: found for wire in wires for name, found in wire.learned.items()},
     )

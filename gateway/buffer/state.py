@@ -1,7 +1,8 @@
 """The small durable facts: the run counter, epochs without an end, gaps without a durable carrier.
 
-One file, `state`, replaced atomically. It holds the same line twice, each with its checksum, so
-that one damaged byte, or a file cut in half, never costs it:
+One file, `state`, replaced atomically; the uplink keeps the count of its data budget in another.
+Each holds the same line twice, with its checksum, so that one damaged byte, or a file cut in half,
+never costs it:
 
     <CRC-32C of the JSON, 8 hex digits> <space> <JSON> <line feed>
 """
@@ -21,7 +22,6 @@ from gateway.ports import Disk
 from native.crc import crc32c
 
 NAME = "state"
-_TEMPORARY = "state.new"
 _BYTES_MAX = 64 << 20
 
 
@@ -67,30 +67,43 @@ class State:
 
 def encode(state: State) -> bytes:
     """The file's contents."""
-    text = json.dumps(_to_json(state), sort_keys=True, separators=(",", ":")).encode()
+    return sealed(json.dumps(_to_json(state), sort_keys=True, separators=(",", ":")).encode())
+
+
+def sealed(text: bytes) -> bytes:
+    """One line of text as a file that outlives a damaged byte."""
     line = b"%08x %s\n" % (crc32c(text), text)
     return line + line
 
 
-def write(disk: Disk, contents: bytes) -> None:
+def write(disk: Disk, contents: bytes, name: str = NAME) -> None:
     """Replace the file, durably. Raises OSError; the old file is then still whole."""
-    if _TEMPORARY in disk.list():
-        disk.unlink(_TEMPORARY)
-    file = disk.open(_TEMPORARY, create=True)
+    temporary = f"{name}.new"
+    if temporary in disk.list():
+        disk.unlink(temporary)
+    file = disk.open(temporary, create=True)
     try:
         file.append(contents)
         file.sync()
     finally:
         file.close()
-    disk.rename(_TEMPORARY, NAME)
+    disk.rename(temporary, name)
     disk.sync_dir()
 
 
 def load(disk: Disk) -> State | None:
     """The state; None if there is none that verifies. Raises OSError."""
-    if NAME not in disk.list():
+    text = read(disk)
+    return None if text is None else _from_json(json.loads(text))
+
+
+def read(disk: Disk, name: str = NAME) -> bytes | None:
+    """The text that `sealed` made into a file; None if there is none that verifies. Raises
+    OSError.
+    """
+    if name not in disk.list():
         return None
-    file = disk.open(NAME)
+    file = disk.open(name)
     try:
         data = file.read(0, min(file.size(), _BYTES_MAX))
     finally:
@@ -99,7 +112,7 @@ def load(disk: Disk) -> State | None:
     for line in (*data.split(b"\n"), data[: half - 1], data[half:-1]):
         checksum, _, text = line.partition(b" ")
         if checksum == b"%08x" % crc32c(text):
-            return _from_json(json.loads(text))
+            return text
     return None
 
 

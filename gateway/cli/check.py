@@ -8,9 +8,11 @@ import sys
 from typing import Any
 
 from gateway.cli.context import Context
-from gateway.cli.forecast import Forecast, forecast
+from gateway.cli.forecast import PER_DAYS, Forecast, forecast
+from gateway.cli.status import per
 from gateway.cli.table import GREEN, RED, YELLOW, Paint, cut, fitted, period, size, table
 from gateway.config import Loaded, load, render
+from gateway.config.units import Rate
 from gateway.messages import remedy, text
 
 #: Percent of a wire above which it is worth a word.
@@ -104,8 +106,27 @@ def _words(context: Context, loaded: Loaded, made: Forecast) -> list[str]:
         lines += ["", *table(heads, rows, right=[1, 2, 3])]
         least, most = size(made.bytes_a_day_min), size(made.bytes_a_day_max)
         lines += ["", words("cli.bytes_a_day", least=least, most=most)]
+        lines += _budget_words(context, loaded.config.platform.data_budget, made)
     lines.append(words("cli.estimate"))
     return lines
+
+
+def _budget_words(context: Context, budget: Rate | None, made: Forecast) -> list[str]:
+    """Whether the SIM card carries it."""
+    if budget is None:
+        return []
+    least = made.bytes_a_day_min * PER_DAYS[budget.per]
+    most = made.bytes_a_day_max * PER_DAYS[budget.per]
+    if most <= budget.size_bytes:
+        return []
+    said = context.words(
+        "cli.over_budget" if least > budget.size_bytes else "cli.near_budget",
+        budget=size(budget.size_bytes),
+        per=per(context, budget.per),
+        least=size(least),
+        most=size(most),
+    )
+    return [context.paint(f"▲ {said}", YELLOW)]
 
 
 def _group_rows(made: Forecast) -> list[list[str]]:

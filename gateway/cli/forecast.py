@@ -3,8 +3,8 @@
 Time on the wire is the drivers' own sum over the requests of their plans, with silences and the
 answer time that they assume. Bytes a day are bounded, not guessed: at least a byte a sample that is
 reported every scan (a value that moves little is one byte in a column of differences), at most its
-raw bytes and one (a value that jumps), and a block each `send_every` with its envelope. Tags
-reported on change count nothing at least, everything at most.
+raw bytes and one (a value that jumps), and a block each `send_every` with its envelope, heartbeats
+between. Tags reported on change count nothing at least, everything at most.
 """
 
 from __future__ import annotations
@@ -16,10 +16,16 @@ from drivers import registry
 from drivers.api import TYPE_BYTES, DevicePlan, TagSpec
 from drivers.modbus.forecast import LinkLoad, link_load
 from gateway.config.model import GatewayConfig
+from gateway.uplink.budget import ANSWER_BYTES
 
 DAY_NS = 86_400 * 10**9
-#: A block's envelope, a TLS record, HTTP/2 and TCP headers, and the acknowledgement that returns.
-BLOCK_BYTES = 300
+#: A block's envelope, TLS, HTTP/2, TCP and IP headers, and the acknowledgement that returns: as
+#: measured where packets are shared, and as a data budget counts them.
+BLOCK_BYTES_MIN, BLOCK_BYTES_MAX = 300, 60 + 2 * ANSWER_BYTES
+#: A heartbeat and its answer each 10 s, as jiahe-ingest asks for.
+HEARTBEATS = DAY_NS // (10 * 10**9)
+#: The days of the longest month.
+PER_DAYS = {"day": 1, "month": 31}
 #: Tick, time and group of one run of scans in a block.
 RUN_BYTES = 24
 
@@ -50,7 +56,8 @@ def forecast(config: GatewayConfig) -> Forecast:
     blocks = min(
         DAY_NS / config.platform.send_every_ns, sum(DAY_NS / ns for ns in reachable.values())
     )
-    least = most = blocks * BLOCK_BYTES
+    least = (blocks + HEARTBEATS) * BLOCK_BYTES_MIN
+    most = (blocks + HEARTBEATS) * BLOCK_BYTES_MAX
     for plan in plans:
         low, high = _bytes_a_day(plan, reachable, blocks)
         least, most = least + low, most + high

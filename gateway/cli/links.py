@@ -101,6 +101,8 @@ def _details(context: Context, link: LinkSnapshot, devices: list[DeviceSnapshot]
     ]
     if dialled := link.get("dialled"):
         lines += _dialled(context, link["target"], dialled)
+    if link["in_flight_learned"]:
+        lines.append("  " + words("learned.in_flight", count=link["in_flight"]))
     if errors is not None:
         lines.append("  " + words("cli.line_errors", **errors))
     for device in devices:

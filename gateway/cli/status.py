@@ -21,7 +21,7 @@ from gateway.cli.table import (
     percent,
     size,
 )
-from gateway.snapshot import ClockSnapshot, Snapshot, UplinkSnapshot
+from gateway.snapshot import BudgetSnapshot, ClockSnapshot, Snapshot, UplinkSnapshot
 
 #: More warnings than this are counted, not listed.
 WARNINGS_SHOWN = 12
@@ -59,9 +59,29 @@ def uplink_state(context: Context, uplink: UplinkSnapshot) -> str:
         "connected": context.words("cli.connected"),
         "connecting": context.words("cli.connecting"),
         "waiting": context.words("cli.waiting"),
+        "paused": context.words("cli.paused"),
     }
     colour = GREEN if uplink["state"] == "connected" else RED
     return context.paint(words.get(uplink["state"], uplink["state"]), colour)
+
+
+def budget_now(context: Context, budget: BudgetSnapshot) -> str:
+    """What is used of what, and when it is counted anew."""
+    days = int(budget["resets_in_s"]) // 86_400 + 1
+    return context.words(
+        "cli.budget_now",
+        used=size(budget["used_bytes"]),
+        budget=size(budget["budget_bytes"]),
+        per=per(context, budget["per"]),
+        share=percent(budget["share"]),
+        resets=context.words("budget.on", date=budget["resets_on"])
+        if budget["resets_on"]
+        else context.words("budget.within", days=days),
+    )
+
+
+def per(context: Context, period: str) -> str:
+    return context.words("cli.per_day" if period == "day" else "cli.per_month")
 
 
 def round_trip(ms: float | None) -> str:
@@ -113,10 +133,12 @@ def _facts(context: Context, snapshot: Snapshot) -> list[tuple[str, str]]:
         size=size(buffer["bytes"] + buffer["memory_bytes"]),
         most=size(buffer["max_bytes"]),
     )
+    budget = uplink["budget"]
     return [
         (words("cli.devices"), devices),
         (words("cli.links"), links or "-"),
         (words("cli.platform"), platform),
+        *([(words("cli.budget"), budget_now(context, budget))] if budget else []),
         (words("cli.buffer"), backlog),
         (words("cli.clock"), _clock(context, snapshot["clock"])),
     ]

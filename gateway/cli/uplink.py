@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from gateway.cli.context import Context
-from gateway.cli.status import round_trip, uplink_state, warn
+from gateway.cli.status import budget_now, round_trip, uplink_state, warn
 from gateway.cli.table import ago, duration, facts, size
 from gateway.snapshot import UplinkSnapshot
 
@@ -30,13 +30,25 @@ def main(context: Context, options: argparse.Namespace) -> int:
         (words("cli.resent"), str(uplink["resent_blocks"])),
         (words("cli.acked"), str(uplink["acked_blocks"])),
         (words("cli.in_flight"), str(uplink["in_flight_blocks"])),
-        (words("cli.backlog"), str(uplink["backlog_blocks"])),
+        (words("cli.backlog"), _backlog(context, uplink)),
         (words("cli.rejected"), str(uplink["rejects"])),
         (words("cli.connects"), str(uplink["connects"])),
     ]
+    if budget := uplink["budget"]:
+        pairs.append((words("cli.budget"), budget_now(context, budget)))
+        if budget["lasts_s"] is not None:
+            lasts = duration(budget["lasts_s"], lang)
+            pairs.append((words("cli.budget_lasts"), words("cli.budget_lasts_for", lasts=lasts)))
     if uplink["retry_in_s"] is not None:
         pairs.insert(2, (words("cli.retry_in"), duration(uplink["retry_in_s"], lang)))
     troubles = [*([uplink["cause"]] if uplink["cause"] else []), *uplink["warnings"]]
     lines = [*(warn(context, said) for said in troubles), *facts(pairs)]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
+
+
+def _backlog(context: Context, uplink: UplinkSnapshot) -> str:
+    blocks, budget = uplink["backlog_blocks"], uplink["budget"]
+    if blocks and budget and budget["holding_backlog"]:
+        return context.words("cli.backlog_held", blocks=blocks)
+    return str(blocks)

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from drivers import registry
-from drivers.api import ByteOrder, DeviceSpec, Driver, Framing, LinkSpec, Problem
+from drivers.api import (
+    IN_FLIGHT_AUTO,
+    ByteOrder,
+    DeviceSpec,
+    Driver,
+    Framing,
+    LinkSpec,
+    Problem,
+)
 from gateway.config.check import Place, check_table, complete
 from gateway.config.dialin import listen_address
 from gateway.config.problems import Located
@@ -66,7 +74,8 @@ def build_link(
     if kind is not None and checked[needed] is None and needed not in {*data, *place.lost()}:
         example = f"{needed} = {LINK[needed].example}"
         problems.append(place.error("config.missing", key=needed, example=example))
-    if kind == "serial" and checked["in_flight"] > 1:
+    learned = checked["in_flight"] == "auto"
+    if kind == "serial" and (learned or checked["in_flight"] > 1):
         problems.append((place / "in_flight").value_error("config.in_flight_serial"))
     host, port = _endpoint(place, checked, problems)
     if not whole or len(problems) > before:
@@ -84,7 +93,8 @@ def build_link(
         tcp_port=port,
         timeout_ns=checked["timeout"] or 0,
         pause_ns=checked["pause"],
-        in_flight=checked["in_flight"],
+        in_flight=IN_FLIGHT_AUTO if learned else checked["in_flight"],
+        in_flight_learned=learned,
         register=checked["register"] or b"",
         heartbeat=checked["heartbeat"] or b"",
         where=place.where(),

@@ -14,7 +14,6 @@ from gateway.config.problems import Located, Severity
 from gateway.config.schema import Key, Table
 from gateway.config.synonyms import FULL_WIDTH, SYNONYMS, UNIT_SYNONYMS, VALUE_SYNONYMS
 from gateway.config.units import (
-    PER_DAYS,
     Rate,
     duration_ns,
     percent,
@@ -189,8 +188,9 @@ def _size(key: Key, value: Any) -> int:
 
 
 def _rate(key: Key, value: Any) -> Rate:
-    units = ", ".join(f"GB/{period}" for period in PER_DAYS)
-    return _quantity(key, value, rate, units)
+    found: Rate = _quantity(key, value, rate, "MB/day, GB/day, MB/month, GB/month")
+    _ranged(key, found.size_bytes, show_size)
+    return found
 
 
 def _decimal(key: Key, value: Any) -> Decimal:
@@ -274,10 +274,8 @@ def _units(key: Key, value: Any) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _in_flight(key: Key, value: Any) -> int:
-    if value == "auto":
-        raise _WrongError("config.not_yet", key='in_flight = "auto"')
-    return _int(key, value)
+def _in_flight(key: Key, value: Any) -> int | str:
+    return "auto" if value == "auto" else _int(key, value)
 
 
 def _packet(key: Key, value: Any) -> bytes:

@@ -78,6 +78,7 @@ def load(path: Path) -> Loaded:
                 key=paths["key"],
                 insecure=platform["insecure"],
                 send_every_ns=platform["send_every"],
+                data_budget=platform["data_budget"],
             ),
             buffer=BufferConfig(
                 path=buffer.path("path") or Path(buffer["path"]),

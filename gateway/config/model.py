@@ -23,7 +23,7 @@ class PlatformConfig:
     key: Path | None = None
     insecure: bool = False
     send_every_ns: int = 500_000_000
-    data_budget: Rate | None = None  # this version honours none, and refuses the key
+    data_budget: Rate | None = None  # what the SIM card may carry; None: no limit
 
 
 @dataclass(frozen=True, slots=True)

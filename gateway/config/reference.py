@@ -86,7 +86,7 @@ def _show(key: Key, value: Any) -> str:
         return ""
     if key.kind == "duration":
         return show_duration(value)
-    if key.kind == "size":
+    if key.kind in ("size", "rate"):
         return show_size(value)
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -87,8 +87,10 @@ PLATFORM = _table(
     Key("send_every", "duration", '"500 ms"', "新数据最多等多久发出",
         "the longest that a fresh sample waits before it is sent",
         default=500 * MS, low=50 * MS, high=60 * S),
-    Key("data_budget", "rate", '"5 GB/month"', "SIM 卡的流量上限", "what the SIM card may carry",
-        later=True),
+    Key("data_budget", "rate", '"5 GB/month"',
+        "SIM 卡的流量上限，每月（month）或每天（day），北京时间；不写：不限",
+        "what the SIM card may carry a month, or a day, of UTC+8; left out: no limit",
+        low=2 * MIB),
 )  # fmt: skip
 
 BUFFER = _table(
@@ -136,9 +138,10 @@ LINK = _table(
     Key("pause", "duration", '"0 ms"', "两次请求之间额外的静默",
         "silence between requests, over the standard's",
         default=0, low=0, high=10 * S),
-    Key("in_flight", "in_flight", "1", "同时未答的请求数上限", "the most requests at once",
-        default=1, low=1,
-        high=32),
+    Key("in_flight", "in_flight", "1",
+        "同时未答的请求数上限；\"auto\"：由网关学习，最多 16（只限网络链路）",
+        'the most requests at once; "auto": learned, up to 16 (on the network only)',
+        default=1, low=1, high=32),
     Key("listen_only", "bool", "true", "只听别的主站，不发送",
         "decode another master's traffic, send nothing",
         later=True),

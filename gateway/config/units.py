@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 DURATION_NS = {
     "ns": 1,
@@ -31,17 +31,16 @@ SIZE_BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
-#: A month of a SIM card's contract counts as 30 days.
-PER_DAYS = {"hour": Decimal(1) / 24, "day": Decimal(1), "month": Decimal(30)}
+Per = Literal["day", "month"]
 
 _QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([^\s0-9/]*)\s*", re.ASCII)
 
 
 class Rate(NamedTuple):
-    """So many bytes in so many days."""
+    """So many bytes a day, or a calendar month."""
 
     size_bytes: int
-    days: Decimal
+    per: Per
 
 
 def duration_ns(text: str) -> int:
@@ -57,9 +56,10 @@ def size_bytes(text: str) -> int:
 def rate(text: str) -> Rate:
     """A `Rate` of "5 GB/month". Raises ValueError."""
     amount, slash, period = text.partition("/")
-    if not slash or period.strip() not in PER_DAYS:
-        raise ValueError(text)
-    return Rate(size_bytes(amount), PER_DAYS[period.strip()])
+    for per in get_args(Per):
+        if slash and period.strip() == per:
+            return Rate(size_bytes(amount), per)
+    raise ValueError(text)
 
 
 def percent(text: str) -> Decimal:

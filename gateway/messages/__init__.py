@@ -3,8 +3,8 @@
 Code never says a sentence: it names an id and its arguments, and whoever faces the user (the
 command line, the log) turns them into words here. To add a text, add one entry to the table of its
 noun: `syntax`, `config`, `link`, `device` (with `learned`), `driver`, `buffer`, `uplink` (with
-`certificate` and `clock`), `system`, `daemon`, `cli`. A test reads the whole code base: an id that
-nobody uses, or that is used and missing here, fails it.
+`certificate`, `budget` and `clock`), `system`, `daemon`, `cli`. A test reads the whole code base:
+an id that nobody uses, or that is used and missing here, fails it.
 """
 
 from __future__ import annotations

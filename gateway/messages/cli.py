@@ -117,6 +117,7 @@ WORDS = {
     "cli.connecting": Message("连接中", "opening"),
     "cli.connected": Message("已连接", "connected"),
     "cli.waiting": Message("等待重试", "waiting"),
+    "cli.paused": Message("流量用完，暂停", "paused, data budget used up"),
     "cli.good": Message("良好", "good"),
     "cli.partly": Message("部分", "partly"),
     "cli.silent": Message("不通", "silent"),
@@ -194,6 +195,21 @@ STATUS = {
     "cli.backlog": Message("待传块", "backlog"),
     "cli.rejected": Message("拒收块", "rejected"),
     "cli.connects": Message("连接次数", "connects"),
+    "cli.budget": Message("流量", "data"),
+    "cli.budget_now": Message(
+        "已用 {used}，上限每{per} {budget}（{share}），{resets}重新计算",
+        "{used} of {budget} a {per} ({share}), counted anew {resets}",
+    ),
+    "cli.per_day": Message("天", "day"),
+    "cli.per_month": Message("月", "month"),
+    "cli.budget_lasts": Message("还能用", "lasts"),
+    "cli.budget_lasts_for": Message(
+        "约 {lasts}（按本期平均）", "some {lasts}, at the average of this period"
+    ),
+    "cli.backlog_held": Message(
+        "{blocks}（流量比日子用得快：先传新数据，积压的暂缓）",
+        "{blocks} (waits: data is used faster than time goes by)",
+    ),
     "cli.blocks_size": Message("{blocks} 块，{size}", "{blocks} blocks, {size}"),
     "cli.buffer_ok": Message("正常", "ok"),
     "cli.buffer_no_space": Message("磁盘空间不足，在丢弃", "short of disk space, dropping"),
@@ -256,6 +272,15 @@ CHECK = {
         "5G 流量每天 {least} 到 {most}（从数值几乎不变，到每次都跳变；不压缩）",
         "5G traffic a day: {least} (values hardly move) to {most} (they jump at every scan; "
         "uncompressed)",
+    ),
+    "cli.over_budget": Message(
+        "流量上限 {budget}/{per} 不够：至少要 {least}；加大 every、deadband、send_every 或套餐",
+        "data_budget, {budget} a {per}, is too little: it takes {least} at least; raise every, "
+        "deadband, send_every, or buy more",
+    ),
+    "cli.near_budget": Message(
+        "流量上限 {budget}/{per} 可能不够：最多要 {most}；看 jiahe uplink",
+        "data_budget, {budget} a {per}, may be too little: it takes up to {most}; see jiahe uplink",
     ),
     "cli.estimate": Message(
         "以上是按协议和假定的应答时间的估算；真实值：jiahe links",

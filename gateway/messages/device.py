@@ -108,6 +108,9 @@ TABLE = {
         "不回显事务号：同时只发一个请求",
         "does not echo transaction ids: one request at a time",
     ),
+    "learned.in_flight": Message(
+        "同时发 {count} 个请求（学到的）", "{count} requests at once (learned)"
+    ),
     "learned.timeout": Message(
         "应答等待 {ms} 毫秒",
         "answers are awaited for {ms} ms",

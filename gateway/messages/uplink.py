@@ -217,6 +217,32 @@ TABLE = {
         "It may have been restored from another box's backup, or two boxes share an id: ask the "
         "platform's people",
     ),
+    "budget.near": Message(
+        "流量已用 {percent} %：{used}，上限 {budget}，{resets}重新计算；{forecast}",
+        "{percent} % of the data budget is used: {used} of {budget}, counted anew {resets}; "
+        "{forecast}",
+        "用完后数据只存在缓存里。不够用就加大套餐和 [platform] data_budget，或少采：加大 every、"
+        "deadband、send_every（jiahe check 会估算）",
+        "When it is used up data waits in the buffer. If it is too little, buy more and raise "
+        "[platform] data_budget, or read less: longer every, deadband, send_every (jiahe check "
+        "forecasts it)",
+    ),
+    "budget.used_up": Message(
+        "流量已用完（{used}，上限 {budget}），暂停上传，{resets}自动恢复",
+        "the data budget is used up ({used} of {budget}): nothing is sent, it goes on by itself "
+        "{resets}",
+        "数据在缓存里，之后自动补传。要马上恢复：加大套餐和 [platform] data_budget，再 "
+        "systemctl restart jiahe",
+        "Data waits in the buffer and is sent afterwards. To go on at once: buy more, raise "
+        "[platform] data_budget, systemctl restart jiahe",
+    ),
+    "budget.hung_up": Message("流量已用完，已断开", "the data budget is used up; hung up"),
+    "budget.on": Message("{date} ", "on {date}"),
+    "budget.within": Message("最多 {days} 天后", "within {days} days"),
+    "budget.lasts": Message("照目前的用法够用", "at this rate it lasts"),
+    "budget.ends_in": Message(
+        "照目前的用法 {hours} 小时后用完", "at this rate it is used up in {hours} hours"
+    ),
     "clock.unknown": Message(
         "时钟未同步：时间戳标记为不确定，同步后自动修正",
         "the clock is not synchronised: timestamps are marked uncertain and mended afterwards",

@@ -8,6 +8,8 @@ Theory of operation
     backoff   how long to wait before the next connection
     channel   grpc.aio; no other module of the daemon imports grpc, but
     credentials   the certificate files, read again when they change
+    budget    sans-IO: what the SIM card may carry, and what may still go; with `periods`
+    plan      the budget's count on disk, and what status says of it
     uplink    the task that ties these to the buffer and the clock
 
 A stream's life:
@@ -15,6 +17,9 @@ A stream's life:
     waiting ──▶ connecting ──▶ hello sent ──Welcome──▶ streaming ──▶ broken ──▶ waiting
        ▲             └── failed ──┴─ 20 s ─┐                           │
        └──────────────── backoff ──────────┴───────────────────────────┘
+
+With a data budget that is used up the stream ends when what is on its way was answered, and none is
+opened (`paused`) until the next period.
 
 Invariants
 ----------
@@ -29,6 +34,9 @@ U4  The live lane (blocks sealed after this stream's Welcome) goes first. Backfi
 U5  Silence ends a stream: 20 s without Welcome, then three heartbeats. The wire's own keepalive is
     not relied on.
 U6  The back-off starts over only after a stream that lasted and acknowledged something.
+U7  Nothing goes before it is paid: the durable count never says less than what was sent, with the
+    answers to it. The backlog pays only while less of the budget is used than of the period is
+    over, and a tenth.
 
 A broken stream loses nothing: what was not acknowledged is sent again on the next one, and the
 platform, which knows blocks by (gateway, epoch, seq), keeps one.

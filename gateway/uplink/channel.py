@@ -33,6 +33,8 @@ _OPTIONS = [
     # Servers with default settings throw off who pings more often than each 5 minutes: our own
     # heartbeat does it instead.
     ("grpc.keepalive_time_ms", 2**31 - 1),
+    # Pings that find out how fast the platform could send: it sends acks, and a ping costs as much.
+    ("grpc.http2.bdp_probe", 0),
 ]
 
 #: Words in the core's details of a connection that was never there, lower case, and what they mean.

@@ -6,13 +6,18 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
 from gateway.buffer import Buffer
 from gateway.buffer.alarm import Alarm
 from gateway.ports import Channel, ChannelError, Clock, Stream
 from gateway.snapshot import Said, UplinkSnapshot
 from gateway.uplink.backoff import Backoff
+from gateway.uplink.budget import CONNECT_BYTES, message_bytes
+from gateway.uplink.lanes import Pick
+from gateway.uplink.plan import Plan
 from gateway.uplink.session import History, Identity, PlatformTime, Session, SessionError
-from gateway.uplink.wire import catalog_message
+from gateway.uplink.wire import LANE_BYTES_MAX, catalog_message
 
 #: A stream that lived so long and acknowledged something ends the back-off. What broke the last one
 #: is told until then, so that nobody who looks each second misses it.
@@ -40,10 +45,14 @@ class Uplink:
         uniform: Callable[[float, float], float],
         platform_time: PlatformTime,
         warnings: Callable[[], list[Said]] = list,
+        plan: Plan | None = None,
     ) -> None:
-        """`warnings`: what is wrong with the way to the platform while it works."""
+        """`warnings`: what is wrong with the way to the platform while it works. `plan`: what the
+        SIM card may carry; None: no limit.
+        """
         self._config, self._clock, self._channel, self._buffer = config, clock, channel, buffer
         self._platform_time, self._warnings = platform_time, warnings
+        self._plan = plan or Plan()
         self._identity = Identity(config.gateway, clock.boot_id, config.software)
         self._history = History()
         self._backoff = Backoff(uniform)
@@ -62,18 +71,36 @@ class Uplink:
     async def run(self) -> None:
         """Connect, stream, and again, for ever."""
         while True:
+            await self._wait_for_budget()
             self._set_state("connecting")
+            await self._plan.pay(CONNECT_BYTES)
             try:
                 stream = await self._channel.open()
             except ChannelError as error:
+                self._plan.not_connected(error.message)
                 self._cause = Said(id=error.message, args=error.arguments)
             else:
                 self._connects += 1
                 await self._stream(stream)
+                del stream  # gRPC closes the connection when nobody holds its call any more
+            if self._plan.is_used_up:
+                continue
             self._retry_ns = self._clock.now_ns() + self._backoff.next_ns()
             self._set_state("waiting")
             await self._clock.sleep_until(self._retry_ns)
             self._retry_ns = None
+
+    async def close(self) -> None:
+        """After `run` was cancelled: write down what a clean end knows."""
+        await self._plan.close()
+
+    async def _wait_for_budget(self) -> None:
+        while (again_ns := self._plan.shut_until_ns()) is not None:
+            if self._state != "paused":
+                self._set_state("paused")
+                self._cause = None  # the plan's own warning says it
+            await self._plan.keep()
+            await self._clock.sleep_until(again_ns)
 
     async def _stream(self, stream: Stream) -> None:
         """One stream, to its end. The reader is never cancelled while it reads: closing ends it."""
@@ -113,6 +140,7 @@ class Uplink:
 
     async def _read(self, session: Session, stream: Stream) -> None:
         async for message in stream.messages():
+            self._plan.took(message_bytes(len(message)))
             session.feed(message, self._clock.now_ns())
             if session.welcomed and self._state != "connected":
                 self._set_state("connected")
@@ -130,16 +158,20 @@ class Uplink:
     async def _write(self, session: Session, stream: Stream) -> None:
         while True:
             while self._outbox:
-                await stream.send(self._outbox.pop(0))
+                message = self._outbox.pop(0)
+                await self._plan.pay(message_bytes(len(message)), session.on_way + 1)
+                await stream.send(message)
             now_ns = self._clock.now_ns()
             if not await self._send_block(session, stream):
+                if self._plan.is_used_up and not session.on_way:
+                    raise SessionError("budget.hung_up")
                 free_ns = session.block_free_ns
                 await self._alarm.wait(free_ns if free_ns > now_ns else None)
 
     async def _send_block(self, session: Session, stream: Stream) -> bool:
         """Send the next block, after its catalog; False if none may go now."""
         pick = session.next_block(self._clock.now_ns())
-        if pick is None:
+        if pick is None or not self._may_send(session, pick, self._buffer.size(pick.key)):
             return False
         block = await self._buffer.read(pick.key)
         if block is None:
@@ -147,7 +179,14 @@ class Uplink:
             return True
         needed = session.catalog_needed(block)
         catalog = await self._buffer.catalog(*needed) if needed else None
+        cost = message_bytes(len(block.data) + LANE_BYTES_MAX)
+        if catalog is not None:
+            if not self._may_send(session, pick, len(block.data) + len(catalog)):
+                return False
+            cost += message_bytes(len(catalog))
+        await self._plan.pay(cost, session.on_way + 1)
         if session.next_block(self._clock.now_ns()) != pick:
+            self._plan.took(-cost)
             return True  # acknowledged, dropped or paused while it was read
         if needed is not None:
             if catalog is not None:  # else the platform has it from before, or rejects the block
@@ -157,6 +196,10 @@ class Uplink:
         if message is not None:
             await stream.send(message)
         return True
+
+    def _may_send(self, session: Session, pick: Pick, size: int) -> bool:
+        is_backlog = pick.lane == pb.LANE_BACKFILL
+        return self._plan.may_send(size, session.on_way + 1, backlog=is_backlog)
 
     # ---- what status shows -----------------------------------------------------------------
 
@@ -176,7 +219,7 @@ class Uplink:
         return UplinkSnapshot(
             state=self._state,
             cause=cause,
-            warnings=self._warnings(),
+            warnings=[*self._plan.warnings(), *self._warnings()],
             address=self._config.address,
             since_s=(now_ns - self._since_ns) / 1e9,
             last_ack_s=None if last_ack is None else (now_ns - last_ack) / 1e9,
@@ -190,4 +233,5 @@ class Uplink:
             connects=self._connects,
             retry_in_s=None if self._retry_ns is None else max(0, self._retry_ns - now_ns) / 1e9,
             rejects=history.rejects,
+            budget=self._plan.snapshot(),
         )

@@ -30,6 +30,9 @@ _LANE = {
     for lane in (pb.LANE_LIVE, pb.LANE_BACKFILL)
 }
 
+#: The most that `block_message` and `catalog_message` add.
+LANE_BYTES_MAX = 16
+
 
 def catalog_message(catalog: bytes) -> bytes:
     """A StreamRequest with this serialized Catalog."""

@@ -78,6 +78,7 @@ def test_status_when_something_is_wrong_then_it_comes_before_the_rest(tmp_path: 
         "devices   2: 1 good, 0 partly, 1 silent; 8 tags",
         "links     com1 38 %  车间网络 down",
         "platform  waiting  ingest:1  last ack 1 h 52 min ago",
+        "data      1.2 GB of 5.0 GB a month (24 %), counted anew on 2026-12-01",
         "buffer    blocks to send: 7; 79.0 kB kept, 2.1 GB at most",
         "clock     synchronised by the system, within 3 ms",
     ]
@@ -91,6 +92,7 @@ def test_links_when_names_are_chinese_then_columns_line_up(tmp_path: Path) -> No
     assert len({width(row) for row in rows}) == 1
     assert "一次最多读 60 个寄存器" in done.stdout
     assert "线路错误：帧 1，校验 2，溢出 0" in done.stdout
+    assert done.stdout.count("同时发 4 个请求（学到的）") == 1
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -219,6 +221,33 @@ def test_check_when_the_wire_is_too_slow_then_what_it_can_reach(tmp_path: Path) 
     (link,) = found["forecast"]["links"]
     assert link["share"] > 100
     assert link["groups"][0]["reachable_ns"] > 100_000_000
+
+
+def test_check_when_the_data_budget_is_too_little_then_said(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    for budget, words in (
+        ("100 MB/month", "▲ data_budget, 100 MB a month, is too little: it takes "),
+        ("50 MB/day", "▲ data_budget, 50.0 MB a day, may be too little: it takes up to "),
+        ("500 MB/day", None),
+    ):
+        line = f'insecure = true\ndata_budget = "{budget}"'
+        file.write_text(GOOD.replace("insecure = true", line), "utf-8")
+        done = jiahe("check", file)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert words in done.stdout if words else "data_budget" not in done.stdout
+
+
+def test_uplink_when_the_data_budget_is_used_up_then_said_with_the_day(tmp_path: Path) -> None:
+    used = {"percent": "99", "used": "5.0 GB", "budget": "5.0 GB"}
+    resets = {"id": "budget.on", "args": {"date": "2026-12-01"}}
+    said = {"id": "budget.used_up", "args": {**used, "resets": resets}}
+    uplink = {**SNAPSHOT["uplink"], "state": "paused", "cause": None, "warnings": [said]}
+    with daemon(tmp_path, {**SNAPSHOT, "uplink": uplink}) as config:
+        zh = jiahe("uplink", "--config", config, lang="zh").stdout.splitlines()
+        en = jiahe("uplink", "--config", config, lang="en").stdout.splitlines()
+    assert zh[0] == "▲ 流量已用完（5.0 GB，上限 5.0 GB），暂停上传，2026-12-01 自动恢复"
+    assert en[0].endswith("nothing is sent, it goes on by itself on 2026-12-01")
+    assert any(re.match("状态 +流量用完，暂停", line) for line in zh)
 
 
 @pytest.mark.parametrize(("lang", "words"), [("zh", "错误"), ("en", "error")])

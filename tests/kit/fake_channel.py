@@ -23,8 +23,9 @@ class Peer(Protocol):
 class FakeStream:
     """Both directions; `delay_s` is the time of one way."""
 
-    def __init__(self, delay_s: float, rng: random.Random) -> None:
-        self._delay_s, self._rng = delay_s, rng
+    def __init__(self, delay_s: float, rng: random.Random, carry: Callable[[int], None]) -> None:
+        """`carry` hears the size of each message that is sent, in both directions."""
+        self._delay_s, self._rng, self._carry = delay_s, rng, carry
         self._down: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._up_s = self._down_s = 0.0
         self._broken = self._lost = False
@@ -33,6 +34,7 @@ class FakeStream:
 
     async def send(self, message: bytes) -> None:
         self._check()
+        self._carry(len(message))
         loop = asyncio.get_running_loop()
         self._up_s = max(self._up_s, loop.time()) + self._rng.random() * 1e-3
         loop.call_at(self._up_s + self._delay_s, self._arrive, message)
@@ -45,6 +47,7 @@ class FakeStream:
 
     def reply(self, message: bytes) -> None:
         """The platform's side."""
+        self._carry(len(message))
         loop = asyncio.get_running_loop()
         self._down_s = max(self._down_s, loop.time()) + self._rng.random() * 1e-3
         loop.call_at(self._down_s + self._delay_s, self._deliver, message)
@@ -84,9 +87,10 @@ class FakeChannel:
         self._accept, self._rng, self._delay_s = accept, rng, delay_s
         self.stream: FakeStream | None = None
         self.up = True
+        self.carry: Callable[[int], None] = lambda size: None
 
     async def open(self) -> FakeStream:
-        stream = FakeStream(self._delay_s, self._rng)
+        stream = FakeStream(self._delay_s, self._rng, lambda size: self.carry(size))
         peer = self._accept(stream.reply) if self.up else None
         if peer is None:
             raise ChannelError("uplink.refused", address="fake")

@@ -7,17 +7,26 @@ States, each of the real 5G link:
     cut       every connection breaks at once, none can be made
     half-open what is connected stays connected and carries nothing, in one direction or both;
               neither end is told. New connections work
+
+The meter has two readings: what TCP carried, and what the IP packets came to that carried it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 from dataclasses import dataclass
 
 _CHUNK_BYTES = 65536
 _END_S_MAX = 5.0
+#: Segments of the size that they have on a 5G link; loopback's own are 64 KB.
+_SEGMENT_BYTES = 1400
+#: IPv4 and TCP headers (RFC 791, RFC 9293) with the timestamp option (RFC 7323).
+_HEADER_BYTES = 20 + 20 + 12
+#: `struct tcp_info` of linux/tcp.h as far as its last two fields here: segments out and in.
+_TCP_INFO = struct.Struct("8B24I4Q2I")
 
 
 @dataclass(slots=True)
@@ -28,6 +37,14 @@ class _Pair:
     platform: socket.socket
     dead_up: bool = False
     dead_down: bool = False
+
+    def segments(self) -> int:
+        """TCP segments between box and relay so far, both directions; 0 once it is closed."""
+        if self.box.fileno() < 0:
+            return 0
+        said = self.box.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        sent, received = _TCP_INFO.unpack(said)[-2:]
+        return int(sent + received)
 
     def shut(self) -> None:
         for end in (self.box, self.platform):
@@ -44,9 +61,10 @@ class Relay:
         self._lock = threading.Lock()
         self._pairs: list[_Pair] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = _listen(0)
         self.port: int = self._listener.getsockname()[1]
         self.bytes_up = self.bytes_down = 0
+        self._segments = 0  # of connections that have ended
         self._delay_s = 0.0
         self._closed = threading.Event()
         self._start(self._accept, self._listener)
@@ -62,7 +80,7 @@ class Relay:
 
     def mend(self) -> None:
         """The link is back, at the same address."""
-        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener = _listen(self.port)
         self._start(self._accept, self._listener)
 
     def slow(self, delay_s: float) -> None:
@@ -75,6 +93,12 @@ class Relay:
             for pair in self._pairs:
                 pair.dead_up |= up
                 pair.dead_down |= down
+
+    def ip_bytes(self) -> int:
+        """Both directions, with the headers of TCP and IPv4, handshakes and bare acks too."""
+        with self._lock:
+            segments = self._segments + sum(pair.segments() for pair in self._pairs)
+        return self.bytes_up + self.bytes_down + segments * _HEADER_BYTES
 
     def close(self) -> None:
         """Cut for good; every thread has ended."""
@@ -135,6 +159,16 @@ class Relay:
         for _ in range(2):
             ended.acquire()
         with self._lock:
+            self._segments += pair.segments()
             self._pairs.remove(pair)
         pair.box.close()
         pair.platform.close()
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT_BYTES)
+    listener.bind(("127.0.0.1", port))
+    listener.listen()
+    return listener

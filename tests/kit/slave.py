@@ -15,6 +15,7 @@ import select
 import socket
 import struct
 import tty
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,6 +179,9 @@ class TcpSlave(_Slave):
         if listening:
             self.listen()
         self.connections = 0
+        #: Answers take so long on their way, any number of them at once.
+        self.distance_s = 0.0
+        self._on_way: deque[tuple[int, int, bytes]] = deque()
         self._open: dict[int, tuple[socket.socket, bytearray, int]] = {}
 
     def listen(self) -> None:
@@ -186,7 +190,7 @@ class TcpSlave(_Slave):
 
     def _run(self) -> None:
         listener = self._listener.fileno()
-        while (ready := self._wait([listener, *self._open], None)) is not None:
+        while (ready := self._wait([listener, *self._open], self._arrive())) is not None:
             for fd in ready:
                 if fd == listener:
                     sock, _ = self._listener.accept()
@@ -195,6 +199,15 @@ class TcpSlave(_Slave):
                     self._open[sock.fileno()] = (sock, bytearray(), self.connections)
                 elif fd in self._open and not self._serve(fd):
                     return
+
+    def _arrive(self) -> float | None:
+        """Deliver what has come; seconds until the next."""
+        while self._on_way and self._on_way[0][0] <= now_ns():
+            _, connection, data = self._on_way.popleft()
+            for sock, _, number in self._open.values():
+                if number == connection:
+                    sock.sendall(data)
+        return max(0.0, (self._on_way[0][0] - now_ns()) / 1e9) if self._on_way else None
 
     def _serve(self, fd: int) -> bool:
         """False when the slave is to stop."""
@@ -220,8 +233,11 @@ class TcpSlave(_Slave):
 
     def _act(self, fd: int, step: Step) -> bool:
         """False when the connection is gone."""
-        sock = self._open[fd][0]
+        sock, _, connection = self._open[fd]
         try:
+            if isinstance(step, bytes) and self.distance_s:
+                self._on_way.append((now_ns() + int(self.distance_s * 1e9), connection, step))
+                return True
             if isinstance(step, bytes):
                 sock.sendall(step)
                 return True

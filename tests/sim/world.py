@@ -14,7 +14,10 @@ from collections.abc import Callable
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import Buffer, BufferConfig, SealedBlock
+from gateway.config.units import Rate
 from gateway.uplink import Uplink, UplinkConfig
+from gateway.uplink.budget import message_bytes
+from gateway.uplink.plan import DataPlan
 from tests.kit.blocks import block, no_zstd
 from tests.kit.fake_channel import FakeChannel
 from tests.kit.fake_disk import FakeDisk
@@ -26,6 +29,8 @@ SEAL_NS = SECOND // 2
 #: While draining only gaps are sealed, and rarely, so that the slowest link gets through.
 DRAIN_SEAL_NS = 10 * SECOND
 DRAIN_S_MAX = 3600
+#: Never used up in a history; its count must outlive everything but a failed disk.
+DATA_BUDGET = Rate(1 << 40, "month")
 
 
 class World:
@@ -49,12 +54,18 @@ class World:
         self.durable: set[tuple[int, int]] = set()  # what a crash must not take
         self.boots = 0
         self.scanning = True
+        self.carried = 0  # over the SIM card, as the plan should count it
+        self.disk_failed = False
+        self.channel.carry = self._carry
         self.rotten = 0  # bits that flipped
         self.faults: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     def _accept(self, reply: Callable[[bytes], None]) -> PlatformPeer:
         return self.platform.accept(reply)
+
+    def _carry(self, size: int) -> None:
+        self.carried += message_bytes(size)
 
     # ---- the box ---------------------------------------------------------------------------
 
@@ -67,6 +78,12 @@ class World:
         self.buffer.open_epoch(self.clock.boot_id, self.clock.now_ns(), self.rng.getrandbits)
         catalog = pb.Catalog(epoch=self.buffer.epoch, revision=1)
         self.buffer.put_catalog(self.buffer.epoch, 1, catalog.SerializeToString())
+        utc_ns = self.clock.utc_at_boot_ns
+        plan = await DataPlan.open(
+            DATA_BUDGET, self.disk, inline, self.clock, lambda now_ns: utc_ns + now_ns
+        )
+        counted = plan.snapshot()["used_bytes"]
+        assert self.disk_failed or counted >= self.carried, f"{counted} of {self.carried} counted"
         self.uplink = Uplink(
             UplinkConfig("gw-1", "fake", "sim"),
             clock=self.clock,
@@ -74,6 +91,7 @@ class World:
             buffer=self.buffer,
             uniform=self.rng.uniform,
             platform_time=lambda utc, asked, answered: None,
+            plan=plan,
         )
         self._tick = self._sampled = 0
         parts = (self.buffer.run(), self.uplink.run(), self._scan())
@@ -187,6 +205,7 @@ class World:
 
     async def bad_disk(self) -> None:
         """Every write fails for a while."""
+        self.disk_failed = True
 
         def fail(operation: str) -> None:
             if operation != "read":
@@ -198,6 +217,7 @@ class World:
 
     async def bad_sync(self) -> None:
         """The next sync fails, and what it was for is gone."""
+        self.disk_failed = True
         failures = iter([OSError(errno.EIO, "Input/output error")])
 
         def fail(operation: str) -> None:

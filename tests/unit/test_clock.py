@@ -48,6 +48,14 @@ def due(anchors: Anchors, clock: HandClock, later_ns: int = 0) -> pb.Anchor | No
     return anchors.due(clock.boot_ns)
 
 
+def test_utc_when_nothing_vouches_for_it_is_not_known_until_the_platform_says_it() -> None:
+    clock = HandClock()
+    anchors = Anchors(clock)
+    assert anchors.utc_ns(clock.boot_ns) is None
+    anchors.platform_said(UTC_2026, clock.boot_ns, clock.boot_ns)
+    assert anchors.utc_ns(clock.boot_ns + S) == UTC_2026 + S
+
+
 def test_first_block_when_kernel_is_synchronised_then_system_anchor() -> None:
     clock = HandClock(utc_error_ns=30_000_000)
     assert due(Anchors(clock), clock) == pb.Anchor(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Loaded, load, render
+from gateway.config.units import Rate
 from gateway.messages import MESSAGES
 
 FIXTURES = Path(__file__).parent / "config_fixtures"
@@ -36,7 +37,7 @@ PLANTED = [
     (1, 11, "config.version"), (2, 1, "config.unknown_key"), (5, 6, "config.bad_id"),
     (6, 12, "config.bad_choice_near"), (7, 1, "config.unknown_key_near"),
     (8, 8, "config.wrong_type"),
-    (11, 11, "config.bad_address"), (12, 14, "config.no_unit"), (13, 1, "config.not_yet"),
+    (11, 11, "config.bad_address"), (12, 14, "config.no_unit"), (13, 15, "config.bad_unit"),
     (14, 6, "config.empty"), (17, 12, "config.bad_unit"), (18, 12, "config.out_of_range"),
     (19, 13, "config.bad_choice_near"), (20, 15, "config.full_width"), (22, 8, "config.missing"),
     (24, 1, "config.unknown_key_near"), (25, 1, "config.unknown_key_near"),
@@ -44,7 +45,7 @@ PLANTED = [
     (28, 15, "config.syntax_rest"), (29, 13, "config.in_flight_serial"), (31, 8, "config.missing"),
     (33, 1, "config.wrong_kind_of_link"), (35, 1, "config.twice_key"), (38, 8, "config.bad_name"),
     (38, 8, "config.missing"), (41, 8, "config.syntax_name"), (42, 8, "config.bad_choice"),
-    (47, 1, "config.twice_key"), (48, 13, "config.not_yet"), (50, 10, "config.no_tags"),
+    (47, 1, "config.twice_key"), (48, 13, "config.wrong_type"), (50, 10, "config.no_tags"),
     (51, 8, "config.no_such_link"), (52, 10, "config.no_such_driver"),
     (57, 1, "config.unknown_key_near"), (59, 46, "config.bad_choice_near"),
     (59, 57, "config.missing"), (61, 10, "config.no_tags"), (64, 8, "config.bad_unit_range"),
@@ -402,3 +403,23 @@ def test_tables_when_missing_then_the_smallest_one_is_shown(tmp_path: Path) -> N
     shown = "\n".join(render(p, "zh") for p in load(write(tmp_path, "version = 1\n")).problems)
     assert 'id = "jx-nanhu-0031"' in shown and "[platform]" in shown and "[links.com1]" in shown
     assert "docs/" not in shown
+
+
+def test_data_budget_when_a_day_or_a_month_then_accepted_else_said_how(tmp_path: Path) -> None:
+    for written, expected in (
+        ('"5 GB/month"', Rate(5 * 10**9, "month")), ('"150 MB / day"', Rate(150 * 10**6, "day")),
+        ('"1 MB/day"', "config.out_of_range"), ('"5 GB/hour"', "config.bad_unit"),
+        ('"5 GB"', "config.bad_unit"), ("5", "config.no_unit"),
+    ):  # fmt: skip
+        line = f"insecure = true\ndata_budget = {written}"
+        text = (
+            HEAD.replace("insecure = true", line)
+            + DEVICE
+            + 'tags = { t = { address = "holding:1", type = "int16" } }\n'
+        )
+        loaded = load(write(tmp_path, text))
+        if isinstance(expected, str):
+            assert errors(loaded) == [(7, 15, expected)]
+        else:
+            assert loaded.config is not None
+            assert loaded.config.platform.data_budget == expected

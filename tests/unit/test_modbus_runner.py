@@ -49,6 +49,22 @@ def opened(kept: dict[str, object]) -> OpenedLinks:
     return runner.open_links([(LINK, [plan_device(BRIDGED)])], 0, kept)
 
 
+@pytest.mark.parametrize(
+    ("kept", "now"), [(8, 8), (999, 16), (0, 1), (-3, 1), ("many", 1), (2.5, 1), (None, 1)]
+)
+def test_requests_at_once_when_learned_are_kept_over_a_restart_within_the_file_s_limit(
+    kept: object, now: int
+) -> None:
+    link = replace(LINK, in_flight=16, in_flight_learned=True)
+    plan = plan_device(replace(BRIDGED, link=link))
+    again = runner.open_links([(link, [plan])], 0, {"link line": {"in_flight": kept}})
+    (told,) = again.runners[0].links()
+    assert (told["in_flight"], told["in_flight_learned"]) == (now, True)
+    assert again.learned() == ({"link line": {"in_flight": now}} if now > 1 else {})
+    said = runner.open_links([(LINK, [plan])], 0, {"link line": {"in_flight": kept}})
+    assert said.runners[0].links()[0]["in_flight"] == 1 and said.learned() == {}
+
+
 def test_start_when_kept_limits_ask_for_more_bytes_than_the_file_plans_by_them(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -1,0 +1,71 @@
+"""How many requests a device takes at once: `in_flight = "auto"`, learned a link.
+
+From one upward, doubling. With `n` in flight and more waiting, the answers that came while all `n`
+flew say how many a second the device gives: n / their time. Twice as many are kept if that brings a
+fifth more; a device that takes requests and works them off one by one gains nothing by it and stays
+at one. A time-out, a lost connection or "busy" with more than one in flight halves them. What did
+not pay or did harm is tried again after ten minutes; what happens with one in flight as well has
+other causes, and all is learned anew.
+"""
+
+from libc.stdint cimport int64_t
+
+from native.state cimport link_t
+
+cdef enum:
+    SAMPLE = 32  # answers that a decision rests on
+
+cdef extern from *:
+    """
+    #define TRY_AGAIN INT64_C(600000000000)
+    #define GAIN_LEAST 1.2
+    """
+    int64_t TRY_AGAIN
+    double GAIN_LEAST
+
+
+cdef void use(link_t *l, int n, int64_t now) noexcept nogil:
+    l.in_flight_max = n
+    l.sampled = 0
+    l.sampled_ns = 0
+    l.flights_since = now
+
+
+cdef void flights_answered(link_t *l, int64_t took, int64_t now) noexcept nogil:
+    """An answer to a request that flew with as many as may, while others waited."""
+    cdef double rate
+    cdef int n = l.in_flight_max
+    l.sampled += 1
+    l.sampled_ns += took
+    if l.sampled < SAMPLE:
+        return
+    rate = 1e9 * n * SAMPLE / <double>l.sampled_ns
+    if l.trying and rate < GAIN_LEAST * l.answers_a_second:
+        l.trying = False
+        l.flights_good = (n + 1) // 2
+        l.try_at = now + TRY_AGAIN
+        use(l, l.flights_good, now)
+        return
+    l.trying = False
+    l.answers_a_second = rate
+    if n > l.flights_good:
+        l.flights_good = n
+    if n < l.flights_most and (n < l.flights_good or now >= l.try_at):
+        l.trying = True
+        n = min(2 * n, l.flights_most)
+    use(l, n, now)
+
+
+cdef void flights_troubled(link_t *l, int64_t sent, int64_t now) noexcept nogil:
+    """The request sent at `sent` got no answer, a lost connection, or "busy"."""
+    if l.flights_most == 0 or sent < l.flights_since:
+        return
+    l.trying = False
+    if l.in_flight_max == 1:
+        l.flights_good = l.flights_most
+        l.try_at = 0
+        use(l, 1, now)
+        return
+    l.flights_good = l.in_flight_max // 2
+    l.try_at = now + TRY_AGAIN
+    use(l, l.flights_good, now)
