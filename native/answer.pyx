@@ -21,6 +21,7 @@ from native.modbus cimport (
     ask_t,
     find_answer,
     frame_t,
+    is_short,
     match_answer,
 )
 from native.reasons cimport BAD_BUSY, BAD_DAMAGED, BAD_GATEWAY, BAD_NO_ANSWER, BAD_REFUSED, GOOD
@@ -289,14 +290,6 @@ cdef void foreign(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
         if l.flying == 0 and frame.size:
             # An answer to nothing: there may be more where it came from.
             mark_outstanding(d, <uint16_t>frame.size, now)
-
-
-cdef inline bint is_short(const frame_t *frame, const ask_t *ask) noexcept nogil:
-    """The right answer, but of fewer registers than asked: a limit that the device does not say."""
-    return (
-        frame.unit == ask.unit and frame.function == ask.function
-        and 0 < frame.size < ask.data_bytes
-    )
 
 
 cdef void take_tcp(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:

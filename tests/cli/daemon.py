@@ -54,7 +54,8 @@ SNAPSHOT: dict[str, Any] = {
          "cause": {"id": "link.refused", "args": {"target": "192.168.10.21:502"}},
          "since_s": 12.0, "devices": 0,
          "in_flight": 4, "in_flight_learned": True, "requests": 0, "answers": 0,
-         "timeouts": 0, "damaged": 0, "wrong": 0, "late": 0, "exceptions": 0, "retries": 0, "reconnects": 4, "bytes_in": 0,
+         "timeouts": 0, "damaged": 0, "wrong": 0, "late": 0, "exceptions": 0, "retries": 0,
+         "reconnects": 4, "bytes_in": 0,
          "bytes_out": 0, "busy_share": 0.0, "line_errors": None},
     ],
     "devices": [
