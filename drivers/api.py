@@ -21,7 +21,7 @@ ValueType = Literal[
     "float32", "float64", "bcd16", "bcd32", "string",
 ]  # fmt: skip
 ByteOrder = Literal["ABCD", "CDAB", "BADC", "DCBA"]
-LinkType = Literal["serial", "tcp", "udp"]
+LinkType = Literal["serial", "tcp", "udp", "listen"]
 Framing = Literal["rtu", "ascii", "tcp"]
 
 #: Bytes of the raw value of each type on the wire (strings: `length`).
@@ -79,8 +79,10 @@ class LinkSpec:
     parity: Literal["none", "even", "odd"] = "none"
     stop_bits: int = 1
     rs485: bool = False  # ask the kernel to switch the transceiver (TIOCSRS485)
-    host: str = ""  # tcp, udp
+    host: str = ""  # tcp, udp; listen: our own address that devices dial in to
     tcp_port: int = 502
+    register: bytes = b""  # listen: what the device says first (drivers/packets); b"": anything
+    heartbeat: bytes = b""  # listen: what it says between frames
     timeout_ns: int = 300_000_000  # the longest wait for an answer
     pause_ns: int = 0  # silence between requests, over the standard's
     listen_only: bool = False  # another master asks; nothing is sent. Serial, RTU

@@ -1,7 +1,7 @@
-"""`jiahe-sim`: simulated controllers on TCP ports or a pseudo-terminal.
+"""`jiahe-sim`: simulated controllers on TCP ports, a pseudo-terminal, or behind a DTU that dials.
 
-Listens, says so in one line, then obeys the commands on its standard input (`help` lists them)
-until it gets SIGTERM, SIGINT or the end of its input, and leaves nothing behind.
+Listens or dials, says so in one line, then obeys the commands on its standard input (`help` lists
+them) until it gets SIGTERM, SIGINT or the end of its input, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,20 @@ from typing import Any
 from drivers import profiles
 from drivers.api import TlsFiles
 from drivers.modbus.address import AddressError, Space, parse
-from drivers.modbus.simulator import DeviceMap, FaultError, MapError, Simulator, Unit, load_map
+from drivers.modbus.simulator import Bus, DeviceMap, FaultError, MapError, Simulator, Unit, load_map
 from drivers.modbus.simulator import faults as faults_module
 from drivers.modbus.simulator import service as service_module
+from drivers.packets import packet
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 fine, 1 a fault said on stderr, 2 usage."""
     parser = _parser()
     options = parser.parse_args(argv)
-    if bool(options.tcp) == bool(options.pty):
-        parser.error("say where to listen: --tcp ADDRESS:PORT (may be repeated) or --pty PATH")
+    if sum(map(bool, (options.tcp, options.pty, options.dial))) != 1:
+        parser.error(
+            "say where: --tcp ADDRESS:PORT (may be repeated), --pty PATH, or --dial ADDRESS:PORT"
+        )
     if options.tls and (options.pty or options.framing not in (None, "tcp")):
         parser.error("--tls goes with --tcp and --framing tcp")
     try:
@@ -56,12 +60,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("CERT", "KEY", "CA"),
         help="Modbus Security on --tcp: its own PEM files, and the authority of its clients",
     )
-    add("--framing", choices=("tcp", "rtu", "ascii"), help="default: tcp on --tcp, rtu on --pty")
+    add("--dial", metavar="ADDRESS:PORT", help="a paced bus behind a 4G DTU that dials in there")
+    add("--register", default="", metavar="text:…|hex:…", help="what the DTU says first")
+    add("--heartbeat", default="", metavar="text:…|hex:…", help="what it says between frames")
+    add("--heartbeat-every", type=float, default=30.0, metavar="S")
+    add("--framing", choices=("tcp", "rtu", "ascii"), help="default: tcp on --tcp, else rtu")
     add("--baud", type=int, default=9600)
     add("--char-bits", type=int, default=10, help="start, data, parity and stop bits (10: 8N1)")
     add("--units", default="1", metavar="1-4,9", help="the units that answer (default 1)")
     add("--dead", default="", metavar="4", help="units that are there but never answer")
-    add("--answer-ms", type=float, metavar="MS", help="default: 5 on --pty, 0 on --tcp")
+    add("--answer-ms", type=float, metavar="MS", help="default: 0 on --tcp, else 5")
     add("--counter", default="", metavar="ADDRESS", help="where the answer counter lies, or none")
     add("--book", type=Path, metavar="FILE", help="write each answer's counter and times here")
     add("--name", default="unit-{unit}", help="of the devices in the book; {unit}: their number")
@@ -85,15 +93,12 @@ def _serve(options: argparse.Namespace, made: DeviceMap) -> int:
     simulator = Simulator(book=options.book, seed=options.seed)
     numbers = _numbers(options.units)
     if options.pty:
-        units = _units(simulator, made, options, numbers, "")
-        simulator.add_bus(
-            units,
-            options.pty,
-            baud=options.baud,
-            char_bits=options.char_bits,
-            framing=options.framing or "rtu",
-            answer_ms=5.0 if options.answer_ms is None else options.answer_ms,
-        )
+        _add_bus(simulator, made, options, options.pty)
+    if options.dial:
+        told = _dialling(options)
+        with tempfile.TemporaryDirectory(prefix="jiahe-sim-") as folder:
+            simulator.add_dtu(_add_bus(simulator, made, options, Path(folder) / "bus"), **told)
+            return _live(options, made, simulator)
     tls = TlsFiles(options.tls[2], *options.tls[:2]) if options.tls else None
     for index, address in enumerate(options.tcp):
         host, port = _address(address, options.allow_remote)
@@ -103,6 +108,40 @@ def _serve(options: argparse.Namespace, made: DeviceMap) -> int:
         simulator.add_tcp(units, host=host, port=port, framing=framing, tls=tls)
     if options.tcp and options.answer_ms:
         simulator.command(f"slow * {options.answer_ms}")
+    return _live(options, made, simulator)
+
+
+def _add_bus(simulator: Simulator, made: DeviceMap, options: argparse.Namespace, path: Path) -> Bus:
+    return simulator.add_bus(
+        _units(simulator, made, options, _numbers(options.units), ""),
+        path,
+        baud=options.baud,
+        char_bits=options.char_bits,
+        framing=options.framing or "rtu",
+        answer_ms=5.0 if options.answer_ms is None else options.answer_ms,
+    )
+
+
+def _dialling(options: argparse.Namespace) -> dict[str, Any]:
+    host, port = _address(options.dial, allow_remote=True)
+    return {
+        "host": host,
+        "port": port,
+        "register": _packet(options.register),
+        "heartbeat": _packet(options.heartbeat),
+        "every_s": max(0.01, options.heartbeat_every),
+    }
+
+
+def _packet(text: str) -> bytes:
+    try:
+        return packet(text) if text else b""
+    except ValueError:
+        raise ValueError(f"{text!r} is no packet; for example text:JX007 or hex:fe") from None
+
+
+def _live(options: argparse.Namespace, made: DeviceMap, simulator: Simulator) -> int:
+    """From the ready line to the end."""
     for dead in _numbers(options.dead) if options.dead else []:
         simulator.command(f"mute {dead}")
     stop_read, stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -184,6 +223,7 @@ def _ready(options: argparse.Namespace, made: DeviceMap, simulator: Simulator) -
         "title": made.title,
         "tcp": [f"{endpoint.host}:{endpoint.port}" for endpoint in simulator.endpoints],
         "pty": str(options.pty) if options.pty else None,
+        "dial": options.dial,
         "units": [unit.number for unit in simulator.units],
         "devices": [unit.name for unit in simulator.units],
         "counters": {str(space): at for space, at in first.counter_at.items()},
@@ -196,8 +236,9 @@ def _say(ready: dict[str, Any], *, as_json: bool) -> None:
         line = json.dumps(ready, ensure_ascii=False)
     else:
         units = ",".join(map(str, sorted(set(ready["units"]))))
-        where = ready["pty"] or " ".join(ready["tcp"])
-        line = f"ready: {ready['title']}, units {units}, on {where}"
+        where = ready["dial"] or ready["pty"] or " ".join(ready["tcp"])
+        how = "dialling" if ready["dial"] else "on"
+        line = f"ready: {ready['title']}, units {units}, {how} {where}"
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

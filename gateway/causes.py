@@ -43,7 +43,7 @@ def _no_answer(
     link: LinkSnapshot, device: DeviceSnapshot, members: Sequence[DeviceSnapshot]
 ) -> Said:
     """Silence, damage and a stranger's answer want different hands: power, wiring, unit number."""
-    if link["type"] != "serial":
+    if link["type"] not in ("serial", "listen"):
         return Said(id="device.no_answer", args={})
     alone = not any(each["last_good_s"] is not None for each in members)
     damaged = max(device["damaged"], link["damaged"] if alone else 0)

@@ -31,9 +31,24 @@ class TlsSnapshot(TypedDict):
     detail: str  # OpenSSL's words for the last failure, or ""
 
 
+class Stranger(TypedDict):
+    said: str  # as the configuration would have it: text:JX007, hex:fe01
+    hex: str
+    peer: str
+    ago_s: float
+
+
+class DialledIn(TypedDict):
+    register: str  # likewise; "": anything
+    peer: str | None  # the address that dialled in last; None: nobody yet
+    heartbeats: int  # packets swallowed
+    refused: int  # connections to this address that were no link's
+    stranger: Stranger | None  # the newest of those that said something
+
+
 class LinkSnapshot(TypedDict):
     name: str
-    type: str  # serial, tcp, udp
+    type: str  # serial, tcp, udp, listen
     target: str  # /dev/jiahe/com1 or 192.168.10.21:502
     state: str  # "up", "connecting", "down"
     cause: Said | None  # why it is down
@@ -56,6 +71,7 @@ class LinkSnapshot(TypedDict):
     busy_share: float  # of the last ten seconds or so: 0..1
     line_errors: LineErrors | None  # None: the kernel does not count here
     tls: NotRequired[TlsSnapshot | None]  # None: plain
+    dialled: NotRequired[DialledIn]  # type listen only
 
 
 class GroupSnapshot(TypedDict):

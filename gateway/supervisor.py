@@ -21,6 +21,7 @@ import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from drivers.listener import descriptors_max
 from gateway import __version__, catalog, sysd
 from gateway.buffer.block import BufferUnusableError
 from gateway.buffer.config import BufferConfig
@@ -245,7 +246,7 @@ def main(config: GatewayConfig, path: Path, read: Sequence[Path]) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[sysd.log_handler()])
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     lang = config.language
-    needed = FILES_BESIDE_LINKS + FILES_A_LINK * len(config.links)
+    needed = FILES_BESIDE_LINKS + FILES_A_LINK * len(config.links) + descriptors_max(config.links)
     limit = _allow_files(needed)
     if limit < needed:
         said = {"limit": limit, "needed": needed}

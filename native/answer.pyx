@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
 from libc.string cimport memcpy, memmove, memset
 
 from native.ask cimport send_request
+from native.dialin cimport is_torn, swallow
 from native.flights cimport flights_answered, flights_troubled
 from native.rows cimport request_t, row_data, row_status
 from native.modbus cimport (
@@ -20,6 +21,7 @@ from native.modbus cimport (
     ask_t,
     find_answer,
     frame_t,
+    is_short,
     match_answer,
 )
 from native.reasons cimport BAD_BUSY, BAD_DAMAGED, BAD_GATEWAY, BAD_NO_ANSWER, BAD_REFUSED, GOOD
@@ -62,6 +64,7 @@ from native.state cimport (
     touch_device,
     was_sent,
 )
+from native.transport cimport DIALIN
 
 
 cdef enum:
@@ -289,14 +292,6 @@ cdef void foreign(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
             mark_outstanding(d, <uint16_t>frame.size, now)
 
 
-cdef inline bint is_short(const frame_t *frame, const ask_t *ask) noexcept nogil:
-    """The right answer, but of fewer registers than asked: a limit that the device does not say."""
-    return (
-        frame.unit == ask.unit and frame.function == ask.function
-        and 0 < frame.size < ask.data_bytes
-    )
-
-
 cdef void take_tcp(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
     cdef int32_t i = 0 if l.no_tid and l.flying else flight_of(l, frame.transaction)
     cdef Found found = FOREIGN
@@ -360,6 +355,8 @@ cdef void take_input(link_t *l, int64_t now) noexcept nogil:
     cdef ask_t nothing
     memset(&nothing, 0, sizeof(ask_t))
     while at < l.input_size and l.state == UP:
+        if l.port.kind == DIALIN and swallow(l, &at):
+            break
         frame.size = 0
         found = find_answer(
             l.framing, l.input + at, l.input_size - at,
@@ -368,6 +365,8 @@ cdef void take_input(link_t *l, int64_t now) noexcept nogil:
         if found == MORE:
             await_rest(l, l.input_size - at, now)
             break
+        if l.port.kind == DIALIN and l.framing == TCP and is_torn(l, at + frame.used):
+            found = BROKEN
         if found == BROKEN:
             l.wrong += 1
             link_lost(l, EPROTO, now)

@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from native.port cimport Port
 from native.state cimport link_t
@@ -12,4 +12,5 @@ cdef class Link:
     cdef list device_specs
     cdef uint64_t events_taken
     cdef object busy_marks  # deque of (boot ns, busy ns)
+    cdef set_wire(self, int32_t in_flight)
     cdef double busy_share(self, int64_t now)

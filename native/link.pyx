@@ -9,9 +9,11 @@ from native.group cimport Group
 from native.modbus cimport RTU, TCP
 from native.state cimport (
     BACKOFF_FIRST,
+    DIALIN_FLOOR,
     DOWN,
     EVENTS,
     IN_FLIGHT_MAX,
+    LATENCY_FLOOR,
     MS,
     REOPEN_FIRST,
     UP,
@@ -21,7 +23,7 @@ from native.state cimport (
     member_t,
     patience,
 )
-from native.transport cimport SERIAL
+from native.transport cimport DIALIN, SERIAL
 
 from collections import deque
 
@@ -57,23 +59,7 @@ cdef class Link:
         link.state = DOWN
         link.backoff_ns = REOPEN_FIRST
         link.random = <uint64_t>boot_ns() | 1
-        link.timeout_ns = spec.timeout_ns
-        # Not from 1: a device that counts for itself must not agree with it by chance.
-        link.transaction = <uint16_t>(link.random >> 10)
-        link.in_flight_max = 1
-        if link.framing == TCP:
-            link.in_flight_max = min(max(1, spec.in_flight), IN_FLIGHT_MAX)
-            if spec.in_flight_learned:
-                link.flights_most = link.flights_good = link.in_flight_max
-                link.in_flight_max = min(max(1, in_flight), link.flights_most)
-        if link.port.kind == SERIAL:
-            link.char_ns = spec.char_ns
-            # Serial line V1.02, 2.5.1.1: 3.5 characters, fixed above 19,200 baud.
-            link.silence_ns = 1750000 if spec.baud > 19200 else 7 * link.char_ns // 2
-        link.silence_ns += spec.pause_ns
-        link.listen_only = spec.listen_only
-        if spec.listen_only and (link.port.kind != SERIAL or link.framing != RTU):
-            raise ValueError(f"link {spec.name}: only RTU on a serial port can be overheard")
+        self.set_wire(in_flight)
         link.device_count = <int32_t>len(self.device_specs)
         link.member_count = <int32_t>len(self.groups)
         link.devices = <device_t *>calloc(link.device_count, sizeof(device_t))
@@ -98,6 +84,29 @@ cdef class Link:
         link.since = boot_ns()
         self.busy_marks = deque([(link.since, 0)])
 
+    cdef set_wire(self, int32_t in_flight):
+        """What the kind of wire and its framing decide."""
+        cdef link_t *link = &self.l
+        spec = self.spec
+        link.timeout_ns = spec.timeout_ns
+        link.wait_least_ns = DIALIN_FLOOR if link.port.kind == DIALIN else LATENCY_FLOOR
+        # Not from 1: a device that counts for itself must not agree with it by chance.
+        link.transaction = <uint16_t>(link.random >> 10)
+        link.in_flight_max = 1
+        if link.framing == TCP:
+            link.in_flight_max = min(max(1, spec.in_flight), IN_FLIGHT_MAX)
+            if spec.in_flight_learned:
+                link.flights_most = link.flights_good = link.in_flight_max
+                link.in_flight_max = min(max(1, in_flight), link.flights_most)
+        if link.port.kind == SERIAL:
+            link.char_ns = spec.char_ns
+            # Serial line V1.02, 2.5.1.1: 3.5 characters, fixed above 19,200 baud.
+            link.silence_ns = 1750000 if spec.baud > 19200 else 7 * link.char_ns // 2
+        link.silence_ns += spec.pause_ns
+        link.listen_only = spec.listen_only
+        if spec.listen_only and (link.port.kind != SERIAL or link.framing != RTU):
+            raise ValueError(f"link {spec.name}: only RTU on a serial port can be overheard")
+
     def __dealloc__(self):
         free(self.l.devices)
         free(self.l.members)
@@ -106,7 +115,7 @@ cdef class Link:
 
     def resolve(self) -> bool:
         """Look the host's name up again, for a link that is down; True when there is an address."""
-        if self.l.port.kind == SERIAL or self.l.state != DOWN:
+        if self.l.port.kind == SERIAL or self.l.port.kind == DIALIN or self.l.state != DOWN:
             return True
         return self.port.resolve(self.spec.host, self.spec.tcp_port)
 
@@ -169,6 +178,7 @@ cdef class Link:
             "busy_share": self.busy_share(now),
             "tls": self.port.secured.describe() if self.port.secured is not None else None,
             "line_errors": line,
+            "swallowed": link.port.swallowed,
         }
 
     def devices(self) -> list:

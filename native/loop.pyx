@@ -12,6 +12,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from native.clock cimport boot_ns, timespec
+from native.dialin cimport dial_offer
 from native.rows cimport group_t
 from native.link cimport Link
 from native.machine cimport (
@@ -20,6 +21,7 @@ from native.machine cimport (
     link_due,
     link_finish,
     link_idle,
+    link_offered,
     link_open,
     link_readable,
     link_time,
@@ -27,7 +29,7 @@ from native.machine cimport (
 from native.scan cimport link_lost
 from native.state cimport CONNECTING, DOWN, UP, link_t
 from native.timers cimport free_timers, make_timers, set_timer, timers_t
-from native.transport cimport AWAIT_MOST_MS, WAIT_READ
+from native.transport cimport AWAIT_MOST_MS, DIALIN, WAIT_READ
 
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
@@ -66,7 +68,7 @@ cdef extern from "<unistd.h>" nogil:
 
 cdef enum:
     BATCH = 64          # events taken at once
-    STOP_MARK = -1
+    BELL_MARK = -1
 
 cdef extern from *:
     """
@@ -96,8 +98,9 @@ cdef struct loop_t:
     int32_t slot_count
     timers_t timers      # a group each, from `slot_count` on a link each
     int epoll
-    int stop_fd
+    int bell             # rung for a stop, and for a connection that was offered
     bint running
+    bint stopping
     bint old_kernel      # no epoll_pwait2 here
     uint64_t wakeups
 
@@ -199,6 +202,13 @@ cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noe
     settle_link(p, l, now)
 
 
+cdef void take_offers(loop_t *p, int64_t now) noexcept nogil:
+    cdef int32_t i
+    for i in range(p.link_count):
+        if link_offered(p.links[i], now):
+            settle_link(p, p.links[i], now)
+
+
 cdef void loop_begin(loop_t *p) noexcept nogil:
     cdef int32_t i
     cdef int64_t now = boot_ns()
@@ -223,7 +233,7 @@ cdef bint loop_idle(loop_t *p) noexcept nogil:
 cdef void loop_run(loop_t *p) noexcept nogil:
     cdef epoll_event events[BATCH]
     cdef int64_t now, polled = 0, stopped = 0, stop_at = NEVER
-    cdef uint64_t rung
+    cdef uint64_t rung = 0
     cdef int32_t item, i
     cdef int n
     prctl(PR_SET_TIMERSLACK, 1)
@@ -250,15 +260,19 @@ cdef void loop_run(loop_t *p) noexcept nogil:
             continue
         now = boot_ns()
         for i in range(n):
-            if events[i].data.u64 == <uint64_t>STOP_MARK:
-                if stop_at == NEVER:
-                    stopped = now
-                    stop_at = now + DRAIN_FOR
-                    for item in range(p.link_count):
-                        p.links[item].draining = True
-                read(p.stop_fd, &rung, 8)
+            if events[i].data.u64 == <uint64_t>BELL_MARK:
+                read(p.bell, &rung, 8)
                 continue
             port_event(p, p.links[events[i].data.u64], events[i].events, now)
+        if rung:
+            # Behind the events: those are of the connections that were there before.
+            rung = 0
+            take_offers(p, now)
+            if p.stopping and stop_at == NEVER:
+                stopped = now
+                stop_at = now + DRAIN_FOR
+                for item in range(p.link_count):
+                    p.links[item].draining = True
     now = boot_ns()
     for i in range(p.link_count):
         link_finish(p.links[i], stopped, now)
@@ -275,7 +289,7 @@ cdef class Loop:
         cdef int32_t at = 0, i
         cdef epoll_event e
         memset(&self.p, 0, sizeof(loop_t))
-        self.p.epoll = self.p.stop_fd = -1
+        self.p.epoll = self.p.bell = -1
         self.links = list(links)
         self.p.link_count = <int32_t>len(self.links)
         for link in self.links:
@@ -300,18 +314,18 @@ cdef class Loop:
                 self.p.slots[at].g = link.l.members[k].g
                 at += 1
         self.p.epoll = epoll_create1(EPOLL_CLOEXEC)
-        self.p.stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
-        if self.p.epoll < 0 or self.p.stop_fd < 0:
+        self.p.bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+        if self.p.epoll < 0 or self.p.bell < 0:
             raise OSError("no epoll or eventfd: too many open files")
         e.events = EPOLLIN
-        e.data.u64 = <uint64_t>STOP_MARK
-        epoll_ctl(self.p.epoll, EPOLL_CTL_ADD, self.p.stop_fd, &e)
+        e.data.u64 = <uint64_t>BELL_MARK
+        epoll_ctl(self.p.epoll, EPOLL_CTL_ADD, self.p.bell, &e)
 
     def __dealloc__(self):
         if self.p.epoll >= 0:
             close(self.p.epoll)
-        if self.p.stop_fd >= 0:
-            close(self.p.stop_fd)
+        if self.p.bell >= 0:
+            close(self.p.bell)
         free(self.p.links)
         free(self.p.slots)
         free_timers(&self.p.timers)
@@ -328,8 +342,21 @@ cdef class Loop:
 
     def stop(self) -> None:
         """Ask `run` to return. Any thread, any time."""
+        self.p.stopping = True
+        self.ring()
+
+    def offer(self, Link link, int fd) -> None:
+        """Hand `link`, one of type "listen", a connection that its device made: it takes the place
+        of the one that is there. `fd` belongs to the link from here on. Any thread, any time.
+        """
+        if link.l.port.kind != DIALIN:
+            raise ValueError("a link that no device dials in to")
+        dial_offer(link.l.port, fd)
+        self.ring()
+
+    cdef void ring(self):
         cdef uint64_t one = 1
-        write(self.p.stop_fd, &one, 8)
+        write(self.p.bell, &one, 8)
 
     @property
     def wakeups(self) -> int:

@@ -7,6 +7,7 @@ from native.state cimport link_t
 cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcept nogil
 cdef void link_open(link_t *l, int64_t now) noexcept nogil
 cdef void link_connect(link_t *l, int64_t now) noexcept nogil
+cdef bint link_offered(link_t *l, int64_t now) noexcept nogil
 cdef void link_readable(link_t *l, int64_t now) noexcept nogil
 cdef int64_t link_await(link_t *l) noexcept nogil
 cdef void link_time(link_t *l, int64_t now) noexcept nogil

@@ -42,13 +42,14 @@ away: the one case without proof.
 Damage (CRC, LRC): wait until the line is silent, repeat once within the scan, then BAD_DAMAGED.
 """
 
-from libc.errno cimport ETIMEDOUT
+from libc.errno cimport ENOTCONN, ETIMEDOUT
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from native.answer cimport no_answer, settled, take_input
 from native.ask cimport pump
 from native.clock cimport boot_ns
+from native.dialin cimport dial_is_useless, dial_waits
 from native.modbus cimport TCP
 from native.overhear cimport overhear, overheard_due
 from native.rows cimport group_skip, row_status
@@ -76,7 +77,7 @@ from native.state cimport (
     synced,
     touch,
 )
-from native.transport cimport DATAGRAM, TLS_TIMEOUT
+from native.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT
 
 
 cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
@@ -161,7 +162,8 @@ cdef void link_open(link_t *l, int64_t now) noexcept nogil:
     l.shaking = False
     result = l.port.ops.open(l.port)
     if result < 0:
-        link_lost(l, -result, now)
+        # That no device has dialled in again does not hide why the last one was lost.
+        link_lost(l, l.error if result == -ENOTCONN and l.error else -result, now)
     elif result > 0:
         l.state = CONNECTING
         l.waits_for = result
@@ -169,6 +171,16 @@ cdef void link_open(link_t *l, int64_t now) noexcept nogil:
     else:
         link_up(l, now)
     pump(l, now)
+
+
+cdef bint link_offered(link_t *l, int64_t now) noexcept nogil:
+    """Go on with the connection that a device made, if one waits; whether one did."""
+    if l.port.kind != DIALIN or l.draining or not dial_waits(l.port):
+        return False
+    if l.state != DOWN:
+        link_lost(l, 0, now)
+    link_open(l, now)
+    return True
 
 
 cdef void link_connect(link_t *l, int64_t now) noexcept nogil:
@@ -262,6 +274,7 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
                 i += 1
         if l.state == UP and l.timeouts_in_a_row and l.char_ns == 0 and (
             l.no_tid or l.timeouts_in_a_row >= 3 * l.device_count
+            and (l.port.kind != DIALIN or dial_is_useless(l, now))
         ):
             # No id to tell a late answer by, or a connection that leads nowhere any more.
             link_lost(l, ETIMEDOUT, now)

@@ -61,3 +61,11 @@ cdef Found match_answer(const frame_t *frame, const ask_t *ask) noexcept nogil
 # Characters on the wire of a request, and of its answer.
 cdef uint32_t request_chars(Framing framing) noexcept nogil
 cdef uint32_t answer_chars(Framing framing, uint32_t data_bytes) noexcept nogil
+
+
+cdef inline bint is_short(const frame_t *frame, const ask_t *ask) noexcept nogil:
+    """The right answer, but of fewer registers than asked: a limit that the device does not say."""
+    return (
+        frame.unit == ask.unit and frame.function == ask.function
+        and 0 < frame.size < ask.data_bytes
+    )

@@ -5,9 +5,19 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
+from native.dialin cimport dial_forget, dialin_ops
 from native.serial cimport serial_ops
 from native.sockets cimport datagram_ops, stream_ops
-from native.transport cimport DATAGRAM, SERIAL, STREAM, Kind, counters_t, port_t
+from native.transport cimport (
+    DATAGRAM,
+    DIALIN,
+    PACKET_MAX,
+    SERIAL,
+    STREAM,
+    Kind,
+    counters_t,
+    port_t,
+)
 
 import os
 import socket
@@ -17,9 +27,11 @@ import struct
 cdef void port_init(port_t *p, Kind kind) noexcept nogil:
     memset(p, 0, sizeof(port_t))
     p.kind = kind
-    p.fd = -1
+    p.fd = p.offered = -1
     if kind == SERIAL:
         p.ops = serial_ops()
+    elif kind == DIALIN:
+        p.ops = dialin_ops()
     else:
         p.ops = stream_ops() if kind == STREAM else datagram_ops()
 
@@ -34,7 +46,7 @@ cdef class Port:
     """
 
     def __cinit__(self, object spec):
-        kinds = {"serial": SERIAL, "tcp": STREAM, "udp": DATAGRAM}
+        kinds = {"serial": SERIAL, "tcp": STREAM, "udp": DATAGRAM, "listen": DIALIN}
         port_init(&self.p, SERIAL)
         if spec.type not in kinds:
             raise ValueError(f"no type of link: {spec.type!r}")
@@ -47,6 +59,13 @@ cdef class Port:
             self.p.baud, self.p.data_bits = spec.baud, spec.data_bits
             self.p.parity = ("none", "even", "odd").index(spec.parity)
             self.p.stop_bits, self.p.rs485 = spec.stop_bits, spec.rs485
+        elif self.p.kind == DIALIN:
+            packets = sorted({spec.register, spec.heartbeat}, key=len, reverse=True)
+            for i, packet in enumerate(packets):
+                if len(packet) > PACKET_MAX:
+                    raise ValueError(f"a packet of {len(packet)} bytes: at most {PACKET_MAX}")
+                memcpy(self.p.packets[i].bytes, <const uint8_t *>packet, len(packet))
+                self.p.packets[i].size = len(packet)
         else:
             self.resolve(spec.host, spec.tcp_port, numeric=True)
         if spec.tls is not None:
@@ -56,6 +75,7 @@ cdef class Port:
 
     def __dealloc__(self):
         self.p.ops.close(&self.p)
+        dial_forget(&self.p)
 
     def resolve(self, str host, int port, *, bint numeric=False) -> bool:
         """Look the host's name up; False when that fails. May wait for the name server for long,

@@ -3,7 +3,16 @@
 from libc.errno cimport ECONNRESET
 from libc.stdint cimport uint8_t
 
-from native.transport cimport AWAIT_MS, STREAM, WAIT_WRITE, counters_t, ops_t, outcome, port_t
+from native.transport cimport (
+    AWAIT_MS,
+    DATAGRAM,
+    STREAM,
+    WAIT_WRITE,
+    counters_t,
+    ops_t,
+    outcome,
+    port_t,
+)
 
 cdef extern from *:
     """
@@ -14,19 +23,24 @@ cdef extern from *:
     #include <sys/socket.h>
     #include <unistd.h>
 
+    /* No delay, keep-alive; data unacknowledged for so long: the connection leads nowhere. */
+    static void socket_options(int fd, int limit)
+    {
+        int on = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
+    }
+
     static int socket_open(int stream, const void *address, unsigned size)
     {
-        int on = 1, limit = 3000, family = ((const struct sockaddr *)address)->sa_family;
+        int family = ((const struct sockaddr *)address)->sa_family;
         int fd = socket(family,
                         (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0)
             return -errno;
-        if (stream) {
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-            setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-            /* Unacknowledged data for so long: the connection leads nowhere, make a new one. */
-            setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
-        }
+        if (stream)
+            socket_options(fd, 3000);
         if (connect(fd, (const struct sockaddr *)address, size) < 0 && errno != EINPROGRESS) {
             int error = errno;
             close(fd);
@@ -54,6 +68,7 @@ cdef extern from *:
     }
     """
     int socket_open(int, const void *, unsigned) noexcept nogil
+    void socket_options(int, int) noexcept nogil
     int socket_error(int) noexcept nogil
     int socket_awaitable(int, int) noexcept nogil
     int c_close "close"(int) noexcept nogil
@@ -84,7 +99,7 @@ cdef int net_finish(port_t *p) noexcept nogil:
 
 cdef ssize_t net_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
     cdef ssize_t n = recv(p.fd, buffer, room, MSG_DONTWAIT)
-    if n == 0 and p.kind == STREAM:
+    if n == 0 and p.kind != DATAGRAM:
         return -ECONNRESET
     return outcome(n)
 
@@ -98,6 +113,10 @@ cdef ssize_t net_await(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
 
 cdef ssize_t net_write(port_t *p, const uint8_t *data, size_t n) noexcept nogil:
     return outcome(send(p.fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT))
+
+
+cdef void stream_options(int fd, int unacked_ms) noexcept nogil:
+    socket_options(fd, unacked_ms)
 
 
 cdef void net_discard(port_t *p) noexcept nogil:

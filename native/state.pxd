@@ -16,6 +16,7 @@ cdef extern from *:
     #define MS INT64_C(1000000)
     #define NEVER INT64_MAX
     #define LATENCY_FLOOR (100 * MS)
+    #define DIALIN_FLOOR (1000 * MS)
     #define BACKOFF_FIRST (250 * MS)
     #define BACKOFF_LAST (2000 * MS)
     #define REOPEN_FIRST (250 * MS)
@@ -31,6 +32,7 @@ cdef extern from *:
     int64_t MS
     int64_t NEVER
     int64_t LATENCY_FLOOR  # the shortest wait for an answer
+    int64_t DIALIN_FLOOR   # the same over 4G, where one in a hundred takes ten times as long
     int64_t BACKOFF_FIRST  # of a silent device, doubling to the last
     int64_t BACKOFF_LAST
     int64_t REOPEN_FIRST   # of a port or connection, likewise
@@ -158,6 +160,7 @@ cdef struct link_t:
     int64_t silence_ns    # between frames, with the link's pause
     int64_t char_ns       # 0: not a serial wire
     int64_t timeout_ns
+    int64_t wait_least_ns  # never give an answer up before
     device_t *devices
     member_t *members
     int32_t *queue        # members with requests to send, in the order their scans began
@@ -260,8 +263,8 @@ cdef inline int64_t patience(link_t *l, device_t *d, int64_t wire_ns) noexcept n
     cdef int64_t wait = l.timeout_ns
     if d.latency_ns and 3 * d.latency_ns < wait:
         wait = 3 * d.latency_ns
-        if wait < LATENCY_FLOOR:
-            wait = LATENCY_FLOOR
+        if wait < l.wait_least_ns:
+            wait = l.wait_least_ns
     if wait > l.timeout_ns:
         wait = l.timeout_ns
     return wait + wire_ns

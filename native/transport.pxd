@@ -3,12 +3,13 @@ on.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum Kind:
     SERIAL = 0
     STREAM = 1    # TCP
     DATAGRAM = 2  # UDP
+    DIALIN = 3    # TCP that the device makes: see `dialin`
 
 
 cdef struct counters_t:
@@ -16,6 +17,16 @@ cdef struct counters_t:
     uint32_t parity
     uint32_t overrun
     uint32_t breaks
+
+
+cdef enum:
+    PACKET_MAX = 64  # bytes of a registration or heartbeat packet
+    PACKETS = 2
+
+
+cdef struct packet_t:
+    uint8_t bytes[PACKET_MAX]
+    size_t size            # 0: there is none
 
 
 cdef struct port_t:
@@ -34,6 +45,11 @@ cdef struct port_t:
     uint8_t address[128]   # struct sockaddr
     uint32_t address_size  # 0: not resolved
     void *session          # what `tls` keeps; NULL: plain
+    # of a device that dials in
+    int offered            # atomic: a connection that waits to be taken; -1: none
+    packet_t packets[PACKETS]  # what it says beside frames, the longer first
+    int64_t heard          # when its last byte came
+    uint64_t swallowed     # packets taken out of the stream
 
 
 cdef enum:

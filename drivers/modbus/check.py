@@ -12,8 +12,13 @@ from drivers.modbus.planner import Place, place
 #: Valid units: on a serial bus 1-247 (0 is broadcast, the rest reserved: Modbus over Serial Line
 #: V1.02 section 2.2); over TCP any byte, 0 and 255 being the device itself (Messaging on TCP/IP
 #: V1.0b 4.4.2.1).
-_UNITS = {"serial": (1, 247), "tcp": (0, 255), "udp": (0, 255)}
-_FRAMINGS = {"serial": ("rtu", "ascii"), "tcp": ("tcp", "rtu", "ascii"), "udp": ("tcp", "rtu")}
+_UNITS = {"serial": (1, 247), "tcp": (0, 255), "udp": (0, 255), "listen": (0, 255)}
+_FRAMINGS = {
+    "serial": ("rtu", "ascii"),
+    "tcp": ("tcp", "rtu", "ascii"),
+    "udp": ("tcp", "rtu"),
+    "listen": ("rtu", "ascii", "tcp"),
+}
 
 
 def check(device: DeviceSpec) -> list[Problem]:

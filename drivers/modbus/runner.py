@@ -21,10 +21,12 @@ from drivers.api import (
     Request,
     Runner,
 )
+from drivers.listener import Listener
 from drivers.modbus.address import AddressError
 from drivers.modbus.learn import Learner
 from drivers.modbus.limits import limits_of
 from drivers.modbus.planner import plan_group
+from drivers.packets import shown
 from native.group import Group
 from native.latest import latest
 from native.link import Link
@@ -60,6 +62,12 @@ _NET_CAUSES = {
     4106: "link.tls_timeout",
     4107: "link.tls_failed",
 }
+#: The same of an address that devices dial in to, and of connections that they made.
+_DOOR_CAUSES = {
+    errno.EADDRINUSE: "link.listen_in_use",
+    errno.EADDRNOTAVAIL: "link.listen_elsewhere",
+}
+_DIALLED_CAUSES = {errno.EPROTO: "link.garbage", errno.ETIMEDOUT: "link.dialled_silent"}
 _QUALITY_CAUSES = {
     129: "device.no_answer",
     131: "device.damaged",
@@ -91,6 +99,8 @@ class _Wire:
         kept: Mapping[str, Any],
     ) -> None:
         self.spec = spec
+        self.peer: str | None = None  # who dialled in last
+        self.listener: Listener | None = None
         self.devices: list[_Device] = []
         number = first_group
         for plan in plans:
@@ -153,8 +163,20 @@ class _Wire:
     def snapshot(self) -> dict[str, Any]:
         found = self.link.snapshot()
         found["in_flight_learned"] = self.spec.in_flight_learned
-        number = found.pop("errno")
+        number, swallowed = found.pop("errno"), found.pop("swallowed")
         found.pop("no_tid")
+        if self.listener:
+            found["dialled"] = {
+                "register": shown(self.spec.register) if self.spec.register else "",
+                "peer": self.peer,
+                "heartbeats": swallowed,
+                **self.listener.at_door(self.spec),
+            }
+            door = found["dialled"].pop("errno")
+            found["cause"] = (
+                self._dial_cause(found, number, door) if found["state"] != "up" else None
+            )
+            return found
         causes = _SERIAL_CAUSES if self.spec.type == "serial" else _NET_CAUSES
         default = "link.port_failed" if self.spec.type == "serial" else "link.unreachable"
         found["cause"] = None
@@ -169,6 +191,25 @@ class _Wire:
                 args["host"] = self.spec.host
             found["cause"] = {"id": said, "args": args}
         return found
+
+    def _dial_cause(self, found: dict[str, Any], number: int, door: int) -> dict[str, Any]:
+        """Why nobody is there: the address, the device, or a stranger in its place."""
+        dialled, target = found["dialled"], found["target"]
+        args: dict[str, Any] = {"target": target, "register": dialled["register"]}
+        if door:
+            said = _DOOR_CAUSES.get(door, "link.listen_failed")
+            args = {"target": target, "port": self.spec.tcp_port, "error": os.strerror(door)}
+        elif dialled["peer"] and number not in (0, errno.ENOTCONN):
+            said = _DIALLED_CAUSES.get(number, "link.hung_up")
+            args |= {"peer": dialled["peer"], "seconds": int(found["since_s"])}
+        elif stranger := dialled["stranger"]:
+            said = "link.stranger_dialled_in"
+            args |= {"said": stranger["said"], "hex": stranger["hex"], "peer": stranger["peer"]}
+        elif dialled["register"]:
+            said = "link.nobody_dialled_in_as"
+        else:
+            said = "link.nobody_dialled_in"
+        return {"id": said, "args": args}
 
     def device_snapshots(self) -> list[dict[str, Any]]:
         state = self.link.snapshot()
@@ -187,7 +228,7 @@ class _Wire:
 
 def _has_name(spec: LinkSpec) -> bool:
     """Whether the link's host must be looked up; an address is taken as it is, at once."""
-    if spec.type == "serial":
+    if spec.type in ("serial", "listen"):
         return False
     try:
         ipaddress.ip_address(spec.host)
@@ -249,6 +290,15 @@ class ModbusRunner:
     def stop(self) -> None:
         self._loop.stop()
 
+    def offering(self, wire: _Wire) -> Callable[[int, str], None]:
+        """What to call with a connection that a device of `wire` made."""
+
+        def offer(fd: int, peer: str) -> None:
+            wire.peer = peer
+            self._loop.offer(wire.link, fd)
+
+        return offer
+
     def links(self) -> list[dict[str, Any]]:
         return [wire.snapshot() for wire in self._wires]
 
@@ -267,6 +317,16 @@ class ModbusRunner:
         ]
 
 
+def _listening(runner: ModbusRunner, wires: Sequence[_Wire]) -> list[Runner]:
+    """What takes devices in that dial in, if there are any."""
+    if not wires:
+        return []
+    listener = Listener([(wire.spec, runner.offering(wire)) for wire in wires])
+    for wire in wires:
+        wire.listener = listener
+    return [listener]
+
+
 def open_links(
     links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
     first_group: int,
@@ -282,7 +342,11 @@ def open_links(
     # Apart from each other: a handshake is milliseconds of arithmetic, which no robot waits for.
     plain = [wire for wire in wires if wire.spec.type != "serial" and not wire.spec.tls]
     secured = [wire for wire in wires if wire.spec.tls]
-    runners += [ModbusRunner(sharing) for sharing in (plain, secured) if sharing]
+    for sharing in (plain, secured):
+        if sharing:
+            runner = ModbusRunner(sharing)
+            runners.append(runner)
+            runners += _listening(runner, [w for w in sharing if w.spec.type == "listen"])
     groups = {device.plan.spec.name: device.groups for wire in wires for device in wire.devices}
 
     def newest(device: str) -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ TCP: a request costs a round trip. The wire itself is nearly free, but the contr
 register by register in its scan, so the planner prices a byte at 8 us: a hole of up to 63
 registers is cheaper bridged than asked around. Controllers in the field break even at 30 to 60;
 this is on the generous side, because fewer requests are also gentler.
+
+A DTU that dials in: the round trip of 4G, and its bus, whose rate only the DTU knows.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from drivers.api import DeviceSpec, LinkSpec
 ANSWER_NS = 5_000_000
 #: A request and its answer through one switch, to a controller that answers at its next look.
 TCP_ROUND_TRIP_NS = 1_000_000
+#: The same through a DTU: 4G there and back, and a serial bus behind it, mostly at 9,600 baud.
+DIALIN_ROUND_TRIP_NS = 150_000_000
+DIALIN_BYTE_NS = 1_041_667
 TCP_PLAN_BYTE_NS = 8_000
 TCP_WIRE_BYTE_NS = 80  # 100 Mbit/s
 TCP_FRAME_BYTES = 12 + 9 + 2 * 54  # MBAP, PDU, and Ethernet, IP and TCP around both
@@ -60,6 +65,9 @@ def wire_of(device: DeviceSpec) -> Wire:
     """The prices of a request to `device` on its link."""
     link = device.link
     pause = max(device.pause_ns, link.pause_ns)
+    if link.type == "listen":
+        request = DIALIN_ROUND_TRIP_NS + 13 * DIALIN_BYTE_NS + pause
+        return Wire(request, DIALIN_BYTE_NS, DIALIN_BYTE_NS)
     if link.type != "serial":
         frames = TCP_FRAME_BYTES * TCP_WIRE_BYTE_NS
         return Wire(TCP_ROUND_TRIP_NS + frames + pause, TCP_WIRE_BYTE_NS, TCP_PLAN_BYTE_NS)

@@ -7,9 +7,9 @@ import sys
 
 from gateway.cli.context import Context
 from gateway.cli.status import warn
-from gateway.cli.table import GREEN, RED, YELLOW, count, cut, duration, percent, size, table
+from gateway.cli.table import GREEN, RED, YELLOW, ago, count, cut, duration, percent, size, table
 from gateway.messages import some
-from gateway.snapshot import DeviceSnapshot, LinkSnapshot, Said
+from gateway.snapshot import DeviceSnapshot, DialledIn, LinkSnapshot, Said
 
 #: A master that asks more rarely is not known.
 HEARD_S = 10
@@ -111,6 +111,8 @@ def _details(context: Context, link: LinkSnapshot, devices: list[DeviceSnapshot]
     ]
     if link["listen_only"]:
         lines.append("  " + words("cli.listen_only"))
+    if dialled := link.get("dialled"):
+        lines += _dialled(context, link["target"], dialled)
     if link["in_flight_learned"]:
         lines.append("  " + words("learned.in_flight", count=link["in_flight"]))
     tls = link.get("tls")
@@ -124,3 +126,24 @@ def _details(context: Context, link: LinkSnapshot, devices: list[DeviceSnapshot]
         known += [context.say(said) for said in device["learned"]]
         lines.append(f"  {cut(device['name'], 24)}: {'; '.join(known)}")
     return lines
+
+
+def _dialled(context: Context, target: str, dialled: DialledIn) -> list[str]:
+    """Who dialled in, and who else tried: what a technician needs to fill in `register`."""
+    words = context.words
+    lines = [
+        words(
+            "cli.dialled_in",
+            target=target,
+            register=dialled["register"] or "-",
+            peer=dialled["peer"] or "-",
+            heartbeats=dialled["heartbeats"],
+            refused=dialled["refused"],
+        )
+    ]
+    if one := dialled["stranger"]:
+        since = ago(one["ago_s"], context.lang)
+        lines.append(
+            words("cli.stranger", said=one["said"], hex=one["hex"], peer=one["peer"], ago=since)
+        )
+    return ["  " + line for line in lines]

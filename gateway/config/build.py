@@ -23,8 +23,9 @@ from drivers.api import (
 )
 from gateway.certificates import judge
 from gateway.config.check import Place, check_table, complete
+from gateway.config.dialin import listen_address
 from gateway.config.problems import Located
-from gateway.config.schema import DEVICE, LINK, LINK_TLS, NETWORK, TIMEOUT_NS
+from gateway.config.schema import DEVICE, LINK, LINK_TLS, LISTEN_TIMEOUT_NS, TIMEOUT_NS
 from gateway.config.synonyms import SYNONYMS
 from gateway.config.tags import Profile, Tag, TagReader, finish, is_name
 
@@ -72,14 +73,14 @@ def build_link(
         if kind is not None and LINK[key].only and kind not in LINK[key].only:
             problems.append((place / key).error("config.wrong_kind_of_link", type=kind, key=key))
     whole = complete(place, data, checked, LINK, problems)
-    needed = "port" if kind == "serial" else "address"
+    needed = {"serial": "port", "listen": "listen"}.get(str(kind), "address")
     if kind is not None and checked[needed] is None and needed not in {*data, *place.lost()}:
         example = f"{needed} = {LINK[needed].example}"
         problems.append(place.error("config.missing", key=needed, example=example))
     learned = checked["in_flight"] == "auto"
     if kind == "serial" and (learned or checked["in_flight"] > 1):
         problems.append((place / "in_flight").value_error("config.in_flight_serial"))
-    host, port = _endpoint(place / "address", checked, problems)
+    host, port = _endpoint(place, checked, problems)
     tls = _tls(place / "tls", checked["tls"], problems) if checked.get("tls") is not None else None
     if not whole or any(problem.severity == "error" for problem in problems[before:]):
         return None
@@ -100,19 +101,25 @@ def build_link(
         in_flight=IN_FLIGHT_AUTO if learned else checked["in_flight"],
         in_flight_learned=learned,
         tls=tls,
+        register=checked["register"] or b"",
+        heartbeat=checked["heartbeat"] or b"",
         where=place.where(),
     )
 
 
 def _endpoint(place: Place, checked: Mapping[str, Any], problems: list[Located]) -> tuple[str, int]:
-    """Host and port of a link on the network; "" where there is none, or a bad one."""
-    address = checked.get("address")
-    if checked.get("type") in NETWORK and address:
-        try:
-            return split_address(address, 502)
-        except ValueError:
-            example = LINK["address"].example
-            problems.append(place.value_error("config.bad_address", value=address, example=example))
+    """Host and port of a network link, or ours of one that devices dial in to."""
+    kind = checked.get("type")
+    try:
+        if kind in ("tcp", "udp") and checked.get("address"):
+            return split_address(checked["address"], 502)
+        if kind == "listen" and checked.get("listen"):
+            return listen_address(checked["listen"])
+    except ValueError:
+        key = "listen" if kind == "listen" else "address"
+        message = "config.bad_listen" if kind == "listen" else "config.bad_address"
+        at, said = place / key, {"value": checked[key], "example": LINK[key].example}
+        problems.append(at.value_error(message, **said))
     return "", 502
 
 
@@ -162,7 +169,8 @@ class DeviceBuilder:
 
     def settle(self, link: LinkSpec) -> LinkSpec:
         """The link with its timeout, once all devices were built."""
-        patience = max(TIMEOUT_NS, self._slowest.get(link.name, 0))
+        usual = LISTEN_TIMEOUT_NS if link.type == "listen" else TIMEOUT_NS
+        patience = max(usual, self._slowest.get(link.name, 0))
         return replace(link, timeout_ns=link.timeout_ns or patience)
 
     def build(self, name: str, place: Place, data: Mapping[str, Any]) -> list[DeviceSpec]:
@@ -183,7 +191,8 @@ class DeviceBuilder:
         every: int | None = parts.setting("every", 1 if "every" in written else None)
         tags = [finish(*item, every, order, self._problems) for item in parts.tags.items()]
         standing = link or LinkSpec(name=checked["link"], type="tcp")  # to check the tags at least
-        framing: Framing = checked["framing"] or ("rtu" if standing.type == "serial" else "tcp")
+        bus = standing.type in ("serial", "listen")
+        framing: Framing = checked["framing"] or ("rtu" if bus else "tcp")
         device = DeviceSpec(
             name=name,
             link=standing,
@@ -200,7 +209,7 @@ class DeviceBuilder:
         if link is None:
             self._ask(driver, device, parts, only=("tags", "holes"))
             return []
-        if link.type == "serial" and "unit" not in written:
+        if bus and "unit" not in written:
             self._problems.append(place.warning("config.unit_left_out", device=name))
         slowest = parts.profile.defaults.get("timeout", 0)
         self._slowest[link.name] = max(slowest, self._slowest.get(link.name, 0))

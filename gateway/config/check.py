@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from drivers.packets import PACKET_MAX, packet
 from gateway.config.positions import Path, Spot
 from gateway.config.problems import Located, Severity
 from gateway.config.schema import Key, Table
@@ -100,13 +101,11 @@ def check_table(
         key = table.get(name)
         if key is None:
             problems.append(_unknown(place / name, name, table))
-        elif key.later and not (key.kind == "bool" and value is False):
-            problems.append((place / name).error("config.not_yet", key=name))
-        elif not key.later:
-            try:
-                checked[name] = _CONVERT[key.kind](key, value)
-            except _WrongError as wrong:
-                problems.append((place / name).value_error(wrong.message, **wrong.arguments))
+            continue
+        try:
+            checked[name] = _CONVERT[key.kind](key, value)
+        except _WrongError as wrong:
+            problems.append((place / name).value_error(wrong.message, **wrong.arguments))
     return checked
 
 
@@ -146,10 +145,9 @@ def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | Non
 
 
 def _unknown(place: Place, name: str, table: Table) -> Located:
-    known = [key.name for key in table.values() if not key.later]
     if near := nearest(name, table):
         return place.error("config.unknown_key_near", key=name, near=near)
-    return place.error("config.unknown_key", key=name, known=", ".join(known))
+    return place.error("config.unknown_key", key=name, known=", ".join(table))
 
 
 def _text(key: Key, value: Any) -> str:
@@ -157,7 +155,7 @@ def _text(key: Key, value: Any) -> str:
         number = isinstance(value, int) and not isinstance(value, bool)
         raise _wrong_type(key, "text", f'{key.name} = "{value}"' if number else "")
     wide = next((sign for sign in value if sign in FULL_WIDTH), "")
-    if wide and key.name == "address":
+    if wide and key.name in ("address", "listen"):
         raise _WrongError("config.full_width", found=wide, wanted=FULL_WIDTH[wide])
     if not value.strip() and (key.required or key.default is None):
         raise _WrongError("config.empty", key=key.name, example=f"{key.name} = {key.example}")
@@ -207,8 +205,6 @@ def _choice(key: Key, value: Any) -> str:
     choices = ", ".join(key.choices)
     if isinstance(value, str) and value in key.choices:
         return value
-    if isinstance(value, str) and value in key.later_choices:
-        raise _WrongError("config.not_yet", key=f'{key.name} = "{value}"')
     if not isinstance(value, str):
         raise _WrongError("config.bad_choice", key=key.name, value=_toml(value), choices=choices)
     meant = VALUE_SYNONYMS.get(value.strip().lower())
@@ -279,6 +275,17 @@ def _in_flight(key: Key, value: Any) -> int | str:
     return "auto" if value == "auto" else _int(key, value)
 
 
+def _packet(key: Key, value: Any) -> bytes:
+    try:
+        return packet(value if isinstance(value, str) else "")
+    except ValueError:
+        bare = isinstance(value, str) and value and ":" not in value
+        example = f"{key.name} = " + (f'"text:{value}"' if bare else key.example)
+        raise _WrongError(
+            "config.bad_packet", key=key.name, value=_toml(value), example=example, most=PACKET_MAX
+        ) from None
+
+
 def _as_table(key: Key, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _wrong_type(key, "table")
@@ -288,7 +295,8 @@ def _as_table(key: Key, value: Any) -> dict[str, Any]:
 _CONVERT: dict[str, Callable[[Key, Any], Any]] = {
     "text": _text, "int": _int, "bool": _bool, "duration": _duration, "size": _size, "rate": _rate,
     "decimal": _decimal, "choice": _choice, "deadband": _deadband, "labels": _labels,
-    "texts": _texts, "units": _units, "in_flight": _in_flight, "table": _as_table,
+    "texts": _texts, "units": _units, "in_flight": _in_flight, "packet": _packet,
+    "table": _as_table,
 }  # fmt: skip
 
 _WANTED = {

@@ -18,6 +18,7 @@ from typing import Any
 
 from drivers.api import DeviceSpec, LinkSpec
 from gateway.certificates import TlsFiles, judge
+from gateway.config import dialin
 from gateway.config.build import DeviceBuilder, build_link, split_address
 from gateway.config.check import Place, check_table, complete
 from gateway.config.model import BufferConfig, GatewayConfig, PlatformConfig
@@ -232,14 +233,17 @@ class _Merged:
 
 def _links(merged: _Merged, problems: list[Located]) -> dict[str, LinkSpec | None]:
     links: dict[str, LinkSpec | None] = {}
+    places: dict[str, Place] = {}
     ports: dict[str, str] = {}
     for name, place, data in merged.named("links"):
+        places[name] = place
         link = links[name] = build_link(name, place, data, problems)
         if link is not None and link.type == "serial":
             other = ports.setdefault(link.port, name)
             if other != name:
                 at = place / "port"
                 problems.append(at.value_error("config.port_twice", port=link.port, other=other))
+    dialin.judge([link for link in links.values() if link is not None], places, problems)
     return links
 
 

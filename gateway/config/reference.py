@@ -42,8 +42,8 @@ _TABLES: tuple[tuple[str, Table], ...] = (
     ("[tags]", {name: PROFILE_TAG[name] for name in PROFILE_TAG if name not in TAG}),
 )
 _WORDS = {
-    "en": ("key", "example", "default", "range", "meaning", "required", "only", "not yet"),
-    "zh": ("配置项", "例子", "默认", "范围", "含义", "必填", "仅", "尚不支持"),
+    "en": ("key", "example", "default", "range", "meaning", "required", "only"),
+    "zh": ("配置项", "例子", "默认", "范围", "含义", "必填", "仅"),
 }
 
 
@@ -67,7 +67,7 @@ def rewritten(page: str, lang: str) -> str:
 
 
 def _row(key: Key, lang: str) -> str:
-    *_, required, only, later = _WORDS[lang]
+    *_, required, only = _WORDS[lang]
     default = required if key.required else _show(key, key.default)
     allowed = ", ".join(key.choices)
     if key.low is not None or key.high is not None:
@@ -76,8 +76,6 @@ def _row(key: Key, lang: str) -> str:
     meaning = key.zh if lang == "zh" else key.en
     if key.only:
         meaning += f" ({only}: {', '.join(key.only)})"
-    if key.later:
-        meaning += f" (**{later}**)"
     example = f"`{key.example}`" if key.example else ""
     cells = (f"`{key.name}`", example, default, allowed, meaning)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"

@@ -21,7 +21,9 @@ VALUE_SYNONYMS = {
     "n": "none", "无": "none", "无校验": "none",
     "rs485": "serial", "rs-485": "serial", "rs232": "serial", "rs-232": "serial", "rtu": "serial",
     "com": "serial", "串口": "serial", "ethernet": "tcp", "modbus-tcp": "tcp", "以太网": "tcp",
-    "网口": "tcp", "big": "ABCD", "little": "DCBA", "中文": "zh", "cn": "zh", "english": "en",
+    "网口": "tcp", "dtu": "listen", "tcp-server": "listen", "tcp_server": "listen",
+    "监听": "listen", "拨入": "listen",
+    "big": "ABCD", "little": "DCBA", "中文": "zh", "cn": "zh", "english": "en",
     "changes": "change", "on_change": "change", "变化": "change", "全部": "all",
 }  # fmt: skip
 
@@ -61,5 +63,7 @@ SYNONYMS = {
     "ca_file": "ca", "cert_file": "cert", "key_file": "key", "cache": "buffer", "缓存": "buffer",
     "size": "max_size", "max_bytes": "max_size", "retention": "keep_for", "flush": "flush_every",
     "batch": "send_every", "max_inflight": "in_flight", "inflight": "in_flight",
-    "网关": "gateway", "现场": "site",
+    "网关": "gateway", "现场": "site", "监听": "listen", "监听地址": "listen",
+    "registration": "register", "注册包": "register", "heart_beat": "heartbeat",
+    "心跳": "heartbeat", "心跳包": "heartbeat",
 }  # fmt: skip

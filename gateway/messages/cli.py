@@ -168,6 +168,16 @@ STATUS = {
         "加密：{version}，{cipher}；控制器证书：{peer}",
         "encrypted: {version}, {cipher}; the controller's certificate: {peer}",
     ),
+    "cli.dialled_in": Message(
+        "在 {target} 等 {register} 拨入；拨入者 {peer}；丢弃心跳和重复的注册包 {heartbeats}；"
+        "拒绝的连接 {refused}",
+        "waits on {target} for {register}; dialled in from {peer}; heartbeats and repeated "
+        "registrations swallowed {heartbeats}; connections refused {refused}",
+    ),
+    "cli.stranger": Message(
+        "{ago}有不认识的拨入（{peer}），它说：{said}  hex:{hex}",
+        "{ago} a stranger dialled in ({peer}) and said: {said}  hex:{hex}",
+    ),
     "cli.line_errors": Message(
         "线路错误：帧 {frame}，校验 {parity}，溢出 {overrun}",
         "line errors: frame {frame}, parity {parity}, overrun {overrun}",

@@ -16,12 +16,6 @@ KEYS = {
         "改成 {near}",
         "Write {near}",
     ),
-    "config.not_yet": Message(
-        "这个版本还不支持 {key}",
-        "this version cannot do {key} yet",
-        "删掉这一项；升级后再用",
-        "Take it out; use it after an upgrade",
-    ),
     "config.missing": Message(
         "缺少“{key}”",
         "{key} is missing",
@@ -232,6 +226,48 @@ RULES = {
         "the port {port} already belongs to link {other}",
         "一个串口只写一条链路，多台设备共用它",
         "One link a port; several devices share it",
+    ),
+    "config.bad_packet": Message(
+        "“{key}”的值 {value} 看不懂",
+        "{key} = {value} makes no sense",
+        "写 text: 加文字，或 hex: 加十六进制，1 到 {most} 字节，与 DTU 里设置的一样，例如："
+        "{example}",
+        "Write text: and the text, or hex: and hexadecimal digits, 1 to {most} bytes, as it is "
+        "set in the DTU, such as: {example}",
+    ),
+    "config.bad_listen": Message(
+        "监听地址 {value} 看不懂",
+        "the address {value} to listen on makes no sense",
+        '写本机的 IP:端口；0.0.0.0 表示本机所有地址，例如：listen = "0.0.0.0:6000"',
+        "Write an IP:port of this box; 0.0.0.0 means all its addresses, such as: "
+        'listen = "0.0.0.0:6000"',
+    ),
+    "config.listen_twice": Message(
+        "同一个端口已由链路“{other}”在 {address} 监听",
+        "link {other} listens on the same port, at {address}",
+        "两条链路写同一个 listen，或换一个端口",
+        "Give both links the same listen, or another port",
+    ),
+    "config.register_missing": Message(
+        "链路“{other}”用同一个监听端口，这条链路却没有 register：分不清是谁拨入",
+        "link {other} has the same listen, and this link has no register: nothing tells who dials "
+        "in",
+        '加上 register，与 DTU 里设置的注册包一样，例如：register = "text:JX007"；或换一个端口',
+        'Add register, as it is set in the DTU, such as: register = "text:JX007"; or take another '
+        "port",
+    ),
+    "config.register_missing_there": Message(
+        "链路“{other}”用同一个监听端口，却没有 register：分不清是谁拨入",
+        "link {other} has the same listen and no register: nothing tells who dials in",
+        "给“{other}”加上 register，与 DTU 里设置的注册包一样；或换一个端口",
+        "Give {other} a register, as it is set in its DTU; or take another port",
+    ),
+    "config.register_twice": Message(
+        "注册包与链路“{other}”的相同，或一个是另一个的开头：分不清是谁拨入",
+        "the register is that of link {other}, or one begins with the other: nothing tells who "
+        "dials in",
+        "在 DTU 里改成各不相同的注册包，长度一样最好",
+        "Set a different one in each DTU, best of equal length",
     ),
     "config.unit_twice": Message(
         "同一链路上“{other}”也是站号 {unit}",

@@ -157,6 +157,62 @@ TABLE = {
         "jiahe check 会指出是哪个文件；重启后旧证书就没有了",
         "jiahe check says which file; after a restart the old ones are gone",
     ),
+    "link.nobody_dialled_in": Message(
+        "还没有 DTU 拨入 {target}",
+        "no DTU has dialled in on {target} yet",
+        "检查 DTU：电源、SIM 卡和信号、服务器地址和端口；再看中间的防火墙是否放行",
+        "Check in the DTU: power, SIM card and signal, server address and port; then whether a "
+        "firewall in between lets it through",
+    ),
+    "link.nobody_dialled_in_as": Message(
+        "还没有 DTU 以 {register} 拨入 {target}",
+        "no DTU has dialled in on {target} as {register} yet",
+        "检查 DTU：电源、SIM 卡和信号、服务器地址和端口、注册包；再看中间的防火墙是否放行",
+        "Check in the DTU: power, SIM card and signal, server address and port, registration "
+        "packet; then whether a firewall in between lets it through",
+    ),
+    "link.stranger_dialled_in": Message(
+        "还没有 DTU 以 {register} 拨入 {target}，但 {peer} 拨入并说 {said}",
+        "no DTU has dialled in on {target} as {register}, but {peer} did and said {said}",
+        '如果就是这台，改配置：register = "hex:{hex}"（它说的全部内容，可能带着心跳），或在 DTU 里'
+        "改"
+        "注册包；不认识就用防火墙挡住",
+        'If that is the one, write register = "hex:{hex}" (all that it said, perhaps with a '
+        "heartbeat), or set the packet in the DTU; if you don't know it, shut it out by a firewall",
+    ),
+    "link.hung_up": Message(
+        "DTU（{peer}）{seconds} 秒前断开，还没有再拨入 {target}",
+        "the DTU ({peer}) hung up {seconds} s ago and has not dialled in again on {target}",
+        "多半是 4G 信号或 DTU 断电；它会自己重拨，拨入后自动恢复。经常断开时检查天线和流量卡",
+        "Mostly 4G or its power: it dials again by itself, and reading goes on. If it happens "
+        "often, check antenna and SIM card",
+    ),
+    "link.dialled_silent": Message(
+        "DTU（{peer}）再没有任何消息，{seconds} 秒前放弃了它的连接，等它重新拨入 {target}",
+        "nothing more was heard of the DTU ({peer}): its connection was given up {seconds} s ago, "
+        "it may dial in again on {target}",
+        "检查 DTU 的电源和 4G 信号；在 DTU 里打开心跳包，掉线会更早发现",
+        "Check its power and its 4G; switch its heartbeat on, then a loss is noticed earlier",
+    ),
+    "link.listen_in_use": Message(
+        "端口 {port} 正被另一个程序占用，DTU 拨不进 {target}",
+        "port {port} is in use by another program: no DTU can dial in on {target}",
+        "找出并停掉它：sudo ss -ltnp 'sport = :{port}'，或改 listen 的端口",
+        "Find it and stop it: sudo ss -ltnp 'sport = :{port}', or take another port in listen",
+    ),
+    "link.listen_elsewhere": Message(
+        "{target} 不是本机的地址，DTU 拨不进来",
+        "{target} is no address of this box: no DTU can dial in",
+        "写本机的地址（ip addr 可以看到），或 0.0.0.0。网卡起来后会自动恢复",
+        "Write an address of this box (ip addr shows them), or 0.0.0.0. It goes on by itself once "
+        "the network is there",
+    ),
+    "link.listen_failed": Message(
+        "不能在 {target} 监听：{error}",
+        "cannot listen on {target}: {error}",
+        "端口 {port} 小于 1024 时需要权限：换一个大的端口",
+        "A port below 1024 wants a privilege: take a higher one than {port}",
+    ),
     "link.silent": Message(
         "{target} 上没有设备应答",
         "no device on {target} answers",

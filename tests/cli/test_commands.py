@@ -95,6 +95,26 @@ def test_links_when_names_are_chinese_then_columns_line_up(tmp_path: Path) -> No
     assert done.stdout.count("同时发 4 个请求（学到的）") == 1
 
 
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_links_when_a_dtu_dialled_in_then_who_and_what_strangers_said(
+    tmp_path: Path, lang: str
+) -> None:
+    stranger = {"said": "text:JX009", "hex": "4a58303039", "peer": "10.9.8.7:4000", "ago_s": 60.0}
+    dialled = {
+        "register": "text:JX007", "peer": "10.1.2.3:5000", "heartbeats": 12, "refused": 3,
+        "stranger": stranger,
+    }  # fmt: skip
+    link = {**SNAPSHOT["links"][0], "name": "dtu-7", "type": "listen", "line_errors": None}
+    link |= {"target": "0.0.0.0:6000", "dialled": dialled}
+    with daemon(tmp_path, {**SNAPSHOT, "links": [link], "devices": []}) as config:
+        said = jiahe("links", "-v", "--config", config, lang=lang).stdout
+        (found,) = json.loads(jiahe("links", "--json", "--config", config).stdout)
+    for part in ("10.1.2.3:5000", "0.0.0.0:6000", "text:JX007", "12", "3"):
+        assert part in said
+    assert "10.9.8.7:4000" in said and "text:JX009" in said and "hex:4a58303039" in said
+    assert found["dialled"] == dialled
+
+
 def test_buffer_when_blocks_were_evicted_then_warned(tmp_path: Path) -> None:
     with daemon(tmp_path) as config:
         first = jiahe("buffer", "--config", config).stdout.splitlines()[0]

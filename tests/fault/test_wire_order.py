@@ -125,7 +125,7 @@ def test_port_when_pulled_between_two_ticks_is_noticed_without_a_spin(tmp_path: 
 
 def test_link_when_of_no_known_type_is_refused_in_words() -> None:
     plan = pairs((0,))
-    spec = LinkSpec("l", "listen")  # type: ignore[arg-type]
+    spec = LinkSpec("l", "carrier pigeon")  # type: ignore[arg-type]
     device = DeviceSpec("d", spec, "modbus", plan.tags)
-    with pytest.raises(ValueError, match="no type of link: 'listen'"):
+    with pytest.raises(ValueError, match="no type of link: 'carrier pigeon'"):
         Link(spec, [(device, Box([plan]).groups)])

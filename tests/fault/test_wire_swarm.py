@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from drivers.modbus.simulator import now_ns
+from tests.kit.dtu import Dtu, free_port, listening
 from tests.kit.scanner import TIMEOUT_NS, Scanner, pairs
 from tests.kit.slave import (
     HANG_UP,
@@ -72,6 +73,48 @@ TCP: dict[str, Fault] = {
     "garbage": lambda a, r: [r.randbytes(9)],
     "segments": lambda a, r: [answer(a)[i : i + 1] for i in range(13)],
 }
+
+
+#: Of a DTU: its heartbeat anywhere, and a drop of its 4G that the gateway hears nothing of.
+BEAT = b"\xfe"
+
+
+def beat_inside(asked: Asked, rng: random.Random) -> Iterable[Step]:
+    frame = answer(asked)
+    at = rng.randrange(len(frame))
+    return [frame[:at] + BEAT + frame[at:]]
+
+
+@pytest.mark.slow
+def test_faults_when_many_come_together_behind_a_dtu_leave_no_wrong_value(
+    rng: random.Random,
+) -> None:
+    plans = {u: [pairs((0, 100, 200), device=f"d{u}")] for u in (1, 254)}
+    known = FAULTS | SERIAL | {"hang up": TCP["hang up"], "reset": TCP["reset"]}
+    chosen = rng.sample(sorted(known), len(known) // 3)
+
+    def swarm(asked: Asked) -> Iterable[Step]:
+        fate = rng.random()
+        if fate < 0.5:
+            return [BEAT, answer(asked)] if fate < 0.2 else [answer(asked), BEAT]
+        if fate < 0.6:
+            return beat_inside(asked, rng)
+        if fate < 0.7:
+            dtu.hello = [dtu.register, rng.choice([0.0, 0.03]), answer(asked)]
+            dtu.dial_anew()
+            return []
+        return known[rng.choice(chosen)](asked, rng)
+
+    with Dtu(free_port(), swarm, heartbeat=BEAT) as dtu:
+        scanner = Scanner(dtu, devices=plans)
+        with listening(scanner):
+            scanner.until(lambda: len(dtu.asked) >= REQUESTS)
+            dtu.script, dtu.hello = honest, [dtu.register]
+            since_ns = now_ns()
+            scanner.until(
+                lambda: min(scanner.good(device=d, after_ns=since_ns) for d in ("d1", "d254")) >= 30
+            )
+    scanner.check()
 
 
 @pytest.mark.slow

@@ -36,13 +36,13 @@ SEEN_LATE_NS = 100_000_000
 TICKS_A_START = {"link_down": 100, "overrun": 300}
 RSS_GROWTH_MAX = 4 << 20
 
-_MAP = """\
+MAP = """\
 [tags]
 temperature = { address = "holding:2", type = "int16" }
 position    = { address = "holding:3", type = "float32" }
 load        = { address = "holding:5", type = "uint16" }
 """
-_CONFIG = """\
+HEAD = """\
 version = 1
 
 [gateway]
@@ -61,7 +61,8 @@ key  = "pki/box.key"
 [buffer]
 path = "buffer"
 {buffer}
-
+"""
+_LINKS = """
 [links.robot]
 type    = "tcp"
 address = "{robot}"
@@ -78,7 +79,7 @@ port    = "{meter}"
 baud    = 115200
 timeout = "2 s"
 """
-_DEVICE = """
+DEVICE = """
 [devices.{name}]
 link   = "{link}"
 driver = "modbus"
@@ -148,9 +149,9 @@ class Factory(Rig):
 
     def _set_up(self) -> None:
         made = self.folder / "map.toml"
-        made.write_text(_MAP)
+        made.write_text(MAP)
         counter = ("--counter", "holding:0")
-        text = _CONFIG.format(
+        text = (HEAD + _LINKS).format(
             gateway=GATEWAY,
             relay=self.relay.port,
             platform=self._platform,
@@ -161,7 +162,7 @@ class Factory(Rig):
         )
         for name, period_ns in PERIOD_NS.items():
             link = "bus" if name == "meter" else name
-            text += _DEVICE.format(name=name, link=link, every_ms=period_ns // 1_000_000)
+            text += DEVICE.format(name=name, link=link, every_ms=period_ns // 1_000_000)
         self.config.write_text(text, encoding="utf-8")
 
     # ---- the story -------------------------------------------------------------------------

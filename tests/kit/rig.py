@@ -131,20 +131,22 @@ class Rig:
 
     # ---- the machines ----------------------------------------------------------------------
 
-    def simulate(self, name: str, made: str, *more: str, pty: bool = False) -> str:
+    def simulate(self, name: str, made: str, *more: str, pty: bool = False, dial: str = "") -> str:
         """A simulated machine with its book; returns what a link's `address` or `port` says.
 
-        `made`: a shipped profile or a map file. `pty`: on a serial bus, else on TCP.
+        `made`: a shipped profile or a map file. `pty`: on a serial bus; `dial`: behind a DTU that
+        dials there; else on TCP.
         """
         bus = self.folder / name
         place = ("--pty", str(bus)) if pty else ("--tcp", "127.0.0.1:0")
+        place = ("--dial", dial) if dial else place
         book = self.sampled / f"{name}.csv"
         program = Program(
             "jiahe-sim", made, *place, "--name", name, *more, "--json", "--book", str(book),
             log=self.folder / "simulators.log",
         )  # fmt: skip
         self._simulators.append(program)
-        return str(bus) if pty else str(program.ready["tcp"][0])
+        return str(bus) if pty else dial or str(program.ready["tcp"][0])
 
     def stop_simulators(self) -> None:
         """Their books are complete and written. Raises StepError if one failed."""

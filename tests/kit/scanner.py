@@ -22,6 +22,7 @@ from drivers.api import DeviceSpec, Field, GroupPlan, LinkSpec, Request, TagSpec
 from ingest.decode import entries, row_times
 from native.link import Link
 from native.loop import Loop
+from tests.kit.dtu import Dtu
 from tests.kit.scans import GOOD, Box
 from tests.kit.slave import Asked, SerialSlave, TcpSlave, UdpSlave
 
@@ -66,7 +67,7 @@ class Scanner:
 
     def __init__(
         self,
-        slave: SerialSlave | TcpSlave | UdpSlave,
+        slave: SerialSlave | TcpSlave | UdpSlave | Dtu,
         addresses: Sequence[int] = (0, 100),
         *,
         devices: Mapping[int, Sequence[GroupPlan]] | None = None,
@@ -79,30 +80,36 @@ class Scanner:
         told: dict[str, Any] = {"timeout_ns": TIMEOUT_NS}
         if isinstance(slave, SerialSlave):
             told |= {"type": "serial", "port": str(slave.path), "baud": BAUD}
+        elif isinstance(slave, Dtu):
+            told |= {"type": "listen", "host": "127.0.0.1", "tcp_port": slave.port}
+            told |= {"register": slave.register, "heartbeat": slave.heartbeat}
         else:
             kind = "udp" if isinstance(slave, UdpSlave) else "tcp"
             told |= {"type": kind, "host": "127.0.0.1", "tcp_port": slave.port}
         self.slave = slave
         #: Before a tick may its request have been sent: by another master it is sent at any time.
         self._early_ns = 100_000_000 if more.get("listen_only") else 2_000  # times are in us
-        spec = LinkSpec("l", **told | more)
+        self.spec = spec = LinkSpec("l", **told | more)
         self.box = Box([plan for own in plans.values() for plan in own])
         groups = iter(self.box.groups)
         framing: Any = slave.framing
-        self.link = Link(
-            spec,
-            [
-                (
-                    DeviceSpec(f"d{unit}", spec, "modbus", own[0].tags, unit, framing),
-                    [next(groups) for _ in own],
-                )
-                for unit, own in plans.items()
-            ],
-        )
-        self.loop = Loop([self.link])
+        self._devices = [
+            (
+                DeviceSpec(f"d{unit}", spec, "modbus", own[0].tags, unit, framing),
+                [next(groups) for _ in own],
+            )
+            for unit, own in plans.items()
+        ]
+        self.link_anew()
         self.rows: list[Row] = []
+        self.peers: list[str] = []  # of the connections that were offered
         self._runs = 0
         self._types = {tag.name: tag.type for group in self.box.groups for tag in group.plan.tags}
+
+    def link_anew(self) -> None:
+        """Another link with the same groups; before `running`."""
+        self.link = Link(self.spec, self._devices)
+        self.loop = Loop([self.link])
 
     @contextmanager
     def running(self) -> Iterator[None]:

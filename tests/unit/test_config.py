@@ -44,7 +44,7 @@ PLANTED = [
     (26, 10, "config.bad_choice_near"), (27, 13, "config.out_of_range"),
     (28, 15, "config.syntax_rest"), (29, 13, "config.in_flight_serial"), (31, 8, "config.missing"),
     (33, 1, "config.wrong_kind_of_link"), (35, 1, "config.twice_key"), (38, 8, "config.bad_name"),
-    (39, 8, "config.not_yet"), (41, 8, "config.syntax_name"), (42, 8, "config.bad_choice"),
+    (38, 8, "config.missing"), (41, 8, "config.syntax_name"), (42, 8, "config.bad_choice"),
     (47, 1, "config.twice_key"), (48, 13, "config.wrong_type"), (50, 10, "config.no_tags"),
     (51, 8, "config.no_such_link"), (52, 10, "config.no_such_driver"),
     (57, 1, "config.unknown_key_near"), (59, 46, "config.bad_choice_near"),
@@ -73,6 +73,19 @@ SLIPS = [
 ]  # fmt: skip
 
 
+#: The same for dialin.toml: links that devices dial in to.
+DIALIN = [
+    (19, 12, "config.register_twice"), (21, 8, "config.register_missing"),
+    (27, 10, "config.listen_twice"), (32, 10, "config.bad_listen"), (33, 12, "config.bad_packet"),
+    (34, 13, "config.bad_packet"), (38, 10, "config.bad_listen"), (39, 12, "config.bad_packet"),
+    (40, 13, "config.bad_packet"), (41, 1, "config.wrong_kind_of_link"),
+    (45, 10, "config.full_width"), (46, 12, "config.bad_packet"), (48, 8, "config.missing"),
+    (50, 12, "config.bad_packet"), (55, 1, "config.wrong_kind_of_link"),
+    (63, 10, "config.register_missing_there"), (68, 10, "config.bad_listen"),
+    (69, 13, "config.out_of_range"), (71, 10, "config.unit_left_out"),
+]  # fmt: skip
+
+
 def write(folder: Path, text: str | bytes, name: str = "gateway.toml") -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +105,10 @@ def errors(loaded: Loaded) -> list[tuple[int, int, str]]:
     ]
 
 
-@pytest.mark.parametrize(("file", "planted"), [("mistakes.toml", PLANTED), ("slips.toml", SLIPS)])
+@pytest.mark.parametrize(
+    ("file", "planted"),
+    [("mistakes.toml", PLANTED), ("slips.toml", SLIPS), ("dialin.toml", DIALIN)],
+)
 def test_mistakes_when_planted_then_all_are_reported_at_their_place(
     file: str, planted: list[tuple[int, int, str]]
 ) -> None:

@@ -6,11 +6,13 @@ driver.
     unit     request PDUs in, answers out      frames   MBAP, RTU and ASCII from a slave's side
     faults   what can be wrong with it         book     its own record of what it answered
     tcp      endpoints on one epoll loop       bus      a pseudo-terminal that keeps the wire's time
-    maps     tags from a profile or a map      service  all of it together, and its command language
+    dtu      a bus that dials in               maps     tags from a profile or a map
+    service  all of it together, and its command language
 """
 
 from drivers.modbus.simulator.book import Book, now_ns
 from drivers.modbus.simulator.bus import Bus
+from drivers.modbus.simulator.dtu import Dtu
 from drivers.modbus.simulator.faults import FaultError, Faults
 from drivers.modbus.simulator.maps import DeviceMap, MapError, load_map
 from drivers.modbus.simulator.service import Simulator, counters_for
@@ -19,6 +21,6 @@ from drivers.modbus.simulator.unit import Unit
 from drivers.modbus.simulator.values import SimTag, encode, raw_value
 
 __all__ = [
-    "Book", "Bus", "DeviceMap", "Endpoint", "FaultError", "Faults", "MapError", "SimTag",
+    "Book", "Bus", "DeviceMap", "Dtu", "Endpoint", "FaultError", "Faults", "MapError", "SimTag",
     "Simulator", "Unit", "counters_for", "encode", "load_map", "now_ns", "raw_value",
 ]  # fmt: skip

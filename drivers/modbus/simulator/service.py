@@ -4,7 +4,7 @@ SELECTOR is a unit's number or its name, or * for all
 
 FAULT SELECTOR [VALUE]     switch a fault of `faults`: slow 7 20, mute *, wrong 3 unit
 clear SELECTOR             all of its faults off
-drop | close | open        every connection, endpoint and terminal: drop, go away, come back
+drop | close | open        every connection, endpoint, terminal and DTU: drop, go away, come back
 connections N              the most connections an endpoint takes; 0: no limit
 counters                   a line "name=counter" a unit
 stats                      requests answered, and what the buses saw
@@ -18,11 +18,13 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 from types import TracebackType
+from typing import Any
 
 from drivers.api import TlsFiles
 from drivers.modbus.address import Space
 from drivers.modbus.simulator.book import Book
 from drivers.modbus.simulator.bus import Bus
+from drivers.modbus.simulator.dtu import Dtu
 from drivers.modbus.simulator.faults import FaultError
 from drivers.modbus.simulator.maps import EMPTY, DeviceMap
 from drivers.modbus.simulator.store import Store
@@ -42,6 +44,7 @@ class Simulator:
         self.units: list[Unit] = []
         self.endpoints: list[Endpoint] = []
         self.buses: list[Bus] = []
+        self.dtus: list[Dtu] = []
         self._tcp = TcpServer()
 
     def unit(
@@ -100,10 +103,18 @@ class Simulator:
         self.buses.append(bus)
         return bus
 
+    def add_dtu(self, bus: Bus, host: str, port: int, **more: Any) -> Dtu:
+        """Put a DTU in front of a bus; `more` as Dtu has it. Before it is started."""
+        dtu = Dtu(bus.path, host, port, **more)
+        self.dtus.append(dtu)
+        return dtu
+
     def __enter__(self) -> Simulator:
         self._tcp.start()
         for bus in self.buses:
             bus.start()
+        for dtu in self.dtus:
+            dtu.start()
         return self
 
     def __exit__(
@@ -113,6 +124,8 @@ class Simulator:
         trace: TracebackType | None,
     ) -> None:
         self._tcp.stop()
+        for dtu in self.dtus:
+            dtu.stop()
         for bus in self.buses:
             bus.stop()
         self.book.close()
@@ -125,12 +138,15 @@ class Simulator:
         match words:
             case ["drop"]:
                 self._on_tcp(self._tcp.drop)
+                self._on_dtus(Dtu.drop)
             case ["close"]:
                 self._on_tcp(self._tcp.close)
+                self._on_dtus(Dtu.close)
                 self._on_buses(Bus.close)
             case ["open"]:
                 self._on_tcp(self._tcp.open)
                 self._on_buses(Bus.open)
+                self._on_dtus(Dtu.open)
             case ["connections", number] if number.isdecimal():
                 for endpoint in self.endpoints:
                     endpoint.max_connections = int(number)
@@ -170,6 +186,10 @@ class Simulator:
     def _on_tcp(self, what: Callable[[Endpoint], None]) -> None:
         for endpoint in self.endpoints:
             _and_wait(self._tcp.call, partial(what, endpoint))
+
+    def _on_dtus(self, what: Callable[[Dtu], None]) -> None:
+        for dtu in self.dtus:
+            _and_wait(dtu.call, partial(what, dtu))
 
     def _on_buses(self, what: Callable[[Bus], None]) -> None:
         for bus in self.buses:
