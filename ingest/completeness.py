@@ -22,7 +22,7 @@ UNION ALL
 SELECT gateway, epoch, grp, first_tick, count, first_due_ns,
   CASE count WHEN 1 THEN 1 ELSE (last_due_ns - first_due_ns) / (count - 1) END, 0, -1
 FROM gap_ticks JOIN gaps USING (gap)
-ORDER BY gateway, epoch, grp, first_tick"""
+ORDER BY gateway, epoch, grp, first_tick, run DESC"""
 
 
 @dataclass(slots=True)

@@ -132,6 +132,11 @@ class Index:
         epoch = self.epochs.get(key.epoch)
         return epoch is not None and key.seq in epoch.live
 
+    def place(self, key: BlockKey) -> Place | None:
+        """Where the block is on disk; None if it is not."""
+        epoch = self.epochs.get(key.epoch)
+        return epoch.place(key.seq) if epoch else None
+
     def next_live(self, after: BlockKey) -> BlockKey | None:
         """The first live block after `after` in (epoch, seq) order."""
         at = bisect_left(self._order, after.epoch)

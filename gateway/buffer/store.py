@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -53,11 +53,8 @@ class Buffer:
         found: log.Recovered,
         known: state.State,
     ) -> None:
-        self.config, self.index, self.ledger = (
-            config,
-            found.index,
-            Ledger(known, found.index.is_live),
-        )
+        self.config, self.index = config, found.index
+        self.ledger = Ledger(known, found.index.is_live)
         self._disk = disk
         self._previous_end = unclean_end(found.last_write_utc_ns, config.flush_every_ns)
         self._alarm = Alarm(clock)
@@ -233,6 +230,10 @@ class Buffer:
             self._writer.damaged_records += 1
             self._lose(pb.GAP_REASON_DAMAGED, key)
         return block
+
+    def carries(self, keys: Collection[BlockKey]) -> None:
+        """What the present stream carries unanswered, as it changes: not given up for room."""
+        self._writer.on_way = keys
 
     async def catalog(self, epoch: int, revision: int) -> bytes | None:
         """A serialized Catalog; None if no copy of it can be read."""

@@ -5,12 +5,10 @@ Coroutines here run one at a time, under the buffer's lock; the disk's calls run
 
 from __future__ import annotations
 
-import asyncio
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import TypeVar
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
@@ -30,6 +28,7 @@ from gateway.buffer.losses import (
     read_losses,
 )
 from gateway.buffer.ranges import RangeSet
+from gateway.buffer.thread import DiskThread
 from gateway.buffer.troubles import write_failed
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import Said
@@ -38,8 +37,6 @@ RETRY_NS = 10 * 10**9
 EXPIRE_EVERY_NS = 60 * 10**9
 #: A clock that says less has not been set (2024-01-01): nothing expires by it.
 _UTC_PLAUSIBLE_NS = 1_704_067_200 * 10**9
-
-_T = TypeVar("_T")
 
 
 class Writer:
@@ -56,7 +53,7 @@ class Writer:
         ledger: Ledger,
         alarm: Alarm,
     ) -> None:
-        self._disk, self._clock, self._run_blocking = disk, clock, run_blocking
+        self._disk, self._clock, self.disk_thread = disk, clock, DiskThread(run_blocking)
         self._config, self._decompress, self._alarm = config, decompress, alarm
         self._index: Index = found.index
         self._ledger = ledger
@@ -76,17 +73,9 @@ class Writer:
         self._retry_ns = 0
         self._expire_ns = 0
         self._writing: frozenset[int] = frozenset()
-
-    async def disk_thread(self, function: Callable[[], _T]) -> _T:
-        """Run `function` in the disk's thread; if cancelled, only after it has ended there."""
-        result: list[_T] = []
-        call = asyncio.ensure_future(self._run_blocking(lambda: result.append(function())))
-        try:
-            await asyncio.shield(call)
-        except asyncio.CancelledError:
-            await asyncio.wait([call])
-            raise
-        return result[0]
+        #: On its way on the present stream: its answer decides, no gap is said before.
+        self.on_way: Collection[BlockKey] = ()
+        self._refused: set[int] = set()  # of those, what the full buffer has no room for
 
     # ---- when ------------------------------------------------------------------------------
 
@@ -94,7 +83,7 @@ class Writer:
         """When `work` has something to do, on the boot clock."""
         if self.cause is not None:
             return self._retry_ns
-        return min([self._expire_ns, *(self._due_ns(b) for b in self._ram().values())])
+        return min([self._expire_ns, *(self._due_ns(b) for b in self._waiting())])
 
     def _due_ns(self, block: SealedBlock) -> int:
         return block.oldest_ns + self._config.flush_every_ns - self._config.flush_margin_ns
@@ -102,6 +91,14 @@ class Writer:
     def _ram(self) -> dict[int, SealedBlock]:
         current = self._index.epochs.get(self.epoch)
         return current.ram if current else {}
+
+    def _carried(self, block: SealedBlock) -> bool:
+        return BlockKey(block.epoch, block.seq) in self.on_way
+
+    def _waiting(self) -> list[SealedBlock]:
+        """What is in RAM and has a place to go."""
+        ram = self._ram().values()
+        return [b for b in ram if not (b.seq in self._refused and self._carried(b))]
 
     def flush_lag_ns(self) -> int:
         """How late the newest flush was, or the one that is overdue now is."""
@@ -137,7 +134,7 @@ class Writer:
     async def flush(self, *, everything: bool) -> None:
         """Make durable what is due, or all that is in RAM. A failing disk is a state, no error."""
         ram, now = self._ram(), self._clock.now_ns()
-        due = [seq for seq, block in ram.items() if everything or self._due_ns(block) <= now]
+        due = [b.seq for b in self._waiting() if everything or self._due_ns(b) <= now]
         if not due:
             if self.cause is not None:
                 self.dirty = True  # the state file is the probe
@@ -164,7 +161,9 @@ class Writer:
                 if error is not None and error.errno == errno.ENOSPC:
                     await self._evict_for_space(0)
                 if not await self._make_room(sum(len(block.data) + 128 for block in batch)):
-                    self.lose(batch, pb.GAP_REASON_REFUSED_NEWEST)
+                    self._refused = {block.seq for block in batch if self._carried(block)}
+                    going = [block for block in batch if block.seq not in self._refused]
+                    self.lose(going, pb.GAP_REASON_REFUSED_NEWEST)
                     return
                 await self.disk_thread(partial(self._log.append, batch, self.catalogs, done))
             except OSError as failed:
@@ -243,7 +242,9 @@ class Writer:
     async def _evict_oldest(self) -> bool:
         if not self._index.segments or self._config.when_full == "drop_newest":
             return False
-        await self._evict(min(self._index.segments), pb.GAP_REASON_EVICTED_OLDEST)
+        carried = {place.segment for key in self.on_way if (place := self._index.place(key))}
+        number = min(self._index.segments.keys() - carried, default=min(self._index.segments))
+        await self._evict(number, pb.GAP_REASON_EVICTED_OLDEST)
         return True
 
     async def _evict_for_space(self, free: int) -> None:
@@ -300,8 +301,9 @@ class Writer:
         newest_first = self._config.when_full == "drop_newest"
         while epoch.ram_bytes > self._config.memory_bytes_max:
             free = [seq for seq in epoch.ram if seq not in self._writing]
-            if len(free) == 0:
+            if not free:
                 return
+            free = [seq for seq in free if not self._carried(epoch.ram[seq])] or free
             victim = max(free) if newest_first else min(free)
             self.lose([epoch.ram[victim]], pb.GAP_REASON_MEMORY_FULL)
 

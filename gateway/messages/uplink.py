@@ -159,6 +159,14 @@ TABLE = {
         "[gateway] id must equal the one in the certificate (never copy another box's), and the "
         "platform's people must have registered it",
     ),
+    "uplink.cloned": Message(
+        "平台说：之后已有另一台盒子用同一编号上线（存储卡被复制，或两台盒子编号相同），不再接收这一台",
+        "the platform says that another box came up under this id since (a copied card, or two "
+        "boxes with one id), and takes nothing more from this one",
+        "给这台换自己的 [gateway] id 和证书，再 systemctl restart jiahe；数据先存在盒子里，没有丢",
+        "Give this box an id ([gateway] id) and a certificate of its own, then systemctl restart "
+        "jiahe; its data wait on the box, nothing is lost",
+    ),
     "uplink.rejects_all": Message(
         "平台连续拒收了 {blocks} 个块，已断开，过一会儿再试",
         "the platform rejected {blocks} blocks in a row; hung up, to try again later",

@@ -176,6 +176,8 @@ def _error(address: str, code: grpc.StatusCode, details: str, *, was_open: bool)
     low = details.lower()
     if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
         message = "uplink.permission"
+    elif code == grpc.StatusCode.ALREADY_EXISTS:
+        message = "uplink.cloned"
     elif code == grpc.StatusCode.DEADLINE_EXCEEDED and not was_open:
         message = "uplink.unreachable"
     elif code == grpc.StatusCode.UNAVAILABLE and not was_open:

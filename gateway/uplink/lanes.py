@@ -6,6 +6,7 @@ order of (epoch, seq). Within a lane blocks go in order; each goes once a stream
 
 from __future__ import annotations
 
+from collections.abc import KeysView
 from typing import NamedTuple, Protocol
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
@@ -81,8 +82,9 @@ class Lanes:
         return len(answered)
 
     @property
-    def on_way(self) -> int:
-        return len(self._on_way)
+    def on_way(self) -> KeysView[BlockKey]:
+        """Sent on this stream and not answered, as it changes."""
+        return self._on_way.keys()
 
     def _has_room(self, key: BlockKey, blocks: int, size: int) -> bool:
         if not self._on_way:

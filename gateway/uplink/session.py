@@ -122,7 +122,7 @@ class Session:
     @property
     def on_way(self) -> int:
         """Blocks sent and not answered."""
-        return self._lanes.on_way if self._lanes else 0
+        return len(self._lanes.on_way) if self._lanes else 0
 
     @property
     def paused_since_ns(self) -> int | None:
@@ -262,6 +262,7 @@ class Session:
         self._beat_due_ns = now_ns
         live_from = BlockKey(current, self._buffer.last_seq + 1)
         self._lanes = Lanes(self._buffer, live_from, welcome.window_blocks, welcome.window_bytes)
+        self._buffer.carries(self._lanes.on_way)
 
     def _on_ack(self, ack: pb.Ack, lanes: Lanes, now_ns: int) -> None:
         for r in ack.ranges:

@@ -117,6 +117,7 @@ class Uplink:
             await asyncio.wait([*parts, watch], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._session = None
+            self._buffer.carries(())
             watch.cancel()
             parts[1].cancel()
             await stream.close()

@@ -46,6 +46,13 @@ async def fill(buffer: Buffer, clock: VirtualClock, count: int) -> None:
         await buffer.flush()
 
 
+def live(buffer: Buffer, first: int, count: int) -> list[int]:
+    """Those of the blocks from `first` on that are neither acknowledged nor given up."""
+    return [
+        s for s in range(first, first + count) if buffer.index.is_live(BlockKey(buffer.epoch, s))
+    ]
+
+
 def warned(shown: BufferSnapshot) -> list[str]:
     return [said["id"] for said in shown["warnings"]]
 
@@ -135,6 +142,47 @@ def test_disk_when_little_is_free_and_the_buffer_is_small_keeps_what_it_has() ->
         await fill(buffer, clock, 100)
         assert buffer.live_blocks == 100
         assert buffer.snapshot()["state"] == "ok"
+
+    run(main())
+
+
+def test_block_when_the_stream_carries_it_is_not_refused_for_room_until_that_ends() -> None:
+    """Else a gap would say that it never comes, and the platform stores it."""
+
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        buffer = await opened(
+            disk, clock, max_bytes=2000, segment_bytes=500, when_full="drop_newest"
+        )
+        await fill(buffer, clock, 40)
+        first = buffer.last_seq + 1
+        buffer.carries({BlockKey(buffer.epoch, first), BlockKey(buffer.epoch, first + 2)})
+        lost = buffer.books().lost_scans
+        await fill(buffer, clock, 3)
+        assert live(buffer, first, 3) == [first, first + 2]
+        buffer.acked(buffer.epoch, first, first)
+        await buffer.flush()
+        assert live(buffer, first, 3) == [first + 2]
+        assert buffer.books().lost_scans == lost + 3
+        buffer.carries(())
+        await buffer.flush()
+        assert live(buffer, first, 3) == []
+        assert buffer.books().lost_scans == lost + 6
+
+    run(main())
+
+
+def test_blocks_when_the_stream_carries_them_are_not_the_ones_that_make_room() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        buffer = await opened(disk, clock, max_bytes=3000, segment_bytes=500)
+        await fill(buffer, clock, 10)
+        buffer.carries({BlockKey(buffer.epoch, 1), BlockKey(buffer.epoch, 2)})
+        await fill(buffer, clock, 60)
+        assert live(buffer, 1, 40)[:2] == [1, 2] and len(live(buffer, 1, 40)) < 10
+        buffer.carries(())
+        await fill(buffer, clock, 20)
+        assert live(buffer, 1, 40) == []
 
     run(main())
 

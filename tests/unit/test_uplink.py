@@ -138,6 +138,8 @@ def test_connection_when_refused_unknown_or_not_admitted_says_which() -> None:
         async with serving(service) as port:
             service.code = grpc.StatusCode.PERMISSION_DENIED
             assert await failure(GrpcChannel(f"127.0.0.1:{port}", None)) == "uplink.permission"
+            service.code = grpc.StatusCode.ALREADY_EXISTS
+            assert await failure(GrpcChannel(f"127.0.0.1:{port}", None)) == "uplink.cloned"
             service.code = grpc.StatusCode.UNAVAILABLE
             assert await failure(GrpcChannel(f"127.0.0.1:{port}", None)) == "uplink.unavailable"
 
