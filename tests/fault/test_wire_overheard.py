@@ -66,7 +66,7 @@ def listen(
     script: Script,
     *,
     asks: Sequence[Ask] = ASKS,
-    enough: Callable[[Scanner], bool] = lambda scanner: scanner.good() >= 300,
+    enough: Callable[[Scanner], bool] = lambda scanner: scanner.good() >= 120,
     **more: object,
 ) -> Scanner:
     """Until `enough`; with all promises of reading."""
