@@ -100,12 +100,21 @@ cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept
 
 cdef void in_step(device_t *d, scan_t *s, Purpose purpose) noexcept nogil:
     """Everything older than what it was asked to find that out has come, or never will."""
-    synced(d)
-    d.probed = 0
+    synced(d.sync)
+    d.sync.probed = 0
     if purpose == PROBE:
-        d.probing = ANSWERED
+        d.sync.probing = ANSWERED
     if s.next_request == 0:
         s.first_sent = 0
+
+
+cdef void probed_in_vain(link_t *l, const flight_t *f) noexcept nogil:
+    """What came of the first probe is no answer to believe: no more of them, and the scan goes on."""
+    cdef member_t *m = &l.members[f.member]
+    l.devices[m.device].sync.probing = MUTE
+    m.scan.open -= 1
+    if m.scan.next_request == 0:
+        m.scan.first_sent = 0
 
 
 cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) noexcept nogil:
@@ -143,6 +152,9 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
     cdef event_t *event
     drop_flight(l, i)
     touch_device(l, d, now)
+    if f.purpose == PROBE and d.sync.probing == UNKNOWN and quality_of(code) == BAD_GATEWAY:
+        probed_in_vain(l, &f)
+        return
     s.open -= 1
     if f.purpose == PROBE and quality_of(code) != BAD_GATEWAY:
         # It has no such function or register: no news, and its answer all the same.
@@ -162,7 +174,7 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
             row_status(m.g.scratch)[f.request] = BAD_GATEWAY
         else:
             # It may speak of an older request: this one's answer may still come.
-            mark_outstanding(d, f.ask.data_bytes, now)
+            mark_outstanding(d.sync, f.ask.data_bytes, now)
         s.failed = True
         s.fail_status = BAD_NO_ANSWER
         scan_check(l, f.member, now)
@@ -170,7 +182,7 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
     device_good(l, d, &f, now)
     if f.purpose == RESYNC:
         # It may be a late exception, and this one's answer still come.
-        mark_outstanding(d, f.ask.data_bytes, now)
+        mark_outstanding(d.sync, f.ask.data_bytes, now)
         scan_fail(l, f.member, d.cause, now)
         return
     row_status(m.g.scratch)[f.request] = d.cause
@@ -202,12 +214,11 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     cdef member_t *m = &l.members[f.member]
     cdef device_t *d = &l.devices[m.device]
     drop_flight(l, i)
-    if f.purpose == PROBE and d.probing == UNKNOWN:
+    if f.purpose == PROBE and d.sync.probing == UNKNOWN:
         # It knows no such function and does not say so: that is its right.
-        d.probing = MUTE
         l.busy_ns += now - f.sent
-        m.scan.open -= 1
         touch_device(l, d, now)
+        probed_in_vain(l, &f)
         return
     l.timeouts += 1
     d.timeouts += 1
@@ -219,9 +230,9 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
         row_status(m.g.scratch)[f.request] = BAD_NO_ANSWER
     if l.framing != TCP:
         if f.purpose == PROBE:
-            d.overdue = now  # its function marks its answer
+            d.sync.overdue = now  # its function marks its answer
         else:
-            mark_outstanding(d, f.ask.data_bytes, now)
+            mark_outstanding(d.sync, f.ask.data_bytes, now)
         l.input_size = 0
         l.port.ops.flush(l.port)
         touch_device(l, d, now)
@@ -252,12 +263,15 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
     m = &l.members[f.member]
     drop_flight(l, 0)
     # What was damaged may have been anything: the answer itself may still come, and then two would.
-    mark_outstanding(&l.devices[m.device], f.ask.data_bytes, now)
+    mark_outstanding(l.devices[m.device].sync, f.ask.data_bytes, now)
     if not f.repeated:
         f.repeated = True
         l.retries += 1
         l.free_at = now
         send_request(l, &f, now)
+        return
+    if f.purpose == PROBE and l.devices[m.device].sync.probing == UNKNOWN:
+        probed_in_vain(l, &f)
         return
     l.devices[m.device].cause = BAD_DAMAGED
     if f.purpose == SCAN:
@@ -280,7 +294,7 @@ cdef void foreign(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
         d = &l.devices[i]
         if d.unit != frame.unit:
             continue
-        if d.unsynced and is_outstanding(d, <uint16_t>frame.size):
+        if d.sync.unsynced and is_outstanding(d.sync, <uint16_t>frame.size):
             l.wrong -= 1
             l.late += 1
             d.late += 1
@@ -289,7 +303,7 @@ cdef void foreign(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
             return
         if l.flying == 0 and frame.size:
             # An answer to nothing: there may be more where it came from.
-            mark_outstanding(d, <uint16_t>frame.size, now)
+            mark_outstanding(d.sync, <uint16_t>frame.size, now)
 
 
 cdef void take_tcp(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:

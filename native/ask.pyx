@@ -84,7 +84,7 @@ cdef bint choose_size(link_t *l, member_t *m, flight_t *f) noexcept nogil:
             continue
         for count in range(1, r.count + 1):
             size = count * 2 if r.function > 2 else (count + 7) // 8
-            if not is_outstanding(d, size):
+            if not is_outstanding(d.sync, size):
                 f.purpose = RESYNC
                 f.request = i
                 f.ask.function, f.ask.address, f.ask.count = r.function, r.address, count
@@ -100,11 +100,11 @@ cdef bint choose_function(link_t *l, member_t *m, flight_t *f) noexcept nogil:
     """
     cdef device_t *d = &l.devices[m.device]
     cdef layout_t *layout
-    cdef uint32_t used = d.probed
+    cdef uint32_t used = d.sync.probed
     cdef uint8_t function
     cdef int32_t i, k
     for i in range(l.member_count):
-        if l.members[i].device == m.device:
+        if l.devices[l.members[i].device].unit == d.unit:
             layout = l.members[i].g.current
             for k in range(layout.request_count):
                 used |= <uint32_t>1 << layout.requests[k].function
@@ -113,7 +113,7 @@ cdef bint choose_function(link_t *l, member_t *m, flight_t *f) noexcept nogil:
             f.purpose = PROBE
             f.ask.function, f.ask.address, f.ask.count = function, 0, 1
             f.ask.data_bytes = 2 if function > 2 else 1
-            d.probed |= <uint8_t>(1 << function)
+            d.sync.probed |= <uint8_t>(1 << function)
             return True
     return False
 
@@ -130,7 +130,7 @@ cdef bint choose_first(link_t *l, member_t *m, flight_t *f) noexcept nogil:
         sizes = max(sizes, r.count if r.function > 2 else (r.count + 7) // 8)
     if sizes < SIZES_ENOUGH and choose_function(l, m, f):
         return True
-    d.probing = MUTE
+    d.sync.probing = MUTE
     return False
 
 
@@ -148,14 +148,14 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
     memset(&f, 0, sizeof(flight_t))
     f.member = index
     f.ask.unit = d.unit
-    if d.quarantine:
-        if now < d.quarantine:
+    if d.sync.quarantine:
+        if now < d.sync.quarantine:
             s.failed = True
             s.fail_status = BAD_NO_ANSWER
             return True
         l.port.ops.flush(l.port)
-        synced(d)
-        d.probed = 0
+        synced(d.sync)
+        d.sync.probed = 0
     r = &s.layout.requests[s.next_request]
     if now < d.busy_until:
         row_status(m.g.scratch)[s.next_request] = BAD_BUSY
@@ -167,15 +167,17 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
             s.next_request += 1
             return True
         r.skip_until = 0
-    if d.unsynced:
+    if d.sync.unsynced:
         if l.flying:
             return False
         if not choose_size(l, m, &f) and not (
-            d.probing == ANSWERED and choose_function(l, m, &f)
+            d.sync.probing == ANSWERED and choose_function(l, m, &f)
         ):
-            d.quarantine = d.overdue + l.timeout_ns
+            d.sync.quarantine = d.sync.overdue + l.timeout_ns
             return True
-    elif d.probing == UNKNOWN and d.ever and l.framing != TCP and choose_first(l, m, &f):
+    elif (
+        d.sync.probing == UNKNOWN and d.ever and l.framing != TCP and choose_first(l, m, &f)
+    ):
         if l.flying:
             return False
     else:

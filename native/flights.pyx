@@ -4,8 +4,8 @@ From one upward, doubling. With `n` in flight and more waiting, the answers that
 flew say how many a second the device gives: n / their time. Twice as many are kept if that brings a
 fifth more; a device that takes requests and works them off one by one gains nothing by it and stays
 at one. A time-out, a lost connection or "busy" with more than one in flight halves them. What did
-not pay or did harm is tried again after ten minutes; what happens with one in flight as well has
-other causes, and all is learned anew.
+not pay is tried again after ten minutes; what did harm after 5 s, and twice as long each time that
+it does harm again.
 """
 
 from libc.stdint cimport int64_t
@@ -18,9 +18,11 @@ cdef enum:
 cdef extern from *:
     """
     #define TRY_AGAIN INT64_C(600000000000)
+    #define HARM_FIRST INT64_C(5000000000)
     #define GAIN_LEAST 1.2
     """
     int64_t TRY_AGAIN
+    int64_t HARM_FIRST
     double GAIN_LEAST
 
 
@@ -62,10 +64,14 @@ cdef void flights_troubled(link_t *l, int64_t sent, int64_t now) noexcept nogil:
         return
     l.trying = False
     if l.in_flight_max == 1:
-        l.flights_good = l.flights_most
-        l.try_at = 0
         use(l, 1, now)
         return
+    if now >= l.try_at:  # else it is the same trouble still
+        if l.harm_wait == 0 or now - l.harm_at > TRY_AGAIN:
+            l.harm_wait = HARM_FIRST
+        elif l.harm_wait < TRY_AGAIN:
+            l.harm_wait *= 2
+    l.harm_at = now
+    l.try_at = now + l.harm_wait
     l.flights_good = l.in_flight_max // 2
-    l.try_at = now + TRY_AGAIN
     use(l, l.flights_good, now)

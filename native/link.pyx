@@ -74,6 +74,11 @@ cdef class Link:
         for i, (device, groups) in enumerate(devices):
             d = &link.devices[i]
             d.unit = device.unit
+            d.sync = &d.own
+            for k in range(i):
+                if link.devices[k].unit == d.unit:
+                    d.sync = link.devices[k].sync
+                    break
             d.pause_ns = device.pause_ns
             d.backoff_ns = BACKOFF_FIRST
             d.since = boot_ns()

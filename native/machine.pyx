@@ -80,6 +80,10 @@ from native.state cimport (
 from native.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT
 
 
+cdef enum:
+    READS_MOST = 8  # of one port before the others have their turn
+
+
 cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
     """`n` bytes have been read behind the input."""
     l.bytes_in += <uint64_t>n
@@ -101,10 +105,15 @@ cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
 
 
 cdef void link_readable(link_t *l, int64_t now) noexcept nogil:
-    """Take what has arrived; on a stream a short read means that nothing is left."""
+    """Take what has arrived; on a stream a short read means that nothing is left. A peer that floods
+    is left for the next turn, so that its neighbours are served; but a session's bytes are not in
+    the socket, where they would be announced again.
+    """
     cdef ssize_t n
     cdef size_t room
-    while l.state == UP:
+    cdef int reads = 0
+    while l.state == UP and (reads < READS_MOST or l.port.session != NULL):
+        reads += 1
         if l.input_size == INPUT_ROOM:
             l.input_size = 0
             l.wrong += 1
@@ -149,9 +158,10 @@ cdef void link_up(link_t *l, int64_t now) noexcept nogil:
     l.wrong_in_a_row = 0
     l.timeouts_in_a_row = 0
     l.hearing = False
+    l.doubt_until = now + l.timeout_ns
     for i in range(l.device_count):
         if l.framing == TCP:
-            synced(&l.devices[i])
+            synced(l.devices[i].sync)
         l.devices[i].next_try = 0
 
 

@@ -8,19 +8,21 @@ right, no more than JUNK_MOST bytes between (a driver that turns round leaves a 
 else (writes, other functions, damage) is passed over.
 
 A value is believed only if no older answer can be taken for it. When a request gets no answer
-before the next one or in `timeout`, its answer may still come, and may look like another's: nothing
-of that unit is believed for one `timeout` from then on, as after a time-out of our own.
+before the next one or in `timeout`, the unit is *unsynced*: its answer may still come, and all that
+follow may be shifted by one. It is believed again once it was neither asked nor heard for one
+`timeout`, or by an answer whose size none has that is owed. Four bytes or more that are no frame
+may have been a request to anyone: then, and at the beginning, nobody is believed for one `timeout`.
 
 A scan lasts from its tick to the next: its row has what was heard between, each planned request
 from the newest answer that covers it, and the middle of that time. Where nothing at all was heard
 of a device the first row says so, and its next ticks are a gap, as of a device that is silent.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 from native.crc cimport crc16_of
-from native.modbus cimport RTU, ask_t, answer_chars, request_chars
+from native.modbus cimport RTU, RTU_MAX, ask_t, answer_chars, request_chars
 from native.reasons cimport (
     BAD_LINK_DOWN,
     BAD_NO_ANSWER,
@@ -43,10 +45,14 @@ from native.scan cimport scan_begin
 from native.state cimport (
     UP,
     device_t,
+    is_outstanding,
     link_t,
+    mark_outstanding,
     member_t,
     quality_of,
     scan_t,
+    sync_t,
+    synced,
 )
 
 cdef enum:
@@ -132,6 +138,63 @@ cdef void take_heard(
             m.told = False
 
 
+cdef bint believed(link_t *l, sync_t *s, bint is_data, int64_t now) noexcept nogil:
+    """Whether the answer just heard can be that to `l.heard` only."""
+    if l.heard_at < l.doubt_until:
+        return False
+    if not s.unsynced:
+        return True
+    if is_data and not is_outstanding(s, l.heard.data_bytes):
+        synced(s)
+        return True
+    mark_outstanding(s, l.heard.data_bytes, now)
+    return False
+
+
+cdef void asked(link_t *l, int64_t now) noexcept nogil:
+    """A request was heard: a unit that owed an answer, and was silent for long, owes none."""
+    cdef device_t *d
+    cdef int32_t i
+    l.hearing = True
+    l.heard_at = now
+    l.requests += 1
+    for i in range(l.device_count):
+        d = &l.devices[i]
+        if d.unit == l.heard.unit and d.sync.unsynced:
+            if now - d.sync.overdue >= l.timeout_ns:
+                synced(d.sync)
+            else:
+                d.sync.overdue = now
+
+
+cdef void unexplained(link_t *l, size_t n, int64_t now) noexcept nogil:
+    """`n` bytes are passed over that are no frame."""
+    if n > JUNK_MOST:
+        l.wrong += 1
+        l.doubt_until = now + l.timeout_ns
+
+
+cdef size_t whole_frame(const uint8_t *p, size_t n) noexcept nogil:
+    """Bytes of the frame of any function that is there by its CRC, 0: none."""
+    cdef size_t size
+    if p[0] <= 247:
+        for size in range(4, min(n, <size_t>RTU_MAX) + 1):
+            if is_whole(p, size):
+                return size
+    return 0
+
+
+cdef void passed_by(link_t *l, const uint8_t *p, size_t n, int64_t now) noexcept nogil:
+    """A frame that is no read request. An answer that nobody was heard to ask for tells that those
+    of its unit may be shifted; not at the beginning, where its request was before our time.
+    """
+    cdef int32_t i
+    if 1 <= (p[1] & 0x7F) <= 4 and now >= l.doubt_until:
+        for i in range(l.device_count):
+            if l.devices[i].unit == p[0]:
+                mark_outstanding(l.devices[i].sync, <uint16_t>(n - 5), now)
+
+
 cdef void answered(link_t *l, const uint8_t *data, uint8_t code, int64_t now) noexcept nogil:
     """The request heard last got `data`, or the exception `code`."""
     cdef device_t *d
@@ -144,7 +207,7 @@ cdef void answered(link_t *l, const uint8_t *data, uint8_t code, int64_t now) no
         d = &l.devices[i]
         if d.unit != l.heard.unit:
             continue
-        if l.heard_at < d.quarantine:
+        if not believed(l, d.sync, data != NULL, now):
             d.late += 1
             l.late += 1
             continue
@@ -179,7 +242,7 @@ cdef void missed(link_t *l, int64_t now) noexcept nogil:
         d.timeouts += 1
         d.cause = BAD_NO_ANSWER
         take_heard(l, i, NULL, BAD_NO_ANSWER, now)
-        d.quarantine = now + l.timeout_ns
+        mark_outstanding(d.sync, l.heard.data_bytes, now)
 
 
 cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noexcept nogil:
@@ -211,9 +274,19 @@ cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noex
     return -1
 
 
+cdef size_t next_request(link_t *l, size_t at) noexcept nogil:
+    """Where the first whole request from `at` on begins; the input's size: nowhere."""
+    cdef ask_t ask
+    while at + REQUEST <= l.input_size:
+        if is_request(l.input + at, &ask):
+            return at
+        at += 1
+    return l.input_size
+
+
 cdef void overhear(link_t *l, int64_t now) noexcept nogil:
     """Take what has arrived: requests, and the answers that follow them."""
-    cdef size_t at = 0
+    cdef size_t at = 0, n, skip
     cdef ssize_t took
     if l.hearing and now - l.heard_at > l.timeout_ns:
         missed(l, now)
@@ -226,15 +299,25 @@ cdef void overhear(link_t *l, int64_t now) noexcept nogil:
                 at += <size_t>took
                 continue
             missed(l, now)
-        if l.input_size - at < REQUEST:
+        n = l.input_size - at
+        if n < REQUEST:
             break
         if is_request(l.input + at, &l.heard):
-            l.hearing = True
-            l.heard_at = now
-            l.requests += 1
+            asked(l, now)
             at += REQUEST
+            continue
+        skip = whole_frame(l.input + at, n)
+        if skip:
+            passed_by(l, l.input + at, skip, now)
         else:
-            at += 1
+            # Not all of it is here yet, or what is no frame ends where the next request begins.
+            skip = next_request(l, at + 1) - at
+            if skip == n:
+                if n <= RTU_MAX + REQUEST:
+                    break
+                skip = n - RTU_MAX
+            unexplained(l, skip, now)
+        at += skip
     l.input_size -= at
     memmove(l.input, l.input + at, l.input_size)
 
@@ -259,7 +342,8 @@ cdef void overheard_row(link_t *l, int32_t index, int64_t now) noexcept nogil:
         s.first_sent = s.last_received = now
     group_late(m.g, s.first_sent - s.due_ns)
     row.mid_ns = s.first_sent + (s.last_received - s.first_sent) // 2
-    row.half_span_us = <uint32_t>((s.last_received - s.first_sent) // 2000)
+    # 32 bits hold 71 minutes.
+    row.half_span_us = <uint32_t>min((s.last_received - s.first_sent) // 2000, <int64_t>UINT32_MAX)
     group_commit(m.g, s.layout, s.tick)
 
 

@@ -14,7 +14,10 @@ from native.state cimport (
     BACKOFF_LAST,
     DOWN,
     FAILURES_SILENT,
+    MUTE,
+    PROBE,
     REOPEN_LAST,
+    UNKNOWN,
     UP,
     clear_queue,
     device_t,
@@ -66,10 +69,10 @@ cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
                 d.silent = True
                 d.since = now
                 d.backoff_ns = BACKOFF_FIRST
-            elif d.backoff_ns < BACKOFF_LAST and d.quarantine <= now:
+            elif d.backoff_ns < BACKOFF_LAST and d.sync.quarantine <= now:
                 d.backoff_ns *= 2
             # In quarantine it was not asked at all: it is as soon as that is over.
-            d.next_try = d.quarantine if d.quarantine > now else now + d.backoff_ns
+            d.next_try = d.sync.quarantine if d.sync.quarantine > now else now + d.backoff_ns
             if m.told:
                 group_skip(m.g, s.tick + 1, GAP_DEVICE_SILENT)
                 return
@@ -113,7 +116,9 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
         # A serial server or an adapter may deliver on the next connection what this one asked.
         for i in range(l.flying):
             d = &l.devices[l.members[l.flights[i].member].device]
-            mark_outstanding(d, l.flights[i].ask.data_bytes, now)
+            if l.flights[i].purpose == PROBE and d.sync.probing == UNKNOWN:
+                d.sync.probing = MUTE  # a device that hangs up on what it does not know
+            mark_outstanding(d.sync, l.flights[i].ask.data_bytes, now)
     if l.flying:
         flights_troubled(l, l.flights[0].sent, now)
     l.flying = 0

@@ -97,6 +97,16 @@ cdef struct member_t:
     scan_t scan
 
 
+cdef struct sync_t:
+    # What a unit may still say on a wire without ids, of older requests.
+    bint unsynced         # an answer of it may still come
+    uint64_t outstanding[4]  # data sizes of the answers that may come, a bit each
+    Probing probing
+    uint8_t probed        # functions of the probes that may still be answered, a bit each
+    int64_t quarantine    # until then no byte of it is believed
+    int64_t overdue       # when an answer was last given up that may still come
+
+
 cdef struct device_t:
     uint8_t unit
     int64_t pause_ns      # silence that it wants, over the link's
@@ -108,12 +118,8 @@ cdef struct device_t:
     int64_t next_try
     int64_t latency_ns    # the slowest answer lately, without the wire's time; 0: not known
     int64_t busy_until    # it said "busy"
-    bint unsynced         # an answer of it may still come
-    uint64_t outstanding[4]  # data sizes of the answers that may come, a bit each
-    Probing probing
-    uint8_t probed        # functions of the probes that may still be answered, a bit each
-    int64_t quarantine    # until then no byte of it is believed
-    int64_t overdue       # when an answer was last given up that may still come
+    sync_t own
+    sync_t *sync          # of its unit: that of the first device with this unit
     int64_t since         # of its present state
     int64_t last_good
     uint8_t cause         # quality code of the last failure
@@ -216,11 +222,14 @@ cdef struct link_t:
     double answers_a_second
     bint trying           # twice as many as were good
     int64_t try_at        # not more than flights_good before
+    int64_t harm_at       # when more than one in flight last did harm
+    int64_t harm_wait
     int64_t flights_since
     # Where another master asks (native.overhear):
     bint listen_only
     bint hearing          # `heard` was asked at `heard_at`, its answer has not come
     int64_t heard_at
+    int64_t doubt_until   # no answer to a request before it is believed
     ask_t heard
     uint64_t random
     flight_t flights[IN_FLIGHT_MAX]
@@ -270,22 +279,22 @@ cdef inline int64_t patience(link_t *l, device_t *d, int64_t wire_ns) noexcept n
     return wait + wire_ns
 
 
-cdef inline void mark_outstanding(device_t *d, uint16_t data_bytes, int64_t now) noexcept nogil:
+cdef inline void mark_outstanding(sync_t *s, uint16_t data_bytes, int64_t now) noexcept nogil:
     """An answer of this size may still come."""
-    d.overdue = now
-    d.outstanding[data_bytes >> 6 & 3] |= <uint64_t>1 << (data_bytes & 63)
-    d.unsynced = True
+    s.overdue = now
+    s.outstanding[data_bytes >> 6 & 3] |= <uint64_t>1 << (data_bytes & 63)
+    s.unsynced = True
 
 
-cdef inline bint is_outstanding(device_t *d, uint16_t data_bytes) noexcept nogil:
-    return (d.outstanding[data_bytes >> 6 & 3] >> (data_bytes & 63)) & 1
+cdef inline bint is_outstanding(sync_t *s, uint16_t data_bytes) noexcept nogil:
+    return (s.outstanding[data_bytes >> 6 & 3] >> (data_bytes & 63)) & 1
 
 
-cdef inline void synced(device_t *d) noexcept nogil:
+cdef inline void synced(sync_t *s) noexcept nogil:
     """No answer is believed to be under way any more."""
-    memset(d.outstanding, 0, sizeof(d.outstanding))
-    d.unsynced = False
-    d.quarantine = 0
+    memset(s.outstanding, 0, sizeof(s.outstanding))
+    s.unsynced = False
+    s.quarantine = 0
 
 
 cdef inline void enqueue(link_t *l, int32_t member) noexcept nogil:

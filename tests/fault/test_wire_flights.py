@@ -73,8 +73,35 @@ def test_device_when_busy_under_many_requests_is_asked_fewer_at_once() -> None:
         scanner.check()
 
 
+def test_device_when_a_second_request_chokes_it_is_tried_ever_more_rarely() -> None:
+    """It is dead for 0.3 s whenever two requests come at once: 5 s later, 10 s, and so on."""
+    dead_until = [0]
+    choked: list[int] = []
+    before = [0]
+
+    def weak(asked: Asked) -> Iterable[Step]:
+        at_once = asked.at_ns - before[0] < 2_000_000
+        before[0] = asked.at_ns
+        if asked.at_ns < dead_until[0]:
+            return []
+        if at_once:
+            choked.append(asked.number)
+            dead_until[0] = asked.at_ns + 300_000_000
+            return []
+        return honest(asked)
+
+    with TcpSlave(weak) as slave:
+        slave.distance_s = 0.004
+        scanner = Scanner(slave, MANY, **AUTO)
+        with scanner.running():
+            begun_ns = now_ns()
+            scanner.until(lambda: now_ns() - begun_ns > 12 * 10**9)
+    scanner.check()
+    assert 1 <= len(choked) <= 4 and scanner.good() > 500
+
+
 def test_device_when_it_was_gone_is_learned_anew() -> None:
-    """Time-outs with one in flight too are not the load's doing."""
+    """It takes many again soon after."""
     with TcpSlave() as slave:
         slave.distance_s = 0.004
         scanner = Scanner(slave, MANY, **AUTO)

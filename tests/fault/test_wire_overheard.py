@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,8 @@ from tests.kit.slave import Asked, Script, SerialSlave, Step, answer, honest, re
 NO_ANSWER, REFUSED, NOT_ASKED = 129, 133, 138
 DEVICE_SILENT = 2
 Ask = tuple[int, int, int, int]  # unit, function, address, count
+#: The time-out: so long nobody is believed at the beginning, and a unit that may owe an answer.
+QUIET_NS = 40_000_000
 #: Register 100 of unit 1 lies in the middle of what is asked for; 0 is asked for by itself.
 ASKS: Sequence[Ask] = [(1, 3, 0, 2), (1, 3, 90, 20), (2, 3, 0, 2)]
 PLANS = {
@@ -28,12 +31,22 @@ PLANS = {
 }
 
 
+#: All answers are of one size.
+SAME = [(1, 3, address, 1) for address in (2, 100, 4)]
+SAME_PLANS = {1: [pairs((2, 100, 4), count=1, period_ns=2 * PERIOD_NS)]}
+
+
 class OtherMaster(SerialSlave):
     """Asks `asks` in turn, for ever; the answers are the script's."""
 
-    def __init__(self, script: Script = honest, asks: Sequence[Ask] = ASKS) -> None:
+    def __init__(
+        self, script: Script = honest, asks: Sequence[Ask] = ASKS, rest_s: float = 0.003
+    ) -> None:
+        """`rest_s`: behind each round. `heard`: what we hear of a request."""
         super().__init__(script)
         self.asks = asks
+        self.heard: Callable[[Asked], bytes] = lambda asked: asked.frame
+        self.rest_s = rest_s
         self.spoken = b""
 
     def _run(self) -> None:
@@ -44,11 +57,13 @@ class OtherMaster(SerialSlave):
                 number = len(self.asked) + 1
                 asked = Asked(number, unit, function, address, count, 0, now_ns(), frame, 0, "rtu")
                 self.asked.append(asked)
-                for step in (frame, 0.001, *self.script(asked), 0.003):
+                for step in (self.heard(asked), 0.001, *self.script(asked), 0.003):
                     if isinstance(step, bytes):
                         os.write(self._master, step)
                     elif isinstance(step, float) and self._pause(step):
                         return
+            if self._pause(self.rest_s):
+                return
 
     def _pause(self, seconds: float) -> bool:
         """Whether it is to stop."""
@@ -67,11 +82,15 @@ def listen(
     *,
     asks: Sequence[Ask] = ASKS,
     enough: Callable[[Scanner], bool] = lambda scanner: scanner.good() >= 120,
+    rest_s: float = 0.003,
+    heard: Callable[[Asked], bytes] = lambda asked: asked.frame,
     **more: object,
 ) -> Scanner:
     """Until `enough`; with all promises of reading."""
-    with OtherMaster(script, asks) as master:
-        scanner = Scanner(master, **{"devices": PLANS, "listen_only": True, **more})  # type: ignore[arg-type]
+    with OtherMaster(script, asks, rest_s) as master:
+        master.heard = heard
+        told: dict[str, Any] = {"devices": PLANS, "listen_only": True, "timeout_ns": QUIET_NS}
+        scanner = Scanner(master, **told | more)
         with scanner.running():
             scanner.until(lambda: enough(scanner))
     scanner.check()
@@ -80,9 +99,10 @@ def listen(
 
 
 def assert_good(scanner: Scanner) -> None:
-    """But for the ends, which may lie in the middle of a round."""
-    bad = {row.tick for row in scanner.rows if row.quality != 1}
-    assert bad <= {0, max(row.tick for row in scanner.rows)}
+    """But for the beginning, and for what the other master did not ask in time."""
+    bad = [row for row in scanner.rows if row.quality != 1]
+    assert {row.quality for row in bad} <= {NOT_ASKED}
+    assert len(bad) <= len(scanner.rows) // 5
 
 
 def test_bus_when_another_master_asks_is_read_and_nothing_is_sent() -> None:
@@ -137,7 +157,7 @@ def test_bus_when_anything_is_damaged_is_never_read_wrong() -> None:
 
     def damaged(asked: Asked) -> Iterable[Step]:
         frame = bytearray(answer(asked))
-        match chance.randrange(8):
+        match chance.randrange(40):
             case 0:
                 frame[chance.randrange(len(frame))] ^= 1 << chance.randrange(8)
             case 1:
@@ -151,8 +171,8 @@ def test_bus_when_anything_is_damaged_is_never_read_wrong() -> None:
                 return [bytes(frame[:3]), 0.02, bytes(frame[3:])]
         return [bytes(frame)]
 
-    scanner = listen(damaged, timeout_ns=50_000_000)
-    assert scanner.book["timeouts"] > 10
+    scanner = listen(damaged, rest_s=0.06, enough=lambda scanner: scanner.good() >= 200)
+    assert scanner.book["timeouts"] >= 2
 
 
 @pytest.mark.parametrize("wait_s", [0.0, 0.005, 0.04, 0.09])
@@ -174,15 +194,50 @@ def test_answer_when_late_on_a_bus_that_is_overheard_is_not_taken_for_the_next(
             return [wait_s]
         return honest(asked)
 
-    asks = [(1, 3, address, 1) for address in (2, 100, 4)]
-    plans = {1: [pairs((2, 100, 4), count=1, period_ns=2 * PERIOD_NS)]}
-    scanner = listen(late, asks=asks, devices=plans)
+    scanner = listen(late, asks=SAME, devices=SAME_PLANS, rest_s=0.06)
     assert scanner.book["late"] >= 1 and scanner.book["timeouts"] >= 1
+
+
+def test_answers_when_each_is_of_the_request_before_are_never_believed() -> None:
+    """The master gave up once and asks on without a pause: from then on all are shifted by one."""
+    owed: list[Asked] = []
+
+    def shifted(asked: Asked) -> Iterable[Step]:
+        owed.append(asked)
+        if len(owed) == 1 and asked.number < 100:
+            return [answer(owed.pop())]
+        return [answer(owed.pop(0))] if len(owed) > 1 else []
+
+    scanner = listen(
+        shifted,
+        asks=SAME,
+        devices=SAME_PLANS,
+        enough=lambda scanner: len(scanner.slave.asked) > 500,
+    )
+    assert scanner.good() >= 20 and scanner.book["late"] > 300
+
+
+def test_request_when_spoilt_for_us_alone_and_answered_late_harms_no_other() -> None:
+    """Our receiver lost a byte of it; its answer comes behind the next request."""
+    owed: list[Asked] = []
+
+    def script(asked: Asked) -> Iterable[Step]:
+        if asked.number % 50 == 0:
+            owed.append(asked)
+            return []
+        return [answer(owed.pop())] if owed else honest(asked)
+
+    scanner = listen(
+        script, asks=SAME, devices=SAME_PLANS, rest_s=0.06,
+        heard=lambda asked: asked.frame[: 8 - (asked.number % 50 == 0)],
+        enough=lambda scanner: len(scanner.slave.asked) > 500,
+    )  # fmt: skip
+    assert scanner.good() >= 100 and scanner.book["wrong"] >= 5
 
 
 def test_device_when_the_master_no_longer_asks_it_is_bad_then_a_gap_and_comes_back() -> None:
     with OtherMaster() as master:
-        scanner = Scanner(master, devices=PLANS, listen_only=True)
+        scanner = Scanner(master, devices=PLANS, listen_only=True, timeout_ns=QUIET_NS)
         with scanner.running():
             scanner.until(lambda: scanner.good(device="d2") >= 20)
             master.asks = ASKS[:2]

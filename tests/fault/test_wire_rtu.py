@@ -14,10 +14,22 @@ from itertools import islice
 
 import pytest
 
-from drivers.api import Field, GroupPlan, Request, TagSpec
+from drivers.api import DeviceSpec, Field, GroupPlan, Request, TagSpec
 from drivers.modbus.simulator import now_ns
+from native.link import Link
+from native.loop import Loop
 from tests.kit.scanner import PERIOD_NS, TIMEOUT_NS, Scanner, pairs
-from tests.kit.slave import Asked, SerialSlave, Step, answer, honest, refusal
+from tests.kit.scans import Box
+from tests.kit.slave import (
+    HANG_UP,
+    Asked,
+    SerialSlave,
+    Step,
+    TcpSlave,
+    answer,
+    honest,
+    refusal,
+)
 
 NO_ANSWER, LINK_DOWN, DAMAGED = 129, 130, 131
 OVERRUN, DEVICE_SILENT = 1, 2
@@ -174,6 +186,51 @@ def test_answer_of_one_register_when_late_is_told_by_a_foreign_function(what: st
     scanner, slave = single_registers(what, [0.001, 0.05, 0.09, 0.11, 0.15, 0.25, 0.4, 0.7])
     assert {asked.function for asked in slave.asked} >= {3, 4}
     assert scanner.book["late"] >= 3
+
+
+@pytest.mark.parametrize("what", ["damaged", "gateway", "hang up"])
+def test_device_when_it_answers_a_foreign_function_badly_is_read_all_the_same(what: str) -> None:
+    """A refusal with a wrong CRC, a multiplexer's exception 11, or a hang-up: it is asked once."""
+
+    def script(asked: Asked) -> Iterable[Step]:
+        if asked.function == 3:
+            return honest(asked)
+        frame = refusal(asked, 11 if what == "gateway" else 1)
+        spoilt = flipped(frame, 30) if what == "damaged" else frame
+        return [HANG_UP] if what == "hang up" else [spoilt]
+            [HANG_UP] if what == "hang up" else [flipped(frame, 30) if what == "damaged" else frame]
+        )
+
+    with TcpSlave(script, "rtu") if what == "hang up" else SerialSlave(script) as slave:
+        scanner = Scanner(slave, devices={1: [pairs((2, 100), count=1)]})
+        with scanner.running():
+            scanner.until(lambda: scanner.good() >= 60)
+    scanner.check()
+    assert sum(asked.function != 3 for asked in slave.asked) <= 2
+
+
+def test_devices_when_two_have_one_unit_share_what_it_may_still_say() -> None:
+    """The late answer to one is never the other's value."""
+    late = Sometimes(lambda a, _: [TIMEOUT_NS / 1e9 + 0.05, answer(a)], 4, every=9)
+    with SerialSlave(late) as slave:
+        scanner = Scanner(slave, devices={1: [pairs((2,), count=1)]})
+        spec = scanner.spec
+        plans = [pairs((2,), count=1, device="d1"), pairs((100,), count=1, device="d2")]
+        box = Box(plans)
+        link = Link(
+            spec,
+            [
+                (DeviceSpec(plan.device, spec, "modbus", plan.tags, 1, "rtu"), [group])
+                for plan, group in zip(plans, box.groups, strict=True)
+            ],
+        )
+        scanner.box, scanner.link, scanner.loop = box, link, Loop([link])
+        scanner.types = {"2": "uint16", "100": "uint16"}
+        with scanner.running():
+            scanner.until(lambda: late.over)
+            since_ns = now_ns()
+            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 40)
+    scanner.check()
 
 
 @pytest.mark.parametrize("late_s", [0.01, 0.03, 0.06, 0.09])

@@ -104,7 +104,7 @@ class Scanner:
         self.rows: list[Row] = []
         self.peers: list[str] = []  # of the connections that were offered
         self._runs = 0
-        self._types = {tag.name: tag.type for group in self.box.groups for tag in group.plan.tags}
+        self.types = {tag.name: tag.type for group in self.box.groups for tag in group.plan.tags}
 
     def link_anew(self) -> None:
         """Another link with the same groups; before `running`."""
@@ -187,7 +187,7 @@ class Scanner:
     def _check_value(self, row: Row) -> None:
         assert row.value is not None
         number = int(row.value)
-        if self._types[row.tag] == "uint16":  # its address is all that one register tells
+        if self.types[row.tag] == "uint16":  # its address is all that one register tells
             assert number == int(row.tag), f"{row} holds the value of {number}"
             return
         address, serial = divmod(number, 1 << 16)
