@@ -35,6 +35,8 @@ def explain(
             cause = device["cause"]
             if cause and cause["id"] == "device.no_answer":
                 device["cause"] = _no_answer(link, device, members)
+            elif cause and cause["id"] == "device.not_heard":
+                device["cause"] = _not_heard(link, members) or cause
             elif cause and cause["id"] == "device.partly":
                 device["cause"] = _partly(link, device, latest(device["name"]), now_ns) or cause
 
@@ -52,6 +54,21 @@ def _no_answer(
     if alone and link["wrong"]:
         return Said(id="device.other_unit", args={"unit": device["unit"]})
     return Said(id="device.no_answer_serial", args={})
+
+
+def nothing_heard(link: LinkSnapshot) -> Said | None:
+    """Of a bus that is only listened to: nothing at all, or nothing that makes sense."""
+    if link["answers"]:
+        return None
+    said = "link.nothing_understood" if link["bytes_in"] else "link.nothing_heard"
+    return Said(id=said, args={"target": link["target"]})
+
+
+def _not_heard(link: LinkSnapshot, members: Sequence[DeviceSnapshot]) -> Said | None:
+    """None where the master is heard asking others."""
+    if all(each["state"] == "silent" for each in members):
+        return nothing_heard(link) or Said(id="link.master_silent", args={"target": link["target"]})
+    return None
 
 
 def _partly(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from gateway.causes import nothing_heard
 from gateway.cli.context import Context
 from gateway.cli.status import warn
 from gateway.cli.table import GREEN, RED, YELLOW, ago, count, cut, duration, percent, size, table
@@ -60,9 +61,8 @@ def _trouble(link: LinkSnapshot, devices: list[str]) -> Said | None:
     """
     if link["state"] == "up" and (tls := link.get("tls")) and not tls["files_usable"]:
         return Said(id="link.tls_kept", args={"link": link["name"]})
-    if link["listen_only"] and link["state"] == "up" and not link["answers"]:
-        said = Said(id="link.nothing_heard", args={"target": link["target"]})
-        return said if link["since_s"] > HEARD_S else None
+    if link["listen_only"] and link["state"] == "up":
+        return nothing_heard(link) if link["since_s"] > HEARD_S else None
     if link["cause"] or link["state"] != "up" or link["answers"] or not link["timeouts"]:
         return link["cause"]
     about = {"target": link["target"], "link": link["name"], "devices": some(devices)}

@@ -153,7 +153,8 @@ def _unknown(place: Place, name: str, table: Table) -> Located:
 def _text(key: Key, value: Any) -> str:
     if not isinstance(value, str):
         number = isinstance(value, int) and not isinstance(value, bool)
-        raise _wrong_type(key, "text", f'{key.name} = "{value}"' if number else "")
+        likely = number and key.name != "listen"
+        raise _wrong_type(key, "text", f'{key.name} = "{value}"' if likely else "")
     wide = next((sign for sign in value if sign in FULL_WIDTH), "")
     if wide and key.name in ("address", "listen"):
         raise _WrongError("config.full_width", found=wide, wanted=FULL_WIDTH[wide])
@@ -272,18 +273,37 @@ def _units(key: Key, value: Any) -> tuple[int, ...]:
 
 
 def _in_flight(key: Key, value: Any) -> int | str:
-    return "auto" if value == "auto" else _int(key, value)
+    if value == "auto":
+        return "auto"
+    if isinstance(value, str):
+        meant = value.strip() if value.strip().isascii() and value.strip().isdigit() else '"auto"'
+        raise _wrong_type(key, "in_flight", f"{key.name} = {meant}")
+    return _int(key, value)
 
 
 def _packet(key: Key, value: Any) -> bytes:
     try:
         return packet(value if isinstance(value, str) else "")
     except ValueError:
-        bare = isinstance(value, str) and value and ":" not in value
-        example = f"{key.name} = " + (f'"text:{value}"' if bare else key.example)
+        example = f"{key.name} = {_packet_meant(value) or key.example}"
         raise _WrongError(
             "config.bad_packet", key=key.name, value=_toml(value), example=example, most=PACKET_MAX
         ) from None
+
+
+def _packet_meant(value: Any) -> str:
+    """The packet as it should have been written; "" where that can't be told."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = f"{value:02x}" if value > 99 else str(value)
+    if not isinstance(value, str) or not value:
+        return ""
+    kind, colon, rest = value.replace("：", ":").partition(":")
+    if colon and kind.strip().lower() in ("hex", "text") and rest.strip():
+        return f'"{kind.strip().lower()}:{rest.strip()}"'
+    digits = value.removeprefix("0x").removeprefix("0X").replace(" ", "")
+    if len(digits) % 2 == 0 and re.fullmatch(r"[0-9A-Fa-f]+", digits):
+        return f'"hex:{digits.lower()}"'
+    return "" if colon else f'"text:{value}"'
 
 
 def _as_table(key: Key, value: Any) -> dict[str, Any]:
@@ -301,7 +321,7 @@ _CONVERT: dict[str, Callable[[Key, Any], Any]] = {
 
 _WANTED = {
     "text": "config.kind_text", "int": "config.kind_int", "bool": "config.kind_bool",
-    "decimal": "config.kind_decimal", "deadband": "config.kind_deadband",
+    "in_flight": "config.kind_in_flight", "decimal": "config.kind_decimal", "deadband": "config.kind_deadband",
     "labels": "config.kind_labels", "texts": "config.kind_texts", "table": "config.kind_table",
 }  # fmt: skip
 

@@ -140,11 +140,11 @@ LINK = _table(
         "同时未答的请求数上限；\"auto\"：由网关学习，最多 16（只限网络链路）",
         'the most requests at once; "auto": learned, up to 16 (on the network only)',
         default=1, low=1, high=32),
-    Key("listen_only", "bool", "false", "总线另有主站：只听它的问答，不发送（RTU）",
+    Key("listen_only", "bool", "true", "总线另有主站：只听它的问答，不发送（RTU）",
         "another master owns this bus: decode what it asks and gets, send nothing (RTU)",
         default=False, only=("serial",)),
     Key("tls", "table",
-        '{ ca = "pki/plant.pem", cert = "pki/gateway.pem", key = "pki/gateway.key" }',
+        '{ ca = "pki/plant.pem", cert = "pki/plant-gateway.pem", key = "pki/plant-gateway.key" }',
         "Modbus Security：加密，双方出示证书。端口多为 802",
         "Modbus Security: encrypted, both sides show a certificate. The port is mostly 802",
         only=("tcp",)),
@@ -161,9 +161,9 @@ LINK = _table(
 LINK_TLS = _table(
     Key("ca", "text", '"pki/plant.pem"', "控制器证书的签发机构",
         "authority that signed the controller's certificate", required=True),
-    Key("cert", "text", '"pki/gateway.pem"', "出示给控制器的证书",
+    Key("cert", "text", '"pki/plant-gateway.pem"', "出示给控制器的证书",
         "certificate that is shown to the controller", required=True),
-    Key("key", "text", '"pki/gateway.key"', "它的私钥", "its private key", required=True),
+    Key("key", "text", '"pki/plant-gateway.key"', "它的私钥", "its private key", required=True),
 )  # fmt: skip
 
 ORDERS: tuple[ByteOrder, ...] = get_args(ByteOrder)

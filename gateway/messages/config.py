@@ -36,7 +36,8 @@ KEYS = {
     ),
     "config.kind_text": Message("文字（带英文双引号）", "a text in double quotes"),
     "config.kind_int": Message("整数", "a whole number"),
-    "config.kind_bool": Message("true 或 false", "true or false"),
+    "config.kind_in_flight": Message('整数或 "auto"', 'a whole number or "auto"'),
+    "config.kind_bool": Message(" true 或 false", "true or false"),
     "config.kind_decimal": Message("数字", "a number"),
     "config.kind_deadband": Message(
         "不小于 0 的数字或百分比", "a number or a percentage, not below 0"

@@ -64,12 +64,23 @@ TABLE = {
         'Check the port number and the framing: serial servers mostly want framing = "rtu"',
     ),
     "link.nothing_heard": Message(
-        "{target} 上没有听到主站的问答",
-        "nothing of a master is heard on {target}",
-        "核对波特率和校验与主站一致；A/B 线并接在总线上，没有接反；主站正在运行。"
-        "RS-232 和四线 RS-422 只听得到一个方向",
-        "Baud and parity must be the master's; the wires A and B join the bus, not swapped; the "
-        "master must run. On RS-232 and four wires only one direction is heard",
+        "{target} 上一个字节也没有听到",
+        "not one byte is heard on {target}",
+        "A/B 线要并接在总线上，没有接反；主站要在运行",
+        "The wires A and B must join the bus, not swapped, and its master must run",
+    ),
+    "link.nothing_understood": Message(
+        "{target} 上有数据，但听不懂主站的问答",
+        "there are bytes on {target}, but no question and answer of a master among them",
+        "波特率、校验要与主站一致；A/B 没有接反。RS-232 和四线 RS-422 只听得到一个方向",
+        "Baud and parity must be the master's, A and B not swapped. On RS-232 and four wires only "
+        "one direction is heard",
+    ),
+    "link.master_silent": Message(
+        "{target} 上的主站不再读这些设备",
+        "the master on {target} no longer reads these devices",
+        "检查主站（PLC、触摸屏）是否在运行，总线是否断开",
+        "Check that the master (PLC, panel) runs, and the bus",
     ),
     "link.tls_files": Message(
         "{target}：本机的证书文件不能用，没有连接",

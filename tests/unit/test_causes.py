@@ -53,6 +53,23 @@ def test_silence_when_the_counters_tell_more_then_so_does_the_cause(
 
 
 @pytest.mark.parametrize(
+    ("link", "neighbour", "found"),
+    [
+        ({"answers": 0, "bytes_in": 0}, "silent", "link.nothing_heard"),
+        ({"answers": 0, "bytes_in": 900}, "silent", "link.nothing_understood"),
+        ({"answers": 5}, "silent", "link.master_silent"),
+        ({"answers": 5}, "good", "device.not_heard"),
+    ],
+)
+def test_device_when_not_heard_on_another_master_s_bus_then_told_by_what_is_heard_there(
+    link: dict[str, Any], neighbour: str, found: str
+) -> None:
+    silent = device("meter", "silent", {"id": "device.not_heard", "args": {}})
+    _explained(_link(listen_only=True, **link), [silent, device("other", neighbour, None)])
+    assert silent["cause"]["id"] == found
+
+
+@pytest.mark.parametrize(
     ("quality", "ago_s", "waits"),
     [
         (pb.QUALITY_BAD_NO_ANSWER, 20, True),
