@@ -30,8 +30,6 @@ from native.state cimport (
     ANSWERED,
     BACKOFF_FIRST,
     BUSY_FOR,
-    DEAF_LEAST,
-    DEAF_MARGIN,
     EVENTS,
     MS,
     MUTE,
@@ -48,6 +46,7 @@ from native.state cimport (
     UNKNOWN,
     UP,
     WRONG_LAST,
+    await_rest,
     device_t,
     drop_flight,
     event_t,
@@ -109,7 +108,7 @@ cdef void in_step(device_t *d, scan_t *s, Purpose purpose) noexcept nogil:
 
 
 cdef void probed_in_vain(link_t *l, const flight_t *f) noexcept nogil:
-    """What came of the first probe is no answer to believe: no more of them, and the scan goes on."""
+    """What came of the first probe is no answer to believe: no more of them; the scan goes on."""
     cdef member_t *m = &l.members[f.member]
     l.devices[m.device].sync.probing = MUTE
     m.scan.open -= 1
@@ -342,23 +341,6 @@ cdef void take_tcp(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
             return
     if l.wrong_in_a_row >= WRONG_LAST:
         link_lost(l, EPROTO, now)
-
-
-cdef void await_rest(link_t *l, size_t size, int64_t now) noexcept nogil:
-    """On a serial wire, sleep through the characters that are still to come of a frame that began.
-
-    One wake-up instead of one each millisecond. Whatever it is, three characters come first.
-    """
-    cdef const uint8_t *p = l.input
-    cdef size_t whole = 3
-    cdef int64_t rest
-    if l.char_ns == 0 or l.flying == 0 or l.framing != RTU:
-        return
-    if size >= 3 and p[0] == l.flights[0].ask.unit and p[1] == l.flights[0].ask.function:
-        whole = 5 + <size_t>l.flights[0].ask.data_bytes
-    rest = <int64_t>(whole - size) * l.char_ns - DEAF_MARGIN if whole > size else 0
-    if rest > DEAF_LEAST:
-        l.deaf_until = now + rest
 
 
 cdef void take_input(link_t *l, int64_t now) noexcept nogil:

@@ -105,9 +105,9 @@ cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
 
 
 cdef void link_readable(link_t *l, int64_t now) noexcept nogil:
-    """Take what has arrived; on a stream a short read means that nothing is left. A peer that floods
-    is left for the next turn, so that its neighbours are served; but a session's bytes are not in
-    the socket, where they would be announced again.
+    """Take what has arrived; on a stream a short read means that nothing is left. A peer that
+    floods is left for the next turn, so that its neighbours are served; but a session's bytes are
+    not in the socket, where they would be announced again.
     """
     cdef ssize_t n
     cdef size_t room

@@ -321,7 +321,8 @@ _CONVERT: dict[str, Callable[[Key, Any], Any]] = {
 
 _WANTED = {
     "text": "config.kind_text", "int": "config.kind_int", "bool": "config.kind_bool",
-    "in_flight": "config.kind_in_flight", "decimal": "config.kind_decimal", "deadband": "config.kind_deadband",
+    "in_flight": "config.kind_in_flight", "decimal": "config.kind_decimal",
+    "deadband": "config.kind_deadband",
     "labels": "config.kind_labels", "texts": "config.kind_texts", "table": "config.kind_table",
 }  # fmt: skip
 

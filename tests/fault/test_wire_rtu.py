@@ -198,8 +198,6 @@ def test_device_when_it_answers_a_foreign_function_badly_is_read_all_the_same(wh
         frame = refusal(asked, 11 if what == "gateway" else 1)
         spoilt = flipped(frame, 30) if what == "damaged" else frame
         return [HANG_UP] if what == "hang up" else [spoilt]
-            [HANG_UP] if what == "hang up" else [flipped(frame, 30) if what == "damaged" else frame]
-        )
 
     with TcpSlave(script, "rtu") if what == "hang up" else SerialSlave(script) as slave:
         scanner = Scanner(slave, devices={1: [pairs((2, 100), count=1)]})
