@@ -5,7 +5,8 @@ docs/decisions/0006-data-budget.md). The rule:
 
     backlog   goes while less of the budget is used than of the period has gone by, and a tenth
     live      goes until the budget is used up, less RESERVE_BYTES
-    used up   nothing goes, not even a connection, until the next period
+    used up   nothing goes, not even a connection, until the next period; acks of what is on its
+              way are awaited while no more than half of the reserve is gone
 
 Periods
 -------
@@ -165,6 +166,11 @@ class Budget:
     @property
     def is_used_up(self) -> bool:
         return self._is_shut or self.used + RESERVE_BYTES > self.rate.size_bytes
+
+    @property
+    def is_overdrawn(self) -> bool:
+        """Half of the reserve is gone: the rest is for what still comes while the stream ends."""
+        return self.used + RESERVE_BYTES // 2 > self.rate.size_bytes
 
     def may_connect(self, now_ns: int) -> bool:
         self.look(now_ns)

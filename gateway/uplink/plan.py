@@ -57,6 +57,11 @@ class Plan:
     def is_used_up(self) -> bool:
         return False
 
+    @property
+    def is_overdrawn(self) -> bool:
+        """Not even what is on its way may be waited for."""
+        return False
+
     def shut_until_ns(self) -> int | None:
         """None: a connection may be made; else when to ask again, in boot time."""
         return None
@@ -119,6 +124,10 @@ class DataPlan(Plan):
     @property
     def is_used_up(self) -> bool:
         return self._budget.is_used_up
+
+    @property
+    def is_overdrawn(self) -> bool:
+        return self._budget.is_overdrawn
 
     def shut_until_ns(self) -> int | None:
         now_ns = self._clock.now_ns()
