@@ -30,8 +30,8 @@ from gateway.uplink.periods import DAY_NS, LENGTH_NS, begin_ns, number
 MESSAGE_BYTES = 350
 #: What segments and TLS records add to a long message: one part in so many.
 MESSAGE_PART = 16
-#: TCP, TLS with both certificates, HTTP/2 settings, Welcome, and the end of the connection.
-CONNECT_BYTES = 12_000
+#: TCP, TLS with both certificates (RSA), HTTP/2 settings, Welcome, and the end of the connection.
+CONNECT_BYTES = 16_000
 #: Attempts that never got so far: what they cost, by how they failed.
 FAILED_BYTES = {"uplink.refused": 300, "uplink.dns": 600, "uplink.unreachable": 2000}
 #: Kept back for what nobody can refuse: three heartbeats while the last acks come, what the
