@@ -7,9 +7,10 @@ less those bytes; what came behind them stays in the kernel for it. They may com
 without `register` has its address to itself and gets whatever connects.
 
 Everything else is closed: what says nothing within SILENT_S, what says something else (a second
-later, so that all of it can be shown: the technician needs it to fill in `register`), and the
-oldest where more wait than the antechamber holds, so that a port scan neither takes the
-descriptors nor keeps a device out. Nothing is ever sent, and no more is read than those bytes.
+later, so that all of it can be shown: the technician needs it to fill in `register`), and, where
+more wait than the antechamber holds, the oldest of the source address that has the most there: so
+a flood neither takes the descriptors nor keeps a device out that comes from elsewhere, however
+slowly it says who it is. Nothing is ever sent, and no more is read than those bytes.
 
 An address that can't be had (in use, not ours yet) is tried again each RETRY_S.
 """
@@ -22,6 +23,7 @@ import select
 import socket
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -61,6 +63,7 @@ class Stranger(NamedTuple):
 class _Caller:
     socket: socket.socket
     door: _Door
+    host: str
     peer: str
     until_s: float
 
@@ -87,6 +90,14 @@ class _Door:
 
     def may_become_known(self, said: bytes) -> bool:
         return any(link.register.startswith(said) for link, _ in self.expected)
+
+    def one_too_many(self) -> _Caller | None:
+        """Who has to go, where more wait than the antechamber holds."""
+        if len(self.callers) <= CALLERS_MAX + CALLERS_A_LINK * len(self.expected):
+            return None
+        waiting = Counter(caller.host for caller in self.callers.values())
+        crowd, _ = waiting.most_common(1)[0]
+        return next(caller for caller in self.callers.values() if caller.host == crowd)
 
 
 class Listener:
@@ -210,14 +221,14 @@ class Listener:
             sock.setblocking(False)
             host = f"[{address[0]}]" if ":" in address[0] else address[0]
             until_s = time.monotonic() + SILENT_S
-            caller = _Caller(sock, door, f"{host}:{address[1]}", until_s)
+            caller = _Caller(sock, door, host, f"{host}:{address[1]}", until_s)
             door.callers[sock.fileno()] = caller
             # Edges: what was looked at stays in the kernel, and is no news.
             self._poll.register(sock.fileno(), select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
             if owner := door.owner(b""):
                 self._welcome(caller, *owner)
-            elif len(door.callers) > CALLERS_MAX + CALLERS_A_LINK * len(door.expected):
-                self._refuse(next(iter(door.callers.values())))
+            elif surplus := door.one_too_many():
+                self._refuse(surplus)
 
     def _hear(self, caller: _Caller, gone: bool) -> None:
         said = _said(caller)

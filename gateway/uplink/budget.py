@@ -5,7 +5,8 @@ docs/decisions/0006-data-budget.md). The rule:
 
     backlog   goes while less of the budget is used than of the period has gone by, and a tenth
     live      goes until the budget is used up, less RESERVE_BYTES
-    used up   nothing goes, not even a connection, until the next period
+    used up   nothing goes, not even a connection, until the next period; acks of what is on its
+              way are awaited while no more than half of the reserve is gone
 
 Periods
 -------
@@ -29,8 +30,8 @@ from gateway.uplink.periods import DAY_NS, LENGTH_NS, begin_ns, number
 MESSAGE_BYTES = 350
 #: What segments and TLS records add to a long message: one part in so many.
 MESSAGE_PART = 16
-#: TCP, TLS with both certificates, HTTP/2 settings, Welcome, and the end of the connection.
-CONNECT_BYTES = 12_000
+#: TCP, TLS with both certificates (RSA), HTTP/2 settings, Welcome, and the end of the connection.
+CONNECT_BYTES = 16_000
 #: Attempts that never got so far: what they cost, by how they failed.
 FAILED_BYTES = {"uplink.refused": 300, "uplink.dns": 600, "uplink.unreachable": 2000}
 #: Kept back for what nobody can refuse: three heartbeats while the last acks come, what the
@@ -165,6 +166,11 @@ class Budget:
     @property
     def is_used_up(self) -> bool:
         return self._is_shut or self.used + RESERVE_BYTES > self.rate.size_bytes
+
+    @property
+    def is_overdrawn(self) -> bool:
+        """Half of the reserve is gone: the rest is for what still comes while the stream ends."""
+        return self.used + RESERVE_BYTES // 2 > self.rate.size_bytes
 
     def may_connect(self, now_ns: int) -> bool:
         self.look(now_ns)

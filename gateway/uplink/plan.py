@@ -1,8 +1,8 @@
 """The data plan: the budget's count kept on disk, and what status says of it.
 
 `data-budget` lies in the buffer's folder. It is written before the count passes what it says, and
-then says NOTE_PART of the budget more: a crash finds that at least as much was used as really was,
-and a period costs no more than some 400 writes.
+then says more, NOTE_PART of the budget or NOTE_BYTES_MAX: a crash finds that at least as much was
+used as really was. A period costs no more than some 400 writes, or one a MiB.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from gateway.uplink.periods import DAY_NS, LENGTH_NS, first_day
 _log = logging.getLogger(__name__)
 
 NAME = "data-budget"
-NOTE_PART = 200
+#: What a note says ahead, and so what a power cut costs, is a part of the budget, at most so much:
+#: with 1/200 of a large one, eight cuts a day would use it up.
+NOTE_PART, NOTE_BYTES_MAX = 200, 1 << 20
 #: A disk that refused a note is tried again after this.
 RETRY_NS = 60 * 10**9
 #: While the budget is used up the calendar is looked at this often.
@@ -55,6 +57,11 @@ class Plan:
 
     @property
     def is_used_up(self) -> bool:
+        return False
+
+    @property
+    def is_overdrawn(self) -> bool:
+        """Not even what is on its way may be waited for."""
         return False
 
     def shut_until_ns(self) -> int | None:
@@ -120,6 +127,10 @@ class DataPlan(Plan):
     def is_used_up(self) -> bool:
         return self._budget.is_used_up
 
+    @property
+    def is_overdrawn(self) -> bool:
+        return self._budget.is_overdrawn
+
     def shut_until_ns(self) -> int | None:
         now_ns = self._clock.now_ns()
         if self._budget.may_connect(now_ns):
@@ -161,7 +172,7 @@ class DataPlan(Plan):
             or (now.period, now.highest) != (noted.period, noted.highest)
             or not 0 <= now.age_ns - noted.age_ns < stale_ns
         ):
-            ahead = self._budget.rate.size_bytes // NOTE_PART
+            ahead = min(self._budget.rate.size_bytes // NOTE_PART, NOTE_BYTES_MAX)
             await self._write(self._budget.note(awaited + ahead))
 
     async def _write(self, note: Note) -> None:

@@ -23,6 +23,9 @@ from gateway.uplink.wire import LANE_BYTES_MAX, catalog_message
 #: is told until then, so that nobody who looks each second misses it.
 STABLE_NS = 2 * 10**9
 PAUSE_SAID_NS = 600 * 10**9
+#: Once the data budget is used up, so many heartbeats more go while acks are awaited. A platform
+#: that lives and acknowledges nothing would otherwise be talked to for ever.
+BEATS_USED_UP_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +148,20 @@ class Uplink:
             session.feed(message, self._clock.now_ns())
             if session.welcomed and self._state != "connected":
                 self._set_state("connected")
+            if self._plan.is_overdrawn:
+                raise SessionError("budget.hung_up")
             self._alarm.ring()
 
     async def _watch(self, session: Session) -> None:
         """Timers run here, for a writer may wait on a dead wire."""
+        beats_used_up = 0
         while True:
             await self._clock.sleep_until(session.next_timer_ns)
             beats = session.timer(self._clock.now_ns())
             if beats:
+                beats_used_up = beats_used_up + 1 if self._plan.is_used_up else 0
+                if beats_used_up > BEATS_USED_UP_MAX:
+                    raise SessionError("budget.hung_up")
                 self._outbox += beats
                 self._alarm.ring()
 

@@ -281,6 +281,32 @@ def test_clients_when_many_say_nothing_keep_no_dtu_out_and_no_descriptor(
     assert descriptors() <= before
 
 
+def test_flood_when_from_one_address_keeps_no_dtu_out_that_registers_late() -> None:
+    """The antechamber is filled anew, twice over, between the DTU's connect and its packet."""
+    with Dtu(free_port()) as dtu:
+        dtu.leave()
+        scanner = Scanner(dtu)
+        clients: list[socket.socket] = []
+        with listening(scanner) as listener:
+            scanner.until(lambda: listener.at_door(scanner.spec)["errno"] == 0)
+
+            def flood() -> None:
+                before = listener.at_door(scanner.spec)["refused"]
+                clients.extend(_connected(dtu.port, "127.0.0.2") for _ in range(200))
+                scanner.until(lambda: listener.at_door(scanner.spec)["refused"] >= before + 100)
+
+            flood()
+            slow = _connected(dtu.port, "127.0.0.3")
+            flood()
+            assert not _is_closed(slow)
+            slow.send(b"JX007")
+            scanner.until(lambda: len(scanner.peers) == 1)
+            assert scanner.peers[0].startswith("127.0.0.3:")
+            for client in [*clients, slow]:
+                client.close()
+    scanner.check()
+
+
 def _crowd(before: int) -> None:
     with Dtu(free_port()) as dtu:
         dtu.leave()
@@ -298,9 +324,10 @@ def _crowd(before: int) -> None:
     scanner.check()
 
 
-def _connected(port: int) -> socket.socket:
+def _connected(port: int, source: str = "127.0.0.1") -> socket.socket:
     while True:
         client = socket.socket()
+        client.bind((source, 0))
         if client.connect_ex(("127.0.0.1", port)) == 0:
             client.setblocking(False)
             return client

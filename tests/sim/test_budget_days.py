@@ -90,6 +90,43 @@ class Box:
         self.uplink.wake()
 
 
+@pytest.mark.parametrize(
+    ("heartbeat_ms", "is_chatty"), [(200, False), (15_000, False), (300_000, True)]
+)
+def test_budget_when_used_up_while_nothing_is_acknowledged_is_kept_and_the_blocks_go_next_day(
+    heartbeat_ms: int, is_chatty: bool, seed: int
+) -> None:
+    """The platform lives, and its database does not. `is_chatty`: it talks unasked meanwhile."""
+
+    async def main() -> None:
+        rng = random.Random(seed)
+        platform = FakePlatform()
+        platform.heartbeat_ms = heartbeat_ms
+        card = Card(platform, rng)
+        box = Box(FakeDisk(), card, rng)
+        await box.start(0)
+        while card.days.get(number("day", utc_ns()), 0) < RATE.size_bytes - 60_000:
+            box.seal()
+            await box.wait(1)
+        platform.holding = True
+        for _ in range(1000):
+            if box.uplink.snapshot()["state"] == "paused":
+                break
+            box.seal()
+            if is_chatty:
+                platform.peers[-1].send(flow=pb.Flow())
+            await box.wait(1)
+        assert box.uplink.snapshot()["state"] == "paused"
+        assert box.buffer.live_blocks
+        platform.holding, platform.heartbeat_ms = False, 300_000
+        await box.wait(24 * 3600)
+        assert all(size <= RATE.size_bytes for size in card.days.values()), card.days
+        assert not box.buffer.live_blocks and not platform.conflicts
+        await box.power_cut()
+
+    run(main())
+
+
 @pytest.mark.parametrize("cuts", [0, 3])
 def test_budget_when_used_up_day_after_day_then_no_day_is_over_it_and_all_arrives(
     cuts: int, seed: int

@@ -20,7 +20,7 @@ from gateway.uplink.budget import (
     message_bytes,
 )
 from gateway.uplink.periods import DAY_NS, LENGTH_NS, begin_ns, first_day, number
-from gateway.uplink.plan import NAME, NOTE_PART, RETRY_NS, DataPlan, load
+from gateway.uplink.plan import NAME, NOTE_BYTES_MAX, NOTE_PART, RETRY_NS, DataPlan, load
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, run
 
@@ -218,18 +218,23 @@ async def _lives(rng: random.Random, events: list[str], rate: Rate) -> None:
         assert went.get(day, 0) <= rate.size_bytes - RESERVE_BYTES + ANSWER_BYTES
 
 
-def test_note_when_a_budget_is_used_up_was_written_rarely_and_crashes_cost_little() -> None:
+@pytest.mark.parametrize(
+    ("limit", "size", "ahead"), [(10**8, 1000, 10**8 // NOTE_PART), (10**9, 10**4, NOTE_BYTES_MAX)]
+)
+def test_note_when_a_budget_is_used_up_was_written_rarely_and_crashes_cost_little(
+    limit: int, size: int, ahead: int
+) -> None:
     async def main() -> None:
         disk, clock = FakeDisk(), VirtualClock()
-        rate = Rate(100_000_000, "month")
+        rate = Rate(limit, "month")
         plan = await DataPlan.open(rate, disk, inline, clock, lambda now_ns: None)
-        while plan.may_send(1000, 1, backlog=False):
-            await plan.pay(message_bytes(1000), 1)
-        assert disk.syncs <= NOTE_PART + 1
+        while plan.may_send(size, 1, backlog=False):
+            await plan.pay(message_bytes(size), 1)
+        assert disk.syncs <= limit // ahead + 1
         used = plan.snapshot()["used_bytes"]
         kept = load(disk.crash())
         assert kept is not None
-        assert used <= kept.used <= used + rate.size_bytes // NOTE_PART + ANSWER_BYTES
+        assert used <= kept.used <= used + ahead + ANSWER_BYTES
 
     run(main())
 
