@@ -15,7 +15,6 @@ from native.modbus cimport (
     EXCEPTION,
     FOREIGN,
     MORE,
-    RTU,
     TCP,
     Found,
     ask_t,
@@ -142,13 +141,32 @@ cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) n
     scan_check(l, f.member, now)
 
 
+cdef void refused(
+    link_t *l, const flight_t *f, request_t *r, uint8_t code, int64_t now
+) noexcept nogil:
+    """Tell the driver, and leave alone for a while what is refused again and again."""
+    cdef event_t *event = &l.events[l.event_count % EVENTS]
+    event.member, event.function = f.member, r.function
+    event.address, event.count, event.code = r.address, r.count, code
+    l.event_count += 1
+    r.refusals += 1
+    r.refused_code = code
+    if r.refusals >= REFUSALS_LAST:
+        # One address that never answered may rest for long; what did answer (the device may be
+        # starting) and what the driver may yet split is asked again soon.
+        r.refusals = 0
+        if r.answered or r.field_count > 1:
+            r.skip_until = now + REFUSED_SOON
+        else:
+            r.skip_until = now + REFUSED_FOR
+
+
 cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexcept nogil:
     cdef flight_t f = l.flights[i]
     cdef member_t *m = &l.members[f.member]
     cdef scan_t *s = &m.scan
     cdef device_t *d = &l.devices[m.device]
     cdef request_t *r = &s.layout.requests[f.request]
-    cdef event_t *event
     drop_flight(l, i)
     touch_device(l, d, now)
     if f.purpose == PROBE and d.sync.probing == UNKNOWN and quality_of(code) == BAD_GATEWAY:
@@ -187,20 +205,7 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
     row_status(m.g.scratch)[f.request] = d.cause
     s.last_received = now
     if d.cause == BAD_REFUSED:
-        event = &l.events[l.event_count % EVENTS]
-        event.member, event.function = f.member, r.function
-        event.address, event.count, event.code = r.address, r.count, code
-        l.event_count += 1
-        r.refusals += 1
-        r.refused_code = code
-        if r.refusals >= REFUSALS_LAST:
-            # One address that never answered may rest for long; what did answer (the device may be
-            # starting) and what the driver may yet split is asked again soon.
-            r.refusals = 0
-            if r.answered or r.field_count > 1:
-                r.skip_until = now + REFUSED_SOON
-            else:
-                r.skip_until = now + REFUSED_FOR
+        refused(l, &f, r, code, now)
     elif d.cause == BAD_BUSY:
         d.busy_until = now + BUSY_FOR
         flights_troubled(l, f.sent, now)
