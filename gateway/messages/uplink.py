@@ -247,6 +247,9 @@ TABLE = {
     "budget.on": Message("{date} ", "on {date}"),
     "budget.within": Message("最多 {days} 天后", "within {days} days"),
     "budget.lasts": Message("照目前的用法够用", "at this rate it lasts"),
+    "budget.too_early": Message(
+        "刚开始计，还不知道够不够用", "it is too early to say whether it lasts"
+    ),
     "budget.ends_in": Message(
         "照目前的用法 {hours} 小时后用完", "at this rate it is used up in {hours} hours"
     ),

@@ -220,7 +220,9 @@ class DataPlan(Plan):
         if now["share"] < NEAR_SHARE:
             return []
         lasts_s = now["lasts_s"]
-        if lasts_s is None or lasts_s >= now["resets_in_s"]:
+        if lasts_s is None:
+            said["forecast"] = Said(id="budget.too_early", args={})
+        elif lasts_s >= now["resets_in_s"]:
             said["forecast"] = Said(id="budget.lasts", args={})
         else:
             hours = round(lasts_s / 3600, 1)
