@@ -293,10 +293,12 @@ def test_warning_when_80_percent_are_used_comes_with_the_day_and_the_forecast() 
         await plan.pay(LIMIT * 79 // 100)
         await clock.sleep_until(DAY_NS)
         assert plan.warnings() == []
+        early = await DataPlan.open(MONTH, FakeDisk(), inline, clock, lambda now: NOON + now)
+        await early.pay(LIMIT * 85 // 100)
+        assert early.warnings()[0]["args"]["forecast"] == {"id": "budget.too_early", "args": {}}
         await plan.pay(LIMIT // 100)
         (near,) = plan.warnings()
         assert near["id"] == "budget.near" and near["args"]["percent"] == "80"
-        assert near["args"]["forecast"]["id"] == "budget.too_early"
         assert near["args"]["resets"] == {"id": "budget.on", "args": {"date": "2026-12-01"}}
         assert near["args"]["forecast"] == {"id": "budget.ends_in", "args": {"hours": "6"}}
         await plan.pay(LIMIT // 5)
