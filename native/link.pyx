@@ -205,6 +205,7 @@ cdef class Link:
                 "unit": d.unit,
                 "silent": bool(d.silent),
                 "ever": bool(d.ever),
+                "owed": bool(d.sync.unsynced),
                 "quality": d.cause, "exception": d.code,
                 "since_s": (now - d.since) / 1e9,
                 "last_good_s": (now - d.last_good) / 1e9 if d.last_good else None,

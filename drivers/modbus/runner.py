@@ -218,7 +218,10 @@ class _Wire:
             spec = device.plan.spec
             bad = sum(quality >= 128 for group in device.groups for _, quality in _values(group))
             found.update(link=self.spec.name, driver="modbus", profile=spec.profile)
+            owed = found.pop("owed") and self.spec.listen_only
             found["state"], found["cause"] = _judge(found, state["state"], bad)
+            if owed and found["cause"] == {"id": "device.not_heard", "args": {}}:
+                found["cause"] = {"id": "device.owed", "args": {"link": self.spec.name}}
             found["learned"] = device.learner.said()
             if state["no_tid"]:
                 found["learned"].append({"id": "learned.no_tid", "args": {}})

@@ -9,13 +9,18 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterable, Sequence
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
+from drivers.api import DeviceSpec, LinkSpec, TagSpec
+from drivers.modbus.planner import plan_device
+from drivers.modbus.runner import open_links
 from drivers.modbus.simulator import now_ns
 from drivers.modbus.simulator.frames import FRAMINGS
-from tests.kit.scanner import PERIOD_NS, Scanner, pairs
+from gateway.messages import remedy
+from tests.kit.scanner import LOOK_S, LOOKS, PERIOD_NS, Scanner, pairs
 from tests.kit.slave import Asked, Script, SerialSlave, Step, answer, honest, refusal
 
 NO_ANSWER, REFUSED, NOT_ASKED = 129, 133, 138
@@ -198,23 +203,51 @@ def test_answer_when_late_on_a_bus_that_is_overheard_is_not_taken_for_the_next(
     assert scanner.book["late"] >= 1 and scanner.book["timeouts"] >= 1
 
 
-def test_answers_when_each_is_of_the_request_before_are_never_believed() -> None:
-    """The master gave up once and asks on without a pause: from then on all are shifted by one."""
+def shifted() -> Script:
+    """From the hundredth request on each answer is that to the request before."""
     owed: list[Asked] = []
 
-    def shifted(asked: Asked) -> Iterable[Step]:
+    def script(asked: Asked) -> Iterable[Step]:
         owed.append(asked)
         if len(owed) == 1 and asked.number < 100:
             return [answer(owed.pop())]
         return [answer(owed.pop(0))] if len(owed) > 1 else []
 
+    return script
+
+
+def test_device_when_its_answers_can_t_be_told_apart_says_so_with_the_way_out() -> None:
+    pause = Event()
+    with OtherMaster(shifted(), SAME) as master:
+        path = str(master.path)
+        link = LinkSpec("com2", "serial", port=path, listen_only=True, timeout_ns=QUIET_NS)
+        tags = (TagSpec("t", "holding:100", "uint16", 2 * PERIOD_NS),)
+        spec = DeviceSpec("d", link, "modbus", tags, framing="rtu")
+        (runner,) = open_links([(link, [plan_device(spec)])], 0, {}).runners
+        thread = Thread(target=runner.run)
+        thread.start()
+        said = ""
+        for _ in range(LOOKS):
+            said = (runner.devices()[0]["cause"] or {}).get("id", "")
+            if said == "device.owed":
+                break
+            pause.wait(LOOK_S)
+        runner.stop()
+        thread.join()
+    assert said == "device.owed"
+    assert "com2" in remedy("device.owed", "zh", link="com2")
+
+
+def test_answers_when_each_is_of_the_request_before_are_never_believed() -> None:
+    """The master gave up once and asks on without a pause: from then on all are shifted by one."""
     scanner = listen(
-        shifted,
+        shifted(),
         asks=SAME,
         devices=SAME_PLANS,
         enough=lambda scanner: len(scanner.slave.asked) > 500,
     )
     assert scanner.good() >= 20 and scanner.book["late"] > 300
+    assert scanner.link.devices()[0]["owed"]
 
 
 def test_request_when_spoilt_for_us_alone_and_answered_late_harms_no_other() -> None:
