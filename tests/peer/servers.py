@@ -48,9 +48,9 @@ def pymodbus_secured(table: Path, files: TlsFiles) -> Sequence[str]:
     return [sys.executable, script, str(table), "tls", *map(str, paths)]
 
 
-def modbus_serial(table: Path) -> Sequence[str]:
-    """Command of the JavaScript server."""
-    return ["node", str(_HERE / "modbus_serial_server.js"), str(table)]
+def modbus_serial(table: Path, *serial: str) -> Sequence[str]:
+    """Command of the JavaScript server, likewise; RTU on a serial port."""
+    return ["node", str(_HERE / "modbus_serial_server.js"), str(table), *serial]
 
 
 @contextmanager

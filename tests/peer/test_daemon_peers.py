@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from threading import Event
 
-import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers import registry
@@ -67,39 +67,24 @@ def assert_platform_reads_table(link: LinkSpec, framing: str) -> None:
     assert platform_values(device(link, table_tags(), framing)) == expected()
 
 
-@pytest.mark.parametrize("peer", [servers.pymodbus, servers.modbus_serial])
 def test_platform_over_tcp_reads_every_type_of_a_peer(
-    peer: Callable[[Path], Sequence[str]], table_file: Path
+    peer: Callable[..., Sequence[str]],
 ) -> None:
-    with servers.running(peer(table_file)) as port:
-        link = LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=port)
-        assert_platform_reads_table(link, "tcp")
+    with servers.running(peer()) as port:
+        assert_platform_reads_table(LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=port), "tcp")
 
 
-def test_platform_over_tcp_reads_every_type_of_libmodbus(
-    libmodbus_server: Path, table_file: Path
+def assert_platform_reads_port(framing: str, command: Callable[..., Sequence[str]]) -> None:
+    with crossed_pair(baud=_BAUD) as pair, servers.running(command(str(pair.left), str(_BAUD))):
+        link = LinkSpec("l", "serial", port=str(pair.right), baud=_BAUD)
+        assert_platform_reads_table(link, framing)
+
+
+def test_platform_on_a_serial_port_reads_every_type_of_a_peer(
+    peer: Callable[..., Sequence[str]],
 ) -> None:
-    with servers.running(servers.libmodbus(libmodbus_server, table_file)) as port:
-        link = LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=port)
-        assert_platform_reads_table(link, "tcp")
+    assert_platform_reads_port("rtu", peer)
 
 
-def test_platform_on_a_serial_port_reads_every_type_of_libmodbus(
-    libmodbus_server: Path, table_file: Path
-) -> None:
-    with crossed_pair(baud=_BAUD) as pair:
-        command = servers.libmodbus(libmodbus_server, table_file, str(pair.left), str(_BAUD))
-        with servers.running(command):
-            link = LinkSpec("l", "serial", port=str(pair.right), baud=_BAUD)
-            assert_platform_reads_table(link, "rtu")
-
-
-@pytest.mark.parametrize("framing", ["rtu", "ascii"])
-def test_platform_on_a_serial_port_reads_every_type_of_pymodbus(
-    framing: str, table_file: Path
-) -> None:
-    with crossed_pair(baud=_BAUD) as pair:
-        serial = (str(pair.left), str(_BAUD))
-        with servers.running(servers.pymodbus(table_file, *serial, framing=framing)):
-            link = LinkSpec("l", "serial", port=str(pair.right), baud=_BAUD)
-            assert_platform_reads_table(link, framing)
+def test_platform_on_a_serial_port_in_ascii_reads_every_type_of_pymodbus(table_file: Path) -> None:
+    assert_platform_reads_port("ascii", partial(servers.pymodbus, table_file, framing="ascii"))

@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-import pytest
 from pymodbus.client import ModbusSerialClient
 
 from drivers import registry
@@ -93,12 +92,18 @@ def assert_reads_table(link: LinkSpec, framing: str = "tcp", *, every_ns: int = 
         assert good[f"coil:{number}"] == good[f"discrete:{number}"] == on
 
 
-@pytest.mark.parametrize("peer", [servers.pymodbus, servers.modbus_serial])
 def test_driver_over_tcp_reads_every_type_from_a_peer(
-    peer: Callable[[Path], Sequence[str]], table_file: Path
+    peer: Callable[..., Sequence[str]],
 ) -> None:
-    with servers.running(peer(table_file)) as port:
+    with servers.running(peer()) as port:
         assert_reads_table(LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=port))
+
+
+def test_driver_on_a_serial_port_reads_every_type_from_a_peer(
+    peer: Callable[..., Sequence[str]],
+) -> None:
+    with crossed_pair(baud=_BAUD) as pair, servers.running(peer(str(pair.left), str(_BAUD))):
+        assert_reads_table(LinkSpec("l", "serial", port=str(pair.right), baud=_BAUD), "rtu")
 
 
 def test_driver_by_modbus_security_reads_every_type_from_a_peer(
@@ -108,23 +113,6 @@ def test_driver_by_modbus_security_reads_every_type_from_a_peer(
     with servers.running(servers.pymodbus_secured(table_file, plant.files("plc"))) as port:
         ours = plant.files("gateway", ())
         assert_reads_table(LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=port, tls=ours))
-
-
-def test_driver_over_tcp_reads_every_type_from_libmodbus(
-    libmodbus_server: Path, table_file: Path
-) -> None:
-    with servers.running(servers.libmodbus(libmodbus_server, table_file)) as port:
-        assert_reads_table(LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=port))
-
-
-def test_driver_on_a_serial_port_reads_every_type_from_libmodbus(
-    libmodbus_server: Path, table_file: Path
-) -> None:
-    with crossed_pair(baud=_BAUD) as pair:
-        command = servers.libmodbus(libmodbus_server, table_file, str(pair.left), str(_BAUD))
-        with servers.running(command):
-            link = LinkSpec("l", "serial", port=str(pair.right), baud=_BAUD)
-            assert_reads_table(link, "rtu")
 
 
 def test_driver_reads_every_type_that_pymodbus_reads_from_libmodbus_on_a_bus_overheard(

@@ -54,47 +54,24 @@ _PYMODBUS = {
 }
 
 
-@pytest.mark.parametrize("peer", [servers.pymodbus, servers.modbus_serial])
 def test_table_from_a_peer_over_tcp_is_read_by_pymodbus(
-    peer: Callable[[Path], Sequence[str]], table_file: Path
+    peer: Callable[..., Sequence[str]],
 ) -> None:
     with (
-        servers.running(peer(table_file)) as port,
+        servers.running(peer()) as port,
         ModbusTcpClient("127.0.0.1", port=port, timeout=5) as client,
     ):
         assert_serves_table(client)
 
 
-def test_table_from_libmodbus_over_tcp_is_read_by_pymodbus(
-    libmodbus_server: Path, table_file: Path
-) -> None:
-    command = servers.libmodbus(libmodbus_server, table_file)
-    with (
-        servers.running(command) as port,
-        ModbusTcpClient("127.0.0.1", port=port, timeout=5) as client,
-    ):
-        assert_serves_table(client)
-
-
-def test_table_from_libmodbus_on_a_serial_port_is_read_by_pymodbus(
-    libmodbus_server: Path, table_file: Path
+def test_table_from_a_peer_on_a_serial_port_is_read_by_pymodbus(
+    peer: Callable[..., Sequence[str]],
 ) -> None:
     with crossed_pair(baud=_BAUD) as pair:
-        command = servers.libmodbus(libmodbus_server, table_file, str(pair.left), str(_BAUD))
         client = ModbusSerialClient(
             str(pair.right), framer=FramerType.RTU, baudrate=_BAUD, timeout=5
         )
-        with servers.running(command), client:
-            assert_serves_table(client)
-
-
-def test_table_from_pymodbus_on_a_serial_port_is_read_by_pymodbus(table_file: Path) -> None:
-    with crossed_pair(baud=_BAUD) as pair:
-        command = servers.pymodbus(table_file, str(pair.left), str(_BAUD))
-        client = ModbusSerialClient(
-            str(pair.right), framer=FramerType.RTU, baudrate=_BAUD, timeout=5
-        )
-        with servers.running(command), client:
+        with servers.running(peer(str(pair.left), str(_BAUD))), client:
             assert_serves_table(client)
 
 
