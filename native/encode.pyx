@@ -19,23 +19,40 @@ cdef enum:
 cdef double *POWERS = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9]
 
 
+cdef inline uint64_t bend(int64_t a, int64_t b, int64_t c) noexcept nogil:
+    """The second difference of three values in a row."""
+    return <uint64_t>c - 2 * <uint64_t>b + <uint64_t>a
+
+
 cdef choice_t choose_order(const int64_t *v, uint32_t n) noexcept nogil:
-    """Count all three orders; unsigned arithmetic, since differences wrap modulo 2^64."""
+    """Count all three orders; unsigned arithmetic, since differences wrap modulo 2^64.
+
+    Zeros at the end are left out, so a column that stands still needs no counting.
+    """
     cdef choice_t c
-    cdef uint64_t size0 = 0, size1 = 0, size2 = 0, before = 0, step_before = 0, step, bend
-    cdef uint32_t i, last0 = 0, last1 = 0, last2 = 0
+    cdef uint64_t size0 = 0, size1 = 0, size2 = 0, before = 0, step_before = 0, step
+    cdef uint32_t i, last0 = n, last1 = n, last2 = n
+    while last1 > 1 and v[last1 - 1] == v[last1 - 2]:
+        last1 -= 1
+    if n == 0 or (last1 == 1 and v[0] == 0):
+        c.order, c.count, c.size = 0, 0, 0
+        return c
+    if last1 == 1:
+        c.order, c.count, c.size = n > 1, 1, varint_size(zigzag(v[0]))
+        return c
+    while last0 and v[last0 - 1] == 0:
+        last0 -= 1
+    while last2 > 2 and bend(v[last2 - 3], v[last2 - 2], v[last2 - 1]) == 0:
+        last2 -= 1
+    if last2 == 2 and bend(0, v[0], v[1]) == 0:
+        last2 = 1
     for i in range(n):
         step = <uint64_t>v[i] - before
-        bend = step - step_before
         size0 += varint_size(zigzag(v[i]))
         size1 += varint_size(zigzag(<int64_t>step))
-        size2 += varint_size(zigzag(<int64_t>bend))
-        last0 = i + 1 if v[i] else last0
-        last1 = i + 1 if step else last1
-        last2 = i + 1 if bend else last2
+        size2 += varint_size(zigzag(<int64_t>(step - step_before)))
         before = <uint64_t>v[i]
         step_before = step
-    # Left-out trailing zeros cost nothing.
     size0 -= n - last0
     size1 -= n - last1
     size2 -= n - last2

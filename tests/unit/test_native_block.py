@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import struct
 from decimal import Context, Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
@@ -73,6 +74,37 @@ def test_integers_when_of_any_type_order_and_scale_are_exact(
     newest = latest(box.groups[0])
     assert newest is not None and newest[1] == [(raws[-1], GOOD)]
     assert values(box) == expected
+
+
+def differences(numbers: list[int], order: int) -> list[int]:
+    """Of `order`, from zeros before the first; modulo 2^64, without the zeros at the end."""
+    for _ in range(order):
+        numbers = [b - a for a, b in pairwise([0, *numbers])]
+    while numbers and numbers[-1] % (1 << 64) == 0:
+        numbers = numbers[:-1]
+    return [(number + (1 << 63)) % (1 << 64) - (1 << 63) for number in numbers]
+
+
+@given(integer_columns())
+@example(("int16", [3]))
+@example(("int16", [0, 0, 0]))
+@example(("int16", [7, 14, 21, 28]))
+@example(("int16", [7, 14]))
+@example(("int16", [5, 0, 0]))
+@example(("int64", [-(1 << 63), (1 << 63) - 1, -(1 << 63)]))
+def test_integers_are_written_in_the_order_of_differences_that_takes_fewest_bytes(
+    column: tuple[str, list[int]],
+) -> None:
+    kind, raws = column
+    box = Box([plan([tag("t", kind)])])
+    for tick, raw in enumerate(raws):
+        box.push(0, tick, registers(kind, "ABCD", raw))
+    box.seal()
+    (written,) = box.runs[0].columns
+    assert list(written.values) == differences(raws, written.order)
+    sizes = [pb.Column(values=differences(raws, order)).ByteSize() for order in range(3)]
+    assert pb.Column(values=written.values).ByteSize() == min(sizes)
+    assert written.order == sizes.index(min(sizes))
 
 
 @pytest.mark.parametrize("order", ORDERS)
