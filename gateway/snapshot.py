@@ -51,7 +51,7 @@ class LinkSnapshot(TypedDict):
     type: str  # serial, tcp, udp, listen
     target: str  # /dev/jiahe/com1 or 192.168.10.21:502
     state: str  # "up", "connecting", "down"
-    cause: Said | None  # why it is down
+    cause: Said | None  # why it is down, or of no use: two DTUs that take it from each other
     since_s: float
     devices: int
     in_flight: int  # the most requests at once, now

@@ -162,6 +162,7 @@ cdef class Link:
         cdef link_t *link = &self.l
         cdef int64_t now = boot_ns()
         serial = link.port.kind == SERIAL
+        dialled = link.port.kind == DIALIN and link.state == UP
         line = self.port.counters() if link.state == UP and serial else None
         if line is not None:
             del line["breaks"]
@@ -184,6 +185,7 @@ cdef class Link:
             "tls": self.port.secured.describe() if self.port.secured is not None else None,
             "line_errors": line,
             "swallowed": link.port.swallowed,
+            "heard_s": (now - link.port.heard) / 1e9 if dialled else None,
         }
 
     def devices(self) -> list:

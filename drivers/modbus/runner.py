@@ -23,10 +23,10 @@ from drivers.api import (
 )
 from drivers.listener import Listener
 from drivers.modbus.address import AddressError
+from drivers.modbus.dialled import DialledIn
 from drivers.modbus.learn import Learner
 from drivers.modbus.limits import limits_of
 from drivers.modbus.planner import plan_group
-from drivers.packets import shown
 from native.group import Group
 from native.latest import latest
 from native.link import Link
@@ -62,12 +62,6 @@ _NET_CAUSES = {
     4106: "link.tls_timeout",
     4107: "link.tls_failed",
 }
-#: The same of an address that devices dial in to, and of connections that they made.
-_DOOR_CAUSES = {
-    errno.EADDRINUSE: "link.listen_in_use",
-    errno.EADDRNOTAVAIL: "link.listen_elsewhere",
-}
-_DIALLED_CAUSES = {errno.EPROTO: "link.garbage", errno.ETIMEDOUT: "link.dialled_silent"}
 _QUALITY_CAUSES = {
     129: "device.no_answer",
     131: "device.damaged",
@@ -99,8 +93,7 @@ class _Wire:
         kept: Mapping[str, Any],
     ) -> None:
         self.spec = spec
-        self.peer: str | None = None  # who dialled in last
-        self.listener: Listener | None = None
+        self.dialled = DialledIn(spec)
         self.devices: list[_Device] = []
         number = first_group
         for plan in plans:
@@ -165,17 +158,10 @@ class _Wire:
         found["in_flight_learned"] = self.spec.in_flight_learned
         number, swallowed = found.pop("errno"), found.pop("swallowed")
         found.pop("no_tid")
-        if self.listener:
-            found["dialled"] = {
-                "register": shown(self.spec.register) if self.spec.register else "",
-                "peer": self.peer,
-                "heartbeats": swallowed,
-                **self.listener.at_door(self.spec),
-            }
-            door = found["dialled"].pop("errno")
-            found["cause"] = (
-                self._dial_cause(found, number, door) if found["state"] != "up" else None
-            )
+        found.pop("heard_s")
+        if self.spec.type == "listen":
+            found["dialled"] = self.dialled.snapshot(swallowed)
+            found["cause"] = self.dialled.cause(found, number, found["dialled"].pop("errno"))
             return found
         causes = _SERIAL_CAUSES if self.spec.type == "serial" else _NET_CAUSES
         default = "link.port_failed" if self.spec.type == "serial" else "link.unreachable"
@@ -191,25 +177,6 @@ class _Wire:
                 args["host"] = self.spec.host
             found["cause"] = {"id": said, "args": args}
         return found
-
-    def _dial_cause(self, found: dict[str, Any], number: int, door: int) -> dict[str, Any]:
-        """Why nobody is there: the address, the device, or a stranger in its place."""
-        dialled, target = found["dialled"], found["target"]
-        args: dict[str, Any] = {"target": target, "register": dialled["register"]}
-        if door:
-            said = _DOOR_CAUSES.get(door, "link.listen_failed")
-            args = {"target": target, "port": self.spec.tcp_port, "error": os.strerror(door)}
-        elif dialled["peer"] and number not in (0, errno.ENOTCONN):
-            said = _DIALLED_CAUSES.get(number, "link.hung_up")
-            args |= {"peer": dialled["peer"], "seconds": int(found["since_s"])}
-        elif stranger := dialled["stranger"]:
-            said = "link.stranger_dialled_in"
-            args |= {"said": stranger["said"], "hex": stranger["hex"], "peer": stranger["peer"]}
-        elif dialled["register"]:
-            said = "link.nobody_dialled_in_as"
-        else:
-            said = "link.nobody_dialled_in"
-        return {"id": said, "args": args}
 
     def device_snapshots(self) -> list[dict[str, Any]]:
         state = self.link.snapshot()
@@ -297,7 +264,7 @@ class ModbusRunner:
         """What to call with a connection that a device of `wire` made."""
 
         def offer(fd: int, peer: str) -> None:
-            wire.peer = peer
+            wire.dialled.came(peer, heard_s=wire.link.snapshot()["heard_s"])
             self._loop.offer(wire.link, fd)
 
         return offer
@@ -326,7 +293,7 @@ def _listening(runner: ModbusRunner, wires: Sequence[_Wire]) -> list[Runner]:
         return []
     listener = Listener([(wire.spec, runner.offering(wire)) for wire in wires])
     for wire in wires:
-        wire.listener = listener
+        wire.dialled.listener = listener
     return [listener]
 
 

@@ -191,6 +191,14 @@ TABLE = {
         'If that is the one, write register = "hex:{hex}" (all that it said, perhaps with a '
         "heartbeat), or set the packet in the DTU; if you don't know it, shut it out by a firewall",
     ),
+    "link.contested": Message(
+        "有两个连接轮流以 {register} 拨入 {target}，互相顶替：{peers}",
+        "two connections dial in on {target} as {register} and take it from each other: {peers}",
+        "多半是两台 DTU 用了同一个注册包：给其中一台改注册包，在配置里给它另写一个链路；只有一台时，"
+        "看它是不是把主、备两个服务器都填成了本机",
+        "Mostly two DTUs with one registration packet: give one of them another and a link of its "
+        "own; if there is only one, look whether its main and its backup server are both this box",
+    ),
     "link.hung_up": Message(
         "DTU（{peer}）{seconds} 秒前断开，还没有再拨入 {target}",
         "the DTU ({peer}) hung up {seconds} s ago and has not dialled in again on {target}",
