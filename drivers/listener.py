@@ -33,6 +33,8 @@ from drivers.packets import PACKET_MAX, shown
 
 #: On 4G the first bytes come a round trip or two behind the connection.
 SILENT_S, STRANGER_S, RETRY_S = 10.0, 1.0, 2.0
+#: What a stranger said is of use to who stands beside the device now, and leads astray later.
+STRANGER_KEPT_S = 600.0
 #: The antechamber of an address: so many, and two for each of its links, which may all come at once
 #: when the network is back.
 CALLERS_MAX, CALLERS_A_LINK = 64, 2
@@ -52,7 +54,9 @@ def descriptors_max(links: Sequence[LinkSpec]) -> int:
 
 
 class Stranger(NamedTuple):
-    """The newest that said what no link expects."""
+    """The newest that said what no link expects; or, where nobody did for STRANGER_KEPT_S, that
+    stayed and said nothing.
+    """
 
     said: bytes
     peer: str
@@ -90,6 +94,11 @@ class _Door:
 
     def may_become_known(self, said: bytes) -> bool:
         return any(link.register.startswith(said) for link, _ in self.expected)
+
+    def stranger_at(self, now: float) -> Stranger | None:
+        """The one that is still news."""
+        one = self.stranger
+        return one if one is not None and now - one.at_s < STRANGER_KEPT_S else None
 
     def one_too_many(self) -> _Caller | None:
         """Who has to go, where more wait than the antechamber holds."""
@@ -142,14 +151,15 @@ class Listener:
 
     def at_door(self, link: LinkSpec) -> dict[str, Any]:
         """Of a link's address: `errno` of why it is not open, how many were `refused`, and the
-        newest `stranger` (`said` as the configuration would have it, `hex`, `peer`, `ago_s`).
+        newest `stranger` (`said` as the configuration would have it, "" for nothing, `hex`, `peer`,
+        `ago_s`), for STRANGER_KEPT_S.
         """
         door = self._doors[link.host, link.tcp_port]
         found: dict[str, Any] = {"errno": door.error, "refused": door.refused, "stranger": None}
-        if one := door.stranger:
-            ago_s = time.monotonic() - one.at_s
+        if one := door.stranger_at(now := time.monotonic()):
             found["stranger"] = {
-                "said": shown(one.said), "hex": one.said.hex(), "peer": one.peer, "ago_s": ago_s,
+                "said": shown(one.said) if one.said else "", "hex": one.said.hex(),
+                "peer": one.peer, "ago_s": now - one.at_s,
             }  # fmt: skip
         return found
 
@@ -235,7 +245,7 @@ class Listener:
         if owner := caller.door.owner(said):
             self._welcome(caller, *owner)
         elif gone:
-            self._refuse(caller)
+            self._refuse(caller, left=True)
         elif not caller.door.may_become_known(said):
             caller.until_s = min(caller.until_s, time.monotonic() + STRANGER_S)
 
@@ -249,11 +259,13 @@ class Listener:
         else:
             offer(caller.socket.detach(), caller.peer)
 
-    def _refuse(self, caller: _Caller) -> None:
-        door = caller.door
+    def _refuse(self, caller: _Caller, *, left: bool = False) -> None:
+        """`left`: it hung up first; without a word it was no DTU then, but a probe of the port."""
+        door, now = caller.door, time.monotonic()
         door.refused += 1
-        if said := _said(caller):
-            door.stranger = Stranger(said, caller.peer, time.monotonic())
+        before = door.stranger_at(now)
+        if (said := _said(caller)) or not (left or (before and before.said)):
+            door.stranger = Stranger(said, caller.peer, now)
         self._let_go(caller)
         caller.socket.close()
 

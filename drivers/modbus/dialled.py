@@ -36,8 +36,8 @@ class DialledIn:
         self._displaced: deque[tuple[float, str, str]] = deque(maxlen=CONTESTED_TIMES)
 
     def came(self, peer: str, *, heard_s: float | None) -> None:
-        """`peer` dialled in; `heard_s`: how long ago the connection that it replaces was heard, None
-        where there was none.
+        """`peer` dialled in; `heard_s`: how long ago the connection that it replaces was heard;
+        None: there was none.
         """
         if self._peer is not None and heard_s is not None and heard_s < HEARD_S:
             self._displaced.append((time.monotonic(), self._peer, peer))
@@ -67,12 +67,16 @@ class DialledIn:
         if door:
             said = _DOOR_CAUSES.get(door, "link.listen_failed")
             args = {"target": target, "port": self._spec.tcp_port, "error": os.strerror(door)}
-        elif dialled["peer"] and number not in (0, errno.ENOTCONN):
+            return {"id": said, "args": args}
+        hung_up = dialled["peer"] and number not in (0, errno.ENOTCONN)
+        stranger = dialled["stranger"]
+        if stranger and not (hung_up and stranger["ago_s"] > found["since_s"]):
+            said = "link.stranger_dialled_in" if stranger["said"] else "link.mute_dialled_in"
+            args |= {key: stranger[key] for key in ("said", "hex", "peer")}
+            args["seconds"] = int(stranger["ago_s"])
+        elif hung_up:
             said = _CONNECTION_CAUSES.get(number, "link.hung_up")
             args |= {"peer": dialled["peer"], "seconds": int(found["since_s"])}
-        elif stranger := dialled["stranger"]:
-            said = "link.stranger_dialled_in"
-            args |= {"said": stranger["said"], "hex": stranger["hex"], "peer": stranger["peer"]}
         elif dialled["register"]:
             said = "link.nobody_dialled_in_as"
         else:

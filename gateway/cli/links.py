@@ -142,8 +142,6 @@ def _dialled(context: Context, target: str, dialled: DialledIn) -> list[str]:
         )
     ]
     if one := dialled["stranger"]:
-        since = ago(one["ago_s"], context.lang)
-        lines.append(
-            words("cli.stranger", said=one["said"], hex=one["hex"], peer=one["peer"], ago=since)
-        )
+        told = {**one, "ago": ago(one["ago_s"], context.lang)}
+        lines.append(words("cli.stranger" if one["said"] else "cli.stranger_mute", **told))
     return ["  " + line for line in lines]

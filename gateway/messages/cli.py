@@ -178,6 +178,10 @@ STATUS = {
         "{ago}有不认识的拨入（{peer}），它说：{said}  hex:{hex}",
         "{ago} a stranger dialled in ({peer}) and said: {said}  hex:{hex}",
     ),
+    "cli.stranger_mute": Message(
+        "{ago}有不认识的拨入（{peer}），什么也没说",
+        "{ago} a stranger dialled in ({peer}) and said nothing",
+    ),
     "cli.line_errors": Message(
         "线路错误：帧 {frame}，校验 {parity}，溢出 {overrun}",
         "line errors: frame {frame}, parity {parity}, overrun {overrun}",

@@ -183,21 +183,30 @@ TABLE = {
         "packet; then whether a firewall in between lets it through",
     ),
     "link.stranger_dialled_in": Message(
-        "还没有 DTU 以 {register} 拨入 {target}，但 {peer} 拨入并说 {said}",
-        "no DTU has dialled in on {target} as {register}, but {peer} did and said {said}",
-        '如果就是这台，改配置：register = "hex:{hex}"（它说的全部内容，可能带着心跳），或在 DTU 里'
-        "改"
-        "注册包；不认识就用防火墙挡住",
-        'If that is the one, write register = "hex:{hex}" (all that it said, perhaps with a '
-        "heartbeat), or set the packet in the DTU; if you don't know it, shut it out by a firewall",
+        "没有 DTU 以 {register} 拨入 {target}，但 {seconds} 秒前 {peer} 拨入并说 {said}",
+        "no DTU is dialled in on {target} as {register}, but {seconds} s ago {peer} dialled in "
+        "and said {said}",
+        '如果就是这台（例如换过 DTU），改配置：register = "hex:{hex}"（它说的全部内容，可能带着'
+        "心跳），或在 DTU 里改注册包；不认识就用防火墙挡住",
+        'If that is the one (a DTU that was swapped), write register = "hex:{hex}" (all that it '
+        "said, perhaps with a heartbeat), or set the packet in the DTU; if you don't know it, shut "
+        "it out by a firewall",
+    ),
+    "link.mute_dialled_in": Message(
+        "没有 DTU 以 {register} 拨入 {target}；{seconds} 秒前 {peer} 拨入，但没有说注册包",
+        "no DTU is dialled in on {target} as {register}; {seconds} s ago {peer} dialled in and did "
+        "not say who it is",
+        "如果就是这台，在 DTU 里打开注册包：连接时发送 {register}",
+        "If that is the one, switch its registration packet on: sent on connecting, {register}",
     ),
     "link.contested": Message(
         "有两个连接轮流以 {register} 拨入 {target}，互相顶替：{peers}",
         "two connections dial in on {target} as {register} and take it from each other: {peers}",
-        "多半是两台 DTU 用了同一个注册包：给其中一台改注册包，在配置里给它另写一个链路；只有一台时，"
-        "看它是不是把主、备两个服务器都填成了本机",
+        "多半是两台 DTU 用了同一个注册包：给其中一台改注册包，在配置里给它另写一个链路；查清之前，"
+        "数值可能来自任何一台。只有一台时，看它是不是把主、备两个服务器都填成了本机",
         "Mostly two DTUs with one registration packet: give one of them another and a link of its "
-        "own; if there is only one, look whether its main and its backup server are both this box",
+        "own; until then the values may be of either. If there is only one, look whether its main "
+        "and its backup server are both this box",
     ),
     "link.hung_up": Message(
         "DTU（{peer}）{seconds} 秒前断开，还没有再拨入 {target}",

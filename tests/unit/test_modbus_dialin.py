@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Event, Thread
 from typing import Any
 
 import pytest
 
+from drivers import listener
 from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, TagSpec
+from drivers.modbus import dialled
 from drivers.modbus.forecast import link_load
 from drivers.modbus.planner import plan_device
 from drivers.modbus.runner import open_links
@@ -109,6 +111,59 @@ def test_link_when_a_stranger_dials_in_then_what_it_said_is_ready_for_the_file()
     args = found["cause"]["args"]
     assert args["said"] == "hex:014a5839" and args["hex"] == "014a5839"
     assert found["dialled"]["refused"] == 1
+
+
+def test_link_when_a_caller_never_says_its_registration_then_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener, "SILENT_S", 0.05)
+    with running(spec := link()) as opened:
+        with dial(spec, b""):  # who hangs up at once only looked whether the port is open
+            found = cause(opened, wanted=is_said("link.mute_dialled_in"))
+        assert found["dialled"]["stranger"]["said"] == ""
+        with dial(spec, b"JX9"):
+            cause(opened, wanted=is_said("link.stranger_dialled_in"))
+        with dial(spec, b""):  # what one said is of more use
+            found = cause(opened, wanted=lambda found: found["dialled"]["refused"] == 3)
+        assert found["cause"]["args"]["said"] == "text:JX9"
+        monkeypatch.setattr(listener, "STRANGER_KEPT_S", 0.0)
+        cause(opened, wanted=is_said("link.nobody_dialled_in_as"))
+
+
+def test_link_when_another_dtu_comes_in_the_place_of_its_own_then_what_that_says() -> None:
+    with running(spec := link()) as opened:
+        with dial(spec, b"JX8"):  # before its own was there: no news any more
+            cause(opened, wanted=is_said("link.stranger_dialled_in"))
+        with dial(spec, b"JX007\xfe"):
+            cause(opened, wanted=lambda found: found["state"] == "up")
+        cause(opened, wanted=is_said("link.hung_up"))
+        with dial(spec, b"JX9"):
+            found = cause(opened, wanted=is_said("link.stranger_dialled_in"))
+        assert found["cause"]["args"]["said"] == "text:JX9"
+
+
+def test_link_when_two_dtus_share_its_registration_then_both_are_named() -> None:
+    with running(spec := link()) as opened, ExitStack() as dtus:
+        for _ in range(dialled.CONTESTED_TIMES + 1):
+            found = snapshot(opened)
+            assert found["cause"] is None or found["cause"]["id"] == "link.nobody_dialled_in_as"
+            dtu = dtus.enter_context(dial(spec, b"JX007"))
+            peer = "{}:{}".format(*dtu.getsockname())
+            found = cause(opened, wanted=lambda f, peer=peer: came(f, peer))  # type: ignore[misc]
+        assert found["cause"]["id"] == "link.contested"
+        assert found["cause"]["args"]["peers"].endswith(peer)
+
+
+def came(found: dict[str, Any], peer: str) -> bool:
+    return bool(found["dialled"]["peer"] == peer and found["state"] == "up")
+
+
+def test_link_when_its_one_dtu_comes_again_after_a_silence_then_not_contested() -> None:
+    known = dialled.DialledIn(link())
+    for heard_s in (None, dialled.HEARD_S, 60.0, None, dialled.HEARD_S):
+        known.came("10.0.0.1:1", heard_s=heard_s)
+    up = {"state": "up", "target": "t", "dialled": {"register": "text:JX007"}}
+    assert known.cause(up, 0, 0) is None
 
 
 def test_link_when_its_dtu_hung_up_then_not_as_if_none_had_ever_dialled_in() -> None:
