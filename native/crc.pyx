@@ -30,6 +30,11 @@ cdef void fill_tables() noexcept:
 fill_tables()
 
 
+cdef uint16_t crc16_next(uint16_t crc, uint8_t byte) noexcept nogil:
+    """CRC-16/MODBUS with one byte more; it begins as 0xFFFF, and is 0 behind bytes and their CRC."""
+    return <uint16_t>((crc >> 8) ^ table16[(crc ^ byte) & 0xFF])
+
+
 cdef uint16_t crc16_of(const uint8_t *p, size_t n) noexcept nogil:
     """Modbus over serial line V1.02, 6.2.2: reflected 0xA001, start 0xFFFF; low byte first on the
     wire.

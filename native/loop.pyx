@@ -13,6 +13,7 @@ from libc.string cimport memset
 
 from native.clock cimport boot_ns, timespec
 from native.dialin cimport dial_offer
+from native.overhear cimport overhear_arrived
 from native.rows cimport group_t
 from native.link cimport Link
 from native.machine cimport (
@@ -103,6 +104,7 @@ cdef struct loop_t:
     bint stopping
     bint old_kernel      # no epoll_pwait2 here
     uint64_t wakeups
+    int64_t empty_at     # no port had anything to read then: what is there now came later
 
 
 cdef inline unsigned int interest(link_t *l) noexcept nogil:
@@ -152,7 +154,8 @@ cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
         member = l.ended[l.ended_count]
         tick_due(p, l.first_slot + member, now)
     watch_port(p, l)
-    set_timer(&p.timers, p.slot_count + l.index, l.due)
+    # What a session has read ahead is not in the socket, where it would be announced again.
+    set_timer(&p.timers, p.slot_count + l.index, now + 1 if l.more and l.port.session else l.due)
 
 
 cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil:
@@ -177,6 +180,8 @@ cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil
         if n > 0:
             n = epoll_wait(p.epoll, events, BATCH, 0)
     p.wakeups += 1
+    if n == 0:
+        p.empty_at = now + ns  # not the time now: something may have come since the kernel looked
     return n
 
 
@@ -195,6 +200,8 @@ cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noe
         link_connect(l, now)
     elif l.state == UP:
         if events & EPOLLIN:
+            if l.listen_only:
+                overhear_arrived(l, l.empty_at if l.more else p.empty_at, now)
             link_readable(l, now)
         if l.state == UP and events & (EPOLLERR | EPOLLHUP):
             link_lost(l, EIO, now)
@@ -256,14 +263,14 @@ cdef void loop_run(loop_t *p) noexcept nogil:
             continue
         polled = now
         n = wait_events(p, events, now)
-        if n <= 0:
-            continue
         now = boot_ns()
         for i in range(n):
             if events[i].data.u64 == <uint64_t>BELL_MARK:
                 read(p.bell, &rung, 8)
                 continue
             port_event(p, p.links[events[i].data.u64], events[i].events, now)
+        if n > 0:
+            p.empty_at = now  # they were read since
         if rung:
             # Behind the events: those are of the connections that were there before.
             rung = 0

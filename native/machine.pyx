@@ -71,6 +71,7 @@ from native.state cimport (
     UP,
     clear_queue,
     device_t,
+    doubt_ns,
     enqueue,
     link_t,
     member_t,
@@ -106,13 +107,16 @@ cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
 
 cdef void link_readable(link_t *l, int64_t now) noexcept nogil:
     """Take what has arrived; on a stream a short read means that nothing is left. A peer that
-    floods is left for the next turn, so that its neighbours are served; but a session's bytes are
-    not in the socket, where they would be announced again.
+    floods is left for the next turn, so that its neighbours are served.
     """
     cdef ssize_t n
     cdef size_t room
     cdef int reads = 0
-    while l.state == UP and (reads < READS_MOST or l.port.session != NULL):
+    l.more = False
+    while l.state == UP:
+        if reads == READS_MOST:
+            l.more = True
+            break
         reads += 1
         if l.input_size == INPUT_ROOM:
             l.input_size = 0
@@ -158,7 +162,8 @@ cdef void link_up(link_t *l, int64_t now) noexcept nogil:
     l.wrong_in_a_row = 0
     l.timeouts_in_a_row = 0
     l.hearing = False
-    l.doubt_until = now + l.timeout_ns
+    l.empty_at = now
+    l.doubt_until = now + doubt_ns(l)
     for i in range(l.device_count):
         if l.framing == TCP:
             synced(l.devices[i].sync)
@@ -265,6 +270,9 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
     elif l.state == CONNECTING:
         if now >= l.connect_deadline:
             link_lost(l, TLS_TIMEOUT if l.shaking else ETIMEDOUT, now)
+    elif l.more:
+        link_readable(l, now)
+        return
     elif l.deaf_until and now >= l.deaf_until:
         l.deaf_until = 0
         link_readable(l, now)

@@ -7,11 +7,12 @@ by their CRC; the answer is believed where it follows one: the same unit, functi
 right, no more than JUNK_MOST bytes between (a driver that turns round leaves a spike or two). All
 else (writes, other functions, damage) is passed over.
 
-A value is believed only if no older answer can be taken for it. When a request gets no answer
-before the next one or in `timeout`, the unit is *unsynced*: its answer may still come, and all that
-follow may be shifted by one. It is believed again once it was neither asked nor heard for one
-`timeout`, or by an answer whose size none has that is owed. Four bytes or more that are no frame
-may have been a request to anyone: then, and at the beginning, nobody is believed for one `timeout`.
+A value is believed only if no older answer can be taken for it: see native.owed. Silence is counted
+from when the port was last seen empty: bytes that waited for us don't tell when they came. Where we
+looked away for long (STALLED), the kernel lost bytes, or four bytes or more were no frame (they may
+have been a request to anyone), nobody is believed for one `timeout` and the longest frame; nor at
+the beginning. What can't be told is a master that is out of step from before then, and takes one
+answer for another for ever.
 
 A scan lasts from its tick to the next: its row has what was heard between, each planned request
 from the newest answer that covers it, and the middle of that time. Where nothing at all was heard
@@ -21,9 +22,11 @@ of a device the first row says so, and its next ticks are a gap, as of a device 
 from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
-from native.crc cimport crc16_of
-from native.modbus cimport RTU, RTU_MAX, ask_t, answer_chars, request_chars
+from native.heard cimport REQUEST, is_request, is_whole, next_request, whole_frame
+from native.modbus cimport RTU_MAX, ask_t
+from native.owed cimport asked_since, owe, unit_answered, unit_asked, unit_unasked
 from native.reasons cimport (
+    BAD_DAMAGED,
     BAD_LINK_DOWN,
     BAD_NO_ANSWER,
     BAD_NOT_ASKED,
@@ -43,47 +46,25 @@ from native.rows cimport (
 )
 from native.scan cimport scan_begin
 from native.state cimport (
+    MS,
     UP,
     device_t,
-    is_outstanding,
+    doubt_ns,
     link_t,
-    mark_outstanding,
     member_t,
     quality_of,
     scan_t,
     sync_t,
-    synced,
+    wire_time,
 )
+from native.transport cimport counters_t
 
 cdef enum:
-    REQUEST = 8       # bytes of a read request
     # Bytes between a request and its answer that are no part of either; no request fits in there,
     # whose answer would then be taken for the one before.
     JUNK_MOST = 3
 
-
-cdef inline uint16_t word(const uint8_t *p) noexcept nogil:
-    return <uint16_t>(p[0] << 8 | p[1])
-
-
-cdef inline bint is_whole(const uint8_t *p, size_t n) noexcept nogil:
-    """Whether `n` bytes end in their CRC, low byte first."""
-    return crc16_of(p, n - 2) == (p[n - 2] | p[n - 1] << 8)
-
-
-cdef bint is_request(const uint8_t *p, ask_t *ask) noexcept nogil:
-    """REQUEST bytes that ask for a read (Application Protocol V1.1b3, 6.1 to 6.4)."""
-    cdef uint16_t address = word(p + 2)
-    cdef uint16_t count = word(p + 4)
-    if not 1 <= p[1] <= 4 or p[0] == 0 or count == 0:
-        return False
-    if count > (2000 if p[1] <= 2 else 125) or <uint32_t>address + count > 65536:
-        return False
-    if not is_whole(p, REQUEST):
-        return False
-    ask.unit, ask.function, ask.address, ask.count = p[0], p[1], address, count
-    ask.data_bytes = <uint16_t>(2 * count if p[1] > 2 else (count + 7) // 8)
-    return True
+cdef int64_t STALLED = 150 * MS  # between two looks; the loop looks each 100 ms
 
 
 cdef void copy_bits(
@@ -98,11 +79,14 @@ cdef void copy_bits(
         to[i // 8] |= <uint8_t>((data[at // 8] >> (at % 8) & 1) << (i % 8))
 
 
-cdef void take_heard(
-    link_t *l, int32_t device, const uint8_t *data, uint8_t status, int64_t now
+cdef bint take_heard(
+    link_t *l, int32_t device, const uint8_t *data, uint8_t status, int64_t since, int64_t now
 ) noexcept nogil:
-    """The answer to `l.heard` into the rows in progress: `data`, or `status` where that is NULL."""
+    """The answer to `l.heard` into the rows in progress: `data`, or `status` where that is NULL;
+    `since`: when it was asked for, at the earliest. False: it is older than all of them.
+    """
     cdef ask_t *ask = &l.heard
+    cdef bint fresh = since == l.heard_at
     cdef member_t *m
     cdef request_t *r
     cdef scan_t *s
@@ -121,8 +105,11 @@ cdef void take_heard(
                 or <uint32_t>r.address + r.count > <uint32_t>ask.address + ask.count
             ):
                 continue
+            if since < s.due_ns and since != l.heard_at:
+                continue
+            fresh = True
             if s.first_sent == 0:
-                s.first_sent = max(l.heard_at, s.due_ns)
+                s.first_sent = max(since, s.due_ns)
             s.last_received = now
             if data == NULL:
                 if row_status(m.g.scratch)[k] != GOOD:
@@ -136,113 +123,133 @@ cdef void take_heard(
                 copy_bits(to, data, skip, r.count)
             row_status(m.g.scratch)[k] = GOOD
             m.told = False
+    return fresh
 
 
-cdef bint believed(link_t *l, sync_t *s, bint is_data, int64_t now) noexcept nogil:
-    """Whether the answer just heard can be that to `l.heard` only."""
-    if l.heard_at < l.doubt_until:
-        return False
-    if not s.unsynced:
-        return True
-    if is_data and not is_outstanding(s, l.heard.data_bytes):
-        synced(s)
-        return True
-    mark_outstanding(s, l.heard.data_bytes, now)
-    return False
+cdef sync_t *owner(link_t *l, int32_t i, uint8_t unit) noexcept nogil:
+    """What is known of `unit`, at the first device of it; NULL at any other."""
+    cdef device_t *d = &l.devices[i]
+    return d.sync if d.unit == unit and d.sync == &d.own else NULL
 
 
 cdef void asked(link_t *l, int64_t now) noexcept nogil:
-    """A request was heard: a unit that owed an answer, and was silent for long, owes none."""
-    cdef device_t *d
+    """A request was heard."""
+    cdef sync_t *s
     cdef int32_t i
     l.hearing = True
     l.heard_at = now
     l.requests += 1
     for i in range(l.device_count):
-        d = &l.devices[i]
-        if d.unit == l.heard.unit and d.sync.unsynced:
-            if now - d.sync.overdue >= l.timeout_ns:
-                synced(d.sync)
-            else:
-                d.sync.overdue = now
+        s = owner(l, i, l.heard.unit)
+        if s:
+            unit_asked(l, s, now)
+
+
+cdef void doubt(link_t *l, int64_t now) noexcept nogil:
+    """Something was asked and answered that we know nothing of."""
+    l.doubt_until = now + doubt_ns(l)
 
 
 cdef void unexplained(link_t *l, size_t n, int64_t now) noexcept nogil:
     """`n` bytes are passed over that are no frame."""
     if n > JUNK_MOST:
         l.wrong += 1
-        l.doubt_until = now + l.timeout_ns
-
-
-cdef size_t whole_frame(const uint8_t *p, size_t n) noexcept nogil:
-    """Bytes of the frame of any function that is there by its CRC, 0: none."""
-    cdef size_t size
-    if p[0] <= 247:
-        for size in range(4, min(n, <size_t>RTU_MAX) + 1):
-            if is_whole(p, size):
-                return size
-    return 0
+        doubt(l, now)
 
 
 cdef void passed_by(link_t *l, const uint8_t *p, size_t n, int64_t now) noexcept nogil:
-    """A frame that is no read request. An answer that nobody was heard to ask for tells that those
-    of its unit may be shifted; not at the beginning, where its request was before our time.
-    """
+    """A frame that is no read request; an answer in doubt is one whose request was before it."""
+    cdef sync_t *s
     cdef int32_t i
-    if 1 <= (p[1] & 0x7F) <= 4 and now >= l.doubt_until:
-        for i in range(l.device_count):
-            if l.devices[i].unit == p[0]:
-                mark_outstanding(l.devices[i].sync, <uint16_t>(n - 5), now)
+    if not 1 <= (p[1] & 0x7F) <= 4 or now < l.doubt_until:
+        return
+    for i in range(l.device_count):
+        s = owner(l, i, p[0])
+        if s:
+            unit_unasked(l, s, p[1], <uint16_t>(n - 5), now)
 
 
 cdef void answered(link_t *l, const uint8_t *data, uint8_t code, int64_t now) noexcept nogil:
     """The request heard last got `data`, or the exception `code`."""
     cdef device_t *d
     cdef int32_t i
+    cdef int64_t since = 0  # of a unit: its first device comes first
+    l.hearing = False
     l.answers += 1
-    l.busy_ns += l.char_ns * (
-        request_chars(RTU) + answer_chars(RTU, l.heard.data_bytes if data != NULL else 0)
-    )
+    l.busy_ns += wire_time(l, l.heard.data_bytes if data != NULL else 0)
     for i in range(l.device_count):
         d = &l.devices[i]
         if d.unit != l.heard.unit:
             continue
-        if not believed(l, d.sync, data != NULL, now):
+        if d.sync == &d.own:
+            since = 0
+            if l.heard_at >= l.doubt_until:
+                since = asked_since(l, d.sync, data != NULL, now)
+            else:
+                unit_answered(d.sync, now)
+        if since == 0:
             d.late += 1
             l.late += 1
             continue
         d.requests += 1
         d.answers += 1
         d.answer_ns = now - l.heard_at
-        if d.silent or not d.ever:
-            d.since = now
-        d.silent = False
-        d.ever = True
         if data == NULL:
             d.exceptions += 1
             l.exceptions += 1
             d.cause, d.code = quality_of(code), code
         else:
             d.cause = 0
+        if not take_heard(l, i, data, d.cause, since, now):
+            continue
+        if data != NULL:
             d.last_good = now
-        take_heard(l, i, data, d.cause, now)
+        if d.silent or not d.ever:
+            d.since = now
+        d.silent = False
+        d.ever = True
 
 
-cdef void missed(link_t *l, int64_t now) noexcept nogil:
-    """The request heard last got no answer: what comes of its unit soon may be it."""
+cdef void failed(link_t *l, uint8_t cause, int64_t now) noexcept nogil:
+    """The request heard last got no answer, or one that came damaged. What comes of its unit soon
+    may be the one that did not come.
+    """
     cdef device_t *d
     cdef int32_t i
     l.hearing = False
-    l.timeouts += 1
     for i in range(l.device_count):
         d = &l.devices[i]
         if d.unit != l.heard.unit:
             continue
         d.requests += 1
+        d.cause = cause
+        take_heard(l, i, NULL, cause, l.heard_at, now)
+        if cause == BAD_DAMAGED:
+            d.damaged += 1
+            unit_answered(d.sync, now)
+            continue
         d.timeouts += 1
-        d.cause = BAD_NO_ANSWER
-        take_heard(l, i, NULL, BAD_NO_ANSWER, now)
-        mark_outstanding(d.sync, l.heard.data_bytes, now)
+        if d.sync == &d.own:
+            owe(d.sync, &l.heard, l.heard_at)
+    if cause == BAD_DAMAGED:
+        l.damaged += 1
+    else:
+        l.timeouts += 1
+
+
+cdef ssize_t damaged_there(
+    link_t *l, const uint8_t *p, size_t at, size_t whole, size_t n, int64_t now
+) noexcept nogil:
+    """Whether an answer of `whole` bytes lies at `at` that is damaged: where it ends, 0: too early
+    to tell, -1: no. The next request is never waited behind: what is in front of it is all there is.
+    """
+    cdef size_t behind = next_request(p, at, n)
+    if behind == n and n != at + whole and n < at + whole + REQUEST:
+        return 0
+    if behind != at + whole and n != at + whole:
+        return -1
+    failed(l, BAD_DAMAGED, now)
+    return <ssize_t>(at + whole)
 
 
 cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noexcept nogil:
@@ -250,6 +257,7 @@ cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noex
     does not come.
     """
     cdef size_t whole, at
+    cdef ssize_t took
     for at in range(<size_t>JUNK_MOST + 1):
         if n < at + 3:
             return 0
@@ -261,35 +269,28 @@ cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noex
             whole = 5
         else:
             continue
-        if n < at + whole:
-            return 0
-        if not is_whole(p + at, whole):
-            continue
-        if whole == 5 and p[at + 1] & 0x80:
-            answered(l, NULL, p[at + 2], now)
-        else:
-            answered(l, p + at + 3, 0, now)
-        l.hearing = False
-        return <ssize_t>(at + whole)
-    return -1
-
-
-cdef size_t next_request(link_t *l, size_t at) noexcept nogil:
-    """Where the first whole request from `at` on begins; the input's size: nowhere."""
-    cdef ask_t ask
-    while at + REQUEST <= l.input_size:
-        if is_request(l.input + at, &ask):
-            return at
-        at += 1
-    return l.input_size
+        if n >= at + whole and is_whole(p + at, whole):
+            if whole == 5 and p[at + 1] & 0x80:
+                answered(l, NULL, p[at + 2], now)
+            else:
+                answered(l, p + at + 3, 0, now)
+            return <ssize_t>(at + whole)
+        took = damaged_there(l, p, at, whole, n, now)
+        if took >= 0:
+            return took
+    # Its head may be what is damaged. No request is as long, which could be another's.
+    whole = 5 + <size_t>l.heard.data_bytes
+    if whole == REQUEST or n == whole:
+        return -1
+    return damaged_there(l, p, 0, whole, n, now)
 
 
 cdef void overhear(link_t *l, int64_t now) noexcept nogil:
     """Take what has arrived: requests, and the answers that follow them."""
     cdef size_t at = 0, n, skip
     cdef ssize_t took
-    if l.hearing and now - l.heard_at > l.timeout_ns:
-        missed(l, now)
+    if l.hearing and now - l.heard_at > l.timeout_ns + wire_time(l, l.heard.data_bytes):
+        failed(l, BAD_NO_ANSWER, now)
     while at < l.input_size:
         if l.hearing:
             took = find_heard(l, l.input + at, l.input_size - at, now)
@@ -298,7 +299,7 @@ cdef void overhear(link_t *l, int64_t now) noexcept nogil:
             if took > 0:
                 at += <size_t>took
                 continue
-            missed(l, now)
+            failed(l, BAD_NO_ANSWER, now)
         n = l.input_size - at
         if n < REQUEST:
             break
@@ -311,7 +312,7 @@ cdef void overhear(link_t *l, int64_t now) noexcept nogil:
             passed_by(l, l.input + at, skip, now)
         else:
             # Not all of it is here yet, or what is no frame ends where the next request begins.
-            skip = next_request(l, at + 1) - at
+            skip = next_request(l.input, at + 1, l.input_size) - at
             if skip == n:
                 if n <= RTU_MAX + REQUEST:
                     break
@@ -322,12 +323,28 @@ cdef void overhear(link_t *l, int64_t now) noexcept nogil:
     memmove(l.input, l.input + at, l.input_size)
 
 
+cdef void overhear_arrived(link_t *l, int64_t empty_at, int64_t now) noexcept nogil:
+    """Bytes are there that came since `empty_at`: before they are read, whether they can be dated,
+    and whether they are all.
+    """
+    cdef counters_t line
+    cdef int32_t i
+    l.empty_at = empty_at
+    if l.port.ops.counters(l.port, &line) == 0 and line.overrun != l.overruns:
+        l.overruns = line.overrun
+        doubt(l, now)
+    if now - empty_at > STALLED:
+        doubt(l, now)
+
+
 cdef void overheard_row(link_t *l, int32_t index, int64_t now) noexcept nogil:
     """End the scan that listened until now."""
     cdef member_t *m = &l.members[index]
     cdef scan_t *s = &m.scan
     cdef device_t *d = &l.devices[m.device]
     cdef row_t *row = <row_t *>m.g.scratch
+    if l.hearing and l.state == UP:
+        overhear(l, now)  # nothing may come that would show that no answer does
     s.active = False
     if s.first_sent == 0:
         # Not a word of it.

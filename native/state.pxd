@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
 
 from native.rows cimport group_t, layout_t
-from native.modbus cimport RTU, Framing, answer_chars, ask_t, request_chars
+from native.modbus cimport RTU, RTU_MAX, Framing, answer_chars, ask_t, request_chars
 from native.reasons cimport BAD_BUSY, BAD_DEVICE_FAILURE, BAD_GATEWAY, BAD_REFUSED
 from native.transport cimport port_t
 
@@ -105,6 +105,13 @@ cdef struct sync_t:
     uint8_t probed        # functions of the probes that may still be answered, a bit each
     int64_t quarantine    # until then no byte of it is believed
     int64_t overdue       # when an answer was last given up that may still come
+    # Where another master asks (native.overhear); `overdue` is when the unit was last asked or heard.
+    bint answered         # and that was an answer
+    int32_t owed_count    # requests that may still be answered
+    int64_t owed_since    # when the first of them was asked
+    ask_t owed            # which one they all are,
+    bint mixed            # unless they differ
+    uint16_t owed_bytes   # of data in the largest answer that may come
 
 
 cdef struct device_t:
@@ -191,6 +198,7 @@ cdef struct link_t:
     int waits_for         # while CONNECTING: WAIT_*
     bint shaking          # connected: a handshake is under way
     bint settle           # damaged: wait until the line is silent, then repeat
+    bint more             # a read ended before the port was empty
     int64_t deaf_until    # a slow wire cannot bring the rest before; 0: listen
     int64_t settle_until
     int64_t backoff_ns
@@ -230,6 +238,8 @@ cdef struct link_t:
     bint hearing          # `heard` was asked at `heard_at`, its answer has not come
     int64_t heard_at
     int64_t doubt_until   # no answer to a request before it is believed
+    int64_t empty_at      # the port was seen empty: what is there came later
+    uint64_t overruns     # bytes that the kernel knows to be lost
     ask_t heard
     uint64_t random
     flight_t flights[IN_FLIGHT_MAX]
@@ -279,6 +289,11 @@ cdef inline int64_t patience(link_t *l, device_t *d, int64_t wire_ns) noexcept n
     return wait + wire_ns
 
 
+cdef inline int64_t doubt_ns(link_t *l) noexcept nogil:
+    """The longest that an answer takes of a device that is there, to its last character."""
+    return l.timeout_ns + RTU_MAX * l.char_ns
+
+
 cdef inline void mark_outstanding(sync_t *s, uint16_t data_bytes, int64_t now) noexcept nogil:
     """An answer of this size may still come."""
     s.overdue = now
@@ -293,6 +308,8 @@ cdef inline bint is_outstanding(sync_t *s, uint16_t data_bytes) noexcept nogil:
 cdef inline void synced(sync_t *s) noexcept nogil:
     """No answer is believed to be under way any more."""
     memset(s.outstanding, 0, sizeof(s.outstanding))
+    s.owed_count = s.owed_bytes = 0
+    s.mixed = False
     s.unsynced = False
     s.quarantine = 0
 
