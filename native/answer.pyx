@@ -137,7 +137,7 @@ cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) n
         m.told = False
         s.last_received = now
         if f.full:
-            flights_answered(l, now - f.sent, now)
+            flights_answered(l, f.sent, now)
     scan_check(l, f.member, now)
 
 

@@ -35,7 +35,7 @@ from native.clock cimport boot_ns
 from native.modbus cimport PDU_MAX, RTU, TCP, ask_t
 from native.sockets cimport stream_ops, stream_options
 from native.state cimport link_t, was_sent
-from native.transport cimport PACKETS, ops_t, packet_t, port_t
+from native.transport cimport PACKETS, load_int, ops_t, packet_t, port_t
 
 cdef extern from *:
     """
@@ -45,14 +45,8 @@ cdef extern from *:
     {
         return __atomic_exchange_n(slot, fd, __ATOMIC_ACQ_REL);
     }
-
-    static int load_fd(int *slot)
-    {
-        return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-    }
     """
     int swap_fd(int *, int) noexcept nogil
-    int load_fd(int *) noexcept nogil
     int c_close "close"(int) noexcept nogil
 
 cdef enum:
@@ -100,7 +94,7 @@ cdef void dial_offer(port_t *p, int fd) noexcept nogil:
 
 
 cdef bint dial_waits(port_t *p) noexcept nogil:
-    return load_fd(&p.offered) >= 0
+    return load_int(&p.offered) >= 0
 
 
 cdef void dial_forget(port_t *p) noexcept nogil:

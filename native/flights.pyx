@@ -33,12 +33,14 @@ cdef void use(link_t *l, int n, int64_t now) noexcept nogil:
     l.flights_since = now
 
 
-cdef void flights_answered(link_t *l, int64_t took, int64_t now) noexcept nogil:
-    """An answer to a request that flew with as many as may, while others waited."""
+cdef void flights_answered(link_t *l, int64_t sent, int64_t now) noexcept nogil:
+    """An answer to a request that flew since `sent` with as many as may, while others waited."""
     cdef double rate
     cdef int n = l.in_flight_max
+    if sent < l.flights_since:
+        return
     l.sampled += 1
-    l.sampled_ns += took
+    l.sampled_ns += now - sent
     if l.sampled < SAMPLE:
         return
     rate = 1e9 * n * SAMPLE / <double>l.sampled_ns

@@ -17,6 +17,8 @@ from native.transport cimport (
     Kind,
     counters_t,
     port_t,
+    store_int,
+    target_t,
 )
 
 import os
@@ -88,8 +90,11 @@ cdef class Port:
         except (OSError, UnicodeError):  # UnicodeError: no name at all, like "a..b"
             return False
         packed = pack_address(family, address)
-        memcpy(self.p.address, <const uint8_t *>packed, len(packed))
-        self.p.address_size = <uint32_t>len(packed)
+        # Beside the one in use; the lookup after the next, seconds from now, is who writes over it.
+        cdef target_t *target = &self.p.targets[1 - self.p.target]
+        memcpy(target.address, <const uint8_t *>packed, len(packed))
+        target.size = <uint32_t>len(packed)
+        store_int(&self.p.target, 1 - self.p.target)
         return True
 
     @property

@@ -9,9 +9,11 @@ from native.transport cimport (
     STREAM,
     WAIT_WRITE,
     counters_t,
+    load_int,
     ops_t,
     outcome,
     port_t,
+    target_t,
 )
 
 cdef extern from *:
@@ -78,10 +80,11 @@ cdef extern from *:
 
 
 cdef int net_open(port_t *p) noexcept nogil:
+    cdef const target_t *target = &p.targets[load_int(&p.target)]
     cdef int fd
-    if p.address_size == 0:
+    if target.size == 0:
         return -99  # EADDRNOTAVAIL: the name is not resolved
-    fd = socket_open(p.kind == STREAM, p.address, p.address_size)
+    fd = socket_open(p.kind == STREAM, target.address, target.size)
     if fd < 0:
         return fd
     p.fd = fd

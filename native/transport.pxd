@@ -29,6 +29,11 @@ cdef struct packet_t:
     size_t size            # 0: there is none
 
 
+cdef struct target_t:
+    uint8_t address[128]   # struct sockaddr
+    uint32_t size          # 0: not resolved
+
+
 cdef struct port_t:
     Kind kind
     int fd                 # -1: closed
@@ -42,8 +47,8 @@ cdef struct port_t:
     bint rs485
     bint low_latency       # what the kernel granted
     # sockets
-    uint8_t address[128]   # struct sockaddr
-    uint32_t address_size  # 0: not resolved
+    target_t targets[2]    # the newest, and the one before, which `open` may be reading
+    int target             # atomic: which one is the newest
     void *session          # what `tls` keeps; NULL: plain
     # of a device that dials in
     int offered            # atomic: a connection that waits to be taken; -1: none
@@ -78,6 +83,22 @@ cdef extern from *:
     int TLS_HUNG_UP
     int TLS_TIMEOUT
     int TLS_FAILED
+
+cdef extern from *:
+    """
+    /* What one thread writes and another reads. */
+    static inline int load_int(const int *slot)
+    {
+        return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    }
+
+    static inline void store_int(int *slot, int value)
+    {
+        __atomic_store_n(slot, value, __ATOMIC_RELEASE);
+    }
+    """
+    int load_int(const int *) noexcept nogil
+    void store_int(int *, int) noexcept nogil
 
 cdef enum:
     AWAIT_MS = 1  # the kernel rounds it up to its next timer ticks: under AWAIT_MOST_MS
