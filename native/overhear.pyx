@@ -278,29 +278,37 @@ cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noex
         took = damaged_there(l, p, at, whole, n, now)
         if took >= 0:
             return took
-    # Its head may be what is damaged. No request is as long, which could be another's.
+    # Its head may be what is damaged, where the next request lies right behind; but a spoilt request
+    # to another may be as long.
     whole = 5 + <size_t>l.heard.data_bytes
-    if whole == REQUEST or n == whole:
+    if whole == REQUEST:
         return -1
-    return damaged_there(l, p, 0, whole, n, now)
+    return 0 if n == whole else damaged_there(l, p, 0, whole, n, now)
+
+
+cdef bint is_over(link_t *l, int64_t now) noexcept nogil:
+    """Whether the answer to `l.heard` is waited for no longer."""
+    return now - l.heard_at > l.timeout_ns + wire_time(l, l.heard.data_bytes)
 
 
 cdef void overhear(link_t *l, int64_t now) noexcept nogil:
     """Take what has arrived: requests, and the answers that follow them."""
     cdef size_t at = 0, n, skip
     cdef ssize_t took
-    if l.hearing and now - l.heard_at > l.timeout_ns + wire_time(l, l.heard.data_bytes):
-        failed(l, BAD_NO_ANSWER, now)
     while at < l.input_size:
+        n = l.input_size - at
         if l.hearing:
-            took = find_heard(l, l.input + at, l.input_size - at, now)
-            if took == 0:
-                break
+            took = find_heard(l, l.input + at, n, now)
             if took > 0:
                 at += <size_t>took
                 continue
+            if took == 0 and not is_over(l, now):
+                break
+            if took == 0 and n == 5 + <size_t>l.heard.data_bytes and n != REQUEST:
+                failed(l, BAD_DAMAGED, now)  # in its head
+                at += n
+                break
             failed(l, BAD_NO_ANSWER, now)
-        n = l.input_size - at
         if n < REQUEST:
             break
         if is_request(l.input + at, &l.heard):
@@ -319,6 +327,8 @@ cdef void overhear(link_t *l, int64_t now) noexcept nogil:
                 skip = n - RTU_MAX
             unexplained(l, skip, now)
         at += skip
+    if l.hearing and at == l.input_size and is_over(l, now):
+        failed(l, BAD_NO_ANSWER, now)
     l.input_size -= at
     memmove(l.input, l.input + at, l.input_size)
 

@@ -1,0 +1,161 @@
+"""`listen_only`, and an answer that another master did not get: what is believed until when."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from threading import Event
+
+import pytest
+
+from tests.kit.other_master import SAME, SAME_PLANS, OtherMaster, listen
+from tests.kit.scanner import PERIOD_NS, Scanner, pairs
+from tests.kit.slave import Asked, Script, Step, answer, honest
+
+NO_ANSWER = 129
+ONE = [(1, 3, 0, 2)]
+ONE_PLANS = {1: [pairs((0,), period_ns=2 * PERIOD_NS)]}
+STRUCK = 20  # the request that a fault strikes
+
+
+def rows_behind(many: int) -> Callable[[Scanner], bool]:
+    """So many good rows that were asked for behind the fault."""
+
+    def enough(scanner: Scanner) -> bool:
+        asked = scanner.slave.asked
+        if len(asked) <= STRUCK:
+            return False
+        return scanner.good(after_ns=asked[STRUCK].at_ns) >= many
+
+    return enough
+
+
+def once(steps: Callable[[Asked], Iterable[Step]]) -> Script:
+    return lambda asked: steps(asked) if asked.number == STRUCK else honest(asked)
+
+
+def flipped(asked: Asked, at: int) -> Iterable[Step]:
+    frame = bytearray(answer(asked))
+    frame[at] ^= 1
+    return [bytes(frame)]
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 4, 8])
+def test_answer_when_one_bit_of_it_flips_costs_one_row_and_blinds_nobody(at: int) -> None:
+    """The master asks for one thing, without a pause: no other size and no silence ever comes."""
+    scanner = listen(
+        once(lambda asked: flipped(asked, at)), asks=ONE, devices=ONE_PLANS, rest_s=0.03,
+        enough=rows_behind(20),
+    )  # fmt: skip
+    assert scanner.book["damaged"] == 1 and scanner.book["timeouts"] == 0
+    assert scanner.qualities()[NO_ANSWER] == 0
+    assert not scanner.link.devices()[0]["owed"]
+
+
+def test_device_when_asked_for_one_thing_only_is_read_on_after_an_answer_that_never_came() -> None:
+    plans = {1: [pairs((0,), period_ns=20 * PERIOD_NS)]}
+    scanner = listen(once(lambda asked: []), asks=ONE, devices=plans, enough=rows_behind(5))
+    assert scanner.book["timeouts"] == 1
+    assert scanner.link.devices()[0]["owed"]
+
+
+def test_answers_when_each_is_of_the_request_before_are_as_old_as_their_rows_say() -> None:
+    """The same, and the answer that did not come is with the next request, and so on for ever."""
+    owed: list[Asked] = []
+
+    def shifted(asked: Asked) -> Iterable[Step]:
+        owed.append(asked)
+        if asked.number == STRUCK:
+            return []
+        return [answer(owed.pop(0))]
+
+    plans = {1: [pairs((0,), period_ns=20 * PERIOD_NS)]}
+    scanner = listen(shifted, asks=ONE, devices=plans, enough=rows_behind(5), rest_s=0.03)
+    assert scanner.book["answers"] > STRUCK
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_unit_when_the_master_waits_for_its_answer_for_long_is_believed_again_at_once(
+    late: bool,
+) -> None:
+    """The silence behind the request counts; so does an answer that comes late and alone."""
+
+    def script(asked: Asked) -> Iterable[Step]:
+        return [0.1, answer(asked), 0.002] if late else [0.15]
+
+    scanner = listen(
+        once(script), asks=SAME, devices=SAME_PLANS, enough=rows_behind(20), rest_s=0.0
+    )
+    assert scanner.book["timeouts"] == 1
+    assert not scanner.link.devices()[0]["owed"]
+
+
+def test_answer_when_it_takes_longer_than_the_timeout_on_a_slow_bus_is_read() -> None:
+    """20 registers at 9600 baud are 53 characters, request and all: 55 ms, and 40 to wait."""
+
+    def slow(asked: Asked) -> Iterable[Step]:
+        frame = answer(asked)
+        return [0.03, frame[:20], 0.02, frame[20:40], 0.02, frame[40:]]
+
+    plans = {1: [pairs((0,), count=20, period_ns=10 * PERIOD_NS)]}
+    scanner = listen(
+        slow, asks=[(1, 3, 0, 20)], devices=plans, baud=9600,
+        enough=lambda scanner: scanner.good() >= 5,
+    )  # fmt: skip
+    assert scanner.book["timeouts"] == 0
+
+
+def test_request_when_repeated_looks_like_an_answer_s_head_and_is_not_waited_behind() -> None:
+    """16 registers from 0x2000 on: the third byte of the request is that of the answer."""
+    asks = [(1, 3, 0x2000, 16), (1, 3, 0x2000, 16), (2, 3, 0, 2)]
+    plans = {2: [pairs((0,), device="d2", period_ns=2 * PERIOD_NS)]}
+    scanner = listen(
+        lambda asked: [] if asked.unit == 1 else honest(asked),
+        asks=asks, devices=plans, rest_s=0.3, enough=lambda scanner: scanner.good() >= 5,
+    )  # fmt: skip
+    assert scanner.book["timeouts"] >= 10
+
+
+def test_answers_when_shifted_are_not_believed_after_a_stall_of_ours_either() -> None:
+    """The bytes of the stall lie in the kernel: they are no sign of a silence."""
+    owed: list[Asked] = []
+    pause, stalled = Event(), [0]
+
+    def script(asked: Asked) -> Iterable[Step]:
+        if not shift.is_set():
+            return [answer(asked)]
+        owed.append(asked)
+        if len(owed) == 1:
+            return []
+        old = answer(owed.pop(0))
+        if asked.number % 20 == 0:
+            os.kill(process.pid, signal.SIGSTOP)
+            stalled[0] += 1
+            return [old, 0.25]
+        os.kill(process.pid, signal.SIGCONT)
+        return [old]
+
+    shift = Event()
+    with (
+        OtherMaster(script, SAME) as master,
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.kit.listen_apart", str(master.path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        ) as process,
+    ):  # fmt: skip
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "good\n"
+            shift.set()
+            while stalled[0] < 8:
+                pause.wait(0.05)
+            said, _ = process.communicate("enough\n", timeout=60)
+        finally:
+            process.kill()
+    good, late = json.loads(said)
+    assert late > 100
+    assert [(tag, value) for tag, value in good if tag != value] == []
