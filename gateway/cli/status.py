@@ -19,6 +19,7 @@ from gateway.cli.table import (
     facts,
     fitted,
     percent,
+    resets,
     size,
 )
 from gateway.snapshot import BudgetSnapshot, ClockSnapshot, Snapshot, UplinkSnapshot
@@ -67,16 +68,13 @@ def uplink_state(context: Context, uplink: UplinkSnapshot) -> str:
 
 def budget_now(context: Context, budget: BudgetSnapshot) -> str:
     """What is used of what, and when it is counted anew."""
-    days = int(budget["resets_in_s"]) // 86_400 + 1
     return context.words(
         "cli.budget_now",
         used=size(budget["used_bytes"]),
         budget=size(budget["budget_bytes"]),
         per=per(context, budget["per"]),
         share=percent(budget["share"]),
-        resets=context.words("budget.on", date=budget["resets_on"])
-        if budget["resets_on"]
-        else context.words("budget.within", days=days),
+        resets=context.say(resets(budget)),
     )
 
 

@@ -102,7 +102,7 @@ BUFFER = _table(
     Key("flush_every", "duration", '"1 s"', "断电最多丢失多久的数据",
         "the most that a power cut can take",
         default=S, low=100 * MS, high=60 * S),
-    Key("when_full", "choice", '"drop_oldest"', "满了丢哪一头；两种都如实记录缺口",
+    Key("when_full", "choice", '"drop_oldest"', "满了丢哪一头；两种都记为缺口",
         "which end to drop when full; both announce what they drop",
         default="drop_oldest", choices=("drop_oldest", "drop_newest")),
 )  # fmt: skip
