@@ -48,8 +48,9 @@ FILES = {
     "config.not_allowed_root": Message(
         "读不了 {path}：没有权限，它只属于 root",
         "{path} cannot be read: it belongs to root alone",
-        "用 sudo 执行；或让服务的组能读：chgrp jiahe {path} && chmod 640 {path}",
-        "Use sudo; or let the service's group read it: chgrp jiahe {path} && chmod 640 {path}",
+        "用 sudo 执行；或让服务的组能读：sudo chgrp jiahe {path} && sudo chmod 640 {path}",
+        "Use sudo; or let the service's group read it: sudo chgrp jiahe {path} && sudo "
+        "chmod 640 {path}",
     ),
     "config.too_big": Message(
         "文件太大：上限 {limit}",

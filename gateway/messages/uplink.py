@@ -65,9 +65,11 @@ TABLE = {
     "uplink.closed": Message(
         "平台 {address} 一连上就关闭了连接",
         "the platform {address} closed the connection at once",
-        "多半是不接受本网关的证书（过期、或机构不同：jiahe check），或一方加密一方不加密",
-        "Usually it does not accept this gateway's certificate (expired, or of another authority: "
-        "jiahe check), or one side is encrypted and the other is not",
+        "多半是不接受本网关的证书（过期：jiahe check；机构不同 check 看不出，请平台方核对），"
+        "或一方加密一方不加密",
+        "Usually it does not accept this gateway's certificate (expired: jiahe check; of another "
+        "authority: the check can't tell, ask the platform's people), or one side is encrypted and "
+        "the other is not",
     ),
     "uplink.hung_up": Message(
         "平台 {address} 在握手中途断开",
@@ -92,8 +94,8 @@ TABLE = {
     "certificate.not_allowed": Message(
         "证书文件 {path} 没有权限读取",
         "the certificate file {path} may not be read",
-        "chgrp jiahe {path}；chmod 640 {path}；上级文件夹也要能进入",
-        "chgrp jiahe {path}; chmod 640 {path}; the folders above must be open to it, too",
+        "sudo chgrp jiahe {path}；sudo chmod 640 {path}；上级文件夹也要能进入",
+        "sudo chgrp jiahe {path}; sudo chmod 640 {path}; the folders above must be open to it, too",
     ),
     "certificate.unreadable": Message(
         "证书文件 {path} 读不了：{error}",

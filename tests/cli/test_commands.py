@@ -64,8 +64,24 @@ def test_reading_command_when_no_daemon_runs_then_said_with_remedy(
 ) -> None:
     done = jiahe(command, "--config", tmp_path / "none.toml", lang=lang)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "systemctl start jiahe" in done.stderr
+    assert "sudo systemctl start jiahe" in done.stderr
+    assert "sudo journalctl -u jiahe -n 20" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [*READING, "watch"])
+def test_reading_command_when_the_configuration_keeps_the_daemon_down_then_that_is_said(
+    tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "gateway.toml"
+    wrong = GOOD.replace('"1 s"', '"1"').replace("holding:1", "holding").replace('"net"', '"nett"')
+    file.write_text(wrong, "utf-8")
+    done = jiahe(command, "--config", file, lang="zh")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "jiahe: 守护进程没有运行：配置有 3 处错误，启动不了\n"
+        f"  → jiahe check {file}，改好后：sudo systemctl restart jiahe\n"
+    )
 
 
 def test_status_when_something_is_wrong_then_it_comes_before_the_rest(tmp_path: Path) -> None:
