@@ -26,8 +26,8 @@ TABLE = {
         "the daemon is not running, or was started with another file (nobody answers at {path})",
         "启动：sudo systemctl start jiahe；配置在别处时用 --config FILE。还是不行："
         "sudo journalctl -u jiahe -n 20",
-        "Start it: sudo systemctl start jiahe; if its file is elsewhere, say --config FILE. If that is "
-        "no help: sudo journalctl -u jiahe -n 20",
+        "Start it: sudo systemctl start jiahe; if its file is elsewhere, say --config FILE. If "
+        "that is no help: sudo journalctl -u jiahe -n 20",
     ),
     "daemon.config_refused": Message(
         "守护进程没有运行：配置有 {count} 处错误，启动不了",
@@ -57,8 +57,7 @@ TABLE = {
         "守护进程不认识请求 {method}",
         "the daemon knows no request {method}",
         "命令和守护进程版本不同：重启服务，sudo systemctl restart jiahe",
-        "Command and daemon are of different versions: restart it, sudo systemctl "
-        "restart jiahe",
+        "Command and daemon are of different versions: restart it, sudo systemctl restart jiahe",
     ),
     "daemon.bad_request": Message(
         "控制套接字收到看不懂的请求：{error}",

@@ -8,11 +8,11 @@ TABLE = {
     "link.port_missing": Message(
         "串口 {target} 不存在",
         "serial port {target} is not there",
-        "转换器插好了吗？换过插座后名称会变，用 ls -l /dev/jiahe /dev/serial/by-path 查看，"
-        "再改配置里的 port。插回后会自动恢复",
-        "Is the adapter plugged in? Names follow the socket: see ls -l /dev/jiahe "
-        "/dev/serial/by-path, then "
-        "mend `port`. Reading goes on by itself once it is back",
+        "USB 转 485 转换器插好了吗？换过插座后名称会变，用 ls -l /dev/jiahe /dev/serial/by-path "
+        "查看，再改配置里的 port。都没有：换个 USB 口重插，看 sudo dmesg | tail。插回后会自动恢复",
+        "Is the USB-to-RS-485 adapter plugged in? Names follow the socket: see ls -l /dev/jiahe "
+        "/dev/serial/by-path, then mend `port`. If none is there, plug it into another socket and "
+        "look at sudo dmesg | tail. Reading goes on by itself once it is back",
     ),
     "link.port_busy": Message(
         "串口 {target} 正被另一个程序占用",

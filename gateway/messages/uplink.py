@@ -100,8 +100,8 @@ TABLE = {
     "certificate.unreadable": Message(
         "证书文件 {path} 读不了：{error}",
         "the certificate file {path} cannot be read: {error}",
-        "检查文件和存储卡：ls -l、dmesg",
-        "Check the file and the card: ls -l, dmesg",
+        "检查文件和存储卡：ls -l、sudo dmesg",
+        "Check the file and the card: ls -l, sudo dmesg",
     ),
     "certificate.not_pem": Message(
         "{path} 里没有能用的 PEM 证书",
@@ -165,7 +165,7 @@ TABLE = {
         "平台说：之后已有另一台网关用同一编号上线（存储卡被复制，或两台网关编号相同），不再接收这一台",
         "the platform says that another box came up under this id since (a copied card, or two "
         "boxes with one id), and takes nothing more from this one",
-        "给这台换自己的 [gateway] id 和证书，再 sudo systemctl restart jiahe；数据先存在缓存里，没有丢",
+        "给这台换自己的 [gateway] id 和证书，再 sudo systemctl restart jiahe；数据在缓存里，没有丢",
         "Give this box an id ([gateway] id) and a certificate of its own, then sudo systemctl "
         "restart jiahe; its data wait on the box, nothing is lost",
     ),

@@ -261,7 +261,8 @@ def test_uplink_when_the_data_budget_is_used_up_then_said_with_the_day(tmp_path:
     with daemon(tmp_path, {**SNAPSHOT, "uplink": uplink}) as config:
         zh = jiahe("uplink", "--config", config, lang="zh").stdout.splitlines()
         en = jiahe("uplink", "--config", config, lang="en").stdout.splitlines()
-    assert zh[0] == "▲ 流量已用完（5.0 GB，上限 5.0 GB，余下的留给确认和断开），暂停上传，2026-12-01 自动恢复"
+    kept = "上限 5.0 GB，余下的留给确认和断开"
+    assert zh[0] == f"▲ 流量已用完（5.0 GB，{kept}），暂停上传，2026-12-01 自动恢复"
     assert en[0].endswith("nothing is sent, it goes on by itself on 2026-12-01")
     assert any(re.match("状态 +流量用完，暂停", line) for line in zh)
 

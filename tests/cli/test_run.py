@@ -69,7 +69,9 @@ def test_log_when_chinese_then_every_line_is_and_names_link_and_devices(tmp_path
         assert process.stderr is not None
         lines += process.stderr.read().splitlines(keepends=True)
         assert process.wait() == 0
-    assert any(re.match(r"[\d: ,-]+ INFO 第 1 次启动（轮次 \d+）：采集 1 台设备", line) for line in lines)
+    assert any(
+        re.match(r"[\d: ,-]+ INFO 第 1 次启动（轮次 \d+）：采集 1 台设备", line) for line in lines
+    )
     assert all(re.search(r"[\u4e00-\u9fff]{2}", line) for line in lines), lines
 
 
