@@ -43,6 +43,10 @@ class Context:
     def mend(self, said: Mapping[str, Any]) -> str:
         return remedy(said["id"], self.lang, **said.get("args", {}))
 
+    def told(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """A `Said` with its words and its remedy, for --json."""
+        return {**said, "text": self.say(said), "remedy": self.mend(said)}
+
     def connect(self) -> ControlClient:
         """The running daemon. Raises ControlError; also where the configuration, which says where
         it listens, may not be read.

@@ -31,7 +31,8 @@ WARNINGS_SHOWN = 12
 def main(context: Context, options: argparse.Namespace) -> int:
     snapshot = cast(Snapshot, context.status())  # the shape that the daemon promises
     if context.json:
-        context.show_json(snapshot)
+        warnings = [context.told(said) for said in snapshot["warnings"]]
+        context.show_json({**snapshot, "warnings": warnings})
         return 0
     warnings = snapshot["warnings"]
     lines = [_headline(context, snapshot)]

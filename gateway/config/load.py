@@ -211,6 +211,10 @@ class _Merged:
     def names(self, name: str) -> list[str]:
         return [key for _, tables in self._files for key in tables.get(name, {})]
 
+    def lost(self, name: str) -> set[str]:
+        """Entries of [links] or [devices] that are written, but mistaken, which was reported."""
+        return {key for top, _ in self._files for key in (top / name).lost()}
+
     def named(self, name: str) -> Iterator[tuple[str, Place, Mapping[str, Any]]]:
         """The entries of [links] or [devices] of all files."""
         first: dict[str, Place] = {}
@@ -244,6 +248,8 @@ def _links(merged: _Merged, problems: list[Located]) -> dict[str, LinkSpec | Non
                 problems.append(at.value_error("config.port_twice", port=link.port, other=other))
             elif not _is_there(Path(link.port)):
                 problems.append(at.warning("link.port_missing", target=link.port))
+    for name in merged.lost("links"):
+        links.setdefault(name, None)
     dialin.judge([link for link in links.values() if link is not None], places, problems)
     return links
 

@@ -237,6 +237,12 @@ TAG = _table(
         low=MS, high=DAY),
 )  # fmt: skip
 
+#: What a file of the configuration may say where, as its headers are written.
+TABLES: Mapping[str, Table] = {
+    "[gateway]": GATEWAY, "[platform]": PLATFORM, "[buffer]": BUFFER, "[links.…]": LINK,
+    "[links.….tls]": LINK_TLS, "[devices.…]": DEVICE, "[devices.….tags]": TAG,
+}  # fmt: skip
+
 PROFILE_TAG = {
     **TAG,
     **_table(

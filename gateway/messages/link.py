@@ -60,8 +60,9 @@ TABLE = {
     "link.garbage": Message(
         "{target} 发来的不是 Modbus 数据",
         "what {target} sends is not Modbus",
-        '核对端口号和帧格式：串口服务器多为 framing = "rtu"',
-        'Check the port number and the framing: serial servers mostly want framing = "rtu"',
+        '核对端口号和帧格式：串口服务器多要在设备里写 framing = "rtu"',
+        "Check the port number and the framing: behind a serial server devices mostly want "
+        'framing = "rtu"',
     ),
     "link.nothing_heard": Message(
         "{target} 上一个字节也没有听到",

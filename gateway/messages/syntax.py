@@ -106,8 +106,8 @@ SYNTAX = {
     "config.syntax_name": Message(
         "名称“{name}”要放在英文双引号里",
         "the name {name} must stand in double quotes",
-        '写成 "{name}"：[devices."{name}"]，或 "{name}" = ...',
-        'Write "{name}": [devices."{name}"], or "{name}" = ...',
+        "写成 {meant}",
+        "Write {meant}",
     ),
     "config.syntax_equals": Message(
         "名称后面缺少等号 =",
@@ -150,6 +150,12 @@ SYNTAX = {
         "the table header is not complete",
         "写成 [devices.名称]，单独一行",
         "Write [devices.NAME], alone on its line",
+    ),
+    "config.syntax_bracket": Message(
+        "表头缺少方括号 {sign}",
+        "the table header lacks its {sign}",
+        "写成 {meant}，单独一行",
+        "Write {meant}, alone on its line",
     ),
     "config.syntax_brackets": Message(
         "双方括号 [[ ]] 在这里没有用处",

@@ -66,7 +66,7 @@ SLIPS = [
     (3, 6, "config.syntax_value"), (4, 8, "config.syntax_value"), (5, 12, "config.syntax_string"),
     (8, 12, "config.syntax_value"), (10, 8, "config.syntax_value"),
     (11, 13, "config.syntax_escape"), (12, 12, "config.syntax_rest"),
-    (13, 9, "config.syntax_header"), (16, 6, "config.syntax_equals"),
+    (13, 8, "config.syntax_bracket"), (16, 6, "config.syntax_equals"),
     (17, 11, "config.syntax_string"), (24, 10, "config.syntax_rest"),
     (25, 8, "config.syntax_inline"), (30, 5, "config.syntax_inline"),
     (32, 5, "config.syntax_inline"), (33, 2, "config.unknown_key_near"),
