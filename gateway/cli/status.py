@@ -31,8 +31,8 @@ WARNINGS_SHOWN = 12
 def main(context: Context, options: argparse.Namespace) -> int:
     snapshot = cast(Snapshot, context.status())  # the shape that the daemon promises
     if context.json:
-        warnings = [context.told(said) for said in snapshot["warnings"]]
-        context.show_json({**snapshot, "warnings": warnings})
+        told = [context.told(said) for said in snapshot["warnings"]]
+        context.show_json({**snapshot, "warnings": told})
         return 0
     warnings = snapshot["warnings"]
     lines = [_headline(context, snapshot)]

@@ -25,7 +25,7 @@ from drivers.modbus.address import Space
 from drivers.modbus.simulator.book import Book
 from drivers.modbus.simulator.bus import Bus
 from drivers.modbus.simulator.dtu import Dtu
-from drivers.modbus.simulator.faults import FaultError
+from drivers.modbus.simulator.faults import NAMES, FaultError
 from drivers.modbus.simulator.maps import EMPTY, DeviceMap
 from drivers.modbus.simulator.store import Store
 from drivers.modbus.simulator.tcp import Endpoint, TcpServer, server_context
@@ -33,6 +33,10 @@ from drivers.modbus.simulator.unit import Unit
 from drivers.modbus.simulator.values import SimTag
 
 _COMMAND_S = 5.0
+_THERE_ARE = (
+    "clear SELECTOR, drop, close, open, connections N, counters, stats, flush, and a fault, "
+    f"SELECTOR and its value, as in mute 2 or slow * 200; faults: {', '.join(NAMES)}"
+)
 
 
 class Simulator:
@@ -160,11 +164,11 @@ class Simulator:
             case ["clear", selector]:
                 for unit in self._selected(selector):
                     unit.faults.clear()
-            case [fault, selector, *value] if len(value) <= 1:
+            case [fault, selector, *value] if fault in NAMES and len(value) <= 1:
                 for unit in self._selected(selector):
                     unit.faults.set(fault, *value)
             case _:
-                raise FaultError(f"no such command: {line.strip()!r}")
+                raise FaultError(f"no such command: {line.strip()!r}; there are: {_THERE_ARE}")
         return "ok"
 
     def _selected(self, selector: str) -> list[Unit]:
