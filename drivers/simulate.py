@@ -22,8 +22,9 @@ from drivers import profiles
 from drivers.api import TlsFiles
 from drivers.modbus.address import AddressError, Space, parse
 from drivers.modbus.simulator import Bus, DeviceMap, FaultError, MapError, Simulator, Unit, load_map
+from drivers.modbus.simulator.faults import NAMES, CommandError
 from drivers.packets import packet
-from drivers.simulate_words import COMMANDS, Parser, language, words
+from drivers.simulate_words import COMMANDS, NO_COMMAND, Parser, language, words
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -262,6 +263,8 @@ def _reply(simulator: Simulator, text: str) -> str:
         return words(COMMANDS, language())
     try:
         return simulator.command(text)
+    except CommandError:
+        return "error: " + words(NO_COMMAND, language()).format(line=text, faults=", ".join(NAMES))
     except FaultError as error:
         return f"error: {error}"
 

@@ -75,6 +75,13 @@ HELP = {
     ),
 }
 
+#: Of a slip; `line` as it was typed, `faults` their names.
+NO_COMMAND = Words(
+    "没有命令“{line}”；例如 mute 2、clear 2（恢复正常）、slow * 200；help 列出全部。故障：{faults}",
+    "no such command: {line}; such as mute 2, clear 2 (all is well again), slow * 200; help lists "
+    "all of them. Faults: {faults}",
+)
+
 COMMANDS = Words(
     """\
 命令，每行一条。UNIT 是站号、设备名，或 *（全部）。

@@ -130,8 +130,8 @@ def test_command_that_there_is_not_is_answered_with_those_there_are(
 ) -> None:
     with simulating(project, "delta-ms300", "--tcp", "127.0.0.1:0") as (program, _):
         answer = say(program, slip)
-        assert answer.startswith(f"error: no such command: '{slip}'")
-        assert "clear SELECTOR" in answer and "mute 2" in answer
+        assert answer.startswith("error: ") and slip in answer
+        assert all(words in answer for words in ("clear 2", "mute 2", "help", *NAMES))
         assert [say(program, line) for line in ("mute 1", "clear 1")] == ["ok", "ok"]
 
 

@@ -36,6 +36,10 @@ class FaultError(ValueError):
     """
 
 
+class CommandError(FaultError):
+    """A line that is no command at all."""
+
+
 @dataclass(slots=True)
 class Faults:
     """The faults of one device; all off at first. Set them from any thread."""

@@ -25,7 +25,7 @@ from drivers.modbus.address import Space
 from drivers.modbus.simulator.book import Book
 from drivers.modbus.simulator.bus import Bus
 from drivers.modbus.simulator.dtu import Dtu
-from drivers.modbus.simulator.faults import NAMES, FaultError
+from drivers.modbus.simulator.faults import NAMES, CommandError, FaultError
 from drivers.modbus.simulator.maps import EMPTY, DeviceMap
 from drivers.modbus.simulator.store import Store
 from drivers.modbus.simulator.tcp import Endpoint, TcpServer, server_context
@@ -33,10 +33,6 @@ from drivers.modbus.simulator.unit import Unit
 from drivers.modbus.simulator.values import SimTag
 
 _COMMAND_S = 5.0
-_THERE_ARE = (
-    "clear SELECTOR, drop, close, open, connections N, counters, stats, flush, and a fault, "
-    f"SELECTOR and its value, as in mute 2 or slow * 200; faults: {', '.join(NAMES)}"
-)
 
 
 class Simulator:
@@ -135,8 +131,8 @@ class Simulator:
         self.book.close()
 
     def command(self, line: str) -> str:
-        """Do what the line says; its effect is there when this returns. Raises FaultError. Any
-        thread.
+        """Do what the line says; its effect is there when this returns. Raises FaultError,
+        CommandError where it means nothing. Any thread.
         """
         words = line.split()
         match words:
@@ -168,7 +164,8 @@ class Simulator:
                 for unit in self._selected(selector):
                     unit.faults.set(fault, *value)
             case _:
-                raise FaultError(f"no such command: {line.strip()!r}; there are: {_THERE_ARE}")
+                faults = ", ".join(NAMES)
+                raise CommandError(f"no such command: {line.strip()!r}; faults are: {faults}")
         return "ok"
 
     def _selected(self, selector: str) -> list[Unit]:
