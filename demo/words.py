@@ -19,7 +19,7 @@ _ZH = {
         "平台已全部确认；至今写入闪存 {written:,} 字节"
     ),
     "uplink cut for {seconds} s: the box keeps everything on disk": (
-        "断网 {seconds} 秒：数据全部存在盒子的磁盘上"
+        "断网 {seconds} 秒：数据全部存在网关的磁盘上"
     ),
     "uplink back; {blocks} blocks wait": "网络恢复；{blocks} 个数据块待传",
     "backlog delivered, live data went first": "积压已补传，新数据优先",
@@ -61,7 +61,7 @@ _ZH = {
     "the device does not answer (meter-4 is switched off)": "设备没有应答（4 号表断电）",
     "the connection was not up yet": "连接还没建立",
     "the daemon was killed": "守护进程被强杀",
-    "the box's memory was full": "盒子的内存满了",
+    "the box's memory was full": "网关的内存满了",
     "the buffer was full": "缓存满了",
     "overrun": "上一次未完",
     "device_silent": "设备不应答",

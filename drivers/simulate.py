@@ -22,21 +22,20 @@ from drivers import profiles
 from drivers.api import TlsFiles
 from drivers.modbus.address import AddressError, Space, parse
 from drivers.modbus.simulator import Bus, DeviceMap, FaultError, MapError, Simulator, Unit, load_map
-from drivers.modbus.simulator import faults as faults_module
-from drivers.modbus.simulator import service as service_module
+from drivers.modbus.simulator.faults import NAMES, CommandError
 from drivers.packets import packet
+from drivers.simulate_words import COMMANDS, NO_COMMAND, Parser, language, words
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 fine, 1 a fault said on stderr, 2 usage."""
-    parser = _parser()
+    lang = language()
+    parser = _parser(lang)
     options = parser.parse_args(argv)
     if sum(map(bool, (options.tcp, options.pty, options.dial))) != 1:
-        parser.error(
-            "say where: --tcp ADDRESS:PORT (may be repeated), --pty PATH, or --dial ADDRESS:PORT"
-        )
+        parser.error(words("where", lang))
     if options.tls and (options.pty or options.framing not in (None, "tcp")):
-        parser.error("--tls goes with --tcp and --framing tcp")
+        parser.error(words("tls_where", lang))
     try:
         made = load_map(_map_path(options.map))
         return _serve(options, made)
@@ -45,37 +44,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="jiahe-sim", description="Simulated controllers, for training and tests."
-    )
-    add = parser.add_argument
-    add("map", metavar="PROFILE|MAP.toml", help="a shipped profile, or a file of tags")
-    add("--tcp", action="append", default=[], metavar="ADDRESS:PORT", help="port 0: any free one")
-    add("--pty", type=Path, metavar="PATH", help="a paced serial bus; PATH links to its terminal")
-    add(
-        "--tls",
-        nargs=3,
-        type=Path,
-        metavar=("CERT", "KEY", "CA"),
-        help="Modbus Security on --tcp: its own PEM files, and the authority of its clients",
-    )
-    add("--dial", metavar="ADDRESS:PORT", help="a paced bus behind a 4G DTU that dials in there")
-    add("--register", default="", metavar="text:…|hex:…", help="what the DTU says first")
-    add("--heartbeat", default="", metavar="text:…|hex:…", help="what it says between frames")
+def _parser(lang: str) -> Parser:
+    parser = Parser(lang, prog="jiahe-sim", description=words("description", lang))
+
+    def add(name: str, **more: Any) -> None:
+        key = name.removeprefix("--").replace("-", "_")
+        parser.add_argument(name, help=words(key, lang), **more)
+
+    add("map", metavar="PROFILE|MAP.toml")
+    add("--tcp", action="append", default=[], metavar="ADDRESS:PORT")
+    add("--pty", type=Path, metavar="PATH")
+    add("--tls", nargs=3, type=Path, metavar=("CERT", "KEY", "CA"))
+    add("--dial", metavar="ADDRESS:PORT")
+    add("--register", default="", metavar="text:…|hex:…")
+    add("--heartbeat", default="", metavar="text:…|hex:…")
     add("--heartbeat-every", type=float, default=30.0, metavar="S")
-    add("--framing", choices=("tcp", "rtu", "ascii"), help="default: tcp on --tcp, else rtu")
+    add("--framing", choices=("tcp", "rtu", "ascii"))
     add("--baud", type=int, default=9600)
-    add("--char-bits", type=int, default=10, help="start, data, parity and stop bits (10: 8N1)")
-    add("--units", default="1", metavar="1-4,9", help="the units that answer (default 1)")
-    add("--dead", default="", metavar="4", help="units that are there but never answer")
-    add("--answer-ms", type=float, metavar="MS", help="default: 0 on --tcp, else 5")
-    add("--counter", default="", metavar="ADDRESS", help="where the answer counter lies, or none")
-    add("--book", type=Path, metavar="FILE", help="write each answer's counter and times here")
-    add("--name", default="unit-{unit}", help="of the devices in the book; {unit}: their number")
+    add("--char-bits", type=int, default=10)
+    add("--units", default="1", metavar="1-4,9")
+    add("--dead", default="", metavar="4")
+    add("--answer-ms", type=float, metavar="MS")
+    add("--counter", default="", metavar="ADDRESS")
+    add("--book", type=Path, metavar="FILE")
+    add("--name", default="unit-{unit}")
     add("--seed", default="0")
-    add("--allow-remote", action="store_true", help="listen beyond this machine")
-    add("--json", action="store_true", help="the ready line as JSON")
+    add("--allow-remote", action="store_true")
+    add("--json", action="store_true")
     return parser
 
 
@@ -265,9 +260,11 @@ def _obey(simulator: Simulator, stop: int) -> None:
 
 def _reply(simulator: Simulator, text: str) -> str:
     if text == "help":
-        return f"{service_module.__doc__}\n{faults_module.__doc__}"
+        return words(COMMANDS, language())
     try:
         return simulator.command(text)
+    except CommandError:
+        return "error: " + words(NO_COMMAND, language()).format(line=text, faults=", ".join(NAMES))
     except FaultError as error:
         return f"error: {error}"
 

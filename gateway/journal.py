@@ -71,7 +71,7 @@ def _subject(said: Said) -> str:
     noun = said["id"].partition(".")[0]
     if noun == "link":
         return f"link {args.get('link') or args.get('target')}"
-    return noun if noun == "uplink" else said["id"]
+    return noun if noun in ("uplink", "budget") else said["id"]
 
 
 def _fields(said: Said, message: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What the daemon says to systemd: readiness, status, watchdog, and records of the journal.
 
 Standard library only. Outside systemd every notification is a no-op that returns False, and the log
-goes to stderr: for people when that is a terminal, else with the `<N>` priority of sd-daemon(3).
+goes to stderr: with the `<N>` priority of sd-daemon(3) when that is the journal's, else for people.
 
 Sources: sd_notify(3), sd_watchdog_enabled(3), sd-daemon(3),
 https://systemd.io/JOURNAL_NATIVE_PROTOCOL/.
@@ -187,15 +187,16 @@ def log_handler(
     environ: Mapping[str, str] = os.environ,
     journal: str = JOURNAL_SOCKET,
 ) -> logging.Handler:
-    """The handler that suits where stderr goes: the journal, a terminal, or a plain stream."""
+    """The handler that suits where stderr goes: the journal, or a terminal, file or pipe."""
     stream = sys.stderr if stderr is None else stderr
-    if _is_journal(stream, environ) and Path(journal).exists():
+    is_journal = _is_journal(stream, environ)
+    if is_journal and Path(journal).exists():
         return JournalHandler(journal)
     handler = logging.StreamHandler(stream)
-    if stream.isatty():
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    else:
+    if is_journal:
         handler.setFormatter(_PriorityFormatter("%(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     return handler
 
 

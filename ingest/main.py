@@ -13,7 +13,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from ingest.payload import PayloadError
 from ingest.stores import sqlite_path
 from ingest.stores.api import StoreError
 from ingest.tls import TlsError, TlsFiles, credentials, is_loopback
+from ingest.words import Parser, language, words
 
 #: How long open streams may still finish after SIGTERM.
 _GRACE_S = 2.0
@@ -34,7 +35,7 @@ class UsageError(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser(language()).parse_args(argv)
     try:
         return int(arguments.run(arguments))
     except UsageError as error:
@@ -51,40 +52,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="jiahe-ingest", description="Jiahe's platform receiver")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def _parser(lang: str) -> Parser:
+    def say(key: str) -> str:
+        return words(key, lang)
 
-    serve = commands.add_parser("serve", help="receive from gateways")
-    serve.add_argument("--listen", required=True, metavar="ADDR", help="HOST:PORT; port 0: any")
-    _store_option(serve)
-    serve.add_argument("--ca", type=Path, help="PEM of the CA that signed the gateways")
-    serve.add_argument("--cert", type=Path, help="PEM of the receiver's certificate")
-    serve.add_argument("--key", type=Path, help="PEM of its private key")
-    serve.add_argument("--insecure", action="store_true", help="plain text, on loopback only")
-    serve.add_argument("--json", action="store_true", help="say that it listens as JSON")
-    serve.set_defaults(run=_serve)
+    parser = Parser(prog="jiahe-ingest", lang=lang, description=say("description"))
+    commands = parser.add_subparsers(
+        required=True, metavar=say("command"), title=say("commands"), dest="command"
+    )
 
-    export = commands.add_parser("export", help="what arrived, as rows")
-    _store_option(export)
-    export.add_argument("--gateway", help="only this gateway")
-    export.add_argument("--device", help="only this device")
-    export.add_argument("--tag", help="only this tag")
-    export.add_argument("--from", dest="start", type=_time, metavar="TIME", help="at or after")
-    export.add_argument("--to", dest="end", type=_time, metavar="TIME", help="before")
-    export.add_argument("--format", choices=["csv"], default="csv")
-    export.set_defaults(run=_export)
+    def command(name: str, run: Callable[[argparse.Namespace], int]) -> Parser:
+        made = commands.add_parser(name, lang=lang, help=say(name), description=say(name))
+        made.set_defaults(run=run)
+        made.add_argument("--store", required=True, metavar="URL", help=say("store"))
+        return made
 
-    audit = commands.add_parser("audit", help="what arrived, what is announced as missing")
-    _store_option(audit)
-    audit.add_argument("--by", choices=["day"], help="completeness a gateway, device and day")
-    audit.add_argument("--json", action="store_true", help="one JSON document")
-    audit.set_defaults(run=_audit)
+    serve = command("serve", _serve)
+    serve.add_argument("--listen", required=True, metavar="ADDR", help=say("listen"))
+    serve.add_argument("--ca", type=Path, help=say("ca"))
+    serve.add_argument("--cert", type=Path, help=say("cert"))
+    serve.add_argument("--key", type=Path, help=say("key"))
+    serve.add_argument("--insecure", action="store_true", help=say("insecure"))
+    serve.add_argument("--json", action="store_true", help=say("ready_json"))
+
+    export = command("export", _export)
+    export.add_argument("--gateway", help=say("gateway"))
+    export.add_argument("--device", help=say("device"))
+    export.add_argument("--tag", help=say("tag"))
+    export.add_argument("--from", dest="start", type=_time, metavar="TIME", help=say("from"))
+    export.add_argument("--to", dest="end", type=_time, metavar="TIME", help=say("to"))
+    export.add_argument("--format", choices=["csv"], default="csv", help=say("format"))
+
+    audit = command("audit", _audit)
+    audit.add_argument("--by", choices=["day"], help=say("by"))
+    audit.add_argument("--json", action="store_true", help=say("json"))
     return parser
-
-
-def _store_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", required=True, metavar="URL", help="sqlite:PATH")
 
 
 def _time(text: str) -> int:

@@ -108,6 +108,11 @@ def read(disk: Disk, name: str = NAME) -> bytes | None:
         data = file.read(0, min(file.size(), _BYTES_MAX))
     finally:
         file.close()
+    return unsealed(data)
+
+
+def unsealed(data: bytes) -> bytes | None:
+    """The text of a file's contents; None if neither of its copies verifies."""
     half = len(data) // 2  # found so, even if the line feed between the copies is what was damaged
     for line in (*data.split(b"\n"), data[: half - 1], data[half:-1]):
         checksum, _, text = line.partition(b" ")

@@ -1,7 +1,8 @@
 """What every command gets, and its way to the daemon.
 
 The language and the control socket stand in the configuration file, which is only peeked at here:
-`jiahe status` must answer at once, also while somebody has the file half edited.
+`jiahe status` must answer at once, also while somebody has the file half edited. Only where no
+daemon answers is it checked: it may be why.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.cli.table import Paint, fitted
-from gateway.control.client import ControlClient, refused
+from gateway.control.client import ControlClient, ControlError, refused
 from gateway.messages import about, remedy, text
 
 DEFAULT_CONFIG = "/etc/jiahe/gateway.toml"
@@ -42,6 +43,10 @@ class Context:
     def mend(self, said: Mapping[str, Any]) -> str:
         return remedy(said["id"], self.lang, **said.get("args", {}))
 
+    def told(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """A `Said` with its words and its remedy, for --json."""
+        return {**said, "text": self.say(said), "remedy": self.mend(said)}
+
     def connect(self) -> ControlClient:
         """The running daemon. Raises ControlError; also where the configuration, which says where
         it listens, may not be read.
@@ -52,7 +57,13 @@ class Context:
             raise refused(self.config, "config.not_allowed", "config.not_allowed_root") from None
         except OSError:
             pass  # no file: the daemon may run with the defaults
-        return ControlClient(control_of(self.config))
+        try:
+            return ControlClient(control_of(self.config))
+        except ControlError as error:
+            if error.message == "daemon.not_running" and (count := _mistakes(self.config)):
+                path = str(self.config)
+                raise ControlError("daemon.config_refused", count=count, path=path) from None
+            raise
 
     def status(self) -> dict[str, Any]:
         """The daemon's snapshot; gateway/snapshot.py names its parts."""
@@ -64,6 +75,20 @@ class Context:
     def show_json(self, document: object) -> None:
         json.dump(document, sys.stdout, ensure_ascii=False, indent=2)
         sys.stdout.write("\n")
+
+
+def _mistakes(config: Path) -> int:
+    """How many errors keep the daemon from starting with this file; 0 where there is none, or
+    where this user may not read all of it.
+    """
+    if not config.is_file():
+        return 0
+    from gateway.config import load  # here: only who has no daemon waits for it
+
+    problems = load(config).problems
+    if any(each.id == "config.unreadable" for each in problems):
+        return 0
+    return sum(each.severity == "error" for each in problems)
 
 
 def complain(lang: str, message: str, /, **args: Any) -> None:

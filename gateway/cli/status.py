@@ -19,6 +19,7 @@ from gateway.cli.table import (
     facts,
     fitted,
     percent,
+    resets,
     size,
 )
 from gateway.snapshot import BudgetSnapshot, ClockSnapshot, Snapshot, UplinkSnapshot
@@ -30,7 +31,8 @@ WARNINGS_SHOWN = 12
 def main(context: Context, options: argparse.Namespace) -> int:
     snapshot = cast(Snapshot, context.status())  # the shape that the daemon promises
     if context.json:
-        context.show_json(snapshot)
+        told = [context.told(said) for said in snapshot["warnings"]]
+        context.show_json({**snapshot, "warnings": told})
         return 0
     warnings = snapshot["warnings"]
     lines = [_headline(context, snapshot)]
@@ -67,16 +69,13 @@ def uplink_state(context: Context, uplink: UplinkSnapshot) -> str:
 
 def budget_now(context: Context, budget: BudgetSnapshot) -> str:
     """What is used of what, and when it is counted anew."""
-    days = int(budget["resets_in_s"]) // 86_400 + 1
     return context.words(
         "cli.budget_now",
         used=size(budget["used_bytes"]),
         budget=size(budget["budget_bytes"]),
         per=per(context, budget["per"]),
         share=percent(budget["share"]),
-        resets=context.words("budget.on", date=budget["resets_on"])
-        if budget["resets_on"]
-        else context.words("budget.within", days=days),
+        resets=context.say(resets(budget)),
     )
 
 

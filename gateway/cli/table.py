@@ -6,6 +6,7 @@ Characters of ambiguous width are kept out of columns: PuTTY can be told to make
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from gateway.messages import text
+from gateway.snapshot import BudgetSnapshot, Said
 
 RED, GREEN, YELLOW, BOLD, DIM = "31", "32", "33", "1", "2"
 
@@ -121,6 +123,16 @@ def ago(seconds: float | None, lang: str, *, brief: bool = False) -> str:
     if seconds is None:
         return text("cli.never", lang)
     return text("cli.ago", lang, age=duration(seconds, lang, brief=brief))
+
+
+def resets(budget: BudgetSnapshot) -> Said:
+    """When a data budget is counted anew; while the time is not known, at most how long that is."""
+    if budget["resets_on"] is not None:
+        return Said(id="budget.on", args={"date": budget["resets_on"]})
+    hours = math.ceil(budget["resets_in_s"] / 3600)
+    if hours <= 48:
+        return Said(id="budget.within_hours", args={"hours": hours})
+    return Said(id="budget.within", args={"days": math.ceil(hours / 24)})
 
 
 def size(count: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from drivers.packets import PACKET_MAX, packet
 from gateway.config.positions import Path, Spot
 from gateway.config.problems import Located, Severity
-from gateway.config.schema import Key, Table
+from gateway.config.schema import TABLES, Key, Table
 from gateway.config.synonyms import FULL_WIDTH, SYNONYMS, UNIT_SYNONYMS, VALUE_SYNONYMS
 from gateway.config.units import (
     Rate,
@@ -145,6 +145,12 @@ def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | Non
 
 
 def _unknown(place: Place, name: str, table: Table) -> Located:
+    habit = SYNONYMS.get(name, name)
+    for meant in (name, habit):
+        tables = [head for head, each in TABLES.items() if meant in each and habit not in table]
+        if tables:
+            where = ", ".join(tables)
+            return place.error("config.key_elsewhere", key=name, meant=meant, where=where)
     if near := nearest(name, table):
         return place.error("config.unknown_key_near", key=name, near=near)
     return place.error("config.unknown_key", key=name, known=", ".join(table))

@@ -60,7 +60,7 @@ def load(path: Path) -> Loaded:
     _judge_gateway(gateway, problems)
     paths = {key: platform.path(key) for key in ("ca", "cert", "key")}
     _judge_platform(platform, paths, gateway["id"] or "", problems)
-    _judge_buffer(buffer, problems)
+    _judge_buffer(buffer, gateway, problems)
     ordered = _in_order(problems)
     files = tuple(Path(source.file) for source in sources)
     if any(problem.severity == "error" for problem in ordered):
@@ -211,6 +211,10 @@ class _Merged:
     def names(self, name: str) -> list[str]:
         return [key for _, tables in self._files for key in tables.get(name, {})]
 
+    def lost(self, name: str) -> set[str]:
+        """Entries of [links] or [devices] that are written, but mistaken, which was reported."""
+        return {key for top, _ in self._files for key in (top / name).lost()}
+
     def named(self, name: str) -> Iterator[tuple[str, Place, Mapping[str, Any]]]:
         """The entries of [links] or [devices] of all files."""
         first: dict[str, Place] = {}
@@ -239,10 +243,13 @@ def _links(merged: _Merged, problems: list[Located]) -> dict[str, LinkSpec | Non
         places[name] = place
         link = links[name] = build_link(name, place, data, problems)
         if link is not None and link.type == "serial":
-            other = ports.setdefault(link.port, name)
+            other, at = ports.setdefault(link.port, name), place / "port"
             if other != name:
-                at = place / "port"
                 problems.append(at.value_error("config.port_twice", port=link.port, other=other))
+            elif not _is_there(Path(link.port)):
+                problems.append(at.warning("link.port_missing", target=link.port))
+    for name in merged.lost("links"):
+        links.setdefault(name, None)
     dialin.judge([link for link in links.values() if link is not None], places, problems)
     return links
 
@@ -326,10 +333,19 @@ def _is_there(path: Path) -> bool:
         return True
 
 
-def _judge_buffer(buffer: Section, problems: list[Located]) -> None:
-    """The disk that `path` is on, or will be, must be able to hold `max_size`."""
+def _judge_buffer(buffer: Section, gateway: Section, problems: list[Located]) -> None:
+    """What lies in `path` must be this gateway's; the disk that it is on, or will be, must be able
+    to hold `max_size`.
+    """
     most: int | None = buffer["max_size"]
     folder = buffer.path("path") or Path(buffer["path"] or BUFFER["path"].default)
+    state, expected = folder / "state", gateway["id"]
+    if expected and os.access(state, os.R_OK):
+        from gateway.buffer.owner import owner  # here: it takes as long to import as all the rest
+
+        if (found := owner(state)) not in (expected, None):
+            args = {"file": str(state), "found": found, "expected": expected}
+            problems.append(gateway.at("id").value_error("buffer.other_gateway", **args))
     while not os.access(folder, os.F_OK) and folder != folder.parent:
         folder = folder.parent
     whole = shutil.disk_usage(folder).total

@@ -79,10 +79,11 @@ class Positions:
         return Spot(line, offset - self._lines[line - 1] + 1)
 
     def offset(self, line: int, column: int) -> int:
-        """The offset of a place; beyond the end, the end."""
+        """The offset of a place; beyond the end of its line, that end."""
         if line > len(self._lines):
             return len(self.text)
-        return min(self._lines[line - 1] + column - 1, len(self.text))
+        end = self._lines[line] - 1 if line < len(self._lines) else len(self.text)
+        return min(self._lines[line - 1] + column - 1, end)
 
     def line(self, number: int) -> str:
         """The text of a line, without its end."""

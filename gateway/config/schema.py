@@ -102,7 +102,7 @@ BUFFER = _table(
     Key("flush_every", "duration", '"1 s"', "断电最多丢失多久的数据",
         "the most that a power cut can take",
         default=S, low=100 * MS, high=60 * S),
-    Key("when_full", "choice", '"drop_oldest"', "满了丢哪一头；两种都如实记录缺口",
+    Key("when_full", "choice", '"drop_oldest"', "满了丢哪一头；两种都记为缺口",
         "which end to drop when full; both announce what they drop",
         default="drop_oldest", choices=("drop_oldest", "drop_newest")),
 )  # fmt: skip
@@ -236,6 +236,12 @@ TAG = _table(
         "an unchanged value is repeated after this",
         low=MS, high=DAY),
 )  # fmt: skip
+
+#: What a file of the configuration may say where, as its headers are written.
+TABLES: Mapping[str, Table] = {
+    "[gateway]": GATEWAY, "[platform]": PLATFORM, "[buffer]": BUFFER, "[links.…]": LINK,
+    "[links.….tls]": LINK_TLS, "[devices.…]": DEVICE, "[devices.….tags]": TAG,
+}  # fmt: skip
 
 PROFILE_TAG = {
     **TAG,

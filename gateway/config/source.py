@@ -29,9 +29,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 _QUOTED = re.compile(r"""\"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*""")
 _BARE_WIDE = re.compile(r"[\w-]*[^\x00-\x7f][\w-]*")
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+#: A line that was meant as a table header, whatever it lacks.
+_KEY = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""
+_HEADER = re.compile(
+    rf"(?P<open>\[?)[ \t]*(?P<names>{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*)[ \t]*"
+    r"(?P<close>\]?)[ \t]*(?:#.*)?$",
+    re.MULTILINE,
+)
 _LONG_NUMBER = re.compile(r"[0-9_]{4000,}")
-
-_ENDLESS = ("Unclosed array", "Expected \"'", "Expected '\"", "Unterminated")
 
 #: What tomllib says, by its first words, and what we say.
 _SAID = {
@@ -174,6 +179,9 @@ class Source:
             if statement is None or statement.end in mended:
                 self._say(self.positions.spot(offset), "config.syntax", error=error)
                 return {}
+            if (better := self._close(fed, statement)) is not None:
+                fed = better
+                continue
             if statement.start not in mended:
                 mended.add(statement.start)
                 if (better := self._mend(fed, statement)) is not None:
@@ -196,6 +204,25 @@ class Source:
             return error, len(self.positions.text)
         return error, self.positions.offset(int(match[1]), int(match[2]))
 
+    def _close(self, fed: str, statement: Statement) -> str | None:
+        """The text with the bracket that a table header lacks, which was said: else the keys below
+        were taken for those of the table above.
+        """
+        text, start = self.positions.text, statement.start
+        half = _HEADER.match(text, start)
+        if half is None or bool(half["open"]) == bool(half["close"]):
+            return None
+        sign, at = ("]", half.end("names")) if half["open"] else ("[", start)
+        spot = self.positions.spot(at)
+        self.positions = Positions(text[:at] + sign + text[at:])
+        whole = self.positions.statement_at(start)
+        assert whole is not None, "the line is there still"
+        self._say(spot, "config.syntax_bracket", sign=sign, meant=_header(whole.path))
+        lines = fed.split("\n")
+        line = lines[spot.line - 1].lstrip()
+        lines[spot.line - 1] = _HEADER.sub(lambda found: f"[{found['names']}]", line)
+        return "\n".join(lines)
+
     def _mend(self, fed: str, statement: Statement) -> str | None:
         """The text with full-width signs replaced, or bare Chinese names quoted, and said so."""
         start, end = statement.start, statement.end
@@ -216,9 +243,9 @@ class Source:
         if match is None:
             return None
         if match[0] not in SYNONYMS:
-            self._say(
-                self.positions.spot(start + match.start()), "config.syntax_name", name=match[0]
-            )
+            meant = _header(statement.path) if statement.header else f'"{match[0]}" = ...'
+            spot = self.positions.spot(start + match.start())
+            self._say(spot, "config.syntax_name", name=match[0], meant=meant)
         quoted = _BARE_WIDE.sub(lambda found: f'"{found[0]}"', names)
         line = fed.split("\n")
         number = self.positions.spot(start).line - 1
@@ -262,6 +289,13 @@ class Source:
         lines = fed.split("\n")
         lines[first - 1 : last] = [""] * (last - first + 1)
         return "\n".join(lines)
+
+
+def _header(path: Path) -> str:
+    """The header of the table at `path`, its names in quotes where they need them."""
+    names = [part for part in path if isinstance(part, str)]
+    quoted = (name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"' for name in names)
+    return f"[{'.'.join(quoted)}]"
 
 
 def _splice(fed: str, start: int, end: int, mended: str, text: str) -> str:

@@ -6,52 +6,53 @@ TABLE = {
     "buffer.disk_failed": Message(
         "写盘失败（{error}）：数据暂存内存，断电会丢失",
         "writing to the disk failed ({error}): data is kept in memory, a power cut would lose it",
-        "检查存储卡：dmesg。恢复后自动写回",
-        "Check the card: dmesg. It is written again by itself once the disk works",
+        "检查存储卡：sudo dmesg。恢复后自动写回",
+        "Check the card: sudo dmesg. It is written again by itself once the disk works",
     ),
     "buffer.disk_full": Message(
         "磁盘 {path} 写满了：数据暂存内存，断电会丢失",
         "the disk of {path} is full: data is kept in memory, a power cut would lose it",
-        "清理磁盘：df -h {path}、du -xh。有空间后自动写回",
-        "Clear the disk: df -h {path}, du -xh. It is written again by itself once there is room",
+        "清理磁盘：df -h {path}、sudo du -xh。有空间后自动写回",
+        "Clear the disk: df -h {path}, sudo du -xh. It is written again by itself once there is "
+        "room",
     ),
     "buffer.no_space": Message(
-        "磁盘空间不足：{path} 只剩 {free}，已丢弃 {blocks} 个块（已记缺口）",
+        "磁盘空间不足：{path} 只剩 {free}，已丢弃 {blocks} 个块，记为缺口",
         "the disk is short of space: {path} has {free} left; {blocks} blocks were dropped, and "
         "announced as gaps",
-        "别的程序占满了磁盘，清理它：df -h {path}、du -xh；加大 max_size 没有用",
-        "Other programs filled the disk, clear it: df -h {path}, du -xh; a larger max_size is no "
-        "help",
+        "别的程序占满了磁盘，清理它：df -h {path}、sudo du -xh；加大 max_size 没有用",
+        "Other programs filled the disk, clear it: df -h {path}, sudo du -xh; a larger max_size "
+        "is no help",
     ),
     "buffer.no_space_before": Message(
-        "磁盘空间曾经不足：{path} 已丢弃 {blocks} 个块（已记缺口），现在够了",
+        "磁盘空间曾经不足：{path} 已丢弃 {blocks} 个块，记为缺口，现在够了",
         "the disk was short of space: {blocks} blocks of {path} were dropped, and announced as "
         "gaps; it has room again",
-        "找出占满磁盘的程序：du -xh；加大 max_size 没有用",
-        "Find what filled the disk: du -xh; a larger max_size is no help",
+        "找出占满磁盘的程序：sudo du -xh；加大 max_size 没有用",
+        "Find what filled the disk: sudo du -xh; a larger max_size is no help",
     ),
     "buffer.memory_full": Message(
-        "写不了盘时内存也放满了：已丢弃 {blocks} 个块，并如实记录缺口",
+        "写不了盘时内存也放满了：已丢弃 {blocks} 个块，记为缺口",
         "memory filled up while the disk could not be written: {blocks} blocks were dropped, and "
         "announced as gaps",
-        "先让磁盘恢复：df -h、dmesg",
-        "Get the disk back first: df -h, dmesg",
+        "先让磁盘恢复：df -h、sudo dmesg",
+        "Get the disk back first: df -h, sudo dmesg",
     ),
     "buffer.expired": Message(
-        "{blocks} 个块超过了保存期限，已丢弃，并如实记录缺口",
+        "{blocks} 个块超过了保存期限，已丢弃，记为缺口",
         "{blocks} blocks grew older than they are kept; they were dropped, and announced as gaps",
         "先恢复平台连接（jiahe uplink）；需要存更久就加大 [buffer] keep_for",
         "Get the uplink back first (jiahe uplink); to keep them longer, raise [buffer] keep_for",
     ),
     "buffer.full": Message(
-        "缓存已满：已丢弃 {blocks} 个块，并如实记录缺口",
+        "缓存已满：已丢弃 {blocks} 个块，记为缺口",
         "the buffer is full: {blocks} blocks were dropped, and announced as gaps",
         "先恢复平台连接（jiahe uplink）；断网常超过缓存时间就加大 [buffer] max_size",
         "Get the uplink back first (jiahe uplink); if outages last longer than the buffer, raise "
         "[buffer] max_size",
     ),
     "buffer.damaged": Message(
-        "缓存中有 {records} 条记录损坏，已跳过并记录缺口",
+        "缓存中有 {records} 条记录损坏，已跳过，记为缺口",
         "{records} records in the buffer are damaged; they were skipped and announced as gaps",
         "多半是存储卡老化或断电：备份后更换存储卡",
         "Usually a worn card or a power cut: back up and replace the card",

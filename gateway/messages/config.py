@@ -16,6 +16,12 @@ KEYS = {
         "改成 {near}",
         "Write {near}",
     ),
+    "config.key_elsewhere": Message(
+        "“{key}”不属于这里",
+        "{key} does not belong here",
+        "{meant} 写在 {where} 里：把这一行移过去",
+        "{meant} belongs in {where}: move the line there",
+    ),
     "config.missing": Message(
         "缺少“{key}”",
         "{key} is missing",

@@ -6,8 +6,8 @@ TABLE = {
     "daemon.already_running": Message(
         "已有一个 jiahe 在运行（{path}）",
         "a jiahe is already running ({path})",
-        "先停掉它：systemctl stop jiahe",
-        "Stop it first: systemctl stop jiahe",
+        "先停掉它：sudo systemctl stop jiahe",
+        "Stop it first: sudo systemctl stop jiahe",
     ),
     "daemon.no_config": Message(
         "没有可用的配置，守护进程不启动",
@@ -24,8 +24,16 @@ TABLE = {
     "daemon.not_running": Message(
         "守护进程没有运行，或不是用这份配置启动的（{path} 无人应答）",
         "the daemon is not running, or was started with another file (nobody answers at {path})",
-        "启动：systemctl start jiahe；配置在别处时用 --config FILE",
-        "Start it: systemctl start jiahe; if its file is elsewhere, say --config FILE",
+        "启动：sudo systemctl start jiahe；配置在别处时用 --config FILE。还是不行："
+        "sudo journalctl -u jiahe -n 20",
+        "Start it: sudo systemctl start jiahe; if its file is elsewhere, say --config FILE. If "
+        "that is no help: sudo journalctl -u jiahe -n 20",
+    ),
+    "daemon.config_refused": Message(
+        "守护进程没有运行：配置有 {count} 处错误，启动不了",
+        "the daemon is not running: its configuration has errors ({count}), so it cannot start",
+        "jiahe check {path}，改好后：sudo systemctl restart jiahe",
+        "jiahe check {path}; once they are mended: sudo systemctl restart jiahe",
     ),
     "daemon.not_allowed": Message(
         "没有权限连接守护进程（{path}）",
@@ -48,8 +56,8 @@ TABLE = {
     "daemon.unknown_method": Message(
         "守护进程不认识请求 {method}",
         "the daemon knows no request {method}",
-        "命令和守护进程版本不同：重启服务，systemctl restart jiahe",
-        "Command and daemon are of different versions: restart it, systemctl restart jiahe",
+        "命令和守护进程版本不同：重启服务，sudo systemctl restart jiahe",
+        "Command and daemon are of different versions: restart it, sudo systemctl restart jiahe",
     ),
     "daemon.bad_request": Message(
         "控制套接字收到看不懂的请求：{error}",
@@ -64,20 +72,20 @@ TABLE = {
     "daemon.failed_request": Message(
         "守护进程处理 {method} 时出错：{error}",
         "the daemon failed at {method}: {error}",
-        "详情在日志里：journalctl -u jiahe",
-        "Details are in the journal: journalctl -u jiahe",
+        "详情在日志里：sudo journalctl -u jiahe",
+        "Details are in the journal: sudo journalctl -u jiahe",
     ),
     "daemon.hung_up": Message(
         "守护进程中断了连接",
         "the daemon hung up",
-        "它可能刚重启，再试一次；日志：journalctl -u jiahe",
-        "It may have restarted: try again; its journal: journalctl -u jiahe",
+        "它可能刚重启，再试一次；日志：sudo journalctl -u jiahe",
+        "It may have restarted: try again; its journal: sudo journalctl -u jiahe",
     ),
     "daemon.part_failed": Message(
         "守护进程的 {part} 部分出错，即将重启",
         "a part of the daemon failed, it restarts: {part}",
-        "数据在缓存里。反复出现时请报告日志：journalctl -u jiahe",
-        "Data is in the buffer. If it comes again, report the journal: journalctl -u jiahe",
+        "数据在缓存里。反复出现时请报告日志：sudo journalctl -u jiahe",
+        "Data is in the buffer. If it comes again, report the journal: sudo journalctl -u jiahe",
     ),
     "daemon.os_error": Message(
         "操作 {path} 失败：{error}",
@@ -88,17 +96,17 @@ TABLE = {
     "daemon.no_permission": Message(
         "没有权限使用 {path}",
         "{path} may not be used by this user",
-        "正式运行：systemctl start jiahe。不用 root 试用：在配置里把 [gateway] control 和 "
+        "正式运行：sudo systemctl start jiahe。不用 root 试用：在配置里把 [gateway] control 和 "
         '[buffer] path 写到自己的目录，例如 control = "control.sock"、path = "buffer"',
-        "For good: systemctl start jiahe. To try it without root, point [gateway] control and "
+        "For good: sudo systemctl start jiahe. To try it without root, point [gateway] control and "
         '[buffer] path into a folder of your own, such as control = "control.sock", '
         'path = "buffer"',
     ),
     "daemon.config_changed": Message(
         "配置文件在启动后改过，尚未生效：{files}",
         "configuration files changed after the start, and are not in use yet: {files}",
-        "jiahe check && systemctl restart jiahe",
-        "jiahe check && systemctl restart jiahe",
+        "jiahe check && sudo systemctl restart jiahe",
+        "jiahe check && sudo systemctl restart jiahe",
     ),
     "daemon.scanning": Message(
         "第 {run} 次启动（轮次 {epoch}）：采集 {devices} 台设备",

@@ -8,11 +8,11 @@ TABLE = {
     "link.port_missing": Message(
         "串口 {target} 不存在",
         "serial port {target} is not there",
-        "转换器插好了吗？换过插座后名称会变，用 ls -l /dev/jiahe /dev/serial/by-path 查看，"
-        "再改配置里的 port。插回后会自动恢复",
-        "Is the adapter plugged in? Names follow the socket: see ls -l /dev/jiahe "
-        "/dev/serial/by-path, then "
-        "mend `port`. Reading goes on by itself once it is back",
+        "USB 转 485 转换器插好了吗？换过插座后名称会变，用 ls -l /dev/jiahe /dev/serial/by-path "
+        "查看，再改配置里的 port。都没有：换个 USB 口重插，看 sudo dmesg | tail。插回后会自动恢复",
+        "Is the USB-to-RS-485 adapter plugged in? Names follow the socket: see ls -l /dev/jiahe "
+        "/dev/serial/by-path, then mend `port`. If none is there, plug it into another socket and "
+        "look at sudo dmesg | tail. Reading goes on by itself once it is back",
     ),
     "link.port_busy": Message(
         "串口 {target} 正被另一个程序占用",
@@ -60,8 +60,9 @@ TABLE = {
     "link.garbage": Message(
         "{target} 发来的不是 Modbus 数据",
         "what {target} sends is not Modbus",
-        '核对端口号和帧格式：串口服务器多为 framing = "rtu"',
-        'Check the port number and the framing: serial servers mostly want framing = "rtu"',
+        '核对端口号和帧格式：串口服务器多要在设备里写 framing = "rtu"',
+        "Check the port number and the framing: behind a serial server devices mostly want "
+        'framing = "rtu"',
     ),
     "link.nothing_heard": Message(
         "{target} 上一个字节也没有听到",
@@ -83,7 +84,7 @@ TABLE = {
         "Check that the master (PLC, panel) runs, and the bus",
     ),
     "link.tls_files": Message(
-        "{target}：本机的证书文件不能用，没有连接",
+        "{target}：网关的证书文件不能用，没有连接",
         "{target}: this box's certificate files cannot be used; not connected",
         "jiahe check 会指出是哪个文件、怎么改；改好后自动连接，不用重启",
         "jiahe check says which file and how to mend it; then it connects by itself, without a "
@@ -99,7 +100,7 @@ TABLE = {
     "link.tls_dates": Message(
         "{target} 的证书已过期或尚未生效，没有连接",
         "the certificate of {target} has expired, or is not valid yet; not connected",
-        "先用 date 核对本机时间；时间对就给控制器换证书",
+        "先用 date 核对网关时间；时间对就给控制器换证书",
         "Check this box's time first (date); if it is right, the controller needs a new "
         "certificate",
     ),
@@ -119,7 +120,7 @@ TABLE = {
         "Give the controller a certificate with RSA of 2048 bits or more, or ECDSA, and SHA-256",
     ),
     "link.tls_refused": Message(
-        "{target} 不接受本机的证书",
+        "{target} 不接受网关的证书",
         "{target} does not accept this box's certificate",
         "在控制器上导入签发 tls 的 cert 的机构（CA），给它只读角色；"
         "再用 jiahe check 看证书是否过期",
@@ -127,9 +128,9 @@ TABLE = {
         "read; jiahe check says whether it has expired",
     ),
     "link.tls_no_common": Message(
-        "{target} 与本机没有共同的 TLS 版本或算法",
+        "{target} 与网关没有共同的 TLS 版本或算法",
         "{target} and this box have no TLS version or cipher in common",
-        "本机要求 TLS 1.2 以上：升级控制器固件，或在控制器上启用 TLS 1.2",
+        "网关要求 TLS 1.2 以上：升级控制器固件，或在控制器上启用 TLS 1.2",
         "This box wants TLS 1.2 or later: update the controller's firmware, or enable TLS 1.2 on "
         "it",
     ),
@@ -144,7 +145,7 @@ TABLE = {
         "{target} 在 TLS 握手时断开",
         "{target} hung up during the TLS handshake",
         "多半是这个端口没有加密（Modbus Security 多为 802），"
-        "或控制器不接受本机的证书（看控制器的日志）",
+        "或控制器不接受网关的证书（看控制器的日志）",
         "Mostly that port is not encrypted (Modbus Security is mostly 802), or the controller does "
         "not accept this box's certificate (see its log)",
     ),

@@ -48,8 +48,9 @@ FILES = {
     "config.not_allowed_root": Message(
         "读不了 {path}：没有权限，它只属于 root",
         "{path} cannot be read: it belongs to root alone",
-        "用 sudo 执行；或让服务的组能读：chgrp jiahe {path} && chmod 640 {path}",
-        "Use sudo; or let the service's group read it: chgrp jiahe {path} && chmod 640 {path}",
+        "用 sudo 执行；或让服务的组能读：sudo chgrp jiahe {path} && sudo chmod 640 {path}",
+        "Use sudo; or let the service's group read it: sudo chgrp jiahe {path} && sudo "
+        "chmod 640 {path}",
     ),
     "config.too_big": Message(
         "文件太大：上限 {limit}",
@@ -105,8 +106,8 @@ SYNTAX = {
     "config.syntax_name": Message(
         "名称“{name}”要放在英文双引号里",
         "the name {name} must stand in double quotes",
-        '写成 "{name}"：[devices."{name}"]，或 "{name}" = ...',
-        'Write "{name}": [devices."{name}"], or "{name}" = ...',
+        "写成 {meant}",
+        "Write {meant}",
     ),
     "config.syntax_equals": Message(
         "名称后面缺少等号 =",
@@ -149,6 +150,12 @@ SYNTAX = {
         "the table header is not complete",
         "写成 [devices.名称]，单独一行",
         "Write [devices.NAME], alone on its line",
+    ),
+    "config.syntax_bracket": Message(
+        "表头缺少方括号 {sign}",
+        "the table header lacks its {sign}",
+        "写成 {meant}，单独一行",
+        "Write {meant}, alone on its line",
     ),
     "config.syntax_brackets": Message(
         "双方括号 [[ ]] 在这里没有用处",

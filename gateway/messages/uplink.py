@@ -45,7 +45,7 @@ TABLE = {
     "uplink.platform_expired": Message(
         "平台 {address} 的证书已过期，或还没有生效",
         "the certificate of the platform {address} has expired, or is not valid yet",
-        "先用 date 核对本机时间；时间对就请平台方换证书",
+        "先用 date 核对网关时间；时间对就请平台方换证书",
         "Check this box's time first (date); if it is right, the platform's people must renew the "
         "certificate",
     ),
@@ -65,9 +65,11 @@ TABLE = {
     "uplink.closed": Message(
         "平台 {address} 一连上就关闭了连接",
         "the platform {address} closed the connection at once",
-        "多半是不接受本网关的证书（过期、或机构不同：jiahe check），或一方加密一方不加密",
-        "Usually it does not accept this gateway's certificate (expired, or of another authority: "
-        "jiahe check), or one side is encrypted and the other is not",
+        "多半是不接受本网关的证书（过期：jiahe check；机构不同 check 看不出，请平台方核对），"
+        "或一方加密一方不加密",
+        "Usually it does not accept this gateway's certificate (expired: jiahe check; of another "
+        "authority: the check can't tell, ask the platform's people), or one side is encrypted and "
+        "the other is not",
     ),
     "uplink.hung_up": Message(
         "平台 {address} 在握手中途断开",
@@ -92,14 +94,14 @@ TABLE = {
     "certificate.not_allowed": Message(
         "证书文件 {path} 没有权限读取",
         "the certificate file {path} may not be read",
-        "chgrp jiahe {path}；chmod 640 {path}；上级文件夹也要能进入",
-        "chgrp jiahe {path}; chmod 640 {path}; the folders above must be open to it, too",
+        "sudo chgrp jiahe {path}；sudo chmod 640 {path}；上级文件夹也要能进入",
+        "sudo chgrp jiahe {path}; sudo chmod 640 {path}; the folders above must be open to it, too",
     ),
     "certificate.unreadable": Message(
         "证书文件 {path} 读不了：{error}",
         "the certificate file {path} cannot be read: {error}",
-        "检查文件和存储卡：ls -l、dmesg",
-        "Check the file and the card: ls -l, dmesg",
+        "检查文件和存储卡：ls -l、sudo dmesg",
+        "Check the file and the card: ls -l, sudo dmesg",
     ),
     "certificate.not_pem": Message(
         "{path} 里没有能用的 PEM 证书",
@@ -124,13 +126,13 @@ TABLE = {
     "certificate.expired": Message(
         "{path} 已于 {date} 过期",
         "{path} expired on {date}",
-        "请签发方换新证书；先用 date 核对本机时间",
+        "请签发方换新证书；先用 date 核对网关时间",
         "Have whoever issued it issue a new one; check this box's time first (date)",
     ),
     "certificate.not_yet": Message(
         "{path} 到 {date} 才生效",
         "{path} is not valid before {date}",
-        "用 date 核对本机时间；时间对就请签发方重签",
+        "用 date 核对网关时间；时间对就请签发方重签",
         "Check this box's time (date); if it is right, have whoever issued it issue a new one",
     ),
     "certificate.soon": Message(
@@ -155,17 +157,17 @@ TABLE = {
     "uplink.permission": Message(
         "平台不允许本网关上传：{error}",
         "the platform does not admit this gateway: {error}",
-        "[gateway] id 必须与证书里的完全相同（不要拷别的盒子的证书），并请平台方登记",
+        "[gateway] id 必须与证书里的完全相同（不要拷别的网关的证书），并请平台方登记",
         "[gateway] id must equal the one in the certificate (never copy another box's), and the "
         "platform's people must have registered it",
     ),
     "uplink.cloned": Message(
-        "平台说：之后已有另一台盒子用同一编号上线（存储卡被复制，或两台盒子编号相同），不再接收这一台",
+        "平台说：之后已有另一台网关用同一编号上线（存储卡被复制，或两台网关编号相同），不再接收这一台",
         "the platform says that another box came up under this id since (a copied card, or two "
         "boxes with one id), and takes nothing more from this one",
-        "给这台换自己的 [gateway] id 和证书，再 systemctl restart jiahe；数据先存在盒子里，没有丢",
-        "Give this box an id ([gateway] id) and a certificate of its own, then systemctl restart "
-        "jiahe; its data wait on the box, nothing is lost",
+        "给这台换自己的 [gateway] id 和证书，再 sudo systemctl restart jiahe；数据在缓存里，没有丢",
+        "Give this box an id ([gateway] id) and a certificate of its own, then sudo systemctl "
+        "restart jiahe; its data wait on the box, nothing is lost",
     ),
     "uplink.rejects_all": Message(
         "平台连续拒收了 {blocks} 个块，已断开，过一会儿再试",
@@ -220,7 +222,7 @@ TABLE = {
         "平台声称收到了从未发送的块，已拒绝这次连接，什么都没有删除",
         "the platform claims blocks that were never sent; the stream was refused and nothing "
         "was trimmed",
-        "平台可能用了别的盒子的备份，或两台盒子用同一 id：联系平台方",
+        "平台可能用了别的网关的备份，或两台网关用同一 id：联系平台方",
         "It may have been restored from another box's backup, or two boxes share an id: ask the "
         "platform's people",
     ),
@@ -235,17 +237,18 @@ TABLE = {
         "forecasts it)",
     ),
     "budget.used_up": Message(
-        "流量已用完（{used}，上限 {budget}），暂停上传，{resets}自动恢复",
-        "the data budget is used up ({used} of {budget}): nothing is sent, it goes on by itself "
-        "{resets}",
+        "流量已用完（{used}，上限 {budget}，余下的留给确认和断开），暂停上传，{resets}自动恢复",
+        "the data budget is used up ({used} of {budget}, the rest is kept for acknowledgements and "
+        "the end of the connection): nothing is sent, it goes on by itself {resets}",
         "数据在缓存里，之后自动补传。要马上恢复：加大套餐和 [platform] data_budget，再 "
-        "systemctl restart jiahe",
+        "sudo systemctl restart jiahe",
         "Data waits in the buffer and is sent afterwards. To go on at once: buy more, raise "
-        "[platform] data_budget, systemctl restart jiahe",
+        "[platform] data_budget, sudo systemctl restart jiahe",
     ),
     "budget.hung_up": Message("流量已用完，已断开", "the data budget is used up; hung up"),
     "budget.on": Message("{date} ", "on {date}"),
     "budget.within": Message("最多 {days} 天后", "within {days} days"),
+    "budget.within_hours": Message("最多 {hours} 小时后", "within {hours} hours"),
     "budget.lasts": Message("照目前的用法够用", "at this rate it lasts"),
     "budget.too_early": Message(
         "刚开始计，还不知道够不够用", "it is too early to say whether it lasts"

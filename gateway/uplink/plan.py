@@ -11,16 +11,15 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import timedelta
 from functools import partial
 
 from gateway.buffer import state
-from gateway.cli.table import size
+from gateway.cli.table import resets, size
 from gateway.config.units import Rate
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import BudgetSnapshot, Said
 from gateway.uplink.budget import ANSWER_BYTES, CONNECT_BYTES, FAILED_BYTES, Budget, Note
-from gateway.uplink.periods import DAY_NS, LENGTH_NS, first_day
+from gateway.uplink.periods import LENGTH_NS, first_day
 
 _log = logging.getLogger(__name__)
 
@@ -213,7 +212,7 @@ class DataPlan(Plan):
             "used": size(now["used_bytes"]),
             "budget": size(now["budget_bytes"]),
             "percent": f"{100 * now['share']:.0f}",
-            "resets": self._resets(now),
+            "resets": resets(now),
         }
         if now["used_up"]:
             return [Said(id="budget.used_up", args=said)]
@@ -233,10 +232,3 @@ class DataPlan(Plan):
         """The day with which the next period begins."""
         period = self._budget.period
         return None if period is None else first_day(self._budget.per, period + 1).isoformat()
-
-    @staticmethod
-    def _resets(now: BudgetSnapshot) -> Said:
-        if now["resets_on"] is not None:
-            return Said(id="budget.on", args={"date": now["resets_on"]})
-        days = timedelta(seconds=now["resets_in_s"]) // timedelta(microseconds=DAY_NS // 1000) + 1
-        return Said(id="budget.within", args={"days": days})

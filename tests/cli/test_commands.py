@@ -54,7 +54,29 @@ def test_reading_command_when_the_daemon_runs_then_words_that_fit(
 def test_reading_command_when_json_then_the_snapshots_part(tmp_path: Path, command: str) -> None:
     with daemon(tmp_path) as config:
         done = jiahe(command, "--json", JIAHE_CONFIG=str(config))
-    assert json.loads(done.stdout) == (SNAPSHOT if command == "status" else SNAPSHOT[command])
+    found = json.loads(done.stdout)
+    if command == "status":
+        for said in found["warnings"]:
+            del said["text"], said["remedy"]
+    assert found == (SNAPSHOT if command == "status" else SNAPSHOT[command])
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "remedy"),
+    [
+        ("zh", "press-12：设备没有应答", "检查设备电源"),
+        ("en", "press-12: the device does not answer", "Check its power"),
+    ],
+)
+def test_status_when_json_then_warnings_have_words_and_remedy(
+    tmp_path: Path, lang: str, text: str, remedy: str
+) -> None:
+    with daemon(tmp_path) as config:
+        (said,) = json.loads(jiahe("status", "--json", "--config", config, lang=lang).stdout)[
+            "warnings"
+        ]
+    assert {key: said[key] for key in ("id", "args")} == SNAPSHOT["warnings"][0]
+    assert said["text"] == text and said["remedy"].startswith(remedy)
 
 
 @pytest.mark.parametrize("command", [*READING, "watch"])
@@ -64,8 +86,24 @@ def test_reading_command_when_no_daemon_runs_then_said_with_remedy(
 ) -> None:
     done = jiahe(command, "--config", tmp_path / "none.toml", lang=lang)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "systemctl start jiahe" in done.stderr
+    assert "sudo systemctl start jiahe" in done.stderr
+    assert "sudo journalctl -u jiahe -n 20" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [*READING, "watch"])
+def test_reading_command_when_the_configuration_keeps_the_daemon_down_then_that_is_said(
+    tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "gateway.toml"
+    wrong = GOOD.replace('"1 s"', '"1"').replace("holding:1", "holding").replace('"net"', '"nett"')
+    file.write_text(wrong, "utf-8")
+    done = jiahe(command, "--config", file, lang="zh")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "jiahe: 守护进程没有运行：配置有 3 处错误，启动不了\n"
+        f"  → jiahe check {file}，改好后：sudo systemctl restart jiahe\n"
+    )
 
 
 def test_status_when_something_is_wrong_then_it_comes_before_the_rest(tmp_path: Path) -> None:
@@ -245,7 +283,8 @@ def test_uplink_when_the_data_budget_is_used_up_then_said_with_the_day(tmp_path:
     with daemon(tmp_path, {**SNAPSHOT, "uplink": uplink}) as config:
         zh = jiahe("uplink", "--config", config, lang="zh").stdout.splitlines()
         en = jiahe("uplink", "--config", config, lang="en").stdout.splitlines()
-    assert zh[0] == "▲ 流量已用完（5.0 GB，上限 5.0 GB），暂停上传，2026-12-01 自动恢复"
+    kept = "上限 5.0 GB，余下的留给确认和断开"
+    assert zh[0] == f"▲ 流量已用完（5.0 GB，{kept}），暂停上传，2026-12-01 自动恢复"
     assert en[0].endswith("nothing is sent, it goes on by itself on 2026-12-01")
     assert any(re.match("状态 +流量用完，暂停", line) for line in zh)
 

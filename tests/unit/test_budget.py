@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -282,6 +283,26 @@ def test_connection_when_nobody_answers_costs_little() -> None:
             await plan.pay(CONNECT_BYTES)
             plan.not_connected(why)
             assert plan.snapshot()["used_bytes"] - before <= most
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("per", "within"),
+    [
+        ("day", {"id": "budget.within_hours", "args": {"hours": 25}}),
+        ("month", {"id": "budget.within", "args": {"days": 32}}),
+    ],
+)
+def test_warning_when_the_time_is_unknown_says_within_what_the_count_begins_anew(
+    per: Per, within: dict[str, Any]
+) -> None:
+    async def main() -> None:
+        rate = Rate(LIMIT, per)
+        plan = await DataPlan.open(rate, FakeDisk(), inline, VirtualClock(), lambda now_ns: None)
+        await plan.pay(LIMIT * 9 // 10)
+        (near,) = plan.warnings()
+        assert near["args"]["resets"] == within
 
     run(main())
 

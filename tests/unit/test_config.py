@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.buffer.state import State, encode
 from gateway.config import Loaded, load, render
 from gateway.config.units import Rate
 from gateway.messages import MESSAGES
@@ -31,6 +32,7 @@ link = "net"
 driver = "modbus"
 every = "1 s"
 """
+TAGS = 'tags = { t = { address = "holding:1", type = "int16" } }\n'
 
 #: Line, column and id of every mistake that mistakes.toml was planted with.
 PLANTED = [
@@ -64,7 +66,7 @@ SLIPS = [
     (3, 6, "config.syntax_value"), (4, 8, "config.syntax_value"), (5, 12, "config.syntax_string"),
     (8, 12, "config.syntax_value"), (10, 8, "config.syntax_value"),
     (11, 13, "config.syntax_escape"), (12, 12, "config.syntax_rest"),
-    (13, 9, "config.syntax_header"), (16, 6, "config.syntax_equals"),
+    (13, 8, "config.syntax_bracket"), (16, 6, "config.syntax_equals"),
     (17, 11, "config.syntax_string"), (24, 10, "config.syntax_rest"),
     (25, 8, "config.syntax_inline"), (30, 5, "config.syntax_inline"),
     (32, 5, "config.syntax_inline"), (33, 2, "config.unknown_key_near"),
@@ -387,10 +389,37 @@ def test_certificates_when_none_is_there_yet_then_one_note(tmp_path: Path) -> No
 
 
 def test_unit_when_left_out_on_a_serial_link_then_said(tmp_path: Path) -> None:
-    serial = HEAD.replace('"tcp"\naddress = "10.0.0.1:502"', '"serial"\nport = "/dev/ttyS1"')
+    serial = HEAD.replace('"tcp"\naddress = "10.0.0.1:502"', '"serial"\nport = "/dev/null"')
     tags = 'tags = { t = { address = "holding:1", type = "int16" } }\n'
     assert said(load(write(tmp_path, serial + DEVICE + tags))) == [(10, 10, "config.unit_left_out")]
     assert said(load(write(tmp_path, serial + DEVICE + "unit = 1\n" + tags))) == []
+
+
+def test_port_when_it_is_not_there_yet_then_a_note_and_the_file_is_good(tmp_path: Path) -> None:
+    there = tmp_path / "com1"
+    serial = HEAD.replace('"tcp"\naddress = "10.0.0.1:502"', f'"serial"\nport = "{there}"')
+    loaded = load(write(tmp_path, serial + DEVICE + TAGS + "unit = 1\n"))
+    assert [(p.line, p.id, p.severity) for p in loaded.problems] == [
+        (9, "link.port_missing", "warning")
+    ]
+    assert loaded.config is not None
+    there.touch()
+    assert load(tmp_path / "gateway.toml").problems == []
+
+
+def test_buffer_when_it_is_another_gateways_then_refused_and_left_alone(tmp_path: Path) -> None:
+    file = write(tmp_path, HEAD + '[buffer]\npath = "buffer"\n' + DEVICE + TAGS)
+    folder = tmp_path / "buffer"
+    assert load(file).problems == [] and not folder.exists()
+    folder.mkdir()
+    for owner, expected in (("box", []), ("box-2", [(3, "buffer.other_gateway", "error")])):
+        (folder / "state").write_bytes(encode(State(owner)))
+        found = load(file).problems
+        assert [(p.line, p.id, p.severity) for p in found] == expected
+    assert found[0].args == {"file": f"{folder}/state", "found": "box-2", "expected": "box"}
+    (folder / "state").write_bytes(b"12345678 {}\n")
+    assert load(file).problems == []
+    assert [each.name for each in folder.iterdir()] == ["state"]  # no lock
 
 
 def test_buffer_when_larger_than_its_disk_then_said(tmp_path: Path) -> None:

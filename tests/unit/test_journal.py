@@ -56,6 +56,16 @@ def test_trouble_when_it_lasts_then_said_once(caplog: pytest.LogCaptureFixture) 
     assert len(_said(caplog, "en", _at(SILENT), _at(again), _at(again))) == 1
 
 
+def test_data_budget_when_it_is_used_up_after_the_warning_then_not_called_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    used = {"used": "1.9 GB", "budget": "2.0 GB", "percent": "95", "resets": "明天"}
+    near, used_up = ({"id": f"budget.{each}", "args": used} for each in ("near", "used_up"))
+    said = _said(caplog, "zh", _at(near), _at(used_up), _at())
+    assert said[0].startswith("流量已用 95 %") and said[1].startswith("流量已用完")
+    assert said[2].startswith("问题已解除（持续 16 秒）：流量已用完") and len(said) == 3
+
+
 def test_device_when_its_link_goes_down_then_not_called_back_before_it_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

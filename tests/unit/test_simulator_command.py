@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -16,8 +17,10 @@ from typing import Any
 
 import pytest
 
+from drivers.modbus.simulator.faults import NAMES
 from drivers.modbus.simulator.frames import Rtu
 from drivers.simulate import main
+from drivers.simulate_words import COMMANDS, HELP
 from tests.kit.authority import Authority
 
 _COMMAND = (sys.executable, "-m", "drivers.simulate")
@@ -119,6 +122,47 @@ def test_command_that_the_system_refuses_is_answered_with_the_reason(
         path.rmdir()
         assert say(program, "open") == "ok"
         assert path.is_symlink()
+
+
+@pytest.mark.parametrize("slip", ["unmute 1", "mutes 1", "mute", "slow 1 2 3"])
+def test_command_that_there_is_not_is_answered_with_those_there_are(
+    project: Path, slip: str
+) -> None:
+    with simulating(project, "delta-ms300", "--tcp", "127.0.0.1:0") as (program, _):
+        answer = say(program, slip)
+        assert answer.startswith("error: ") and slip in answer
+        assert all(words in answer for words in ("clear 2", "mute 2", "help", *NAMES))
+        assert [say(program, line) for line in ("mute 1", "clear 1")] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("text", COMMANDS)
+def test_help_among_the_commands_names_every_fault_and_every_command(text: str) -> None:
+    verbs = {"clear", "close", "open", "connections", "stats", "counters", "flush", "quit"}
+    assert set(NAMES) | verbs <= set(re.findall(r"[a-z_]+", text))
+
+
+@pytest.mark.parametrize(
+    ("environment", "heads"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, ["用法：", "参数:", "选项:"]),
+        ({"LANG": "zh_CN.UTF-8", "JIAHE_LANG": "en"}, ["usage: ", "positional ", "options:"]),
+        ({"LC_ALL": "C.UTF-8", "LANG": "zh_CN.UTF-8"}, ["usage: ", "positional ", "options:"]),
+    ],
+)
+def test_help_of_the_program_is_in_the_language_of_the_environment(
+    project: Path, environment: dict[str, str], heads: list[str]
+) -> None:
+    shown = subprocess.run(
+        [*_COMMAND, "--help"], cwd=project, env={"PYTHONUTF8": "1", **environment},
+        capture_output=True, encoding="utf-8", check=True,
+    ).stdout  # fmt: skip
+    assert [head for head in heads if f"\n{head}" in f"\n{shown}"] == heads
+    assert ("positional" in shown or "show this" in shown) == (heads[0] == "usage: ")
+
+
+def test_words_of_the_program_exist_in_both_languages() -> None:
+    for zh, en in HELP.values():
+        assert re.search(r"[\u4e00-\u9fff]", zh) and not re.search(r"[\u4e00-\u9fff]", en)
 
 
 @pytest.mark.parametrize(

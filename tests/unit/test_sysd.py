@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,13 +160,25 @@ def test_log_when_stderr_is_the_journal_then_native_records(
         assert not isinstance(log_handler(stderr, {}, address(listener)), JournalHandler)
 
 
-def test_log_when_stderr_is_a_plain_stream_then_each_line_has_its_priority(
+def test_log_when_only_stderr_leads_to_the_journal_then_each_line_has_its_priority(
+    logger: logging.Logger, tmp_path: Path
+) -> None:
+    file = tmp_path / "stderr"
+    with file.open("w") as stderr:
+        stat = os.fstat(stderr.fileno())
+        environ = {"JOURNAL_STREAM": f"{stat.st_dev}:{stat.st_ino}"}
+        logger.addHandler(log_handler(stderr, environ, str(tmp_path / "nobody")))
+        logger.warning("two\nlines")
+    assert file.read_text() == "<4>two\n<4>lines\n"
+
+
+def test_log_when_stderr_is_a_file_then_words_with_their_time_and_no_priority(
     logger: logging.Logger,
 ) -> None:
     stream = io.StringIO()
-    logger.addHandler(log_handler(stream, {}))
-    logger.warning("two\nlines")
-    assert stream.getvalue() == "<4>two\n<4>lines\n"
+    logger.addHandler(log_handler(stream, {"JOURNAL_STREAM": "1:2"}))
+    logger.warning("a trouble")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:,]+ WARNING a trouble\n", stream.getvalue())
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,10 @@ class FaultError(ValueError):
     """
 
 
+class CommandError(FaultError):
+    """A line that is no command at all."""
+
+
 @dataclass(slots=True)
 class Faults:
     """The faults of one device; all off at first. Set them from any thread."""
@@ -63,9 +67,8 @@ class Faults:
 
     def set(self, name: str, value: str = "on") -> None:
         """Switch one fault. Raises FaultError."""
-        known = [f.name for f in fields(self) if f.name not in ("random", "_answers", "spoils")]
-        if name not in known:
-            raise FaultError(f"no fault {name!r}; there are: {', '.join(known)}")
+        if name not in NAMES:
+            raise FaultError(f"no fault {name!r}; there are: {', '.join(NAMES)}")
         now = getattr(self, name)
         try:
             if isinstance(now, bool):
@@ -128,3 +131,7 @@ class Faults:
             for name in ("slow", "late", "mute", "noise", "garbage", "truncate", "wrong",
                          "exception", "split", "trickle", "drop", "echo")
         )  # fmt: skip
+
+
+#: Every fault that can be switched.
+NAMES = tuple(f.name for f in fields(Faults) if f.name not in ("random", "_answers", "spoils"))

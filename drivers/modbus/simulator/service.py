@@ -25,7 +25,7 @@ from drivers.modbus.address import Space
 from drivers.modbus.simulator.book import Book
 from drivers.modbus.simulator.bus import Bus
 from drivers.modbus.simulator.dtu import Dtu
-from drivers.modbus.simulator.faults import FaultError
+from drivers.modbus.simulator.faults import NAMES, CommandError, FaultError
 from drivers.modbus.simulator.maps import EMPTY, DeviceMap
 from drivers.modbus.simulator.store import Store
 from drivers.modbus.simulator.tcp import Endpoint, TcpServer, server_context
@@ -131,8 +131,8 @@ class Simulator:
         self.book.close()
 
     def command(self, line: str) -> str:
-        """Do what the line says; its effect is there when this returns. Raises FaultError. Any
-        thread.
+        """Do what the line says; its effect is there when this returns. Raises FaultError,
+        CommandError where it means nothing. Any thread.
         """
         words = line.split()
         match words:
@@ -160,11 +160,12 @@ class Simulator:
             case ["clear", selector]:
                 for unit in self._selected(selector):
                     unit.faults.clear()
-            case [fault, selector, *value] if len(value) <= 1:
+            case [fault, selector, *value] if fault in NAMES and len(value) <= 1:
                 for unit in self._selected(selector):
                     unit.faults.set(fault, *value)
             case _:
-                raise FaultError(f"no such command: {line.strip()!r}")
+                faults = ", ".join(NAMES)
+                raise CommandError(f"no such command: {line.strip()!r}; faults are: {faults}")
         return "ok"
 
     def _selected(self, selector: str) -> list[Unit]:

@@ -1,0 +1,169 @@
+"""What `jiahe-sim` says of itself, in Chinese and in English: --help, and the command `help`.
+
+In a table of its own: the floor below may not read gateway/messages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Words(NamedTuple):
+    zh: str
+    en: str
+
+
+HELP = {
+    "description": Words(
+        "模拟控制器，用于培训和试用配置。就绪后说一行，然后听标准输入里的命令（help 列出全部），"
+        "直到 Ctrl-C、quit 或输入结束。请在单独的终端里运行。",
+        "Simulated controllers, for training and tests. Says a line when it is ready, then obeys "
+        "commands on its standard input (help lists them) until Ctrl-C, quit or the end of that "
+        "input: give it a terminal of its own.",
+    ),
+    "usage": Words("用法：", "usage: "),
+    "arguments": Words("参数", "positional arguments"),
+    "options": Words("选项", "options"),
+    "help": Words("显示帮助", "show this help"),
+    "map": Words(
+        "模板名（jiahe profiles 列出），或标签文件",
+        "a shipped profile (jiahe profiles lists them), or a file of tags",
+    ),
+    "tcp": Words("在这个地址监听；端口 0：任意空闲的；可写几次", "port 0: any free one"),
+    "pty": Words(
+        "伪终端上的串口总线，快慢按 --baud；PATH 就是配置里的 port。不管配置里的波特率和校验，"
+        "写错也读得到",
+        "a serial bus at the pace of --baud; PATH, the port of the configuration, links to its "
+        "terminal. It ignores the configuration's baud and parity: wrong ones are read, too",
+    ),
+    "tls": Words(
+        "在 --tcp 上用 Modbus Security：自己的证书、私钥，客户端的签发机构（PEM）",
+        "Modbus Security on --tcp: its own PEM files, and the authority of its clients",
+    ),
+    "dial": Words(
+        "拨到这个地址的 4G DTU，后面接一条总线", "a paced bus behind a 4G DTU that dials in there"
+    ),
+    "register": Words("DTU 先说的注册包", "what the DTU says first"),
+    "heartbeat": Words("DTU 在帧之间说的心跳包", "what it says between frames"),
+    "heartbeat_every": Words("心跳间隔，秒（默认 30）", "seconds between heartbeats (default 30)"),
+    "framing": Words("帧格式；默认 --tcp 为 tcp，其余为 rtu", "default: tcp on --tcp, else rtu"),
+    "baud": Words("总线的波特率，只决定快慢（默认 9600）", "the pace of the bus (default 9600)"),
+    "char_bits": Words(
+        "一个字符的位数：起始、数据、校验、停止（默认 10：8N1）",
+        "start, data, parity and stop bits (default 10: 8N1)",
+    ),
+    "units": Words("应答的站号（默认 1）", "the units that answer (default 1)"),
+    "dead": Words("在总线上但从不应答的站号", "units that are there but never answer"),
+    "answer_ms": Words("应答时间，毫秒；默认 --tcp 为 0，其余为 5", "default: 0 on --tcp, else 5"),
+    "counter": Words("应答计数器放在哪个地址，或 none", "where the answer counter lies, or none"),
+    "book": Words("把每次应答的计数和时间写到这里", "write each answer's counter and times here"),
+    "name": Words(
+        "账本里设备的名称；{unit} 是站号", "of the devices in the book; {unit}: their number"
+    ),
+    "seed": Words("随机数的种子（默认 0）", "of its random numbers (default 0)"),
+    "allow_remote": Words("允许别的机器连接", "listen beyond this machine"),
+    "json": Words("就绪时说一行 JSON", "the ready line as JSON"),
+    "where": Words(
+        "写明在哪里：--tcp ADDRESS:PORT（可写几次）、--pty PATH 或 --dial ADDRESS:PORT",
+        "say where: --tcp ADDRESS:PORT (may be repeated), --pty PATH, or --dial ADDRESS:PORT",
+    ),
+    "tls_where": Words(
+        "--tls 与 --tcp、--framing tcp 一起用", "--tls goes with --tcp and --framing tcp"
+    ),
+}
+
+#: Of a slip; `line` as it was typed, `faults` their names.
+NO_COMMAND = Words(
+    "没有命令“{line}”；例如 mute 2、clear 2（恢复正常）、slow * 200；help 列出全部。故障：{faults}",
+    "no such command: {line}; such as mute 2, clear 2 (all is well again), slow * 200; help lists "
+    "all of them. Faults: {faults}",
+)
+
+COMMANDS = Words(
+    """\
+命令，每行一条。UNIT 是站号、设备名，或 *（全部）。
+
+  mute UNIT              不应答；恢复：clear UNIT，或 mute UNIT off
+  slow UNIT MS           晚 MS 毫秒应答
+  late UNIT MS           同上，只对 one_in 选中的应答
+  noise UNIT N           大约每 N 字节错一位
+  garbage UNIT N         应答前后各加 N 个乱字节
+  truncate UNIT N        只发应答的前 N 字节
+  wrong UNIT 什么        应答里错一样：unit、transaction、function、count
+  exception UNIT N       一律答异常码 N
+  max_registers UNIT N   拒绝更长的读取；max_bits 同样
+  holes UNIT R,R         拒绝碰到这些地址的读取，例如 holding:10-19
+  refusal UNIT N         上面两种用哪个异常码拒绝（默认 2）
+  split UNIT N           应答分成每段 N 字节（TCP）
+  trickle UNIT MS        每 MS 毫秒发一个字节（TCP）
+  drop UNIT              不应答而是断开连接（TCP）
+  echo UNIT              先把请求原样送回
+  one_in UNIT N          late、garbage、truncate、wrong、drop 只对每第 N 个应答
+  clear UNIT             以上全部关掉
+
+  close、open            拔掉、插回：连接、端口、串口、DTU
+  drop                   断开所有连接
+  connections N          一个端口最多几个连接；0：不限
+  stats、counters        应答了多少、总线上看到什么；每台的应答计数
+  flush                  现在就写账本
+  quit                   结束（Ctrl-C、输入结束也一样）""",
+    """\
+Commands, one a line. UNIT is a unit's number, its name, or * for all.
+
+  mute UNIT              does not answer; back by: clear UNIT, or mute UNIT off
+  slow UNIT MS           answers that much later
+  late UNIT MS           the same, for the answers that one_in picks
+  noise UNIT N           a wrong bit about each N bytes
+  garbage UNIT N         N random bytes before and after each answer
+  truncate UNIT N        sends the first N bytes of an answer only
+  wrong UNIT WHAT        one thing in the answer: unit, transaction, function, count
+  exception UNIT N       answers everything with exception N
+  max_registers UNIT N   refuses longer reads; so does max_bits
+  holes UNIT R,R         refuses reads that touch these addresses, such as holding:10-19
+  refusal UNIT N         the exception that these refuse with (2 at first)
+  split UNIT N           sends answers in pieces of N bytes (TCP)
+  trickle UNIT MS        sends a byte each MS (TCP)
+  drop UNIT              closes the connection instead of answering (TCP)
+  echo UNIT              returns the request before the answer
+  one_in UNIT N          late, garbage, truncate, wrong, drop: only each Nth answer
+  clear UNIT             all of these off
+
+  close, open            pulled and put back: connections, ports, terminals, DTUs
+  drop                   ends every connection
+  connections N          the most that a port takes; 0: no limit
+  stats, counters        what was answered and seen on the buses; the answers of each unit
+  flush                  write the book now
+  quit                   end, as Ctrl-C and the end of the input do""",
+)
+
+
+def language(environ: Mapping[str, str] = os.environ) -> str:
+    """JIAHE_LANG, else the locale: "zh" or "en"."""
+    names = ("JIAHE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+    said = next((environ[name] for name in names if environ.get(name)), "")
+    return "zh" if said.lower().startswith("zh") else "en"
+
+
+def words(which: str | Words, lang: str) -> str:
+    found = HELP[which] if isinstance(which, str) else which
+    return found.zh if lang == "zh" else found.en
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with its headings in the user's language."""
+
+    def __init__(self, lang: str, **kwargs: Any) -> None:
+        super().__init__(add_help=False, **kwargs)
+        self._lang = lang
+        self._positionals.title = words("arguments", lang)
+        self._optionals.title = words("options", lang)
+        self.add_argument("-h", "--help", action="help", help=words("help", lang))
+
+    def format_help(self) -> str:
+        return words("usage", self._lang) + super().format_help().removeprefix("usage: ")
+
+    def format_usage(self) -> str:
+        return words("usage", self._lang) + super().format_usage().removeprefix("usage: ")

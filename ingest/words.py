@@ -1,0 +1,76 @@
+"""What `jiahe-ingest --help` says, in Chinese and in English.
+
+In a table of its own: the receiver shares nothing but the protocol with the gateway.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Words(NamedTuple):
+    zh: str
+    en: str
+
+
+HELP = {
+    "description": Words("嘉禾网关的接收端", "Jiahe's platform receiver"),
+    "usage": Words("用法：", "usage: "),
+    "arguments": Words("参数", "positional arguments"),
+    "options": Words("选项", "options"),
+    "help": Words("显示帮助", "show this help"),
+    "commands": Words("命令", "commands"),
+    "command": Words("命令", "COMMAND"),
+    "serve": Words("接收网关的数据", "receive from gateways"),
+    "export": Words("导出收到的数据，一行一个值", "what arrived, as rows"),
+    "audit": Words("对账：收到了什么，公告缺了什么", "what arrived, what is announced as missing"),
+    "store": Words("数据库：sqlite:文件路径", "sqlite:PATH"),
+    "listen": Words(
+        "监听的 地址:端口，例如 127.0.0.1:8443；端口 0：任意空闲的",
+        "HOST:PORT, such as 127.0.0.1:8443; port 0: any",
+    ),
+    "ca": Words("签发网关证书的机构（PEM）", "PEM of the CA that signed the gateways"),
+    "cert": Words("接收端的证书（PEM）", "PEM of the receiver's certificate"),
+    "key": Words("它的私钥（PEM）", "PEM of its private key"),
+    "insecure": Words("不加密，只允许本机地址", "plain text, on loopback only"),
+    "ready_json": Words("开始监听时说一行 JSON", "say that it listens as JSON"),
+    "gateway": Words("只要这个网关", "only this gateway"),
+    "device": Words("只要这台设备", "only this device"),
+    "tag": Words("只要这个标签", "only this tag"),
+    "from": Words("从这个时间起，例如 2026-11-24T08:00:00+08:00", "at or after"),
+    "to": Words("到这个时间之前", "before"),
+    "format": Words("输出格式（默认 csv）", "of the rows (default csv)"),
+    "by": Words("按网关、设备和日给出完整率", "completeness a gateway, device and day"),
+    "json": Words("输出一份 JSON", "one JSON document"),
+}
+
+
+def language(environ: Mapping[str, str] = os.environ) -> str:
+    """JIAHE_LANG, else the locale: "zh" or "en"."""
+    names = ("JIAHE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+    said = next((environ[name] for name in names if environ.get(name)), "")
+    return "zh" if said.lower().startswith("zh") else "en"
+
+
+def words(key: str, lang: str) -> str:
+    return HELP[key].zh if lang == "zh" else HELP[key].en
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with its headings in the user's language."""
+
+    def __init__(self, *, lang: str, **kwargs: Any) -> None:
+        super().__init__(add_help=False, **kwargs)
+        self._lang = lang
+        self._positionals.title = words("arguments", lang)
+        self._optionals.title = words("options", lang)
+        self.add_argument("-h", "--help", action="help", help=words("help", lang))
+
+    def format_help(self) -> str:
+        return words("usage", self._lang) + super().format_help().removeprefix("usage: ")
+
+    def format_usage(self) -> str:
+        return words("usage", self._lang) + super().format_usage().removeprefix("usage: ")
