@@ -31,7 +31,9 @@ fill_tables()
 
 
 cdef uint16_t crc16_next(uint16_t crc, uint8_t byte) noexcept nogil:
-    """CRC-16/MODBUS with one byte more; it begins as 0xFFFF, and is 0 behind bytes and their CRC."""
+    """CRC-16/MODBUS with one byte more. It begins as 0xFFFF, and is 0 behind bytes and
+    their CRC.
+    """
     return <uint16_t>((crc >> 8) ^ table16[(crc ^ byte) & 0xFF])
 
 

@@ -241,7 +241,8 @@ cdef ssize_t damaged_there(
     link_t *l, const uint8_t *p, size_t at, size_t whole, size_t n, int64_t now
 ) noexcept nogil:
     """Whether an answer of `whole` bytes lies at `at` that is damaged: where it ends, 0: too early
-    to tell, -1: no. The next request is never waited behind: what is in front of it is all there is.
+    to tell, -1: no. The next request is never waited behind: what is in front of it is all there
+    is.
     """
     cdef size_t behind = next_request(p, at, n)
     if behind == n and n != at + whole and n < at + whole + REQUEST:
@@ -278,8 +279,8 @@ cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noex
         took = damaged_there(l, p, at, whole, n, now)
         if took >= 0:
             return took
-    # Its head may be what is damaged, where the next request lies right behind; but a spoilt request
-    # to another may be as long.
+    # Its head may be what is damaged, where the next request lies right behind; but a spoilt
+    # request to another may be as long.
     whole = 5 + <size_t>l.heard.data_bytes
     if whole == REQUEST:
         return -1
@@ -338,7 +339,6 @@ cdef void overhear_arrived(link_t *l, int64_t empty_at, int64_t now) noexcept no
     and whether they are all.
     """
     cdef counters_t line
-    cdef int32_t i
     l.empty_at = empty_at
     if l.port.ops.counters(l.port, &line) == 0 and line.overrun != l.overruns:
         l.overruns = line.overrun

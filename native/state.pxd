@@ -105,7 +105,7 @@ cdef struct sync_t:
     uint8_t probed        # functions of the probes that may still be answered, a bit each
     int64_t quarantine    # until then no byte of it is believed
     int64_t overdue       # when an answer was last given up that may still come
-    # Where another master asks (native.overhear); `overdue` is when the unit was last asked or heard.
+    # Where another master asks (native.owed); `overdue` is when the unit was last asked or heard.
     bint answered         # and that was an answer
     int32_t owed_count    # requests that may still be answered
     int64_t owed_since    # when the first of them was asked

@@ -7,13 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 
 import pytest
 
 from tests.kit.other_master import SAME, SAME_PLANS, OtherMaster, listen
-from tests.kit.scanner import PERIOD_NS, Scanner, pairs
+from tests.kit.scanner import LOOK_S, LOOKS, PERIOD_NS, NeverError, Scanner, pairs
 from tests.kit.slave import Asked, Script, Step, answer, honest
 
 NO_ANSWER = 129
@@ -120,10 +122,48 @@ def test_request_when_repeated_looks_like_an_answer_s_head_and_is_not_waited_beh
     assert scanner.book["timeouts"] >= 10
 
 
+class Apart:
+    """A listener in a process of its own, that hears good values; `end` gives what it read."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "good\n"
+        self.process = process
+
+    @classmethod
+    @contextmanager
+    def listening(cls, master: OtherMaster, **more: str) -> Iterator[Apart]:
+        """`more`: of its environment."""
+        command = [sys.executable, "-m", "tests.kit.listen_apart", str(master.path)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, text=True, env=os.environ | more
+        ) as process:
+            try:
+                yield cls(process)
+            finally:
+                process.kill()
+
+    def end(self) -> tuple[list[tuple[str, str]], int]:
+        """The good (tag, value) pairs, and how many answers were late."""
+        said, _ = self.process.communicate("enough\n", timeout=60)
+        good, late = json.loads(said)
+        return [tuple(pair) for pair in good], late
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    pause = Event()
+    for _ in range(LOOKS):
+        if true():
+            return
+        pause.wait(LOOK_S)
+    raise NeverError
+
+
 def test_answers_when_shifted_are_not_believed_after_a_stall_of_ours_either() -> None:
     """The bytes of the stall lie in the kernel: they are no sign of a silence."""
     owed: list[Asked] = []
-    pause, stalled = Event(), [0]
+    shift, stalled = Event(), [0]
 
     def script(asked: Asked) -> Iterable[Step]:
         if not shift.is_set():
@@ -133,29 +173,47 @@ def test_answers_when_shifted_are_not_believed_after_a_stall_of_ours_either() ->
             return []
         old = answer(owed.pop(0))
         if asked.number % 20 == 0:
-            os.kill(process.pid, signal.SIGSTOP)
+            os.kill(apart.process.pid, signal.SIGSTOP)
             stalled[0] += 1
             return [old, 0.25]
-        os.kill(process.pid, signal.SIGCONT)
+        os.kill(apart.process.pid, signal.SIGCONT)
         return [old]
 
-    shift = Event()
-    with (
-        OtherMaster(script, SAME) as master,
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.kit.listen_apart", str(master.path)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        ) as process,
-    ):  # fmt: skip
-        assert process.stdout is not None
-        try:
-            assert process.stdout.readline() == "good\n"
-            shift.set()
-            while stalled[0] < 8:
-                pause.wait(0.05)
-            said, _ = process.communicate("enough\n", timeout=60)
-        finally:
-            process.kill()
-    good, late = json.loads(said)
+    with OtherMaster(script, SAME) as master, Apart.listening(master) as apart:
+        shift.set()
+        wait_until(lambda: stalled[0] >= 8)
+        good, late = apart.end()
     assert late > 100
-    assert [(tag, value) for tag, value in good if tag != value] == []
+    assert [pair for pair in good if pair[0] != pair[1]] == []
+
+
+def test_answer_when_the_kernel_lost_what_was_before_it_is_not_taken_for_another_s(
+    tmp_path: Path,
+) -> None:
+    """Lost from the end of a request to the end of the next: its answer is of the right size."""
+    shim, lost = tmp_path / "lossy_port.so", tmp_path / "lost"
+    source = Path(__file__).parent.parent / "kit" / "lossy_port.c"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", shim, source], check=True)
+    lost.write_bytes(b"")
+    begun = Event()
+
+    def script(asked: Asked) -> Iterable[Step]:
+        return [] if begun.is_set() and asked.number % 20 == 0 else honest(asked)
+
+    def heard(asked: Asked) -> bytes:
+        if begun.is_set() and asked.number % 20 == 1:
+            with lost.open("ab") as file:
+                file.write(b"\0")
+            return b""
+        return asked.frame
+
+    with (
+        OtherMaster(script, SAME, rest_s=0.06) as master,
+        Apart.listening(master, LD_PRELOAD=str(shim), LOST_BYTES=str(lost)) as apart,
+    ):
+        master.heard = heard
+        begun.set()
+        wait_until(lambda: lost.stat().st_size >= 6)
+        good, _ = apart.end()
+    assert len(good) >= 20
+    assert [pair for pair in good if pair[0] != pair[1]] == []
