@@ -16,4 +16,5 @@ def owner(file: Path) -> str | None:
         text = unsealed(file.read_bytes())
     except OSError:
         return None
-    return None if text is None else str(json.loads(text)["gateway"])
+    found = None if text is None else json.loads(text).get("gateway")
+    return found if isinstance(found, str) else None
