@@ -4,10 +4,10 @@ A unit answers in the order in which it is asked. A request that got no answer b
 or in `timeout` is *owed*: its answer may still come, and all that follow may be shifted by one. One
 that came damaged is not owed. The unit is believed again
 
-* once it was silent: for a `timeout` behind an answer of it, for two behind a request to it;
+* once it was silent: for a `timeout` behind an answer of it, for three behind a request to it;
 * by an answer whose size none has that is owed, or by the only one that is;
 * as far as it was asked for one thing only: then an answer is of one of those requests, and its
-  row is as old as the oldest of them, or as two `timeout`s.
+  row is as old as the oldest of them, or as three `timeout`s.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t
@@ -17,13 +17,14 @@ from native.state cimport is_outstanding, link_t, mark_outstanding, sync_t, sync
 
 cdef enum:
     OWED_MANY = 2  # no more are counted
+    OWED_TIMEOUTS = 3
 
 
 cdef int64_t owed_ns(link_t *l, const sync_t *s) noexcept nogil:
-    """How long behind its request an answer that is owed may still end: twice as long as is waited
-    for one.
+    """How long behind its request an answer that is owed may still end. Most masters wait a second
+    for one, and time-outs of 300 ms fit in there.
     """
-    return 2 * l.timeout_ns + wire_time(l, s.owed_bytes)
+    return OWED_TIMEOUTS * l.timeout_ns + wire_time(l, s.owed_bytes)
 
 
 cdef bint is_same(const ask_t *a, const ask_t *b) noexcept nogil:
@@ -44,7 +45,7 @@ cdef void owe(sync_t *s, const ask_t *ask, int64_t asked_at) noexcept nogil:
 cdef void unit_asked(link_t *l, sync_t *s, int64_t now) noexcept nogil:
     """One that owed an answer, and was silent for long, owes none."""
     cdef int64_t silent = l.empty_at - s.overdue
-    if s.unsynced and silent >= owed_ns(l, s) - (l.timeout_ns if s.answered else 0):
+    if s.unsynced and silent >= (l.timeout_ns if s.answered else owed_ns(l, s)):
         synced(s)
     s.overdue = now
     s.answered = False

@@ -87,7 +87,7 @@ def test_unit_when_the_master_waits_for_its_answer_for_long_is_believed_again_at
     """The silence behind the request counts; so does an answer that comes late and alone."""
 
     def script(asked: Asked) -> Iterable[Step]:
-        return [0.1, answer(asked), 0.002] if late else [0.15]
+        return [0.1, answer(asked), 0.002] if late else [0.2]
 
     scanner = listen(
         once(script), asks=SAME, devices=SAME_PLANS, enough=rows_behind(20), rest_s=0.0
