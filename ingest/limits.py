@@ -66,6 +66,15 @@ TAGS_MAX = 100_000
 #: Catalogs that one session keeps at hand.
 CATALOGS_CACHED_MAX = 32
 
-#: Epochs are below 2^53 (contract); all other numbers must fit SQL's signed 64 bits.
-EPOCH_END = 1 << 53
+#: What people are told of a refusal. Texts of a box that it quotes are cut before, to QUOTED_CHARS.
+DETAIL_CHARS_MAX = 500
+QUOTED_CHARS = 64
+
+#: Epochs are below 2^53 (contract), and so are seqs: a number that every language holds exactly,
+#: with room above it. A block a millisecond takes 285,000 years to get there.
+EPOCH_END = SEQ_END = 1 << 53
+#: All other numbers must fit SQL's signed 64 bits.
 INT64_END = 1 << 63
+#: A hundred years: no boot clock, and no tick x period, ever gets there. So sums of two of them
+#: and of a UTC fit 64 bits, and a day's books have at most so many days.
+SPAN_NS_MAX = 100 * 8766 * 3600 * 1_000_000_000

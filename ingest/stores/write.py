@@ -6,9 +6,10 @@ import sqlite3
 import time
 from collections.abc import Sequence
 
+from google.protobuf.message import DecodeError
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest.stores.api import Known, Outcome, PutBlock, PutCatalog
+from ingest.stores.api import Known, Outcome, PutBlock, PutCatalog, StoreError
 
 
 def _epoch_row(sql: sqlite3.Connection, gateway: str, epoch: int) -> None:
@@ -73,11 +74,22 @@ def _held(sql: sqlite3.Connection, gateway: str, epoch: int) -> pb.EpochHeld:
 
 
 def catalog(sql: sqlite3.Connection, gateway: str, epoch: int, revision: int) -> pb.Catalog | None:
+    """Raises StoreError when the bytes in the store are no catalog."""
     row = sql.execute(
         "SELECT message FROM catalogs WHERE gateway = ? AND epoch = ? AND revision = ?",
         (gateway, epoch, revision),
     ).fetchone()
-    return None if row is None else pb.Catalog.FromString(row[0])
+    if row is None:
+        return None
+    try:
+        return pb.Catalog.FromString(row[0])
+    except DecodeError as error:
+        raise StoreError(
+            f"catalog revision {revision} of epoch {epoch} of gateway {gateway!r} is damaged in"
+            " the store, so the disk changed what was written; other gateways go on. Stop the"
+            " receiver, check the disk, and put the last backup of the store back: what is newer,"
+            " the boxes send again or announce"
+        ) from error
 
 
 def put_catalog(sql: sqlite3.Connection, item: PutCatalog) -> Outcome:
