@@ -34,19 +34,19 @@ class RefusedError(Exception):
     """A block or catalog that can't be stored: the reason for programs, the detail for people."""
 
     def __init__(self, reason: pb.RejectReason.ValueType, detail: str) -> None:
-        detail = cut(detail, limits.DETAIL_CHARS_MAX)
+        detail = _cut(detail, limits.DETAIL_CHARS_MAX)
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
 
 
-def cut(text: str, most: int) -> str:
-    """At most `most` characters of it: what a box wrote is never answered, or logged, in full."""
+def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _quoted(text: str) -> str:
-    return repr(cut(text, limits.QUOTED_CHARS))
+def quoted(text: str) -> str:
+    """What a box wrote as it may be answered and logged: short, on one line, in quotes."""
+    return repr(_cut(text, limits.QUOTED_CHARS))
 
 
 def _malformed(condition: bool, detail: str) -> None:
@@ -91,15 +91,15 @@ def check_catalog(catalog: pb.Catalog) -> None:
         names: set[str] = set()
         for index, tag in enumerate(group.tags):
             _name(f"{where}: tag {index}", tag.name)
-            _malformed(tag.name in names, f"{where}: tag {_quoted(tag.name)} stands twice")
+            _malformed(tag.name in names, f"{where}: tag {quoted(tag.name)} stands twice")
             names.add(tag.name)
-            _check_tag(f"{where}: tag {_quoted(tag.name)}", tag)
+            _check_tag(f"{where}: tag {quoted(tag.name)}", tag)
 
 
 def _name(where: str, name: str) -> None:
     _malformed(not name, f"{where} has no name")
     _too_large(f"{where}: length of the name", len(name), limits.NAME_CHARS_MAX)
-    _malformed(not name.isprintable(), f"{where}: name {_quoted(name)} has control characters")
+    _malformed(not name.isprintable(), f"{where}: name {quoted(name)} has control characters")
 
 
 def _check_tag(where: str, tag: pb.Tag) -> None:
@@ -108,10 +108,10 @@ def _check_tag(where: str, tag: pb.Tag) -> None:
         f"{where}: type {tag.type} is unknown",
     )
     for what, text in (("scale", tag.scale), ("offset", tag.offset)):
-        _malformed(not _is_decimal(text), f"{where}: {what} {_quoted(text)} is no decimal number")
+        _malformed(not _is_decimal(text), f"{where}: {what} {quoted(text)} is no decimal number")
     _malformed(
         tag.text_encoding not in ("", "ascii", "utf-8", "gb18030"),
-        f"{where}: text_encoding {_quoted(tag.text_encoding)} is not ascii, utf-8 or gb18030",
+        f"{where}: text_encoding {quoted(tag.text_encoding)} is not ascii, utf-8 or gb18030",
     )
     for what, text in (("unit", tag.unit), ("address", tag.address)):
         _too_large(f"{where}: length of {what}", len(text), limits.TEXT_CHARS_MAX)
@@ -169,7 +169,7 @@ def check_block(block: pb.Block, catalog: pb.Catalog) -> pb.BlockPayload:
             f"{where}: {len(run.columns)} columns, the catalog has {len(tags)} tags",
         )
         for tag, column in zip(tags, run.columns, strict=rows > 0):
-            samples += _check_column(f"{where}, tag {_quoted(tag.name)}", tag, column, rows)
+            samples += _check_column(f"{where}, tag {quoted(tag.name)}", tag, column, rows)
             _too_large("samples of the block", samples, limits.SAMPLES_MAX)
     _malformed(scans != block.scans, f"block says {block.scans} scans, its payload has {scans}")
     _malformed(
