@@ -92,6 +92,8 @@ class _Stream:
         except StoreError as error:
             self.servicer.store_failed()
             self.end("UNAVAILABLE", str(error))
+        except grpc.aio.AbortError:
+            return  # the stream was ended by `messages` while this waited for the box
         except Exception:
             self.end("INTERNAL", "the receiver failed; its log says more")
             raise
@@ -250,7 +252,9 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
 
     async def stop(self) -> None:
         """End every open stream, each after what the store was given is acknowledged."""
-        await asyncio.gather(*(stream.stop() for stream in self._streams))
+        # What failed in one of them is raised where it was served, and keeps no other from its end.
+        stopping = (stream.stop() for stream in self._streams)
+        await asyncio.gather(*stopping, return_exceptions=True)
         self._checks.shutdown(wait=False, cancel_futures=True)
 
     async def Stream(  # noqa: N802 - the name in ingest.proto
