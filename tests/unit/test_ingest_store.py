@@ -111,6 +111,17 @@ def test_highest_epoch_counts_those_that_hello_only_names(store: SqliteStore) ->
     assert store.hello("gw-8", 1, "boot-a", "", ()).result(30).highest_epoch == 1
 
 
+def test_epochs_that_hello_only_names_cost_no_row(store: SqliteStore, tmp_path: Path) -> None:
+    put(store, examples.block(1))
+    known = store.hello("gw-1", EPOCH, "boot-a", "test", (*range(1, 3001), EPOCH)).result(30)
+    assert [one.epoch for one in known.held] == [EPOCH, *range(1, 3001)]
+    assert [(r.first, r.last) for r in known.held[0].held] == [(1, 1)]
+    assert known.held[0].catalog_revision == 1
+    sql = connect_readonly(tmp_path / "store.db")
+    assert sql.execute("SELECT count(*) FROM epochs").fetchone() == (1,)
+    sql.close()
+
+
 def test_boot_of_an_epoch_that_never_said_hello_is_read_from_its_anchors(
     store: SqliteStore, tmp_path: Path
 ) -> None:
