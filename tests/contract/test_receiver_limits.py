@@ -214,12 +214,13 @@ def test_block_that_takes_long_to_check_holds_up_no_other_stream(
 
 
 def test_hello_whose_pages_never_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However lively it is: HELLO_S is never passed here."""
+    """Also one whose pages come often enough: HELLO_S is never passed here."""
     monkeypatch.setattr(limits, "HEARTBEAT_MS", 20)
+    monkeypatch.setattr(limits, "HELLO_S", 3600)
     monkeypatch.setattr(limits, "HELLO_PAGES_S", 0.1)
 
     async def pages() -> grpc.StatusCode:
-        async with open_stream(HeldStore()) as (_, call):
+        async with asyncio.timeout(20), open_stream(HeldStore()) as (_, call):
             first = receiver.hello(EPOCH, earlier=(1,))
             first.hello.more = True
             await call.write(first)
