@@ -5,6 +5,9 @@ skipped) or in a gap; every seq from 1 on must be held or in a gap. What is neit
 It may be on its way while a box sends its backlog; once that is through it must be 0. After a
 crash the gap with an unknown count takes everything after block `after_seq`. Ticks of blocks that
 were announced without them follow from the blocks' neighbours (`ingest.holes`).
+
+Sums are total(), exact to 2^53: sum() fails beyond 2^63, and one gateway's numbers, or a damaged
+row, must not take the books of all the others.
 """
 
 from __future__ import annotations
@@ -23,9 +26,9 @@ from ingest.holes import reason_of
 _EPOCHS = """
 SELECT gateway, epoch, NOT closed AS open, duplicates,
   (SELECT count(*) FROM blocks b WHERE (b.gateway, b.epoch) = (e.gateway, e.epoch)) AS blocks,
-  (SELECT coalesce(sum(scans), 0) FROM blocks b
+  (SELECT total(scans) FROM blocks b
     WHERE (b.gateway, b.epoch) = (e.gateway, e.epoch)) AS scans,
-  (SELECT coalesce(sum(samples), 0) FROM blocks b
+  (SELECT total(samples) FROM blocks b
     WHERE (b.gateway, b.epoch) = (e.gateway, e.epoch)) AS samples
 FROM epochs e ORDER BY gateway, epoch"""
 
@@ -47,7 +50,7 @@ WITH cover AS (
 ), seen AS (SELECT *, max(last_1) OVER earlier AS before FROM cover
   WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
-SELECT gateway, epoch, sum(max(0, min(before, last_1) - first)) FROM seen
+SELECT gateway, epoch, total(max(0, min(before, last_1) - first)) FROM seen
 WHERE before IS NOT NULL GROUP BY gateway, epoch"""
 
 _MISSING_BLOCKS = """
@@ -61,12 +64,12 @@ WITH cover AS (
   WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
 SELECT gateway, epoch,
-  sum(max(0, min(first, coalesce(after_seq + 1, first)) - coalesce(before, 1)))
+  total(max(0, min(first, coalesce(after_seq + 1, first)) - coalesce(before, 1)))
 FROM seen LEFT JOIN crash_ends USING (gateway, epoch) GROUP BY gateway, epoch"""
 
 #: Gaps by reason: ticks that are counted, whole blocks, and gaps whose count can't be known.
 _GAPS = """
-SELECT gateway, epoch, reason, sum(ticks), sum(blocks), sum(unknown) FROM (
+SELECT gateway, epoch, reason, total(ticks), total(blocks), total(unknown) FROM (
   SELECT gateway, epoch, reason, count AS ticks, 0 AS blocks, 0 AS unknown FROM skipped
   UNION ALL
   SELECT gateway, epoch, reason, count, 0, 0 FROM gap_ticks JOIN gaps USING (gap)
@@ -94,8 +97,8 @@ def epochs(sql: sqlite3.Connection) -> list[dict[str, Any]]:
             "run": epoch >> 32,
             "open": bool(is_open),
             "blocks": blocks,
-            "scans": scans,
-            "samples": samples,
+            "scans": int(scans),
+            "samples": int(samples),
             "duplicates": duplicates,
             "gaps": {},
             "missing": 0,
@@ -107,16 +110,16 @@ def epochs(sql: sqlite3.Connection) -> list[dict[str, Any]]:
         ("twice", _TWICE_TICKS),
     ):
         for gateway, epoch, number in sql.execute(query):
-            books[gateway, epoch][key] = number
+            books[gateway, epoch][key] = int(number)
     for gateway, epoch, reason, ticks, blocks, unknown in sql.execute(_GAPS):
-        counts = {"ticks": ticks, "blocks": blocks, "unknown": unknown}
+        counts = {"ticks": int(ticks), "blocks": int(blocks), "unknown": int(unknown)}
         books[gateway, epoch]["gaps"][reason_name(reason)] = counts
     for gateway, epoch, group, first, last_1 in sql.execute(_HOLES):
         explained = reason_of(sql, gateway, epoch, group, first, last_1)
         if explained is None:
-            books[gateway, epoch]["missing"] += last_1 - first
+            books[gateway, epoch]["missing"] += int(last_1 - first)
         else:
-            books[gateway, epoch]["gaps"][reason_name(explained)]["ticks"] += last_1 - first
+            books[gateway, epoch]["gaps"][reason_name(explained)]["ticks"] += int(last_1 - first)
     return list(books.values())
 
 

@@ -19,6 +19,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 #: 100 ppm: error_ns and the distance to the anchor are compared as error x 10,000 and distance.
 _DRIFT_DIVISOR = 10_000
+_INT64_MAX = (1 << 63) - 1
 
 
 class Anchor(NamedTuple):
@@ -49,7 +50,8 @@ class BootClock:
         place = bisect_right(self._times, boot_ns)
         best = [*self._before[max(place - 1, 0) : place], *self._after[place : place + 1]]
         anchor = min(best, key=lambda a: _worth(a) + abs(boot_ns - a.boot_time_ns))
-        return boot_ns - anchor.boot_time_ns + anchor.utc_ns
+        utc_ns = boot_ns - anchor.boot_time_ns + anchor.utc_ns
+        return min(max(utc_ns, -_INT64_MAX), _INT64_MAX)  # an anchor's UTC may be anything
 
 
 def _worth(anchor: Anchor) -> int:

@@ -20,7 +20,7 @@ _RANGES = """
 SELECT gateway, epoch, grp, first_tick, ticks, first_due_ns, period_ns, seq, run FROM runs
 UNION ALL
 SELECT gateway, epoch, grp, first_tick, count, first_due_ns,
-  CASE count WHEN 1 THEN 1 ELSE (last_due_ns - first_due_ns) / (count - 1) END, 0, -1
+  max(1, (last_due_ns - first_due_ns) / max(1, count - 1)), 0, -1
 FROM gap_ticks JOIN gaps USING (gap)
 ORDER BY gateway, epoch, grp, first_tick, run DESC"""
 

@@ -33,6 +33,11 @@ GAP_RANGES_MAX = 1 << 17
 #: Fields of all messages that are walked: bounds the time that counting takes.
 FIELDS_MAX = 1 << 21
 
+#: A block, carried and unpacked together, or a catalog, of more bytes than this is checked in a
+#: thread, one after the other for all streams: a hostile one takes a microsecond a byte, and the
+#: loop that serves everybody stays free. A small one is not worth the change of thread.
+CHECK_INLINE_BYTES = 8 << 10
+
 #: A row this far from its due time (12 days) is no row of its tick; keeps times within 64 bits.
 LATE_US_MAX = 1 << 40
 
@@ -49,13 +54,16 @@ HEARTBEATS_DEAD = 3
 #: Health says NOT_SERVING for this long after the store last failed. Not until it works again:
 #: where a balancer keeps boxes away meanwhile, nothing would ever try it.
 STORE_FAILED_S = 30.0
-#: A stream must say Hello within this time.
+#: A stream must say Hello within this time, and each page of it within as much again; all of them
+#: within the second: two megabytes of epochs at 64 kbit/s.
 HELLO_S = 15.0
+HELLO_PAGES_S = 300.0
 #: Streams of all gateways together, and of one connection.
 STREAMS_MAX = 4096
 STREAMS_PER_CONNECTION_MAX = 4
 
-#: Epochs that one Hello with its pages may name, and a Welcome page carries.
+#: Epochs that one Hello with its pages may name (a box that crashed each half minute of a month),
+#: and a Welcome page carries. The store looks them up in one query and keeps none of them.
 EPOCHS_NAMED_MAX = 100_000
 WELCOME_PAGE = 500
 
@@ -66,6 +74,15 @@ TAGS_MAX = 100_000
 #: Catalogs that one session keeps at hand.
 CATALOGS_CACHED_MAX = 32
 
-#: Epochs are below 2^53 (contract); all other numbers must fit SQL's signed 64 bits.
-EPOCH_END = 1 << 53
+#: What people are told of a refusal. Texts of a box that it quotes are cut before, to QUOTED_CHARS.
+DETAIL_CHARS_MAX = 500
+QUOTED_CHARS = 64
+
+#: Epochs are below 2^53 (contract), and so are seqs: a number that every language holds exactly,
+#: with room above it. A block a millisecond takes 285,000 years to get there.
+EPOCH_END = SEQ_END = 1 << 53
+#: All other numbers must fit SQL's signed 64 bits.
 INT64_END = 1 << 63
+#: A hundred years: no boot clock, and no tick x period, ever gets there. So sums of two of them
+#: and of a UTC fit 64 bits, and a day's books have at most so many days.
+SPAN_NS_MAX = 100 * 8766 * 3600 * 1_000_000_000

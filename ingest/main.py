@@ -148,8 +148,12 @@ async def _serve_until_told(arguments: argparse.Namespace, host: str, tls: TlsFi
         server = Server(store)
         port = await server.start(arguments.listen, server_credentials)
         _say_ready(arguments, f"{host}:{port}", tls)
-        await told.wait()
+        stop = asyncio.create_task(told.wait())
+        broken = asyncio.wrap_future(store.broken)
+        await asyncio.wait((stop, broken), return_when=asyncio.FIRST_COMPLETED)
         await server.stop(_GRACE_S)
+        if broken.done():
+            await broken  # raises why; whoever started this process starts it again
     finally:
         store.close()
     return 0

@@ -1,6 +1,7 @@
 """The gRPC end of `session`: one bidirectional stream a gateway, the store behind it.
 
-Each stream has a reader task (requests to session to store) and an outbox to the wire. The reader
+Each stream has a reader task (requests to session to store) and an outbox to the wire. What takes
+long to check is checked in one thread for all streams, so that no box holds up the loop. The reader
 stops while the window is full or the peer does not read, so HTTP/2 flow control holds the box
 back and memory stays within WINDOW_HELD_BYTES a stream. Acknowledgements are gathered for one turn
 of the loop: what one commit made durable leaves as one Ack.
@@ -16,6 +17,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -27,6 +29,7 @@ from jiahe.ingest.v1 import ingest_pb2_grpc
 from ingest import limits, session
 from ingest.stores.api import Outcome, Put, PutBlock, Store, StoreError
 from ingest.tls import gateway_of
+from ingest.validate import quoted
 
 SERVICE = pb.DESCRIPTOR.services_by_name["IngestService"].full_name
 _Context = grpc.aio.ServicerContext[pb.StreamRequest, pb.StreamResponse]
@@ -54,11 +57,12 @@ class _Stream:
         self.session = session.Session(identity, time.time_ns)
         self.outbox: asyncio.Queue[session.Send | session.End] = asyncio.Queue()
         self._peer = peer
-        self._heard = time.monotonic()
+        self._opened = self._heard = time.monotonic()
         self._reader: asyncio.Task[None] | None = None
         self._blocks = self._bytes = 0  # given to the store, not yet acknowledged
         self._results: list[tuple[Put, Outcome]] = []
         self._room = asyncio.Event()
+        self._checking = False
 
     def start(self, requests: AsyncIterator[pb.StreamRequest]) -> None:
         self._reader = asyncio.create_task(self._read(requests))
@@ -88,6 +92,8 @@ class _Stream:
         except StoreError as error:
             self.servicer.store_failed()
             self.end("UNAVAILABLE", str(error))
+        except grpc.aio.AbortError:
+            return  # the stream was ended by `messages` while this waited for the box
         except Exception:
             self.end("INTERNAL", "the receiver failed; its log says more")
             raise
@@ -120,9 +126,21 @@ class _Stream:
                 )
                 if not known.superseded:
                     self.servicer.take_over(self)
-                _log.info("%s: Hello of %s, epoch %d (%s)%s", self._peer, gateway, epoch, software,
-                          ": refused, superseded" if known.superseded else "")  # fmt: skip
+                _log.info(
+                    "%s: Hello of %s, epoch %d (%s)%s",
+                    self._peer,
+                    gateway,
+                    epoch,
+                    quoted(software),
+                    ": refused, superseded" if known.superseded else "",
+                )
                 for answer in self.session.opened(known):
+                    await self._execute(answer)
+            case session.Check(run):
+                self._checking = True
+                verdict = await self.servicer.in_thread(run)
+                self._checking = False
+                for answer in self.session.checked(verdict):
                     await self._execute(answer)
             case session.Load(gateway, epoch, revision):
                 held = await asyncio.wrap_future(store.catalog(gateway, epoch, revision))
@@ -190,13 +208,15 @@ class _Stream:
                 async with asyncio.timeout(min(heartbeat_s, limits.HELLO_S)):
                     return await self.outbox.get()
             except TimeoutError:
-                silent_s = time.monotonic() - self._heard
+                now = time.monotonic()
+                silent_s = now - self._heard
             if self.session.state in ("hello", "pages"):
-                if silent_s >= limits.HELLO_S:
-                    return session.End("DEADLINE_EXCEEDED", f"no Hello within {limits.HELLO_S:g} s")
+                if silent_s >= limits.HELLO_S or now - self._opened >= limits.HELLO_PAGES_S:
+                    return session.End("DEADLINE_EXCEEDED", "no Hello in time, or no end of it")
             elif self.session.state == "open":
-                # While the window is full nothing is read: silence is then the store's.
-                if silent_s > heartbeat_s * limits.HEARTBEATS_DEAD and not self._full():
+                # While the window is full, or a block is checked, nothing is read.
+                idle = not self._full() and not self._checking
+                if silent_s > heartbeat_s * limits.HEARTBEATS_DEAD and idle:
                     return session.End("DEADLINE_EXCEEDED", f"nothing heard for {silent_s:.0f} s")
                 beat = pb.Heartbeat(utc_ns=time.time_ns())
                 return session.Send(pb.StreamResponse(heartbeat=beat))
@@ -214,6 +234,7 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
         self.store = store
         self.store_failed = store_failed
         self.bytes = 0  # given to the store by all streams, not yet acknowledged
+        self._checks = ThreadPoolExecutor(1, "check")
         self._streams: set[_Stream] = set()
         self._newest: dict[str, _Stream] = {}  # by gateway
 
@@ -225,9 +246,16 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
         if before is not None:
             before.end("ABORTED", f"a newer stream of {gateway!r} took over")
 
+    async def in_thread(self, run: Callable[[], session.Verdict]) -> session.Verdict:
+        """One check at a time: all of them together take no more than half of the interpreter."""
+        return await asyncio.get_running_loop().run_in_executor(self._checks, run)
+
     async def stop(self) -> None:
         """End every open stream, each after what the store was given is acknowledged."""
-        await asyncio.gather(*(stream.stop() for stream in self._streams))
+        # What failed in one of them is raised where it was served, and keeps no other from its end.
+        stopping = (stream.stop() for stream in self._streams)
+        await asyncio.gather(*stopping, return_exceptions=True)
+        self._checks.shutdown(wait=False, cancel_futures=True)
 
     async def Stream(  # noqa: N802 - the name in ingest.proto
         self, request_iterator: AsyncIterator[pb.StreamRequest], context: _Context

@@ -5,20 +5,21 @@ States: `hello` (nothing said yet) -> `pages` (HelloPage follow) -> `opening` (t
 it ends the stream with INVALID_ARGUMENT and words; nothing a peer sends raises.
 
 The driver executes commands in their order. After `Open` it calls `opened`, after `Load` it calls
-`loaded`, before it passes the next message; the results of `Store` come whenever the store has
-them, through `stored`, and become acknowledgements.
+`loaded`, after `Check` it calls `checked`, before it passes the next message; the results of
+`Store` come whenever the store has them, through `stored`, and become acknowledgements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits
 from ingest.stores.api import Known, Outcome, Put, PutBlock, PutCatalog
-from ingest.validate import RefusedError, check_block, check_catalog, check_name
+from ingest.validate import RefusedError, check_block, check_catalog, check_name, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,13 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """Call `run` in a thread, since it takes long, then `checked` with what it gave."""
+
+    run: Callable[[], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """Give the item to the store's `put`; pass what became of it to `stored`."""
 
@@ -61,7 +69,9 @@ class End:
     detail: str
 
 
-Command = Send | Open | Load | Store | End
+#: What a check found: the payload of a good block, None for a good catalog.
+Verdict = pb.BlockPayload | RefusedError | None
+Command = Send | Open | Load | Check | Store | End
 _CatalogName = tuple[int, int]
 
 
@@ -121,8 +131,8 @@ class Session:
         if self._identity is not None and hello.gateway != self._identity:
             return self._end(
                 "PERMISSION_DENIED",
-                f"the certificate is of gateway {self._identity!r}, Hello says {hello.gateway!r};"
-                " set gateway.id to the certificate's, or enroll again",
+                f"the certificate is of gateway {quoted(self._identity)}, Hello says"
+                f" {quoted(hello.gateway)}; set gateway.id to the certificate's, or enroll again",
             )
         if not 0 < len(hello.gateway) <= limits.NAME_CHARS_MAX or not hello.gateway.isprintable():
             return self._end("INVALID_ARGUMENT", "Hello: gateway is empty, too long or unprintable")
@@ -133,7 +143,9 @@ class Session:
         self.gateway, self.epoch, self._hello = hello.gateway, hello.epoch, hello
         return self._name_epochs(hello.earlier, hello.more)
 
-    def _name_epochs(self, kept: Iterable[pb.EpochKept], more: bool) -> list[Command]:
+    def _name_epochs(self, kept: Sequence[pb.EpochKept], more: bool) -> list[Command]:
+        if more and not kept:
+            return self._end("INVALID_ARGUMENT", "Hello: a page without epochs says that more come")
         for one in kept:
             if not 0 < one.epoch < limits.EPOCH_END:
                 return self._end(
@@ -191,11 +203,14 @@ class Session:
 
     def _receive_catalog(self, catalog: pb.Catalog) -> list[Command]:
         """Keep it if it is good and new. Why it can't be used is said with each block of it."""
+        self._waiting = catalog
+        return self._check(catalog.ByteSize(), partial(check_catalog, catalog))
+
+    def _checked_catalog(self, catalog: pb.Catalog, verdict: Verdict) -> list[Command]:
         name = (catalog.epoch, catalog.revision)
-        try:
-            check_catalog(catalog)
-        except RefusedError as error:
-            self._remember(name, f"catalog revision {catalog.revision} was refused: {error.detail}")
+        if isinstance(verdict, RefusedError):
+            words = f"catalog revision {catalog.revision} was refused: {verdict.detail}"
+            self._remember(name, words)
             return []
         at_hand = self._catalogs.get(name)
         if isinstance(at_hand, pb.Catalog):
@@ -210,7 +225,7 @@ class Session:
             return self._reject(block, error)
         name = (block.epoch, block.catalog_revision)
         if name in self._catalogs:
-            return self._check(block, self._catalogs[name])
+            return self._check_block(block, self._catalogs[name])
         self._waiting = block
         return [Load(self.gateway, *name)]
 
@@ -231,7 +246,7 @@ class Session:
                         ),
                     )
                 self._remember((held.epoch, held.revision), held)
-                return self._check(waiting, held)
+                return self._check_block(waiting, held)
         raise AssertionError("loaded without Load")
 
     def _compare_catalog(self, new: pb.Catalog, old: pb.Catalog | None) -> list[Command]:
@@ -251,15 +266,29 @@ class Session:
         if len(self._catalogs) > limits.CATALOGS_CACHED_MAX:
             del self._catalogs[next(iter(self._catalogs))]
 
-    def _check(self, block: pb.Block, catalog: pb.Catalog | str) -> list[Command]:
+    def _check_block(self, block: pb.Block, catalog: pb.Catalog | str) -> list[Command]:
         if isinstance(catalog, str):
             refused = RefusedError(pb.REJECT_REASON_UNKNOWN_CATALOG, catalog)
             return self._reject(block, refused)
-        try:
-            payload = check_block(block, catalog)
-        except RefusedError as error:
-            return self._reject(block, error)
-        return [Store(PutBlock(self.gateway, block, payload))]
+        self._waiting = block
+        size = len(block.payload) + block.payload_size
+        return self._check(size, partial(check_block, block, catalog))
+
+    def _check(self, size: int, check: Callable[[], pb.BlockPayload | None]) -> list[Command]:
+        run = partial(_verdict, check)
+        return self.checked(run()) if size <= limits.CHECK_INLINE_BYTES else [Check(run)]
+
+    def checked(self, verdict: Verdict) -> list[Command]:
+        """What the last Check gave."""
+        waiting, self._waiting = self._waiting, None
+        match waiting, verdict:
+            case pb.Catalog(), _:
+                return self._checked_catalog(waiting, verdict)
+            case pb.Block(), RefusedError():
+                return self._reject(waiting, verdict)
+            case pb.Block(), pb.BlockPayload():
+                return [Store(PutBlock(self.gateway, waiting, verdict))]
+        raise AssertionError("checked without Check")
 
     def _reject(self, block: pb.Block, error: RefusedError) -> list[Command]:
         self.rejected += 1
@@ -291,6 +320,13 @@ class Session:
             ack = pb.Ack(ranges=_ranges(acked))
             commands.append(Send(pb.StreamResponse(ack=ack)))
         return commands
+
+
+def _verdict(check: Callable[[], pb.BlockPayload | None]) -> Verdict:
+    try:
+        return check()
+    except RefusedError as error:
+        return error
 
 
 def _ranges(names: list[tuple[int, int]]) -> list[pb.AckRange]:

@@ -9,6 +9,7 @@ column's values.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
 from google.protobuf.message import DecodeError
@@ -26,15 +27,26 @@ _ENCODINGS_OF_FLOATS = {
 #: 10^digits must be a number that a float64 can be divided by; 2^64 has 20 digits, floats reach
 #: 10^308.
 _DIGITS_MAX = 340
+_DECIMAL_CHARS_MAX = 64
 
 
 class RefusedError(Exception):
     """A block or catalog that can't be stored: the reason for programs, the detail for people."""
 
     def __init__(self, reason: pb.RejectReason.ValueType, detail: str) -> None:
+        detail = _cut(detail, limits.DETAIL_CHARS_MAX)
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def quoted(text: str) -> str:
+    """What a box wrote as it may be answered and logged: short, on one line, in quotes."""
+    return repr(_cut(text, limits.QUOTED_CHARS))
 
 
 def _malformed(condition: bool, detail: str) -> None:
@@ -48,12 +60,14 @@ def _too_large(what: str, value: int, limit: int) -> None:
 
 
 def _is_decimal(text: str) -> bool:
+    if len(text) > _DECIMAL_CHARS_MAX:
+        return False
     try:
         number = Decimal(text or "0")
     except InvalidOperation:
         return False
     exponent = number.as_tuple().exponent
-    return isinstance(exponent, int) and abs(exponent) <= _DIGITS_MAX and len(text) <= 64
+    return isinstance(exponent, int) and abs(exponent) <= _DIGITS_MAX
 
 
 def check_catalog(catalog: pb.Catalog) -> None:
@@ -75,29 +89,29 @@ def check_catalog(catalog: pb.Catalog) -> None:
             not 0 < group.period_ns < limits.INT64_END, f"{where}: period_ns {group.period_ns}"
         )
         names: set[str] = set()
-        for tag in group.tags:
-            _malformed(tag.name in names, f"{where}: tag {tag.name!r} stands twice")
+        for index, tag in enumerate(group.tags):
+            _name(f"{where}: tag {index}", tag.name)
+            _malformed(tag.name in names, f"{where}: tag {quoted(tag.name)} stands twice")
             names.add(tag.name)
-            _check_tag(f"{where}: tag {tag.name!r}", tag)
+            _check_tag(f"{where}: tag {quoted(tag.name)}", tag)
 
 
 def _name(where: str, name: str) -> None:
     _malformed(not name, f"{where} has no name")
     _too_large(f"{where}: length of the name", len(name), limits.NAME_CHARS_MAX)
-    _malformed(not name.isprintable(), f"{where}: name {name!r} has control characters")
+    _malformed(not name.isprintable(), f"{where}: name {quoted(name)} has control characters")
 
 
 def _check_tag(where: str, tag: pb.Tag) -> None:
-    _name(where, tag.name)
     _malformed(
         not pb.VALUE_TYPE_BOOL <= tag.type <= pb.VALUE_TYPE_STRING,
         f"{where}: type {tag.type} is unknown",
     )
-    _malformed(not _is_decimal(tag.scale), f"{where}: scale {tag.scale!r} is no decimal number")
-    _malformed(not _is_decimal(tag.offset), f"{where}: offset {tag.offset!r} is no decimal number")
+    for what, text in (("scale", tag.scale), ("offset", tag.offset)):
+        _malformed(not _is_decimal(text), f"{where}: {what} {quoted(text)} is no decimal number")
     _malformed(
         tag.text_encoding not in ("", "ascii", "utf-8", "gb18030"),
-        f"{where}: text_encoding {tag.text_encoding!r} is not ascii, utf-8 or gb18030",
+        f"{where}: text_encoding {quoted(tag.text_encoding)} is not ascii, utf-8 or gb18030",
     )
     for what, text in (("unit", tag.unit), ("address", tag.address)):
         _too_large(f"{where}: length of {what}", len(text), limits.TEXT_CHARS_MAX)
@@ -106,7 +120,7 @@ def _check_tag(where: str, tag: pb.Tag) -> None:
 def check_name(block: pb.Block) -> None:
     """Raises RefusedError when the block's own name, or a size it declares, is impossible."""
     _malformed(not 0 < block.epoch < limits.EPOCH_END, f"epoch {block.epoch} is not in 1..2^53-1")
-    _malformed(not 0 < block.seq < limits.INT64_END, f"seq {block.seq} is not in 1..2^63-1")
+    _malformed(not 0 < block.seq < limits.SEQ_END, f"seq {block.seq} is not in 1..2^53-1")
     _too_large("carried payload (bytes)", len(block.payload), limits.BLOCK_BYTES_MAX)
     _too_large("payload_size", block.payload_size, limits.PAYLOAD_BYTES_MAX)
     _too_large(
@@ -155,7 +169,7 @@ def check_block(block: pb.Block, catalog: pb.Catalog) -> pb.BlockPayload:
             f"{where}: {len(run.columns)} columns, the catalog has {len(tags)} tags",
         )
         for tag, column in zip(tags, run.columns, strict=rows > 0):
-            samples += _check_column(f"{where}, tag {tag.name!r}", tag, column, rows)
+            samples += _check_column(f"{where}, tag {quoted(tag.name)}", tag, column, rows)
             _too_large("samples of the block", samples, limits.SAMPLES_MAX)
     _malformed(scans != block.scans, f"block says {block.scans} scans, its payload has {scans}")
     _malformed(
@@ -164,6 +178,10 @@ def check_block(block: pb.Block, catalog: pb.Catalog) -> pb.BlockPayload:
     for anchor in payload.anchors:
         _malformed(not 0 < len(anchor.boot_id) <= 64, "an anchor's boot_id is empty or too long")
         _malformed(anchor.error_ns >= limits.INT64_END, f"anchor: error_ns {anchor.error_ns}")
+        _malformed(
+            abs(anchor.boot_time_ns) > limits.SPAN_NS_MAX,
+            f"anchor: boot_time_ns {anchor.boot_time_ns} is beyond a hundred years",
+        )
     for gap in payload.gaps:
         _check_gap(gap)
     return payload
@@ -176,8 +194,9 @@ def _check_run(where: str, run: pb.GroupRun) -> int:
     _malformed(not 0 < run.period_ns < limits.INT64_END, f"{where}: period_ns {run.period_ns}")
     last_due = run.first_due_ns + (run.ticks - 1) * run.period_ns
     _malformed(
-        abs(run.first_due_ns) >= limits.INT64_END or last_due >= limits.INT64_END,
-        f"{where}: due times beyond 2^63 ns",
+        end * run.period_ns > limits.SPAN_NS_MAX or _is_absurd(run.first_due_ns, last_due),
+        f"{where}: ticks {run.first_tick}+{run.ticks}, each {run.period_ns} ns from"
+        f" {run.first_due_ns}, reach beyond a hundred years",
     )
     skipped = 0
     position = run.first_tick
@@ -196,12 +215,31 @@ def _check_run(where: str, run: pb.GroupRun) -> int:
     _malformed(
         len(run.half_span_us) > rows, f"{where}: {len(run.half_span_us)} half_span_us, {rows} rows"
     )
-    late_by_us = integrate(run.late_us, run.late_order, rows)
     _malformed(
-        max(map(abs, late_by_us), default=0) > limits.LATE_US_MAX,
+        _farthest_us(run.late_us, run.late_order, rows) > limits.LATE_US_MAX,
         f"{where}: a row is more than {limits.LATE_US_MAX} us away from its due time",
     )
     return rows
+
+
+def _is_absurd(first_due_ns: int, last_due_ns: int) -> bool:
+    return max(abs(first_due_ns), abs(last_due_ns)) > limits.SPAN_NS_MAX
+
+
+def _farthest_us(late_us: Sequence[int], order: int, rows: int) -> int:
+    """The largest |late_us| of all rows, or what is surely too large.
+
+    A list that ends early goes on with zeros: from its last number on the rows lie on a line, flat
+    but in order 2, so that of those that are not carried the last is the farthest. What they would
+    come to modulo 2^64 does not matter: two neighbours within LATE_US_MAX differ by less than
+    twice that, and then no step of the line wraps.
+    """
+    given = integrate(late_us, order, len(late_us))
+    farthest = max(map(abs, given), default=0)
+    if order == 2 and given:
+        slope = integrate(late_us, 1, len(late_us))[-1]
+        farthest = max(farthest, abs(given[-1] + slope * (rows - len(given))))
+    return farthest
 
 
 def _check_column(where: str, tag: pb.Tag, column: pb.Column, rows: int) -> int:
@@ -253,14 +291,25 @@ def _check_gap(gap: pb.Gap) -> None:
         not gap.count_unknown and not gap.blocks and not gap.ticks, "gap without blocks or ticks"
     )
     _malformed(gap.end_of_epoch and not gap.blocks, "gap: the end of an epoch without its block")
-    _malformed(gap.after_seq >= limits.INT64_END, f"gap: after_seq {gap.after_seq}")
+    _malformed(gap.after_seq >= limits.SEQ_END, f"gap: after_seq {gap.after_seq}")
     for seqs in gap.blocks:
         _malformed(
-            not 0 < seqs.first <= seqs.last < limits.INT64_END,
+            not 0 < seqs.first <= seqs.last < limits.SEQ_END,
             f"gap: blocks {seqs.first}..{seqs.last}",
         )
     for ticks in gap.ticks:
+        where = f"gap: ticks {ticks.first_tick}+{ticks.count} of group {ticks.group}"
+        _malformed(ticks.count == 0, where)
+        end = ticks.first_tick + ticks.count
+        between_ns = ticks.last_due_ns - ticks.first_due_ns
         _malformed(
-            ticks.count == 0 or ticks.first_tick + ticks.count >= limits.INT64_END,
-            f"gap: ticks {ticks.first_tick}+{ticks.count} of group {ticks.group}",
+            between_ns < ticks.count - 1,
+            f"{where}, due from {ticks.first_due_ns} to {ticks.last_due_ns}: less than 1 ns apart",
+        )
+        _malformed(
+            # end x period, where the due times tell the period: those of a single tick do not.
+            end * between_ns > limits.SPAN_NS_MAX * (ticks.count - 1)
+            or end > limits.SPAN_NS_MAX
+            or _is_absurd(ticks.first_due_ns, ticks.last_due_ns),
+            f"{where} reach beyond a hundred years",
         )

@@ -5,8 +5,10 @@ transaction, commits (one fsync of the WAL), and only then ends the Futures: und
 share a sync, and nothing waits for a timer. With synchronous=FULL a commit survives a power cut
 (sqlite.org/pragma.html#pragma_synchronous); NORMAL would not, so the setting is read back.
 
-After an error of the disk nothing may be trusted that was written since the last commit: the
-connection is closed and opened again before another commit counts.
+A job that can't be done fails alone: its batch is undone and done again in halves, until only the
+guilty one is left. After an error of the disk all of them fail, and nothing may be trusted that
+was written since the last commit: the connection is closed and opened again before another commit
+counts.
 """
 
 from __future__ import annotations
@@ -134,6 +136,11 @@ class SqliteStore:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
         self._lock = threading.Lock()
+        self._sql: sqlite3.Connection | None = None
+        #: Ends with the StoreError that says why, should the writer end unasked; then every call
+        #: fails, so the process must end.
+        self.broken: Future[None] = Future()
+        self.broken.set_running_or_notify_cancel()
         self._thread = threading.Thread(target=self._run, name="sqlite-writer")
         self._thread.start()
 
@@ -182,39 +189,70 @@ class SqliteStore:
         return future
 
     def _run(self) -> None:
-        sql: sqlite3.Connection | None = None
+        jobs: list[_Job] = []
         more = True
-        while more:
-            jobs, more = self._gather()
-            try:
-                if sql is None:
-                    sql = connect(self._path)
-                results = _transaction(sql, jobs)
-            except (sqlite3.Error, StoreError) as error:
-                if sql is not None:
-                    sql.close()
-                    sql = None
-                for _, future in jobs:
-                    future.set_exception(StoreError(f"store {self._path}: {error}"))
-            except BaseException as error:
-                self._break_off(jobs, error)
-                raise
+        try:
+            while more:
+                jobs, more = self._gather()
+                self._do(jobs)
+        except BaseException as error:
+            self._break_off(jobs, error)
+            raise
+        finally:
+            self._let_go()
+
+    def _do(self, jobs: list[_Job]) -> None:
+        """All jobs in one transaction; in halves where one can't be done, until it is alone."""
+        try:
+            if self._sql is None:
+                self._sql = connect(self._path)
+            results = _transaction(self._sql, jobs)
+        except _JobError as error:
+            self._undo(error.__cause__)
+            half = len(jobs) // 2
+            if half:
+                self._do(jobs[:half])
+                self._do(jobs[half:])
             else:
-                for (_, future), result in zip(jobs, results, strict=True):
-                    future.set_result(result)
-        if sql is not None:
-            sql.close()
+                self._fail(jobs, error.__cause__)
+        except (sqlite3.Error, StoreError) as error:
+            self._let_go()
+            self._fail(jobs, error)
+        else:
+            for (_, future), result in zip(jobs, results, strict=True):
+                future.set_result(result)
+
+    def _undo(self, error: BaseException | None) -> None:
+        assert self._sql is not None
+        if isinstance(error, sqlite3.Error):
+            self._let_go()  # a page of the file may be damaged, or what is cached of it
+        else:
+            self._sql.rollback()
+
+    def _let_go(self) -> None:
+        """Close the connection; what it had not committed is undone."""
+        if self._sql is not None:
+            self._sql.close()
+            self._sql = None
+
+    def _fail(self, jobs: list[_Job], error: BaseException | None) -> None:
+        known = isinstance(error, sqlite3.Error | StoreError)
+        words = str(error) if known else f"internal fault, report it: {error!r}"
+        for _, future in jobs:
+            future.set_exception(StoreError(f"store {self._path}: {words}"))
 
     def _break_off(self, jobs: list[_Job], error: BaseException) -> None:
-        """A fault of the program: nobody may wait for this thread any more."""
+        """The writer ends unasked: nobody may wait for it any more, and the process must know."""
         with self._lock:
             self._closed = True
             while not self._jobs.empty():
                 job = self._jobs.get_nowait()
                 if job is not None:
                     jobs.append(job)
-        for _, future in jobs:
-            future.set_exception(StoreError(f"store {self._path}: internal fault: {error!r}"))
+        self._fail([job for job in jobs if not job[1].done()], error)
+        self.broken.set_exception(
+            StoreError(f"store {self._path}: its writer ended, report it: {error!r}")
+        )
 
     def _gather(self) -> tuple[list[_Job], bool]:
         """Wait for one job, then take those that have gathered; False: close after these."""
@@ -231,9 +269,20 @@ class SqliteStore:
         return jobs, False
 
 
+class _JobError(Exception):
+    """One job can't be done, its `__cause__` says why; the disk is well."""
+
+
 def _transaction(sql: sqlite3.Connection, jobs: list[_Job]) -> list[Any]:
     """Do all jobs and commit, or raise with nothing done."""
     sql.execute("BEGIN IMMEDIATE")
-    results = [work(sql) for work, _ in jobs]
+    results = []
+    for work, _ in jobs:
+        try:
+            results.append(work(sql))
+        except sqlite3.OperationalError:
+            raise  # locked, full, or not to be read or written: no job's fault
+        except Exception as error:
+            raise _JobError from error
     sql.execute("COMMIT")
     return results

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Sequence
 
+from google.protobuf.message import DecodeError
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest.stores.api import Known, Outcome, PutBlock, PutCatalog
+from ingest.stores.api import Known, Outcome, PutBlock, PutCatalog, StoreError
 
 
 def _epoch_row(sql: sqlite3.Connection, gateway: str, epoch: int) -> None:
     """Make the rows of the gateway and the epoch, if they are not there."""
+    _raise_highest(sql, gateway, epoch)
+    sql.execute("INSERT OR IGNORE INTO epochs VALUES (?, ?, '', '', 0, 0, 0, 0)", (gateway, epoch))
+
+
+def _raise_highest(sql: sqlite3.Connection, gateway: str, epoch: int) -> None:
     sql.execute(
         "INSERT INTO gateways VALUES (?1, 0, ?2) ON CONFLICT (gateway)"
         " DO UPDATE SET highest_epoch = ?2 WHERE highest_epoch < ?2",
         (gateway, epoch),
     )
-    sql.execute("INSERT OR IGNORE INTO epochs VALUES (?, ?, '', '', 0, 0, 0, 0)", (gateway, epoch))
 
 
 def hello(
@@ -34,8 +40,8 @@ def hello(
     A daemon never takes an epoch again, so the return of an earlier current run, or one epoch
     with two boot ids, can only be a second box under the same id.
     """
-    for named in (*earlier, epoch):
-        _epoch_row(sql, gateway, named)
+    _epoch_row(sql, gateway, epoch)
+    _raise_highest(sql, gateway, max((epoch, *earlier)))
     current, highest = sql.execute(
         "SELECT current_epoch, highest_epoch FROM gateways WHERE gateway = ?", (gateway,)
     ).fetchone()
@@ -51,33 +57,45 @@ def hello(
         " WHERE gateway = ? AND epoch = ?",
         (boot_id, software, gateway, epoch),
     )
-    held = tuple(_held(sql, gateway, named) for named in dict.fromkeys((epoch, *earlier)))
-    return Known(held, highest, False)
+    return Known(_held(sql, gateway, (epoch, *earlier)), highest, False)
 
 
-def _held(sql: sqlite3.Connection, gateway: str, epoch: int) -> pb.EpochHeld:
-    closed, revision = sql.execute(
-        "SELECT closed, catalog_revision FROM epochs WHERE gateway = ? AND epoch = ?",
-        (gateway, epoch),
-    ).fetchone()
-    ranges = sql.execute(
-        "SELECT first, last FROM held WHERE gateway = ? AND epoch = ? ORDER BY first",
-        (gateway, epoch),
-    )
-    return pb.EpochHeld(
-        epoch=epoch,
-        held=[pb.SeqRange(first=first, last=last) for first, last in ranges],
-        closed=bool(closed),
-        catalog_revision=revision,
-    )
+def _held(sql: sqlite3.Connection, gateway: str, named: Sequence[int]) -> tuple[pb.EpochHeld, ...]:
+    """What is held of each epoch, in their order; of one that nothing came of, nothing."""
+    held = {epoch: pb.EpochHeld(epoch=epoch) for epoch in named}
+    names = (gateway, json.dumps(list(held)))
+    for epoch, closed, revision in sql.execute(
+        "SELECT epoch, closed, catalog_revision FROM json_each(?2) AS named"
+        " CROSS JOIN epochs ON gateway = ?1 AND epoch = named.value",
+        names,
+    ):
+        held[epoch].closed, held[epoch].catalog_revision = bool(closed), revision
+    for epoch, first, last in sql.execute(
+        "SELECT epoch, first, last FROM json_each(?2) AS named"
+        " CROSS JOIN held ON gateway = ?1 AND epoch = named.value ORDER BY epoch, first",
+        names,
+    ):
+        held[epoch].held.add(first=first, last=last)
+    return tuple(held.values())
 
 
 def catalog(sql: sqlite3.Connection, gateway: str, epoch: int, revision: int) -> pb.Catalog | None:
+    """Raises StoreError when the bytes in the store are no catalog."""
     row = sql.execute(
         "SELECT message FROM catalogs WHERE gateway = ? AND epoch = ? AND revision = ?",
         (gateway, epoch, revision),
     ).fetchone()
-    return None if row is None else pb.Catalog.FromString(row[0])
+    if row is None:
+        return None
+    try:
+        return pb.Catalog.FromString(row[0])
+    except DecodeError as error:
+        raise StoreError(
+            f"catalog revision {revision} of epoch {epoch} of gateway {gateway!r} is damaged in"
+            " the store, so the disk changed what was written; other gateways go on. Stop the"
+            " receiver, check the disk, and put the last backup of the store back: what is newer,"
+            " the boxes send again or announce"
+        ) from error
 
 
 def put_catalog(sql: sqlite3.Connection, item: PutCatalog) -> Outcome:
@@ -204,6 +222,7 @@ def _put_anchors(sql: sqlite3.Connection, item: PutBlock) -> None:
 
 
 def _put_gap(sql: sqlite3.Connection, gateway: str, block: pb.Block, gap: pb.Gap) -> None:
+    _epoch_row(sql, gateway, gap.epoch)
     row = sql.execute(
         "INSERT INTO gaps (gateway, in_epoch, in_seq, epoch, reason, count_unknown, after_seq,"
         " until_ns, until_boot_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,10 +17,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest import limits
+from ingest import limits, session
 from ingest.payload import crc32c
 from ingest.server import SERVICE, Server
 from ingest.stores.api import Known, Outcome, Put, PutCatalog, StoreError
+from ingest.validate import check_block
 from tests.contract import encode, examples, receiver
 from tests.contract.examples import EPOCH
 
@@ -32,6 +34,7 @@ class HeldStore:
         self._many = many
         self.puts: list[tuple[Put, Future[Outcome]]] = []
         self.many = asyncio.Event()
+        self.address = ""
 
     def hello(
         self, gateway: str, epoch: int, boot_id: str, software: str, earlier: Sequence[int]
@@ -63,7 +66,8 @@ async def open_stream(store: HeldStore) -> AsyncIterator[tuple[Server, receiver.
     server = Server(store)
     port = await server.start("127.0.0.1:0", None)
     try:
-        async with receiver.stream(f"127.0.0.1:{port}") as call:
+        store.address = f"127.0.0.1:{port}"
+        async with receiver.stream(store.address) as call:
             yield server, call
     finally:
         await server.stop(1)
@@ -176,6 +180,53 @@ def test_health_when_the_store_fails_is_not_serving_for_a_while(
             await server.stop(1)
 
     asyncio.run(fail())
+
+
+def test_block_that_takes_long_to_check_holds_up_no_other_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = threading.Event()
+
+    def long(block: pb.Block, catalog: pb.Catalog) -> pb.BlockPayload:
+        assert heard.wait(10), "the loop stood still"
+        return check_block(block, catalog)
+
+    monkeypatch.setattr(session, "check_block", long)
+
+    async def meanwhile() -> None:
+        store = HeldStore(many=1)
+        async with open_stream(store) as (_, slow), receiver.stream(store.address) as other:
+            await welcome(slow)
+            numbers = [seq**5 for seq in range(9000)]
+            block = examples.block(1, ticks=9000, counters=numbers)
+            await slow.write(pb.StreamRequest(block=block))
+            await other.write(receiver.hello(EPOCH, "gw-2"))
+            assert (await receiver.answer(other)).HasField("welcome")
+            for number in (1, 2, 3):
+                await other.write(pb.StreamRequest(heartbeat=pb.Heartbeat(id=number)))
+                assert (await receiver.answer(other)).heartbeat.id == number
+            heard.set()
+            await store.many.wait()
+            store.puts[0][1].set_result(Outcome.STORED)
+            await receiver.acked(slow, {1})
+
+    asyncio.run(meanwhile())
+
+
+def test_hello_whose_pages_never_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one whose pages come often enough: HELLO_S is never passed here."""
+    monkeypatch.setattr(limits, "HEARTBEAT_MS", 20)
+    monkeypatch.setattr(limits, "HELLO_S", 3600)
+    monkeypatch.setattr(limits, "HELLO_PAGES_S", 0.1)
+
+    async def pages() -> grpc.StatusCode:
+        async with asyncio.timeout(20), open_stream(HeldStore()) as (_, call):
+            first = receiver.hello(EPOCH, earlier=(1,))
+            first.hello.more = True
+            await call.write(first)
+            return await call.code()
+
+    assert asyncio.run(pages()) is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 def test_stop_acknowledges_what_the_store_was_given_before_it_ends_the_stream() -> None:

@@ -155,6 +155,59 @@ def test_ticks_in_two_blocks_are_said_twice(tmp_path: Path) -> None:
     assert book["twice"] == 5
 
 
+@pytest.mark.parametrize(
+    "poison",
+    [
+        "UPDATE blocks SET scans = 9223372036854775807, samples = 9223372036854775807",
+        "INSERT INTO skipped SELECT gateway, epoch, seq, run, value, 9223372036854775807, 2"
+        " FROM runs, json_each('[1, 2, 3]')",
+        "UPDATE gap_blocks SET last = 9223372036854775807",
+        "UPDATE gap_ticks SET count = 9223372036854775807",
+        "UPDATE runs SET ticks = 9223372036854775807",
+        "UPDATE held SET last = 9223372036854775807",
+    ],
+)
+def test_numbers_of_one_gateway_at_the_end_of_their_range_leave_the_books_of_the_others(
+    tmp_path: Path, poison: str
+) -> None:
+    """As a damaged row, or one that an older receiver took."""
+    filled(tmp_path, [examples.block(1), examples.block(3, gaps=(evicted(10, 10, 2),))]).close()
+    sql = sqlite3.connect(tmp_path / "store.db")
+    for table in ("epochs", "blocks", "runs", "held"):
+        sql.execute(f"CREATE TEMP TABLE copy AS SELECT * FROM {table}")
+        sql.execute("UPDATE copy SET gateway = 'gw-2'")
+        sql.execute(f"INSERT INTO {table} SELECT * FROM copy")
+        sql.execute("DROP TABLE copy")
+    sql.execute(poison + " WHERE true" if "gap_" in poison else f"{poison} WHERE gateway = 'gw-1'")
+    sql.commit()
+    sql.close()
+    read = connect_readonly(tmp_path / "store.db")
+    books = {book["gateway"]: book for book in audit.epochs(read)}
+    read.close()
+    assert (books["gw-2"]["blocks"], books["gw-2"]["scans"]) == (2, 20)
+    assert all(isinstance(books["gw-1"][key], int) for key in ("scans", "missing", "twice"))
+
+
+def test_gap_of_an_epoch_that_nobody_named_is_in_the_books(tmp_path: Path) -> None:
+    gap = lost(pb.GAP_REASON_DAMAGED, 2)
+    gap.epoch = 5
+    named, _ = books(tmp_path, examples.block(1, gaps=(gap,)))
+    assert (named["epoch"], named["gaps"]["damaged"]["blocks"]) == (5, 1)
+
+
+def test_export_of_an_absurd_utc_ends_at_the_range_of_its_numbers(tmp_path: Path) -> None:
+    filled(tmp_path, [examples.block(1)]).close()
+    sql = sqlite3.connect(tmp_path / "store.db")
+    sql.execute("UPDATE anchors SET utc_ns = 9223372036854775807")
+    sql.commit()
+    sql.close()
+    read = connect_readonly(tmp_path / "store.db")
+    assert export_csv(read, Selection(), io.StringIO()) == 20
+    (day,) = days(read)
+    read.close()
+    assert day["day"] == "2262-04-11"
+
+
 def test_clean_end_closes_the_epoch(tmp_path: Path) -> None:
     (book,) = books(tmp_path, examples.block(1, end=True))
     assert not book["open"]

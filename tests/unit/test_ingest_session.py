@@ -166,6 +166,42 @@ def test_results_become_one_ack_in_ranges_and_a_reject_a_conflict() -> None:
     assert [(r.first, r.last) for r in ack.ack.ranges] == [(1, 3), (5, 5)]
 
 
+def test_page_without_epochs_that_says_more_come_ends_the_stream() -> None:
+    one = new()
+    first = receiver.hello(EPOCH, earlier=(1,))
+    first.hello.more = True
+    assert one.receive(first) == []
+    empty = pb.StreamRequest(hello_page=pb.HelloPage(more=True))
+    assert end(one.receive(empty)).code == "INVALID_ARGUMENT"
+    del first.hello.earlier[:]
+    assert end(new().receive(first)).code == "INVALID_ARGUMENT"
+
+
+def test_hello_under_a_name_of_megabytes_is_answered_in_few_words() -> None:
+    refused = end(new("gw-1").receive(receiver.hello(EPOCH, "\x01" * 1_000_000)))
+    assert refused.code == "PERMISSION_DENIED"
+    assert len(refused.detail) < 500
+
+
+def test_block_or_catalog_of_many_bytes_is_checked_by_the_driver_s_thread() -> None:
+    one = opened()
+    catalog = examples.catalog()
+    catalog.groups[0].tags[0].labels.update(dict.fromkeys(range(1000), "as long as it takes"))
+    (check,) = one.receive(pb.StreamRequest(catalog=catalog))
+    assert isinstance(check, session.Check)
+    assert one.checked(check.run()) == [session.Load("gw-1", EPOCH, 1)]
+    one.loaded(None)
+    block = examples.block(1, ticks=9000, counters=[seq**5 for seq in range(9000)])
+    (check,) = one.receive(pb.StreamRequest(block=block))
+    assert isinstance(check, session.Check)
+    (stored,) = one.checked(check.run())
+    assert isinstance(stored, session.Store)
+    block.scans = 1
+    (check,) = one.receive(pb.StreamRequest(block=block))
+    assert isinstance(check, session.Check)
+    assert reject(one.checked(check.run())).reason == pb.REJECT_REASON_MALFORMED
+
+
 def test_message_of_a_newer_box_is_passed_over() -> None:
     assert opened().receive(pb.StreamRequest.FromString(b"\x92\x03\x00")) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -14,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from ingest import limits
 from ingest.stores import sqlite_path, write
 from ingest.stores.api import Outcome, PutBlock, PutCatalog, StoreError
 from ingest.stores.schema import SCHEMA
 from ingest.stores.sqlite import SqliteStore, connect, connect_readonly
-from ingest.validate import check_block
+from ingest.validate import check_block, check_name
 from tests.contract import examples
 from tests.contract.examples import EPOCH
 
@@ -109,6 +111,17 @@ def test_highest_epoch_counts_those_that_hello_only_names(store: SqliteStore) ->
     assert store.hello("gw-8", 1, "boot-a", "", ()).result(30).highest_epoch == 1
 
 
+def test_epochs_that_hello_only_names_cost_no_row(store: SqliteStore, tmp_path: Path) -> None:
+    put(store, examples.block(1))
+    known = store.hello("gw-1", EPOCH, "boot-a", "test", (*range(1, 3001), EPOCH)).result(30)
+    assert [one.epoch for one in known.held] == [EPOCH, *range(1, 3001)]
+    assert [(r.first, r.last) for r in known.held[0].held] == [(1, 1)]
+    assert known.held[0].catalog_revision == 1
+    sql = connect_readonly(tmp_path / "store.db")
+    assert sql.execute("SELECT count(*) FROM epochs").fetchone() == (1,)
+    sql.close()
+
+
 def test_boot_of_an_epoch_that_never_said_hello_is_read_from_its_anchors(
     store: SqliteStore, tmp_path: Path
 ) -> None:
@@ -145,15 +158,82 @@ def test_block_of_a_group_that_the_held_catalog_has_not_is_a_conflict(store: Sql
     assert store.put(item).result(30) is Outcome.CONFLICT
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_number_that_no_check_should_let_through_breaks_the_store_and_nobody_waits(
-    tmp_path: Path,
+@contextlib.contextmanager
+def one_batch(store: SqliteStore, path: Path) -> Iterator[None]:
+    """What is asked within waits for the disk, and is then done in one transaction."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        store.hello("gw-0", 1, "boot-a", "", ())  # the writer waits with this one
+        yield
+    finally:
+        other.close()
+
+
+def test_number_that_no_check_should_let_through_fails_alone_in_its_batch(
+    store: SqliteStore, tmp_path: Path
 ) -> None:
+    with one_batch(store, tmp_path / "store.db"):
+        before = store.hello("gw-2", 1, "boot-a", "", ())
+        guilty = [store.hello(f"gw-{n}", 1 << 64, "boot-a", "", ()) for n in (3, 4)]
+        between = store.hello("gw-5", 5, "boot-a", "", ())
+        guilty.append(store.hello("gw-6", 1 << 64, "boot-a", "", ()))
+    for one in guilty:
+        with pytest.raises(StoreError, match="internal fault"):
+            one.result(30)
+    assert before.result(30).highest_epoch == 1
+    assert between.result(30).highest_epoch == 5
+    assert put(store, examples.block(1)) is Outcome.STORED
+    sql = connect_readonly(tmp_path / "store.db")
+    names = [name for (name,) in sql.execute("SELECT gateway FROM gateways ORDER BY gateway")]
+    sql.close()
+    assert names == ["gw-0", "gw-1", "gw-2", "gw-5"]
+
+
+def test_catalog_that_is_damaged_at_rest_fails_alone_and_says_whose_and_what_to_do(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    put(store, examples.block(1))
+    other = sqlite3.connect(tmp_path / "store.db")
+    other.execute("UPDATE catalogs SET message = x'ff'")
+    other.commit()
+    other.close()
+    with one_batch(store, tmp_path / "store.db"):
+        sick = store.catalog("gw-1", EPOCH, 1)
+        again = store.put(PutCatalog("gw-1", examples.catalog()))
+        well = store.hello("gw-2", 1, "boot-a", "", ())
+    for one in (sick, again):
+        with pytest.raises(StoreError, match=rf"epoch {EPOCH} of gateway 'gw-1'.*backup"):
+            one.result(30)
+    assert well.result(30).highest_epoch == 1
+    assert put(store, examples.block(2)) is Outcome.STORED
+
+
+def test_seq_at_its_end_is_stored_beside_its_neighbour(store: SqliteStore) -> None:
+    last = limits.SEQ_END - 1
+    for seq in (last, last - 1):
+        block = examples.block(1)
+        block.seq = seq
+        check_name(block)
+        assert put(store, block) is Outcome.STORED
+    assert [(r.first, r.last) for r in held(store)[0].held] == [(last - 1, last)]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_writer_that_ends_unasked_leaves_nobody_waiting_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(write, "hello", ends)
     broken = SqliteStore(tmp_path / "broken.db")
     with pytest.raises(StoreError, match="internal fault"):
-        broken.hello("gw-1", 1 << 64, "boot-a", "", ()).result(30)
-    with pytest.raises(StoreError, match="closed"):
         broken.hello("gw-1", 1, "boot-a", "", ()).result(30)
+    with pytest.raises(StoreError, match="writer ended"):
+        broken.broken.result(30)
+    with pytest.raises(StoreError, match="closed"):
+        broken.catalog("gw-1", 1, 1).result(30)
     broken.close()
 
 
