@@ -91,7 +91,7 @@ class FakeDisk:
     def sync_dir(self, sub: str = "") -> None:
         self.step("sync_dir")
         prefix = f"{sub}/" if sub else ""
-        here = [n for n in self._names.keys() | self._durable.keys() if _folder(n) == prefix]
+        here = [n for n in sorted(self._names.keys() | self._durable.keys()) if _folder(n) == prefix]
         for name in here:
             if name in self._names:
                 self._durable[name] = self._names[name]
@@ -112,7 +112,7 @@ class FakeDisk:
         after.written_utc_ns = self.written_utc_ns
         names = dict(self._durable)
         if rng is not None:
-            for name in self._names.keys() | self._durable.keys():
+            for name in sorted(self._names.keys() | self._durable.keys()):
                 if rng.random() < 0.5:
                     names.pop(name, None)
                     if name in self._names:
