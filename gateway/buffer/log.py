@@ -1,4 +1,4 @@
-"""The segments: appending to the newest, reading any, recovering all.
+"""The segments: appending to the newest, reading any.
 
 Runs in the disk's thread, one call at a time but for `read_block` and `read_catalog`, which open
 the file for themselves. Everything here may raise OSError.
@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from gateway.buffer import record, segment
-from gateway.buffer.block import BlockKey, BufferUnusableError, SealedBlock
-from gateway.buffer.index import Index, Place, Segment
+from gateway.buffer.block import BlockKey, SealedBlock
+from gateway.buffer.index import Place
 from gateway.ports import Disk, File
 
 #: One damaged bit must not cost all blocks of a segment.
@@ -206,87 +206,3 @@ def _read(disk: Disk, place: Place) -> tuple[record.Header, bytes] | None:
         return segment.read_record(file, place.offset)
     finally:
         file.close()
-
-
-@dataclass(slots=True)
-class Recovered:
-    """What opening found. `damaged` counts stretches that are no record, a torn tail excepted."""
-
-    index: Index = field(default_factory=Index)
-    catalogs: dict[CatalogKey, list[Place]] = field(default_factory=dict)
-    set_aside: list[BlockKey] = field(default_factory=list)
-    next_segment: int = 1
-    last_write_utc_ns: int = 0
-    damaged: int = 0
-
-
-def recover(disk: Disk, gateway: str) -> Recovered:
-    """Index every segment by its headers; read the last one fully and cut its torn tail.
-
-    Raises BufferUnusableError if a file is another gateway's or of a newer format, OSError.
-    """
-    result = Recovered()
-    numbers = sorted(n for n in map(segment.number, disk.list()) if n is not None)
-    for number in numbers:
-        result.next_segment = number + 1
-        file = disk.open(segment.name(number))
-        try:
-            empty = _recover_segment(result, number, file, gateway, number == numbers[-1])
-        finally:
-            file.close()
-        if empty:
-            disk.unlink(segment.name(number))
-            disk.sync_dir()
-    return result
-
-
-def _recover_segment(
-    result: Recovered, number: int, file: File, gateway: str, is_last: bool
-) -> bool:
-    """Index one segment; True if there is no record in it."""
-    info = result.index.segments[number] = Segment(file.size(), 0)
-    good_end = damaged = damaged_tail = 0
-    for found in segment.scan(file, bodies=is_last):
-        if isinstance(found, segment.Damage) or not found.intact:
-            damaged_tail += 1
-            continue
-        damaged, damaged_tail = damaged + damaged_tail, 0
-        head = found.header
-        good_end = found.offset + head.record_bytes
-        place = Place(number, found.offset, head.record_bytes, head.scans)
-        if head.kind == record.SEGMENT:
-            _check_origin(file, found, gateway, number)
-            info.created_utc_ns = head.time_ns
-        elif head.kind == record.CATALOG:
-            result.catalogs.setdefault((head.epoch, head.revision), []).append(place)
-        elif head.kind == record.BLOCK:
-            epoch = result.index.epoch(head.epoch)
-            epoch.live.add(head.seq, head.seq)
-            if head.flags & record.FLAG_END_OF_EPOCH:
-                epoch.end_seq = head.seq
-            result.index.stored(BlockKey(head.epoch, head.seq), place)
-    if good_end == 0:
-        del result.index.segments[number]
-        result.damaged += 0 if is_last else 1
-        return True
-    if is_last and good_end < info.size:
-        file.truncate(good_end)
-        file.sync()
-        info.size = good_end
-        damaged_tail = 0
-    result.damaged += damaged + damaged_tail
-    return False
-
-
-def _check_origin(file: File, found: segment.Found, gateway: str, number: int) -> None:
-    """Refuse what is not ours to read, before anything was changed or sent."""
-    name, head = segment.name(number), found.header
-    if head.version > record.VERSION:
-        raise BufferUnusableError(
-            "buffer.newer_format", file=name, version=head.version, known=record.VERSION
-        )
-    body = file.read(found.offset + record.HEADER_BYTES, head.length)
-    if record.body_is_intact(head, body) and body != gateway.encode():
-        raise BufferUnusableError(
-            "buffer.other_gateway", file=name, found=body.decode(errors="replace"), expected=gateway
-        )

@@ -11,9 +11,9 @@ from functools import partial
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import aside, epochs, log, state
+from gateway.buffer import aside, epochs, log, recovery, state
 from gateway.buffer.alarm import Alarm
-from gateway.buffer.block import BlockKey, BufferUnusableError, SealedBlock
+from gateway.buffer.block import BlockKey, SealedBlock
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.gaps import Decompress, Loss
 from gateway.buffer.ledger import Ledger
@@ -50,7 +50,7 @@ class Buffer:
         run_blocking: RunBlocking,
         config: BufferConfig,
         decompress: Decompress,
-        found: log.Recovered,
+        found: recovery.Recovered,
         known: state.State,
     ) -> None:
         self.config, self.index = config, found.index
@@ -87,8 +87,8 @@ class Buffer:
         Raises BufferUnusableError if it holds another gateway's files or a newer format, OSError
         if it can't be read at all.
         """
-        found: list[tuple[log.Recovered, state.State]] = []
-        await run_blocking(lambda: found.append(_recover(disk, config.gateway)))
+        found: list[tuple[recovery.Recovered, state.State]] = []
+        await run_blocking(lambda: found.append(recovery.recover(disk, config.gateway)))
         return cls(disk, clock, run_blocking, config, decompress, *found[0])
 
     # ---- what the supervisor calls ---------------------------------------------------------
@@ -378,22 +378,3 @@ class Buffer:
                 self._writer.lose([block], pb.GAP_REASON_REJECTED)
                 self._conclude(key.epoch)
             self._rejects.pop(key, None)
-
-
-def _recover(disk: Disk, gateway: str) -> tuple[log.Recovered, state.State]:
-    """In the disk's thread. What was announced before is sent no more."""
-    last_write_utc_ns = disk.last_write_utc_ns()  # before anything is mended
-    known = state.load(disk) or state.State(gateway)
-    if known.gateway != gateway:
-        raise BufferUnusableError(
-            "buffer.other_gateway", file=state.NAME, found=known.gateway, expected=gateway
-        )
-    found = log.recover(disk, gateway)
-    found.set_aside, found.last_write_utc_ns = aside.Aside(disk).found(), last_write_utc_ns
-    gone = [(gap.epoch, r.first, r.last) for _, _, gap in known.gaps for r in gap.blocks]
-    gone += [(number, *r) for number, entry in known.epochs.items() for r in entry.gone]
-    for number, first, last in gone:
-        epoch = found.index.epochs.get(number)
-        for seq in epoch.live.within(first, last).numbers() if epoch else ():
-            found.index.drop(BlockKey(number, seq), acked=False)
-    return found, known

@@ -28,6 +28,7 @@ from gateway.buffer.losses import (
     read_losses,
 )
 from gateway.buffer.ranges import RangeSet
+from gateway.buffer.recovery import Recovered
 from gateway.buffer.thread import DiskThread
 from gateway.buffer.troubles import write_failed
 from gateway.ports import Clock, Disk, RunBlocking
@@ -49,7 +50,7 @@ class Writer:
         run_blocking: RunBlocking,
         config: BufferConfig,
         decompress: Decompress,
-        found: log.Recovered,
+        found: Recovered,
         ledger: Ledger,
         alarm: Alarm,
     ) -> None:
