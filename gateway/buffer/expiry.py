@@ -14,6 +14,8 @@ from gateway.buffer.index import Segment
 LOOK_EVERY_NS = 60 * 10**9
 #: A clock that is set wrongly once (a time server, a platform) is mostly set right within this.
 SURE_AFTER_NS = 3600 * 10**9
+#: A clock that says less was never set (2024-01-01).
+_PLAUSIBLE_NS = 1_704_067_200 * 10**9
 
 
 class Expiry:
@@ -32,6 +34,13 @@ class Expiry:
         return [n for n, since in self._since.items() if now_ns - since >= SURE_AFTER_NS]
 
 
+def age_s(info: Segment, now_ns: int, utc_ns: int) -> float | None:
+    """How long ago the segment was begun; None if its time was not known then."""
+    if info.created_ns is not None:
+        return (now_ns - info.created_ns) / 1e9
+    return max(0.0, (utc_ns - info.created_utc_ns) / 1e9) if info.created_utc_ns else None
+
+
 def _begun_before(segments: Mapping[int, Segment], utc_ns: int) -> list[int]:
     """The segments that another one followed before `utc_ns`, by the latest time of any up to
     that one: all that is in them was sampled before.
@@ -41,11 +50,11 @@ def _begun_before(segments: Mapping[int, Segment], utc_ns: int) -> list[int]:
     latest_ns = 0
     for number, follower in pairwise(sorted(segments)):
         unknown.append(number)
-        times = segments[number].created_utc_ns, segments[follower].created_utc_ns
-        latest_ns = max(latest_ns, *times)
+        followed_ns = segments[follower].created_utc_ns
+        latest_ns = max(latest_ns, segments[number].created_utc_ns, followed_ns)
         if latest_ns >= utc_ns:
             return found
-        if times[1]:
+        if followed_ns >= _PLAUSIBLE_NS:
             found += unknown
             unknown.clear()
     return found

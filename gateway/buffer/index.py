@@ -30,11 +30,14 @@ class Place(NamedTuple):
 class Segment:
     """A file: its bytes, when it was begun, which seqs of each epoch it holds, how many live.
 
-    `going`: it is being unlinked, so nothing of it can be live again.
+    `created_utc_ns`: 0 if nothing vouched for the clock then. `created_ns`: the same on the boot
+    clock, of those that this run made; None of others. `going`: it is being unlinked, so nothing of
+    it can be live again.
     """
 
     size: int
     created_utc_ns: int
+    created_ns: int | None = None
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
     live: int = 0
     going: bool = False

@@ -52,6 +52,7 @@ class Buffer:
         decompress: Decompress,
         found: recovery.Recovered,
         known: state.State,
+        utc_ns: Callable[[int], int | None],
     ) -> None:
         self.config, self.index = config, found.index
         self.ledger = Ledger(known, found.index.is_live)
@@ -70,7 +71,7 @@ class Buffer:
         }
         self._unreadable: dict[BlockKey, int] = {}
         self._writer = Writer(
-            disk, clock, run_blocking, config, decompress, found, self.ledger, self._alarm
+            disk, clock, run_blocking, config, decompress, found, self.ledger, self._alarm, utc_ns
         )
 
     @classmethod
@@ -81,15 +82,17 @@ class Buffer:
         run_blocking: RunBlocking,
         config: BufferConfig,
         decompress: Decompress,
+        utc_ns: Callable[[int], int | None] = lambda now_ns: None,
     ) -> Buffer:
         """Recover what the directory holds.
 
-        Raises BufferUnusableError if it holds another gateway's files or a newer format, OSError
-        if it can't be read at all.
+        `utc_ns`: UTC at a boot time, None while nothing vouches for it: nothing expires then. Any
+        thread may ask it. Raises BufferUnusableError if the directory holds another gateway's files
+        or a newer format, OSError if it can't be read at all.
         """
         found: list[tuple[recovery.Recovered, state.State]] = []
         await run_blocking(lambda: found.append(recovery.recover(disk, config.gateway)))
-        return cls(disk, clock, run_blocking, config, decompress, *found[0])
+        return cls(disk, clock, run_blocking, config, decompress, *found[0], utc_ns)
 
     # ---- what the supervisor calls ---------------------------------------------------------
 

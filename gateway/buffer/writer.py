@@ -6,9 +6,8 @@ Coroutines here run one at a time, under the buffer's lock; the disk's calls run
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from itertools import pairwise
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
@@ -16,6 +15,7 @@ from gateway.buffer import log, state
 from gateway.buffer.alarm import Alarm
 from gateway.buffer.block import BlockKey, SealedBlock
 from gateway.buffer.config import BufferConfig
+from gateway.buffer.expiry import LOOK_EVERY_NS, Expiry, age_s
 from gateway.buffer.gaps import Decompress, GapSet, Loss
 from gateway.buffer.index import Index, Segment
 from gateway.buffer.ledger import Ledger
@@ -35,9 +35,6 @@ from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import Said
 
 RETRY_NS = 10 * 10**9
-EXPIRE_EVERY_NS = 60 * 10**9
-#: A clock that says less has not been set (2024-01-01): nothing expires by it.
-_UTC_PLAUSIBLE_NS = 1_704_067_200 * 10**9
 
 
 class Writer:
@@ -53,13 +50,16 @@ class Writer:
         found: Recovered,
         ledger: Ledger,
         alarm: Alarm,
+        utc_ns: Callable[[int], int | None],
     ) -> None:
+        """`utc_ns`: UTC at a boot time; None while nothing vouches for it. Any thread."""
         self._disk, self._clock, self.disk_thread = disk, clock, DiskThread(run_blocking)
         self._config, self._decompress, self._alarm = config, decompress, alarm
         self._index: Index = found.index
-        self._ledger = ledger
+        self._ledger, self._utc_ns = ledger, utc_ns
+        self._expiry = Expiry(config.keep_for_ns)
         self._log = log.Log(
-            disk, config.gateway, clock.utc_ns, config.segment_bytes_used, found.next_segment
+            disk, config.gateway, self._known_utc_ns, config.segment_bytes_used, found.next_segment
         )
         self.epoch = 0
         self.catalogs: dict[log.CatalogKey, bytes] = {}  # of this run
@@ -110,13 +110,18 @@ class Writer:
         return max(overdue, self._lag_ns, 0)
 
     def oldest_s(self) -> float | None:
-        """Age of the oldest live block: of its segment, where it is on disk."""
-        for number in sorted(self._index.segments):
-            info = self._index.segments[number]
-            if info.live and info.created_utc_ns >= _UTC_PLAUSIBLE_NS:
-                return max(0.0, (self._clock.utc_ns() - info.created_utc_ns) / 1e9)
+        """Age of the oldest live block: of its segment, where it is on disk. None: not known."""
+        now = self._clock.now_ns()
+        live = [n for n, info in self._index.segments.items() if info.live]
+        if live:
+            utc = self._known_utc_ns() or self._clock.utc_ns()
+            return age_s(self._index.segments[min(live)], now, utc)
         oldest = min((b.oldest_ns for b in self._ram().values()), default=None)
-        return None if oldest is None else (self._clock.now_ns() - oldest) / 1e9
+        return None if oldest is None else (now - oldest) / 1e9
+
+    def _known_utc_ns(self) -> int:
+        """UTC now; 0 while nothing vouches for it."""
+        return self._utc_ns(self._clock.now_ns()) or 0
 
     # ---- what is done ----------------------------------------------------------------------
 
@@ -127,7 +132,7 @@ class Writer:
             return
         await self.flush(everything=self.cause is not None)
         if now >= self._expire_ns:
-            self._expire_ns = now + EXPIRE_EVERY_NS
+            self._expire_ns = now + LOOK_EVERY_NS
             await self._expire()
         await self.save()
         await self._unlink_dead()
@@ -183,9 +188,10 @@ class Writer:
 
     def _confirm(self, done: log.Appended) -> None:
         for number, size in done.sizes.items():
-            info = self._index.segments.setdefault(number, Segment(0, 0))
-            info.size = size
-            info.created_utc_ns = done.created_utc_ns.get(number, info.created_utc_ns)
+            if number not in self._index.segments:
+                utc, now = done.created_utc_ns.get(number, 0), self._clock.now_ns()
+                self._index.segments[number] = Segment(0, utc, created_ns=now)
+            self._index.segments[number].size = size
         for key, place in done.blocks:
             self._index.stored(key, place)
         for catalog, place in done.catalogs:
@@ -283,13 +289,8 @@ class Writer:
         await self._unlink(number)
 
     async def _expire(self) -> None:
-        """Evict segments that were followed by another one longer than `keep_for` ago."""
-        oldest_kept = self._clock.utc_ns() - self._config.keep_for_ns
-        numbers = sorted(self._index.segments)
-        for number, follower in pairwise(numbers):
-            until = self._index.segments[follower].created_utc_ns
-            if not _UTC_PLAUSIBLE_NS <= until < oldest_kept:
-                return
+        now = self._clock.now_ns()
+        for number in self._expiry.expired(self._index.segments, now, self._utc_ns(now)):
             try:
                 await self._evict(number, pb.GAP_REASON_EXPIRED)
             except OSError as error:

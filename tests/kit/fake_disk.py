@@ -91,8 +91,8 @@ class FakeDisk:
     def sync_dir(self, sub: str = "") -> None:
         self.step("sync_dir")
         prefix = f"{sub}/" if sub else ""
-        here = [n for n in sorted(self._names.keys() | self._durable.keys()) if _folder(n) == prefix]
-        for name in here:
+        names = self._names.keys() | self._durable.keys()
+        for name in [n for n in names if _folder(n) == prefix]:
             if name in self._names:
                 self._durable[name] = self._names[name]
             else:

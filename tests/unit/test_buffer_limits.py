@@ -61,40 +61,6 @@ def reasons(gaps: list[pb.Gap]) -> set[str]:
     return {pb.GapReason.Name(gap.reason) for gap in gaps}
 
 
-def test_blocks_when_older_than_keep_for_expire_with_a_gap() -> None:
-    async def main() -> None:
-        disk, clock = FakeDisk(), VirtualClock()
-        buffer = await opened(disk, clock, keep_for_ns=3600 * SECOND, segment_bytes=300)
-        task = asyncio.create_task(buffer.run())
-        await fill(buffer, clock, 10)
-        await clock.sleep_until(1800 * SECOND)
-        await fill(buffer, clock, 10)
-        await clock.sleep_until(3800 * SECOND)
-        gaps = buffer.take_gaps()
-        assert reasons(gaps) == {"GAP_REASON_EXPIRED"}
-        first = buffer.next_live(BlockKey(0, 0))
-        assert first is not None and 8 <= first.seq <= 11
-        assert [(r.first, r.last) for r in gaps[0].blocks] == [(1, first.seq - 1)]
-        task.cancel()
-
-    run(main())
-
-
-def test_blocks_when_the_clock_was_never_set_do_not_expire() -> None:
-    async def main() -> None:
-        disk, clock = FakeDisk(), VirtualClock(utc_at_boot_ns=0)  # 1970
-        buffer = await opened(disk, clock, keep_for_ns=3600 * SECOND, segment_bytes=300)
-        task = asyncio.create_task(buffer.run())
-        await fill(buffer, clock, 10)
-        clock.utc_at_boot_ns = 1_790_000_000 * SECOND
-        await fill(buffer, clock, 10)
-        await clock.sleep_until(120 * SECOND)
-        assert not buffer.gaps_pending
-        task.cancel()
-
-    run(main())
-
-
 def test_disk_when_full_gives_up_the_oldest_and_goes_on() -> None:
     async def main() -> None:
         disk, clock = FakeDisk(capacity_bytes=30_000), VirtualClock()
