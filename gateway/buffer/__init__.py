@@ -66,9 +66,9 @@ Damage at rest
 --------------
 
 Opening reads headers only, the last segment fully. A damaged header costs its record: the scan
-goes on at the next one that verifies. A damaged body is found when it is read for sending, and
+goes on at the next one that verifies, also behind a page that the medium refuses. A damaged body is found when it is read for sending, and
 becomes a gap. What has no name any more is a hole in the numbers of its epoch, announced when the
-epoch is concluded. `state` is written twice in one file.
+epoch is concluded. `state` is written twice in one file, a page apart.
 """
 
 from gateway.buffer.block import BlockKey, BufferUnusableError, SealedBlock

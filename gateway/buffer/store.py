@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import secrets
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -18,16 +17,14 @@ from gateway.buffer.config import BufferConfig
 from gateway.buffer.gaps import Decompress, Loss
 from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
+from gateway.buffer.segment import MEDIUM_ERRORS
 from gateway.buffer.troubles import troubles, unclean_end
 from gateway.buffer.writer import Writer
 from gateway.ports import Clock, Disk, RunBlocking
-from gateway.snapshot import BufferSnapshot
+from gateway.snapshot import BufferSnapshot, Said
 
 #: A block that the disk fails to read so often, each time on another stream, counts as damaged.
 READ_FAILURES_MAX = 3
-#: What the medium or the file system itself says; all else (no descriptor or memory left, no
-#: permission) says nothing about the block, and passes.
-_MEDIUM_ERRORS = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +55,7 @@ class Buffer:
         self.ledger = Ledger(known, found.index.is_live)
         self._disk = disk
         self._previous_end = unclean_end(found.last_write_utc_ns, config.flush_every_ns)
+        self._found_wrong = [Said(id="buffer.state_lost", args={})] if found.state_lost else []
         self._alarm = Alarm(clock)
         self._lock = asyncio.Lock()
         self._epoch = 0
@@ -223,7 +221,7 @@ class Buffer:
         except FileNotFoundError:  # somebody else removed it: as good as damaged
             pass
         except OSError as error:
-            if error.errno not in _MEDIUM_ERRORS:
+            if error.errno not in MEDIUM_ERRORS:
                 return None
             failures = self._unreadable[key] = self._unreadable.get(key, 0) + 1
             if failures < READ_FAILURES_MAX or not self.index.is_live(key):
@@ -320,7 +318,8 @@ class Buffer:
         return BufferSnapshot(
             state="memory_only" if writer.cause else "no_space" if short else "ok",
             cause=writer.cause,
-            warnings=troubles(
+            warnings=self._found_wrong
+            + troubles(
                 writer.cause,
                 lost,
                 writer.for_space_blocks,

@@ -16,6 +16,7 @@ class _Body:
     def __init__(self, data: bytes = b"") -> None:
         self.data = bytearray(data)
         self.synced = bytes(data)
+        self.bad: list[range] = []  # bytes that the medium refuses to read
 
 
 class FakeFile:
@@ -37,6 +38,8 @@ class FakeFile:
 
     def read(self, offset: int, size: int) -> bytes:
         self._disk.step("read")
+        if any(offset < bad.stop and bad.start < offset + size for bad in self._body.bad):
+            raise OSError(errno.EIO, "Input/output error")
         return bytes(self._body.data[offset : offset + size])
 
     def size(self) -> int:
@@ -128,6 +131,10 @@ class FakeDisk:
     def replace(self, name: str, data: bytes) -> None:
         """Damage at rest."""
         self._names[name] = self._durable[name] = _Body(data)
+
+    def spoil(self, name: str, offset: int, size: int) -> None:
+        """The medium can't read these bytes any more."""
+        self._names[name].bad.append(range(offset, offset + size))
 
     def copy(self) -> FakeDisk:
         """The directory as it is, all of it durable."""

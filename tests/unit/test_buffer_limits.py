@@ -63,8 +63,8 @@ def reasons(gaps: list[pb.Gap]) -> set[str]:
 
 def test_disk_when_full_gives_up_the_oldest_and_goes_on() -> None:
     async def main() -> None:
-        disk, clock = FakeDisk(capacity_bytes=30_000), VirtualClock()
-        buffer = await opened(disk, clock, segment_bytes=500, free_bytes_min=10_000)
+        disk, clock = FakeDisk(capacity_bytes=40_000), VirtualClock()
+        buffer = await opened(disk, clock, segment_bytes=500, free_bytes_min=20_000)
         await fill(buffer, clock, 400)
         shown = buffer.snapshot()
         assert (shown["state"], warned(shown)) == ("no_space", ["buffer.no_space"])
