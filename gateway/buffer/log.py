@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from gateway.buffer import record, segment
 from gateway.buffer.block import BlockKey, SealedBlock
 from gateway.buffer.index import Place
+from gateway.buffer.segment import PAGE_BYTES
 from gateway.ports import Disk, File
 
-#: One damaged bit must not cost all blocks of a segment.
-CATALOG_COPIES = 2
+#: A damaged page must not cost all blocks of a segment: another copy of the catalog they need lies
+#: so far behind the first.
+_COPY_APART_BYTES = PAGE_BYTES
 
 #: (epoch, revision) of a catalog.
 CatalogKey = tuple[int, int]
@@ -42,6 +44,15 @@ class Appended:
 
 
 @dataclass(slots=True)
+class _Copies:
+    """Of a catalog in one segment: where the first ends, how many there are, whether all are."""
+
+    first_end: int
+    count: int = 1
+    are_apart: bool = False
+
+
+@dataclass(slots=True)
 class _Active:
     """The segment that is being written. `size` counts what waits in `waiting` too."""
 
@@ -51,7 +62,7 @@ class _Active:
     waiting: bytearray = field(default_factory=bytearray)
     size: int = 0
     synced: int = 0
-    catalogs: set[CatalogKey] = field(default_factory=set)
+    catalogs: dict[CatalogKey, _Copies] = field(default_factory=dict)
 
 
 class Log:
@@ -83,6 +94,7 @@ class Log:
         try:
             for block in batch:
                 self._append(block, catalogs, done)
+            self._copy_catalogs(catalogs, done)
             self._sync(done)
         except OSError:
             done.forget_unsynced()
@@ -92,15 +104,13 @@ class Log:
         self, block: SealedBlock, catalogs: Mapping[CatalogKey, bytes], done: Appended
     ) -> None:
         if self._active is not None and self._active.size >= self._segment_bytes:
-            self.finish(done)
+            self._copy_catalogs(catalogs, done)
+            self._finish(done)
         active = self._active or self._begin(done)
         key = (block.epoch, block.catalog_revision)
         if key in catalogs and key not in active.catalogs:
-            body = catalogs[key]
-            framed = record.pack(record.CATALOG, body, epoch=key[0], revision=key[1])
-            for _ in range(CATALOG_COPIES):
-                done.catalogs.append((key, self._add(active, framed, 0)))
-            active.catalogs.add(key)
+            self._add_catalog(active, key, catalogs[key], done)
+            active.catalogs[key] = _Copies(first_end=active.size)
         framed = record.pack(
             record.BLOCK,
             block.data,
@@ -115,13 +125,32 @@ class Log:
         place = self._add(active, framed, block.scans)
         done.blocks.append((BlockKey(block.epoch, block.seq), place))
 
-    def finish(self, done: Appended | None = None) -> None:
-        """Close the active segment; what waits in it is written and synced first."""
-        if self._active is None:
+    def _add_catalog(self, active: _Active, key: CatalogKey, body: bytes, done: Appended) -> None:
+        framed = record.pack(record.CATALOG, body, epoch=key[0], revision=key[1])
+        done.catalogs.append((key, self._add(active, framed, 0)))
+
+    def _copy_catalogs(self, catalogs: Mapping[CatalogKey, bytes], done: Appended) -> None:
+        """Add the copies that are due before a sync.
+
+        The second goes into the same sync as the first, behind its blocks: one damaged bit must
+        never cost them all. Where that is too near, a third follows when enough lies between.
+        """
+        active = self._active
+        if active is None:
             return
-        self._sync(done or Appended())
-        self._active.file.close()
-        self._active = None
+        for key, copies in active.catalogs.items():
+            is_far = active.size >= copies.first_end + _COPY_APART_BYTES
+            if copies.count == 1 or (is_far and not copies.are_apart):
+                self._add_catalog(active, key, catalogs[key], done)
+                copies.count += 1
+                copies.are_apart = is_far
+
+    def _finish(self, done: Appended) -> None:
+        """Close the active segment; what waits in it is written and synced first."""
+        self._sync(done)
+        active, self._active = self._active, None
+        if active is not None:
+            active.file.close()
 
     def abandon(self) -> None:
         """Give the active segment up after an error, and cut what was never confirmed of it."""

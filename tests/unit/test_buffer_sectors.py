@@ -93,6 +93,39 @@ def test_page_when_unreadable_costs_the_blocks_in_it_and_they_are_announced() ->
     run(main())
 
 
+def test_page_when_unreadable_never_takes_all_copies_of_a_catalog() -> None:
+    async def main() -> None:
+        clean = await written()
+        for name in segments(clean):
+            for at in range(0, len(clean.contents()[name]), 512):
+                disk = clean.copy()
+                for other in segments(clean):
+                    if other != name:
+                        disk.unlink(other)
+                disk.spoil(name, at, PAGE_BYTES)
+                buffer = await opened(disk)
+                assert await buffer.catalog(FIRST_EPOCH, 1) == CATALOG, (name, at)
+
+    run(main())
+
+
+def test_bit_when_flipped_right_after_the_first_flush_never_takes_the_catalog() -> None:
+    async def main() -> None:
+        clean = FakeDisk()
+        buffer = await opened(clean)
+        buffer.put(block(FIRST_EPOCH, 1))
+        await buffer.flush()
+        (name,) = segments(clean)
+        data = clean.contents()[name]
+        for at in range(len(data)):
+            disk = clean.copy()
+            disk.replace(name, data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+            again = await opened(disk)
+            assert await again.catalog(FIRST_EPOCH, 1) == CATALOG, at
+
+    run(main())
+
+
 def test_sector_when_unreadable_anywhere_never_keeps_the_daemon_from_starting() -> None:
     async def main() -> None:
         clean = await written()
