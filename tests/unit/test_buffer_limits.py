@@ -16,7 +16,10 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import BlockKey, Buffer, BufferConfig
 from gateway.buffer.aside import FILES_MAX
 from gateway.buffer.gaps import GapSet, Loss, Ticks
+from gateway.buffer.index import Epoch
+from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
+from gateway.buffer.state import OpenEpoch, State
 from gateway.messages import remedy, text
 from gateway.snapshot import BufferSnapshot
 from tests.kit.blocks import block, no_zstd
@@ -386,6 +389,44 @@ def test_gaps_when_split_say_the_end_only_with_the_last_block() -> None:
     taken = [gap for _ in iter(gaps.__bool__, False) for gap in gaps.take(bytes_max=2000)]
     assert len(taken) > 3
     assert [g.blocks[-1].last for g in taken if g.end_of_epoch] == [3999]
+
+
+def named(gaps: list[pb.Gap]) -> RangeSet:
+    return RangeSet((r.first, r.last) for gap in gaps for r in gap.blocks)
+
+
+def test_end_of_epoch_when_in_pieces_is_open_until_the_last_piece_is_acked() -> None:
+    """A crash gap with more holes than a block takes; each carrier may be lost."""
+    known = State("gw-1", 1, 0, {5: OpenEpoch(5, "boot-1", 0)})
+    ledger = Ledger(known, lambda key: False)
+    ledger.open_epoch(6, "boot-2", 9, {})
+    old = Epoch()
+    old.acked = RangeSet((seq, seq) for seq in range(1, 60_001, 2))
+    holes = RangeSet((seq, seq) for seq in range(2, 60_000, 2))
+    ledger.welcome(5, closed=False)
+    ledger.conclude(5, old)
+
+    def carry(seq: int) -> list[pb.Gap]:
+        gaps = ledger.take()
+        assert ledger.bind(BlockKey(6, seq))
+        return gaps
+
+    first = carry(1)
+    assert len(first) > 1 and ledger.pending
+    ledger.lose(pb.GAP_REASON_EVICTED_OLDEST, 6, Loss(RangeSet([(1, 1)])))  # with what it carried
+    assert not holes.minus(named(ledger.pending.messages()))
+    told = RangeSet()
+    for seq in range(2, 99):
+        assert 5 in ledger.state.epochs
+        ledger.welcome(5, closed=seq > 2)
+        ledger.conclude(5, old)
+        told.update(named(carry(seq)))
+        ledger.carrier_acked(BlockKey(6, seq))
+        if not ledger.pending:
+            break
+    assert seq > 2
+    assert not holes.minus(told)
+    assert 5 not in ledger.state.epochs
 
 
 RANGES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=12)
