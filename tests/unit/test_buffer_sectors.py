@@ -130,7 +130,7 @@ def test_sector_when_unreadable_anywhere_never_keeps_the_daemon_from_starting() 
     async def main() -> None:
         clean = await written()
         for name, data in clean.contents().items():
-            for at in range(0, len(data), 97):
+            for at in range(0, len(data), 467):
                 disk = clean.copy()
                 disk.spoil(name, at, 1)
                 held, _, _ = await survey(disk)
