@@ -11,7 +11,7 @@ and announced. Nothing is rewritten in place.
 Files of the directory
 ----------------------
 
-    lock                      held by flock(2) while a daemon runs; its pid, for messages
+    lock                      held by flock(2), as the directory is, while a daemon runs; its pid
     state                     run counter, epochs without an end, unsettled gaps: see `state`
     0000000000000001.seg ...  segments, rising, of about `segment_bytes`: see `record`
     rejected/                 blocks that the platform refused, for people: see `aside`
