@@ -22,9 +22,15 @@ class _Body:
 class FakeFile:
     def __init__(self, disk: FakeDisk, body: _Body) -> None:
         self._disk, self._body = disk, body
+        self._is_open = True
+
+    def _step(self, operation: str) -> None:
+        if not self._is_open:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        self._disk.step(operation)
 
     def append(self, data: bytes) -> None:
-        self._disk.step("append")
+        self._step("append")
         room = self._disk.free_bytes()
         self._body.data += data[:room]
         self._disk.written_bytes += min(len(data), room)
@@ -32,12 +38,12 @@ class FakeFile:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     def sync(self) -> None:
-        self._disk.step("sync")
+        self._step("sync")
         self._disk.syncs += 1
         self._body.synced = bytes(self._body.data)
 
     def read(self, offset: int, size: int) -> bytes:
-        self._disk.step("read")
+        self._step("read")
         if any(offset < bad.stop and bad.start < offset + size for bad in self._body.bad):
             raise OSError(errno.EIO, "Input/output error")
         return bytes(self._body.data[offset : offset + size])
@@ -46,11 +52,12 @@ class FakeFile:
         return len(self._body.data)
 
     def truncate(self, size: int) -> None:
-        self._disk.step("truncate")
+        self._step("truncate")
         del self._body.data[size:]
 
     def close(self) -> None:
-        pass
+        self._is_open = False  # whatever close(2) says
+        self._disk.step("close")
 
 
 class FakeDisk:
