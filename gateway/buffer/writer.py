@@ -16,7 +16,7 @@ from gateway.buffer.alarm import Alarm
 from gateway.buffer.block import BlockKey, SealedBlock
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.expiry import LOOK_EVERY_NS, Expiry, age_s
-from gateway.buffer.gaps import Decompress, GapSet, Loss
+from gateway.buffer.gaps import Decompress, GapSet
 from gateway.buffer.index import Index, Segment
 from gateway.buffer.ledger import Ledger
 from gateway.buffer.losses import (
@@ -26,8 +26,8 @@ from gateway.buffer.losses import (
     gaps_of,
     intact_blocks,
     read_losses,
+    unread_loss,
 )
-from gateway.buffer.ranges import RangeSet
 from gateway.buffer.recovery import Recovered
 from gateway.buffer.thread import DiskThread
 from gateway.buffer.troubles import write_failed
@@ -112,10 +112,8 @@ class Writer:
     def oldest_s(self) -> float | None:
         """Age of the oldest live block: of its segment, where it is on disk. None: not known."""
         now = self._clock.now_ns()
-        live = [n for n, info in self._index.segments.items() if info.live]
-        if live:
-            utc = self._known_utc_ns() or self._clock.utc_ns()
-            return age_s(self._index.segments[min(live)], now, utc)
+        if (segment := self._index.oldest_live()) is not None:
+            return age_s(segment, now, self._known_utc_ns() or self._clock.utc_ns())
         oldest = min((b.oldest_ns for b in self._ram().values()), default=None)
         return None if oldest is None else (now - oldest) / 1e9
 
@@ -135,7 +133,11 @@ class Writer:
             self._expire_ns = now + LOOK_EVERY_NS
             await self._expire()
         await self.save()
-        await self._unlink_dead()
+        if self.cause is None:
+            try:
+                await self._unlink_dead()
+            except OSError as error:
+                self._fail(error)
 
     async def flush(self, *, everything: bool) -> None:
         """Make durable what is due, or all that is in RAM. A failing disk is a state, no error."""
@@ -216,10 +218,7 @@ class Writer:
         for key, place in list(self._index.live_in(number)):
             if (key, place.offset) not in intact:
                 self.damaged_records += 1
-                self._index.drop(key, acked=False)
-                self._ledger.lose(
-                    pb.GAP_REASON_DAMAGED, key.epoch, Loss(RangeSet([(key.seq, key.seq)]))
-                )
+                self._drop(pb.GAP_REASON_DAMAGED, [unread_loss(key)])
                 self.dirty = True
 
     # ---- room ------------------------------------------------------------------------------
@@ -240,10 +239,10 @@ class Writer:
             await self._unlink_dead(active_too=True)
             if self._index.disk_bytes + size <= self._config.max_bytes:
                 break
-            if self._config.when_full == "drop_newest":
-                return False
-            if not await self._evict_oldest():
-                break
+            if self.dirty:  # what was announced must be durable before it goes
+                await self._save(GapSet())
+            elif not await self._evict_oldest():
+                return self._config.when_full != "drop_newest"
         return True
 
     async def _evict_oldest(self) -> bool:
@@ -255,7 +254,13 @@ class Writer:
         return True
 
     async def _evict_for_space(self, free: int) -> None:
-        """Give a segment up because others took the space; its blocks are counted apart."""
+        """Give files up because others took the space: dead ones, or a segment whose blocks are
+        counted apart.
+        """
+        size = self._index.disk_bytes
+        await self._unlink_dead(active_too=True)
+        if self._index.disk_bytes < size:
+            return
         before = self._ledger.lost_by_reason.get("evicted_oldest", 0)
         await self._evict_oldest()
         dropped = self._ledger.lost_by_reason.get("evicted_oldest", 0) - before
@@ -336,18 +341,13 @@ class Writer:
         """Remove segments of which every block is acknowledged or announced.
 
         The one that is being written stays until it is full: a new file a flush would wear the
-        flash for nothing.
+        flash for nothing; and so do those with announced blocks until `state` has that. Raises
+        OSError.
         """
-        if self.dirty or self.cause is not None:
-            return  # what was announced is not durable yet
         for number in [n for n, info in self._index.segments.items() if info.live == 0]:
-            if number == self._log.active and not active_too:
-                continue
-            try:
+            is_active = number == self._log.active and not active_too
+            if not is_active and not (self.dirty and self._index.has_gone(number)):
                 await self._unlink(number)
-            except OSError as error:
-                self._fail(error)
-                return
 
     async def _unlink(self, number: int) -> None:
         info = self._index.segments[number]
