@@ -79,7 +79,17 @@ def sealed(text: bytes) -> bytes:
 
 
 def write(disk: Disk, contents: bytes, name: str = NAME) -> None:
-    """Replace the file, durably. Raises OSError; the old file is then still whole."""
+    """Replace the file, durably. Raises OSError; the old file is then still whole.
+
+    Tried twice: what failed once mostly works at once again, and a power cut may not wait.
+    """
+    try:
+        _replace(disk, contents, name)
+    except OSError:
+        _replace(disk, contents, name)
+
+
+def _replace(disk: Disk, contents: bytes, name: str) -> None:
     temporary = f"{name}.new"
     if temporary in disk.list():
         disk.unlink(temporary)
