@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
@@ -86,5 +89,32 @@ def test_disk_when_full_to_the_last_byte_gives_the_room_of_acked_blocks_first() 
         disk.capacity_bytes = sum(map(len, disk.contents().values()))
         await fill(buffer, 1)
         assert buffer.live_blocks == 1 and not buffer.index.epoch(buffer.epoch).ram
+
+    run(main())
+
+
+def test_disk_when_it_works_again_beside_a_block_that_has_no_room_is_said_to_work() -> None:
+    """Else the state file, which is the probe, was written again and again without a pause."""
+
+    async def main() -> None:
+        disk = FakeDisk()
+        buffer = await full(disk)
+        buffer.carries({BlockKey(buffer.epoch, BLOCKS + 1)})
+        await fill(buffer, 1)
+        assert buffer.snapshot()["memory_blocks"] == 1
+
+        def fail(operation: str) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        disk.fail = fail
+        buffer.platform_highest(9 << 32)
+        await buffer.flush()
+        assert buffer.snapshot()["state"] == "memory_only"
+        disk.fail = lambda operation: None
+        clock = VirtualClock()
+        task = asyncio.ensure_future(buffer.run())
+        await clock.sleep_until(20 * 10**9)
+        task.cancel()
+        assert buffer.snapshot()["state"] == "ok"
 
     run(main())
