@@ -127,7 +127,9 @@ class _Belief:
 
 
 class Anchors:
-    """Decides when the stream needs a new anchor. One an epoch; not for several threads at once."""
+    """Decides when the stream needs a new anchor. One an epoch; but for `utc_ns` not for several
+    threads at once.
+    """
 
     def __init__(self, clock: DisciplinedClock) -> None:
         self._clock = clock
@@ -166,7 +168,7 @@ class Anchors:
         )
 
     def utc_ns(self, now_ns: int) -> int | None:
-        """UTC at `now_ns` (boot clock); None while nothing vouches for it."""
+        """UTC at `now_ns` (boot clock); None while nothing vouches for it. Any thread."""
         belief = self._belief(now_ns)
         is_known = belief.source != pb.ANCHOR_SOURCE_UNKNOWN
         return now_ns + belief.offset_ns if is_known else None

@@ -90,13 +90,13 @@ class Supervisor:
 
     async def _run_with(self, disk: OsDisk) -> None:
         config = self._config
+        anchors = Anchors(self._clock)
         buffer = await Buffer.open(
-            disk, self._clock, run_blocking, self._buffer_config(), decompress
+            disk, self._clock, run_blocking, self._buffer_config(), decompress, anchors.utc_ns
         )
         epoch = buffer.open_epoch(self._clock.boot_id, self._clock.now_ns())
         if ended := buffer.snapshot()["previous_end"]:
             self._say(ended["id"], **ended["args"])
-        anchors = Anchors(self._clock)
         self._kept = Kept(config.buffer.path.parent)
         scanning = Scanning(config, self._kept.load())
         made = catalog.catalog(epoch, 1, config.site, scanning.catalog_groups)

@@ -11,15 +11,15 @@ and announced. Nothing is rewritten in place.
 Files of the directory
 ----------------------
 
-    lock                      held by flock(2) while a daemon runs; its pid, for messages
+    lock                      held by flock(2), as the directory is, while a daemon runs; its pid
     state                     run counter, epochs without an end, unsettled gaps: see `state`
     0000000000000001.seg ...  segments, rising, of about `segment_bytes`: see `record`
     rejected/                 blocks that the platform refused, for people: see `aside`
 
 A segment is a run of records: a segment header (format version, gateway id, UTC), catalogs, blocks.
-Every block follows, in the same segment, the catalog that it needs (twice, so that one damaged bit
-never costs all blocks of a segment), so unlinking one segment never orphans another. A new process
-never appends to an old segment.
+Every block follows, in the same segment, the catalog that it needs, so unlinking one segment never
+orphans another. A second copy is synced with the first, and one lies a page further on, so that no
+damaged bit or page costs all blocks of a segment. A new process never appends to an old segment.
 
 States of a block
 -----------------
@@ -66,9 +66,10 @@ Damage at rest
 --------------
 
 Opening reads headers only, the last segment fully. A damaged header costs its record: the scan
-goes on at the next one that verifies. A damaged body is found when it is read for sending, and
-becomes a gap. What has no name any more is a hole in the numbers of its epoch, announced when the
-epoch is concluded. `state` is written twice in one file.
+goes on at the next one that verifies, also behind a page that the medium refuses. A damaged body is
+found when it is read for sending, and becomes a gap. What has no name any more is a hole in the
+numbers of its epoch, announced when the epoch is concluded. `state` is written twice in one
+file, a page apart.
 """
 
 from gateway.buffer.block import BlockKey, BufferUnusableError, SealedBlock

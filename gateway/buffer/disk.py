@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.buffer.block import BufferUnusableError
 
 _LOCK = "lock"
+_NOT_WRITABLE = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
 class OsFile:
@@ -48,30 +50,40 @@ class OsFile:
         os.ftruncate(self._descriptor, size)
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        # First, for the descriptor is another file's soon, also where closing it fails.
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
 
 
 class OsDisk:
-    """A directory, made if missing (mode 0700), and locked against a second daemon while open."""
+    """A directory, made if missing (mode 0700), and locked against a second daemon while open.
+
+    The directory itself is locked and a file in it. A disk that is full or read-only has perhaps no
+    such file, and must not keep the daemon from running in RAM.
+    """
 
     def __init__(self, path: Path) -> None:
         """Raises BufferUnusableError("buffer.locked", path, pid) or OSError."""
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._lock = os.open(path / _LOCK, flags, 0o600)
+        file = _open_lock(path)
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._locks = [directory] if file is None else [directory, file]
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for descriptor in self._locks:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip()
-            os.close(self._lock)
-            raise BufferUnusableError("buffer.locked", path=str(path), pid=pid or "?") from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)
+            self.close()
+            raise BufferUnusableError("buffer.locked", path=str(path), pid=_pid(path)) from None
+        if file is not None:
+            with suppress(OSError):  # it is for messages only
+                os.ftruncate(file, 0)
+                os.pwrite(file, b"%d\n" % os.getpid(), 0)
 
     def close(self) -> None:
         """Let another daemon in. Nothing may be used afterwards."""
-        os.close(self._lock)
+        for descriptor in self._locks:
+            os.close(descriptor)
 
     def list(self, sub: str = "") -> list[str]:
         try:
@@ -84,12 +96,18 @@ class OsDisk:
 
     def open(self, name: str, *, create: bool = False) -> OsFile:
         path = self._path / name
-        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_CLOEXEC | os.O_NOFOLLOW
         if create:
-            flags |= os.O_CREAT | os.O_EXCL
-            if path.parent != self._path:
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-        return OsFile(os.open(path, flags, 0o600))
+            if path.parent != self._path and not path.parent.is_dir():
+                path.parent.mkdir(mode=0o700)
+                self.sync_dir()
+            return OsFile(os.open(path, flags | os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            return OsFile(os.open(path, flags | os.O_RDWR))
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            return OsFile(os.open(path, flags | os.O_RDONLY))
 
     def unlink(self, name: str) -> None:
         (self._path / name).unlink()
@@ -112,3 +130,25 @@ class OsDisk:
     def free_bytes(self) -> int:
         found = os.statvfs(self._path)
         return found.f_bavail * found.f_frsize
+
+
+def _open_lock(path: Path) -> int | None:
+    """The lock file; None on a disk where there is none and none can be made."""
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path / _LOCK, flags | os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        if error.errno not in _NOT_WRITABLE:
+            raise
+    try:
+        return os.open(path / _LOCK, flags | os.O_RDONLY)
+    except OSError:
+        return None
+
+
+def _pid(path: Path) -> str:
+    """Of the daemon that holds the lock; "?" if it could not say so."""
+    try:
+        return (path / _LOCK).read_text("ascii", "replace").strip() or "?"
+    except OSError:
+        return "?"

@@ -78,12 +78,26 @@ def _joined(a: Ticks, b: Ticks) -> Ticks:
     return Ticks(low.first, high.end - low.first, low.first_due_ns, high.last_due_ns)
 
 
+class _End:
+    """The end of an epoch, whose count can't be known: what a gap says of it, and its holes."""
+
+    def __init__(self, gap: pb.Gap) -> None:
+        self.said, self.holes = pb.Gap(), RangeSet()
+        self.said.CopyFrom(gap)
+        del self.said.blocks[:]
+
+    def message(self) -> pb.Gap:
+        gap = pb.Gap(blocks=[pb.SeqRange(first=a, last=b) for a, b in self.holes])
+        gap.MergeFrom(self.said)
+        return gap
+
+
 class GapSet:
     """Gaps joined by (reason, epoch); the ends of epochs, whose count can't be known, by epoch."""
 
     def __init__(self, gaps: Iterable[pb.Gap] = ()) -> None:
         self._losses: dict[tuple[pb.GapReason.ValueType, int], Loss] = {}
-        self._ends: dict[int, pb.Gap] = {}
+        self._ends: dict[int, _End] = {}
         for gap in gaps:
             self.add(gap)
 
@@ -92,12 +106,18 @@ class GapSet:
 
     def add(self, gap: pb.Gap) -> None:
         if gap.count_unknown:
-            self._ends[gap.epoch] = gap
+            self._add_end(gap)
             return
         loss = Loss(RangeSet((r.first, r.last) for r in gap.blocks), end_of_epoch=gap.end_of_epoch)
         for t in gap.ticks:
             loss.add_ticks(t.group, Ticks(t.first_tick, t.count, t.first_due_ns, t.last_due_ns))
         self.lose(gap.reason, gap.epoch, loss)
+
+    def _add_end(self, gap: pb.Gap) -> None:
+        """Join `gap` with the other pieces of the same epoch's end."""
+        known = self._ends.setdefault(gap.epoch, _End(gap))
+        known.said.after_seq = min(known.said.after_seq, gap.after_seq)
+        known.holes.update(RangeSet((r.first, r.last) for r in gap.blocks))
 
     def lose(self, reason: pb.GapReason.ValueType, epoch: int, loss: Loss) -> None:
         """Blocks of `epoch`, and ticks in them, are gone for `reason` (a GapReason)."""
@@ -106,7 +126,8 @@ class GapSet:
     def update(self, other: GapSet) -> None:
         for (reason, epoch), loss in other._losses.items():
             self.lose(reason, epoch, loss)
-        self._ends.update(other._ends)
+        for end in other._ends.values():
+            self._add_end(end.message())
 
     def blocks(self, epoch: int) -> RangeSet:
         """The whole blocks of `epoch` that these gaps name."""
@@ -122,7 +143,7 @@ class GapSet:
 
     def messages(self) -> list[pb.Gap]:
         gaps = [_message(r, e, loss) for (r, e), loss in sorted(self._losses.items(), key=_key)]
-        return gaps + [self._ends[epoch] for epoch in sorted(self._ends)]
+        return gaps + [self._ends[epoch].message() for epoch in sorted(self._ends)]
 
     def take(self, bytes_max: int = GAP_BYTES_MAX) -> list[pb.Gap]:
         """Remove and return gaps of some `bytes_max` serialized bytes at most, one at least."""

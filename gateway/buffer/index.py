@@ -30,11 +30,14 @@ class Place(NamedTuple):
 class Segment:
     """A file: its bytes, when it was begun, which seqs of each epoch it holds, how many live.
 
-    `going`: it is being unlinked, so nothing of it can be live again.
+    `created_utc_ns`: 0 if nothing vouched for the clock then. `created_ns`: the same on the boot
+    clock, of those that this run made; None of others. `going`: it is being unlinked, so nothing of
+    it can be live again.
     """
 
     size: int
     created_utc_ns: int
+    created_ns: int | None = None
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
     live: int = 0
     going: bool = False
@@ -202,6 +205,11 @@ class Index:
         epoch.disk_scans += sign * place.scans
         self.segments[place.segment].live += sign
 
+    def oldest_live(self) -> Segment | None:
+        """The first segment that holds a live block."""
+        number = min((n for n, info in self.segments.items() if info.live), default=None)
+        return None if number is None else self.segments[number]
+
     def live_in(self, segment: int) -> Iterator[tuple[BlockKey, Place]]:
         """The live blocks whose newest copy is in the segment, in order."""
         for number in sorted(self.segments[segment].spans):
@@ -212,6 +220,13 @@ class Index:
                 place = epoch.place(seq)
                 if place is not None and place.segment == segment:
                     yield BlockKey(number, seq), place
+
+    def has_gone(self, segment: int) -> bool:
+        """Some block of it was given up, and announced as a gap; or may have been."""
+        return any(
+            number in self.epochs and bool(self.epochs[number].gone.within(first, last))
+            for number, (first, last) in self.segments[segment].spans.items()
+        )
 
     def forget_segment(self, segment: int) -> None:
         """The file is gone; none of its blocks is live."""

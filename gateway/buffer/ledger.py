@@ -110,7 +110,7 @@ class Ledger:
         carried = self._carried.pop(key, None)
         if carried is None:
             return False
-        for epoch in carried.ends():
+        for epoch in carried.ends() - self._announced():  # else a piece of its end still waits
             self.state.epochs.pop(epoch, None)
         return True
 
@@ -149,6 +149,8 @@ class Ledger:
         entry = self.state.epochs.get(number)
         if entry is None or number == self.current or epoch.live or number not in self._settled:
             return False
+        if number in self._announced():
+            return False
         known = RangeSet(epoch.acked)
         known.update(epoch.gone)
         known.update(entry.gone)
@@ -158,8 +160,6 @@ class Ledger:
                 self.lose(pb.GAP_REASON_DAMAGED, number, Loss(holes))
             del self.state.epochs[number]
             return True
-        if number in self._announced():
-            return False
         self.pending.add(
             pb.Gap(
                 reason=entry.reason,

@@ -1,4 +1,4 @@
-"""The segments: appending to the newest, reading any, recovering all.
+"""The segments: appending to the newest, reading any.
 
 Runs in the disk's thread, one call at a time but for `read_block` and `read_catalog`, which open
 the file for themselves. Everything here may raise OSError.
@@ -11,12 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from gateway.buffer import record, segment
-from gateway.buffer.block import BlockKey, BufferUnusableError, SealedBlock
-from gateway.buffer.index import Index, Place, Segment
+from gateway.buffer.block import BlockKey, SealedBlock
+from gateway.buffer.index import Place
+from gateway.buffer.segment import PAGE_BYTES
 from gateway.ports import Disk, File
 
-#: One damaged bit must not cost all blocks of a segment.
-CATALOG_COPIES = 2
+#: A damaged page must not cost all blocks of a segment: another copy of the catalog they need lies
+#: so far behind the first.
+_COPY_APART_BYTES = PAGE_BYTES
 
 #: (epoch, revision) of a catalog.
 CatalogKey = tuple[int, int]
@@ -42,6 +44,15 @@ class Appended:
 
 
 @dataclass(slots=True)
+class _Copies:
+    """Of a catalog in one segment: where the first ends, how many there are, whether all are."""
+
+    first_end: int
+    count: int = 1
+    are_apart: bool = False
+
+
+@dataclass(slots=True)
 class _Active:
     """The segment that is being written. `size` counts what waits in `waiting` too."""
 
@@ -51,7 +62,7 @@ class _Active:
     waiting: bytearray = field(default_factory=bytearray)
     size: int = 0
     synced: int = 0
-    catalogs: set[CatalogKey] = field(default_factory=set)
+    catalogs: dict[CatalogKey, _Copies] = field(default_factory=dict)
 
 
 class Log:
@@ -83,6 +94,7 @@ class Log:
         try:
             for block in batch:
                 self._append(block, catalogs, done)
+            self._copy_catalogs(catalogs, done)
             self._sync(done)
         except OSError:
             done.forget_unsynced()
@@ -92,15 +104,13 @@ class Log:
         self, block: SealedBlock, catalogs: Mapping[CatalogKey, bytes], done: Appended
     ) -> None:
         if self._active is not None and self._active.size >= self._segment_bytes:
-            self.finish(done)
+            self._copy_catalogs(catalogs, done)
+            self._finish(done)
         active = self._active or self._begin(done)
         key = (block.epoch, block.catalog_revision)
         if key in catalogs and key not in active.catalogs:
-            body = catalogs[key]
-            framed = record.pack(record.CATALOG, body, epoch=key[0], revision=key[1])
-            for _ in range(CATALOG_COPIES):
-                done.catalogs.append((key, self._add(active, framed, 0)))
-            active.catalogs.add(key)
+            self._add_catalog(active, key, catalogs[key], done)
+            active.catalogs[key] = _Copies(first_end=active.size)
         framed = record.pack(
             record.BLOCK,
             block.data,
@@ -115,13 +125,32 @@ class Log:
         place = self._add(active, framed, block.scans)
         done.blocks.append((BlockKey(block.epoch, block.seq), place))
 
-    def finish(self, done: Appended | None = None) -> None:
-        """Close the active segment; what waits in it is written and synced first."""
-        if self._active is None:
+    def _add_catalog(self, active: _Active, key: CatalogKey, body: bytes, done: Appended) -> None:
+        framed = record.pack(record.CATALOG, body, epoch=key[0], revision=key[1])
+        done.catalogs.append((key, self._add(active, framed, 0)))
+
+    def _copy_catalogs(self, catalogs: Mapping[CatalogKey, bytes], done: Appended) -> None:
+        """Add the copies that are due before a sync.
+
+        The second goes into the same sync as the first, behind its blocks: one damaged bit must
+        never cost them all. Where that is too near, a third follows when enough lies between.
+        """
+        active = self._active
+        if active is None:
             return
-        self._sync(done or Appended())
-        self._active.file.close()
-        self._active = None
+        for key, copies in active.catalogs.items():
+            is_far = active.size >= copies.first_end + _COPY_APART_BYTES
+            if copies.count == 1 or (is_far and not copies.are_apart):
+                self._add_catalog(active, key, catalogs[key], done)
+                copies.count += 1
+                copies.are_apart = is_far
+
+    def _finish(self, done: Appended) -> None:
+        """Close the active segment; what waits in it is written and synced first."""
+        self._sync(done)
+        active, self._active = self._active, None
+        if active is not None:
+            active.file.close()
 
     def abandon(self) -> None:
         """Give the active segment up after an error, and cut what was never confirmed of it."""
@@ -206,87 +235,3 @@ def _read(disk: Disk, place: Place) -> tuple[record.Header, bytes] | None:
         return segment.read_record(file, place.offset)
     finally:
         file.close()
-
-
-@dataclass(slots=True)
-class Recovered:
-    """What opening found. `damaged` counts stretches that are no record, a torn tail excepted."""
-
-    index: Index = field(default_factory=Index)
-    catalogs: dict[CatalogKey, list[Place]] = field(default_factory=dict)
-    set_aside: list[BlockKey] = field(default_factory=list)
-    next_segment: int = 1
-    last_write_utc_ns: int = 0
-    damaged: int = 0
-
-
-def recover(disk: Disk, gateway: str) -> Recovered:
-    """Index every segment by its headers; read the last one fully and cut its torn tail.
-
-    Raises BufferUnusableError if a file is another gateway's or of a newer format, OSError.
-    """
-    result = Recovered()
-    numbers = sorted(n for n in map(segment.number, disk.list()) if n is not None)
-    for number in numbers:
-        result.next_segment = number + 1
-        file = disk.open(segment.name(number))
-        try:
-            empty = _recover_segment(result, number, file, gateway, number == numbers[-1])
-        finally:
-            file.close()
-        if empty:
-            disk.unlink(segment.name(number))
-            disk.sync_dir()
-    return result
-
-
-def _recover_segment(
-    result: Recovered, number: int, file: File, gateway: str, is_last: bool
-) -> bool:
-    """Index one segment; True if there is no record in it."""
-    info = result.index.segments[number] = Segment(file.size(), 0)
-    good_end = damaged = damaged_tail = 0
-    for found in segment.scan(file, bodies=is_last):
-        if isinstance(found, segment.Damage) or not found.intact:
-            damaged_tail += 1
-            continue
-        damaged, damaged_tail = damaged + damaged_tail, 0
-        head = found.header
-        good_end = found.offset + head.record_bytes
-        place = Place(number, found.offset, head.record_bytes, head.scans)
-        if head.kind == record.SEGMENT:
-            _check_origin(file, found, gateway, number)
-            info.created_utc_ns = head.time_ns
-        elif head.kind == record.CATALOG:
-            result.catalogs.setdefault((head.epoch, head.revision), []).append(place)
-        elif head.kind == record.BLOCK:
-            epoch = result.index.epoch(head.epoch)
-            epoch.live.add(head.seq, head.seq)
-            if head.flags & record.FLAG_END_OF_EPOCH:
-                epoch.end_seq = head.seq
-            result.index.stored(BlockKey(head.epoch, head.seq), place)
-    if good_end == 0:
-        del result.index.segments[number]
-        result.damaged += 0 if is_last else 1
-        return True
-    if is_last and good_end < info.size:
-        file.truncate(good_end)
-        file.sync()
-        info.size = good_end
-        damaged_tail = 0
-    result.damaged += damaged + damaged_tail
-    return False
-
-
-def _check_origin(file: File, found: segment.Found, gateway: str, number: int) -> None:
-    """Refuse what is not ours to read, before anything was changed or sent."""
-    name, head = segment.name(number), found.header
-    if head.version > record.VERSION:
-        raise BufferUnusableError(
-            "buffer.newer_format", file=name, version=head.version, known=record.VERSION
-        )
-    body = file.read(found.offset + record.HEADER_BYTES, head.length)
-    if record.body_is_intact(head, body) and body != gateway.encode():
-        raise BufferUnusableError(
-            "buffer.other_gateway", file=name, found=body.decode(errors="replace"), expected=gateway
-        )

@@ -34,10 +34,15 @@ def read_losses(
         except OSError:
             block = None
         if block is None:
-            losses.append(BlockLoss(key, Loss(RangeSet([(key.seq, key.seq)])), ()))
+            losses.append(unread_loss(key))
         else:
             losses.append(block_loss(block, decompress))
     return losses
+
+
+def unread_loss(key: BlockKey) -> BlockLoss:
+    """What is gone with a block that can't be read: its number is all that is known."""
+    return BlockLoss(key, Loss(RangeSet([(key.seq, key.seq)])), ())
 
 
 def block_loss(block: SealedBlock, decompress: Decompress) -> BlockLoss:

@@ -9,7 +9,8 @@
         12     4  catalog revision
         16     8  epoch
         24     8  seq (block)
-        32     8  block: boot time of its oldest sample; segment header: UTC of its creation, ns
+        32     8  block: boot time of its oldest sample; segment header: UTC of its creation, 0 if
+                 nothing vouched for it; ns
         40     4  scans
         44     4  samples
         48     4  CRC-32C of the body

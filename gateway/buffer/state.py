@@ -1,8 +1,8 @@
 """The small durable facts: the run counter, epochs without an end, gaps without a durable carrier.
 
 One file, `state`, replaced atomically; the uplink keeps the count of its data budget in another.
-Each holds the same line twice, with its checksum, so that one damaged byte, or a file cut in half,
-never costs it:
+Each holds the same line twice, with its checksum, and a page of line feeds between them, so that
+one damaged byte, a page that can't be read, or a file cut in half never costs it:
 
     <CRC-32C of the JSON, 8 hex digits> <space> <JSON> <line feed>
 """
@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from gateway.buffer import segment
 from gateway.buffer.ranges import RangeSet
 from gateway.ports import Disk
 from native.crc import crc32c
@@ -71,13 +73,23 @@ def encode(state: State) -> bytes:
 
 
 def sealed(text: bytes) -> bytes:
-    """One line of text as a file that outlives a damaged byte."""
+    """One line of text as a file that outlives a damaged byte, or page."""
     line = b"%08x %s\n" % (crc32c(text), text)
-    return line + line
+    return line + b"\n" * segment.PAGE_BYTES + line
 
 
 def write(disk: Disk, contents: bytes, name: str = NAME) -> None:
-    """Replace the file, durably. Raises OSError; the old file is then still whole."""
+    """Replace the file, durably. Raises OSError; the old file is then still whole.
+
+    Tried twice: what failed once mostly works at once again, and a power cut may not wait.
+    """
+    try:
+        _replace(disk, contents, name)
+    except OSError:
+        _replace(disk, contents, name)
+
+
+def _replace(disk: Disk, contents: bytes, name: str) -> None:
     temporary = f"{name}.new"
     if temporary in disk.list():
         disk.unlink(temporary)
@@ -98,23 +110,24 @@ def load(disk: Disk) -> State | None:
 
 
 def read(disk: Disk, name: str = NAME) -> bytes | None:
-    """The text that `sealed` made into a file; None if there is none that verifies. Raises
-    OSError.
+    """The text that `sealed` made into a file; None if there is none that verifies, or can be read.
+    Raises OSError for what says nothing about the medium.
     """
     if name not in disk.list():
         return None
-    file = disk.open(name)
     try:
-        data = file.read(0, min(file.size(), _BYTES_MAX))
-    finally:
-        file.close()
+        with closing(disk.open(name)) as file:
+            data = segment.read_around(file, 0, _BYTES_MAX)
+    except OSError as error:
+        if error.errno not in segment.MEDIUM_ERRORS:
+            raise
+        return None
     return unsealed(data)
 
 
 def unsealed(data: bytes) -> bytes | None:
     """The text of a file's contents; None if neither of its copies verifies."""
-    half = len(data) // 2  # found so, even if the line feed between the copies is what was damaged
-    for line in (*data.split(b"\n"), data[: half - 1], data[half:-1]):
+    for line in data.split(b"\n"):
         checksum, _, text = line.partition(b" ")
         if checksum == b"%08x" % crc32c(text):
             return text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import secrets
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -11,23 +10,21 @@ from functools import partial
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import aside, epochs, log, state
+from gateway.buffer import aside, epochs, log, recovery, state
 from gateway.buffer.alarm import Alarm
-from gateway.buffer.block import BlockKey, BufferUnusableError, SealedBlock
+from gateway.buffer.block import BlockKey, SealedBlock
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.gaps import Decompress, Loss
 from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
+from gateway.buffer.segment import MEDIUM_ERRORS
 from gateway.buffer.troubles import troubles, unclean_end
 from gateway.buffer.writer import Writer
 from gateway.ports import Clock, Disk, RunBlocking
-from gateway.snapshot import BufferSnapshot
+from gateway.snapshot import BufferSnapshot, Said
 
 #: A block that the disk fails to read so often, each time on another stream, counts as damaged.
 READ_FAILURES_MAX = 3
-#: What the medium or the file system itself says; all else (no descriptor or memory left, no
-#: permission) says nothing about the block, and passes.
-_MEDIUM_ERRORS = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +47,15 @@ class Buffer:
         run_blocking: RunBlocking,
         config: BufferConfig,
         decompress: Decompress,
-        found: log.Recovered,
+        found: recovery.Recovered,
         known: state.State,
+        utc_ns: Callable[[int], int | None],
     ) -> None:
         self.config, self.index = config, found.index
         self.ledger = Ledger(known, found.index.is_live)
         self._disk = disk
         self._previous_end = unclean_end(found.last_write_utc_ns, config.flush_every_ns)
+        self._found_wrong = [Said(id="buffer.state_lost", args={})] if found.state_lost else []
         self._alarm = Alarm(clock)
         self._lock = asyncio.Lock()
         self._epoch = 0
@@ -70,7 +69,7 @@ class Buffer:
         }
         self._unreadable: dict[BlockKey, int] = {}
         self._writer = Writer(
-            disk, clock, run_blocking, config, decompress, found, self.ledger, self._alarm
+            disk, clock, run_blocking, config, decompress, found, self.ledger, self._alarm, utc_ns
         )
 
     @classmethod
@@ -81,15 +80,17 @@ class Buffer:
         run_blocking: RunBlocking,
         config: BufferConfig,
         decompress: Decompress,
+        utc_ns: Callable[[int], int | None] = lambda now_ns: None,
     ) -> Buffer:
         """Recover what the directory holds.
 
-        Raises BufferUnusableError if it holds another gateway's files or a newer format, OSError
-        if it can't be read at all.
+        `utc_ns`: UTC at a boot time, None while nothing vouches for it: nothing expires then. Any
+        thread may ask it. Raises BufferUnusableError if the directory holds another gateway's files
+        or a newer format, OSError if it can't be read at all.
         """
-        found: list[tuple[log.Recovered, state.State]] = []
-        await run_blocking(lambda: found.append(_recover(disk, config.gateway)))
-        return cls(disk, clock, run_blocking, config, decompress, *found[0])
+        found: list[tuple[recovery.Recovered, state.State]] = []
+        await run_blocking(lambda: found.append(recovery.recover(disk, config.gateway)))
+        return cls(disk, clock, run_blocking, config, decompress, *found[0], utc_ns)
 
     # ---- what the supervisor calls ---------------------------------------------------------
 
@@ -220,7 +221,7 @@ class Buffer:
         except FileNotFoundError:  # somebody else removed it: as good as damaged
             pass
         except OSError as error:
-            if error.errno not in _MEDIUM_ERRORS:
+            if error.errno not in MEDIUM_ERRORS:
                 return None
             failures = self._unreadable[key] = self._unreadable.get(key, 0) + 1
             if failures < READ_FAILURES_MAX or not self.index.is_live(key):
@@ -317,7 +318,8 @@ class Buffer:
         return BufferSnapshot(
             state="memory_only" if writer.cause else "no_space" if short else "ok",
             cause=writer.cause,
-            warnings=troubles(
+            warnings=self._found_wrong
+            + troubles(
                 writer.cause,
                 lost,
                 writer.for_space_blocks,
@@ -378,22 +380,3 @@ class Buffer:
                 self._writer.lose([block], pb.GAP_REASON_REJECTED)
                 self._conclude(key.epoch)
             self._rejects.pop(key, None)
-
-
-def _recover(disk: Disk, gateway: str) -> tuple[log.Recovered, state.State]:
-    """In the disk's thread. What was announced before is sent no more."""
-    last_write_utc_ns = disk.last_write_utc_ns()  # before anything is mended
-    known = state.load(disk) or state.State(gateway)
-    if known.gateway != gateway:
-        raise BufferUnusableError(
-            "buffer.other_gateway", file=state.NAME, found=known.gateway, expected=gateway
-        )
-    found = log.recover(disk, gateway)
-    found.set_aside, found.last_write_utc_ns = aside.Aside(disk).found(), last_write_utc_ns
-    gone = [(gap.epoch, r.first, r.last) for _, _, gap in known.gaps for r in gap.blocks]
-    gone += [(number, *r) for number, entry in known.epochs.items() for r in entry.gone]
-    for number, first, last in gone:
-        epoch = found.index.epochs.get(number)
-        for seq in epoch.live.within(first, last).numbers() if epoch else ():
-            found.index.drop(BlockKey(number, seq), acked=False)
-    return found, known

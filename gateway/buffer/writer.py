@@ -6,9 +6,8 @@ Coroutines here run one at a time, under the buffer's lock; the disk's calls run
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from itertools import pairwise
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
@@ -16,7 +15,8 @@ from gateway.buffer import log, state
 from gateway.buffer.alarm import Alarm
 from gateway.buffer.block import BlockKey, SealedBlock
 from gateway.buffer.config import BufferConfig
-from gateway.buffer.gaps import Decompress, GapSet, Loss
+from gateway.buffer.expiry import LOOK_EVERY_NS, Expiry, age_s
+from gateway.buffer.gaps import Decompress, GapSet
 from gateway.buffer.index import Index, Segment
 from gateway.buffer.ledger import Ledger
 from gateway.buffer.losses import (
@@ -26,17 +26,15 @@ from gateway.buffer.losses import (
     gaps_of,
     intact_blocks,
     read_losses,
+    unread_loss,
 )
-from gateway.buffer.ranges import RangeSet
+from gateway.buffer.recovery import Recovered
 from gateway.buffer.thread import DiskThread
 from gateway.buffer.troubles import write_failed
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import Said
 
 RETRY_NS = 10 * 10**9
-EXPIRE_EVERY_NS = 60 * 10**9
-#: A clock that says less has not been set (2024-01-01): nothing expires by it.
-_UTC_PLAUSIBLE_NS = 1_704_067_200 * 10**9
 
 
 class Writer:
@@ -49,16 +47,19 @@ class Writer:
         run_blocking: RunBlocking,
         config: BufferConfig,
         decompress: Decompress,
-        found: log.Recovered,
+        found: Recovered,
         ledger: Ledger,
         alarm: Alarm,
+        utc_ns: Callable[[int], int | None],
     ) -> None:
+        """`utc_ns`: UTC at a boot time; None while nothing vouches for it. Any thread."""
         self._disk, self._clock, self.disk_thread = disk, clock, DiskThread(run_blocking)
         self._config, self._decompress, self._alarm = config, decompress, alarm
         self._index: Index = found.index
-        self._ledger = ledger
+        self._ledger, self._utc_ns = ledger, utc_ns
+        self._expiry = Expiry(config.keep_for_ns)
         self._log = log.Log(
-            disk, config.gateway, clock.utc_ns, config.segment_bytes_used, found.next_segment
+            disk, config.gateway, self._known_utc_ns, config.segment_bytes_used, found.next_segment
         )
         self.epoch = 0
         self.catalogs: dict[log.CatalogKey, bytes] = {}  # of this run
@@ -109,13 +110,16 @@ class Writer:
         return max(overdue, self._lag_ns, 0)
 
     def oldest_s(self) -> float | None:
-        """Age of the oldest live block: of its segment, where it is on disk."""
-        for number in sorted(self._index.segments):
-            info = self._index.segments[number]
-            if info.live and info.created_utc_ns >= _UTC_PLAUSIBLE_NS:
-                return max(0.0, (self._clock.utc_ns() - info.created_utc_ns) / 1e9)
+        """Age of the oldest live block: of its segment, where it is on disk. None: not known."""
+        now = self._clock.now_ns()
+        if (segment := self._index.oldest_live()) is not None:
+            return age_s(segment, now, self._known_utc_ns() or self._clock.utc_ns())
         oldest = min((b.oldest_ns for b in self._ram().values()), default=None)
-        return None if oldest is None else (self._clock.now_ns() - oldest) / 1e9
+        return None if oldest is None else (now - oldest) / 1e9
+
+    def _known_utc_ns(self) -> int:
+        """UTC now; 0 while nothing vouches for it."""
+        return self._utc_ns(self._clock.now_ns()) or 0
 
     # ---- what is done ----------------------------------------------------------------------
 
@@ -126,10 +130,14 @@ class Writer:
             return
         await self.flush(everything=self.cause is not None)
         if now >= self._expire_ns:
-            self._expire_ns = now + EXPIRE_EVERY_NS
+            self._expire_ns = now + LOOK_EVERY_NS
             await self._expire()
         await self.save()
-        await self._unlink_dead()
+        if self.cause is None:
+            try:
+                await self._unlink_dead()
+            except OSError as error:
+                self._fail(error)
 
     async def flush(self, *, everything: bool) -> None:
         """Make durable what is due, or all that is in RAM. A failing disk is a state, no error."""
@@ -182,9 +190,10 @@ class Writer:
 
     def _confirm(self, done: log.Appended) -> None:
         for number, size in done.sizes.items():
-            info = self._index.segments.setdefault(number, Segment(0, 0))
-            info.size = size
-            info.created_utc_ns = done.created_utc_ns.get(number, info.created_utc_ns)
+            if number not in self._index.segments:
+                utc, now = done.created_utc_ns.get(number, 0), self._clock.now_ns()
+                self._index.segments[number] = Segment(0, utc, created_ns=now)
+            self._index.segments[number].size = size
         for key, place in done.blocks:
             self._index.stored(key, place)
         for catalog, place in done.catalogs:
@@ -209,10 +218,7 @@ class Writer:
         for key, place in list(self._index.live_in(number)):
             if (key, place.offset) not in intact:
                 self.damaged_records += 1
-                self._index.drop(key, acked=False)
-                self._ledger.lose(
-                    pb.GAP_REASON_DAMAGED, key.epoch, Loss(RangeSet([(key.seq, key.seq)]))
-                )
+                self._drop(pb.GAP_REASON_DAMAGED, [unread_loss(key)])
                 self.dirty = True
 
     # ---- room ------------------------------------------------------------------------------
@@ -233,10 +239,10 @@ class Writer:
             await self._unlink_dead(active_too=True)
             if self._index.disk_bytes + size <= self._config.max_bytes:
                 break
-            if self._config.when_full == "drop_newest":
-                return False
-            if not await self._evict_oldest():
-                break
+            if self.dirty:  # what was announced must be durable before it goes
+                await self._save(GapSet())
+            elif not await self._evict_oldest():
+                return self._config.when_full != "drop_newest"
         return True
 
     async def _evict_oldest(self) -> bool:
@@ -248,7 +254,13 @@ class Writer:
         return True
 
     async def _evict_for_space(self, free: int) -> None:
-        """Give a segment up because others took the space; its blocks are counted apart."""
+        """Give files up because others took the space: dead ones, or a segment whose blocks are
+        counted apart.
+        """
+        size = self._index.disk_bytes
+        await self._unlink_dead(active_too=True)
+        if self._index.disk_bytes < size:
+            return
         before = self._ledger.lost_by_reason.get("evicted_oldest", 0)
         await self._evict_oldest()
         dropped = self._ledger.lost_by_reason.get("evicted_oldest", 0) - before
@@ -282,13 +294,8 @@ class Writer:
         await self._unlink(number)
 
     async def _expire(self) -> None:
-        """Evict segments that were followed by another one longer than `keep_for` ago."""
-        oldest_kept = self._clock.utc_ns() - self._config.keep_for_ns
-        numbers = sorted(self._index.segments)
-        for number, follower in pairwise(numbers):
-            until = self._index.segments[follower].created_utc_ns
-            if not _UTC_PLAUSIBLE_NS <= until < oldest_kept:
-                return
+        now = self._clock.now_ns()
+        for number in self._expiry.expired(self._index.segments, now, self._utc_ns(now)):
             try:
                 await self._evict(number, pb.GAP_REASON_EXPIRED)
             except OSError as error:
@@ -334,18 +341,13 @@ class Writer:
         """Remove segments of which every block is acknowledged or announced.
 
         The one that is being written stays until it is full: a new file a flush would wear the
-        flash for nothing.
+        flash for nothing; and so do those with announced blocks until `state` has that. Raises
+        OSError.
         """
-        if self.dirty or self.cause is not None:
-            return  # what was announced is not durable yet
         for number in [n for n, info in self._index.segments.items() if info.live == 0]:
-            if number == self._log.active and not active_too:
-                continue
-            try:
+            is_active = number == self._log.active and not active_too
+            if not is_active and not (self.dirty and self._index.has_gone(number)):
                 await self._unlink(number)
-            except OSError as error:
-                self._fail(error)
-                return
 
     async def _unlink(self, number: int) -> None:
         info = self._index.segments[number]
@@ -374,7 +376,7 @@ class Writer:
             except OSError as error:
                 self._fail(error)
             else:
-                if not self._ram():
+                if not self._waiting():
                     self.cause = None
 
     async def _save(self, announced: GapSet) -> None:

@@ -57,6 +57,13 @@ TABLE = {
         "多半是存储卡老化或断电：备份后更换存储卡",
         "Usually a worn card or a power cut: back up and replace the card",
     ),
+    "buffer.state_lost": Message(
+        "缓存的状态文件 state 读不出来：上次停机前没报完的缺口可能没有报告",
+        "the buffer's file 'state' can't be read: gaps that the last run still had to announce may "
+        "not be announced",
+        "多半是存储卡坏了：备份后更换存储卡；用 jiahe-ingest audit 核对",
+        "Usually a broken card: back up and replace it; check with jiahe-ingest audit",
+    ),
     "buffer.unclean_end": Message(
         "上次没有正常结束（约 {when}）：丢失不超过 {seconds} 秒，记为缺口",
         "the last run ended badly (about {when}): at most {seconds} s lost, told as a gap",

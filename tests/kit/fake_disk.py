@@ -16,14 +16,21 @@ class _Body:
     def __init__(self, data: bytes = b"") -> None:
         self.data = bytearray(data)
         self.synced = bytes(data)
+        self.bad: list[range] = []  # bytes that the medium refuses to read
 
 
 class FakeFile:
     def __init__(self, disk: FakeDisk, body: _Body) -> None:
         self._disk, self._body = disk, body
+        self._is_open = True
+
+    def _step(self, operation: str) -> None:
+        if not self._is_open:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        self._disk.step(operation)
 
     def append(self, data: bytes) -> None:
-        self._disk.step("append")
+        self._step("append")
         room = self._disk.free_bytes()
         self._body.data += data[:room]
         self._disk.written_bytes += min(len(data), room)
@@ -31,23 +38,26 @@ class FakeFile:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     def sync(self) -> None:
-        self._disk.step("sync")
+        self._step("sync")
         self._disk.syncs += 1
         self._body.synced = bytes(self._body.data)
 
     def read(self, offset: int, size: int) -> bytes:
-        self._disk.step("read")
+        self._step("read")
+        if any(offset < bad.stop and bad.start < offset + size for bad in self._body.bad):
+            raise OSError(errno.EIO, "Input/output error")
         return bytes(self._body.data[offset : offset + size])
 
     def size(self) -> int:
         return len(self._body.data)
 
     def truncate(self, size: int) -> None:
-        self._disk.step("truncate")
+        self._step("truncate")
         del self._body.data[size:]
 
     def close(self) -> None:
-        pass
+        self._is_open = False  # whatever close(2) says
+        self._disk.step("close")
 
 
 class FakeDisk:
@@ -91,8 +101,8 @@ class FakeDisk:
     def sync_dir(self, sub: str = "") -> None:
         self.step("sync_dir")
         prefix = f"{sub}/" if sub else ""
-        here = [n for n in self._names.keys() | self._durable.keys() if _folder(n) == prefix]
-        for name in here:
+        names = self._names.keys() | self._durable.keys()
+        for name in [n for n in names if _folder(n) == prefix]:
             if name in self._names:
                 self._durable[name] = self._names[name]
             else:
@@ -112,7 +122,7 @@ class FakeDisk:
         after.written_utc_ns = self.written_utc_ns
         names = dict(self._durable)
         if rng is not None:
-            for name in self._names.keys() | self._durable.keys():
+            for name in sorted(self._names.keys() | self._durable.keys()):
                 if rng.random() < 0.5:
                     names.pop(name, None)
                     if name in self._names:
@@ -128,6 +138,10 @@ class FakeDisk:
     def replace(self, name: str, data: bytes) -> None:
         """Damage at rest."""
         self._names[name] = self._durable[name] = _Body(data)
+
+    def spoil(self, name: str, offset: int, size: int) -> None:
+        """The medium can't read these bytes any more."""
+        self._names[name].bad.append(range(offset, offset + size))
 
     def copy(self) -> FakeDisk:
         """The directory as it is, all of it durable."""

@@ -74,7 +74,10 @@ class World:
         self.clock = VirtualClock(f"boot-{self.boots}")
         self.platform.utc_ns = self.clock.utc_ns
         config = BufferConfig("gw-1", free_bytes_min=0, **self.limits)  # type: ignore[arg-type]
-        self.buffer = await self.buffer_class.open(self.disk, self.clock, inline, config, no_zstd)
+        clock = self.clock
+        self.buffer = await self.buffer_class.open(
+            self.disk, clock, inline, config, no_zstd, lambda now_ns: clock.utc_at_boot_ns + now_ns
+        )
         self.buffer.open_epoch(self.clock.boot_id, self.clock.now_ns(), self.rng.getrandbits)
         catalog = pb.Catalog(epoch=self.buffer.epoch, revision=1)
         self.buffer.put_catalog(self.buffer.epoch, 1, catalog.SerializeToString())

@@ -134,6 +134,29 @@ def test_epoch_when_opened_again_goes_above_own_and_platform_counters() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("operation", ["open", "append", "sync", "rename", "sync_dir"])
+def test_epoch_when_the_disk_fails_once_as_it_begins_is_known_after_a_power_cut(
+    operation: str,
+) -> None:
+    async def main() -> None:
+        disk = FakeDisk()
+        (await opened(disk)).snapshot()
+        failures = iter([OSError(errno.EIO, "Input/output error")])
+        buffer = await Buffer.open(disk, VirtualClock(), inline, BufferConfig("gw-1"), no_zstd)
+
+        def fail(asked: str) -> None:
+            if asked == operation and (error := next(failures, None)):
+                raise error
+
+        disk.fail = fail
+        epoch = buffer.open_epoch("boot-1", 5)
+        assert next(failures, None) is None
+        again = await opened(disk.crash())
+        assert epoch in [kept.epoch for kept in again.earlier()]
+
+    run(main())
+
+
 @pytest.mark.parametrize("named", [(1 << 53) - 1, (1 << 53) - (1 << 48), 1 << 63, (1 << 64) - 1])
 def test_epoch_when_the_platform_names_one_near_the_end_stays_low(
     named: int, caplog: pytest.LogCaptureFixture

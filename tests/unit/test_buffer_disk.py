@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,39 @@ import pytest
 from gateway.buffer import BlockKey, Buffer, BufferConfig, BufferUnusableError, OsDisk
 from gateway.clock import SystemClock
 from tests.kit.blocks import block, no_zstd
+
+ROOT = Path(__file__).parents[2]
+
+#: One run on a directory, in a process of its own: what it says of the disk, and whether a second
+#: daemon gets in.
+RUN = """
+import asyncio, sys
+from pathlib import Path
+from gateway.buffer import Buffer, BufferConfig, BufferUnusableError, OsDisk
+from gateway.clock import SystemClock
+from tests.kit.blocks import block, no_zstd
+
+async def main(path):
+    disk, clock = OsDisk(path), SystemClock()
+    config = BufferConfig("gw-1", free_bytes_min=0)
+    buffer = await Buffer.open(disk, clock, asyncio.to_thread, config, no_zstd)
+    before = buffer.live_blocks
+    epoch = buffer.open_epoch(clock.boot_id, clock.now_ns())
+    buffer.put_catalog(epoch, 1, b"catalog")
+    buffer.put(block(epoch, 1, oldest_ns=clock.now_ns()))
+    await buffer.flush()
+    try:
+        OsDisk(path)
+    except BufferUnusableError as error:
+        second = error.message
+    else:
+        second = "let in"
+    print(before, buffer.live_blocks, buffer.snapshot()["state"], second, flush=True)
+    await buffer.close()
+    disk.close()
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
 
 
 def test_directory_when_a_daemon_has_it_is_refused_with_its_pid(tmp_path: Path) -> None:
@@ -90,3 +126,78 @@ def test_buffer_when_on_a_real_disk_survives_its_process(tmp_path: Path) -> None
         again.close()
 
     asyncio.run(main())
+
+
+def on_a_small_disk(folder: Path, steps: str) -> list[str]:
+    """What runs say on a file system of 256 KiB of their own: `steps` in sh, `run` is one run."""
+    private = ["--mount"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--mount"]
+    script = f"""
+        set -e
+        run() {{ "$PYTHON" -c "$RUN" "$DISK/buffer"; }}
+        mount -t tmpfs -o size=256k tmpfs "$DISK"
+        {steps}
+    """
+    done = subprocess.run(
+        ["unshare", *private, "sh", "-c", script],
+        env={**os.environ, "PYTHON": sys.executable, "RUN": RUN, "DISK": str(folder)},
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_disk_when_full_at_the_first_start_is_run_on_in_ram(tmp_path: Path) -> None:
+    fill = 'mkdir "$DISK/buffer"; cat /dev/zero > "$DISK/others" 2> /dev/null || true; run; '
+    assert on_a_small_disk(tmp_path, fill + 'rm "$DISK/others"; run') == [
+        "0 1 memory_only buffer.locked",
+        "0 1 ok buffer.locked",
+    ]
+
+
+def test_disk_when_read_only_at_the_start_is_run_on_in_ram(tmp_path: Path) -> None:
+    read_only = 'mount -o remount,ro "$DISK"; run; '
+    for first, kept in (("run; ", 1), ('mkdir "$DISK/buffer"; ', 0)):
+        said = on_a_small_disk(tmp_path, first + read_only)
+        assert said[-1] == f"{kept} {kept + 1} memory_only buffer.locked"
+
+
+def test_directory_when_its_daemon_could_make_no_lock_file_is_refused_all_the_same(
+    tmp_path: Path,
+) -> None:
+    directory = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    with pytest.raises(BufferUnusableError) as caught:
+        OsDisk(tmp_path)
+    assert caught.value.arguments == {"path": str(tmp_path), "pid": "?"}
+    os.close(directory)
+    OsDisk(tmp_path).close()
+
+
+def test_file_when_closed_twice_never_closes_a_file_that_got_its_number(tmp_path: Path) -> None:
+    disk = OsDisk(tmp_path)
+    file = disk.open("a.seg", create=True)
+    file.close()
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+    os.write(other, b"theirs")
+    for late in (file.close, lambda: file.truncate(0)):
+        with pytest.raises(OSError):
+            late()
+    assert os.pread(other, 9, 0) == b"theirs"
+    os.close(other)
+    disk.close()
+
+
+def test_folder_when_made_for_refused_blocks_is_made_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, synced = OsDisk(tmp_path), list[int]()
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    disk.open("rejected/x", create=True).close()
+    assert synced == [tmp_path.stat().st_ino]
+    disk.close()

@@ -16,7 +16,10 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import BlockKey, Buffer, BufferConfig
 from gateway.buffer.aside import FILES_MAX
 from gateway.buffer.gaps import GapSet, Loss, Ticks
+from gateway.buffer.index import Epoch
+from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
+from gateway.buffer.state import OpenEpoch, State
 from gateway.messages import remedy, text
 from gateway.snapshot import BufferSnapshot
 from tests.kit.blocks import block, no_zstd
@@ -61,44 +64,10 @@ def reasons(gaps: list[pb.Gap]) -> set[str]:
     return {pb.GapReason.Name(gap.reason) for gap in gaps}
 
 
-def test_blocks_when_older_than_keep_for_expire_with_a_gap() -> None:
-    async def main() -> None:
-        disk, clock = FakeDisk(), VirtualClock()
-        buffer = await opened(disk, clock, keep_for_ns=3600 * SECOND, segment_bytes=300)
-        task = asyncio.create_task(buffer.run())
-        await fill(buffer, clock, 10)
-        await clock.sleep_until(1800 * SECOND)
-        await fill(buffer, clock, 10)
-        await clock.sleep_until(3800 * SECOND)
-        gaps = buffer.take_gaps()
-        assert reasons(gaps) == {"GAP_REASON_EXPIRED"}
-        first = buffer.next_live(BlockKey(0, 0))
-        assert first is not None and 8 <= first.seq <= 11
-        assert [(r.first, r.last) for r in gaps[0].blocks] == [(1, first.seq - 1)]
-        task.cancel()
-
-    run(main())
-
-
-def test_blocks_when_the_clock_was_never_set_do_not_expire() -> None:
-    async def main() -> None:
-        disk, clock = FakeDisk(), VirtualClock(utc_at_boot_ns=0)  # 1970
-        buffer = await opened(disk, clock, keep_for_ns=3600 * SECOND, segment_bytes=300)
-        task = asyncio.create_task(buffer.run())
-        await fill(buffer, clock, 10)
-        clock.utc_at_boot_ns = 1_790_000_000 * SECOND
-        await fill(buffer, clock, 10)
-        await clock.sleep_until(120 * SECOND)
-        assert not buffer.gaps_pending
-        task.cancel()
-
-    run(main())
-
-
 def test_disk_when_full_gives_up_the_oldest_and_goes_on() -> None:
     async def main() -> None:
-        disk, clock = FakeDisk(capacity_bytes=30_000), VirtualClock()
-        buffer = await opened(disk, clock, segment_bytes=500, free_bytes_min=10_000)
+        disk, clock = FakeDisk(capacity_bytes=40_000), VirtualClock()
+        buffer = await opened(disk, clock, segment_bytes=500, free_bytes_min=20_000)
         await fill(buffer, clock, 400)
         shown = buffer.snapshot()
         assert (shown["state"], warned(shown)) == ("no_space", ["buffer.no_space"])
@@ -420,6 +389,44 @@ def test_gaps_when_split_say_the_end_only_with_the_last_block() -> None:
     taken = [gap for _ in iter(gaps.__bool__, False) for gap in gaps.take(bytes_max=2000)]
     assert len(taken) > 3
     assert [g.blocks[-1].last for g in taken if g.end_of_epoch] == [3999]
+
+
+def named(gaps: list[pb.Gap]) -> RangeSet:
+    return RangeSet((r.first, r.last) for gap in gaps for r in gap.blocks)
+
+
+def test_end_of_epoch_when_in_pieces_is_open_until_the_last_piece_is_acked() -> None:
+    """A crash gap with more holes than a block takes; each carrier may be lost."""
+    known = State("gw-1", 1, 0, {5: OpenEpoch(5, "boot-1", 0)})
+    ledger = Ledger(known, lambda key: False)
+    ledger.open_epoch(6, "boot-2", 9, {})
+    old = Epoch()
+    old.acked = RangeSet((seq, seq) for seq in range(1, 60_001, 2))
+    holes = RangeSet((seq, seq) for seq in range(2, 60_000, 2))
+    ledger.welcome(5, closed=False)
+    ledger.conclude(5, old)
+
+    def carry(seq: int) -> list[pb.Gap]:
+        gaps = ledger.take()
+        assert ledger.bind(BlockKey(6, seq))
+        return gaps
+
+    first = carry(1)
+    assert len(first) > 1 and ledger.pending
+    ledger.lose(pb.GAP_REASON_EVICTED_OLDEST, 6, Loss(RangeSet([(1, 1)])))  # with what it carried
+    assert not holes.minus(named(ledger.pending.messages()))
+    told = RangeSet()
+    for seq in range(2, 99):
+        assert 5 in ledger.state.epochs
+        ledger.welcome(5, closed=seq > 2)
+        ledger.conclude(5, old)
+        told.update(named(carry(seq)))
+        ledger.carrier_acked(BlockKey(6, seq))
+        if not ledger.pending:
+            break
+    assert seq > 2
+    assert not holes.minus(told)
+    assert 5 not in ledger.state.epochs
 
 
 RANGES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=12)

@@ -1,0 +1,134 @@
+"""Opening a directory: what is in it, and what of it is sent no more. Runs in the disk's thread.
+
+A disk that is failing, full or read-only must not keep the daemon from starting: what can't be read
+is damage, and what can't be mended waits for the next start.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+
+from gateway.buffer import aside, record, segment, state
+from gateway.buffer.block import BlockKey, BufferUnusableError
+from gateway.buffer.index import Index, Place, Segment
+from gateway.buffer.log import CatalogKey
+from gateway.ports import Disk, File
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What opening found. `damaged` counts stretches that are no record, a torn tail excepted.
+    `state_lost`: there is a state file, and none of its copies verifies.
+    """
+
+    index: Index = field(default_factory=Index)
+    catalogs: dict[CatalogKey, list[Place]] = field(default_factory=dict)
+    set_aside: list[BlockKey] = field(default_factory=list)
+    next_segment: int = 1
+    last_write_utc_ns: int = 0
+    damaged: int = 0
+    state_lost: bool = False
+
+
+def recover(disk: Disk, gateway: str) -> tuple[Recovered, state.State]:
+    """What was announced before is sent no more.
+
+    Raises BufferUnusableError if a file is another gateway's or of a newer format, OSError if the
+    directory can't be read, or the box lacks something (descriptors, memory, permission).
+    """
+    found = Recovered()
+    with suppress(OSError):  # for words only
+        found.last_write_utc_ns = disk.last_write_utc_ns()  # before anything is mended
+    known = state.load(disk)
+    found.state_lost = known is None and state.NAME in disk.list()
+    known = known or state.State(gateway)
+    if known.gateway != gateway:
+        raise BufferUnusableError(
+            "buffer.other_gateway", file=state.NAME, found=known.gateway, expected=gateway
+        )
+    numbers = sorted(n for n in map(segment.number, disk.list()) if n is not None)
+    for number in numbers:
+        found.next_segment = number + 1
+        try:
+            _recover_file(found, disk, number, gateway, number == numbers[-1])
+        except OSError as error:
+            if error.errno not in segment.MEDIUM_ERRORS:
+                raise
+            found.damaged += 1  # the file stays, and what was found of it counts
+    with suppress(OSError):  # those in it are refused, and set aside, once more
+        found.set_aside = aside.Aside(disk).found()
+    _forget_gone(found.index, known)
+    return found, known
+
+
+def _forget_gone(index: Index, known: state.State) -> None:
+    """Drop the blocks that were announced as gaps: their file was not unlinked in time."""
+    gone = [(gap.epoch, r.first, r.last) for _, _, gap in known.gaps for r in gap.blocks]
+    gone += [(number, *r) for number, entry in known.epochs.items() for r in entry.gone]
+    for number, first, last in gone:
+        epoch = index.epochs.get(number)
+        for seq in epoch.live.within(first, last).numbers() if epoch else ():
+            index.drop(BlockKey(number, seq), acked=False)
+
+
+def _recover_file(result: Recovered, disk: Disk, number: int, gateway: str, is_last: bool) -> None:
+    """Index one segment by its headers; the last one is read fully, and its torn tail is cut."""
+    with closing(disk.open(segment.name(number))) as file:
+        info = result.index.segments[number] = Segment(file.size(), 0)
+        good_end = damaged = 0
+        tail: list[bool] = []  # of the damage after the last record: whether it is unread
+        for found in segment.scan(file, bodies=is_last, around=True):
+            if isinstance(found, segment.Damage) or not found.intact:
+                tail.append(isinstance(found, segment.Damage) and found.unread)
+                continue
+            damaged += len(tail)
+            tail.clear()
+            good_end = found.offset + found.header.record_bytes
+            if found.header.kind == record.SEGMENT:
+                _check_origin(file, found, gateway, number)
+            _index_record(result, number, found)
+        if good_end == 0:
+            del result.index.segments[number]
+        if any(tail) or not is_last:
+            result.damaged += damaged + len(tail)
+        else:
+            result.damaged += damaged
+            if good_end and tail:
+                info.size = good_end
+                with suppress(OSError):
+                    file.truncate(good_end)
+                    file.sync()
+    if good_end == 0 and not any(tail):
+        with suppress(OSError):
+            disk.unlink(segment.name(number))
+            disk.sync_dir()
+
+
+def _index_record(result: Recovered, number: int, found: segment.Found) -> None:
+    head = found.header
+    place = Place(number, found.offset, head.record_bytes, head.scans)
+    if head.kind == record.SEGMENT:
+        result.index.segments[number].created_utc_ns = head.time_ns
+    elif head.kind == record.CATALOG:
+        result.catalogs.setdefault((head.epoch, head.revision), []).append(place)
+    elif head.kind == record.BLOCK:
+        epoch = result.index.epoch(head.epoch)
+        epoch.live.add(head.seq, head.seq)
+        if head.flags & record.FLAG_END_OF_EPOCH:
+            epoch.end_seq = head.seq
+        result.index.stored(BlockKey(head.epoch, head.seq), place)
+
+
+def _check_origin(file: File, found: segment.Found, gateway: str, number: int) -> None:
+    """Refuse what is not ours to read, before anything was changed or sent."""
+    name, head = segment.name(number), found.header
+    if head.version > record.VERSION:
+        raise BufferUnusableError(
+            "buffer.newer_format", file=name, version=head.version, known=record.VERSION
+        )
+    body = segment.read_around(file, found.offset + record.HEADER_BYTES, head.length)
+    if record.body_is_intact(head, body) and body != gateway.encode():
+        raise BufferUnusableError(
+            "buffer.other_gateway", file=name, found=body.decode(errors="replace"), expected=gateway
+        )
