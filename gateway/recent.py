@@ -1,0 +1,97 @@
+"""What the counters did of late: they count since the start, a technician asks about now."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from gateway.snapshot import DeviceSnapshot, LinkSnapshot
+
+#: How far back "of late" looks, and how far apart the looks are that are kept.
+WINDOW_NS, EVERY_NS = 60 * 10**9, 5 * 10**9
+#: The same for the buffer, which fills over hours; a speed of less than a minute says nothing.
+FILL_WINDOW_NS, FILL_EVERY_NS, FILL_LEAST_NS = 600 * 10**9, 10 * 10**9, 60 * 10**9
+
+
+class Counts(NamedTuple):
+    """Of a device; `wrong` of a link alone."""
+
+    requests: int = 0
+    timeouts: int = 0
+    damaged: int = 0
+    wrong: int = 0
+
+    def minus(self, before: Counts) -> Counts:
+        return Counts(*(now - then for now, then in zip(self, before, strict=True)))
+
+
+def _of_device(one: DeviceSnapshot) -> Counts:
+    return Counts(one["requests"], one["timeouts"], one["damaged"])
+
+
+def _of_link(one: LinkSnapshot) -> Counts:
+    return Counts(one["requests"], one["timeouts"], one["damaged"], one["wrong"])
+
+
+class _Look(NamedTuple):
+    at_ns: int
+    links: Mapping[str, Counts]
+    devices: Mapping[str, Counts]
+
+
+class Recent:
+    """Looks at the counters, at most a minute old. What was never looked at counted from zero."""
+
+    def __init__(self) -> None:
+        self._looks = deque([_Look(0, {}, {})])
+        self.noisy: set[str] = set()  # links that were said to be, until they are well again
+
+    def look(
+        self, links: Sequence[LinkSnapshot], devices: Sequence[DeviceSnapshot], now_ns: int
+    ) -> None:
+        """Keep the counters of this moment, if the last that were kept are old enough."""
+        looks = self._looks
+        if now_ns - looks[-1].at_ns >= EVERY_NS:
+            by_link = {each["name"]: _of_link(each) for each in links}
+            by_device = {each["name"]: _of_device(each) for each in devices}
+            looks.append(_Look(now_ns, by_link, by_device))
+        while len(looks) > 1 and now_ns - looks[1].at_ns >= WINDOW_NS:
+            looks.popleft()
+
+    def of_device(self, device: DeviceSnapshot, since_ns: int = 0) -> Counts:
+        """What it counted since `since_ns` or a few seconds before; at most since a minute ago."""
+        return _of_device(device).minus(self._at(since_ns).devices.get(device["name"], Counts()))
+
+    def of_link(self, link: LinkSnapshot, since_ns: int = 0) -> Counts:
+        """Likewise."""
+        return _of_link(link).minus(self._at(since_ns).links.get(link["name"], Counts()))
+
+    def _at(self, since_ns: int) -> _Look:
+        """The last look that is not after, else the oldest."""
+        before = [look for look in self._looks if look.at_ns <= since_ns]
+        return before[-1] if before else self._looks[0]
+
+
+class Filling:
+    """How fast the buffer fills, as far as that can be told."""
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[int, int, int]] = deque()
+
+    def look(self, kept_bytes: int, lost_blocks: int, now_ns: int) -> None:
+        """`kept_bytes`: on the disk; `lost_blocks`: dropped so far, which makes room."""
+        looks = self._looks
+        if looks and lost_blocks != looks[-1][2]:
+            looks.clear()  # a buffer that drops does not fill
+        if not looks or now_ns - looks[-1][0] >= FILL_EVERY_NS:
+            looks.append((now_ns, kept_bytes, lost_blocks))
+        while len(looks) > 1 and now_ns - looks[1][0] >= FILL_WINDOW_NS:
+            looks.popleft()
+
+    def bytes_a_second(self, kept_bytes: int, now_ns: int) -> float | None:
+        """Below zero where it empties; None while that is not known."""
+        if not self._looks or now_ns - self._looks[0][0] < FILL_LEAST_NS:
+            return None
+        then_ns, then_bytes, _ = self._looks[0]
+        return (kept_bytes - then_bytes) * 1e9 / (now_ns - then_ns)
