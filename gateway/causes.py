@@ -31,6 +31,7 @@ def explain(
     links: Sequence[LinkSnapshot], devices: Devices, latest: Latest, recent: Recent, now_ns: int
 ) -> None:
     """Put what else is known into the causes of one snapshot, and the links' warnings."""
+    recent.forget(now_ns)
     of_link: dict[str, list[DeviceSnapshot]] = {link["name"]: [] for link in links}
     for device in devices:
         of_link[device["link"]].append(device)
@@ -68,12 +69,13 @@ def _silence(
     What came since its last good answer decides, not what once was.
     """
     good_s = device["last_good_s"]
-    since_ns = _last_good_ns([device], now_ns)
-    lately = recent.of_device(device, since_ns)
-    if _is_damage(lately.damaged, lately.timeouts):
+    lately = recent.of_device(device, _last_good_ns([device], now_ns))
+    cause = device["cause"]
+    just_now = cause is not None and cause["id"] == "device.damaged" and not lately.timeouts
+    if just_now or _is_damage(lately.damaged, lately.timeouts):
         if good_s is not None:
             return Said(id="device.damaged", args={})
-        return Said(id="device.no_answer_damaged", args={"damaged": lately.damaged})
+        return Said(id="device.no_answer_damaged", args={"damaged": max(1, lately.damaged)})
     is_wire = link["type"] in ("serial", "listen")
     alone = all(each["state"] in ("silent", "starting") for each in members)
     if is_wire and alone and recent.of_link(link, _last_good_ns(members, now_ns)).wrong:
@@ -92,9 +94,9 @@ def _is_damage(damaged: int, timeouts: int) -> bool:
     return damaged > 0 and 2 * damaged >= timeouts
 
 
-def _last_good_ns(members: Devices, now_ns: int) -> int:
-    ages = [each["last_good_s"] for each in members]
-    return max((now_ns - int(age * 1e9) for age in ages if age is not None), default=0)
+def _last_good_ns(members: Devices, now_ns: int) -> int | None:
+    ages = [each["last_good_s"] for each in members if each["last_good_s"] is not None]
+    return now_ns - int(min(ages) * 1e9) if ages else None
 
 
 def _age(seconds: float) -> Said:
@@ -158,12 +160,11 @@ def _is_silence(device: DeviceSnapshot) -> bool:
 
 def _bus(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) -> Said:
     """All of its devices are silent at once, which is rarely the fault of each."""
-    since_ns = _last_good_ns(members, now_ns)
     ages = [each["last_good_s"] for each in members if each["last_good_s"] is not None]
     before = Said(id="link.never_before", args={})
     if ages:
         before = Said(id="link.fine_before", args={"age": _age(min(ages))})
-    lately = recent.of_link(link, since_ns)
+    lately = recent.of_link(link, _last_good_ns(members, now_ns))
     if _is_damage(lately.damaged, lately.timeouts):
         said = "link.silent_damaged"
     elif link["type"] not in ("serial", "listen"):

@@ -10,6 +10,8 @@ from gateway.snapshot import DeviceSnapshot, LinkSnapshot
 
 #: How far back "of late" looks, and how far apart the looks are that are kept.
 WINDOW_NS, EVERY_NS = 60 * 10**9, 5 * 10**9
+#: A time that is told as an age, from two moments, is off by less.
+GOOD_AGAIN_NS = 1_000_000
 #: The same for the buffer, which fills over hours; a speed of less than a minute says nothing.
 FILL_WINDOW_NS, FILL_EVERY_NS, FILL_LEAST_NS = 600 * 10**9, 10 * 10**9, 60 * 10**9
 
@@ -25,6 +27,10 @@ class Counts(NamedTuple):
     def minus(self, before: Counts) -> Counts:
         return Counts(*(now - then for now, then in zip(self, before, strict=True)))
 
+    def later(self, other: Counts) -> Counts:
+        """Of two moments, whose counters only grow."""
+        return Counts(*(max(one, two) for one, two in zip(self, other, strict=True)))
+
 
 def _of_device(one: DeviceSnapshot) -> Counts:
     return Counts(one["requests"], one["timeouts"], one["damaged"])
@@ -32,6 +38,13 @@ def _of_device(one: DeviceSnapshot) -> Counts:
 
 def _of_link(one: LinkSnapshot) -> Counts:
     return Counts(one["requests"], one["timeouts"], one["damaged"], one["wrong"])
+
+
+class _Good(NamedTuple):
+    """The last good answer, and what was counted by then or soon after."""
+
+    at_ns: int
+    counts: Counts
 
 
 class _Look(NamedTuple):
@@ -45,6 +58,7 @@ class Recent:
 
     def __init__(self) -> None:
         self._looks = deque([_Look(0, {}, {})])
+        self._good: dict[str, _Good] = {}
         self.noisy: set[str] = set()  # links that were said to be, until they are well again
 
     def look(
@@ -56,21 +70,33 @@ class Recent:
             by_link = {each["name"]: _of_link(each) for each in links}
             by_device = {each["name"]: _of_device(each) for each in devices}
             looks.append(_Look(now_ns, by_link, by_device))
-        while len(looks) > 1 and now_ns - looks[1].at_ns >= WINDOW_NS:
-            looks.popleft()
 
-    def of_device(self, device: DeviceSnapshot, since_ns: int = 0) -> Counts:
-        """What it counted since `since_ns` or a few seconds before; at most since a minute ago."""
-        return _of_device(device).minus(self._at(since_ns).devices.get(device["name"], Counts()))
+    def forget(self, now_ns: int) -> None:
+        """What is older than a minute."""
+        while len(self._looks) > 1 and now_ns - self._looks[1].at_ns >= WINDOW_NS:
+            self._looks.popleft()
 
-    def of_link(self, link: LinkSnapshot, since_ns: int = 0) -> Counts:
-        """Likewise."""
-        return _of_link(link).minus(self._at(since_ns).links.get(link["name"], Counts()))
+    def of_device(self, device: DeviceSnapshot, good_ns: int | None = None) -> Counts:
+        """What it counted within a minute; with `good_ns`, the time of its last good answer, only
+        what was counted since this was first asked after that.
+        """
+        now, name = _of_device(device), device["name"]
+        before = self._looks[0].devices.get(name, Counts())
+        return now.minus(before.later(self._since_good(f"device {name}", now, good_ns)))
 
-    def _at(self, since_ns: int) -> _Look:
-        """The last look that is not after, else the oldest."""
-        before = [look for look in self._looks if look.at_ns <= since_ns]
-        return before[-1] if before else self._looks[0]
+    def of_link(self, link: LinkSnapshot, good_ns: int | None = None) -> Counts:
+        """Likewise; `good_ns`: of any device on it."""
+        now, name = _of_link(link), link["name"]
+        before = self._looks[0].links.get(name, Counts())
+        return now.minus(before.later(self._since_good(f"link {name}", now, good_ns)))
+
+    def _since_good(self, who: str, now: Counts, good_ns: int | None) -> Counts:
+        if good_ns is None:
+            return Counts()
+        known = self._good.get(who)
+        if known is None or good_ns - known.at_ns > GOOD_AGAIN_NS:
+            known = self._good[who] = _Good(good_ns, now)
+        return known.counts
 
 
 class Filling:

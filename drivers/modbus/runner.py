@@ -194,7 +194,9 @@ class _Wire:
             qualities = [quality for group in device.groups for _, quality in _values(group)]
             found.update(link=self.spec.name, driver="modbus", profile=spec.profile)
             owed = found.pop("owed") and self.spec.listen_only
-            found["state"], found["cause"] = _judge(found, state["state"], qualities)
+            found["state"], found["cause"] = _judge(
+                found, state["state"], qualities, _NOT_ASKED if self.spec.listen_only else 129
+            )
             if owed and found["cause"] == {"id": "device.not_heard", "args": {}}:
                 found["cause"] = {"id": "device.owed", "args": {"link": self.spec.name}}
             found["learned"] = device.learner.said()
@@ -236,17 +238,17 @@ def _values(group: Group) -> Sequence[tuple[Any, int]]:
 
 
 def _judge(
-    found: dict[str, Any], link_state: str, qualities: Sequence[int]
+    found: dict[str, Any], link_state: str, qualities: Sequence[int], silence: int
 ) -> tuple[str, Mapping[str, Any] | None]:
     """The device's state and its cause in words; takes the native keys out of `found`.
-    `qualities`: of its tags.
+    `qualities`: of its tags; `silence`: the quality of what is not known better.
     """
     silent, ever = found.pop("silent"), found.pop("ever")
     quality, code = found.pop("quality"), found.pop("exception")
     if link_state != "up":
         return "silent", {"id": "device.link_down", "args": {"link": found["link"]}}
     if silent:  # without a cause where it is waited out: late answers may come
-        return "silent", _cause(quality or 129, code)
+        return "silent", _cause(quality or silence, code)
     if not ever:
         return "starting", _cause(quality, code)
     if any(each >= 128 for each in qualities):
