@@ -80,6 +80,8 @@ def _silence(
     alone = all(each["state"] in ("silent", "starting") for each in members)
     if is_wire and alone and recent.of_link(link, _last_good_ns(members, now_ns)).wrong:
         return Said(id="device.other_unit", args={"unit": device["unit"]})
+    if link["type"] == "udp":  # no connection that could be up
+        return Said(id="device.no_answer", args={})
     if good_s is not None:
         said = "device.no_answer_since" if is_wire else "device.no_answer_since_tcp"
         return Said(id=said, args={"age": _age(good_s)})
@@ -142,7 +144,12 @@ def _of_link(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) 
             said = _nothing_heard(link)
         if said is not None:
             yield said
-    elif silent and len(members) > 1 and all(_is_silence(each) for each in members):
+    elif (
+        silent
+        and link["type"] != "udp"
+        and len(members) > 1
+        and all(_is_silence(each) for each in members)
+    ):
         yield _bus(link, members, recent, now_ns)
     elif noise := _noise(link, members, recent):
         yield noise

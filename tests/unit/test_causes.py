@@ -48,13 +48,14 @@ def _silent(name: str = "meter", last_good_s: float | None = None, **changes: An
         ({}, {}, "device.never_answered"),
         ({}, {"last_good_s": 12.0}, "device.no_answer_since"),
         ({}, {"exceptions": 3}, "device.no_answer"),
+        ({"type": "udp"}, {"last_good_s": 12.0}, "device.no_answer"),
         ({}, {"damaged": 11}, "device.no_answer_damaged"),
         ({"type": "tcp"}, {"damaged": 11}, "device.no_answer_damaged"),
         ({}, {"damaged": 2}, "device.never_answered"),
         ({"wrong": 3}, {}, "device.other_unit"),
     ],
     ids=[
-        "tcp-never", "tcp-since", "never", "since", "refused-before", "damage", "tcp-damage",
+        "tcp-never", "tcp-since", "never", "since", "refused-before", "udp", "damage", "tcp-damage",
         "damage-rare", "stranger",
     ],
 )  # fmt: skip
