@@ -38,7 +38,11 @@ def explain(
     for link in links:
         members = of_link[link["name"]]
         about = {"link": link["name"], "devices": some([each["name"] for each in members])}
-        if cause := link["cause"]:
+        cause = link["cause"]
+        if cause and cause["id"] == "link.timeout" and recent.was_up(link, now_ns):
+            # Given up after time-outs, and made anew: a machine that is off does not get so far.
+            cause = _bus(link, members, recent, now_ns)
+        if cause:
             link["cause"] = Said(id=cause["id"], args={**cause["args"], **about})
         for device in members:
             cause = device["cause"]
@@ -135,7 +139,6 @@ def _partly(
 
 def _of_link(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) -> Iterator[Said]:
     """What is wrong with one that is up."""
-    silent = bool(members) and all(each["state"] == "silent" for each in members)
     if (tls := link.get("tls")) and not tls["files_usable"]:
         yield Said(id="link.tls_kept", args={"link": link["name"]})
     if link["listen_only"]:
@@ -144,29 +147,36 @@ def _of_link(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) 
             said = _nothing_heard(link)
         if said is not None:
             yield said
-    elif (
-        silent
-        and link["type"] != "udp"
-        and len(members) > 1
-        and all(_is_silence(each) for each in members)
-    ):
+    elif _is_whole(link, members):
         yield _bus(link, members, recent, now_ns)
     elif noise := _noise(link, members, recent):
         yield noise
 
 
-def _is_silence(device: DeviceSnapshot) -> bool:
-    """Unlike a failure that somebody reports in its place."""
-    cause = device["cause"]
-    return cause is not None and cause["id"] in {
-        "device.no_answer", "device.no_answer_since", "device.no_answer_since_tcp",
-        "device.never_answered", "device.never_answered_tcp", "device.damaged",
-        "device.no_answer_damaged", "device.other_unit",
-    }  # fmt: skip
+_NO_ANSWER = {
+    "device.no_answer", "device.no_answer_since", "device.no_answer_since_tcp",
+    "device.never_answered", "device.never_answered_tcp", "device.damaged",
+    "device.no_answer_damaged", "device.other_unit",
+}  # fmt: skip
+
+
+def _is_whole(link: LinkSnapshot, members: Devices) -> bool:
+    """Whether all of its devices are silent, more than one on a wire; unlike devices of which
+    somebody says why they can't be read.
+    """
+    least = {"tcp": 1, "serial": 2, "listen": 2}.get(link["type"], len(members) + 1)
+    return len(members) >= least and all(
+        each["state"] in ("silent", "starting")
+        and each["cause"] is not None
+        and each["cause"]["id"] in _NO_ANSWER
+        for each in members
+    )
 
 
 def _bus(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) -> Said:
-    """All of its devices are silent at once, which is rarely the fault of each."""
+    """All of its devices are silent at once, which is rarely the fault of each. A connection that
+    is given up for that and made anew is told in the same words as one that is up.
+    """
     ages = [each["last_good_s"] for each in members if each["last_good_s"] is not None]
     before = Said(id="link.never_before", args={})
     if ages:
@@ -175,7 +185,7 @@ def _bus(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) -> S
     if _is_damage(lately.damaged, lately.timeouts):
         said = "link.silent_damaged"
     elif link["type"] not in ("serial", "listen"):
-        said = "link.silent_tcp"
+        said = "link.silent_tcp" if len(members) > 1 else "link.silent_alone"
     else:
         said = "link.silent_stranger" if lately.wrong else "link.silent"
     return Said(id=said, args={"target": link["target"], "before": before})

@@ -10,6 +10,8 @@ from gateway.snapshot import DeviceSnapshot, LinkSnapshot
 
 #: How far back "of late" looks, and how far apart the looks are that are kept.
 WINDOW_NS, EVERY_NS = 60 * 10**9, 5 * 10**9
+#: A connection that is made and given up in turn is up again within less.
+UP_NS = 10 * 10**9
 #: A time that is told as an age, from two moments, is off by less.
 GOOD_AGAIN_NS = 1_000_000
 #: The same for the buffer, which fills over hours; a speed of less than a minute says nothing.
@@ -59,6 +61,7 @@ class Recent:
     def __init__(self) -> None:
         self._looks = deque([_Look(0, {}, {})])
         self._good: dict[str, _Good] = {}
+        self._up_ns: dict[str, int] = {}
         self.noisy: set[str] = set()  # links that were said to be, until they are well again
 
     def look(
@@ -66,6 +69,7 @@ class Recent:
     ) -> None:
         """Keep the counters of this moment, if the last that were kept are old enough."""
         looks = self._looks
+        self._up_ns |= {each["name"]: now_ns for each in links if each["state"] == "up"}
         if now_ns - looks[-1].at_ns >= EVERY_NS:
             by_link = {each["name"]: _of_link(each) for each in links}
             by_device = {each["name"]: _of_device(each) for each in devices}
@@ -75,6 +79,11 @@ class Recent:
         """What is older than a minute."""
         while len(self._looks) > 1 and now_ns - self._looks[1].at_ns >= WINDOW_NS:
             self._looks.popleft()
+
+    def was_up(self, link: LinkSnapshot, now_ns: int) -> bool:
+        """A moment ago."""
+        up_ns = self._up_ns.get(link["name"])
+        return up_ns is not None and now_ns - up_ns < UP_NS
 
     def of_device(self, device: DeviceSnapshot, good_ns: int | None = None) -> Counts:
         """What it counted within a minute; with `good_ns`, the time of its last good answer, only

@@ -30,7 +30,7 @@ def main(context: Context, options: argparse.Namespace) -> int:
         [
             cut(link["name"], 12),
             cut(link["target"], 21),
-            _state(context, link),
+            _state(context, link, troubles[link["name"]]),
             percent(link["busy_share"]),
             count(link["requests"]),
             count(link["timeouts"]),
@@ -38,7 +38,11 @@ def main(context: Context, options: argparse.Namespace) -> int:
         ]
         for link in links
     ]
-    lines += _coloured(context, table(heads, rows, right=[3, 4, 5, 6]), links)
+    aligned = table(heads, rows, right=[3, 4, 5, 6])
+    lines.append(aligned[0])
+    for line, link in zip(aligned[1:], links, strict=True):
+        colour = _colour(link, troubles[link["name"]])
+        lines.append(context.paint(line, colour) if colour else line)
     if options.verbose:
         for link in links:
             devices = [each for each in snapshot["devices"] if each["link"] == link["name"]]
@@ -53,39 +57,26 @@ def _troubles(link: LinkSnapshot, devices: Sequence[DeviceSnapshot]) -> list[Sai
     if link["cause"] or link["state"] != "up":
         return [link["cause"]] if link["cause"] else []
     members = [each for each in devices if each["link"] == link["name"]]
-    if link["warnings"] or any(each["state"] != "silent" for each in members):
+    if link["warnings"] or any(each["state"] in ("good", "partly") for each in members):
         return link["warnings"]
     return grouped(causes(members), members)
 
 
-def _state(context: Context, link: LinkSnapshot) -> str:
+def _state(context: Context, link: LinkSnapshot, troubles: list[Said]) -> str:
     """In one word; of one that is up also what is wrong with it."""
-    words = {
-        "up": context.words("cli.up"),
-        "connecting": context.words("cli.connecting"),
-        "down": context.words("cli.down"),
-    }
-    said = {each["id"] for each in link["warnings"]}
-    if said & WHOLE_LINK:
+    words = {"up": "cli.up", "connecting": "cli.connecting", "down": "cli.down"}
+    said = {each["id"] for each in troubles}
+    if link["state"] == "up" and any(
+        one in WHOLE_LINK or one.startswith("device.") for one in said
+    ):
         return context.words("cli.silent")
-    return context.words("cli.noisy") if "link.noisy" in said else words[link["state"]]
+    return context.words("cli.noisy" if "link.noisy" in said else words[link["state"]])
 
 
-def _coloured(context: Context, lines: list[str], links: list[LinkSnapshot]) -> list[str]:
-    """Rows of a table in the colour of their state, after they were aligned."""
-    return [
-        lines[0],
-        *(
-            context.paint(line, colour) if (colour := _colour(link)) else line
-            for line, link in zip(lines[1:], links, strict=True)
-        ),
-    ]
-
-
-def _colour(link: LinkSnapshot) -> str | None:
+def _colour(link: LinkSnapshot, troubles: list[Said]) -> str | None:
     if link["state"] == "down":
         return RED
-    return YELLOW if link["state"] != "up" or link["warnings"] else None
+    return YELLOW if link["state"] != "up" or troubles else None
 
 
 def _details(context: Context, link: LinkSnapshot, devices: list[DeviceSnapshot]) -> list[str]:

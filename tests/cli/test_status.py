@@ -87,6 +87,18 @@ def test_links_when_its_only_device_is_silent_then_that_is_said(tmp_path: Path) 
     assert first == "▲ meter：启动以来从未应答"
 
 
+def test_links_when_its_only_device_answers_nothing_but_damage_then_its_row_says_so(
+    tmp_path: Path,
+) -> None:
+    cause = {"id": "device.no_answer_damaged", "args": {"damaged": 80}}
+    devices = _on("com0", [device("meter", "starting", cause)])
+    with daemon(tmp_path, moment(links=links_of(1), devices=devices)) as config:
+        lines = jiahe("links", "--config", config, lang="zh").stdout.splitlines()
+    assert lines[0] == "▲ meter：收到的数据是坏的（损坏 80）"
+    (row,) = [line for line in lines if line.startswith("com0 ")]
+    assert "不通" in row
+
+
 @pytest.mark.parametrize(
     ("state", "held"), [("connected", True), ("waiting", False)], ids=["connected", "away"]
 )

@@ -99,6 +99,20 @@ def test_link_when_all_its_devices_are_silent_then_one_line_that_begins_with_the
     assert [said["id"] for said in tcp["warnings"]] == ["link.silent_tcp"]
 
 
+def test_controller_when_its_connection_is_given_up_and_made_in_turn_then_told_as_one_trouble() -> (
+    None
+):
+    """Up, closed after time-outs, up again; then nobody accepts any more."""
+    recent, found = Recent(), []
+    timeout = {"id": "link.timeout", "args": {"target": "10.0.0.1:502"}}
+    for second, state in enumerate(("up", "connecting", "down", "up", *10 * ["connecting"])):
+        link = _link(type="tcp", state=state, cause=None if state == "up" else timeout)
+        explain([link], [_silent()], lambda name: (), recent, NOW_NS + second * 10**9)  # type: ignore[list-item]
+        (said,) = [link["cause"]] if link["cause"] else link["warnings"]
+        found.append(said["id"])
+    assert found == 13 * ["link.silent_alone"] + ["link.timeout"]
+
+
 def test_link_when_one_answers_or_it_is_alone_then_each_device_speaks_for_itself() -> None:
     link, alone = _link(), _link()
     _explained(link, [_silent("press-1"), device("press-2", "good", None)])
