@@ -185,7 +185,8 @@ def _bus(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) -> S
     if _is_damage(lately.damaged, lately.timeouts):
         said = "link.silent_damaged"
     elif link["type"] not in ("serial", "listen"):
-        said = "link.silent_tcp" if len(members) > 1 else "link.silent_alone"
+        said = "link.silent_alone_since" if ages else "link.silent_alone"
+        said = "link.silent_tcp" if len(members) > 1 else said
     else:
         said = "link.silent_stranger" if lately.wrong else "link.silent"
     return Said(id=said, args={"target": link["target"], "before": before})

@@ -16,8 +16,8 @@ from gateway.snapshot import DeviceSnapshot, LinkSnapshot, Said, Snapshot
 #: Said of a link that is up: nothing that each of its devices could add.
 WHOLE_LINK = frozenset(
     {
-        "link.silent", "link.silent_tcp", "link.silent_alone", "link.silent_damaged",
-        "link.silent_stranger",
+        "link.silent", "link.silent_tcp", "link.silent_alone", "link.silent_alone_since",
+        "link.silent_damaged", "link.silent_stranger",
         "link.nothing_heard", "link.nothing_understood", "link.master_silent",
     }
 )  # fmt: skip

@@ -65,10 +65,8 @@ def _troubles(link: LinkSnapshot, devices: Sequence[DeviceSnapshot]) -> list[Sai
 def _state(context: Context, link: LinkSnapshot, troubles: list[Said]) -> str:
     """In one word; of one that is up also what is wrong with it."""
     words = {"up": "cli.up", "connecting": "cli.connecting", "down": "cli.down"}
-    said = {each["id"] for each in troubles}
-    if link["state"] == "up" and any(
-        one in WHOLE_LINK or one.startswith("device.") for one in said
-    ):
+    said = {each["id"] for each in troubles} if link["state"] == "up" else set()
+    if said & WHOLE_LINK or any(one.startswith("device.") for one in said):
         return context.words("cli.silent")
     return context.words("cli.noisy" if "link.noisy" in said else words[link["state"]])
 

@@ -261,11 +261,16 @@ TABLE = {
     "link.silent_alone": Message(
         "连接 {target} 已通但不应答（{before}）",
         "the connection to {target} is up, but it does not answer ({before})",
-        "从未正常过：核对站号（unit，常为 1 或 255）；之前正常：控制器停机或正在重启。"
-        "后面是串口设备的，再查那边的电源、波特率、校验和接线",
-        "If it never worked, check the unit number (often 1 or 255); if it did, the controller was "
-        "stopped or restarts. Of a device behind a serial server look at its power, baud, parity "
-        "and wires, too",
+        "核对站号（unit，常为 1 或 255）；后面是串口设备的，再查串口服务器的波特率和校验",
+        "Check the unit number (often 1 or 255); of a device behind a serial server, that server's "
+        "baud and parity, too",
+    ),
+    "link.silent_alone_since": Message(
+        "连接 {target} 已通但不应答（{before}）",
+        "the connection to {target} is up, but it does not answer ({before})",
+        "多半是控制器停机或正在重启；后面是串口设备的，查那台的电源和接线",
+        "Usually the controller was stopped or restarts; of a device behind a serial server, look "
+        "at its power and wiring",
     ),
     "link.silent_damaged": Message(
         "{target} 上收到的应答都是坏的（{before}）",

@@ -99,9 +99,7 @@ def test_link_when_all_its_devices_are_silent_then_one_line_that_begins_with_the
     assert [said["id"] for said in tcp["warnings"]] == ["link.silent_tcp"]
 
 
-def test_controller_when_its_connection_is_given_up_and_made_in_turn_then_told_as_one_trouble() -> (
-    None
-):
+def test_connection_when_given_up_and_made_in_turn_then_told_as_one_trouble() -> None:
     """Up, closed after time-outs, up again; then nobody accepts any more."""
     recent, found = Recent(), []
     timeout = {"id": "link.timeout", "args": {"target": "10.0.0.1:502"}}
@@ -111,6 +109,21 @@ def test_controller_when_its_connection_is_given_up_and_made_in_turn_then_told_a
         (said,) = [link["cause"]] if link["cause"] else link["warnings"]
         found.append(said["id"])
     assert found == 13 * ["link.silent_alone"] + ["link.timeout"]
+
+
+@pytest.mark.parametrize(
+    ("last_good_s", "words"),
+    [(None, "核对站号（unit，常为 1 或 255）"), (12.0, "多半是控制器停机")],
+)
+def test_controller_when_it_accepts_and_does_not_answer_then_no_word_of_wires(
+    last_good_s: float | None, words: str
+) -> None:
+    link = _link(type="tcp")
+    _explained(link, [_silent(last_good_s=last_good_s)])
+    (said,) = link["warnings"]
+    assert "连接" in about(said, "zh") and "已通但不应答" in about(said, "zh")
+    advice = remedy(said["id"], "zh", **said["args"])
+    assert advice.startswith(words) and "A/B" not in advice
 
 
 def test_link_when_one_answers_or_it_is_alone_then_each_device_speaks_for_itself() -> None:
