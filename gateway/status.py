@@ -105,7 +105,10 @@ def snapshot(parts: Parts) -> Snapshot:
     buffer = made["buffer"]
     parts.filling.look(buffer["bytes"], buffer["evicted_blocks"], now_ns)
     speed = parts.filling.bytes_a_second(buffer["bytes"], now_ns)
-    buffer["warnings"] += early(buffer, parts.buffer.config, speed, parts.room.free_bytes)
+    buffer["warnings"] += early(
+        buffer, parts.buffer.config, speed, parts.room.free_bytes,
+        connected=made["uplink"]["state"] == "connected",
+    )  # fmt: skip
     changed = parts.files.changed()
     rest = [Said(id="daemon.config_changed", args={"files": ", ".join(changed)})] if changed else []
     made["warnings"] = worst_first(made, rest)

@@ -58,10 +58,16 @@ def troubles(
 
 
 def early(
-    buffer: BufferSnapshot, config: BufferConfig, speed: float | None, free_bytes: int | None
+    buffer: BufferSnapshot,
+    config: BufferConfig,
+    speed: float | None,
+    free_bytes: int | None,
+    *,
+    connected: bool,
 ) -> Iterator[Said]:
     """What will be lost if nothing is done. `speed`: by how many bytes a second it fills, below
-    zero where it empties, None while that is not known; `free_bytes`: of its file system, likewise.
+    zero where it empties, None while that is not known; `free_bytes`: of its file system, likewise;
+    `connected`: to the platform, which then takes less than is read.
     """
     newest = config.when_full == "drop_newest"
     share = buffer["bytes"] / config.max_bytes
@@ -71,7 +77,8 @@ def early(
         if speed:
             left_s = (config.max_bytes - buffer["bytes"]) / speed
             forecast = Said(id="buffer.full_in", args={"drops": drops, "time": _about(left_s)})
-        yield Said(id="buffer.near", args={"percent": int(100 * share), "forecast": forecast})
+        said = "buffer.near_connected" if connected else "buffer.near"
+        yield Said(id=said, args={"percent": int(100 * share), "forecast": forecast})
     floor = config.free_bytes_min
     if buffer["state"] == "ok" and free_bytes is not None and free_bytes < NEAR_FREE * floor:
         args = {"path": config.path, "free": show_size(free_bytes)}

@@ -57,6 +57,14 @@ TABLE = {
         "先恢复平台连接（jiahe uplink）",
         "Get the uplink back first (jiahe uplink)",
     ),
+    "buffer.near_connected": Message(
+        "缓存已用 {percent} %，平台连着但传得没有采得快，{forecast}",
+        "{percent} % of the buffer is used, and the platform takes less than is read: {forecast}",
+        "看 jiahe uplink：流量预算（data_budget）暂缓了积压就加大它；"
+        "网络慢就少采：加大 every、deadband",
+        "See jiahe uplink: if the data budget holds the backlog back, raise it; if the network is "
+        "slow, read less: longer every, deadband",
+    ),
     "buffer.full_in": Message(
         "按现在的速度约 {time}后开始{drops}", "at this rate it drops {drops} in about {time}"
     ),

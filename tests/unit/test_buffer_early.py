@@ -8,7 +8,7 @@ import pytest
 
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.troubles import early
-from gateway.messages import say
+from gateway.messages import remedy, say
 from gateway.recent import Filling
 from tests.cli.daemon import SNAPSHOT
 
@@ -22,7 +22,7 @@ def buffer(used: float, **changes: Any) -> Any:
 
 def words(now: Any, speed: float | None, free: int | None = None, full: Any = "drop_oldest") -> Any:
     config = BufferConfig("jx", max_bytes=1000 * MIB, when_full=full, path="/data")
-    return [say(said, "zh") for said in early(now, config, speed, free)]
+    return [say(said, "zh") for said in early(now, config, speed, free, connected=False)]
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,13 @@ def test_buffer_when_nearly_full_then_told_how_long_it_lasts(
     used: float, speed: float | None, full: str, found: list[str]
 ) -> None:
     assert words(buffer(used), speed, full=full) == found
+
+
+def test_buffer_when_nearly_full_though_connected_then_not_told_to_mend_the_connection() -> None:
+    config = BufferConfig("jx", max_bytes=1000 * MIB)
+    (said,) = early(buffer(0.9), config, 9000.0, None, connected=True)
+    assert say(said, "zh").startswith("缓存已用 90 %，平台连着但传得没有采得快，按现在的速度约")
+    assert "data_budget" in remedy(said["id"], "zh")
 
 
 def test_buffer_when_it_drops_already_then_not_told_that_it_will() -> None:
