@@ -31,7 +31,7 @@ def test_status_when_many_devices_are_silent_then_the_loss_is_the_first_line(
         each["cause"] = NEVER
     with daemon(tmp_path, moment(links=links_of(1), devices=_on("com0", devices))) as config:
         lines = jiahe("status", "--config", config, lang="zh").stdout.splitlines()
-    assert lines[1] == "▲ 缓存已满：已丢弃 5 个块，并如实记录缺口"
+    assert lines[1].startswith("▲ 缓存已满：已丢弃 5 个块")
     assert lines[3].startswith("▲ 到不了平台")
     assert lines[5] == "▲ 链路 com0：24 台中 13 台启动以来从未应答：press-01 … press-13"
     assert lines[6].startswith("  → 先查站号")
