@@ -4,71 +4,116 @@ request, a technician wants to know which link and which devices, and what to lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.messages import some
+from gateway.recent import Recent
 from gateway.snapshot import DeviceSnapshot, LinkSnapshot, Said
+from gateway.troubles import WHOLE_LINK
 
 #: What a row says that was due while its device, or its link, was away.
 _AWAY = {pb.QUALITY_BAD_NO_ANSWER, pb.QUALITY_BAD_LINK_DOWN, pb.QUALITY_BAD_NOT_ASKED}
+#: A master that asks more rarely is not known.
+HEARD_S = 10
+#: Of the requests of the last minute: from so many damaged answers a bus is called noisy, until
+#: there are fewer than that. One or two are chance.
+NOISY_SHARE, QUIET_SHARE, NOISY_LEAST = 0.05, 0.02, 3
 
 #: A device's newest values: each with `tag`, `quality` and `time_ns`.
 Latest = Callable[[str], Sequence[Mapping[str, Any]]]
+Devices = Sequence[DeviceSnapshot]
 
 
 def explain(
-    links: Sequence[LinkSnapshot], devices: Sequence[DeviceSnapshot], latest: Latest, now_ns: int
+    links: Sequence[LinkSnapshot], devices: Devices, latest: Latest, recent: Recent, now_ns: int
 ) -> None:
-    """Put what else is known into the causes of one snapshot."""
+    """Put what else is known into the causes of one snapshot, and the links' warnings."""
+    recent.forget(now_ns)
     of_link: dict[str, list[DeviceSnapshot]] = {link["name"]: [] for link in links}
     for device in devices:
         of_link[device["link"]].append(device)
     for link in links:
         members = of_link[link["name"]]
-        if cause := link["cause"]:
-            about = {"link": link["name"], "devices": some([each["name"] for each in members])}
+        about = {"link": link["name"], "devices": some([each["name"] for each in members])}
+        cause = link["cause"]
+        if cause and cause["id"] == "link.timeout" and recent.was_up(link, now_ns):
+            # Given up after time-outs, and made anew: a machine that is off does not get so far.
+            cause = _bus(link, members, recent, now_ns)
+        if cause:
             link["cause"] = Said(id=cause["id"], args={**cause["args"], **about})
         for device in members:
             cause = device["cause"]
-            if cause and cause["id"] == "device.no_answer":
-                device["cause"] = _no_answer(link, device, members)
+            if cause and device["state"] != "partly" and cause["id"] in _SILENCE:
+                device["cause"] = _silence(link, device, members, recent, now_ns)
             elif cause and cause["id"] == "device.not_heard":
                 device["cause"] = _not_heard(link, members) or cause
             elif cause and cause["id"] == "device.partly":
                 device["cause"] = _partly(link, device, latest(device["name"]), now_ns) or cause
+        link["warnings"] = []
+        if link["state"] == "up" and not link["cause"]:
+            for said in _of_link(link, members, recent, now_ns):
+                if said["id"] in WHOLE_LINK:
+                    said["args"] |= about
+                link["warnings"].append(said)
+    recent.look(links, devices, now_ns)
 
 
-def _no_answer(
-    link: LinkSnapshot, device: DeviceSnapshot, members: Sequence[DeviceSnapshot]
+# ---- a device ------------------------------------------------------------------------------
+
+_SILENCE = {"device.no_answer", "device.damaged"}
+
+
+def _silence(
+    link: LinkSnapshot, device: DeviceSnapshot, members: Devices, recent: Recent, now_ns: int
 ) -> Said:
-    """Silence, damage and a stranger's answer want different hands: power, wiring, unit number."""
-    if link["type"] not in ("serial", "listen"):
-        return Said(id="device.no_answer", args={})
-    alone = not any(each["last_good_s"] is not None for each in members)
-    damaged = max(device["damaged"], link["damaged"] if alone else 0)
-    if damaged and device["last_good_s"] is None:
-        return Said(id="device.no_answer_damaged", args={"damaged": damaged})
-    if alone and link["wrong"]:
+    """Silence, damage and a stranger's answer want different hands: power, wiring, unit number.
+    What came since its last good answer decides, not what once was.
+    """
+    good_s = device["last_good_s"]
+    lately = recent.of_device(device, _last_good_ns([device], now_ns))
+    cause = device["cause"]
+    just_now = cause is not None and cause["id"] == "device.damaged" and not lately.timeouts
+    if just_now or _is_damage(lately.damaged, lately.timeouts):
+        if good_s is not None:
+            return Said(id="device.damaged", args={})
+        return Said(id="device.no_answer_damaged", args={"damaged": max(1, lately.damaged)})
+    is_wire = link["type"] in ("serial", "listen")
+    alone = all(each["state"] in ("silent", "starting") for each in members)
+    if is_wire and alone and recent.of_link(link, _last_good_ns(members, now_ns)).wrong:
         return Said(id="device.other_unit", args={"unit": device["unit"]})
-    return Said(id="device.no_answer_serial", args={})
+    if link["type"] == "udp":  # no connection that could be up
+        return Said(id="device.no_answer", args={})
+    if good_s is not None:
+        said = "device.no_answer_since" if is_wire else "device.no_answer_since_tcp"
+        return Said(id=said, args={"age": _age(good_s)})
+    if device["exceptions"]:  # it did answer, though never with a value
+        return Said(id="device.no_answer", args={})
+    said = "device.never_answered" if is_wire else "device.never_answered_tcp"
+    return Said(id=said, args={})
 
 
-def nothing_heard(link: LinkSnapshot) -> Said | None:
-    """Of a bus that is only listened to: nothing at all, or nothing that makes sense."""
-    if link["answers"]:
-        return None
-    said = "link.nothing_understood" if link["bytes_in"] else "link.nothing_heard"
-    return Said(id=said, args={"target": link["target"]})
+def _is_damage(damaged: int, timeouts: int) -> bool:
+    """A damaged answer puts the next ones off: beside it come time-outs."""
+    return damaged > 0 and 2 * damaged >= timeouts
 
 
-def _not_heard(link: LinkSnapshot, members: Sequence[DeviceSnapshot]) -> Said | None:
-    """None where the master is heard asking others."""
-    if all(each["state"] == "silent" for each in members):
-        return nothing_heard(link) or Said(id="link.master_silent", args={"target": link["target"]})
-    return None
+def _last_good_ns(members: Devices, now_ns: int) -> int | None:
+    ages = [each["last_good_s"] for each in members if each["last_good_s"] is not None]
+    return now_ns - int(min(ages) * 1e9) if ages else None
+
+
+def _age(seconds: float) -> Said:
+    whole = max(1, int(seconds))
+    if whole >= 86_400:
+        return Said(id="cli.days", args={"days": whole // 86_400})
+    if whole >= 3_600:
+        return Said(id="cli.hours", args={"hours": whole // 3_600})
+    if whole >= 60:
+        return Said(id="cli.minutes", args={"minutes": whole // 60})
+    return Said(id="cli.seconds", args={"seconds": whole})
 
 
 def _partly(
@@ -87,3 +132,92 @@ def _partly(
     due_ns = max(row["time_ns"] + row["tag"].every_ns for row in bad)
     seconds = max(1, -(-(due_ns - now_ns) // 1_000_000_000))
     return Said(id="device.waiting", args={"count": len(bad), "seconds": seconds})
+
+
+# ---- a link --------------------------------------------------------------------------------
+
+
+def _of_link(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) -> Iterator[Said]:
+    """What is wrong with one that is up."""
+    if (tls := link.get("tls")) and not tls["files_usable"]:
+        yield Said(id="link.tls_kept", args={"link": link["name"]})
+    if link["listen_only"]:
+        said = _not_heard(link, members)
+        if said is None and link["since_s"] > HEARD_S:
+            said = _nothing_heard(link)
+        if said is not None:
+            yield said
+    elif _is_whole(link, members):
+        yield _bus(link, members, recent, now_ns)
+    elif noise := _noise(link, members, recent):
+        yield noise
+
+
+_NO_ANSWER = {
+    "device.no_answer", "device.no_answer_since", "device.no_answer_since_tcp",
+    "device.never_answered", "device.never_answered_tcp", "device.damaged",
+    "device.no_answer_damaged", "device.other_unit",
+}  # fmt: skip
+
+
+def _is_whole(link: LinkSnapshot, members: Devices) -> bool:
+    """Whether all of its devices are silent, more than one on a wire; unlike devices of which
+    somebody says why they can't be read.
+    """
+    least = {"tcp": 1, "serial": 2, "listen": 2}.get(link["type"], len(members) + 1)
+    return len(members) >= least and all(
+        each["state"] in ("silent", "starting")
+        and each["cause"] is not None
+        and each["cause"]["id"] in _NO_ANSWER
+        for each in members
+    )
+
+
+def _bus(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) -> Said:
+    """All of its devices are silent at once, which is rarely the fault of each. A connection that
+    is given up for that and made anew is told in the same words as one that is up.
+    """
+    ages = [each["last_good_s"] for each in members if each["last_good_s"] is not None]
+    before = Said(id="link.never_before", args={})
+    if ages:
+        before = Said(id="link.fine_before", args={"age": _age(min(ages))})
+    lately = recent.of_link(link, _last_good_ns(members, now_ns))
+    if _is_damage(lately.damaged, lately.timeouts):
+        said = "link.silent_damaged"
+    elif link["type"] not in ("serial", "listen"):
+        said = "link.silent_alone_since" if ages else "link.silent_alone"
+        said = "link.silent_tcp" if len(members) > 1 else said
+    else:
+        said = "link.silent_stranger" if lately.wrong else "link.silent"
+    return Said(id=said, args={"target": link["target"], "before": before})
+
+
+def _noise(link: LinkSnapshot, members: Devices, recent: Recent) -> Said | None:
+    """Damage that asking again made good, of devices of which nothing else is said."""
+    lately = [recent.of_device(each) for each in members if each["cause"] is None]
+    requests = sum(each.requests for each in lately)
+    damaged = sum(each.damaged for each in lately)
+    share = damaged / requests if requests else 0.0
+    noisy = link["name"] in recent.noisy
+    if share < (QUIET_SHARE if noisy else NOISY_SHARE) or damaged < NOISY_LEAST:
+        recent.noisy.discard(link["name"])
+        return None
+    recent.noisy.add(link["name"])
+    return Said(id="link.noisy", args={"link": link["name"], "percent": round(100 * share)})
+
+
+def _nothing_heard(link: LinkSnapshot) -> Said | None:
+    """Of a bus that is only listened to: nothing at all, or nothing that makes sense."""
+    if link["answers"]:
+        return None
+    said = "link.nothing_understood" if link["bytes_in"] else "link.nothing_heard"
+    return Said(id=said, args={"target": link["target"]})
+
+
+def _not_heard(link: LinkSnapshot, members: Devices) -> Said | None:
+    """None where the master is heard asking others."""
+    if all(each["state"] == "silent" for each in members):
+        return _nothing_heard(link) or Said(
+            id="link.master_silent", args={"target": link["target"]}
+        )
+    return None

@@ -11,6 +11,9 @@ from gateway.snapshot import Said, Snapshot
 
 _log = logging.getLogger(__name__)
 
+#: Said of a link that works all the same, beside what may be wrong with it.
+_BESIDE = {"link.noisy", "link.tls_kept"}
+
 
 class _Trouble(NamedTuple):
     said: Said
@@ -56,7 +59,7 @@ class Journal:
         lasted = duration(max(1.0, lasted_s), self._lang)
         over = {"device": "device.over", "link": "link.over", "uplink": "uplink.over"}
         message = over.get(said["id"].partition(".")[0])
-        if message is None:
+        if message is None or said["id"] in _BESIDE:
             words = text("daemon.over", self._lang, trouble=said, lasted=lasted)
         else:
             words = about(Said(id=message, args={**said["args"], "lasted": lasted}), self._lang)
@@ -69,6 +72,8 @@ def _subject(said: Said) -> str:
     if device := args.get("device"):
         return f"device {device}"
     noun = said["id"].partition(".")[0]
+    if said["id"] in _BESIDE:
+        return f"{said['id']} {args.get('link')}"
     if noun == "link":
         return f"link {args.get('link') or args.get('target')}"
     return noun if noun in ("uplink", "budget") else said["id"]

@@ -70,6 +70,7 @@ class LinkSnapshot(TypedDict):
     bytes_out: int
     busy_share: float  # of the last ten seconds or so: 0..1
     line_errors: LineErrors | None  # None: the kernel does not count here
+    warnings: list[Said]  # what is wrong with one that is up: nobody answers, noise
     tls: NotRequired[TlsSnapshot | None]  # None: plain
     dialled: NotRequired[DialledIn]  # type listen only
 
@@ -108,7 +109,7 @@ class DeviceSnapshot(TypedDict):
 class BufferSnapshot(TypedDict):
     state: str  # "ok", "memory_only" (disk failed), "no_space" (others filled the disk)
     cause: Said | None
-    warnings: list[Said]  # the cause, and what was lost since the start, by what helps
+    warnings: list[Said]  # the cause, what was lost since the start, what soon will be
     blocks: int
     bytes: int
     max_bytes: int
@@ -189,7 +190,7 @@ class Snapshot(TypedDict):
     pid: int
     uptime_s: float
     config: str
-    warnings: list[Said]
+    warnings: list[Said]  # worst first
     links: list[LinkSnapshot]
     devices: list[DeviceSnapshot]
     buffer: BufferSnapshot

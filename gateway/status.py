@@ -6,7 +6,7 @@ import asyncio
 import os
 import resource
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,15 +14,18 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway import __version__
 from gateway.buffer.store import Buffer
+from gateway.buffer.troubles import early
 from gateway.causes import explain
 from gateway.clock import Anchors
 from gateway.config.changes import Files
 from gateway.config.model import GatewayConfig
 from gateway.control.server import Peer, RequestError
-from gateway.ports import Clock
+from gateway.ports import Clock, Disk
+from gateway.recent import Filling, Recent
 from gateway.scanning import Scanning
 from gateway.sealing import Sealing
 from gateway.snapshot import Counters, Said, Snapshot, UplinkSnapshot
+from gateway.troubles import worst_first
 from gateway.values import show
 
 WATCH_EVERY_MS_MIN = 100
@@ -30,6 +33,19 @@ WATCH_EVERY_MS_MIN = 100
 
 class _Uplink(Protocol):
     def snapshot(self) -> UplinkSnapshot: ...
+
+
+class DiskRoom:
+    """What is free on the buffer's file system, asked in a thread: a bad disk may not answer."""
+
+    def __init__(self) -> None:
+        self.free_bytes: int | None = None
+
+    def look(self, disk: Disk) -> None:
+        try:
+            self.free_bytes = disk.free_bytes()
+        except OSError:  # the buffer says what is wrong with the disk
+            self.free_bytes = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,9 @@ class Parts:
     uplink: _Uplink
     anchors: Anchors
     files: Files
+    recent: Recent = field(default_factory=Recent)
+    filling: Filling = field(default_factory=Filling)
+    room: DiskRoom = field(default_factory=DiskRoom)
 
 
 def snapshot(parts: Parts) -> Snapshot:
@@ -82,35 +101,23 @@ def snapshot(parts: Parts) -> Snapshot:
         rss_bytes=_rss_bytes(),
         cpu_s=usage.ru_utime + usage.ru_stime,
     )
-    explain(made["links"], made["devices"], parts.scanning.latest, now_ns)
-    made["warnings"] = _warnings(made)
-    if changed := parts.files.changed():
-        said = Said(id="daemon.config_changed", args={"files": ", ".join(changed)})
-        made["warnings"].append(said)
+    explain(made["links"], made["devices"], parts.scanning.latest, parts.recent, now_ns)
+    buffer = made["buffer"]
+    parts.filling.look(buffer["bytes"], buffer["evicted_blocks"], now_ns)
+    speed = parts.filling.bytes_a_second(buffer["bytes"], now_ns)
+    buffer["warnings"] += early(
+        buffer, parts.buffer.config, speed, parts.room.free_bytes,
+        connected=made["uplink"]["state"] == "connected",
+    )  # fmt: skip
+    changed = parts.files.changed()
+    rest = [Said(id="daemon.config_changed", args={"files": ", ".join(changed)})] if changed else []
+    made["warnings"] = worst_first(made, rest)
     return made
 
 
 def _rss_bytes() -> int:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize()
-
-
-def _warnings(now: Snapshot) -> list[Said]:
-    """What a technician must hear first, worst first."""
-    found = [link["cause"] for link in now["links"] if link["cause"]]
-    down = {link["name"] for link in now["links"] if link["cause"]}
-    for device in now["devices"]:
-        if device["cause"] and device["link"] not in down:
-            cause = device["cause"]
-            found.append(Said(id=cause["id"], args={**cause["args"], "device": device["name"]}))
-    buffer, uplink = now["buffer"], now["uplink"]
-    found += buffer["warnings"]
-    if uplink["cause"]:
-        found.append(uplink["cause"])
-    found += uplink["warnings"]
-    if now["clock"]["source"] == "unknown":
-        found.append(Said(id="clock.unknown", args={}))
-    return found
 
 
 _QUALITY_IDS = {

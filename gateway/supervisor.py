@@ -89,6 +89,7 @@ class Supervisor:
             disk.close()
 
     async def _run_with(self, disk: OsDisk) -> None:
+        self._disk = disk
         config = self._config
         anchors = Anchors(self._clock)
         buffer = await Buffer.open(
@@ -221,6 +222,7 @@ class Supervisor:
     def _learn(self, parts: Parts) -> None:
         parts.scanning.learn()
         self._kept.save(parts.scanning.learned())
+        parts.room.look(self._disk)
 
 
 async def _cancel(task: asyncio.Task[object]) -> None:

@@ -8,6 +8,7 @@ import errno
 import ipaddress
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,13 @@ _QUALITY_CAUSES = {
     136: "device.gateway",
     138: "device.not_heard",
 }
+#: What tags of a device that does answer may have in common. Silence may be that of a slow group
+#: whose turn has not come since.
+_TAG_CAUSES = {
+    **{quality: _QUALITY_CAUSES[quality] for quality in range(131, 137)},
+    137: "device.not_a_value",
+}
+_NOT_ASKED = 138
 
 
 @dataclass(slots=True)
@@ -183,10 +191,12 @@ class _Wire:
         result = []
         for found, device in zip(self.link.devices(), self.devices, strict=True):
             spec = device.plan.spec
-            bad = sum(quality >= 128 for group in device.groups for _, quality in _values(group))
+            qualities = [quality for group in device.groups for _, quality in _values(group)]
             found.update(link=self.spec.name, driver="modbus", profile=spec.profile)
             owed = found.pop("owed") and self.spec.listen_only
-            found["state"], found["cause"] = _judge(found, state["state"], bad)
+            found["state"], found["cause"] = _judge(
+                found, state["state"], qualities, _NOT_ASKED if self.spec.listen_only else 129
+            )
             if owed and found["cause"] == {"id": "device.not_heard", "args": {}}:
                 found["cause"] = {"id": "device.owed", "args": {"link": self.spec.name}}
             found["learned"] = device.learner.said()
@@ -228,23 +238,44 @@ def _values(group: Group) -> Sequence[tuple[Any, int]]:
 
 
 def _judge(
-    found: dict[str, Any], link_state: str, bad: int
+    found: dict[str, Any], link_state: str, qualities: Sequence[int], silence: int
 ) -> tuple[str, Mapping[str, Any] | None]:
-    """The device's state and its cause in words; takes the native keys out of `found`."""
+    """The device's state and its cause in words; takes the native keys out of `found`.
+    `qualities`: of its tags; `silence`: the quality of what is not known better.
+    """
     silent, ever = found.pop("silent"), found.pop("ever")
     quality, code = found.pop("quality"), found.pop("exception")
-    args = {"code": code} if quality == 133 else {}
-    cause = {"id": _QUALITY_CAUSES[quality], "args": args} if quality in _QUALITY_CAUSES else None
     if link_state != "up":
         return "silent", {"id": "device.link_down", "args": {"link": found["link"]}}
-    if silent:
-        return "silent", cause
+    if silent:  # without a cause where it is waited out: late answers may come
+        return "silent", _cause(quality or silence, code)
     if not ever:
-        return "starting", cause
-    if bad:
-        partly = {"id": "device.partly", "args": {"count": bad, "device": found["name"]}}
-        return "partly", cause if quality == 133 else partly
+        return "starting", _cause(quality, code)
+    if any(each >= 128 for each in qualities):
+        name = found["name"]
+        return "partly", _of_tags(qualities, quality, code) or {
+            "id": "device.partly",
+            "args": {"count": sum(each >= 128 for each in qualities), "device": name},
+        }
     return "good", None
+
+
+def _cause(quality: int, code: int) -> dict[str, Any] | None:
+    said = _QUALITY_CAUSES.get(quality) or _TAG_CAUSES.get(quality)
+    args = {"code": code if 1 <= code <= 3 else "1-3"} if quality == 133 else {}
+    return {"id": said, "args": args} if said else None
+
+
+def _of_tags(qualities: Sequence[int], last: int, code: int) -> dict[str, Any] | None:
+    """What most of the bad tags have in common, and how many that are where not all are; those
+    that were not asked share the device's `last` failure. None where it is this and that.
+    """
+    bad = [last or each if each == _NOT_ASKED else each for each in qualities if each >= 128]
+    worst, count = Counter(bad).most_common(1)[0]
+    cause = _cause(worst, code) if worst in _TAG_CAUSES and 2 * count > len(bad) else None
+    if cause and count < len(qualities):
+        cause["args"] |= {"bad": count, "tags": len(qualities)}
+    return cause
 
 
 class ModbusRunner:

@@ -10,11 +10,16 @@ import errno
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
+from gateway.buffer.config import BufferConfig
 from gateway.config.units import show_size
-from gateway.snapshot import Said
+from gateway.snapshot import BufferSnapshot, Said
 from gateway.system_errors import reason
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: Of its limit: from then on the buffer's loss is told before it comes.
+NEAR_SHARE = 0.8
+#: The disk's is from so many times what is left free to others.
+NEAR_FREE = 4
 
 
 def write_failed(error: OSError, path: str) -> Said:
@@ -50,6 +55,50 @@ def troubles(
     elif for_space:
         found.append(Said(id="buffer.no_space_before", args={"path": path, "blocks": for_space}))
     return [*found, *_losses(lost, for_space, damaged_records)]
+
+
+def early(
+    buffer: BufferSnapshot,
+    config: BufferConfig,
+    speed: float | None,
+    free_bytes: int | None,
+    *,
+    connected: bool,
+) -> Iterator[Said]:
+    """What will be lost if nothing is done. `speed`: by how many bytes a second it fills, below
+    zero where it empties, None while that is not known; `free_bytes`: of its file system, likewise;
+    `connected`: to the platform, which then takes less than is read.
+    """
+    newest = config.when_full == "drop_newest"
+    share = buffer["bytes"] / config.max_bytes
+    if share >= NEAR_SHARE and (speed is None or speed >= 0) and not _is_dropping(buffer, speed):
+        drops = Said(id="buffer.drops_newest" if newest else "buffer.drops_oldest", args={})
+        forecast = Said(id="buffer.full_then", args={"drops": drops})
+        if speed:
+            left_s = (config.max_bytes - buffer["bytes"]) / speed
+            forecast = Said(id="buffer.full_in", args={"drops": drops, "time": _about(left_s)})
+        said = "buffer.near_connected" if connected else "buffer.near"
+        yield Said(id=said, args={"percent": int(100 * share), "forecast": forecast})
+    floor = config.free_bytes_min
+    if buffer["state"] == "ok" and free_bytes is not None and free_bytes < NEAR_FREE * floor:
+        args = {"path": config.path, "free": show_size(free_bytes)}
+        said = "buffer.disk_near_newest" if newest else "buffer.disk_near"
+        yield Said(id=said, args={**args, "floor": show_size(floor)})
+
+
+def _is_dropping(buffer: BufferSnapshot, speed: float | None) -> bool:
+    """It is full and drops, which is said: what comes next is what happens now."""
+    full = any(said["id"] == "buffer.full" for said in buffer["warnings"])
+    return full and speed is None
+
+
+def _about(seconds: float) -> Said:
+    """Not more exactly than a forecast is."""
+    if seconds >= 2 * 86_400:
+        return Said(id="cli.days", args={"days": int(seconds / 86_400)})
+    if seconds >= 7200:
+        return Said(id="cli.hours", args={"hours": int(seconds / 3600)})
+    return Said(id="cli.minutes", args={"minutes": max(1, int(seconds / 60))})
 
 
 def _losses(lost: Mapping[str, int], for_space: int, damaged_records: int) -> Iterator[Said]:

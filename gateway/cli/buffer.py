@@ -7,7 +7,7 @@ import sys
 
 from gateway.cli.context import Context
 from gateway.cli.status import warn
-from gateway.cli.table import ago, facts, percent, size
+from gateway.cli.table import ago, duration, facts, percent, size
 from gateway.snapshot import BufferSnapshot
 
 _REASONS = {
@@ -27,11 +27,13 @@ _REASONS = {
 
 
 def main(context: Context, options: argparse.Namespace) -> int:
-    buffer: BufferSnapshot = context.status()["buffer"]
+    snapshot = context.status()
+    buffer: BufferSnapshot = snapshot["buffer"]
     if context.json:
         context.show_json(buffer)
         return 0
     words = context.words
+    uptime = duration(snapshot["uptime_s"], context.lang)
     share = buffer["bytes"] / buffer["max_bytes"] if buffer["max_bytes"] else 0.0
     states = {"ok": "cli.buffer_ok", "no_space": "cli.buffer_no_space"}
     state = states.get(buffer["state"], "cli.buffer_memory")
@@ -78,6 +80,7 @@ def main(context: Context, options: argparse.Namespace) -> int:
                 (words("cli.rejected"), str(buffer["rejected_blocks"])),
                 (words("cli.damaged"), str(buffer["damaged_records"])),
                 (words("cli.gaps"), ", ".join(gaps) or "0"),
+                (words("cli.counted"), words("cli.counted_since", uptime=uptime)),
             ]
         ),
     ]

@@ -9,19 +9,19 @@ from gateway.cli.context import Context
 from gateway.cli.status import warn
 from gateway.cli.table import RED, YELLOW, ago, count, cut, table
 from gateway.snapshot import DeviceSnapshot
+from gateway.troubles import causes, grouped, of_links, says_it_all
 
 
 def main(context: Context, options: argparse.Namespace) -> int:
-    devices: list[DeviceSnapshot] = context.status()["devices"]
+    snapshot = context.status()
+    devices: list[DeviceSnapshot] = snapshot["devices"]
     if context.json:
         context.show_json(devices)
         return 0
     words = context.words
-    lines = []
-    for device in devices:
-        if cause := device["cause"]:
-            args = {**cause["args"], "device": device["name"]}
-            lines.append(warn(context, {"id": cause["id"], "args": args}))
+    links = [link for link in snapshot["links"] if link["devices"] and says_it_all(link)]
+    troubles = [*of_links(links), *grouped(causes(devices, links), devices)]
+    lines = [warn(context, said) for said in troubles]
     heads = [
         words("cli.device"), words("cli.link"), words("cli.unit"), words("cli.state"),
         words("cli.last_good"), words("cli.answer_ms"), words("cli.errors"),

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
-from gateway.causes import nothing_heard
 from gateway.cli.context import Context
 from gateway.cli.status import warn
-from gateway.cli.table import GREEN, RED, YELLOW, ago, count, cut, duration, percent, size, table
-from gateway.messages import some
+from gateway.cli.table import RED, YELLOW, ago, count, cut, duration, percent, size, table
 from gateway.snapshot import DeviceSnapshot, DialledIn, LinkSnapshot, Said
-
-#: A master that asks more rarely is not known.
-HEARD_S = 10
+from gateway.troubles import WHOLE_LINK, causes, grouped
 
 
 def main(context: Context, options: argparse.Namespace) -> int:
@@ -23,12 +20,8 @@ def main(context: Context, options: argparse.Namespace) -> int:
         context.show_json(links)
         return 0
     words = context.words
-    members: dict[str, list[str]] = {link["name"]: [] for link in links}
-    for device in snapshot["devices"]:
-        members.setdefault(device["link"], []).append(device["name"])
-    lines = [
-        warn(context, said) for link in links if (said := _trouble(link, members[link["name"]]))
-    ]
+    troubles = {link["name"]: _troubles(link, snapshot["devices"]) for link in links}
+    lines = [warn(context, said) for link in links for said in troubles[link["name"]]]
     heads = [
         words("cli.link"), words("cli.target"), words("cli.state"), words("cli.busy"),
         words("cli.requests"), words("cli.timeouts"), words("cli.damaged_answers"),
@@ -37,7 +30,7 @@ def main(context: Context, options: argparse.Namespace) -> int:
         [
             cut(link["name"], 12),
             cut(link["target"], 21),
-            state_word(context, link["state"]),
+            _state(context, link, troubles[link["name"]]),
             percent(link["busy_share"]),
             count(link["requests"]),
             count(link["timeouts"]),
@@ -45,7 +38,11 @@ def main(context: Context, options: argparse.Namespace) -> int:
         ]
         for link in links
     ]
-    lines += _coloured(context, table(heads, rows, right=[3, 4, 5, 6]), links)
+    aligned = table(heads, rows, right=[3, 4, 5, 6])
+    lines.append(aligned[0])
+    for line, link in zip(aligned[1:], links, strict=True):
+        colour = _colour(link, troubles[link["name"]])
+        lines.append(context.paint(line, colour) if colour else line)
     if options.verbose:
         for link in links:
             devices = [each for each in snapshot["devices"] if each["link"] == link["name"]]
@@ -55,41 +52,29 @@ def main(context: Context, options: argparse.Namespace) -> int:
     return 0
 
 
-def _trouble(link: LinkSnapshot, devices: list[str]) -> Said | None:
-    """Why it is down; or what is wrong with one that is up: its certificate files, or nobody on it
-    has ever answered, or was heard.
-    """
-    if link["state"] == "up" and (tls := link.get("tls")) and not tls["files_usable"]:
-        return Said(id="link.tls_kept", args={"link": link["name"]})
-    if link["listen_only"] and link["state"] == "up":
-        return nothing_heard(link) if link["since_s"] > HEARD_S else None
-    if link["cause"] or link["state"] != "up" or link["answers"] or not link["timeouts"]:
-        return link["cause"]
-    about = {"target": link["target"], "link": link["name"], "devices": some(devices)}
-    return Said(id="link.silent", args=about)
+def _troubles(link: LinkSnapshot, devices: Sequence[DeviceSnapshot]) -> list[Said]:
+    """Why it is down, or what is wrong with one that is up; that may be its only device."""
+    if link["cause"] or link["state"] != "up":
+        return [link["cause"]] if link["cause"] else []
+    members = [each for each in devices if each["link"] == link["name"]]
+    if link["warnings"] or any(each["state"] in ("good", "partly") for each in members):
+        return link["warnings"]
+    return grouped(causes(members), members)
 
 
-def state_word(context: Context, state: str) -> str:
-    words = {
-        "up": context.words("cli.up"),
-        "connecting": context.words("cli.connecting"),
-        "down": context.words("cli.down"),
-    }
-    return words.get(state, state)
+def _state(context: Context, link: LinkSnapshot, troubles: list[Said]) -> str:
+    """In one word; of one that is up also what is wrong with it."""
+    words = {"up": "cli.up", "connecting": "cli.connecting", "down": "cli.down"}
+    said = {each["id"] for each in troubles} if link["state"] == "up" else set()
+    if said & WHOLE_LINK or any(one.startswith("device.") for one in said):
+        return context.words("cli.silent")
+    return context.words("cli.noisy" if "link.noisy" in said else words[link["state"]])
 
 
-def _coloured(context: Context, lines: list[str], links: list[LinkSnapshot]) -> list[str]:
-    """Rows of a table in the colour of their state, after they were aligned."""
-    colours = {"up": GREEN, "down": RED}
-    return [
-        lines[0],
-        *(
-            context.paint(line, colours.get(link["state"], YELLOW))
-            if link["state"] != "up"
-            else line
-            for line, link in zip(lines[1:], links, strict=True)
-        ),
-    ]
+def _colour(link: LinkSnapshot, troubles: list[Said]) -> str | None:
+    if link["state"] == "down":
+        return RED
+    return YELLOW if link["state"] != "up" or troubles else None
 
 
 def _details(context: Context, link: LinkSnapshot, devices: list[DeviceSnapshot]) -> list[str]:

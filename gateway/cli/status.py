@@ -23,8 +23,9 @@ from gateway.cli.table import (
     size,
 )
 from gateway.snapshot import BudgetSnapshot, ClockSnapshot, Snapshot, UplinkSnapshot
+from gateway.troubles import grouped, shortened
 
-#: More warnings than this are counted, not listed.
+#: More warnings about links and devices than this are counted, not listed.
 WARNINGS_SHOWN = 12
 
 
@@ -34,13 +35,14 @@ def main(context: Context, options: argparse.Namespace) -> int:
         told = [context.told(said) for said in snapshot["warnings"]]
         context.show_json({**snapshot, "warnings": told})
         return 0
-    warnings = snapshot["warnings"]
     lines = [_headline(context, snapshot)]
     if ended := snapshot["buffer"]["previous_end"]:
         lines.append("  " + context.say(ended))
-    lines += [warn(context, said) for said in warnings[:WARNINGS_SHOWN]]
-    if len(warnings) > WARNINGS_SHOWN:
-        lines.append(context.words("cli.more_warnings", count=len(warnings) - WARNINGS_SHOWN))
+    shown, more = shortened(grouped(snapshot["warnings"], snapshot["devices"]), WARNINGS_SHOWN)
+    lines += [warn(context, said) for said in shown]
+    if more:
+        commands = ", ".join(sorted(set(more)))
+        lines.append(context.words("cli.more_warnings", count=len(more), commands=commands))
     lines += facts(_facts(context, snapshot))
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
@@ -77,6 +79,13 @@ def budget_now(context: Context, budget: BudgetSnapshot) -> str:
         share=percent(budget["share"]),
         resets=context.say(resets(budget)),
     )
+
+
+def _is_held(uplink: UplinkSnapshot) -> bool:
+    """Only the data budget keeps blocks back, no trouble that is said elsewhere."""
+    budget = uplink["budget"]
+    waits = uplink["state"] == "connected" and uplink["backlog_blocks"] > 0
+    return waits and budget is not None and budget["holding_backlog"]
 
 
 def per(context: Context, period: str) -> str:
@@ -133,6 +142,8 @@ def _facts(context: Context, snapshot: Snapshot) -> list[tuple[str, str]]:
         most=size(buffer["max_bytes"]),
     )
     budget = uplink["budget"]
+    if _is_held(uplink):
+        backlog += "  " + words("cli.backlog_waits")
     return [
         (words("cli.devices"), devices),
         (words("cli.links"), links or "-"),

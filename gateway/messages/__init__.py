@@ -87,13 +87,18 @@ def some(names: Sequence[str]) -> str:
 
 
 def about(said: Mapping[str, Any], lang: str) -> str:
-    """The words of a `Said`, headed by the device or the link that it is about."""
+    """The words of a `Said`, headed by the device, the devices or the link that it is about."""
     args = said.get("args", {})
+    words = say(said, lang)
+    if "tags" in args:
+        words = text("device.of_tags", lang, bad=args.get("bad"), tags=args["tags"], said=words)
+    if several := args.get("several"):
+        return text(several["id"], lang, **several["args"], said=words)
     if args.get("device"):
-        return text("device.about", lang, device=args["device"], said=said)
+        return text("device.about", lang, device=args["device"], said=words)
     if args.get("link") and "devices" in args:
-        return text("link.about", lang, link=args["link"], devices=args["devices"], said=said)
-    return say(said, lang)
+        return text("link.about", lang, link=args["link"], devices=args["devices"], said=words)
+    return words
 
 
 def _fill(template: str, lang: str, args: Mapping[str, Any]) -> str:

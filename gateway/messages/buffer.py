@@ -51,6 +51,39 @@ TABLE = {
         "Get the uplink back first (jiahe uplink); if outages last longer than the buffer, raise "
         "[buffer] max_size",
     ),
+    "buffer.near": Message(
+        "缓存已用 {percent} %，{forecast}",
+        "{percent} % of the buffer is used: {forecast}",
+        "先恢复平台连接（jiahe uplink）",
+        "Get the uplink back first (jiahe uplink)",
+    ),
+    "buffer.near_connected": Message(
+        "缓存已用 {percent} %，平台连着但传得没有采得快，{forecast}",
+        "{percent} % of the buffer is used, and the platform takes less than is read: {forecast}",
+        "看 jiahe uplink：流量预算（data_budget）暂缓了积压就加大它；"
+        "网络慢就少采：加大 every、deadband",
+        "See jiahe uplink: if the data budget holds the backlog back, raise it; if the network is "
+        "slow, read less: longer every, deadband",
+    ),
+    "buffer.full_in": Message(
+        "按现在的速度约 {time}后开始{drops}", "at this rate it drops {drops} in about {time}"
+    ),
+    "buffer.full_then": Message("满了就{drops}", "once full, it drops {drops}"),
+    "buffer.drops_oldest": Message("丢最早的数据", "the oldest data"),
+    "buffer.drops_newest": Message("丢新采的数据", "what is newly read"),
+    "buffer.disk_near": Message(
+        "磁盘只剩 {free}（{path}），低于 {floor} 就丢最早的数据",
+        "only {free} are left on the disk of {path}; below {floor} the oldest data is dropped",
+        "别的程序快占满了磁盘，清理它：df -h {path}、du -xh",
+        "Other programs are filling the disk, clear it: df -h {path}, du -xh",
+    ),
+    "buffer.disk_near_newest": Message(
+        "磁盘只剩 {free}（{path}），写满后新数据只在内存里，放不下就丢（给别人留 {floor}）",
+        "only {free} are left on the disk of {path} ({floor} are meant for others); once it is "
+        "full, new data stays in memory, and is dropped when that is full",
+        "别的程序快占满了磁盘，清理它：df -h {path}、du -xh",
+        "Other programs are filling the disk, clear it: df -h {path}, du -xh",
+    ),
     "buffer.damaged": Message(
         "缓存中有 {records} 条记录损坏，已跳过，记为缺口",
         "{records} records in the buffer are damaged; they were skipped and announced as gaps",

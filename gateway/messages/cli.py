@@ -134,7 +134,7 @@ STATUS = {
         "jiahe {version} 正在运行 {uptime}（第 {run} 次启动）  网关 {gateway}  {site}",
         "jiahe {version} running for {uptime} (run {run})  gateway {gateway}  {site}",
     ),
-    "cli.more_warnings": Message("  还有 {count} 条", "  and {count} more"),
+    "cli.more_warnings": Message("  还有 {count} 条：{commands}", "  and {count} more: {commands}"),
     "cli.and_more": Message("还有 {count} 条", "and {count} more"),
     "cli.devices_now": Message(
         "{count} 台  {good} 良好  {partly} 部分  {silent} 不通  共 {tags} 个标签",
@@ -147,6 +147,7 @@ STATUS = {
         "{blocks} 块待传  占用 {size}，上限 {most}",
         "blocks to send: {blocks}; {size} kept, {most} at most",
     ),
+    "cli.backlog_waits": Message("积压暂缓：流量比日子用得快", "held: data budget"),
     "cli.clock_unknown": Message("未同步", "not synchronised"),
     "cli.clock_system": Message(
         "已由系统同步，误差 {error} 毫秒", "synchronised by the system, within {error} ms"
@@ -241,6 +242,12 @@ STATUS = {
     "cli.evicted": Message("已丢弃的块", "evicted blocks"),
     "cli.damaged": Message("损坏记录", "damaged records"),
     "cli.gaps": Message("缺口", "gaps"),
+    "cli.noisy": Message("有干扰", "noisy"),
+    "cli.counted": Message("计数", "counted"),
+    "cli.counted_since": Message(
+        "本次启动以来（{uptime}）；以前的缺口已报平台",
+        "since this start ({uptime}); the platform was told earlier gaps",
+    ),
 }
 
 GAPS = {

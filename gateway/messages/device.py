@@ -11,13 +11,47 @@ TABLE = {
         "unit is another",
     ),
     "device.about": Message("{device}：{said}", "{device}: {said}"),
-    "device.no_answer_serial": Message(
-        "设备没有应答",
-        "the device does not answer",
-        "检查设备电源、站号（unit）、波特率、校验，A/B 线是否接反；同一链路上别的设备正常时，"
-        "多半是这台停机或站号不对",
-        "Check its power, unit number, baud, parity, and whether A and B are swapped; if its "
-        "neighbours answer, it is off or its unit is another",
+    "device.of_tags": Message(
+        "{tags} 个标签中 {bad} 个读不到：{said}", "{bad} of {tags} tags cannot be read: {said}"
+    ),
+    "device.several": Message(
+        "链路 {link}：{total} 台中 {count} 台（{names}）：{said}",
+        "link {link}: {count} of {total} devices ({names}): {said}",
+    ),
+    "device.several_silent": Message(
+        "链路 {link}：{total} 台中 {count} 台没有应答：{names}",
+        "link {link}: {count} of {total} devices do not answer: {names}",
+    ),
+    "device.several_never": Message(
+        "链路 {link}：{total} 台中 {count} 台启动以来从未应答：{names}",
+        "link {link}: {count} of {total} devices have not answered since the start: {names}",
+    ),
+    "device.no_answer_since": Message(
+        "设备没有应答（{age}前还正常）",
+        "the device does not answer (it did {age} ago)",
+        "先查设备电源、停机、接线松动",
+        "Look at its power first, whether it was switched off, and for a loose wire",
+    ),
+    "device.never_answered": Message(
+        "启动以来从未应答",
+        "it has not answered since the start",
+        "先查站号（unit）、波特率、校验、A/B；以前读到过的，先查设备电源",
+        "Check its unit number, baud, parity, and wires A and B first; if it was read before, its "
+        "power",
+    ),
+    "device.no_answer_since_tcp": Message(
+        "连接已通但不应答（{age}前还正常）",
+        "the connection is up, but it does not answer (it did {age} ago)",
+        "多半是控制器停机或正在重启；后面是串口设备的，查那台的电源和接线",
+        "Usually the controller was stopped or restarts; of a device behind a serial server, look "
+        "at its power and wiring",
+    ),
+    "device.never_answered_tcp": Message(
+        "连接已通但不应答",
+        "the connection is up, but it does not answer",
+        "核对站号（unit，常为 1 或 255）；后面是串口设备的，再查串口服务器的波特率和校验",
+        "Check its unit number (often 1 or 255); of a device behind a serial server, that server's "
+        "baud and parity, too",
     ),
     "device.no_answer_damaged": Message(
         "收到的数据是坏的（损坏 {damaged}）",

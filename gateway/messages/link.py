@@ -243,9 +243,56 @@ TABLE = {
         "A port below 1024 wants a privilege: take a higher one than {port}",
     ),
     "link.silent": Message(
-        "{target} 上没有设备应答",
-        "no device on {target} answers",
-        "依次检查：设备电源、A/B 是否接反、波特率和校验、站号（unit）",
-        "Check in this order: power of the devices, A/B swapped, baud and parity, unit numbers",
+        "{target} 上没有设备应答（{before}）",
+        "no device on {target} answers ({before})",
+        "先查总线，再查设备：转换器（或 DTU 后面的 485）、A/B 是否接反或断开、终端电阻、"
+        "波特率和校验；然后是设备电源、站号（unit）",
+        "Look at the bus before the devices: the adapter (or the RS-485 behind the DTU), A and B "
+        "swapped or broken, termination, baud and parity; then power and unit numbers",
+    ),
+    "link.silent_tcp": Message(
+        "连接 {target} 已通，但所有设备都不应答（{before}）",
+        "the connection to {target} is up, but no device answers ({before})",
+        "先查串口服务器后面的总线：A/B、终端电阻、波特率和校验；直连控制器时核对站号"
+        "（unit，常为 1 或 255）",
+        "Look at the bus behind the serial server first: A and B, termination, baud and parity; of "
+        "a controller itself, check the unit numbers (often 1 or 255)",
+    ),
+    "link.silent_alone": Message(
+        "连接 {target} 已通但不应答（{before}）",
+        "the connection to {target} is up, but it does not answer ({before})",
+        "核对站号（unit，常为 1 或 255）；后面是串口设备的，再查串口服务器的波特率和校验",
+        "Check the unit number (often 1 or 255); of a device behind a serial server, that server's "
+        "baud and parity, too",
+    ),
+    "link.silent_alone_since": Message(
+        "连接 {target} 已通但不应答（{before}）",
+        "the connection to {target} is up, but it does not answer ({before})",
+        "多半是控制器停机或正在重启；后面是串口设备的，查那台的电源和接线",
+        "Usually the controller was stopped or restarts; of a device behind a serial server, look "
+        "at its power and wiring",
+    ),
+    "link.silent_damaged": Message(
+        "{target} 上收到的应答都是坏的（{before}）",
+        "all answers on {target} arrive damaged ({before})",
+        "从未正常过：波特率、校验与设备面板核对，再查 A/B；之前正常：查 A/B、屏蔽层、终端电阻，"
+        "旁边新装的变频器",
+        "If it never worked: compare baud and parity with the devices' panels, then A and B; if it "
+        "did: A and B, shield, termination, a new drive close by",
+    ),
+    "link.silent_stranger": Message(
+        "{target} 上有应答，但不是配置的站号（{before}）",
+        "something answers on {target}, but not as the units that are configured ({before})",
+        "核对设备面板上的站号，改 unit；也可能总线上还有另一个主站",
+        "Compare the unit numbers with the devices' panels and mend unit; or another master is on "
+        "the bus",
+    ),
+    "link.fine_before": Message("{age}前还正常", "fine {age} ago"),
+    "link.never_before": Message("启动以来从未正常", "never since the start"),
+    "link.noisy": Message(
+        "链路 {link}：最近 {percent} % 的应答损坏，重问后读到",
+        "link {link}: {percent} % of the answers lately were damaged, and read by asking again",
+        "查屏蔽层、终端电阻、A/B，旁边的变频器：再坏下去就会丢数据",
+        "Check shield, termination, A and B, a drive close by: if it gets worse, data is lost",
     ),
 }

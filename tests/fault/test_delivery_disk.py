@@ -59,6 +59,11 @@ def test_buffer_when_at_max_size_then_what_it_dropped_is_announced_tick_by_tick(
         assert given_up(stored) == buffer["evicted_blocks"]
 
 
+def told(factory: Factory) -> list[str]:
+    """What `jiahe buffer` warns of."""
+    return [said["id"] for said in factory.told()["buffer"]["warnings"]]
+
+
 class SmallDisk:
     """A file system of 12 MiB, seen by one daemon only, and others' files on it."""
 
@@ -92,6 +97,7 @@ def test_disk_when_full_of_others_files_then_nothing_is_lost_and_it_recovers(
         disk = SmallDisk(factory.folder / "buffer")
         factory.start(disk.within)
         factory.wait_acked()
+        wait_for("a warning before", lambda: "buffer.disk_near" in told(factory))
         factory.relay.cut()
         factory.run_for(3)
         pid = factory.told()["pid"]

@@ -9,7 +9,8 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.causes import explain
-from gateway.messages import about
+from gateway.messages import about, remedy
+from gateway.recent import Recent
 from tests.cli.daemon import SNAPSHOT, device
 
 NOW_NS = 1_000_000_000_000
@@ -19,8 +20,11 @@ def _link(**changes: Any) -> dict[str, Any]:
     return {**SNAPSHOT["links"][0], "damaged": 0, "wrong": 0, "since_s": 3600.0, **changes}
 
 
-def _explained(link: dict[str, Any], devices: list[dict[str, Any]], rows: Any = ()) -> None:
-    explain([link], devices, lambda name: rows, NOW_NS)  # type: ignore[arg-type, list-item]
+def _explained(
+    link: dict[str, Any], devices: list[dict[str, Any]], rows: Any = (), recent: Any = None
+) -> None:
+    made: Any = (lambda name: rows, recent or Recent(), NOW_NS)
+    explain([link], devices, *made)  # type: ignore[list-item, arg-type]
 
 
 def test_link_when_down_then_named_with_its_devices() -> None:
@@ -31,25 +35,129 @@ def test_link_when_down_then_named_with_its_devices() -> None:
     )
 
 
+def _silent(name: str = "meter", last_good_s: float | None = None, **changes: Any) -> Any:
+    made = device(name, "silent", {"id": "device.no_answer", "args": {}})
+    return {**made, "damaged": 0, "timeouts": 9, "last_good_s": last_good_s, **changes}
+
+
 @pytest.mark.parametrize(
-    ("link", "last_good_s", "found"),
+    ("link", "changes", "found"),
     [
-        ({"type": "tcp", "damaged": 11}, None, ("device.no_answer", {})),
-        ({}, None, ("device.no_answer_serial", {})),
-        ({"damaged": 11}, None, ("device.no_answer_damaged", {"damaged": 11})),
-        ({"damaged": 11}, 70.0, ("device.no_answer_serial", {})),
-        ({"wrong": 3}, None, ("device.other_unit", {"unit": 11})),
-        ({"wrong": 3}, 70.0, ("device.no_answer_serial", {})),
+        ({"type": "tcp"}, {}, "device.never_answered_tcp"),
+        ({"type": "tcp"}, {"last_good_s": 12.0}, "device.no_answer_since_tcp"),
+        ({}, {}, "device.never_answered"),
+        ({}, {"last_good_s": 12.0}, "device.no_answer_since"),
+        ({}, {"exceptions": 3}, "device.no_answer"),
+        ({"type": "udp"}, {"last_good_s": 12.0}, "device.no_answer"),
+        ({}, {"damaged": 11}, "device.no_answer_damaged"),
+        ({"type": "tcp"}, {"damaged": 11}, "device.no_answer_damaged"),
+        ({}, {"damaged": 2}, "device.never_answered"),
+        ({"wrong": 3}, {}, "device.other_unit"),
     ],
-    ids=["tcp", "silence", "damage", "damage-once", "stranger", "stranger-once"],
-)
+    ids=[
+        "tcp-never", "tcp-since", "never", "since", "refused-before", "udp", "damage", "tcp-damage",
+        "damage-rare", "stranger",
+    ],
+)  # fmt: skip
 def test_silence_when_the_counters_tell_more_then_so_does_the_cause(
-    link: dict[str, Any], last_good_s: float | None, found: tuple[str, dict[str, Any]]
+    link: dict[str, Any], changes: dict[str, Any], found: str
 ) -> None:
-    silent = device("meter", "silent", {"id": "device.no_answer", "args": {}})
-    silent.update(damaged=0, last_good_s=last_good_s)
+    silent = _silent(**changes)
     _explained(_link(**link), [silent])
-    assert (silent["cause"]["id"], silent["cause"]["args"]) == found
+    assert silent["cause"]["id"] == found
+
+
+def test_silence_when_it_was_noisy_before_and_is_off_now_then_silence_is_said() -> None:
+    recent = Recent()
+    for damaged, timeouts, found in (
+        (500, 0, "device.no_answer_since"),
+        (500, 9, "device.no_answer_since"),
+        (520, 19, "device.damaged"),
+    ):
+        silent = _silent(last_good_s=12.0, damaged=damaged, timeouts=timeouts)
+        _explained(_link(), [silent], recent=recent)
+        assert silent["cause"]["id"] == found
+
+
+def test_silence_when_the_last_that_came_was_damaged_then_that_is_said_at_once() -> None:
+    silent = _silent(last_good_s=0.2, cause={"id": "device.damaged", "args": {}})
+    _explained(_link(), [silent])
+    assert silent["cause"] == {"id": "device.damaged", "args": {}}
+
+
+@pytest.mark.parametrize("last_good_s", [12.0, None])
+def test_link_when_all_its_devices_are_silent_then_one_line_that_begins_with_the_bus(
+    last_good_s: float | None,
+) -> None:
+    link, tcp = _link(), _link(type="tcp")
+    for each in (link, tcp):
+        _explained(each, [_silent("press-1", last_good_s), _silent("press-2")])
+    before = "启动以来从未正常" if last_good_s is None else "12 秒前还正常"
+    words = f"链路 com1（press-1, press-2）：/dev/jiahe/com1 上没有设备应答（{before}）"
+    assert [about(said, "zh") for said in link["warnings"]] == [words]
+    assert remedy("link.silent", "zh").startswith("先查总线")
+    assert [said["id"] for said in tcp["warnings"]] == ["link.silent_tcp"]
+
+
+def test_connection_when_given_up_and_made_in_turn_then_told_as_one_trouble() -> None:
+    """Up, closed after time-outs, up again; then nobody accepts any more."""
+    recent, found = Recent(), []
+    timeout = {"id": "link.timeout", "args": {"target": "10.0.0.1:502"}}
+    for second, state in enumerate(("up", "connecting", "down", "up", *10 * ["connecting"])):
+        link = _link(type="tcp", state=state, cause=None if state == "up" else timeout)
+        explain([link], [_silent()], lambda name: (), recent, NOW_NS + second * 10**9)  # type: ignore[list-item]
+        (said,) = [link["cause"]] if link["cause"] else link["warnings"]
+        found.append(said["id"])
+    assert found == 13 * ["link.silent_alone"] + ["link.timeout"]
+
+
+@pytest.mark.parametrize(
+    ("last_good_s", "words"),
+    [(None, "核对站号（unit，常为 1 或 255）"), (12.0, "多半是控制器停机")],
+)
+def test_controller_when_it_accepts_and_does_not_answer_then_no_word_of_wires(
+    last_good_s: float | None, words: str
+) -> None:
+    link = _link(type="tcp")
+    _explained(link, [_silent(last_good_s=last_good_s)])
+    (said,) = link["warnings"]
+    assert "连接" in about(said, "zh") and "已通但不应答" in about(said, "zh")
+    advice = remedy(said["id"], "zh", **said["args"])
+    assert advice.startswith(words) and "A/B" not in advice
+
+
+def test_link_when_one_answers_or_it_is_alone_then_each_device_speaks_for_itself() -> None:
+    link, alone = _link(), _link()
+    _explained(link, [_silent("press-1"), device("press-2", "good", None)])
+    _explained(alone, [_silent("press-1")])
+    assert link["warnings"] == alone["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("requests", "damaged", "found"),
+    [(45, 11, [24]), (1000, 40, []), (10, 2, []), (60, 3, [5])],
+    ids=["noisy", "rare", "few", "border"],
+)
+def test_link_when_damage_was_read_by_asking_again_then_noisy_from_a_twentieth_on(
+    requests: int, damaged: int, found: list[int]
+) -> None:
+    link = _link()
+    good = {**device("meter", "good", None), "requests": requests, "damaged": damaged}
+    _explained(link, [good])
+    assert [said["args"]["percent"] for said in link["warnings"]] == found
+
+
+def test_noise_when_it_lessens_then_said_until_it_is_well_and_of_the_last_minute() -> None:
+    recent, now_ns, found = Recent(), NOW_NS, []
+    requests = damaged = 0
+    for share in (0.08, 0.03, 0.03, 0.0, 0.0, 0.03):
+        link = _link()
+        requests, damaged = requests + 1000, damaged + int(1000 * share)
+        good = {**device("meter", "good", None), "requests": requests, "damaged": damaged}
+        explain([link], [good], lambda name: (), recent, now_ns)  # type: ignore[list-item]
+        found.append([said["args"]["percent"] for said in link["warnings"]])
+        now_ns += 61 * 10**9
+    assert found == [[8], [3], [3], [], [], []]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +175,14 @@ def test_device_when_not_heard_on_another_master_s_bus_then_told_by_what_is_hear
     silent = device("meter", "silent", {"id": "device.not_heard", "args": {}})
     _explained(_link(listen_only=True, **link), [silent, device("other", neighbour, None)])
     assert silent["cause"]["id"] == found
+
+
+def test_bus_of_another_master_when_nothing_is_heard_then_one_line_for_the_link() -> None:
+    link = _link(listen_only=True, answers=0, bytes_in=0)
+    cause = {"id": "device.not_heard", "args": {}}
+    _explained(link, [device(f"press-{n}", "silent", cause) for n in (1, 2)])
+    assert [said["id"] for said in link["warnings"]] == ["link.nothing_heard"]
+    assert link["warnings"][0]["args"]["devices"] == "press-1, press-2"
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,27 @@ def test_device_when_only_a_slow_group_waits_then_it_is_back(
     assert said == ["meter-1：设备没有应答", "meter-1：恢复应答（中断 8 秒）"]
 
 
+def test_noise_when_it_ends_then_not_told_as_a_link_that_was_down(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    noisy = {"id": "link.noisy", "args": {"link": "com1", "percent": 24}}
+    said = _said(caplog, "zh", _at(noisy), _at())
+    words = "链路 com1：最近 24 % 的应答损坏，重问后读到"
+    assert said == [words, f"问题已解除（持续 8 秒）：{words}"]
+
+
+def test_bus_when_all_of_it_goes_silent_then_the_devices_told_before_are_not_called_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bus = {"id": "link.silent", "args": {"target": "x", "link": "com1", "devices": "meter-1"}}
+    moments = [_at(SILENT, state="silent"), _at(bus, state="silent"), _at(state="good")]
+    said = _said(caplog, "zh", *moments)
+    assert said[2:] == [
+        "链路 com1（meter-1）：恢复（中断 8 秒）",
+        "meter-1：恢复应答（中断 16 秒）",
+    ]
+
+
 def test_record_when_made_then_link_and_device_are_its_fields(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
