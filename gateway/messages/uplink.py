@@ -188,6 +188,14 @@ TABLE = {
         "升级 jiahe 或平台的接收端",
         "Upgrade jiahe or the platform's receiver",
     ),
+    "uplink.block_limit": Message(
+        "平台说最多只收 {bytes} 字节的块，协议规定至少要收 {least} 字节；已断开，什么都没有删除",
+        "the platform says that it takes blocks of {bytes} bytes at most; by the protocol it must "
+        "take {least}: hung up, nothing was trimmed",
+        "请平台方改接收端的 block_bytes_max（单位是字节），或升级它；数据在缓存里，没有丢",
+        "Ask the platform's people to raise the receiver's block_bytes_max (it is in bytes), or to "
+        "update it; data waits in the buffer, nothing is lost",
+    ),
     "uplink.paused": Message(
         "平台要求暂停上传",
         "the platform asked to pause sending",

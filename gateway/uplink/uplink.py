@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import Buffer
+from gateway.buffer import Buffer, SealedBlock
 from gateway.buffer.alarm import Alarm
 from gateway.ports import Channel, ChannelError, Clock, Stream
 from gateway.snapshot import Said, UplinkSnapshot
@@ -26,6 +27,17 @@ PAUSE_SAID_NS = 600 * 10**9
 #: Once the data budget is used up, so many heartbeats more go while acks are awaited. A platform
 #: that lives and acknowledges nothing would otherwise be talked to for ever.
 BEATS_USED_UP_MAX = 2
+
+
+class _Parcel(NamedTuple):
+    """What one pick sends: a block, after the catalog that this stream does not have yet.
+
+    `catalog` None with a name: gone here; the platform may have it, or rejects the block.
+    """
+
+    block: SealedBlock
+    needed: tuple[int, int] | None
+    catalog: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,7 @@ class Uplink:
         self._identity = Identity(config.gateway, clock.boot_id, config.software)
         self._history = History()
         self._backoff = Backoff(uniform)
-        self._alarm = Alarm(clock)
+        self._alarm, self._timers = Alarm(clock), Alarm(clock)
         self._session: Session | None = None
         self._outbox: list[bytes] = []
         self._state, self._since_ns = "connecting", clock.now_ns()
@@ -145,7 +157,10 @@ class Uplink:
     async def _read(self, session: Session, stream: Stream) -> None:
         async for message in stream.messages():
             self._plan.took(message_bytes(len(message)))
+            timer_ns = session.next_timer_ns
             session.feed(message, self._clock.now_ns())
+            if session.next_timer_ns < timer_ns:
+                self._timers.ring()
             if session.welcomed and self._state != "connected":
                 self._set_state("connected")
             if self._plan.is_overdrawn:
@@ -156,7 +171,7 @@ class Uplink:
         """Timers run here, for a writer may wait on a dead wire."""
         beats_used_up = 0
         while True:
-            await self._clock.sleep_until(session.next_timer_ns)
+            await self._timers.wait(session.next_timer_ns)
             beats = session.timer(self._clock.now_ns())
             if beats:
                 beats_used_up = beats_used_up + 1 if self._plan.is_used_up else 0
@@ -183,12 +198,10 @@ class Uplink:
         pick = session.next_block(self._clock.now_ns())
         if pick is None or not self._may_send(session, pick, self._buffer.size(pick.key)):
             return False
-        block = await self._buffer.read(pick.key)
-        if block is None:
-            session.unreadable(pick)
+        parcel = await self._read_parcel(session, pick)
+        if parcel is None:
             return True
-        needed = session.catalog_needed(block)
-        catalog = await self._buffer.catalog(*needed) if needed else None
+        block, needed, catalog = parcel
         cost = message_bytes(len(block.data) + LANE_BYTES_MAX)
         if catalog is not None:
             if not self._may_send(session, pick, len(block.data) + len(catalog)):
@@ -199,13 +212,36 @@ class Uplink:
             self._plan.took(-cost)
             return True  # acknowledged, dropped or paused while it was read
         if needed is not None:
-            if catalog is not None:  # else the platform has it from before, or rejects the block
+            if catalog is not None:
                 await stream.send(catalog_message(catalog))
             session.catalog_sent(needed)
         message = session.block(pick, block, self._clock.now_ns())
         if message is not None:
             await stream.send(message)
         return True
+
+    async def _read_parcel(self, session: Session, pick: Pick) -> _Parcel | None:
+        """The block, and its catalog where this stream needs one; None if not now, or never."""
+        block = await self._buffer.read(pick.key)
+        now_ns = self._clock.now_ns()
+        if block is None:
+            session.unreadable(pick, now_ns)
+            return None
+        needed = session.catalog_needed(block)
+        if needed is None:
+            return _Parcel(block, None, None)
+        if session.is_unreadable(needed):
+            session.unreadable(pick, now_ns)
+            return None
+        try:
+            catalog = await self._buffer.catalog(*needed)
+        except OSError:
+            session.unreadable(pick, now_ns, catalog=needed)
+            return None
+        if catalog is None and not session.may_hold_catalog(needed):
+            self._buffer.undecodable(block)
+            return None
+        return _Parcel(block, needed, catalog)
 
     def _may_send(self, session: Session, pick: Pick, size: int) -> bool:
         is_backlog = pick.lane == pb.LANE_BACKFILL
