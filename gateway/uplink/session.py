@@ -31,8 +31,9 @@ BLOCK_INTERVAL_MS_MAX = 60_000
 BLOCK_BYTES_MAX_LEAST = 1 << 20
 #: What can't be read is tried again after this: at the next heartbeat then, at the latest.
 UNREADABLE_RETRY_NS = 300 * 10**9
-#: Ranges that one Welcome with its pages may name: each is a hole before it.
-HELD_RANGES_MAX = 1 << 16
+#: Ranges that a Welcome with its pages may name over one an epoch: each tells of a hole. So many
+#: keep the event loop busy for a second or two.
+HELD_HOLES_MAX = 1 << 15
 #: No run seals so many blocks: one a millisecond for 34 years.
 SEQ_END = 1 << 40
 #: So many blocks refused in a row, none acknowledged: the fault is the platform's, not theirs.
@@ -297,9 +298,9 @@ class Session:
         self._held_ranges += sum(len(entry.held) for entry in welcome.held)
         if welcome.more and self._welcome_pages > len(self._held):
             raise SessionError("uplink.broken", error="a welcome of more pages than epochs")
-        if self._held_ranges > HELD_RANGES_MAX:
+        if self._held_ranges > len(self._held) + HELD_HOLES_MAX:
             raise SessionError(
-                "uplink.broken", error=f"a welcome of more than {HELD_RANGES_MAX} ranges"
+                "uplink.broken", error=f"a welcome of more than {HELD_HOLES_MAX} holes"
             )
         for entry in welcome.held:
             held = self._held.get(entry.epoch)

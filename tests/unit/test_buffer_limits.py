@@ -447,6 +447,20 @@ def test_ranges_when_changed_at_random_equal_a_set(
     assert ranges.prefix_end() == prefix
 
 
+SPOTS = st.lists(st.integers(0, 300), max_size=60)
+
+
+@given(SPOTS, SPOTS)
+def test_ranges_when_joined_or_taken_from_each_other_equal_sets(a: list[int], b: list[int]) -> None:
+    first, second = RangeSet((n, n) for n in a), RangeSet((n, n) for n in b)
+    rest = first.minus(second)
+    assert list(rest.numbers()) == sorted(set(a) - set(b))
+    first.update(second)
+    assert list(first.numbers()) == sorted({*a, *b})
+    for ranges in (first, rest):
+        assert all(b + 1 < c for (_, b), (c, _) in pairwise(ranges))
+
+
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 20)), max_size=15))
 def test_gaps_when_joined_cover_the_same_ticks_in_few_runs(runs: list[tuple[int, int]]) -> None:
     gaps, model = GapSet(), set[int]()

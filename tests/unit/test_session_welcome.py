@@ -8,7 +8,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import BlockKey, SealedBlock
 from gateway.uplink.session import (
     BLOCK_BYTES_MAX_LEAST,
-    HELD_RANGES_MAX,
+    HELD_HOLES_MAX,
     SEQ_END,
     SessionError,
 )
@@ -62,7 +62,7 @@ async def test_welcome_when_its_pages_never_end_or_its_ranges_ends_the_stream() 
     assert caught.value.message == "uplink.broken"
     box = box.again()
     box.hello()
-    ranges = [pb.SeqRange(first=2 * i, last=2 * i) for i in range(1, HELD_RANGES_MAX + 2)]
+    ranges = [pb.SeqRange(first=2 * i, last=2 * i) for i in range(1, HELD_HOLES_MAX + 3)]
     with pytest.raises(SessionError):
         box.feed(welcome=pb.Welcome(protocol=1, held=[pb.EpochHeld(epoch=9, held=ranges)]))
 
