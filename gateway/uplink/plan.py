@@ -14,6 +14,7 @@ from dataclasses import asdict
 from functools import partial
 
 from gateway.buffer import state
+from gateway.buffer.thread import DiskThread
 from gateway.cli.table import resets, size
 from gateway.config.units import Rate
 from gateway.ports import Clock, Disk, RunBlocking
@@ -98,7 +99,7 @@ class DataPlan(Plan):
 
     def __init__(self, budget: Budget, disk: Disk, run_blocking: RunBlocking, clock: Clock) -> None:
         self._budget, self._clock = budget, clock
-        self._disk, self._run_blocking = disk, run_blocking
+        self._disk, self._disk_thread = disk, DiskThread(run_blocking)
         self._noted: Note | None = None  # since this start
         self._retry_ns = 0
 
@@ -180,7 +181,7 @@ class DataPlan(Plan):
         if now_ns < self._retry_ns:
             return
         try:
-            await self._run_blocking(partial(state.write, self._disk, encode(note), NAME))
+            await self._disk_thread(partial(state.write, self._disk, encode(note), NAME))
         except OSError as error:
             self._retry_ns = now_ns + RETRY_NS
             _log.warning("%s can't be written: %s", NAME, error)
