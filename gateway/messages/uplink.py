@@ -253,6 +253,15 @@ TABLE = {
         "Data waits in the buffer and is sent afterwards. To go on at once: buy more, raise "
         "[platform] data_budget, sudo systemctl restart jiahe",
     ),
+    "budget.too_small": Message(
+        "流量上限 {budget} 太小：等着上传的一块数据（连同测点说明）就要 {least}，"
+        "永远发不出去，后面的也在等",
+        "the data budget of {budget} is too small: one block that waits, with the description of "
+        "its tags, takes {least}; it never goes, and others wait behind it",
+        "把 [platform] data_budget 加大到 {least} 的几倍，再 systemctl restart jiahe；数据在缓存里",
+        "Raise [platform] data_budget to some times {least}, then systemctl restart jiahe; data "
+        "waits in the buffer",
+    ),
     "budget.hung_up": Message("流量已用完，已断开", "the data budget is used up; hung up"),
     "budget.on": Message("{date} ", "on {date}"),
     "budget.within": Message("最多 {days} 天后", "within {days} days"),

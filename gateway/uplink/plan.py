@@ -15,11 +15,12 @@ from functools import partial
 
 from gateway.buffer import state
 from gateway.buffer.thread import DiskThread
-from gateway.cli.table import resets, size
+from gateway.cli.table import resets
+from gateway.cli.table import size as show_size
 from gateway.config.units import Rate
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import BudgetSnapshot, Said
-from gateway.uplink.budget import ANSWER_BYTES, CONNECT_BYTES, FAILED_BYTES, Budget, Note
+from gateway.uplink.budget import ANSWER_BYTES, CONNECT_BYTES, FAILED_BYTES, Budget, Note, alone
 from gateway.uplink.periods import LENGTH_NS, first_day
 
 _log = logging.getLogger(__name__)
@@ -71,6 +72,10 @@ class Plan:
     def may_send(self, size: int, answers: int, *, backlog: bool) -> bool:
         """Whether messages of `size` bytes may go now, with `answers` awaited then."""
         return True
+
+    def misfit(self, size: int) -> Said | None:
+        """Why messages of `size` bytes can go in no period at all; None: they can."""
+        return None
 
     async def pay(self, cost: int, answers: int = 0) -> None:
         """`cost` bytes are about to go."""
@@ -139,6 +144,13 @@ class DataPlan(Plan):
 
     def may_send(self, size: int, answers: int, *, backlog: bool) -> bool:
         return self._budget.may_send(size, answers, self._clock.now_ns(), backlog=backlog)
+
+    def misfit(self, size: int) -> Said | None:
+        budget, least = self._budget.rate.size_bytes, alone(size)
+        if least <= budget:
+            return None
+        args = {"budget": show_size(budget), "least": show_size(least)}
+        return Said(id="budget.too_small", args=args)
 
     async def pay(self, cost: int, answers: int = 0) -> None:
         self._budget.look(self._clock.now_ns())
@@ -210,8 +222,8 @@ class DataPlan(Plan):
     def warnings(self) -> list[Said]:
         now = self.snapshot()
         said = {
-            "used": size(now["used_bytes"]),
-            "budget": size(now["budget_bytes"]),
+            "used": show_size(now["used_bytes"]),
+            "budget": show_size(now["budget_bytes"]),
             "percent": f"{100 * now['share']:.0f}",
             "resets": resets(now),
         }

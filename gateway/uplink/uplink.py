@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import Buffer, SealedBlock
+from gateway.buffer import BlockKey, Buffer, SealedBlock
 from gateway.buffer.alarm import Alarm
 from gateway.ports import Channel, ChannelError, Clock, Stream
 from gateway.snapshot import Said, UplinkSnapshot
@@ -78,6 +78,7 @@ class Uplink:
         self._cause: Said | None = None
         self._connects = 0
         self._retry_ns: int | None = None
+        self._misfits: dict[pb.Lane.ValueType, tuple[BlockKey, Said]] = {}  # the last of each lane
 
     def wake(self) -> None:
         """There is a new block."""
@@ -245,12 +246,20 @@ class Uplink:
 
     def _may_send(self, session: Session, pick: Pick, size: int) -> bool:
         is_backlog = pick.lane == pb.LANE_BACKFILL
+        misfit = self._plan.misfit(size)
+        if misfit is not None:
+            self._misfits[pick.lane] = (pick.key, misfit)
         return self._plan.may_send(size, session.on_way + 1, backlog=is_backlog)
 
     # ---- what status shows -----------------------------------------------------------------
 
     def _set_state(self, state: str) -> None:
         self._state, self._since_ns = state, self._clock.now_ns()
+
+    def _still_misfits(self) -> list[Said]:
+        """Why a block that waits never goes, if one does."""
+        waiting = (s for key, s in self._misfits.values() if self._buffer.index.is_live(key))
+        return list(waiting)[:1]
 
     def snapshot(self) -> UplinkSnapshot:
         now_ns = self._clock.now_ns()
@@ -265,7 +274,7 @@ class Uplink:
         return UplinkSnapshot(
             state=self._state,
             cause=cause,
-            warnings=[*self._plan.warnings(), *self._warnings()],
+            warnings=[*self._still_misfits(), *self._plan.warnings(), *self._warnings()],
             address=self._config.address,
             since_s=(now_ns - self._since_ns) / 1e9,
             last_ack_s=None if last_ack is None else (now_ns - last_ack) / 1e9,

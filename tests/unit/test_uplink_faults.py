@@ -14,8 +14,10 @@ from gateway.buffer import Buffer, BufferConfig
 from gateway.buffer.failures import READ_FAILURES_MAX
 from gateway.buffer.index import Place
 from gateway.buffer.log import CATALOG_COPIES
+from gateway.config.units import Rate
 from gateway.uplink import Uplink, UplinkConfig
-from gateway.uplink.plan import Plan
+from gateway.uplink.periods import DAY_NS
+from gateway.uplink.plan import DataPlan, Plan
 from gateway.uplink.session import UNREADABLE_RETRY_NS
 from tests.kit.blocks import block, no_zstd
 from tests.kit.fake_channel import FakeChannel
@@ -25,6 +27,7 @@ from tests.kit.virtual_time import VirtualClock, inline, run
 
 SECOND = 10**9
 BLOCKS = 20
+NOON = 1_794_715_200 * SECOND
 
 
 class Rig:
@@ -51,12 +54,15 @@ class Rig:
     async def wait(self, ns: int) -> None:
         await self.clock.sleep_until(self.clock.now_ns() + ns)
 
-    def put(self, count: int) -> None:
+    def put(self, count: int, *, pad: int = 0) -> None:
         for _ in range(count):
             seq = self.buffer.last_seq + 1
-            made = block(self.buffer.epoch, seq, first_tick=3 * seq,
-                         oldest_ns=self.clock.now_ns(), gaps=self.buffer.take_gaps())  # fmt: skip
-            self.buffer.put(made)
+            gaps, now_ns = self.buffer.take_gaps(), self.clock.now_ns()
+            self.buffer.put(
+                block(
+                    self.buffer.epoch, seq, first_tick=3 * seq, oldest_ns=now_ns, gaps=gaps, pad=pad
+                )
+            )
         self.uplink.wake()
 
     @property
@@ -64,12 +70,13 @@ class Rig:
         return self.uplink.snapshot()["connects"]
 
 
-async def opened(disk: FakeDisk, plan: Plan | None = None) -> Rig:
+async def opened(disk: FakeDisk, plan: Plan | None = None, catalog_pad: int = 0) -> Rig:
     clock = VirtualClock()
     config = BufferConfig("gw-1", free_bytes_min=0)
     buffer = await Buffer.open(disk, clock, inline, config, no_zstd)
     epoch = buffer.open_epoch("boot-1", clock.now_ns())
-    buffer.put_catalog(epoch, 1, pb.Catalog(epoch=epoch, revision=1).SerializeToString())
+    catalog = pb.Catalog(epoch=epoch, revision=1, site="x" * catalog_pad)
+    buffer.put_catalog(epoch, 1, catalog.SerializeToString())
     return Rig(buffer, clock, plan)
 
 
@@ -249,3 +256,29 @@ def test_block_when_its_sector_fails_is_tried_again_on_the_same_stream_then_anno
 
     for failing in (1, READ_FAILURES_MAX):
         run(main(failing))
+
+
+def test_budget_when_a_block_or_its_catalog_never_fits_then_said_with_what_it_takes() -> None:
+    async def main(pad: int, catalog_pad: int, *, fits: bool) -> None:
+        disk, clock = FakeDisk(), VirtualClock()
+        budget = Rate(1_000_000, "day")
+        plan = await DataPlan.open(budget, disk, inline, clock, lambda now_ns: NOON + now_ns)
+        rig = await opened(disk, plan, catalog_pad)
+        rig.platform.heartbeat_ms = 300_000
+        rig.put(3, pad=pad)
+        async with rig.running():
+            await rig.wait(3 * DAY_NS)
+            assert len(rig.platform.blocks) == (3 if fits else 0)
+            said = rig.uplink.snapshot()["warnings"]
+            if fits:
+                assert said == []
+                return
+            assert said[0]["id"] == "budget.too_small"
+            assert said[0]["args"] == {"budget": "1.0 MB", "least": "1.1 MB"}
+            rig.buffer.acked(rig.buffer.epoch, 1, 3)  # they are gone, whatever became of them
+            await rig.wait(DAY_NS)
+            assert rig.uplink.snapshot()["warnings"] == []
+
+    run(main(980_000, 0, fits=False))
+    run(main(0, 980_000, fits=False))
+    run(main(100_000, 300_000, fits=True))
