@@ -102,6 +102,7 @@ class Session:
         self._again_ns: int | None = None  # when what was unreadable is tried again
         self._connected_ns = self._heard_ns = 0
         self._heartbeat_ns = HEARTBEAT_NS_DEFAULT
+        self._silence_ns_max = WELCOME_NS_MAX
         self._beat_due_ns = 0
         self._beats: dict[int, int] = {}  # heartbeats that wait for their answer: when sent
         self._beat_id = 0
@@ -181,15 +182,12 @@ class Session:
         """When `timer` must be called, at the latest."""
         if self._lanes is None:
             return self._connected_ns + WELCOME_NS_MAX
-        return min(self._beat_due_ns, self._heard_ns + HEARTBEATS_LOST_MAX * self._heartbeat_ns)
+        return min(self._beat_due_ns, self._heard_ns + self._silence_ns_max)
 
     def timer(self, now_ns: int) -> list[bytes]:
         """What is due. Raises SessionError("uplink.silent") when the platform is."""
-        if self._lanes is None:
-            silent, limit = now_ns - self._connected_ns, WELCOME_NS_MAX
-        else:
-            silent, limit = now_ns - self._heard_ns, HEARTBEATS_LOST_MAX * self._heartbeat_ns
-        if silent >= limit:
+        silent = now_ns - (self._connected_ns if self._lanes is None else self._heard_ns)
+        if silent >= self._silence_ns_max:
             raise SessionError("uplink.silent", seconds=round(silent / 1e9))
         if self._lanes is None or now_ns < self._beat_due_ns:
             return []
@@ -329,6 +327,9 @@ class Session:
         if welcome.heartbeat_ms:
             asked = welcome.heartbeat_ms * 1_000_000
             self._heartbeat_ns = min(max(asked, HEARTBEAT_NS_MIN), HEARTBEAT_NS_MAX)
+        # However short the heartbeats, the first answer takes a round trip, as Welcome did.
+        round_trip_ns = now_ns - self._connected_ns
+        self._silence_ns_max = HEARTBEATS_LOST_MAX * self._heartbeat_ns + round_trip_ns
         self._beat_due_ns = now_ns
         live_from = BlockKey(current, self._buffer.last_seq + 1)
         self._lanes = Lanes(self._buffer, live_from, welcome.window_blocks, welcome.window_bytes)
