@@ -185,9 +185,10 @@ class Budget:
         """Half of the reserve is gone: the rest is for what still comes while the stream ends."""
         return self.used + RESERVE_BYTES // 2 > self.rate.size_bytes
 
-    def may_connect(self, now_ns: int) -> bool:
+    def may_connect(self, now_ns: int, opening: int = 0) -> bool:
+        """Whether a connection may be made that begins with `opening` bytes, come what may."""
         self.look(now_ns)
-        if self.used + CONNECT_BYTES + RESERVE_BYTES > self.rate.size_bytes:
+        if self.used + CONNECT_BYTES + opening + RESERVE_BYTES > self.rate.size_bytes:
             self._is_shut = True
         return not self.is_used_up
 

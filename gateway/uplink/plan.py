@@ -65,8 +65,10 @@ class Plan:
         """Not even what is on its way may be waited for."""
         return False
 
-    def shut_until_ns(self) -> int | None:
-        """None: a connection may be made; else when to ask again, in boot time."""
+    def shut_until_ns(self, opening: int) -> int | None:
+        """None: a connection may be made, on which `opening` bytes go and come before the first
+        block; else when to ask again, in boot time.
+        """
         return None
 
     def may_send(self, size: int, answers: int, *, backlog: bool) -> bool:
@@ -136,9 +138,9 @@ class DataPlan(Plan):
     def is_overdrawn(self) -> bool:
         return self._budget.is_overdrawn
 
-    def shut_until_ns(self) -> int | None:
+    def shut_until_ns(self, opening: int) -> int | None:
         now_ns = self._clock.now_ns()
-        if self._budget.may_connect(now_ns):
+        if self._budget.may_connect(now_ns, opening):
             return None
         return now_ns + min(LOOK_NS, max(1, self._budget.ends_in_ns(now_ns)))
 

@@ -111,16 +111,24 @@ class Uplink:
         await self._plan.close()
 
     async def _wait_for_budget(self) -> None:
-        while (again_ns := self._plan.shut_until_ns()) is not None:
+        while (again_ns := self._plan.shut_until_ns(self._opening_bytes())) is not None:
             if self._state != "paused":
                 self._set_state("paused")
                 self._cause = None  # the plan's own warning says it
             await self._plan.keep()
             await self._clock.sleep_until(again_ns)
 
+    def _opening_bytes(self) -> int:
+        """What Hello takes with its pages, and as much for the Welcome that answers them."""
+        hello = self._new_session().connected(self._clock.now_ns())
+        return 2 * sum(message_bytes(len(message)) for message in hello)
+
+    def _new_session(self) -> Session:
+        return Session(self._identity, self._buffer, self._history, self._platform_time)
+
     async def _stream(self, stream: Stream) -> None:
         """One stream, to its end. The reader is never cancelled while it reads: closing ends it."""
-        session = Session(self._identity, self._buffer, self._history, self._platform_time)
+        session = self._new_session()
         begun_ns = self._clock.now_ns()
         self._outbox = session.connected(begun_ns)
         self._session = session

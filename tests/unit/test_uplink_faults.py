@@ -14,8 +14,10 @@ from gateway.buffer import Buffer, BufferConfig
 from gateway.buffer.failures import READ_FAILURES_MAX
 from gateway.buffer.index import Place
 from gateway.buffer.log import CATALOG_COPIES
+from gateway.buffer.state import OpenEpoch
 from gateway.config.units import Rate
 from gateway.uplink import Uplink, UplinkConfig
+from gateway.uplink.budget import RESERVE_BYTES
 from gateway.uplink.periods import DAY_NS
 from gateway.uplink.plan import DataPlan, Plan
 from gateway.uplink.session import UNREADABLE_RETRY_NS
@@ -131,8 +133,9 @@ def stored(rig: Rig, epoch: int) -> int:
 
 
 def test_platform_when_it_says_nothing_unasked_gets_its_heartbeats_on_one_stream() -> None:
-    async def main(heartbeat_ms: int) -> None:
+    async def main(heartbeat_ms: int, delay_s: float = 0.02) -> None:
         rig = await opened(FakeDisk())
+        rig.channel.delay_s = delay_s
         rig.platform.heartbeat_ms = heartbeat_ms
         async with rig.running():
             await rig.wait(3600 * SECOND)
@@ -142,6 +145,7 @@ def test_platform_when_it_says_nothing_unasked_gets_its_heartbeats_on_one_stream
 
     for heartbeat_ms in (1000, 5000, 10_000, 30_000):
         run(main(heartbeat_ms))
+    run(main(1000, 1.6))  # the first answer comes after three heartbeats
 
 
 def test_block_limit_when_wrong_trims_nothing_and_is_said() -> None:
@@ -256,6 +260,25 @@ def test_block_when_its_sector_fails_is_tried_again_on_the_same_stream_then_anno
 
     for failing in (1, READ_FAILURES_MAX):
         run(main(failing))
+
+
+def test_budget_when_hello_would_pass_it_then_not_even_a_connection_is_made() -> None:
+    async def main(used: int) -> int:
+        disk, clock = FakeDisk(), VirtualClock()
+        rate = Rate(1_000_000, "day")
+        plan = await DataPlan.open(rate, disk, inline, clock, lambda now_ns: NOON + now_ns)
+        rig = await opened(disk, plan)
+        for number in range(1, 5001):  # a crash loop during an outage left as many epochs
+            rig.buffer.ledger.state.epochs[number] = OpenEpoch(number, "boot-0", 0)
+        await plan.pay(used)
+        async with rig.running():
+            await rig.wait(3600 * SECOND)
+            shown = plan.snapshot()["used_bytes"]
+            assert shown <= rate.size_bytes - RESERVE_BYTES // 2
+            return rig.connects
+
+    assert run(main(0)) == 1
+    assert run(main(940_000)) == 0
 
 
 def test_budget_when_a_block_or_its_catalog_never_fits_then_said_with_what_it_takes() -> None:
