@@ -5,6 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
+#: So many ranges are put into a set one by one.
+_FEW = 16
+
 
 class RangeSet:
     """A set of non-negative integers as ascending, disjoint ranges, both ends inside."""
@@ -49,14 +52,22 @@ class RangeSet:
         self._lasts[low:high] = [b for _, b in rest]
 
     def update(self, other: RangeSet) -> None:
-        for first, last in other:
-            self.add(first, last)
+        """Put every member of `other` in."""
+        if len(other._firsts) < _FEW:
+            for first, last in other:
+                self.add(first, last)
+        else:  # one after another each would move all that follow it
+            joined = RangeSet(sorted([*self, *other]))
+            self._firsts, self._lasts = joined._firsts, joined._lasts
 
     def minus(self, other: RangeSet) -> RangeSet:
         """A new set: what is here and not in `other`."""
-        result = RangeSet(self)
-        for first, last in other:
-            result.remove(first, last)
+        result = RangeSet()
+        for first, last in self:
+            for from_, until in other.within(first, last):
+                result.add(first, from_ - 1)
+                first = until + 1
+            result.add(first, last)
         return result
 
     def within(self, first: int, last: int) -> RangeSet:

@@ -13,18 +13,16 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import aside, epochs, log, recovery, state
 from gateway.buffer.alarm import Alarm
 from gateway.buffer.block import BlockKey, SealedBlock
+from gateway.buffer.catalogs import Catalogs
 from gateway.buffer.config import BufferConfig
+from gateway.buffer.failures import Failures
 from gateway.buffer.gaps import Decompress, Loss
 from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
-from gateway.buffer.segment import MEDIUM_ERRORS
 from gateway.buffer.troubles import troubles, unclean_end
 from gateway.buffer.writer import Writer
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import BufferSnapshot, Said
-
-#: A block that the disk fails to read so often, each time on another stream, counts as damaged.
-READ_FAILURES_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +65,11 @@ class Buffer:
             for key in found.set_aside
             if found.index.is_live(key)
         }
-        self._unreadable: dict[BlockKey, int] = {}
+        self._failures = Failures()
         self._writer = Writer(
             disk, clock, run_blocking, config, decompress, found, self.ledger, self._alarm, utc_ns
         )
+        self._catalogs = Catalogs(disk, self._writer.disk_thread, self._writer.catalog_places)
 
     @classmethod
     async def open(
@@ -218,15 +217,10 @@ class Buffer:
         block = None
         try:
             block = await self._writer.disk_thread(partial(log.read_block, self._disk, key, place))
-        except FileNotFoundError:  # somebody else removed it: as good as damaged
-            pass
         except OSError as error:
-            if error.errno not in MEDIUM_ERRORS:
+            if not (self._failures.is_gone(key, error) and self.index.is_live(key)):
                 return None
-            failures = self._unreadable[key] = self._unreadable.get(key, 0) + 1
-            if failures < READ_FAILURES_MAX or not self.index.is_live(key):
-                return None
-        self._unreadable.pop(key, None)
+        self._failures.forget(key)
         if block is None and self.index.is_live(key) and epoch.place(key.seq) == place:
             self._writer.damaged_records += 1
             self._lose(pb.GAP_REASON_DAMAGED, key)
@@ -237,20 +231,15 @@ class Buffer:
         self._writer.on_way = keys
 
     async def catalog(self, epoch: int, revision: int) -> bytes | None:
-        """A serialized Catalog; None if no copy of it can be read."""
-        key = (epoch, revision)
-        if key in self._writer.catalogs:
-            return self._writer.catalogs[key]
-        for place in list(self._writer.catalog_places.get(key, ())):
-            try:
-                data = await self._writer.disk_thread(
-                    partial(log.read_catalog, self._disk, key, place)
-                )
-            except OSError:  # another segment may have a copy
-                continue
-            if data is not None:
-                return data
-        return None
+        """A serialized Catalog; None if every copy is gone. OSError: it can't be read now."""
+        mine = self._writer.catalogs.get((epoch, revision))
+        return mine if mine is not None else await self._catalogs.read((epoch, revision))
+
+    def undecodable(self, block: SealedBlock) -> None:
+        """The catalog of a block is gone, here and at the platform: its ticks are announced."""
+        self._writer.damaged_records += 1
+        self._writer.lose([block], pb.GAP_REASON_DAMAGED)
+        self._alarm.ring()
 
     def acked(self, epoch: int, first: int, last: int) -> None:
         """The platform has made these blocks durable. What the box does not have is ignored."""
@@ -273,10 +262,11 @@ class Buffer:
             if epoch not in self.ledger.state.epochs:
                 return
             found = self.index.epoch(epoch)
-        lost = RangeSet()
-        for seq in found.acked.minus(held).numbers():
-            if not self.index.revive(BlockKey(epoch, seq)):
-                lost.add(seq, seq)
+        lost = found.acked.minus(held)
+        spans = (s.spans[epoch] for s in self.index.segments.values() if epoch in s.spans)
+        for seq in (seq for span in spans for seq in lost.within(*span).numbers()):
+            if self.index.revive(BlockKey(epoch, seq)):
+                lost.remove(seq, seq)
         if lost:
             found.acked = found.acked.minus(lost)
             found.gone.update(lost)

@@ -376,7 +376,7 @@ class Writer:
             except OSError as error:
                 self._fail(error)
             else:
-                if not self._waiting():
+                if not self._waiting():  # what else is in RAM waits for its answer
                     self.cause = None
 
     async def _save(self, announced: GapSet) -> None:

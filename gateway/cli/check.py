@@ -14,6 +14,7 @@ from gateway.cli.table import GREEN, RED, YELLOW, Paint, cut, fitted, period, si
 from gateway.config import Loaded, load, render
 from gateway.config.units import Rate
 from gateway.messages import remedy, text
+from gateway.uplink.budget import least as least_budget
 
 #: Percent of a wire above which it is worth a word.
 BUSY_PERCENT = 80
@@ -117,10 +118,17 @@ def _budget_words(context: Context, budget: Rate | None, made: Forecast) -> list
         return []
     least = made.bytes_a_day_min * PER_DAYS[budget.per]
     most = made.bytes_a_day_max * PER_DAYS[budget.per]
-    if most <= budget.size_bytes:
+    one_block = least_budget(made.catalog_bytes)
+    if max(most, one_block) <= budget.size_bytes:
         return []
+    if least > budget.size_bytes:
+        message = "cli.over_budget"
+    elif one_block > budget.size_bytes:
+        message, least = "cli.tiny_budget", one_block
+    else:
+        message = "cli.near_budget"
     said = context.words(
-        "cli.over_budget" if least > budget.size_bytes else "cli.near_budget",
+        message,
         budget=size(budget.size_bytes),
         per=per(context, budget.per),
         least=size(least),

@@ -15,6 +15,7 @@ from typing import Any
 from drivers import registry
 from drivers.api import TYPE_BYTES, DevicePlan, TagSpec
 from drivers.modbus.forecast import LinkLoad, link_load
+from gateway.catalog import catalog
 from gateway.config.model import GatewayConfig
 from gateway.uplink.budget import ANSWER_BYTES
 
@@ -35,6 +36,7 @@ class Forecast:
     links: tuple[LinkLoad, ...]
     bytes_a_day_min: int
     bytes_a_day_max: int
+    catalog_bytes: int
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -61,7 +63,9 @@ def forecast(config: GatewayConfig) -> Forecast:
     for plan in plans:
         low, high = _bytes_a_day(plan, reachable, blocks)
         least, most = least + low, most + high
-    return Forecast(loads, round(least), round(most))
+    groups = [(0, plan.spec, group) for plan in plans for group in plan.groups]
+    made = catalog(0, 1, config.site, groups)
+    return Forecast(loads, round(least), round(most), made.ByteSize())
 
 
 def _bytes_a_day(

@@ -292,6 +292,11 @@ CHECK = {
         "5G traffic a day: {least} (values hardly move) to {most} (they jump at every scan; "
         "uncompressed)",
     ),
+    "cli.tiny_budget": Message(
+        "流量上限 {budget}/{per} 太小：可能连一个大数据块都发不完；至少写 {least}",
+        "data_budget, {budget} a {per}, is so small that one large block may never go; write "
+        "{least} at least",
+    ),
     "cli.over_budget": Message(
         "流量上限 {budget}/{per} 不够：至少要 {least}；加大 every、deadband、send_every 或套餐",
         "data_budget, {budget} a {per}, is too little: it takes {least} at least; raise every, "

@@ -188,6 +188,14 @@ TABLE = {
         "升级 jiahe 或平台的接收端",
         "Upgrade jiahe or the platform's receiver",
     ),
+    "uplink.block_limit": Message(
+        "平台说最多只收 {bytes} 字节的块，协议规定至少要收 {least} 字节；已断开，什么都没有删除",
+        "the platform says that it takes blocks of {bytes} bytes at most; by the protocol it must "
+        "take {least}: hung up, nothing was trimmed",
+        "请平台方改接收端的 block_bytes_max（单位是字节），或升级它；数据在缓存里，没有丢",
+        "Ask the platform's people to raise the receiver's block_bytes_max (it is in bytes), or to "
+        "update it; data waits in the buffer, nothing is lost",
+    ),
     "uplink.paused": Message(
         "平台要求暂停上传",
         "the platform asked to pause sending",
@@ -244,6 +252,15 @@ TABLE = {
         "sudo systemctl restart jiahe",
         "Data waits in the buffer and is sent afterwards. To go on at once: buy more, raise "
         "[platform] data_budget, sudo systemctl restart jiahe",
+    ),
+    "budget.too_small": Message(
+        "流量上限 {budget} 太小：等着上传的一块数据（连同测点说明）就要 {least}，"
+        "永远发不出去，后面的也在等",
+        "the data budget of {budget} is too small: one block that waits, with the description of "
+        "its tags, takes {least}; it never goes, and others wait behind it",
+        "把 [platform] data_budget 加大到 {least} 的几倍，再 systemctl restart jiahe；数据在缓存里",
+        "Raise [platform] data_budget to some times {least}, then systemctl restart jiahe; data "
+        "waits in the buffer",
     ),
     "budget.hung_up": Message("流量已用完，已断开", "the data budget is used up; hung up"),
     "budget.on": Message("{date} ", "on {date}"),

@@ -28,11 +28,12 @@ U1  Nothing is trimmed but by an ack, or a Welcome, for a block that this proces
     earlier epoch, still keeps. An ack for a block that was never sent, or a Welcome that claims
     more of this epoch than was ever sent, ends the stream and trims nothing.
 U2  Acks are a block's or a range's, never cumulative: two lanes arrive in any order.
-U3  On each stream a block follows the catalog that it needs.
+U3  A block follows the catalog that it needs: on its stream, or on one before, as Welcome says.
+    What can't be read is neither sent without it nor given up before that is known to last.
 U4  The live lane (blocks sealed after this stream's Welcome) goes first. Backfill takes half of the
     window while the live lane has anything, and never its last quarter.
-U5  Silence ends a stream: 20 s without Welcome, then three heartbeats. The wire's own keepalive is
-    not relied on.
+U5  Silence ends a stream: 20 s without Welcome, then three heartbeats and the time that Welcome
+    took. The wire's own keepalive is not relied on.
 U6  The back-off starts over only after a stream that lasted and acknowledged something.
 U7  Nothing goes before it is paid: the durable count never says less than what was sent, with the
     answers to it. The backlog pays only while less of the budget is used than of the period is

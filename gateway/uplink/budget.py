@@ -37,6 +37,9 @@ FAILED_BYTES = {"uplink.refused": 300, "uplink.dns": 600, "uplink.unreachable": 
 #: Kept back for what nobody can refuse: three heartbeats while the last acks come, what the
 #: platform says unasked, segments sent again.
 RESERVE_BYTES = 32_000
+#: A sound budget has room for a connection, the catalog and the largest block so often.
+LEAST_TIMES = 4
+BLOCK_BYTES_MAX = 1 << 20
 #: The backlog may be ahead of the calendar by this share of the budget.
 BACKLOG_AHEAD = 0.1
 
@@ -48,6 +51,16 @@ def message_bytes(size: int) -> int:
 
 #: An ack, or a heartbeat.
 ANSWER_BYTES = message_bytes(40)
+
+
+def alone(size: int) -> int:
+    """The budget that carries messages of `size` bytes and nothing else."""
+    return CONNECT_BYTES + message_bytes(size) + ANSWER_BYTES + RESERVE_BYTES
+
+
+def least(catalog_bytes: int) -> int:
+    """Below this a budget may be one into which a block never fits."""
+    return LEAST_TIMES * alone(catalog_bytes + BLOCK_BYTES_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +185,10 @@ class Budget:
         """Half of the reserve is gone: the rest is for what still comes while the stream ends."""
         return self.used + RESERVE_BYTES // 2 > self.rate.size_bytes
 
-    def may_connect(self, now_ns: int) -> bool:
+    def may_connect(self, now_ns: int, opening: int = 0) -> bool:
+        """Whether a connection may be made that begins with `opening` bytes, come what may."""
         self.look(now_ns)
-        if self.used + CONNECT_BYTES + RESERVE_BYTES > self.rate.size_bytes:
+        if self.used + CONNECT_BYTES + opening + RESERVE_BYTES > self.rate.size_bytes:
             self._is_shut = True
         return not self.is_used_up
 

@@ -41,15 +41,16 @@ class Lanes:
         self._on_way: dict[BlockKey, tuple[int, pb.Lane.ValueType]] = {}
         self._bytes = 0
         self._live_on_way = 0
+        self._unread: dict[pb.Lane.ValueType, BlockKey] = {}  # the first that each lane passed over
 
     def next(self) -> Pick | None:
         """The block to send now; None if there is none, or no room for it."""
-        live = self._kept.next_live(self._live)
+        live = self._next_waiting(self._live)
         if live is not None:
             if self._has_room(live, self._window_blocks, self._window_bytes):
                 return Pick(live, pb.LANE_LIVE)
             return None  # or a small backfill block would pass a big live one, for ever
-        old = self._kept.next_live(self._backfill)
+        old = self._next_waiting(self._backfill)
         if old is None or old >= self._live_from:
             return None
         part = 2 if self._live_on_way else 4
@@ -57,8 +58,25 @@ class Lanes:
         size = self._window_bytes - self._window_bytes // part
         return Pick(old, pb.LANE_BACKFILL) if self._has_room(old, max(1, blocks), size) else None
 
+    def _next_waiting(self, after: BlockKey) -> BlockKey | None:
+        key = self._kept.next_live(after)
+        while key is not None and key in self._on_way:  # sent before the lane went back
+            key = self._kept.next_live(key)
+        return key
+
+    def unreadable(self, pick: Pick) -> None:
+        """The block can't be sent now; its lane goes on behind it until `again`."""
+        self._unread.setdefault(pick.lane, pick.key)
+        self.passed(pick)
+
+    def again(self) -> None:
+        """Both lanes go back to what was unreadable."""
+        for lane, (epoch, seq) in self._unread.items():
+            self.passed(Pick(BlockKey(epoch, seq - 1), lane))
+        self._unread.clear()
+
     def passed(self, pick: Pick) -> None:
-        """The block was sent, or can't be on this stream: its lane goes on behind it."""
+        """The block was sent, or never will be: its lane goes on behind it."""
         if pick.lane == pb.LANE_LIVE:
             self._live = pick.key
         else:

@@ -14,11 +14,13 @@ from dataclasses import asdict
 from functools import partial
 
 from gateway.buffer import state
-from gateway.cli.table import resets, size
+from gateway.buffer.thread import DiskThread
+from gateway.cli.table import resets
+from gateway.cli.table import size as show_size
 from gateway.config.units import Rate
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import BudgetSnapshot, Said
-from gateway.uplink.budget import ANSWER_BYTES, CONNECT_BYTES, FAILED_BYTES, Budget, Note
+from gateway.uplink.budget import ANSWER_BYTES, CONNECT_BYTES, FAILED_BYTES, Budget, Note, alone
 from gateway.uplink.periods import LENGTH_NS, first_day
 
 _log = logging.getLogger(__name__)
@@ -63,13 +65,19 @@ class Plan:
         """Not even what is on its way may be waited for."""
         return False
 
-    def shut_until_ns(self) -> int | None:
-        """None: a connection may be made; else when to ask again, in boot time."""
+    def shut_until_ns(self, opening: int) -> int | None:
+        """None: a connection may be made, on which `opening` bytes go and come before the first
+        block; else when to ask again, in boot time.
+        """
         return None
 
     def may_send(self, size: int, answers: int, *, backlog: bool) -> bool:
         """Whether messages of `size` bytes may go now, with `answers` awaited then."""
         return True
+
+    def misfit(self, size: int) -> Said | None:
+        """Why messages of `size` bytes can go in no period at all; None: they can."""
+        return None
 
     async def pay(self, cost: int, answers: int = 0) -> None:
         """`cost` bytes are about to go."""
@@ -98,7 +106,7 @@ class DataPlan(Plan):
 
     def __init__(self, budget: Budget, disk: Disk, run_blocking: RunBlocking, clock: Clock) -> None:
         self._budget, self._clock = budget, clock
-        self._disk, self._run_blocking = disk, run_blocking
+        self._disk, self._disk_thread = disk, DiskThread(run_blocking)
         self._noted: Note | None = None  # since this start
         self._retry_ns = 0
 
@@ -130,14 +138,21 @@ class DataPlan(Plan):
     def is_overdrawn(self) -> bool:
         return self._budget.is_overdrawn
 
-    def shut_until_ns(self) -> int | None:
+    def shut_until_ns(self, opening: int) -> int | None:
         now_ns = self._clock.now_ns()
-        if self._budget.may_connect(now_ns):
+        if self._budget.may_connect(now_ns, opening):
             return None
         return now_ns + min(LOOK_NS, max(1, self._budget.ends_in_ns(now_ns)))
 
     def may_send(self, size: int, answers: int, *, backlog: bool) -> bool:
         return self._budget.may_send(size, answers, self._clock.now_ns(), backlog=backlog)
+
+    def misfit(self, size: int) -> Said | None:
+        budget, least = self._budget.rate.size_bytes, alone(size)
+        if least <= budget:
+            return None
+        args = {"budget": show_size(budget), "least": show_size(least)}
+        return Said(id="budget.too_small", args=args)
 
     async def pay(self, cost: int, answers: int = 0) -> None:
         self._budget.look(self._clock.now_ns())
@@ -180,7 +195,7 @@ class DataPlan(Plan):
         if now_ns < self._retry_ns:
             return
         try:
-            await self._run_blocking(partial(state.write, self._disk, encode(note), NAME))
+            await self._disk_thread(partial(state.write, self._disk, encode(note), NAME))
         except OSError as error:
             self._retry_ns = now_ns + RETRY_NS
             _log.warning("%s can't be written: %s", NAME, error)
@@ -209,8 +224,8 @@ class DataPlan(Plan):
     def warnings(self) -> list[Said]:
         now = self.snapshot()
         said = {
-            "used": size(now["used_bytes"]),
-            "budget": size(now["budget_bytes"]),
+            "used": show_size(now["used_bytes"]),
+            "budget": show_size(now["budget_bytes"]),
             "percent": f"{100 * now['share']:.0f}",
             "resets": resets(now),
         }

@@ -27,6 +27,15 @@ HEARTBEAT_NS_MIN, HEARTBEAT_NS_MAX = 200_000_000, 300 * 10**9
 HEARTBEATS_LOST_MAX = 3
 #: The platform may slow the box down to a block a minute, not further; it may pause it.
 BLOCK_INTERVAL_MS_MAX = 60_000
+#: No receiver may refuse a block up to this size (contracts, 5): one that says so errs.
+BLOCK_BYTES_MAX_LEAST = 1 << 20
+#: What can't be read is tried again after this: at the next heartbeat then, at the latest.
+UNREADABLE_RETRY_NS = 300 * 10**9
+#: Ranges that a Welcome with its pages may name over one an epoch: each tells of a hole. So many
+#: keep the event loop busy for a second or two.
+HELD_HOLES_MAX = 1 << 15
+#: No run seals so many blocks: one a millisecond for 34 years.
+SEQ_END = 1 << 40
 #: So many blocks refused in a row, none acknowledged: the fault is the platform's, not theirs.
 REJECTS_IN_ROW_MAX = 8
 
@@ -57,6 +66,7 @@ class History:
 
     sent: dict[int, RangeSet] = field(default_factory=dict)
     rejects_in_row: int = 0
+    trusts_held_catalogs: bool = True  # until the platform lacks one that it said it holds
     sent_blocks: int = 0
     resent_blocks: int = 0
     acked_blocks: int = 0
@@ -64,6 +74,15 @@ class History:
     rejects: int = 0
     last_ack_ns: int | None = None
     round_trip_ns: int | None = None
+
+
+@dataclass(slots=True)
+class _Held:
+    """What the platform says it holds of one epoch."""
+
+    blocks: RangeSet = field(default_factory=RangeSet)
+    closed: bool = False
+    catalog_revision: int = 0  # the highest
 
 
 class Session:
@@ -75,11 +94,15 @@ class Session:
         self._identity, self._buffer, self._history = identity, buffer, history
         self._platform_time = platform_time
         self._lanes: Lanes | None = None  # from Welcome on
-        self._held: dict[int, tuple[RangeSet, bool]] = {}
+        self._held: dict[int, _Held] = {}  # of this epoch and each that Hello named
         self._welcome: pb.Welcome | None = None
+        self._welcome_pages = self._held_ranges = 0
         self._catalogs: set[tuple[int, int]] = set()
+        self._unreadable_catalogs: set[tuple[int, int]] = set()
+        self._again_ns: int | None = None  # when what was unreadable is tried again
         self._connected_ns = self._heard_ns = 0
         self._heartbeat_ns = HEARTBEAT_NS_DEFAULT
+        self._silence_ns_max = WELCOME_NS_MAX
         self._beat_due_ns = 0
         self._beats: dict[int, int] = {}  # heartbeats that wait for their answer: when sent
         self._beat_id = 0
@@ -93,6 +116,7 @@ class Session:
         """Hello, in pages."""
         self._connected_ns = self._heard_ns = now_ns
         earlier = list(self._buffer.earlier())
+        self._held = {kept.epoch: _Held() for kept in earlier} | {self._buffer.epoch: _Held()}
         pages = [
             earlier[start : start + HELLO_EPOCHS_MAX]
             for start in range(0, len(earlier), HELLO_EPOCHS_MAX)
@@ -158,15 +182,12 @@ class Session:
         """When `timer` must be called, at the latest."""
         if self._lanes is None:
             return self._connected_ns + WELCOME_NS_MAX
-        return min(self._beat_due_ns, self._heard_ns + HEARTBEATS_LOST_MAX * self._heartbeat_ns)
+        return min(self._beat_due_ns, self._heard_ns + self._silence_ns_max)
 
     def timer(self, now_ns: int) -> list[bytes]:
         """What is due. Raises SessionError("uplink.silent") when the platform is."""
-        if self._lanes is None:
-            silent, limit = now_ns - self._connected_ns, WELCOME_NS_MAX
-        else:
-            silent, limit = now_ns - self._heard_ns, HEARTBEATS_LOST_MAX * self._heartbeat_ns
-        if silent >= limit:
+        silent = now_ns - (self._connected_ns if self._lanes is None else self._heard_ns)
+        if silent >= self._silence_ns_max:
             raise SessionError("uplink.silent", seconds=round(silent / 1e9))
         if self._lanes is None or now_ns < self._beat_due_ns:
             return []
@@ -183,6 +204,10 @@ class Session:
         """The block to read and send now, if any may be."""
         if self._lanes is None or self._paused_since_ns is not None:
             return None
+        if self._again_ns is not None and now_ns >= self._again_ns:
+            self._again_ns = None
+            self._unreadable_catalogs.clear()
+            self._lanes.again()
         return self._lanes.next() if now_ns >= self._block_free_ns else None
 
     @property
@@ -198,19 +223,36 @@ class Session:
     def catalog_sent(self, key: tuple[int, int]) -> None:
         self._catalogs.add(key)
 
-    def unreadable(self, pick: Pick) -> None:
-        """The block could not be read; not again on this stream."""
+    def may_hold_catalog(self, key: tuple[int, int]) -> bool:
+        """Whether the platform may have it, though it is not the highest revision that it names."""
+        held = self._held.get(key[0])
+        return held is not None and key[1] <= held.catalog_revision
+
+    def is_unreadable(self, catalog: tuple[int, int]) -> bool:
+        """It could not be read, and it is not time yet to try again."""
+        return catalog in self._unreadable_catalogs
+
+    def unreadable(
+        self, pick: Pick, now_ns: int, *, catalog: tuple[int, int] | None = None
+    ) -> None:
+        """The block, or the `catalog` that it needs, can't be read now: again after a while."""
         assert self._lanes is not None
-        self._lanes.passed(pick)
+        self._lanes.unreadable(pick)
+        if catalog is not None:
+            self._unreadable_catalogs.add(catalog)
+        if self._again_ns is None:
+            self._again_ns = now_ns + UNREADABLE_RETRY_NS
 
     def block(self, pick: Pick, block: SealedBlock, now_ns: int) -> bytes | None:
-        """The message with the block; None if the platform takes none so large: it is set aside."""
+        """The message with the block; None if the platform takes none so large: it is set aside.
+
+        Raises SessionError when too many in a row were.
+        """
         assert self._lanes is not None and self._welcome is not None
         limit = self._welcome.block_bytes_max
         if limit and len(block.data) > limit:
             self._lanes.passed(pick)
-            self._history.rejects += 1
-            self._buffer.reject(
+            self._set_aside(
                 pb.Reject(
                     epoch=block.epoch,
                     seq=block.seq,
@@ -237,28 +279,57 @@ class Session:
         if self._welcome is None:
             if welcome.protocol != PROTOCOL:
                 raise SessionError("uplink.version", version=welcome.protocol)
+            if 0 < welcome.block_bytes_max < BLOCK_BYTES_MAX_LEAST:
+                raise SessionError(
+                    "uplink.block_limit",
+                    bytes=welcome.block_bytes_max,
+                    least=BLOCK_BYTES_MAX_LEAST,
+                )
             self._welcome = welcome
-        for entry in welcome.held:
-            held = RangeSet((r.first, r.last) for r in entry.held if r.first <= r.last)
-            self._held[entry.epoch] = (held, entry.closed)
+        self._note_held(welcome)
         if not welcome.more:
             self._start(self._welcome, now_ns)
+
+    def _note_held(self, welcome: pb.Welcome) -> None:
+        """One page: what it says of epochs that it was asked for."""
+        self._welcome_pages += 1
+        self._held_ranges += sum(len(entry.held) for entry in welcome.held)
+        if welcome.more and self._welcome_pages > len(self._held):
+            raise SessionError("uplink.broken", error="a welcome of more pages than epochs")
+        if self._held_ranges > len(self._held) + HELD_HOLES_MAX:
+            raise SessionError(
+                "uplink.broken", error=f"a welcome of more than {HELD_HOLES_MAX} holes"
+            )
+        for entry in welcome.held:
+            held = self._held.get(entry.epoch)
+            if held is None:
+                continue
+            for first, last in sorted((r.first, r.last) for r in entry.held):
+                if last >= SEQ_END:
+                    raise SessionError("uplink.claims_unsent")
+                held.blocks.add(first, last)
+            held.closed |= entry.closed
+            held.catalog_revision = max(held.catalog_revision, entry.catalog_revision)
 
     def _start(self, welcome: pb.Welcome, now_ns: int) -> None:
         """All pages are here: believe them or leave, then begin both lanes."""
         current = self._buffer.epoch
-        held, _ = self._held.get(current, (RangeSet(), False))
-        if held.minus(self._history.sent.get(current, RangeSet())):
+        sent = self._history.sent.get(current, RangeSet())
+        if self._held[current].blocks.minus(sent):
             raise SessionError("uplink.claims_unsent")
-        named = {kept.epoch for kept in self._buffer.earlier()}
-        for epoch in sorted(named | {current}):
-            self._buffer.welcome(epoch, *self._held.get(epoch, (RangeSet(), False)))
+        for epoch, held in sorted(self._held.items()):
+            self._buffer.welcome(epoch, held.blocks, held.closed)
+            if held.catalog_revision and self._history.trusts_held_catalogs:
+                self._catalogs.add((epoch, held.catalog_revision))
         self._buffer.platform_highest(welcome.highest_epoch)
         if welcome.utc_ns:
             self._platform_time(welcome.utc_ns, self._connected_ns, now_ns)
         if welcome.heartbeat_ms:
             asked = welcome.heartbeat_ms * 1_000_000
             self._heartbeat_ns = min(max(asked, HEARTBEAT_NS_MIN), HEARTBEAT_NS_MAX)
+        # However short the heartbeats, the first answer takes a round trip, as Welcome did.
+        round_trip_ns = now_ns - self._connected_ns
+        self._silence_ns_max = HEARTBEATS_LOST_MAX * self._heartbeat_ns + round_trip_ns
         self._beat_due_ns = now_ns
         live_from = BlockKey(current, self._buffer.last_seq + 1)
         self._lanes = Lanes(self._buffer, live_from, welcome.window_blocks, welcome.window_bytes)
@@ -277,7 +348,15 @@ class Session:
 
     def _on_reject(self, reject: pb.Reject, lanes: Lanes) -> None:
         self._check_sent(reject.epoch, reject.seq, reject.seq)
+        unknown = reject.reason == pb.REJECT_REASON_UNKNOWN_CATALOG
+        held = self._held.get(reject.epoch)
+        if unknown and held and held.catalog_revision and self._history.trusts_held_catalogs:
+            self._history.trusts_held_catalogs = False  # the next stream sends them all
+            raise SessionError("uplink.broken", error="a catalog that the platform named is lost")
         lanes.done(reject.epoch, reject.seq, reject.seq)
+        self._set_aside(reject)
+
+    def _set_aside(self, reject: pb.Reject) -> None:
         self._history.rejects += 1
         self._history.rejects_in_row += 1
         self._buffer.reject(reject)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import Buffer
+from gateway.buffer import BlockKey, Buffer, SealedBlock
 from gateway.buffer.alarm import Alarm
 from gateway.ports import Channel, ChannelError, Clock, Stream
 from gateway.snapshot import Said, UplinkSnapshot
@@ -26,6 +27,17 @@ PAUSE_SAID_NS = 600 * 10**9
 #: Once the data budget is used up, so many heartbeats more go while acks are awaited. A platform
 #: that lives and acknowledges nothing would otherwise be talked to for ever.
 BEATS_USED_UP_MAX = 2
+
+
+class _Parcel(NamedTuple):
+    """What one pick sends: a block, after the catalog that this stream does not have yet.
+
+    `catalog` None with a name: gone here; the platform may have it, or rejects the block.
+    """
+
+    block: SealedBlock
+    needed: tuple[int, int] | None
+    catalog: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +71,14 @@ class Uplink:
         self._identity = Identity(config.gateway, clock.boot_id, config.software)
         self._history = History()
         self._backoff = Backoff(uniform)
-        self._alarm = Alarm(clock)
+        self._alarm, self._timers = Alarm(clock), Alarm(clock)
         self._session: Session | None = None
         self._outbox: list[bytes] = []
         self._state, self._since_ns = "connecting", clock.now_ns()
         self._cause: Said | None = None
         self._connects = 0
         self._retry_ns: int | None = None
+        self._misfits: dict[pb.Lane.ValueType, tuple[BlockKey, Said]] = {}  # the last of each lane
 
     def wake(self) -> None:
         """There is a new block."""
@@ -98,16 +111,24 @@ class Uplink:
         await self._plan.close()
 
     async def _wait_for_budget(self) -> None:
-        while (again_ns := self._plan.shut_until_ns()) is not None:
+        while (again_ns := self._plan.shut_until_ns(self._opening_bytes())) is not None:
             if self._state != "paused":
                 self._set_state("paused")
                 self._cause = None  # the plan's own warning says it
             await self._plan.keep()
             await self._clock.sleep_until(again_ns)
 
+    def _opening_bytes(self) -> int:
+        """What Hello takes with its pages, and as much for the Welcome that answers them."""
+        hello = self._new_session().connected(self._clock.now_ns())
+        return 2 * sum(message_bytes(len(message)) for message in hello)
+
+    def _new_session(self) -> Session:
+        return Session(self._identity, self._buffer, self._history, self._platform_time)
+
     async def _stream(self, stream: Stream) -> None:
         """One stream, to its end. The reader is never cancelled while it reads: closing ends it."""
-        session = Session(self._identity, self._buffer, self._history, self._platform_time)
+        session = self._new_session()
         begun_ns = self._clock.now_ns()
         self._outbox = session.connected(begun_ns)
         self._session = session
@@ -145,7 +166,10 @@ class Uplink:
     async def _read(self, session: Session, stream: Stream) -> None:
         async for message in stream.messages():
             self._plan.took(message_bytes(len(message)))
+            timer_ns = session.next_timer_ns
             session.feed(message, self._clock.now_ns())
+            if session.next_timer_ns < timer_ns:
+                self._timers.ring()
             if session.welcomed and self._state != "connected":
                 self._set_state("connected")
             if self._plan.is_overdrawn:
@@ -156,7 +180,7 @@ class Uplink:
         """Timers run here, for a writer may wait on a dead wire."""
         beats_used_up = 0
         while True:
-            await self._clock.sleep_until(session.next_timer_ns)
+            await self._timers.wait(session.next_timer_ns)
             beats = session.timer(self._clock.now_ns())
             if beats:
                 beats_used_up = beats_used_up + 1 if self._plan.is_used_up else 0
@@ -183,12 +207,10 @@ class Uplink:
         pick = session.next_block(self._clock.now_ns())
         if pick is None or not self._may_send(session, pick, self._buffer.size(pick.key)):
             return False
-        block = await self._buffer.read(pick.key)
-        if block is None:
-            session.unreadable(pick)
+        parcel = await self._read_parcel(session, pick)
+        if parcel is None:
             return True
-        needed = session.catalog_needed(block)
-        catalog = await self._buffer.catalog(*needed) if needed else None
+        block, needed, catalog = parcel
         cost = message_bytes(len(block.data) + LANE_BYTES_MAX)
         if catalog is not None:
             if not self._may_send(session, pick, len(block.data) + len(catalog)):
@@ -199,7 +221,7 @@ class Uplink:
             self._plan.took(-cost)
             return True  # acknowledged, dropped or paused while it was read
         if needed is not None:
-            if catalog is not None:  # else the platform has it from before, or rejects the block
+            if catalog is not None:
                 await stream.send(catalog_message(catalog))
             session.catalog_sent(needed)
         message = session.block(pick, block, self._clock.now_ns())
@@ -207,14 +229,45 @@ class Uplink:
             await stream.send(message)
         return True
 
+    async def _read_parcel(self, session: Session, pick: Pick) -> _Parcel | None:
+        """The block, and its catalog where this stream needs one; None if not now, or never."""
+        block = await self._buffer.read(pick.key)
+        now_ns = self._clock.now_ns()
+        if block is None:
+            session.unreadable(pick, now_ns)
+            return None
+        needed = session.catalog_needed(block)
+        if needed is None:
+            return _Parcel(block, None, None)
+        if session.is_unreadable(needed):
+            session.unreadable(pick, now_ns)
+            return None
+        try:
+            catalog = await self._buffer.catalog(*needed)
+        except OSError:
+            session.unreadable(pick, now_ns, catalog=needed)
+            return None
+        if catalog is None and not session.may_hold_catalog(needed):
+            self._buffer.undecodable(block)
+            return None
+        return _Parcel(block, needed, catalog)
+
     def _may_send(self, session: Session, pick: Pick, size: int) -> bool:
         is_backlog = pick.lane == pb.LANE_BACKFILL
+        misfit = self._plan.misfit(size)
+        if misfit is not None:
+            self._misfits[pick.lane] = (pick.key, misfit)
         return self._plan.may_send(size, session.on_way + 1, backlog=is_backlog)
 
     # ---- what status shows -----------------------------------------------------------------
 
     def _set_state(self, state: str) -> None:
         self._state, self._since_ns = state, self._clock.now_ns()
+
+    def _still_misfits(self) -> list[Said]:
+        """Why a block that waits never goes, if one does."""
+        waiting = (s for key, s in self._misfits.values() if self._buffer.index.is_live(key))
+        return list(waiting)[:1]
 
     def snapshot(self) -> UplinkSnapshot:
         now_ns = self._clock.now_ns()
@@ -229,7 +282,7 @@ class Uplink:
         return UplinkSnapshot(
             state=self._state,
             cause=cause,
-            warnings=[*self._plan.warnings(), *self._warnings()],
+            warnings=[*self._still_misfits(), *self._plan.warnings(), *self._warnings()],
             address=self._config.address,
             since_s=(now_ns - self._since_ns) / 1e9,
             last_ack_s=None if last_ack is None else (now_ns - last_ack) / 1e9,

@@ -273,6 +273,9 @@ def test_check_when_the_data_budget_is_too_little_then_said(tmp_path: Path) -> N
         done = jiahe("check", file)
         assert (done.returncode, done.stderr) == (0, "")
         assert words in done.stdout if words else "data_budget" not in done.stdout
+    slow = GOOD.replace("insecure = true", 'insecure = true\ndata_budget = "4 MB/day"')
+    file.write_text(slow.replace('every = "1 s"', 'every = "5 min"'), "utf-8")
+    assert "is so small that one large block may never go; " in jiahe("check", file).stdout
 
 
 def test_uplink_when_the_data_budget_is_used_up_then_said_with_the_day(tmp_path: Path) -> None:

@@ -84,13 +84,13 @@ class FakeChannel:
         rng: random.Random,
         delay_s: float = 0.02,
     ) -> None:
-        self._accept, self._rng, self._delay_s = accept, rng, delay_s
+        self._accept, self._rng, self.delay_s = accept, rng, delay_s
         self.stream: FakeStream | None = None
         self.up = True
         self.carry: Callable[[int], None] = lambda size: None
 
     async def open(self) -> FakeStream:
-        stream = FakeStream(self._delay_s, self._rng, lambda size: self.carry(size))
+        stream = FakeStream(self.delay_s, self._rng, lambda size: self.carry(size))
         peer = self._accept(stream.reply) if self.up else None
         if peer is None:
             raise ChannelError("uplink.refused", address="fake")

@@ -22,6 +22,8 @@ class FakePlatform:
         self.closed: set[int] = set()
         self.offered: list[tuple[int, int, int]] = []  # epoch, seq, lane, in order of arrival
         self.conflicts = 0
+        self.catalogs: set[tuple[int, int]] = set()  # durable, as the blocks
+        self.catalogs_came = self.heartbeats_came = 0
         self.without_catalog = 0
         self.highest = 0
         self.holding = False
@@ -63,7 +65,6 @@ class PlatformPeer:
         self.platform, self._reply = platform, reply
         self.hello: pb.Hello | None = None
         self._named: list[int] = []
-        self._catalogs: set[tuple[int, int]] = set()
         self._unacked: list[tuple[int, int]] = []
 
     def send(self, **message: object) -> None:
@@ -79,8 +80,10 @@ class PlatformPeer:
         elif kind == "hello_page":
             self._hello(request.hello_page.earlier, request.hello_page.more)
         elif kind == "catalog":
-            self._catalogs.add((request.catalog.epoch, request.catalog.revision))
+            self.platform.catalogs.add((request.catalog.epoch, request.catalog.revision))
+            self.platform.catalogs_came += 1
         elif kind == "heartbeat":
+            self.platform.heartbeats_came += 1
             beat = pb.Heartbeat(id=request.heartbeat.id, utc_ns=self.platform.utc_ns())
             self.send(heartbeat=beat)
         elif kind == "block":
@@ -103,7 +106,9 @@ class PlatformPeer:
             heartbeat_ms=platform.heartbeat_ms,
         )
         for epoch in [*self._named, self.hello.epoch]:
-            entry = welcome.held.add(epoch=epoch, closed=epoch in platform.closed)
+            revision = max((r for e, r in platform.catalogs if e == epoch), default=0)
+            closed = epoch in platform.closed
+            entry = welcome.held.add(epoch=epoch, closed=closed, catalog_revision=revision)
             for first, last in platform.held(epoch):
                 entry.held.add(first=first, last=last)
         self.send(welcome=welcome)
@@ -111,9 +116,10 @@ class PlatformPeer:
     def _block(self, block: pb.Block) -> None:
         platform = self.platform
         platform.offered.append((block.epoch, block.seq, block.lane))
-        platform.without_catalog += (block.epoch, block.catalog_revision) not in self._catalogs
-        if platform.reject(block):
-            reason = pb.REJECT_REASON_MALFORMED
+        lacks = (block.epoch, block.catalog_revision) not in platform.catalogs
+        platform.without_catalog += lacks
+        if lacks or platform.reject(block):
+            reason = pb.REJECT_REASON_UNKNOWN_CATALOG if lacks else pb.REJECT_REASON_MALFORMED
             self.send(reject=pb.Reject(epoch=block.epoch, seq=block.seq, reason=reason))
             return
         platform.store(block)

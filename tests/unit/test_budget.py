@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.clock import SystemClock
 from gateway.config.units import Per, Rate
 from gateway.uplink.budget import (
     ANSWER_BYTES,
@@ -261,6 +264,34 @@ def test_disk_when_it_fails_keeps_nothing_back_and_the_note_comes_later(
         assert kept is not None and kept.used > 2 * CONNECT_BYTES
 
     run(main())
+
+
+def test_note_when_a_stop_comes_while_it_is_written_is_whole_before_the_last_one() -> None:
+    async def main() -> None:
+        disk, clock = FakeDisk(), SystemClock()
+        writing, go_on = threading.Event(), threading.Event()
+
+        def slow(operation: str) -> None:
+            if operation == "sync":
+                writing.set()
+                go_on.wait()
+
+        plan = await DataPlan.open(MONTH, disk, asyncio.to_thread, clock, lambda now_ns: None)
+        await plan.pay(CONNECT_BYTES)
+        disk.fail = slow
+        paying = asyncio.create_task(plan.pay(CONNECT_BYTES))
+        await asyncio.to_thread(writing.wait)
+        paying.cancel()
+        ended, _ = await asyncio.wait({paying}, timeout=0.05)
+        go_on.set()
+        assert not ended  # else the exact count would be written beside it, into one file
+        await asyncio.wait({paying})
+        assert paying.cancelled()
+        await plan.close()
+        kept = load(disk.crash())
+        assert kept is not None and kept.used == 2 * CONNECT_BYTES
+
+    asyncio.run(main())
 
 
 def test_note_when_it_is_damaged_starts_anew_and_says_so(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,8 +8,8 @@ import errno
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
+from gateway.buffer.failures import READ_FAILURES_MAX
 from gateway.buffer.ranges import RangeSet
-from gateway.buffer.store import READ_FAILURES_MAX
 from tests.kit.blocks import block, no_zstd
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, run

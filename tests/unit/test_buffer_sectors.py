@@ -8,10 +8,10 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
+from gateway.buffer.failures import READ_FAILURES_MAX
 from gateway.buffer.ranges import RangeSet
 from gateway.buffer.segment import PAGE_BYTES
 from gateway.buffer.state import OpenEpoch
-from gateway.buffer.store import READ_FAILURES_MAX
 from gateway.snapshot import BufferSnapshot
 from tests.kit.blocks import block, no_zstd
 from tests.kit.fake_disk import FakeDisk

@@ -10,8 +10,10 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import BlockKey, Buffer, BufferConfig
 from gateway.buffer.state import OpenEpoch
 from gateway.uplink.session import (
+    BLOCK_BYTES_MAX_LEAST,
     BLOCK_INTERVAL_MS_MAX,
     REJECTS_IN_ROW_MAX,
+    UNREADABLE_RETRY_NS,
     History,
     Identity,
     Session,
@@ -79,7 +81,7 @@ class Box:
         while (pick := self.session.next_block(now_ns)) is not None:
             found = await self.buffer.read(pick.key)
             if found is None:
-                self.session.unreadable(pick)
+                self.session.unreadable(pick, now_ns)
                 continue
             message = self.session.block(pick, found, now_ns)
             if message is not None:
@@ -122,104 +124,18 @@ async def test_hello_when_many_epochs_are_open_is_paged() -> None:
 
 
 @case
-async def test_welcome_when_it_claims_unsent_blocks_is_refused_and_trims_nothing() -> None:
+async def test_block_when_unreadable_is_offered_again_after_a_while_and_the_rest_goes_on() -> None:
     box = await Box.open()
-    box.put(5)
-    box.hello()
-    with pytest.raises(SessionError) as caught:
-        box.welcome({box.buffer.epoch: [(1, 3)]})
-    assert caught.value.message == "uplink.claims_unsent"
-    assert box.live == [(1, 5)]
-
-
-@case
-async def test_welcome_when_it_holds_sent_blocks_trims_exactly_those() -> None:
-    box = await Box.open()
-    box.put(6)
+    box.put(4)
     box.hello()
     box.welcome()
-    await box.send()
-    second = box.again()
-    second.hello()
-    second.welcome({box.buffer.epoch: [(1, 2), (5, 5)]})
-    assert second.live == [(3, 4), (6, 6)]
-    assert [seq for _, seq, _ in await second.send()] == [3, 4, 6]
-
-
-@case
-async def test_welcome_when_paged_starts_nothing_before_its_last_page() -> None:
-    box = await Box.open()
-    box.put(1)
-    box.hello()
-    box.welcome(more=True)
-    assert not box.session.welcomed and await box.send() == []
-    box.feed(welcome=pb.Welcome())
-    assert len(await box.send()) == 1
-
-
-@case
-async def test_welcome_when_it_lost_acked_blocks_gets_what_is_kept_and_a_gap_for_the_rest() -> None:
-    box = await Box.open()
-    box.put(2)
-    await box.buffer.flush()  # these stay readable on disk after their ack
-    box.put(2)
-    box.hello()
-    box.welcome()
-    await box.send()
-    box.ack(1, 4)
-    second = box.again()
-    second.hello()
-    second.welcome({box.buffer.epoch: []})
-    assert [seq for _, seq, _ in await second.send()] == [1, 2]
-    (gap,) = box.buffer.take_gaps()
-    assert gap.reason == pb.GAP_REASON_PLATFORM_LOST
-    assert [(r.first, r.last) for r in gap.blocks] == [(3, 4)]
-
-
-@case
-async def test_crash_gap_when_backlog_is_sent_begins_where_the_platform_s_knowledge_ends() -> None:
-    disk = FakeDisk()
-    first = await Box.open(disk)
-    first.put(3)
-    await first.buffer.flush()
-    box = await Box.open(disk.crash())
-    old = first.buffer.epoch
-    (hello,) = box.hello()
-    assert [(e.epoch, [(r.first, r.last) for r in e.kept]) for e in hello.hello.earlier] == [
-        (old, [(1, 3)])
-    ]
-    box.welcome({old: [(1, 2)]})
-    assert not box.buffer.gaps_pending  # block 3 is still to be sent
-    assert [(epoch, seq) for epoch, seq, _ in await box.send()] == [(old, 3)]
-    box.ack(3, 3, old)
-    (gap,) = box.buffer.take_gaps()
-    assert (gap.reason, gap.epoch, gap.after_seq) == (pb.GAP_REASON_CRASH, old, 3)
-    assert (gap.count_unknown, gap.until_boot_id, list(gap.blocks)) == (True, "boot-1", [])
-
-
-@case
-async def test_crash_gap_when_its_carrier_is_acked_closes_the_epoch_and_not_before() -> None:
-    disk = FakeDisk()
-    await Box.open(disk)
-    box = await Box.open(disk)
-    box.hello()
-    box.welcome()
-    box.put(1)
-    assert len(box.again().hello()[0].hello.earlier) == 1
-    await box.send()
-    box.ack(1, 1)
-    assert len(box.again().hello()[0].hello.earlier) == 0
-
-
-@case
-async def test_epoch_when_the_platform_knows_its_end_gets_no_crash_gap() -> None:
-    disk = FakeDisk()
-    first = await Box.open(disk)
-    box = await Box.open(disk)
-    box.hello()
-    box.welcome({first.buffer.epoch: [(1, 9)]}, closed={first.buffer.epoch})
-    assert not box.buffer.gaps_pending
-    assert list(box.buffer.earlier()) == []
+    pick = box.session.next_block(0)
+    assert pick is not None and pick.key.seq == 1
+    box.session.unreadable(pick, 0)
+    assert [seq for _, seq, _ in await box.send()] == [2, 3, 4]
+    box.ack(3, 3)
+    assert await box.send(UNREADABLE_RETRY_NS - 1) == []
+    assert [seq for _, seq, _ in await box.send(UNREADABLE_RETRY_NS)] == [1]
 
 
 @case
@@ -327,12 +243,24 @@ async def test_reject_when_of_every_block_ends_the_stream() -> None:
 @case
 async def test_block_when_larger_than_the_platform_takes_is_set_aside_unsent() -> None:
     box = await Box.open()
-    box.put(1, pad=3000)
+    box.put(1, pad=BLOCK_BYTES_MAX_LEAST)
     box.put(1)
     box.hello()
-    box.welcome(block_bytes_max=1000)
+    box.welcome(block_bytes_max=BLOCK_BYTES_MAX_LEAST)
     assert [seq for _, seq, _ in await box.send()] == [2]
     assert box.buffer.next_live(BlockKey(0, 0)) == (box.buffer.epoch, 2)
+
+
+@case
+async def test_blocks_when_all_are_larger_than_the_platform_takes_end_the_stream() -> None:
+    box = await Box.open()
+    box.put(REJECTS_IN_ROW_MAX + 5, pad=BLOCK_BYTES_MAX_LEAST)
+    box.hello()
+    box.welcome(block_bytes_max=BLOCK_BYTES_MAX_LEAST)
+    with pytest.raises(SessionError) as caught:
+        await box.send()
+    assert caught.value.message == "uplink.rejects_all"
+    assert box.buffer.next_live(BlockKey(0, 0)) == (box.buffer.epoch, REJECTS_IN_ROW_MAX + 1)
 
 
 @case
