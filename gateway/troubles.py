@@ -61,7 +61,8 @@ def of_links(links: Sequence[LinkSnapshot]) -> list[Said]:
 
 def says_it_all(link: LinkSnapshot) -> bool:
     """What is said of the link goes for each of its devices."""
-    return bool(link["cause"]) or any(said["id"] in WHOLE_LINK for said in link["warnings"])
+    is_down = link["cause"] and link["state"] != "up"
+    return bool(is_down) or any(said["id"] in WHOLE_LINK for said in link["warnings"])
 
 
 def causes(devices: Sequence[DeviceSnapshot], links: Sequence[LinkSnapshot] = ()) -> list[Said]:
@@ -86,7 +87,7 @@ def grouped(warnings: Sequence[Said], devices: Sequence[DeviceSnapshot]) -> list
         key: Any = number
         if link is not None:
             same = {key: args[key] for key in args.keys() - {*_ADDED, *_HIGHEST, *_LEFT_OUT}}
-            key = (link, said["id"], tuple(sorted(same.items())))
+            key = (link, said["id"], "tags" in args, tuple(sorted(same.items())))
         alike.setdefault(key, []).append(said)
     return [
         group[0] if len(group) == 1 else _several(group, links, link=key[0])

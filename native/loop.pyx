@@ -178,7 +178,7 @@ cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil
         one.fd, one.events, one.revents = p.epoll, POLLIN, 0
         n = ppoll(&one, 1, &t, NULL)
         if n > 0:
-            n = epoll_wait(p.epoll, events, BATCH, 0)
+            n = epoll_wait(p.epoll, events, BATCH, 0) or -1
     p.wakeups += 1
     if n == 0:
         p.empty_at = now + ns  # not the time now: something may have come since the kernel looked

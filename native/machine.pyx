@@ -263,6 +263,8 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
 cdef void link_time(link_t *l, int64_t now) noexcept nogil:
     """Something that `l.due` announced: a time-out, the end of a silence, time to open."""
     cdef int32_t i = 0
+    if l.more and l.state == UP and l.port.session != NULL:
+        link_readable(l, now)  # nothing else would; the time-outs below are due all the same
     if l.state == DOWN:
         if now >= l.reopen_at and not l.draining:
             link_open(l, now)
@@ -270,9 +272,6 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
     elif l.state == CONNECTING:
         if now >= l.connect_deadline:
             link_lost(l, TLS_TIMEOUT if l.shaking else ETIMEDOUT, now)
-    elif l.more:
-        link_readable(l, now)
-        return
     elif l.deaf_until and now >= l.deaf_until:
         l.deaf_until = 0
         link_readable(l, now)

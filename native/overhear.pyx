@@ -161,7 +161,7 @@ cdef void passed_by(link_t *l, const uint8_t *p, size_t n, int64_t now) noexcept
     """A frame that is no read request; an answer in doubt is one whose request was before it."""
     cdef sync_t *s
     cdef int32_t i
-    if not 1 <= (p[1] & 0x7F) <= 4 or now < l.doubt_until:
+    if n < 5 or not 1 <= (p[1] & 0x7F) <= 4 or now < l.doubt_until:
         return
     for i in range(l.device_count):
         s = owner(l, i, p[0])

@@ -122,7 +122,7 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
     if l.flying:
         flights_troubled(l, l.flights[0].sent, now)
     l.flying = 0
-    l.settle = False
+    l.settle = l.more = False
     l.input_size = 0
     l.reopen_at = now + jitter(l, l.backoff_ns)
     if l.backoff_ns < REOPEN_LAST:

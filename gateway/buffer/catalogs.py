@@ -8,17 +8,21 @@ from gateway.buffer import log
 from gateway.buffer.failures import Failures
 from gateway.buffer.index import Place
 from gateway.buffer.thread import DiskThread
-from gateway.ports import Disk
+from gateway.ports import Clock, Disk
 
 
 class Catalogs:
     """`places` is where the copies are; the writer changes it as segments come and go."""
 
     def __init__(
-        self, disk: Disk, disk_thread: DiskThread, places: dict[log.CatalogKey, list[Place]]
+        self,
+        disk: Disk,
+        clock: Clock,
+        disk_thread: DiskThread,
+        places: dict[log.CatalogKey, list[Place]],
     ) -> None:
         self._disk, self._disk_thread, self._places = disk, disk_thread, places
-        self._failures = Failures()
+        self._failures = Failures(clock)
 
     async def read(self, key: log.CatalogKey) -> bytes | None:
         """A serialized Catalog; None if every copy is gone.

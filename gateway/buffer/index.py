@@ -224,7 +224,7 @@ class Index:
     def has_gone(self, segment: int) -> bool:
         """Some block of it was given up, and announced as a gap; or may have been."""
         return any(
-            number in self.epochs and bool(self.epochs[number].gone.within(first, last))
+            number not in self.epochs or bool(self.epochs[number].gone.within(first, last))
             for number, (first, last) in self.segments[segment].spans.items()
         )
 

@@ -65,11 +65,13 @@ class Buffer:
             for key in found.set_aside
             if found.index.is_live(key)
         }
-        self._failures = Failures()
+        self._failures = Failures(clock)
         self._writer = Writer(
             disk, clock, run_blocking, config, decompress, found, self.ledger, self._alarm, utc_ns
         )
-        self._catalogs = Catalogs(disk, self._writer.disk_thread, self._writer.catalog_places)
+        self._catalogs = Catalogs(
+            disk, clock, self._writer.disk_thread, self._writer.catalog_places
+        )
 
     @classmethod
     async def open(

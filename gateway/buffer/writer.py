@@ -344,9 +344,10 @@ class Writer:
         flash for nothing; and so do those with announced blocks until `state` has that. Raises
         OSError.
         """
-        for number in [n for n, info in self._index.segments.items() if info.live == 0]:
+        for number in list(self._index.segments):  # each anew: unlinking waits, and some may revive
             is_active = number == self._log.active and not active_too
-            if not is_active and not (self.dirty and self._index.has_gone(number)):
+            is_needed = is_active or self._index.segments[number].live > 0
+            if not is_needed and not (self.dirty and self._index.has_gone(number)):
                 await self._unlink(number)
 
     async def _unlink(self, number: int) -> None:

@@ -74,15 +74,15 @@ TABLE = {
     "buffer.disk_near": Message(
         "磁盘只剩 {free}（{path}），低于 {floor} 就丢最早的数据",
         "only {free} are left on the disk of {path}; below {floor} the oldest data is dropped",
-        "别的程序快占满了磁盘，清理它：df -h {path}、du -xh",
-        "Other programs are filling the disk, clear it: df -h {path}, du -xh",
+        "别的程序快占满了磁盘，清理它：df -h {path}、sudo du -xh",
+        "Other programs are filling the disk, clear it: df -h {path}, sudo du -xh",
     ),
     "buffer.disk_near_newest": Message(
         "磁盘只剩 {free}（{path}），写满后新数据只在内存里，放不下就丢（给别人留 {floor}）",
         "only {free} are left on the disk of {path} ({floor} are meant for others); once it is "
         "full, new data stays in memory, and is dropped when that is full",
-        "别的程序快占满了磁盘，清理它：df -h {path}、du -xh",
-        "Other programs are filling the disk, clear it: df -h {path}, du -xh",
+        "别的程序快占满了磁盘，清理它：df -h {path}、sudo du -xh",
+        "Other programs are filling the disk, clear it: df -h {path}, sudo du -xh",
     ),
     "buffer.damaged": Message(
         "缓存中有 {records} 条记录损坏，已跳过，记为缺口",

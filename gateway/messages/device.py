@@ -99,10 +99,10 @@ TABLE = {
         "an answer to the master did not come, and those that follow can't be told apart: they are "
         "not believed",
         "总线静下来后自动恢复。一直不恢复时，把链路 {link} 的 timeout 设到主站等待应答时间的三分"
-        '之一以下，例如 timeout = "100 ms"',
+        '之一以下，例如 timeout = "200 ms"',
         "It is believed again after a pause of the bus. If it never is, set timeout on link {link} "
         "to less than a third of what the master waits for an answer, such as "
-        'timeout = "100 ms"',
+        'timeout = "200 ms"',
     ),
     "device.refused": Message(
         "设备拒绝读取（异常码 {code}）",

@@ -204,7 +204,7 @@ TABLE = {
         "有两个连接轮流以 {register} 拨入 {target}，互相顶替：{peers}",
         "two connections dial in on {target} as {register} and take it from each other: {peers}",
         "多半是两台 DTU 用了同一个注册包：给其中一台改注册包，在配置里给它另写一个链路；查清之前，"
-        "数值可能来自任何一台。只有一台时，看它是不是把主、备两个服务器都填成了本机",
+        "数值可能来自任何一台。只有一台时，看它是不是把主、备两个服务器都填成了网关",
         "Mostly two DTUs with one registration packet: give one of them another and a link of its "
         "own; until then the values may be of either. If there is only one, look whether its main "
         "and its backup server are both this box",

@@ -258,9 +258,10 @@ TABLE = {
         "永远发不出去，后面的也在等",
         "the data budget of {budget} is too small: one block that waits, with the description of "
         "its tags, takes {least}; it never goes, and others wait behind it",
-        "把 [platform] data_budget 加大到 {least} 的几倍，再 systemctl restart jiahe；数据在缓存里",
-        "Raise [platform] data_budget to some times {least}, then systemctl restart jiahe; data "
-        "waits in the buffer",
+        "把 [platform] data_budget 加大到 {least} 的几倍，再 sudo systemctl restart jiahe；"
+        "数据在缓存里",
+        "Raise [platform] data_budget to some times {least}, then sudo systemctl restart jiahe; "
+        "data waits in the buffer",
     ),
     "budget.hung_up": Message("流量已用完，已断开", "the data budget is used up; hung up"),
     "budget.on": Message("{date} ", "on {date}"),

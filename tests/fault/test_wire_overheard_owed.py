@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
-from tests.kit.other_master import SAME, SAME_PLANS, OtherMaster, listen
+from tests.kit import other_master
+from tests.kit.other_master import LONG_QUIET_NS, SAME, SAME_PLANS, OtherMaster
 from tests.kit.scanner import LOOK_S, LOOKS, PERIOD_NS, NeverError, Scanner, pairs
 from tests.kit.slave import Asked, Script, Step, answer, honest
 
@@ -22,6 +24,10 @@ NO_ANSWER = 129
 ONE = [(1, 3, 0, 2)]
 ONE_PLANS = {1: [pairs((0,), period_ns=2 * PERIOD_NS)]}
 STRUCK = 20  # the request that a fault strikes
+
+
+def listen(script: Script, **more: Any) -> Scanner:
+    return other_master.listen(script, timeout_ns=LONG_QUIET_NS, **more)
 
 
 def rows_behind(many: int) -> Callable[[Scanner], bool]:
@@ -59,8 +65,8 @@ def test_answer_when_one_bit_of_it_flips_costs_one_row_and_blinds_nobody(at: int
 
 
 def test_device_when_asked_for_one_thing_only_is_read_on_after_an_answer_that_never_came() -> None:
-    plans = {1: [pairs((0,), period_ns=20 * PERIOD_NS)]}
-    scanner = listen(once(lambda asked: []), asks=ONE, devices=plans, enough=rows_behind(5))
+    plans = {1: [pairs((0,), period_ns=50 * PERIOD_NS)]}
+    scanner = listen(once(lambda asked: []), asks=ONE, devices=plans, enough=rows_behind(3))
     assert scanner.book["timeouts"] == 1
     assert scanner.link.devices()[0]["owed"]
 
@@ -75,8 +81,8 @@ def test_answers_when_each_is_of_the_request_before_are_as_old_as_their_rows_say
             return []
         return [answer(owed.pop(0))]
 
-    plans = {1: [pairs((0,), period_ns=20 * PERIOD_NS)]}
-    scanner = listen(shifted, asks=ONE, devices=plans, enough=rows_behind(5), rest_s=0.03)
+    plans = {1: [pairs((0,), period_ns=50 * PERIOD_NS)]}
+    scanner = listen(shifted, asks=ONE, devices=plans, enough=rows_behind(3), rest_s=0.03)
     assert scanner.book["answers"] > STRUCK
 
 
@@ -87,7 +93,7 @@ def test_unit_when_the_master_waits_for_its_answer_for_long_is_believed_again_at
     """The silence behind the request counts; so does an answer that comes late and alone."""
 
     def script(asked: Asked) -> Iterable[Step]:
-        return [0.1, answer(asked), 0.002] if late else [0.2]
+        return [0.25, answer(asked), 0.002] if late else [0.6]
 
     scanner = listen(
         once(script), asks=SAME, devices=SAME_PLANS, enough=rows_behind(20), rest_s=0.0
@@ -97,15 +103,15 @@ def test_unit_when_the_master_waits_for_its_answer_for_long_is_believed_again_at
 
 
 def test_answer_when_it_takes_longer_than_the_timeout_on_a_slow_bus_is_read() -> None:
-    """20 registers at 9600 baud are 53 characters, request and all: 55 ms, and 40 to wait."""
+    """60 registers at 2400 baud are 133 characters, request and all: 550 ms, and 150 to wait."""
 
     def slow(asked: Asked) -> Iterable[Step]:
         frame = answer(asked)
-        return [0.03, frame[:20], 0.02, frame[20:40], 0.02, frame[40:]]
+        return [0.1, frame[:50], 0.15, frame[50:100], 0.15, frame[100:]]
 
-    plans = {1: [pairs((0,), count=20, period_ns=10 * PERIOD_NS)]}
+    plans = {1: [pairs((0,), count=60, period_ns=25 * PERIOD_NS)]}
     scanner = listen(
-        slow, asks=[(1, 3, 0, 20)], devices=plans, baud=9600,
+        slow, asks=[(1, 3, 0, 60)], devices=plans, baud=2400, early_ns=450_000_000,
         enough=lambda scanner: scanner.good() >= 5,
     )  # fmt: skip
     assert scanner.book["timeouts"] == 0
@@ -175,15 +181,15 @@ def test_answers_when_shifted_are_not_believed_after_a_stall_of_ours_either() ->
         if asked.number % 20 == 0:
             os.kill(apart.process.pid, signal.SIGSTOP)
             stalled[0] += 1
-            return [old, 0.25]
+            return [old, 0.4]
         os.kill(apart.process.pid, signal.SIGCONT)
         return [old]
 
     with OtherMaster(script, SAME) as master, Apart.listening(master) as apart:
         shift.set()
-        wait_until(lambda: stalled[0] >= 8)
+        wait_until(lambda: stalled[0] >= 6)
         good, late = apart.end()
-    assert late > 100
+    assert late > 50
     assert [pair for pair in good if pair[0] != pair[1]] == []
 
 

@@ -10,9 +10,7 @@ import gc
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
@@ -21,16 +19,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from drivers.api import DeviceSpec
 from drivers.modbus.simulator import now_ns
 from drivers.modbus.simulator.tcp import server_context
 from gateway.certificates import TlsFiles
 from native import tls
-from native.group import Group
-from native.link import Link
-from native.loop import Loop
 from tests.kit.authority import Authority
-from tests.kit.scanner import Scanner, pairs
+from tests.kit.scanner import Scanner
 from tests.kit.slave import HANG_UP, RESET, Asked, Script, Step, TcpSlave, answer, honest
 from tests.kit.tls_slave import GOODBYE, REKEY, TlsSlave
 
@@ -397,39 +391,3 @@ def test_connections_when_lost_again_and_again_leave_no_session_behind(plant: Pl
             scanner.until(lambda: len(slave.wires) >= 10)
             assert tls.living() <= 2  # its context, and one session
     scanner.check()
-
-
-def test_peer_when_it_sends_without_end_costs_its_neighbour_no_tick_and_stops_no_stop(
-    plant: Plant,
-) -> None:
-    """What a session has read is not in the socket: only the loop itself can come back for it."""
-    files = [str(path) for path in (plant.plc.ca, plant.plc.cert, plant.plc.key)]
-    with (
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.kit.tls_flood", *files],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        ) as flood,
-        TlsSlave(plant.plc, honest) as slave,
-    ):  # fmt: skip
-        assert flood.stdout is not None
-        scanner = Scanner(slave, tls=plant.gateway)
-        port = int(flood.stdout.readline())
-        spec = replace(scanner.spec, name="flood", tcp_port=port)
-        device = DeviceSpec("f", spec, "modbus", pairs((0,)).tags, framing="tcp")
-        flooded = Link(spec, [(device, [Group(9, pairs((0,), device="f"))])])
-        scanner.loop = Loop([scanner.link, flooded])
-        thread = Thread(target=scanner.loop.run, daemon=True)
-        thread.start()
-        try:
-            assert flood.stdout.readline() == "flood\n"
-            since_ns = now_ns()
-            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 50)
-        finally:
-            scanner.loop.stop()
-            thread.join(timeout=20)
-            ended = not thread.is_alive()
-            flood.communicate(timeout=20)
-    assert ended
-    scanner.collect()
-    scanner.check()
-    assert flooded.snapshot()["late"] > 0

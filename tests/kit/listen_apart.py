@@ -13,7 +13,7 @@ import select
 import sys
 from pathlib import Path
 
-from tests.kit.other_master import QUIET_NS, SAME_PLANS
+from tests.kit.other_master import LONG_QUIET_NS, SAME_PLANS
 from tests.kit.scanner import Scanner
 from tests.kit.slave import SerialSlave
 
@@ -21,7 +21,7 @@ from tests.kit.slave import SerialSlave
 def main() -> None:
     bus = SerialSlave.__new__(SerialSlave)  # its other end is in the test's process
     bus.path, bus.framing = Path(sys.argv[1]), "rtu"
-    scanner = Scanner(bus, devices=SAME_PLANS, listen_only=True, timeout_ns=QUIET_NS)
+    scanner = Scanner(bus, devices=SAME_PLANS, listen_only=True, timeout_ns=LONG_QUIET_NS)
     with scanner.running():
         scanner.until(lambda: scanner.good() >= 10)
         sys.stdout.write("good\n")

@@ -14,6 +14,8 @@ from tests.kit.slave import Asked, Script, SerialSlave, honest
 Ask = tuple[int, int, int, int]  # unit, function, address, count
 #: The time-out: so long nobody is believed at the beginning, and a unit that may owe an answer.
 QUIET_NS = 40_000_000
+#: The same where a slow machine must not make silence of its own delays.
+LONG_QUIET_NS = 150_000_000
 #: Register 100 of unit 1 lies in the middle of what is asked for; 0 is asked for by itself.
 ASKS: Sequence[Ask] = [(1, 3, 0, 2), (1, 3, 90, 20), (2, 3, 0, 2)]
 PLANS = {

@@ -71,10 +71,12 @@ class Scanner:
         addresses: Sequence[int] = (0, 100),
         *,
         devices: Mapping[int, Sequence[GroupPlan]] | None = None,
+        early_ns: int = 100_000_000,
         **more: Any,
     ) -> None:
         """Unit 1 with one group of `pairs(addresses)`, or `devices`: the plans of each unit, the
-        unit's device named d and its number. `more` as LinkSpec has it.
+        unit's device named d and its number. `early_ns`: how long before a tick its request may
+        have been sent, by another master. `more` as LinkSpec has it.
         """
         plans = devices or {1: [pairs(addresses, device="d1")]}
         told: dict[str, Any] = {"timeout_ns": TIMEOUT_NS}
@@ -87,8 +89,7 @@ class Scanner:
             kind = "udp" if isinstance(slave, UdpSlave) else "tcp"
             told |= {"type": kind, "host": "127.0.0.1", "tcp_port": slave.port}
         self.slave = slave
-        #: Before a tick may its request have been sent: by another master it is sent at any time.
-        self._early_ns = 100_000_000 if more.get("listen_only") else 2_000  # times are in us
+        self._early_ns = early_ns if more.get("listen_only") else 2_000  # times are in us
         self.spec = spec = LinkSpec("l", **told | more)
         self.box = Box([plan for own in plans.values() for plan in own])
         groups = iter(self.box.groups)

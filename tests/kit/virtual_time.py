@@ -89,3 +89,9 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """asyncio.run in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
+
+
+async def passed(ns: int) -> None:
+    """When so much time has passed."""
+    clock = VirtualClock()
+    await clock.sleep_until(clock.now_ns() + ns)

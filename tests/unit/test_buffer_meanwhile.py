@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import Buffer, BufferConfig
+from gateway.buffer import BlockKey, Buffer, BufferConfig
 from gateway.buffer.ranges import RangeSet
 from tests.kit.blocks import block, no_zstd
 from tests.kit.fake_disk import FakeDisk
@@ -153,5 +153,35 @@ def test_reject_when_the_block_is_acked_while_it_is_set_aside_is_no_loss() -> No
         thread.between = lambda: buffer.acked(buffer.epoch, 1, 1)
         await buffer._set_aside()
         assert not buffer.gaps_pending
+
+    run(main())
+
+
+def test_file_when_its_blocks_revive_while_others_are_unlinked_stays() -> None:
+    """A platform that was put back to a backup says so in the middle of it."""
+
+    async def main() -> None:
+        disk, thread = FakeDisk(), SlowDisk()
+        buffer = await opened(thread, disk, segment_bytes=300)
+        for _ in range(10):
+            await put(buffer)
+        first = min(buffer.index.segments)
+        revived = 0
+
+        def restored() -> None:
+            nonlocal revived
+            if first in buffer.index.segments and buffer.index.segments[first].going:
+                thread.between = lambda: None
+                buffer.welcome(buffer.epoch, RangeSet(), False)
+                revived = buffer.live_blocks
+
+        buffer.acked(buffer.epoch, 1, 10)
+        thread.between = restored
+        await buffer._writer.work()
+        assert 0 < revived < 10 and buffer.live_blocks == revived
+        key = buffer.next_live(BlockKey(0, 0))
+        while key is not None:
+            assert await buffer.read(key) is not None
+            key = buffer.next_live(key)
 
     run(main())

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
-from gateway.buffer.failures import READ_FAILURES_MAX
+from gateway.buffer.failures import APART_NS, READ_FAILURES_MAX
 from gateway.buffer.ranges import RangeSet
 from tests.kit.blocks import block, no_zstd
 from tests.kit.fake_disk import FakeDisk
-from tests.kit.virtual_time import VirtualClock, inline, run
+from tests.kit.virtual_time import VirtualClock, inline, passed, run
 
 BLOCKS = 11
 MAX_BYTES = 3000
@@ -65,6 +64,7 @@ def test_newest_when_full_of_announced_blocks_waits_for_the_state_and_takes_thei
         for seq in range(1, BLOCKS + 1):
             for _ in range(READ_FAILURES_MAX):
                 assert await buffer.read(BlockKey(buffer.epoch, seq)) is None
+                await passed(APART_NS)
         await fill(buffer, 5)
         assert buffer.live_blocks == 5
         again = await opened(disk.crash())
@@ -116,5 +116,37 @@ def test_disk_when_it_works_again_beside_a_block_that_has_no_room_is_said_to_wor
         await clock.sleep_until(20 * 10**9)
         task.cancel()
         assert buffer.snapshot()["state"] == "ok"
+
+    run(main())
+
+
+def test_file_with_announced_blocks_when_its_epoch_is_forgotten_waits_for_the_state() -> None:
+    async def opened_again(disk: FakeDisk) -> Buffer:
+        config = BufferConfig("gw-1", free_bytes_min=0, segment_bytes=300)
+        buffer = await Buffer.open(disk, VirtualClock(), inline, config, no_zstd)
+        buffer.open_epoch("boot-1", 0)
+        buffer.put_catalog(buffer.epoch, 1, b"catalog")
+        return buffer
+
+    async def main() -> None:
+        disk = FakeDisk()
+        buffer = await opened_again(disk)
+        epoch = buffer.epoch
+        for seq in range(1, 9):
+            buffer.put(block(epoch, seq, first_tick=3 * seq, end_of_epoch=seq == 8))
+            await buffer.flush()
+        await buffer.close()
+        buffer = await opened_again(disk)
+        buffer.welcome(epoch, RangeSet(), closed=False)
+        buffer.acked(epoch, 1, 5)
+        for seq in (6, 7, 8):
+            found = await buffer.read(BlockKey(epoch, seq))
+            assert found is not None
+            buffer.undecodable(found)
+        await buffer._writer._unlink_dead(active_too=True)
+        again = await opened_again(disk.crash())
+        again.welcome(epoch, RangeSet([(1, 5)]), closed=False)
+        told = [ticks for gap in again.take_gaps() for ticks in gap.ticks]
+        assert sum(ticks.count for ticks in told) == 9 or again.live_blocks == 3
 
     run(main())

@@ -8,14 +8,14 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
-from gateway.buffer.failures import READ_FAILURES_MAX
+from gateway.buffer.failures import APART_NS, READ_FAILURES_MAX
 from gateway.buffer.ranges import RangeSet
 from gateway.buffer.segment import PAGE_BYTES
 from gateway.buffer.state import OpenEpoch
 from gateway.snapshot import BufferSnapshot
 from tests.kit.blocks import block, no_zstd
 from tests.kit.fake_disk import FakeDisk
-from tests.kit.virtual_time import VirtualClock, inline, run
+from tests.kit.virtual_time import VirtualClock, inline, passed, run
 
 BLOCKS = 40
 PAD = 1200
@@ -57,6 +57,7 @@ async def survey(disk: FakeDisk) -> tuple[RangeSet, RangeSet, BufferSnapshot]:
     while key is not None:
         for _ in range(READ_FAILURES_MAX):
             found = await buffer.read(key)
+            await passed(APART_NS)
         if found is not None:
             assert found == sealed(key.seq)
             held.add(key.seq, key.seq)

@@ -98,6 +98,27 @@ def test_devices_when_their_causes_count_then_the_line_for_all_counts_all(
         assert "jiahe watch press-01 " in remedy(one["id"], "zh", **one["args"])
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_devices_when_some_tags_of_one_and_all_of_another_are_bad_then_a_line_each(
+    first: int,
+) -> None:
+    some = {"id": "device.damaged", "args": {"bad": 1, "tags": 3}}
+    whole: dict[str, Any] = {"id": "device.damaged", "args": {}}
+    devices: Any = presses(whole, PRESSES[:2])
+    devices[first]["cause"] = some
+    found = [about(each, "zh") for each in grouped(worst_first(now(devices=devices), []), devices)]
+    assert len(found) == 2
+    assert found[first].startswith(f"{PRESSES[first]}：3 个标签中 1 个读不到")
+
+
+def test_device_when_its_link_is_up_and_has_a_cause_of_its_own_then_both_are_said() -> None:
+    contested = {"id": "link.contested", "args": {"link": "com1", "devices": "press-01"}}
+    refused = {"id": "device.refused", "args": {"code": 2}}
+    links = [{**SNAPSHOT["links"][0], "cause": contested}]
+    moment = now(links=links, devices=presses(refused, PRESSES[:1]))
+    assert said(*worst_first(moment, [])) == ["link.contested", "device.refused"]
+
+
 def test_devices_when_their_causes_differ_then_a_line_each() -> None:
     devices: Any = presses(SILENT, PRESSES[:2])
     devices[0]["cause"] = {"id": "device.refused", "args": {"code": 2}}

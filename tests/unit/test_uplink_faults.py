@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
+import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import Buffer, BufferConfig
@@ -309,3 +310,26 @@ def test_budget_when_a_block_or_its_catalog_never_fits_then_said_with_what_it_ta
     run(main(980_000, 0, fits=False))
     run(main(0, 980_000, fits=False))
     run(main(100_000, 300_000, fits=True))
+
+
+@pytest.mark.parametrize("what", ["catalog", "blocks"])
+def test_card_when_it_refuses_for_seconds_while_the_link_flaps_loses_nothing(what: str) -> None:
+    """Each stream tries anew: that is no proof that the medium has lost anything."""
+
+    async def main() -> None:
+        rig, disk, old = await after_a_run()
+        epoch = rig.buffer.index.epochs[old]
+        places = [place for seq in range(1, BLOCKS + 1) if (place := epoch.place(seq))]
+        if what == "catalog":
+            places = list(rig.buffer._writer.catalog_places[old, 1])
+        bad = BadReads(disk, places, errno.EIO)
+        async with rig.running():
+            for _ in range(10):
+                await rig.wait(SECOND)
+                rig.channel.cut()
+            bad.left = 0
+            await rig.wait(3 * UNREADABLE_RETRY_NS)
+            assert bad.came >= READ_FAILURES_MAX
+            assert stored(rig, old) == BLOCKS and rig.buffer.snapshot()["gaps"] == {}
+
+    run(main())
