@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
