@@ -107,8 +107,8 @@ def test_daemon_when_frozen_for_3_s_then_the_ticks_that_it_slept_through_are_ann
     os.kill(pid, signal.SIGCONT)
     factory.run_for(2)
     assert factory.stop_daemon() == 0
-    # An answer under way when it froze is read as bad, in a row whose time is within these 3 s.
-    report, _ = factory.settle({"overrun": 3 * 120 + 300}, allow_ns=1_600_000_000)
+    # An answer under way when it froze is read as bad, in a row that says how far off its time is.
+    report, _ = factory.settle({"overrun": 3 * 120 + 300})
     assert report.gap_ticks["overrun"] > 3 * 110
 
 

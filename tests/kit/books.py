@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import importlib.util
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 COUNTER_TAG = "serial_number"
 _READER = Path(__file__).parents[2] / "proto" / "reader.py"
 _BAD = 128
+#: Half a span that the box left out is under a millisecond (ingest.proto, GroupRun).
+_UNSAID_US = 999
 #: The end of a gap behind which nothing of its device is known.
 OPEN_NS = (1 << 63) - 1
-_Read = Callable[[pb.Catalog, pb.Block], Iterator[tuple[str, str, int, str | None, int]]]
 
 
 class Sampled(NamedTuple):
@@ -37,6 +39,7 @@ class Row(NamedTuple):
     counter: int | None
     time_ns: int
     epoch: int
+    half_span_ns: int  # how far the box says that its time may be off
 
 
 class Gap(NamedTuple):
@@ -88,13 +91,12 @@ def read_sampled(directory: Path) -> list[Sampled]:
     return sampled
 
 
-def _reader() -> _Read:
+def _reader() -> Any:
     spec = importlib.util.spec_from_file_location("block_reader", _READER)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    read: _Read = module.read
-    return read
+    return module
 
 
 def read_stored(path: Path) -> Stored:
@@ -113,7 +115,7 @@ def read_stored(path: Path) -> Stored:
 
 
 def _read_rows(sql: sqlite3.Connection, stored: Stored) -> None:
-    read = _reader()
+    reader = _reader()
     catalogs = {
         (gateway, epoch, revision): pb.Catalog.FromString(message)
         for gateway, epoch, revision, message in sql.execute("SELECT * FROM catalogs")
@@ -124,10 +126,23 @@ def _read_rows(sql: sqlite3.Connection, stored: Stored) -> None:
         stored.held.setdefault((gateway, epoch), set()).add(seq)
         stored.scans[epoch] = stored.scans.get(epoch, 0) + scans
         block = pb.Block(compression=compression, payload=payload)
-        for device, tag, time_ns, value, quality in read(catalogs[gateway, epoch, revision], block):
-            if tag == COUNTER_TAG:
-                counter = int(value) if value is not None and quality < _BAD else None
-                stored.rows.append(Row(device, counter, time_ns, epoch))
+        catalog = catalogs[gateway, epoch, revision]
+        counters = (entry for entry in reader.read(catalog, block) if entry[1] == COUNTER_TAG)
+        spans = _half_spans_us(catalog, reader.UNPACK[compression](payload))
+        for (device, _, time_ns, value, quality), span_us in zip(counters, spans, strict=True):
+            counter = int(value) if value is not None and quality < _BAD else None
+            stored.rows.append(Row(device, counter, time_ns, epoch, span_us * 1000))
+
+
+def _half_spans_us(catalog: pb.Catalog, payload: bytes) -> Iterator[int]:
+    """One for each entry of the counter tag, in the reader's order."""
+    tags = {group.id: [tag.name for tag in group.tags] for group in catalog.groups}
+    for run in pb.BlockPayload.FromString(payload).runs:
+        if COUNTER_TAG in tags[run.group] and run.columns:
+            column = run.columns[tags[run.group].index(COUNTER_TAG)]
+            count = run.ticks - sum(gap.count for gap in run.skipped)
+            spans = run.half_span_us or [_UNSAID_US] * count
+            yield from (spans[row] for row in accumulate(column.rows)) if column.sparse else spans
 
 
 def _read_counted_gaps(sql: sqlite3.Connection, stored: Stored) -> None:

@@ -28,9 +28,6 @@ FLUSH_EVERY_NS = 1_000_000_000
 PERIOD_NS = {"robot": 10_000_000, "cnc": 100_000_000, "meter": 100_000_000}
 #: The most that a thread of a busy machine comes late with a beat: no promise of the box.
 LATE_NS = 500_000_000
-#: So late a busy machine may wake the thread that reads an answer, twice over: a row's time is the
-#: middle between what the box asked and what it saw.
-SEEN_LATE_NS = 100_000_000
 #: Nothing was lost, but a busy machine skips a scan now and then, and a link takes a moment to
 #: connect: ticks a run of the daemon.
 TICKS_A_START = {"link_down": 100, "overrun": 300}
@@ -212,14 +209,11 @@ class Factory(Rig):
 
     # ---- the books -------------------------------------------------------------------------
 
-    def settle(
-        self, gap_ticks_max: dict[str, int] | None = None, *, allow_ns: int = 5_000_000
-    ) -> tuple[Report, Stored]:
+    def settle(self, gap_ticks_max: dict[str, int] | None = None) -> tuple[Report, Stored]:
         """Stop the machines and compare the three books; rules I1 to I5 and I9, the crash gaps.
 
         What was found stands in report.txt too.
         `gap_ticks_max`: ticks by reason that the fault explains, over those of each start.
-        `allow_ns`: as the ledger's.
         """
         self.stop_simulators()
         self.relay.cut()
@@ -228,9 +222,8 @@ class Factory(Rig):
         if self.crashes:
             allowed["crash"] = 0  # their ticks can't be known: their time is checked instead
         report = check(
-            read_sampled(self.sampled), stored, span_ns=dict.fromkeys(PERIOD_NS, SEEN_LATE_NS),
-            gap_ticks_max={**allowed, **(gap_ticks_max or {})},
-            allow_ns=allow_ns, box=self._last_status,
+            read_sampled(self.sampled), stored,
+            gap_ticks_max={**allowed, **(gap_ticks_max or {})}, box=self._last_status,
         )  # fmt: skip
         said = [report.text(), *([self.crashes.text(stored)] if self.crashes else [])]
         (self.folder / "report.txt").write_text("\n".join(said) + "\n")

@@ -14,7 +14,7 @@ Three books are kept by three parties, and compared here with none of their code
 | rule | holds when |
 | --- | --- |
 | I1 | every sampled counter is stored, was read as bad, or lies under a gap of its device |
-| I2 | nothing is stored twice or that was never sampled; its time lies within asked..answered |
+| I2 | nothing is stored twice or unsampled; its time ± its half span meets asked..answered |
 | I3 | no gap covers a tick that has a row, no crash gap covers a block that is held |
 | I4 | gaps by reason stay within what the test allows (`gap_ticks_max`) |
 | I5 | the seqs of an epoch are 1..n; a hole lies under a gap |
@@ -36,6 +36,8 @@ from pathlib import Path
 from tests.kit.books import Gap, Row, Sampled, Stored, read_sampled, read_stored
 
 _SHOWN_MAX = 5
+#: Times and spans are in microseconds, rounded each for itself.
+ROUNDING_NS = 3_000
 
 
 @dataclass(slots=True)
@@ -69,25 +71,23 @@ def check(
     stored: Stored,
     *,
     allow_ns: int = 5_000_000,
-    span_ns: Mapping[str, int] | None = None,
     retries: int = 0,
     gap_ticks_max: Mapping[str, int] | None = None,
     box: Mapping[str, object] | None = None,
 ) -> Report:
     """Compare the books.
 
-    `allow_ns`: how far a row's time may lie outside asked..answered (rounding to microseconds).
-    `span_ns`: by device, how much more, because a scan is several requests over so long and its
-    time is their middle. `retries`: how many answers may have been lost on the wire and asked
-    for again within their tick. `gap_ticks_max`: ticks by reason that the fault explains; a reason
-    that is not named may have none. None: not checked.
+    `allow_ns`: how far from asked..answered a gap, or the row that an answer was read as, may lie.
+    `retries`: how many answers may have been lost on the wire and asked for again within their
+    tick. `gap_ticks_max`: ticks by reason that the fault explains; a reason that is not named may
+    have none. None: not checked.
     """
     report = Report()
     book = {(one.device, one.counter): one for one in sampled}
     report.sampled, report.stored = len(book), len(stored.rows)
     report.spoilt = sum(one.spoilt for one in book.values())
     counted = Counter((row.device, row.counter) for row in stored.rows if row.counter is not None)
-    _check_stored(report, book, counted, stored.rows, allow_ns, span_ns or {})
+    _check_stored(report, book, counted, stored.rows)
     absent = [one for key, one in book.items() if key not in counted and not one.spoilt]
     _check_missing(report, absent, stored, allow_ns, retries)
     _complain(report, "I3", "gaps that lie", [f"epoch {e}: {what}" for e, what in stored.lies])
@@ -115,8 +115,6 @@ def _check_stored(
     book: Mapping[tuple[str, int], Sampled],
     counted: Mapping[tuple[str, int], int],
     rows: Iterable[Row],
-    allow_ns: int,
-    span_ns: Mapping[str, int],
 ) -> None:
     twice = [f"{device} {counter}" for (device, counter), n in counted.items() if n > 1]
     report.twice = len(twice)
@@ -133,7 +131,7 @@ def _check_stored(
             spoilt.append(f"{row.device} {row.counter}")
             continue
         off_ns = max(one.asked_ns - row.time_ns, row.time_ns - one.answered_ns)
-        if off_ns > allow_ns + span_ns.get(row.device, 0):
+        if off_ns > row.half_span_ns + ROUNDING_NS:
             late.append(f"{row.device} {row.counter} by {off_ns / 1e6:.3f} ms")
     _complain(report, "I2", "stored that were never sampled", strange)
     _complain(report, "I2", "stored though their answer was spoilt", spoilt)
@@ -168,16 +166,18 @@ def _check_missing(
     report: Report, absent: list[Sampled], stored: Stored, allow_ns: int, retries: int
 ) -> None:
     gaps = _GapIndex(stored.gaps)
-    rows: dict[str, list[tuple[int, int, int | None]]] = defaultdict(list)
+    rows: dict[str, list[Row]] = defaultdict(list)
     for row in stored.rows:
-        rows[row.device].append((row.time_ns, row.counter is not None, row.counter))
-    for times in rows.values():
-        times.sort(key=lambda entry: entry[:2])
+        rows[row.device].append(row)
+    widest_ns = {}
+    for device, found in rows.items():
+        found.sort(key=lambda row: (row.time_ns, row.counter is not None))
+        widest_ns[device] = max(row.half_span_ns for row in found)
     in_gaps: Counter[str] = Counter()
     missing: list[str] = []
     for one in absent:
         gap = gaps.find(one, allow_ns)
-        neighbour = _row_at(rows[one.device], one, allow_ns)
+        neighbour = _row_at(rows[one.device], one, widest_ns.get(one.device, 0), allow_ns)
         if neighbour == "bad":
             report.read_as_bad += 1
         elif gap is not None:
@@ -195,16 +195,19 @@ def _check_missing(
         )
 
 
-def _row_at(times: list[tuple[int, int, int | None]], one: Sampled, allow_ns: int) -> str:
-    """ "bad" when a bad row lies in asked..answered; "retried" when the next counter's row does."""
-    start = bisect_right(times, (one.asked_ns - allow_ns, -1), key=lambda entry: entry[:2])
-    for time_ns, _, counter in times[start:]:
-        if time_ns > one.answered_ns + allow_ns:
+def _row_at(rows: list[Row], one: Sampled, widest_ns: int, allow_ns: int) -> str:
+    """ "bad" when a bad row meets asked..answered; "retried" when the next counter's row does."""
+    reach_ns = widest_ns + allow_ns
+    start = bisect_right(rows, one.asked_ns - reach_ns - 1, key=lambda row: row.time_ns)
+    for row in rows[start:]:
+        if row.time_ns > one.answered_ns + reach_ns:
             break
-        if counter is None:
-            return "bad"
-        if counter == one.counter + 1:
-            return "retried"
+        off_ns = max(one.asked_ns - row.time_ns, row.time_ns - one.answered_ns)
+        if off_ns <= row.half_span_ns + allow_ns:
+            if row.counter is None:
+                return "bad"
+            if row.counter == one.counter + 1:
+                return "retried"
     return ""
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest.stores.api import PutBlock, PutCatalog
 from ingest.stores.sqlite import SqliteStore
 from ingest.validate import check_block
-from tests.contract import examples
+from tests.contract import encode, examples
 from tests.contract.examples import BOOT, EPOCH, PERIOD_NS
 from tests.kit import ledger
 from tests.kit.books import Sampled, read_sampled, read_stored
@@ -106,9 +107,21 @@ def test_stored_but_never_sampled_breaks_i2(tmp_path: Path) -> None:
 def test_time_outside_the_answer_breaks_i2(tmp_path: Path) -> None:
     book = sampled(range(10))
     book[4] = book[4]._replace(
-        asked_ns=book[4].asked_ns + 2 * 10**6, answered_ns=book[4].answered_ns + 10**7
+        asked_ns=book[4].asked_ns + 3 * 10**6, answered_ns=book[4].answered_ns + 10**7
     )
     assert rules(report(tmp_path, [examples.block(1)], book)) == {"I2"}
+
+
+@pytest.mark.parametrize(("half_span_us", "broken"), [(2000, set()), (1990, {"I2"})])
+def test_time_outside_the_answer_is_as_far_off_as_its_row_says_or_breaks_i2(
+    half_span_us: int, broken: set[str], tmp_path: Path
+) -> None:
+    book = sampled(range(10))
+    book[4] = book[4]._replace(asked_ns=book[4].asked_ns + 3 * 10**6, answered_ns=1 << 60)
+    payload = pb.BlockPayload.FromString(zstandard.decompress(examples.block(1).payload))
+    payload.runs[0].half_span_us.extend([1000] * 4 + [half_span_us] + [1000] * 5)
+    block = encode.block(EPOCH, 1, payload)
+    assert rules(report(tmp_path, [block], book)) == broken
 
 
 def test_gap_over_missing_ticks_when_announced_passes(tmp_path: Path) -> None:
