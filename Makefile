@@ -2,7 +2,7 @@
 VENV := .venv
 PY   := $(VENV)/bin/python
 # Most tests wait for time-outs and other processes: file by file, on as many cores as there are.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup demo test bench lint reliability lock proto clean help
