@@ -83,7 +83,7 @@ cdef uint8_t *put_run(uint8_t *p, group_t *g, store_t *s, scratch_t *t) noexcept
     cdef uint8_t *part
     cdef uint32_t i, k
     cdef const field_t *f
-    cdef uint8_t *status
+    cdef const field_t *asked = NULL
     p += MESSAGE_HEAD
     p = put_field(p, 1, g.id)
     p = put_field(p, 2, s.first_tick)
@@ -102,9 +102,11 @@ cdef uint8_t *put_run(uint8_t *p, group_t *g, store_t *s, scratch_t *t) noexcept
     if s.row_count:
         for k in range(<uint32_t>s.layout.field_count):
             f = &s.layout.fields[k]
-            for i in range(s.row_count):
-                status = row_status(s.rows + <size_t>i * s.layout.stride)
-                t.quality[i] = status[f.request]
+            if asked == NULL or f.request != asked.request:
+                asked = f
+                for i in range(s.row_count):
+                    t.status[i] = row_status(s.rows + <size_t>i * s.layout.stride)[f.request]
+            memcpy(t.quality, t.status, s.row_count)
             p = put_column(p, f, &g.props[k], s, t)
     return close_message(run, p, 2)
 
@@ -148,19 +150,20 @@ cdef class Sealer:
             if group.g.row_capacity > rows:
                 rows = group.g.row_capacity
         self.t.values = <int64_t *>malloc(rows * 8)
-        self.t.packed = <int64_t *>malloc(rows * 8)
         self.t.decimals = <int64_t *>malloc(rows * 8)
         self.t.times = <int64_t *>malloc(rows * 8)
         self.t.rows = <uint32_t *>malloc(rows * 4)
         self.t.quality = <uint8_t *>malloc(rows)
+        self.t.status = <uint8_t *>malloc(rows)
         self.payload_room = PAYLOAD_TARGET + RUN_BYTES_MAX
         self.payload = <uint8_t *>malloc(self.payload_room)
         self.packed_room = ZSTD_compressBound(self.payload_room)
         self.packed = <uint8_t *>malloc(self.packed_room + BLOCK_HEAD)
         self.zstd = ZSTD_createCCtx()
         if (
-            self.t.values == NULL or self.t.packed == NULL or self.t.decimals == NULL
+            self.t.values == NULL or self.t.decimals == NULL
             or self.t.times == NULL or self.t.rows == NULL or self.t.quality == NULL
+            or self.t.status == NULL
             or self.payload == NULL or self.packed == NULL or self.zstd == NULL
         ):
             raise MemoryError
@@ -178,11 +181,11 @@ cdef class Sealer:
         if self.wake_fd >= 0:
             close(self.wake_fd)
         free(self.t.values)
-        free(self.t.packed)
         free(self.t.decimals)
         free(self.t.times)
         free(self.t.rows)
         free(self.t.quality)
+        free(self.t.status)
         free(self.payload)
         free(self.packed)
         if self.zstd != NULL:

@@ -8,11 +8,11 @@ from native.rows cimport field_t, fieldprops_t, store_t
 cdef struct scratch_t:
     # One column at a time; a row store's worth each.
     int64_t *values
-    int64_t *packed
     int64_t *decimals
     int64_t *times
     uint32_t *rows
     uint8_t *quality
+    uint8_t *status   # the quality that the rows say of one request
     uint64_t samples  # entries written since the block began
     uint64_t bad      # of them without a value
 

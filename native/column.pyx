@@ -39,17 +39,16 @@ cdef enum:
     TEXT_MAX = 256
 
 
+cdef inline bint all_good(const uint8_t *quality, uint32_t n) noexcept nogil:
+    """Each is that before it, and the first is good."""
+    return n == 0 or (quality[0] == GOOD and memcmp(quality, quality + 1, n - 1) == 0)
+
+
 cdef uint8_t *put_quality(uint8_t *p, const uint8_t *quality, uint32_t n) noexcept nogil:
     """Runs of quality as repeated QualityRun, field 5; nothing when all are good."""
     cdef uint32_t i = 0, start
-    cdef bint all_good = True
-    for i in range(n):
-        if quality[i] != GOOD:
-            all_good = False
-            break
-    if all_good:
+    if all_good(quality, n):
         return p
-    i = 0
     while i < n:
         start = i
         while i < n and quality[i] == quality[start]:
@@ -142,7 +141,7 @@ cdef uint8_t *put_numbers(
     cdef uint32_t i, n = 0, entries = s.row_count, digits = 0
     cdef choice_t c, d
     cdef uint32_t encoding = ENCODING_INTEGER
-    cdef int64_t *values = t.packed
+    cdef int64_t *values = t.values
     decode_numbers(f, row_data(s.layout, s.rows), s.layout.stride, s.row_count, t.values, t.quality)
     round_values(f, props, t.values, s.row_count)
     if props.on_change:
@@ -150,10 +149,13 @@ cdef uint8_t *put_numbers(
         for i in range(entries):
             t.quality[i] = t.quality[t.rows[i]]
             t.values[i] = t.values[t.rows[i]]
-    for i in range(entries):
-        if t.quality[i] < BAD:
-            t.packed[n] = t.values[i]
-            n += 1
+    if all_good(t.quality, entries):
+        n = entries
+    else:
+        for i in range(entries):
+            if t.quality[i] < BAD:
+                values[n] = values[i]
+                n += 1
     t.bad += entries - n
     c = choose_order(values, n)
     if f.type == TYPE_FLOAT32 or f.type == TYPE_FLOAT64:

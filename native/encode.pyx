@@ -1,7 +1,8 @@
 """A column of numbers as the fewest bytes of plain protobuf: differences of order 0, 1 or 2, packed
 sint64.
 
-Which order is best is counted, not guessed: one pass adds up the varint bytes of all three.
+Which order is best is counted, not guessed: one pass adds up the varint bytes of all three. Numbers
+of 26 bits, which most are, are counted four at once.
 """
 
 from libc.math cimport fabs, rint
@@ -16,6 +17,12 @@ cdef enum:
     FLOAT32_DIGITS = 6
     FLOAT64_DIGITS = 9
 
+cdef enum:
+    # Values that are counted in one go; its copy stays in the first cache.
+    CHUNK = 256
+    # Below it second differences take four bytes at most.
+    NARROW = 1 << 25
+
 cdef double *POWERS = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9]
 
 
@@ -24,14 +31,72 @@ cdef inline uint64_t bend(int64_t a, int64_t b, int64_t c) noexcept nogil:
     return <uint64_t>c - 2 * <uint64_t>b + <uint64_t>a
 
 
+cdef inline int32_t zigzag32(int32_t v) noexcept nogil:
+    return <int32_t>(<uint32_t>v << 1) ^ (v >> 31)
+
+
+cdef bint count_narrow(const int64_t *v, uint32_t n, bint fresh, uint64_t *sizes) noexcept nogil:
+    """Add the bytes of `n` values, at most CHUNK, in each order to `sizes`; False, and nothing
+    added, when one is not narrow. `fresh`: nothing stands before them, else two values do.
+
+    In operations that every vector unit has: the compiler takes four values at once.
+    """
+    cdef int32_t[CHUNK + 2] w
+    cdef int32_t size0 = 0, size1 = 0, size2 = 0, z
+    cdef uint64_t beyond = 0
+    cdef uint32_t i
+    w[0] = w[1] = 0
+    if not fresh:
+        beyond = (<uint64_t>(v - 2)[0] + NARROW) | (<uint64_t>(v - 1)[0] + NARROW)
+        w[0], w[1] = <int32_t>(v - 2)[0], <int32_t>(v - 1)[0]
+    for i in range(n):
+        beyond |= <uint64_t>v[i] + NARROW
+        w[i + 2] = <int32_t>v[i]
+    if beyond >= 2 * NARROW:
+        return False
+    for i in range(n):
+        z = zigzag32(w[i + 2])
+        size0 += z >= 1 << 7
+        size0 += z >= 1 << 14
+        size0 += z >= 1 << 21
+        z = zigzag32(w[i + 2] - w[i + 1])
+        size1 += z >= 1 << 7
+        size1 += z >= 1 << 14
+        size1 += z >= 1 << 21
+        z = zigzag32((w[i + 2] - w[i + 1]) - (w[i + 1] - w[i]))
+        size2 += z >= 1 << 7
+        size2 += z >= 1 << 14
+        size2 += z >= 1 << 21
+    sizes[0] += n + <uint32_t>size0
+    sizes[1] += n + <uint32_t>size1
+    sizes[2] += n + <uint32_t>size2
+    return True
+
+
+cdef void count_wide(const int64_t *v, uint32_t n, bint fresh, uint64_t *sizes) noexcept nogil:
+    """The same for any values; unsigned arithmetic, since differences wrap modulo 2^64."""
+    cdef uint64_t before = 0, step_before = 0, step
+    cdef uint32_t i
+    if not fresh:
+        before = <uint64_t>(v - 1)[0]
+        step_before = before - <uint64_t>(v - 2)[0]
+    for i in range(n):
+        step = <uint64_t>v[i] - before
+        sizes[0] += varint_size(zigzag(v[i]))
+        sizes[1] += varint_size(zigzag(<int64_t>step))
+        sizes[2] += varint_size(zigzag(<int64_t>(step - step_before)))
+        before = <uint64_t>v[i]
+        step_before = step
+
+
 cdef choice_t choose_order(const int64_t *v, uint32_t n) noexcept nogil:
-    """Count all three orders; unsigned arithmetic, since differences wrap modulo 2^64.
+    """Count all three orders.
 
     Zeros at the end are left out, so a column that stands still needs no counting.
     """
     cdef choice_t c
-    cdef uint64_t size0 = 0, size1 = 0, size2 = 0, before = 0, step_before = 0, step
-    cdef uint32_t i, last0 = n, last1 = n, last2 = n
+    cdef uint64_t[3] sizes
+    cdef uint32_t begin = 0, count, last0 = n, last1 = n, last2 = n
     while last1 > 1 and v[last1 - 1] == v[last1 - 2]:
         last1 -= 1
     if n == 0 or (last1 == 1 and v[0] == 0):
@@ -46,22 +111,21 @@ cdef choice_t choose_order(const int64_t *v, uint32_t n) noexcept nogil:
         last2 -= 1
     if last2 == 2 and bend(0, v[0], v[1]) == 0:
         last2 = 1
-    for i in range(n):
-        step = <uint64_t>v[i] - before
-        size0 += varint_size(zigzag(v[i]))
-        size1 += varint_size(zigzag(<int64_t>step))
-        size2 += varint_size(zigzag(<int64_t>(step - step_before)))
-        before = <uint64_t>v[i]
-        step_before = step
-    size0 -= n - last0
-    size1 -= n - last1
-    size2 -= n - last2
-    if size0 <= size1 and size0 <= size2:
-        c.order, c.count, c.size = 0, last0, size0
-    elif size1 <= size2:
-        c.order, c.count, c.size = 1, last1, size1
+    sizes[0] = sizes[1] = sizes[2] = 0
+    while begin < n:
+        count = n - begin if n - begin < CHUNK else CHUNK
+        if not count_narrow(v + begin, count, begin == 0, sizes):
+            count_wide(v + begin, count, begin == 0, sizes)
+        begin += count
+    sizes[0] -= n - last0
+    sizes[1] -= n - last1
+    sizes[2] -= n - last2
+    if sizes[0] <= sizes[1] and sizes[0] <= sizes[2]:
+        c.order, c.count, c.size = 0, last0, sizes[0]
+    elif sizes[1] <= sizes[2]:
+        c.order, c.count, c.size = 1, last1, sizes[1]
     else:
-        c.order, c.count, c.size = 2, last2, size2
+        c.order, c.count, c.size = 2, last2, sizes[2]
     return c
 
 

@@ -5,9 +5,10 @@ What is expected comes from `struct` and `decimal`; native/ writes, the two Pyth
 
 from __future__ import annotations
 
+import random
 import struct
 from decimal import Context, Decimal
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
@@ -85,6 +86,18 @@ def differences(numbers: list[int], order: int) -> list[int]:
     return [(number + (1 << 63)) % (1 << 64) - (1 << 63) for number in numbers]
 
 
+def assert_fewest_bytes(kind: str, raws: list[int]) -> None:
+    box = Box([plan([tag("t", kind)])], seal_ns=len(raws) * PERIOD_NS)
+    for tick, raw in enumerate(raws):
+        box.push(0, tick, registers(kind, "ABCD", raw))
+    box.seal()
+    (written,) = box.runs[0].columns
+    assert list(written.values) == differences(raws, written.order)
+    sizes = [pb.Column(values=differences(raws, order)).ByteSize() for order in range(3)]
+    assert pb.Column(values=written.values).ByteSize() == min(sizes)
+    assert written.order == sizes.index(min(sizes))
+
+
 @given(integer_columns())
 @example(("int16", [3]))
 @example(("int16", [0, 0, 0]))
@@ -95,16 +108,24 @@ def differences(numbers: list[int], order: int) -> list[int]:
 def test_integers_are_written_in_the_order_of_differences_that_takes_fewest_bytes(
     column: tuple[str, list[int]],
 ) -> None:
-    kind, raws = column
-    box = Box([plan([tag("t", kind)])])
-    for tick, raw in enumerate(raws):
-        box.push(0, tick, registers(kind, "ABCD", raw))
-    box.seal()
-    (written,) = box.runs[0].columns
-    assert list(written.values) == differences(raws, written.order)
-    sizes = [pb.Column(values=differences(raws, order)).ByteSize() for order in range(3)]
-    assert pb.Column(values=written.values).ByteSize() == min(sizes)
-    assert written.order == sizes.index(min(sizes))
+    assert_fewest_bytes(*column)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 255, 256, 257, 258, 511, 515])
+def test_long_columns_at_the_edges_of_sizes_are_written_in_the_fewest_bytes(
+    count: int, rng: random.Random
+) -> None:
+    """Numbers are counted in lots, the narrow ones otherwise than the wide: here at the borders."""
+    for edge in [1 << bits for bits in (6, 13, 20, 23, 24, 25, 26, 30)]:
+        near = [sign * edge + step for sign in (-1, 1) for step in (-2, -1, 0, 1, 2)]
+        raws = [rng.choice([*near, 0]) for _ in range(count)]
+        for _ in range(3):
+            wrapped = [(raw + (1 << 31)) % (1 << 32) - (1 << 31) for raw in raws]
+            assert_fewest_bytes("int32", wrapped)
+            raws = list(accumulate(raws))
+        smooth = [at * edge // count for at in range(count)]
+        smooth[rng.randrange(count)] += rng.choice([1, edge])
+        assert_fewest_bytes("int64", smooth)
 
 
 @pytest.mark.parametrize("order", ORDERS)
