@@ -96,8 +96,9 @@ BUFFER = _table(
         default="/var/lib/jiahe/buffer"),
     Key("max_size", "size", '"2 GiB"', "最多占用的磁盘", "the most disk that it takes",
         default=2048 * MIB, low=16 * MIB, high=2**50),
-    Key("keep_for", "duration", '"30 days"', "最多保存多久",
-        "how long it keeps what was not acknowledged",
+    Key("keep_for", "duration", '"30 days"', "最多保存多久；会多留一小时以内，时钟没对过时不删",
+        "how long it keeps what was not acknowledged; up to an hour longer, and as long as the"
+        " clock was never set",
         default=30 * DAY, low=60 * S, high=3650 * DAY),
     Key("flush_every", "duration", '"1 s"', "断电最多丢失多久的数据",
         "the most that a power cut can take",
