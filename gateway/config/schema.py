@@ -96,7 +96,8 @@ BUFFER = _table(
         default="/var/lib/jiahe/buffer"),
     Key("max_size", "size", '"2 GiB"', "最多占用的磁盘", "the most disk that it takes",
         default=2048 * MIB, low=16 * MIB, high=2**50),
-    Key("keep_for", "duration", '"30 days"', "最多保存多久；会多留一小时以内，时钟没对过时不删",
+    Key("keep_for", "duration", '"30 days"',
+        "平台没确认的数据最多留多久；实际会再多留至多一小时，时钟从没对过时一直留着",
         "how long it keeps what was not acknowledged; up to an hour longer, and as long as the"
         " clock was never set",
         default=30 * DAY, low=60 * S, high=3650 * DAY),

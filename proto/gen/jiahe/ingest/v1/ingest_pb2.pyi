@@ -666,7 +666,7 @@ class Block(_message.Message):
     LANE_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     seq: _builtins.int
-    """From 1, by one, without holes, within an epoch."""
+    """From 1, by one, without holes, within an epoch; below 2^53."""
     catalog_revision: _builtins.int
     compression: Global___Compression.ValueType
     payload_size: _builtins.int
@@ -1133,7 +1133,7 @@ class EpochHeld(_message.Message):
     closed: _builtins.bool
     """A block with end_of_epoch, or a Gap with end_of_epoch or count_unknown for this epoch, is held."""
     catalog_revision: _builtins.int
-    """The highest catalog revision held."""
+    """The highest catalog revision that is held durably: the box does not send it again."""
     @_builtins.property
     def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeqRange]: ...
     def __init__(
