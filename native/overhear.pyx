@@ -19,7 +19,7 @@ from the newest answer that covers it, and the middle of that time. Where nothin
 of a device the first row says so, and its next ticks are a gap, as of a device that is silent.
 """
 
-from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 from native.heard cimport REQUEST, is_request, is_whole, next_request, whole_frame
@@ -41,6 +41,7 @@ from native.rows cimport (
     group_skip,
     request_t,
     row_data,
+    row_dated,
     row_status,
     row_t,
 )
@@ -109,7 +110,7 @@ cdef bint take_heard(
                 continue
             fresh = True
             if s.first_sent == 0:
-                s.first_sent = max(since, s.due_ns)
+                s.first_sent = since
             s.last_received = now
             if data == NULL:
                 if row_status(m.g.scratch)[k] != GOOD:
@@ -368,9 +369,7 @@ cdef void overheard_row(link_t *l, int32_t index, int64_t now) noexcept nogil:
         m.told = True
         s.first_sent = s.last_received = now
     group_late(m.g, s.first_sent - s.due_ns)
-    row.mid_ns = s.first_sent + (s.last_received - s.first_sent) // 2
-    # 32 bits hold 71 minutes.
-    row.half_span_us = <uint32_t>min((s.last_received - s.first_sent) // 2000, <int64_t>UINT32_MAX)
+    row_dated(row, s.first_sent, s.last_received)
     group_commit(m.g, s.layout, s.tick)
 
 

@@ -6,7 +6,7 @@ changes the requests, the new layout becomes current at the next swap, and a sca
 the old one is accounted as replanned.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from native.props cimport fieldprops_t
 from native.reasons cimport GAP_REASONS
@@ -120,6 +120,12 @@ cdef struct group_t:
     uint64_t skipped[GAP_REASONS]
     uint64_t late[LATE_BUCKETS]
     uint64_t late_max_us
+
+
+cdef inline void row_dated(row_t *row, int64_t first_sent, int64_t last_received) noexcept nogil:
+    row.mid_ns = first_sent + (last_received - first_sent) // 2
+    # 32 bits hold 71 minutes: a machine that was frozen meanwhile is late by any time.
+    row.half_span_us = <uint32_t>min((last_received - first_sent) // 2000, <int64_t>UINT32_MAX)
 
 
 cdef inline uint8_t *row_status(uint8_t *row) noexcept nogil:

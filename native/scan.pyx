@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from native.flights cimport flights_troubled
-from native.rows cimport group_commit, group_skip, layout_t, row_status, row_t
+from native.rows cimport group_commit, group_skip, layout_t, row_dated, row_status, row_t
 from native.modbus cimport TCP
 from native.reasons cimport BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NOT_ASKED, GAP_DEVICE_SILENT
 from native.state cimport (
@@ -77,8 +77,7 @@ cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
                 group_skip(m.g, s.tick + 1, GAP_DEVICE_SILENT)
                 return
         m.told = True
-    row.mid_ns = first + (last - first) // 2
-    row.half_span_us = <uint32_t>((last - first) // 2000)
+    row_dated(row, first, last)
     group_commit(m.g, s.layout, s.tick)
 
 

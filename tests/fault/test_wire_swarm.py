@@ -100,7 +100,8 @@ def test_faults_when_many_come_together_behind_a_dtu_leave_no_wrong_value(
         if fate < 0.6:
             return beat_inside(asked, rng)
         if fate < 0.7:
-            dtu.hello = [dtu.register, rng.choice([0.0, 0.03]), answer(asked)]
+            # Once: a second answer to one request is, without ids, the next request's answer.
+            dtu.behind_hello = [rng.choice([0.0, 0.03]), answer(asked)]
             dtu.dial_anew()
             return []
         return known[rng.choice(chosen)](asked, rng)
@@ -109,7 +110,7 @@ def test_faults_when_many_come_together_behind_a_dtu_leave_no_wrong_value(
         scanner = Scanner(dtu, devices=plans)
         with listening(scanner):
             scanner.until(lambda: len(dtu.asked) >= REQUESTS)
-            dtu.script, dtu.hello = honest, [dtu.register]
+            dtu.script = honest
             since_ns = now_ns()
             scanner.until(
                 lambda: min(scanner.good(device=d, after_ns=since_ns) for d in ("d1", "d254")) >= 30

@@ -18,8 +18,6 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 COUNTER_TAG = "serial_number"
 _READER = Path(__file__).parents[2] / "proto" / "reader.py"
 _BAD = 128
-#: Half a span that the box left out is under a millisecond (ingest.proto, GroupRun).
-_UNSAID_US = 999
 #: The end of a gap behind which nothing of its device is known.
 OPEN_NS = (1 << 63) - 1
 
@@ -39,7 +37,7 @@ class Row(NamedTuple):
     counter: int | None
     time_ns: int
     epoch: int
-    half_span_ns: int  # how far the box says that its time may be off
+    half_span_ns: int | None  # how far the box says that its time may be off
 
 
 class Gap(NamedTuple):
@@ -131,17 +129,18 @@ def _read_rows(sql: sqlite3.Connection, stored: Stored) -> None:
         spans = _half_spans_us(catalog, reader.UNPACK[compression](payload))
         for (device, _, time_ns, value, quality), span_us in zip(counters, spans, strict=True):
             counter = int(value) if value is not None and quality < _BAD else None
-            stored.rows.append(Row(device, counter, time_ns, epoch, span_us * 1000))
+            span_ns = None if span_us is None else span_us * 1000
+            stored.rows.append(Row(device, counter, time_ns, epoch, span_ns))
 
 
-def _half_spans_us(catalog: pb.Catalog, payload: bytes) -> Iterator[int]:
-    """One for each entry of the counter tag, in the reader's order."""
+def _half_spans_us(catalog: pb.Catalog, payload: bytes) -> Iterator[int | None]:
+    """One for each entry of the counter tag, in the reader's order; None where it was left out."""
     tags = {group.id: [tag.name for tag in group.tags] for group in catalog.groups}
     for run in pb.BlockPayload.FromString(payload).runs:
         if COUNTER_TAG in tags[run.group] and run.columns:
             column = run.columns[tags[run.group].index(COUNTER_TAG)]
             count = run.ticks - sum(gap.count for gap in run.skipped)
-            spans = run.half_span_us or [_UNSAID_US] * count
+            spans = run.half_span_us or [None] * count
             yield from (spans[row] for row in accumulate(column.rows)) if column.sparse else spans
 
 

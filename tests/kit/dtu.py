@@ -52,6 +52,8 @@ class Dtu(_Slave):
         super().__init__(framing, script)
         self.port, self.register, self.heartbeat = port, register, heartbeat
         self.hello: Iterable[Step] = [register]
+        #: Said behind the next registration, and that one only.
+        self.behind_hello: Iterable[Step] = ()
         self.connections = 0
         self.away = False
         self.dropped: list[socket.socket] = []  # left open: to the gateway they look alive
@@ -110,7 +112,8 @@ class Dtu(_Slave):
         self.connections += 1
         self._socket = sock
         self._buffer.clear()
-        self._perform(self.hello)
+        behind, self.behind_hello = self.behind_hello, ()
+        self._perform([*self.hello, *behind])
 
     def _serve(self) -> bool:
         """False when the slave is to stop."""

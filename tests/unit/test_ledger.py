@@ -124,6 +124,31 @@ def test_time_outside_the_answer_is_as_far_off_as_its_row_says_or_breaks_i2(
     assert rules(report(tmp_path, [block], book)) == broken
 
 
+def claiming(half_spans_us: list[int], columns: Sequence[pb.Column] = ()) -> pb.Block:
+    """Ten rows with these half spans."""
+    payload = pb.BlockPayload.FromString(zstandard.decompress(examples.block(1).payload))
+    payload.runs[0].half_span_us.extend(half_spans_us)
+    for at, column in enumerate(columns):
+        payload.runs[0].columns[at].CopyFrom(column)
+    return encode.block(EPOCH, 1, payload)
+
+
+def test_row_that_claims_more_than_its_scan_can_have_taken_breaks_i2(tmp_path: Path) -> None:
+    """Each row could be of any time, and none would be found wrong."""
+    assert rules(report(tmp_path, [claiming([5001] * 10)], sampled(range(10)))) == set()
+    (tmp_path / "store.db").unlink()
+    assert rules(report(tmp_path, [claiming([5006] * 10)], sampled(range(10)))) == {"I2"}
+
+
+def test_bad_row_is_one_answer_that_was_read_as_bad_however_much_it_claims(tmp_path: Path) -> None:
+    without_5 = [tick for tick in range(10) if tick != 5]
+    bad = encode.column(without_5, order=1, qualities=[1] * 5 + [129] + [1] * 4)
+    book = [*sampled(range(10)), Sampled("robot-3", 99, START_NS, START_NS + 1)]
+    found = report(tmp_path, [claiming([0] * 5 + [60_000] + [0] * 4, [bad])], book)
+    assert (found.read_as_bad, found.missing) == (1, 0)
+    assert found.retried == 1
+
+
 def test_gap_over_missing_ticks_when_announced_passes(tmp_path: Path) -> None:
     blocks = [examples.block(1), examples.block(3, gaps=(counted_gap(10, 10, 2),))]
     found = report(tmp_path, blocks, sampled(range(30)))
