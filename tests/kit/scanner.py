@@ -42,6 +42,7 @@ class Row(NamedTuple):
     mid_ns: int
     value: str | None
     quality: int
+    half_span_ns: int  # how far `mid_ns` may be off; what the run leaves out is under 1 ms
 
 
 class NeverError(AssertionError):
@@ -129,6 +130,7 @@ class Scanner:
         for run in self.box.runs[self._runs :]:
             group = self.box.catalog.groups[run.group - 1]
             times = row_times(run)
+            spans = run.half_span_us or [999] * len(times)
             skipped = {t for g in run.skipped for t in range(g.first_tick, g.first_tick + g.count)}
             ticks = [
                 tick
@@ -138,9 +140,9 @@ class Scanner:
             for tag, column in zip(group.tags, run.columns, strict=bool(times)):
                 for at, value, quality in entries(tag, column, len(times)):
                     due = run.first_due_ns + (ticks[at] - run.first_tick) * run.period_ns
-                    self.rows.append(
-                        Row(group.device, tag.name, ticks[at], due, times[at], value, quality)
-                    )
+                    when = (ticks[at], due, times[at])
+                    told = (value, quality, spans[at] * 1000)
+                    self.rows.append(Row(group.device, tag.name, *when, *told))
         self._runs = len(self.box.runs)
 
     def until(self, enough: Callable[[], bool]) -> None:
@@ -196,5 +198,5 @@ class Scanner:
         asked: Asked = self.slave.asked[serial - 1]
         assert row.device == f"d{asked.unit}", f"{row} is of {asked}"
         assert asked.address <= address < asked.address + asked.count, f"{row} is of {asked}"
-        until_ns = 2 * row.mid_ns - row.due_ns + 2_000
+        until_ns = row.mid_ns + row.half_span_ns + 3_000  # rounded three times
         assert row.due_ns - self._early_ns <= asked.at_ns <= until_ns, f"{row} is of {asked}: old"
