@@ -236,8 +236,9 @@ def test_dtu_when_gone_is_said_and_back_at_once_when_it_dials_in_again(how: str)
 
 
 def test_link_when_nobody_dialled_in_yet_is_down_and_says_so() -> None:
-    with Dtu(free_port()) as dtu:
-        dtu.leave()
+    away = Dtu(free_port())
+    away.away = True  # before its thread could dial
+    with away as dtu:
         scanner = Scanner(dtu)
         with listening(scanner):
             scanner.until(lambda: len(scanner.rows) >= 2)
