@@ -181,10 +181,10 @@ def test_answers_when_shifted_are_not_believed_after_a_stall_of_ours_either() ->
             return []
         old = answer(owed.pop(0))
         if asked.number % 20 == 0:
-            os.kill(apart.process.pid, signal.SIGSTOP)
+            apart.process.send_signal(signal.SIGSTOP)
             stalled[0] += 1
             return [old, 0.4]
-        os.kill(apart.process.pid, signal.SIGCONT)
+        apart.process.send_signal(signal.SIGCONT)
         return [old]
 
     with OtherMaster(script, SAME) as master, Apart.listening(master) as apart:
