@@ -142,13 +142,11 @@ def _check_stored(
     _complain(report, "I2", "stored though their answer was spoilt", spoilt)
     _complain(report, "I2", "stored with the time of another request than theirs", late)
     wide = []
-    for one, after in pairwise(sorted(rows, key=lambda row: (row.device, row.time_ns))):
-        end_ns, begin_ns = (
-            one.time_ns + (one.half_span_ns or 0),
-            after.time_ns - (after.half_span_ns or 0),
-        )
-        if one.device == after.device and end_ns > begin_ns + 2 * ROUNDING_NS:
-            wide.append(f"{one.device} {one.counter} by {(end_ns - begin_ns) / 1e6:.3f} ms")
+    for row, after in pairwise(sorted(rows, key=lambda row: (row.device, row.time_ns))):
+        claimed_ns = (row.half_span_ns or 0) + (after.half_span_ns or 0)
+        over_ns = claimed_ns - (after.time_ns - row.time_ns)
+        if row.device == after.device and over_ns > 2 * ROUNDING_NS:
+            wide.append(f"{row.device} {row.counter} by {over_ns / 1e6:.3f} ms")
     _complain(report, "I2", "rows whose scan ends after the next one's begin", wide)
 
 
