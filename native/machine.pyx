@@ -123,6 +123,8 @@ cdef void link_readable(link_t *l, int64_t now) noexcept nogil:
             l.wrong += 1
         room = INPUT_ROOM - l.input_size
         n = l.port.ops.read(l.port, l.input + l.input_size, room)
+        # Not the caller's: what is here may have come, and been asked for, since then.
+        now = boot_ns()
         if n < 0:
             link_lost(l, <int>(-n), now)
         if n <= 0:
