@@ -134,7 +134,8 @@ class Session:
                 f"the certificate is of gateway {quoted(self._identity)}, Hello says"
                 f" {quoted(hello.gateway)}; set gateway.id to the certificate's, or enroll again",
             )
-        if not 0 < len(hello.gateway) <= limits.NAME_CHARS_MAX or not hello.gateway.isprintable():
+        size = len(hello.gateway.encode())
+        if not 0 < size <= limits.GATEWAY_ID_BYTES_MAX or not hello.gateway.isprintable():
             return self._end("INVALID_ARGUMENT", "Hello: gateway is empty, too long or unprintable")
         if not 0 < hello.epoch < limits.EPOCH_END:
             return self._end("INVALID_ARGUMENT", f"Hello: epoch {hello.epoch} is not in 1..2^53-1")
@@ -166,7 +167,7 @@ class Session:
                 hello.gateway,
                 hello.epoch,
                 hello.boot_id,
-                hello.software[: limits.TEXT_CHARS_MAX],
+                hello.software[: limits.SOFTWARE_CHARS_MAX],
                 tuple(self._earlier),
             )
         ]

@@ -27,7 +27,6 @@ _ENCODINGS_OF_FLOATS = {
 #: 10^digits must be a number that a float64 can be divided by; 2^64 has 20 digits, floats reach
 #: 10^308.
 _DIGITS_MAX = 340
-_DECIMAL_CHARS_MAX = 64
 
 
 class RefusedError(Exception):
@@ -60,7 +59,7 @@ def _too_large(what: str, value: int, limit: int) -> None:
 
 
 def _is_decimal(text: str) -> bool:
-    if len(text) > _DECIMAL_CHARS_MAX:
+    if len(text) > limits.DECIMAL_CHARS_MAX:
         return False
     try:
         number = Decimal(text or "0")
@@ -78,7 +77,7 @@ def check_catalog(catalog: pb.Catalog) -> None:
     _malformed(catalog.revision == 0, "catalog revision 0: revisions count from 1")
     _too_large("number of groups", len(catalog.groups), limits.GROUPS_MAX)
     _too_large("number of tags", sum(len(g.tags) for g in catalog.groups), limits.TAGS_MAX)
-    _too_large("length of site", len(catalog.site), limits.TEXT_CHARS_MAX)
+    _too_large("bytes of site", len(catalog.site.encode()), limits.TEXT_BYTES_MAX)
     seen: set[int] = set()
     for group in catalog.groups:
         where = f"group {group.id}"
@@ -98,7 +97,7 @@ def check_catalog(catalog: pb.Catalog) -> None:
 
 def _name(where: str, name: str) -> None:
     _malformed(not name, f"{where} has no name")
-    _too_large(f"{where}: length of the name", len(name), limits.NAME_CHARS_MAX)
+    _too_large(f"{where}: bytes of the name", len(name.encode()), limits.NAME_BYTES_MAX)
     _malformed(not name.isprintable(), f"{where}: name {quoted(name)} has control characters")
 
 
@@ -114,7 +113,7 @@ def _check_tag(where: str, tag: pb.Tag) -> None:
         f"{where}: text_encoding {quoted(tag.text_encoding)} is not ascii, utf-8 or gb18030",
     )
     for what, text in (("unit", tag.unit), ("address", tag.address)):
-        _too_large(f"{where}: length of {what}", len(text), limits.TEXT_CHARS_MAX)
+        _too_large(f"{where}: bytes of {what}", len(text.encode()), limits.TEXT_BYTES_MAX)
 
 
 def check_name(block: pb.Block) -> None:
