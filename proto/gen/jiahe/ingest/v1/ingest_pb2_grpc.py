@@ -47,8 +47,9 @@ class IngestServiceServicer:
     """
 
     def Stream(self, request_iterator, context):
-        """Order up: Hello, further HelloPage while Hello.more, then Catalog, Block and Heartbeat as they come.
-        Order down: Welcome (pages while Welcome.more), then Ack, Reject, Flow and Heartbeat as they come.
+        """Order up: Hello; after Welcome what the platform lacks of tag sets and catalogs, then Block, Bundle and
+        Heartbeat as they come, each block after the tag sets and the catalog that it needs.
+        Order down: Welcome (pages while Welcome.more), then Ack, Reject, Flow, Heartbeat, Notice as they come.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
