@@ -1,8 +1,14 @@
-"""What the platform needs to read blocks: devices, tags, types, scales. Built once a plan."""
+"""What the platform needs to read blocks: devices, tags, types, scales. Built once a plan.
+
+Everything here is named by its content: two groups with the same tags share a tag set, and a run with
+an unchanged configuration makes the catalog of the run before again, so that nothing of it is sent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -10,21 +16,70 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import DeviceSpec, TagSpec
 
+#: Of SHA-256: a name is as many of its first bytes.
+ID_BYTES = 16
 
-def catalog(
-    epoch: int, revision: int, site: str, groups: Iterable[tuple[int, DeviceSpec, Any]]
-) -> pb.Catalog:
-    """`groups`: (group id, its device, its plan) in the order of their numbers."""
-    made = pb.Catalog(epoch=epoch, revision=revision, site=site)
+#: What a driver's type is on the wire, with its bits.
+_TYPES: Mapping[str, tuple[pb.ValueType.ValueType, int]] = {
+    "bool": (pb.VALUE_TYPE_BOOL, 0),
+    "int16": (pb.VALUE_TYPE_INT, 16),
+    "uint16": (pb.VALUE_TYPE_UINT, 16),
+    "int32": (pb.VALUE_TYPE_INT, 32),
+    "uint32": (pb.VALUE_TYPE_UINT, 32),
+    "int64": (pb.VALUE_TYPE_INT, 64),
+    "uint64": (pb.VALUE_TYPE_UINT, 64),
+    "float32": (pb.VALUE_TYPE_FLOAT32, 0),
+    "float64": (pb.VALUE_TYPE_FLOAT64, 0),
+    "bcd16": (pb.VALUE_TYPE_UINT, 16),
+    "bcd32": (pb.VALUE_TYPE_UINT, 32),
+    "string": (pb.VALUE_TYPE_TEXT, 0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogMade:
+    """A serialized CatalogContent with its name, and the serialized TagSetContents that it names."""
+
+    content: bytes
+    id: bytes
+    tag_sets: Mapping[bytes, bytes]
+
+
+def content_id(content: bytes) -> bytes:
+    """The name of a tag set's or a catalog's content."""
+    return hashlib.sha256(content).digest()[:ID_BYTES]
+
+
+def build(
+    site: str, time_zone: str, groups: Iterable[tuple[int, DeviceSpec, Any]]
+) -> CatalogMade:
+    """`groups`: (group id, its device, its plan) in the order of their numbers. `time_zone`: of the
+    site, as in the IANA database; empty where it is not known.
+    """
+    made = pb.CatalogContent(site=site, time_zone=time_zone)
+    sets: dict[bytes, bytes] = {}
+    # Like devices share one tuple of tags, so it is worked out once. The plans keep the tuples alive.
+    named: dict[int, tuple[Sequence[TagSpec], bytes]] = {}
     for number, device, plan in groups:
+        known = named.get(id(plan.tags))
+        if known is None:
+            content = _tag_set(plan.tags).SerializeToString(deterministic=True)
+            name = content_id(content)
+            sets[name] = content
+            known = named[id(plan.tags)] = (plan.tags, name)
         made.groups.add(
             id=number,
             device=device.name,
             driver=device.driver,
             period_ns=plan.period_ns,
-            tags=[_tag(tag) for tag in plan.tags],
+            tag_set=known[1],
         )
-    return made
+    content = made.SerializeToString(deterministic=True)
+    return CatalogMade(content, content_id(content), sets)
+
+
+def _tag_set(tags: Iterable[TagSpec]) -> pb.TagSetContent:
+    return pb.TagSetContent(tags=[_tag(tag) for tag in tags])
 
 
 def _number(value: Decimal, default: int) -> str:
@@ -36,9 +91,12 @@ def _tag(tag: TagSpec) -> pb.Tag:
     deadband = ""
     if tag.deadband is not None:
         deadband = format(tag.deadband, "f") + (" %" if tag.deadband_percent else "")
+    kind, bits = _TYPES[tag.type]
     return pb.Tag(
         name=tag.name,
-        type=pb.ValueType.Value(f"VALUE_TYPE_{tag.type.upper()}"),
+        type=kind,
+        bits=bits,
+        driver_type=tag.type,
         scale=_number(tag.scale, 1),
         offset=_number(tag.offset, 0),
         unit=tag.unit,
