@@ -85,5 +85,7 @@ HELLO_EPOCHS_MAX = 500
 #: Hello is read before anybody is known, so it stays small: a box that would pass this names fewer
 #: of its earlier runs, or fewer ranges of them (the platform needs only which runs they are).
 HELLO_BYTES_MAX = 64 << 10
+#: A message of the platform: a Welcome of many ranges goes on on further pages.
+RESPONSE_BYTES_MAX = 256 << 10
 #: A message that travels in pieces: a tag set, with what stands around it.
 PIECED_BYTES_MAX = TAG_SET_BYTES_MAX + (1 << 10)

@@ -1856,7 +1856,10 @@ class Welcome(_message.Message):
     message_bytes_max: _builtins.int
     more: _builtins.bool
     highest_epoch: _builtins.int
-    """The highest epoch of this gateway that the platform ever saw; the next run goes above it."""
+    """The highest epoch of this gateway that the platform knew before this Hello; the next run goes above
+    it. So a box sees that the platform was put back to a time before runs that it had acknowledged, and
+    announces them.
+    """
     utc_ns: _builtins.int
     heartbeat_ms: _builtins.int
     """Both sides send a Heartbeat when they sent nothing for this long; three times this: the stream is dead."""
