@@ -16,7 +16,7 @@ DEBUG, TRACE, SANITIZE = (
 )
 
 #: What an extension needs of the system.
-LIBRARIES = {"block": ["zstd"], "tls": ["ssl", "crypto"]}
+LIBRARIES = {"block": ["zstd"], "bundle": ["zstd"], "tls": ["ssl", "crypto"]}
 
 #: What has loops for vector units: the compiler must be asked to use them.
 VECTORISED = {"encode": ["-O3"]}

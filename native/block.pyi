@@ -24,7 +24,9 @@ class Sealed:
 
 class Sealer:
     wake_fd: int
+    features: frozenset[int]
     def __init__(self, groups: Iterable[Group]) -> None: ...
+    def restate(self) -> None: ...
     def seal(
         self, epoch: int, seq: int, revision: int, extra: bytes = b"", always: bool = False
     ) -> list[Sealed]: ...

@@ -16,19 +16,16 @@ from native.crc cimport crc32c_of
 from native.encode cimport MESSAGE_HEAD, choice_t, choose_order, close_message, put_values
 from native.group cimport Group
 from native.rows cimport field_t, group_release, group_swap, group_t, row_status, row_t, store_t
-from native.reasons cimport COMPRESSION_NONE, COMPRESSION_ZSTD
-
-cdef extern from "<zstd.h>" nogil:
-    ctypedef struct ZSTD_CCtx:
-        pass
-    ZSTD_CCtx *ZSTD_createCCtx() noexcept
-    size_t ZSTD_freeCCtx(ZSTD_CCtx *) noexcept
-    size_t ZSTD_compressCCtx(
-        ZSTD_CCtx *, void *dst, size_t capacity, const void *src, size_t n, int level
-    ) noexcept
-    size_t ZSTD_compressBound(size_t n) noexcept
-    unsigned ZSTD_isError(size_t code) noexcept
-    size_t ZSTD_decompress(void *dst, size_t capacity, const void *src, size_t n) noexcept
+from native.zstd cimport (
+    ZSTD_CCtx,
+    ZSTD_compressBound,
+    ZSTD_compressCCtx,
+    ZSTD_createCCtx,
+    ZSTD_decompress,
+    ZSTD_freeCCtx,
+    ZSTD_isError,
+)
+from native.reasons cimport COMPRESSION_NONE, COMPRESSION_ZSTD, FEATURE_PLAIN_FLOATS
 
 cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd(unsigned int value, int flags) noexcept
@@ -89,7 +86,6 @@ cdef uint8_t *put_run(uint8_t *p, group_t *g, store_t *s, scratch_t *t) noexcept
     p = put_field(p, 2, s.first_tick)
     p = put_field(p, 3, s.next_tick - s.first_tick)
     p = put_field(p, 4, <uint64_t>(g.start_ns + <int64_t>s.first_tick * g.period_ns))
-    p = put_field(p, 5, <uint64_t>g.period_ns)
     if s.row_count:
         p = put_times(p, g, s, t)
     for i in range(s.gap_count):
@@ -191,6 +187,23 @@ cdef class Sealer:
         if self.zstd != NULL:
             ZSTD_freeCCtx(self.zstd)
 
+    @property
+    def features(self) -> frozenset:
+        """Numbers of Feature that the platform knows and blocks may use."""
+        return frozenset({FEATURE_PLAIN_FLOATS} if self.t.plain else ())
+
+    @features.setter
+    def features(self, known):
+        self.t.plain = FEATURE_PLAIN_FLOATS in known
+
+    def restate(self) -> None:
+        """Every tag that is reported on change is said again with its next row."""
+        cdef Group group
+        cdef uint32_t k
+        for group in self.groups:
+            for k in range(<uint32_t>group.g.current.field_count):
+                group.g.props[k].reported = False
+
     def seal(
         self, uint64_t epoch, uint64_t seq, uint32_t revision, bytes extra=b"", bint always=False
     ) -> list:
@@ -215,6 +228,7 @@ cdef class Sealer:
             raise ValueError("more than 512 KiB of anchors and gaps for one block")
         blocks = []
         self.t.samples = self.t.bad = 0
+        self.t.is_plain = False
         memcpy(p, more, more_size)
         p += more_size
         for group in self.groups:
@@ -228,11 +242,14 @@ cdef class Sealer:
             if p - self.payload > PAYLOAD_TARGET and run != self.payload:
                 # It does not fit any more: the block ends before it, and it begins the next one.
                 samples, bad = self.t.samples - before.samples, self.t.bad - before.bad
+                plain = self.t.is_plain  # by this run, or by those before it
                 self.t.samples, self.t.bad = before.samples, before.bad
+                self.t.is_plain = before.is_plain
                 blocks.append(self.finish(run, epoch, seq + len(blocks), revision, oldest, scans))
                 memmove(self.payload, run, <size_t>(p - run))
                 p = self.payload + (p - run)
                 oldest, scans, self.t.samples, self.t.bad = 0, 0, samples, bad
+                self.t.is_plain = plain
             if oldest == 0 or s.oldest_ns < oldest:
                 oldest = s.oldest_ns
             scans += s.row_count
@@ -245,7 +262,9 @@ cdef class Sealer:
         self, uint8_t *end, uint64_t epoch, uint64_t seq, uint32_t revision,
         int64_t oldest, uint64_t scans
     ):
-        """Compress what lies in the payload buffer and put the block's head before it."""
+        """Compress what lies in the payload buffer and put the block's head before it. Its checksum
+        is that of the payload before: however a block travels, it tells its content.
+        """
         cdef size_t size = <size_t>(end - self.payload)
         cdef size_t packed
         cdef uint8_t *body = self.packed + BLOCK_HEAD
@@ -253,6 +272,7 @@ cdef class Sealer:
         cdef uint8_t *p = head
         cdef uint32_t compression = COMPRESSION_ZSTD, crc
         with nogil:
+            crc = crc32c_of(self.payload, size, 0)
             packed = ZSTD_compressCCtx(
                 self.zstd, body, self.packed_room, self.payload, size, ZSTD_LEVEL
             )
@@ -260,7 +280,6 @@ cdef class Sealer:
                 compression = COMPRESSION_NONE
                 memcpy(body, self.payload, size)
                 packed = size
-            crc = crc32c_of(body, packed, 0)
             p = put_field(p, 1, epoch)
             p = put_field(p, 2, seq)
             p = put_field(p, 3, revision)
@@ -272,6 +291,10 @@ cdef class Sealer:
             p += 4
             p = put_field(p, 8, scans)
             p = put_field(p, 9, self.t.samples)
+            if self.t.is_plain:
+                p = put_varint(p, (10 << 3) | 2)
+                p = put_varint(p, 1)
+                p = put_varint(p, FEATURE_PLAIN_FLOATS)
             p = put_varint(p, (7 << 3) | 2)
             p = put_varint(p, packed)
             memcpy(body - (p - head), head, <size_t>(p - head))

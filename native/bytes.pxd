@@ -22,6 +22,21 @@ cdef inline uint64_t be64(const uint8_t *p) noexcept nogil:
     return (<uint64_t>be32(p) << 32) | be32(p + 4)
 
 
+cdef extern from *:
+    """
+    #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    #define jiahe_to_le32(v) (v)
+    #define jiahe_to_le64(v) (v)
+    #else
+    #define jiahe_to_le32(v) __builtin_bswap32(v)
+    #define jiahe_to_le64(v) __builtin_bswap64(v)
+    #endif
+    """
+    # The same the other way round.
+    uint32_t to_le32 "jiahe_to_le32" (uint32_t) noexcept nogil
+    uint64_t to_le64 "jiahe_to_le64" (uint64_t) noexcept nogil
+
+
 cdef inline void put_be16(uint8_t *p, uint32_t v) noexcept nogil:
     p[0] = <uint8_t>(v >> 8)
     p[1] = <uint8_t>v
@@ -29,6 +44,10 @@ cdef inline void put_be16(uint8_t *p, uint32_t v) noexcept nogil:
 
 cdef inline uint64_t zigzag(int64_t v) noexcept nogil:
     return (<uint64_t>v << 1) ^ <uint64_t>(v >> 63)
+
+
+cdef inline int64_t unzigzag(uint64_t v) noexcept nogil:
+    return <int64_t>(v >> 1) ^ -<int64_t>(v & 1)
 
 
 cdef inline uint32_t varint_size(uint64_t v) noexcept nogil:

@@ -4,10 +4,10 @@
 that are bad have no value: never 0, never the one before.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from native.bytes cimport put_bytes, put_field, put_varint, varint_size
+from native.bytes cimport put_bytes, put_field, put_varint, to_le32, to_le64, varint_size
 from native.crc cimport crc32c_of
 from native.decode cimport decode_numbers, decode_text, text_valid
 from native.encode cimport (
@@ -25,7 +25,9 @@ from native.reasons cimport (
     BAD,
     BAD_NOT_A_VALUE,
     ENCODING_DECIMAL,
+    ENCODING_FLOAT32,
     ENCODING_FLOAT32_BITS,
+    ENCODING_FLOAT64,
     ENCODING_FLOAT64_BITS,
     ENCODING_INTEGER,
     ENCODING_TEXT,
@@ -35,6 +37,8 @@ from native.reasons cimport (
 cdef enum:
     # Seals for which a column that was no decimal numbers is not tried again.
     NOISE_SEALS = 16
+    # Of a hundred bytes that plain floats take: differences that take as many compress worse.
+    PLAIN_PERCENT = 88
     # 125 registers and the register that a swap may look into.
     TEXT_MAX = 256
 
@@ -134,13 +138,65 @@ cdef uint8_t *put_texts(
     return p
 
 
+cdef uint8_t *put_plain(uint8_t *p, uint8_t type, const int64_t *values, uint32_t n) noexcept nogil:
+    """Floats as they are, packed: little-endian, as protobuf has them. `values` are bit patterns."""
+    cdef uint32_t i, narrow
+    cdef uint64_t wide
+    cdef uint32_t width = 4 if type == TYPE_FLOAT32 else 8
+    p = put_varint(p, ((9 if type == TYPE_FLOAT32 else 10) << 3) | 2)
+    p = put_varint(p, <uint64_t>n * width)
+    for i in range(n):
+        if width == 4:
+            narrow = to_le32(<uint32_t>values[i])
+            memcpy(p, &narrow, 4)
+        else:
+            wide = to_le64(<uint64_t>values[i])
+            memcpy(p, &wide, 8)
+        p += width
+    return p
+
+
+cdef uint8_t *put_best(
+    uint8_t *p, uint8_t type, int64_t *values, uint32_t n, uint32_t *noise_seals, scratch_t *t
+) noexcept nogil:
+    """Order, encoding, digits and numbers of a column, in the encoding that is smallest.
+
+    `values` are numbers as `decode_numbers` leaves them, of entries that have one. `noise_seals`:
+    of floats, for how many seals more decimals need not be tried.
+    """
+    cdef choice_t c, d
+    cdef uint32_t encoding = ENCODING_INTEGER, digits = 0
+    cdef bint narrow = type == TYPE_FLOAT32
+    c = choose_order(values, n)
+    if narrow or type == TYPE_FLOAT64:
+        encoding = ENCODING_FLOAT32_BITS if narrow else ENCODING_FLOAT64_BITS
+        if noise_seals[0]:
+            noise_seals[0] -= 1
+        elif to_decimal(type, values, n, t.decimals, &digits):
+            d = choose_order(t.decimals, n)
+            if d.size <= c.size:
+                encoding, values, c = ENCODING_DECIMAL, t.decimals, d
+        else:
+            noise_seals[0] = NOISE_SEALS
+        if (
+            t.plain and encoding != ENCODING_DECIMAL
+            and c.size * 100 >= <uint64_t>n * (4 if narrow else 8) * PLAIN_PERCENT
+        ):
+            t.is_plain = True
+            p = put_field(p, 2, ENCODING_FLOAT32 if narrow else ENCODING_FLOAT64)
+            return put_plain(p, type, values, n)
+    p = put_field(p, 1, c.order)
+    p = put_field(p, 2, encoding)
+    if encoding == ENCODING_DECIMAL:
+        p = put_field(p, 3, digits)
+    return put_values(p, 4, values, c)
+
+
 cdef uint8_t *put_numbers(
     uint8_t *p, const field_t *f, fieldprops_t *props, store_t *s, scratch_t *t
 ) noexcept nogil:
     """A column of numbers. Entries that are bad have no value."""
-    cdef uint32_t i, n = 0, entries = s.row_count, digits = 0
-    cdef choice_t c, d
-    cdef uint32_t encoding = ENCODING_INTEGER
+    cdef uint32_t i, n = 0, entries = s.row_count
     cdef int64_t *values = t.values
     decode_numbers(f, row_data(s.layout, s.rows), s.layout.stride, s.row_count, t.values, t.quality)
     round_values(f, props, t.values, s.row_count)
@@ -157,23 +213,8 @@ cdef uint8_t *put_numbers(
                 values[n] = values[i]
                 n += 1
     t.bad += entries - n
-    c = choose_order(values, n)
-    if f.type == TYPE_FLOAT32 or f.type == TYPE_FLOAT64:
-        encoding = ENCODING_FLOAT32_BITS if f.type == TYPE_FLOAT32 else ENCODING_FLOAT64_BITS
-        if props.noise_seals:
-            props.noise_seals -= 1
-        elif to_decimal(f.type, values, n, t.decimals, &digits):
-            d = choose_order(t.decimals, n)
-            if d.size <= c.size:
-                encoding, values, c = ENCODING_DECIMAL, t.decimals, d
-        else:
-            props.noise_seals = NOISE_SEALS
     t.samples += entries
-    p = put_field(p, 1, c.order)
-    p = put_field(p, 2, encoding)
-    if encoding == ENCODING_DECIMAL:
-        p = put_field(p, 3, digits)
-    p = put_values(p, 4, values, c)
+    p = put_best(p, f.type, values, n, &props.noise_seals, t)
     p = put_quality(p, t.quality, entries)
     if props.on_change:
         p = put_sparse(p, t.rows, entries)

@@ -5,6 +5,8 @@ cdef struct choice_t:
     uint32_t count    # values to write: trailing zeros are left out
     uint64_t size     # bytes of the packed values
 
+cdef double *POWERS  # of ten, from 10^0 to 10^9
+
 cdef choice_t choose_order(const int64_t *v, uint32_t n) noexcept nogil
 cdef uint8_t *put_values(
     uint8_t *p, uint32_t number, const int64_t *v, choice_t c

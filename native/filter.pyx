@@ -5,12 +5,34 @@ lives in the group and survives a change of requests; a new epoch begins with a 
 """
 
 from libc.math cimport fabs, rint
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.float cimport FLT_MAX
+from libc.stdint cimport (
+    INT64_MAX,
+    INT64_MIN,
+    UINT64_MAX,
+    int32_t,
+    int64_t,
+    uint8_t,
+    uint32_t,
+    uint64_t,
+)
 from libc.string cimport memcpy
 
-from native.rows cimport TYPE_FLOAT32, TYPE_FLOAT64, TYPE_UINT64, field_t
+from native.rows cimport (
+    TYPE_BCD16,
+    TYPE_BOOL,
+    TYPE_FLOAT32,
+    TYPE_FLOAT64,
+    TYPE_INT16,
+    TYPE_INT32,
+    TYPE_INT64,
+    TYPE_UINT16,
+    TYPE_UINT32,
+    TYPE_UINT64,
+    field_t,
+)
 from native.props cimport fieldprops_t
-from native.reasons cimport GOOD
+from native.reasons cimport BAD
 
 
 cdef double as_double(uint8_t type, int64_t value) noexcept nogil:
@@ -30,20 +52,43 @@ cdef double as_double(uint8_t type, int64_t value) noexcept nogil:
     return <double>value
 
 
+cdef inline double within(double value, double low, double high) noexcept nogil:
+    return low if value < low else high if value > high else value
+
+
 cdef int64_t from_double(uint8_t type, double value) noexcept nogil:
+    """The raw value nearest to a number: inside the type, whatever the number."""
     cdef float narrow
     cdef int32_t bits
     cdef int64_t wide
     if type == TYPE_FLOAT32:
-        narrow = <float>value
+        narrow = <float>within(value, -FLT_MAX, FLT_MAX)
         memcpy(&bits, &narrow, 4)
         return bits
     if type == TYPE_FLOAT64:
         memcpy(&wide, &value, 8)
         return wide
+    value = rint(value)
     if type == TYPE_UINT64:
-        return <int64_t><uint64_t>rint(value)
-    return <int64_t>rint(value)
+        # No double lies between 2^64 - 2^11 and 2^64.
+        if value >= 18446744073709551616.0:
+            return <int64_t>UINT64_MAX
+        return <int64_t><uint64_t>value if value > 0 else 0
+    if type == TYPE_INT64:
+        if value >= 9223372036854775808.0:
+            return INT64_MAX
+        return INT64_MIN if value <= -9223372036854775808.0 else <int64_t>value
+    if type == TYPE_BOOL:
+        return <int64_t>within(value, 0, 1)
+    if type == TYPE_INT16:
+        return <int64_t>within(value, -32768, 32767)
+    if type == TYPE_UINT16:
+        return <int64_t>within(value, 0, 65535)
+    if type == TYPE_INT32:
+        return <int64_t>within(value, -2147483648.0, 2147483647)
+    if type == TYPE_UINT32:
+        return <int64_t>within(value, 0, 4294967295.0)
+    return <int64_t>within(value, 0, 9999 if type == TYPE_BCD16 else 99999999)
 
 
 cdef void round_values(
@@ -73,8 +118,8 @@ cdef uint32_t pick_changes(
     const field_t *f, fieldprops_t *p, const int64_t *values, const uint8_t *quality,
     const int64_t *times, uint32_t n, uint32_t *rows
 ) noexcept nogil:
-    """The rows to report: the first of all, each change of quality, each change of a good value by
-    more than the dead band, and one after `at_least_ns` of silence. Returns how many."""
+    """The rows to report: the first of all, each change of quality, each change of a value by more
+    than the dead band, and one after `at_least_ns` of silence. Uncertain values are values. Returns how many."""
     cdef uint32_t i, picked = 0
     cdef bint report
     cdef double last, band
@@ -82,9 +127,9 @@ cdef uint32_t pick_changes(
         report = (
             not p.reported
             or quality[i] != p.last_quality
-            or (p.at_least_ns > 0 and times[i] - p.last_ns >= p.at_least_ns)
+            or times[i] - p.last_ns >= p.at_least_ns
         )
-        if not report and quality[i] == GOOD and values[i] != p.last_value:
+        if not report and quality[i] < BAD and values[i] != p.last_value:
             if p.deadband > 0:
                 last = as_double(f.type, p.last_value)
                 band = p.deadband
@@ -98,7 +143,7 @@ cdef uint32_t pick_changes(
             p.reported = True
             p.last_quality = quality[i]
             p.last_ns = times[i]
-            if quality[i] == GOOD:
+            if quality[i] < BAD:
                 p.last_value = values[i]
             rows[picked] = i
             picked += 1

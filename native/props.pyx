@@ -4,6 +4,9 @@ from fractions import Fraction
 
 from libc.stdint cimport uint8_t
 
+#: An unchanged value is said again after this at the latest: a reader looks back no further.
+AT_LEAST_NS_MAX = 3600 * 10**9
+
 TEXT_ENCODINGS = {"ascii": 0, "utf-8": 1, "gb18030": 2}
 
 
@@ -27,5 +30,5 @@ cdef void fill_props(fieldprops_t *p, object tag) except *:
     p.deadband_percent = tag.deadband_percent
     if tag.deadband:
         p.deadband = float(tag.deadband / (100 if p.deadband_percent else abs(tag.scale)))
-    p.at_least_ns = tag.at_least_ns
+    p.at_least_ns = min(tag.at_least_ns or AT_LEAST_NS_MAX, AT_LEAST_NS_MAX)
     p.text_encoding = <uint8_t>TEXT_ENCODINGS[tag.encoding]

@@ -1,5 +1,5 @@
 """Numbers of proto/jiahe/ingest/v1/ingest.proto that the scan loop writes: qualities, gap reasons,
-encodings.
+encodings, features.
 
 `tests/unit/test_native_reasons.py` holds them against the generated code.
 """
@@ -33,6 +33,11 @@ cdef enum:
     ENCODING_FLOAT32_BITS = 2
     ENCODING_FLOAT64_BITS = 3
     ENCODING_TEXT = 4
+    ENCODING_FLOAT32 = 5
+    ENCODING_FLOAT64 = 6
+
+cdef enum:
+    FEATURE_PLAIN_FLOATS = 5
 
 cdef enum:
     COMPRESSION_NONE = 1

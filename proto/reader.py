@@ -1,9 +1,10 @@
-"""Reads one block: python proto/reader.py CATALOG.bin BLOCK.bin. The rules are in README.md."""
+"""Reads a file of messages: python proto/reader.py STREAM.bin. The rules are in README.md."""
 
+import hashlib
 import struct
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from ctypes import c_float
 from decimal import Context, Decimal
 from itertools import accumulate
@@ -12,10 +13,20 @@ from signal import SIG_DFL, SIGPIPE, signal
 
 sys.path.insert(0, str(Path(__file__).parent / "gen"))
 import zstandard
+from google.protobuf.proto import parse_length_prefixed
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 EXACT = Context(prec=100)
 UNPACK = {1: lambda payload: payload, 2: zstandard.decompress, 3: zlib.decompress}
+FEATURES = {1, 2, 3, 4, 5}  # of `needs`, those that are read here
+# seq, device, tag, boot time in ns, the source's own time or 0, value or None, quality
+Row = tuple[int, str, str, int, int, str | None, int]
+
+
+def know(number: int, numbers: Container[int]) -> int:
+    if number not in numbers:
+        raise ValueError(f"unsupported: {number}")
+    return number
 
 
 def integrate(numbers: Sequence[int], order: int, count: int) -> list[int]:
@@ -25,46 +36,118 @@ def integrate(numbers: Sequence[int], order: int, count: int) -> list[int]:
     return [(number + 2**63) % 2**64 - 2**63 for number in sums]
 
 
-def value(tag: pb.Tag, column: pb.Column, number: int) -> str:
-    raw = str(number % 2**64 if tag.type == pb.VALUE_TYPE_UINT64 else number)
-    if column.encoding:
-        bits = {2: ("<i", "<f"), 3: ("<q", "<d")}.get(column.encoding)
-        unpacked = struct.unpack(bits[1], struct.pack(bits[0], number)) if bits else ()
-        real: float = unpacked[0] if unpacked else number / 10**column.digits
-        raw = repr(real)
-        if tag.type == pb.VALUE_TYPE_FLOAT32:
-            texts = (f"{real:.{digits}g}" for digits in range(1, 10))
-            raw = next(t for t in texts if c_float(float(t)).value == c_float(real).value)
-    exact = EXACT.fma(Decimal(raw), Decimal(tag.scale or 1), Decimal(tag.offset or 0))
+def scaled(tag: pb.Tag, raw: float) -> str:
+    text = repr(raw)
+    if tag.type == pb.VALUE_TYPE_FLOAT32:
+        texts = (f"{raw:.{digits}g}" for digits in range(1, 10))
+        text = next(t for t in texts if c_float(float(t)).value == c_float(raw).value)
+    exact = EXACT.fma(Decimal(text), Decimal(tag.scale or 1), Decimal(tag.offset or 0))
     return f"{exact.normalize(EXACT):f}"
 
 
-def read(catalog: pb.Catalog, block: pb.Block) -> Iterator[tuple[str, str, int, str | None, int]]:
-    """Each entry as (device, tag, boot time in ns, value or None, quality)."""
-    groups = {group.id: group for group in catalog.groups}
-    for run in pb.BlockPayload.FromString(UNPACK[block.compression](block.payload)).runs:
-        starts = [0, *(gap.first_tick + gap.count - run.first_tick for gap in run.skipped)]
-        ends = [*(gap.first_tick - run.first_tick for gap in run.skipped), run.ticks]
-        ticks = [k for start, end in zip(starts, ends, strict=True) for k in range(start, end)]
-        late = integrate(run.late_us, run.late_order, len(ticks))
-        for tag, column in zip(groups[run.group].tags, run.columns, strict=bool(ticks)):
-            rows = list(accumulate(column.rows)) if column.sparse else list(range(len(ticks)))
-            quality = [int(q.quality) for q in column.quality for _ in range(q.count)]
-            quality = quality or [1] * len(rows)
-            code = tag.text_encoding or "ascii"
-            data = [text.text.decode(code) for text in column.texts for _ in range(text.count)]
-            if tag.type != pb.VALUE_TYPE_STRING:
-                numbers = integrate(column.values, column.order, sum(q < 128 for q in quality))
-                data = [value(tag, column, number) for number in numbers]
-            left = iter(data)
-            for row, q in zip(rows, quality, strict=True):
-                time_ns = run.first_due_ns + ticks[row] * run.period_ns + late[row] * 1000
-                got = next(left) if q < 128 else None
-                yield groups[run.group].device, tag.name, time_ns, got, q
+def values(tag: pb.Tag, column: pb.Column, count: int) -> Iterator[str]:
+    know(tag.type, range(1, 10))
+    if know(column.encoding, range(7)) == pb.VALUE_ENCODING_TEXT:
+        for text in (run.text for run in column.texts for _ in range(run.count)):
+            is_text = tag.type == pb.VALUE_TYPE_TEXT
+            yield text.decode(tag.text_encoding or "ascii") if is_text else text.hex()
+    elif column.encoding >= pb.VALUE_ENCODING_FLOAT32:
+        yield from (scaled(tag, real) for real in [*column.floats, *column.doubles])
+    else:
+        bits = {2: ("<i", "<f"), 3: ("<q", "<d")}.get(column.encoding)
+        for number in integrate(column.values, column.order, count):
+            raw: float = number % 2**64 if tag.type == pb.VALUE_TYPE_UINT else number
+            if column.encoding == pb.VALUE_ENCODING_DECIMAL:
+                raw = number / 10**column.digits
+            elif bits:
+                raw = struct.unpack(bits[1], struct.pack(bits[0], number))[0]
+            yield scaled(tag, raw)
+
+
+def entries(
+    tag: pb.Tag, column: pb.Column, count: int, parts: Sequence[pb.Part]
+) -> Iterator[tuple[int, int, str | None, int]]:
+    """Each entry as (row, source's time, value, quality)."""
+    rows = list(accumulate(column.rows)) if column.sparse else list(range(count))
+    said = column.quality or ([] if column.sparse or not parts else parts[tag.part].quality)
+    quality = [q.quality for q in said for _ in range(q.count)] or [1] * len(rows)
+    source = integrate(column.source_time_ns, column.source_time_order, len(rows))
+    left = values(tag, column, sum(q < 128 for q in quality))
+    for row, ns, q in zip(rows, source, quality, strict=True):
+        yield row, ns, next(left) if q < 128 else None, int(q)
+
+
+def seqs(first: int, shares: Sequence[int], count: int) -> list[int]:
+    """Of each tick, or event, the block that it belongs to."""
+    return [first + n for n, share in enumerate(shares or [count]) for _ in range(share)]
+
+
+def present(first: int, count: int, gaps: Iterable[pb.TickGap]) -> list[int]:
+    """The numbers that are in no gap, counted from 0."""
+    gone = [(gap.first_tick - first, gap.first_tick - first + gap.count) for gap in gaps]
+    starts, ends = [0, *(end for _, end in gone)], [*(start for start, _ in gone), count]
+    return [k for start, end in zip(starts, ends, strict=True) for k in range(start, end)]
+
+
+def read_run(
+    group: pb.Group, tags: Sequence[pb.Tag], run: pb.GroupRun, first_seq: int
+) -> Iterator[Row]:
+    ticks = present(run.first_tick, run.ticks, run.skipped)
+    late = integrate(run.late_us, run.late_order, len(ticks))
+    times = [
+        run.first_due_ns + tick * group.period_ns + us * 1000
+        for tick, us in zip(ticks, late, strict=True)
+    ]
+    seq = seqs(first_seq, run.block_ticks, run.ticks)
+    for tag, column in zip(tags, run.columns, strict=bool(ticks)):
+        for row, *entry in entries(tag, column, len(ticks), run.parts):
+            yield seq[ticks[row]], group.device, tag.name, times[row], *entry
+    for events in run.events:
+        numbers = present(events.first, events.count, events.lost)
+        offsets = integrate(events.time_us, events.time_order, len(numbers))
+        seq = seqs(first_seq, events.block_events, events.count)
+        for pushed in events.columns:
+            tag = tags[pushed.tag]
+            for row, *entry in entries(tag, pushed.column, len(numbers), ()):
+                time_ns = run.first_due_ns + offsets[row] * 1000
+                yield seq[numbers[row]], group.device, tag.name, time_ns, *entry
+
+
+def read(messages: Iterable[pb.StreamRequest]) -> Iterator[Row]:
+    """Every entry of the blocks and bundles among the messages, which come in a stream's order."""
+    contents: dict[bytes, bytes] = {}  # tag sets and catalogs, by name
+    groups: dict[tuple[int, int], pb.Group] = {}  # by epoch and id
+    for message in messages:
+        kind = message.WhichOneof("message")
+        if kind in ("tag_set", "catalog") and getattr(message, kind).content:
+            content = getattr(message, kind).content
+            contents[hashlib.sha256(content).digest()[:16]] = content
+        if kind == "catalog":
+            made = pb.CatalogContent.FromString(contents[message.catalog.id])
+            all(know(need, FEATURES) for need in made.needs)
+            groups |= {(message.catalog.epoch, group.id): group for group in made.groups}
+        if kind not in ("block", "bundle"):
+            continue
+        one: pb.Block | pb.Bundle = getattr(message, kind)
+        all(know(need, FEATURES) for need in one.needs)
+        payload = UNPACK[know(one.compression, UNPACK)](one.payload)
+        runs = (pb.BlockPayload if kind == "block" else pb.BundlePayload).FromString(payload).runs
+        first_seq = one.seq if isinstance(one, pb.Block) else one.first_seq
+        for run in runs:
+            group = groups[one.epoch, run.group]
+            tag_set = pb.TagSetContent.FromString(contents[group.tag_set])
+            all(know(need, FEATURES) for need in tag_set.needs)
+            yield from read_run(group, tag_set.tags, run, first_seq)
+
+
+def messages(file: Path) -> Iterator[pb.StreamRequest]:
+    """Length-prefixed messages, as protobuf's own libraries write and read them."""
+    with file.open("rb") as stream:
+        while (message := parse_length_prefixed(pb.StreamRequest, stream)) is not None:
+            yield message
 
 
 if __name__ == "__main__":
-    files = [Path(name).read_bytes() for name in sys.argv[1:]]
     signal(SIGPIPE, SIG_DFL)  # `| head` ends it quietly
-    for entry in read(pb.Catalog.FromString(files[0]), pb.Block.FromString(files[1])):
+    for entry in read(messages(Path(sys.argv[1]))):
         sys.stdout.write(f"{entry}\n")
