@@ -20,6 +20,10 @@ TEXT_BYTES_MAX = 4096
 LABEL_BYTES_MAX = 256
 #: Names of values of one tag: a control's table of alarms has some thousands.
 LABELS_MAX = 4096
+#: The name of a boot.
+BOOT_ID_CHARS_MAX = 64
+#: Names of contents, installations and machines: the first bytes of a SHA-256, or as many at random.
+ID_BYTES = 16
 #: Scale, offset, resolution, deadband: a decimal number as text.
 DECIMAL_CHARS_MAX = 64
 
@@ -30,6 +34,8 @@ LINKS_MAX = 1_000
 TAGS_MAX = 300_000
 #: A stream is a group: the tags of one device with one period. A revision may name so many.
 GROUPS_MAX = 10_000
+#: Of one epoch, those that ended among them.
+EPOCH_GROUPS_MAX = 10 * GROUPS_MAX
 #: One tag set, serialized: the tags of a group, with their labels.
 TAG_SET_BYTES_MAX = 16 << 20
 #: All that a reader of an epoch needs beside its blocks: its revisions and each tag set once.
@@ -64,6 +70,11 @@ GAPS_MAX = 1 << 15
 GAP_RANGES_MAX = 1 << 17
 #: Fields of a payload, and of the messages in it: bounds the time that counting takes.
 FIELDS_MAX = 1 << 21
+
+#: Blocks that one bundle holds. Its payload is bounded as that of one block.
+BUNDLE_BLOCKS_MAX = 1 << 10
+#: Numbers of features that one block, tag set or catalog needs.
+NEEDS_MAX = 64
 
 # Numbers.
 
