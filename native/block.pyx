@@ -24,6 +24,7 @@ from native.zstd cimport (
     ZSTD_decompress,
     ZSTD_freeCCtx,
     ZSTD_isError,
+    level_for,
 )
 from native.reasons cimport COMPRESSION_NONE, COMPRESSION_ZSTD, FEATURE_PLAIN_FLOATS
 
@@ -43,10 +44,6 @@ cdef enum:
     # A group's run never passes this (group.STORE_BYTES_MAX and its heads and texts).
     RUN_BYTES_MAX = 2 * 1024 * 1024
     BLOCK_HEAD = 64
-
-#: Measured (`python -m bench P7 P8`): level 3 costs 13.9 ns a sample, level 1 12.3; it saves 1.8 %
-#: on the recorded mill in blocks of 10 s, 3 % on a meter's of 1 s. Bytes on 5G are paid for.
-cdef int ZSTD_LEVEL = 3
 
 
 cdef uint8_t *put_times(uint8_t *p, const group_t *g, store_t *s, scratch_t *t) noexcept nogil:
@@ -274,7 +271,7 @@ cdef class Sealer:
         with nogil:
             crc = crc32c_of(self.payload, size, 0)
             packed = ZSTD_compressCCtx(
-                self.zstd, body, self.packed_room, self.payload, size, ZSTD_LEVEL
+                self.zstd, body, self.packed_room, self.payload, size, level_for(size)
             )
             if ZSTD_isError(packed) or packed >= size:
                 compression = COMPRESSION_NONE

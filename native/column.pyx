@@ -35,10 +35,12 @@ from native.reasons cimport (
 )
 
 cdef enum:
-    # Seals for which a column that was no decimal numbers is not tried again.
+    # Seals for which a column that was no decimal numbers is not tried again; only columns that are
+    # shorter than this: in a long one the attempt costs little and may win much.
     NOISE_SEALS = 16
+    NOISE_ROWS = 32
     # Of a hundred bytes that plain floats take: differences that take as many compress worse.
-    PLAIN_PERCENT = 88
+    PLAIN_PERCENT = 75
     # 125 registers and the register that a swap may look into.
     TEXT_MAX = 256
 
@@ -170,7 +172,7 @@ cdef uint8_t *put_best(
     c = choose_order(values, n)
     if narrow or type == TYPE_FLOAT64:
         encoding = ENCODING_FLOAT32_BITS if narrow else ENCODING_FLOAT64_BITS
-        if noise_seals[0]:
+        if noise_seals[0] and n < NOISE_ROWS:
             noise_seals[0] -= 1
         elif to_decimal(type, values, n, t.decimals, &digits):
             d = choose_order(t.decimals, n)

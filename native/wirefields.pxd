@@ -33,8 +33,13 @@ cdef inline bint take_varint(span_t *s, uint64_t *value) noexcept nogil:
 
 
 cdef inline bint take_field(span_t *s, wirefield_t *f) noexcept nogil:
-    """The next field; False where the bytes are no message. Ask while s.p < s.end."""
+    """The next field; False where the bytes are no message. Ask while s.p < s.end. A number is 0
+    where there are bytes, and bytes are none where there is a number.
+    """
     cdef uint64_t tag, size
+    f.number = f.wire = 0
+    f.value = 0
+    f.bytes.p = f.bytes.end = s.p
     if not take_varint(s, &tag) or tag >> 3 == 0 or tag >> 32:
         return False
     f.number, f.wire = <uint32_t>(tag >> 3), <uint32_t>(tag & 7)
