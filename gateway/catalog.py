@@ -1,7 +1,7 @@
 """What the platform needs to read blocks: devices, tags, types, scales. Built once a plan.
 
-Everything here is named by its content: two groups with the same tags share a tag set, and a run with
-an unchanged configuration makes the catalog of the run before again, so that nothing of it is sent.
+Everything here is named by its content: groups with the same tags share a tag set, and a run with
+an unchanged configuration makes the catalog of the run before again, so that nothing is sent.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _TYPES: Mapping[str, tuple[pb.ValueType.ValueType, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class CatalogMade:
-    """A serialized CatalogContent with its name, and the serialized TagSetContents that it names."""
+    """A serialized CatalogContent, its name, and the serialized TagSetContents that it names."""
 
     content: bytes
     id: bytes
@@ -50,15 +50,13 @@ def content_id(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()[:ID_BYTES]
 
 
-def build(
-    site: str, time_zone: str, groups: Iterable[tuple[int, DeviceSpec, Any]]
-) -> CatalogMade:
+def build(site: str, time_zone: str, groups: Iterable[tuple[int, DeviceSpec, Any]]) -> CatalogMade:
     """`groups`: (group id, its device, its plan) in the order of their numbers. `time_zone`: of the
     site, as in the IANA database; empty where it is not known.
     """
     made = pb.CatalogContent(site=site, time_zone=time_zone)
     sets: dict[bytes, bytes] = {}
-    # Like devices share one tuple of tags, so it is worked out once. The plans keep the tuples alive.
+    # Like devices share one tuple of tags: worked out once. The plans keep the tuples alive.
     named: dict[int, tuple[Sequence[TagSpec], bytes]] = {}
     for number, device, plan in groups:
         known = named.get(id(plan.tags))

@@ -4,7 +4,7 @@
 that are bad have no value: never 0, never the one before.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from native.bytes cimport put_bytes, put_field, put_varint, to_le32, to_le64, varint_size
@@ -141,7 +141,7 @@ cdef uint8_t *put_texts(
 
 
 cdef uint8_t *put_plain(uint8_t *p, uint8_t type, const int64_t *values, uint32_t n) noexcept nogil:
-    """Floats as they are, packed: little-endian, as protobuf has them. `values` are bit patterns."""
+    """Floats as they are, packed, little-endian as protobuf has them. `values` are bit patterns."""
     cdef uint32_t i, narrow
     cdef uint64_t wide
     cdef uint32_t width = 4 if type == TYPE_FLOAT32 else 8

@@ -119,7 +119,9 @@ cdef uint32_t pick_changes(
     const int64_t *times, uint32_t n, uint32_t *rows
 ) noexcept nogil:
     """The rows to report: the first of all, each change of quality, each change of a value by more
-    than the dead band, and one after `at_least_ns` of silence. Uncertain values are values. Returns how many."""
+    than the dead band, and one after `at_least_ns` of silence. Uncertain values are values.
+    Returns how many.
+    """
     cdef uint32_t i, picked = 0
     cdef bint report
     cdef double last, band

@@ -52,7 +52,7 @@ cdef struct joiner_t:
     scratch_t t
 
 
-# Note the runs of one block's payload; its other fields are copied, one behind the other, to rest.p.
+# Note the runs of one block's payload; its other fields are copied, one after another, to rest.p.
 cdef Fault walk_block(joiner_t *j, uint32_t block, span_t payload, span_t *rest) noexcept nogil
 
 # Everything noted, as runs of a BundlePayload, into j.out.

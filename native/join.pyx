@@ -1,9 +1,9 @@
 """Runs of successive blocks, joined: column by column one behind the other, and encoded as the
 sealer would have encoded them had it waited.
 
-What is joined is what native.block seals. A run with parts or events, a column with the source's own
-time, or a quality with the device's code can't be joined yet, nor can decimals that together need more
-than 52 bits.
+What is joined is what native.block seals. A run with parts or events, a column with the source's
+own time, or a quality with the device's code can't be joined yet, nor can decimals that together
+need more than 52 bits.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -171,7 +171,7 @@ cdef Fault walk_block(joiner_t *j, uint32_t block, span_t payload, span_t *rest)
 
 
 cdef Fault put_heads(joiner_t *j, const part_t *parts, uint32_t count) noexcept nogil:
-    """Everything of a run but its columns: ticks, times, half spans, what was skipped, and whose."""
+    """Everything of a run but its columns: ticks, times, half spans, what was skipped, whose."""
     cdef uint32_t i, k, rows = 0, block
     cdef uint64_t ticks = 0, number, size = 0
     cdef bint spans = False
@@ -341,7 +341,7 @@ cdef int64_t bits_of(int64_t number, uint32_t digits, bint narrow) noexcept nogi
 
 
 cdef Fault put_numbers(joiner_t *j, uint32_t lots, uint32_t n) noexcept nogil:
-    """The joined numbers in the encoding that is smallest; they lie in `lots` of one encoding each."""
+    """The joined numbers in the encoding that is smallest; each of `lots` has one encoding."""
     cdef uint32_t i, k, digits = 0, noise = 0, type = TYPE_INT64
     cdef bint decimals = False, integers = False
     cdef int64_t power, limit
@@ -443,7 +443,7 @@ cdef Fault put_column(
     joiner_t *j, const part_t *parts, uint32_t count, uint32_t k
 ) noexcept nogil:
     """Column `k` of all parts as one."""
-    cdef uint32_t i, e, entries = 0, values = 0, lots = 0, base = 0, mine, good
+    cdef uint32_t i, entries = 0, values = 0, lots = 0, base = 0, mine, good
     cdef uint64_t row, step
     cdef size_t bytes = 0, begin
     cdef bint sparse = False, texts = False, first = True

@@ -1,4 +1,4 @@
-"""Walking serialized protobuf messages of our own making: fields, varints, columns of differences."""
+"""Walking serialized protobuf messages of our own making: fields, numbers, columns of numbers."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 

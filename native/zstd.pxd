@@ -1,7 +1,7 @@
 """The system's libzstd, as this folder calls it."""
 
 cdef enum:
-    # Payloads up to these sizes are worth more of the processor: bytes on 5G are paid for. Measured in
+    # Payloads up to these sizes are worth more of the processor: bytes on 5G are paid for.
     # docs/decisions/0009: level 19 costs some 200 ns a byte, 9 some 60, 3 some 8.
     SMALL_BYTES = 8 * 1024
     MIDDLE_BYTES = 64 * 1024

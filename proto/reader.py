@@ -1,4 +1,4 @@
-"""Reads a file of messages: python proto/reader.py STREAM.bin. The rules are in README.md."""
+"""Reads an export file: python proto/reader.py FILE. The rules are in README.md."""
 
 import hashlib
 import struct
@@ -13,7 +13,6 @@ from signal import SIG_DFL, SIGPIPE, signal
 
 sys.path.insert(0, str(Path(__file__).parent / "gen"))
 import zstandard
-from google.protobuf.proto import parse_length_prefixed
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 EXACT = Context(prec=100)
@@ -117,7 +116,13 @@ def read(messages: Iterable[pb.StreamRequest]) -> Iterator[Row]:
     """Every entry of the blocks and bundles among the messages, which come in a stream's order."""
     contents: dict[bytes, bytes] = {}  # tag sets and catalogs, by name
     groups: dict[tuple[int, int], pb.Group] = {}  # by epoch and id
+    whole = b""  # of a message in pieces
     for message in messages:
+        if message.HasField("piece"):
+            whole = whole[: message.piece.offset] + message.piece.data
+            if len(whole) < message.piece.message_size:
+                continue
+            message = pb.StreamRequest.FromString(whole)
         kind = message.WhichOneof("message")
         if kind in ("tag_set", "catalog") and getattr(message, kind).content:
             content = getattr(message, kind).content
@@ -141,10 +146,12 @@ def read(messages: Iterable[pb.StreamRequest]) -> Iterator[Row]:
 
 
 def messages(file: Path) -> Iterator[pb.StreamRequest]:
-    """Length-prefixed messages, as protobuf's own libraries write and read them."""
+    """The messages of an export file, up to its end or to where it was cut."""
     with file.open("rb") as stream:
-        while (message := parse_length_prefixed(pb.StreamRequest, stream)) is not None:
-            yield message
+        if stream.read(8) != b"JIAHEEX1":
+            raise ValueError(f"{file} is no export file")
+        while len(head := stream.read(8)) == 8 and (size := int.from_bytes(head[:4], "little")):
+            yield pb.StreamRequest.FromString(stream.read(size))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from itertools import groupby, pairwise
 
 import zstandard
@@ -100,7 +101,6 @@ def run(
     columns: Sequence[pb.Column],
     *,
     first_due_ns: int = 1_000_000_000_000,
-    period_ns: int = 10_000_000,
     late_us: Sequence[int] = (),
     late_order: int = 0,
     skipped: Sequence[tuple[int, int, int]] = (),
@@ -111,7 +111,6 @@ def run(
         first_tick=first_tick,
         ticks=ticks,
         first_due_ns=first_due_ns,
-        period_ns=period_ns,
         late_order=late_order,
         late_us=differences(late_us, late_order),
         skipped=[
@@ -140,25 +139,99 @@ def block(
     compression: pb.Compression.ValueType = pb.COMPRESSION_ZSTD,
     revision: int = 1,
     lane: pb.Lane.ValueType = pb.LANE_LIVE,
+    needs: Iterable[int] = (),
 ) -> pb.Block:
     """Seal a payload, with its counts and checksum."""
     plain = payload.SerializeToString()
-    carried = compress(compression, plain)
-    scans = [run.ticks - sum(gap.count for gap in run.skipped) for run in payload.runs]
-    samples = sum(
-        len(column.rows) if column.sparse else rows
-        for run, rows in zip(payload.runs, scans, strict=True)
-        for column in run.columns
-    )
+    scans, samples = counts(payload.runs)
     return pb.Block(
         epoch=epoch,
         seq=seq,
         catalog_revision=revision,
         compression=compression,
         payload_size=len(plain),
-        payload_crc32c=crc32c(carried),
-        payload=carried,
-        scans=sum(scans),
+        payload_crc32c=crc32c(plain),
+        payload=compress(compression, plain),
+        scans=scans,
         samples=samples,
+        needs=needs,
         lane=lane,
     )
+
+
+def bundle(
+    blocks: Sequence[pb.Block],
+    payload: pb.BundlePayload,
+    *,
+    compression: pb.Compression.ValueType = pb.COMPRESSION_ZSTD,
+    needs: Iterable[int] = (),
+    lane: pb.Lane.ValueType = pb.LANE_LIVE,
+) -> pb.Bundle:
+    """`payload`, which says the same as the successive `blocks`, under their names."""
+    plain = payload.SerializeToString()
+    scans, samples = counts(payload.runs)
+    return pb.Bundle(
+        epoch=blocks[0].epoch,
+        first_seq=blocks[0].seq,
+        catalog_revision=blocks[0].catalog_revision,
+        compression=compression,
+        payload_size=len(plain),
+        payload_crc32c=crc32c(plain),
+        payload=compress(compression, plain),
+        scans=scans,
+        samples=samples,
+        needs=needs,
+        block_sizes=[block.payload_size for block in blocks],
+        block_crc32cs=[block.payload_crc32c for block in blocks],
+        lane=lane,
+    )
+
+
+def counts(runs: Iterable[pb.GroupRun]) -> tuple[int, int]:
+    """Rows in all runs, and entries in all their columns and events."""
+    scans = samples = 0
+    for run in runs:
+        rows = run.ticks - sum(gap.count for gap in run.skipped)
+        scans += rows
+        samples += sum(len(c.rows) if c.sparse else rows for c in run.columns)
+        samples += sum(len(e.column.rows) for events in run.events for e in events.columns)
+    return scans, samples
+
+
+def name(content: bytes) -> bytes:
+    """The name of a tag set's or a catalog's content."""
+    return sha256(content).digest()[:16]
+
+
+def catalog(
+    epoch: int,
+    revision: int,
+    groups: Iterable[tuple[pb.Group, Sequence[pb.Tag]]],
+    *,
+    site: str = "",
+    time_zone: str = "",
+    ended: Iterable[pb.GroupEnd] = (),
+) -> list[pb.StreamRequest]:
+    """The messages that bring a revision: each tag set once, then the catalog."""
+    sets: dict[bytes, bytes] = {}
+    content = pb.CatalogContent(site=site, time_zone=time_zone, ended=ended)
+    for group, tags in groups:
+        made = pb.TagSetContent(tags=tags).SerializeToString(deterministic=True)
+        sets[name(made)] = made
+        added = content.groups.add()
+        added.CopyFrom(group)
+        added.tag_set = name(made)
+    body = content.SerializeToString(deterministic=True)
+    return [
+        *(pb.StreamRequest(tag_set=pb.TagSet(content=made)) for made in sets.values()),
+        pb.StreamRequest(
+            catalog=pb.Catalog(epoch=epoch, revision=revision, id=name(body), content=body)
+        ),
+    ]
+
+
+def export_file(messages: Iterable[pb.StreamRequest]) -> bytes:
+    """The file that holds these messages: proto/README.md, "Export files"."""
+    parts = [message.SerializeToString(deterministic=True) for message in messages]
+    framed = [len(p).to_bytes(4, "little") + crc32c(p).to_bytes(4, "little") + p for p in parts]
+    return b"".join([b"JIAHEEX1", *framed, bytes(4), len(parts).to_bytes(4, "little")])

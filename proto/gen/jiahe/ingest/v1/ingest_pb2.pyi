@@ -1377,7 +1377,7 @@ class GroupRun(_message.Message):
     @_builtins.property
     def half_span_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Half the time from the first request to the last answer, in microseconds, one a row: how far the
-        row's time may be off. Left out where the scan is one request and each under a millisecond.
+        row's time may be off. Left out, or 0, where that is under a millisecond.
         """
 
     @_builtins.property
