@@ -20,7 +20,7 @@ from drivers.api import DeviceSpec, TagSpec
 ID_BYTES = 16
 
 #: What a driver's type is on the wire, with its bits.
-_TYPES: Mapping[str, tuple[pb.ValueType.ValueType, int]] = {
+TYPES: Mapping[str, tuple[pb.ValueType.ValueType, int]] = {
     "bool": (pb.VALUE_TYPE_BOOL, 0),
     "int16": (pb.VALUE_TYPE_INT, 16),
     "uint16": (pb.VALUE_TYPE_UINT, 16),
@@ -89,7 +89,7 @@ def _tag(tag: TagSpec) -> pb.Tag:
     deadband = ""
     if tag.deadband is not None:
         deadband = format(tag.deadband, "f") + (" %" if tag.deadband_percent else "")
-    kind, bits = _TYPES[tag.type]
+    kind, bits = TYPES[tag.type]
     return pb.Tag(
         name=tag.name,
         type=kind,

@@ -7,6 +7,9 @@ encodings, features.
 cdef enum:
     GOOD = 1
     UNCERTAIN = 64
+    UNCERTAIN_OUT_OF_RANGE = 65
+    UNCERTAIN_ANOTHER_ASKER = 66
+    UNCERTAIN_SOURCE_DOUBTS = 67
     BAD = 128
     BAD_NO_ANSWER = 129
     BAD_LINK_DOWN = 130
@@ -18,6 +21,8 @@ cdef enum:
     BAD_GATEWAY = 136
     BAD_NOT_A_VALUE = 137
     BAD_NOT_ASKED = 138
+    BAD_NO_VALUE = 139
+    BAD_SOURCE_LOST = 140
 
 cdef enum:
     GAP_OVERRUN = 1

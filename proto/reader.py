@@ -4,6 +4,7 @@ import hashlib
 import struct
 import sys
 import zlib
+from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Sequence
 from ctypes import c_float
 from decimal import Context, Decimal
@@ -76,9 +77,9 @@ def entries(
         yield row, ns, next(left) if q < 128 else None, int(q)
 
 
-def seqs(first: int, shares: Sequence[int], count: int) -> list[int]:
-    """Of each tick, or event, the block that it belongs to."""
-    return [first + n for n, share in enumerate(shares or [count]) for _ in range(share)]
+def owner(first_seq: int, shares: Sequence[int], k: int) -> int:
+    """Which block tick k of a run, or event k, belongs to: the shares of a bundle's, in order."""
+    return first_seq + (bisect_right(list(accumulate(shares)), k) if shares else 0)
 
 
 def present(first: int, count: int, gaps: Iterable[pb.TickGap]) -> list[int]:
@@ -97,19 +98,19 @@ def read_run(
         run.first_due_ns + tick * group.period_ns + us * 1000
         for tick, us in zip(ticks, late, strict=True)
     ]
-    seq = seqs(first_seq, run.block_ticks, run.ticks)
+    seqs = [owner(first_seq, run.block_ticks, tick) for tick in ticks]
     for tag, column in zip(tags, run.columns, strict=bool(ticks)):
         for row, *entry in entries(tag, column, len(ticks), run.parts):
-            yield seq[ticks[row]], group.device, tag.name, times[row], *entry
+            yield seqs[row], group.device, tag.name, times[row], *entry
     for events in run.events:
         numbers = present(events.first, events.count, events.lost)
         offsets = integrate(events.time_us, events.time_order, len(numbers))
-        seq = seqs(first_seq, events.block_events, events.count)
+        seqs = [owner(first_seq, events.block_events, number) for number in numbers]
         for pushed in events.columns:
             tag = tags[pushed.tag]
             for row, *entry in entries(tag, pushed.column, len(numbers), ()):
                 time_ns = run.first_due_ns + offsets[row] * 1000
-                yield seq[numbers[row]], group.device, tag.name, time_ns, *entry
+                yield seqs[row], group.device, tag.name, time_ns, *entry
 
 
 def read(messages: Iterable[pb.StreamRequest]) -> Iterator[Row]:

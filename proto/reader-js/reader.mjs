@@ -106,10 +106,10 @@ function* entries(tag, column, count, parts) {
   }
 }
 
-/** Of each tick, or event, the block that it belongs to. */
-function seqs(first, shares, count) {
-  return (shares.length ? shares : [Number(count)])
-    .flatMap((share, at) => Array(share).fill(Number(first + BigInt(at))));
+/** Which block tick k of a run, or event k, belongs to: the shares of a bundle's, in order. */
+function owner(firstSeq, shares, k) {
+  const at = running(shares.map(Number)).findIndex((end) => k < end);
+  return Number(firstSeq) + Math.max(at, 0);
 }
 
 /** The numbers from `first` on that are in no gap, counted from 0. */
@@ -127,21 +127,21 @@ function* readRun(group, tags, run, firstSeq) {
   const ticks = present(big(run.firstTick), big(run.ticks), run.skipped);
   const late = integrate(run.lateUs, run.lateOrder, ticks.length), due = big(run.firstDueNs);
   const time = (row) => due + BigInt(ticks[row]) * big(group.periodNs) + late[row] * 1000n;
-  const seq = ticks.length ? seqs(firstSeq, run.blockTicks, run.ticks) : [];
+  const seqs = ticks.map((tick) => owner(firstSeq, run.blockTicks, tick));
   for (const [i, tag] of ticks.length ? tags.entries() : []) {
     for (const [row, ...entry] of entries(tag, run.columns[i], ticks.length, run.parts)) {
-      yield [seq[ticks[row]], group.device, tag.name, time(row).toString(), ...entry];
+      yield [seqs[row], group.device, tag.name, time(row).toString(), ...entry];
     }
   }
   for (const events of run.events) {
     const numbers = present(big(events.first), big(events.count), events.lost);
     const offsets = integrate(events.timeUs, events.timeOrder, numbers.length);
-    const owner = seqs(firstSeq, events.blockEvents, events.count);
+    const seqs = numbers.map((number) => owner(firstSeq, events.blockEvents, number));
     for (const pushed of events.columns) {
       const tag = tags[pushed.tag];
       for (const [row, ...entry] of entries(tag, pushed.column, numbers.length, [])) {
         const at = (due + offsets[row] * 1000n).toString();
-        yield [owner[numbers[row]], group.device, tag.name, at, ...entry];
+        yield [seqs[row], group.device, tag.name, at, ...entry];
       }
     }
   }

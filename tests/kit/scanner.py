@@ -19,11 +19,10 @@ from threading import Event, Thread
 from typing import Any, NamedTuple
 
 from drivers.api import DeviceSpec, Field, GroupPlan, LinkSpec, Request, TagSpec
-from ingest.decode import entries, row_times
 from native.link import Link
 from native.loop import Loop
 from tests.kit.dtu import Dtu
-from tests.kit.scans import GOOD, Box
+from tests.kit.scans import GOOD, Box, reader
 from tests.kit.slave import Asked, SerialSlave, TcpSlave, UdpSlave
 
 PERIOD_NS = 20_000_000
@@ -128,21 +127,17 @@ class Scanner:
         """Seal what was scanned into `rows`."""
         self.box.seal()
         for run in self.box.runs[self._runs :]:
-            group = self.box.catalog.groups[run.group - 1]
-            times = row_times(run)
-            spans = run.half_span_us or [999] * len(times)
-            skipped = {t for g in run.skipped for t in range(g.first_tick, g.first_tick + g.count)}
-            ticks = [
-                tick
-                for tick in range(run.first_tick, run.first_tick + run.ticks)
-                if tick not in skipped
-            ]
-            for tag, column in zip(group.tags, run.columns, strict=bool(times)):
-                for at, value, quality in entries(tag, column, len(times)):
-                    due = run.first_due_ns + (ticks[at] - run.first_tick) * run.period_ns
-                    when = (ticks[at], due, times[at])
+            plan = self.box.groups[run.group - 1].plan
+            ticks = reader().present(run.first_tick, run.ticks, run.skipped)
+            late_us = reader().integrate(run.late_us, run.late_order, len(ticks))
+            spans = run.half_span_us or [999] * len(ticks)
+            tags = self.box.tags(plan)
+            for tag, column in zip(tags, run.columns, strict=bool(ticks)):
+                for at, _, value, quality in reader().entries(tag, column, len(ticks), ()):
+                    due = run.first_due_ns + ticks[at] * plan.period_ns
+                    when = (run.first_tick + ticks[at], due, due + late_us[at] * 1000)
                     told = (value, quality, spans[at] * 1000)
-                    self.rows.append(Row(group.device, tag.name, *when, *told))
+                    self.rows.append(Row(plan.device, tag.name, *when, *told))
         self._runs = len(self.box.runs)
 
     def until(self, enough: Callable[[], bool]) -> None:

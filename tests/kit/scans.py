@@ -4,8 +4,8 @@
     box.push(0, 0, registers("float32", "CDAB", 1480.5))
     box.seal()[0].value == "1480.5"
 
-Each block that `Box` seals passes the receiver's own checks and is read by both Python readers,
-which must agree.
+Each block that `Box` seals is read by the short reader of proto/, which shares nothing with
+native/; `Box.bundle` joins all of them, and holds the bundle to what they say.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import TYPE_BYTES, DeviceSpec, Field, GroupPlan, LinkSpec, Request, TagSpec
-from gateway.catalog import catalog
-from ingest.decode import Sample, samples
-from ingest.validate import check_block, check_catalog, check_name
+from gateway.catalog import build
 from native.block import Sealer
+from native.bundle import bundle
 from native.group import Group
+from tests.contract.encode import counts, crc32c
+from tests.contract.encode import name as name_of
 
 GOOD = 1
 PERIOD_NS = 10_000_000
@@ -78,8 +79,18 @@ def plan(
     return GroupPlan(device, period_ns, tuple(tags), tuple(requests), tuple(fields), scan_ns=0)
 
 
+class Sample(NamedTuple):
+    """One entry of a block."""
+
+    device: str
+    tag: str
+    boot_ns: int
+    value: str | None
+    quality: int
+
+
 @cache
-def _reader() -> ModuleType:
+def reader() -> ModuleType:
     """proto/reader.py, which is a program and no package."""
     path = Path(__file__).parents[2] / "proto" / "reader.py"
     spec = importlib.util.spec_from_file_location("short_reader", path)
@@ -87,6 +98,31 @@ def _reader() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def unpacked(one: pb.Block | pb.Bundle) -> bytes:
+    """The payload of a block or bundle."""
+    payload: bytes = reader().UNPACK[one.compression](one.payload)
+    assert len(payload) == one.payload_size
+    return payload
+
+
+def ticks_of(runs: Iterable[pb.GroupRun]) -> list[tuple[int, ...]]:
+    """Of each tick its group, and the reason it has no row, or how late its row was and its half
+    span."""
+    found: list[tuple[int, ...]] = []
+    for run in runs:
+        gone = {
+            tick: int(gap.reason)
+            for gap in run.skipped
+            for tick in range(gap.first_tick, gap.first_tick + gap.count)
+        }
+        rows = [k for k in range(run.first_tick, run.first_tick + run.ticks) if k not in gone]
+        late = reader().integrate(run.late_us, run.late_order, len(rows))
+        spans = list(run.half_span_us) or [0] * len(rows)
+        found += [(run.group, tick, reason) for tick, reason in gone.items()]
+        found += [(run.group, *row) for row in zip(rows, late, spans, strict=True)]
+    return sorted(found)
 
 
 class Box:
@@ -99,17 +135,29 @@ class Box:
             group.start(START_NS)
         self.sealer = Sealer(self.groups)
         link = LinkSpec("l", "tcp", host="127.0.0.1")
-        self.catalog = catalog(
-            1,
-            1,
+        made = build(
             "site",
+            "",
             [
                 (number + 1, DeviceSpec(made.device, link, "modbus", made.tags), made)
                 for number, made in enumerate(plans)
             ],
         )
-        check_catalog(self.catalog)
+        self.head = [
+            *(pb.StreamRequest(tag_set=pb.TagSet(content=c)) for c in made.tag_sets.values()),
+            pb.StreamRequest(
+                catalog=pb.Catalog(epoch=1, revision=1, id=made.id, content=made.content)
+            ),
+        ]
+        contents = made.tag_sets.values()
+        sets = {name_of(content): pb.TagSetContent.FromString(content) for content in contents}
+        groups = pb.CatalogContent.FromString(made.content).groups
+        self._tags = {
+            id(plan.tags): sets[group.tag_set].tags
+            for plan, group in zip(plans, groups, strict=True)
+        }
         self.blocks: list[pb.Block] = []
+        self.sealed: list[bytes] = []
         self.runs: list[pb.GroupRun] = []
 
     def push(
@@ -135,17 +183,42 @@ class Box:
             block = pb.Block.FromString(sealed.data)
             assert (block.epoch, block.seq) == (1, len(self.blocks) + 1)
             assert (sealed.scans, sealed.samples) == (block.scans, block.samples)
-            check_name(block)
-            payload = check_block(block, self.catalog)
-            entries = list(samples(self.catalog, payload))
-            assert [tuple(entry) for entry in entries] == [
-                (device, name, time_ns, value, quality)
-                for device, name, time_ns, value, quality in _reader().read(self.catalog, block)
-            ]
-            found += entries
+            payload = unpacked(block)
+            assert crc32c(payload) == block.payload_crc32c
+            read = pb.BlockPayload.FromString(payload)
+            assert counts(read.runs) == (block.scans, block.samples)
+            entries = self.read(pb.StreamRequest(block=block))
+            found += [Sample(*entry[1:4], *entry[5:]) for entry in entries]
             self.blocks.append(block)
-            self.runs += payload.runs
+            self.sealed.append(sealed.data)
+            self.runs += read.runs
         return found
+
+    def tags(self, made: GroupPlan) -> Sequence[pb.Tag]:
+        """The tags of a plan of this box, as its tag set has them."""
+        return self._tags[id(made.tags)]
+
+    def read(self, *messages: pb.StreamRequest) -> list[tuple[Any, ...]]:
+        """The entries as the short reader gives them."""
+        return list(reader().read([*self.head, *messages]))
+
+    def bundle(self, features: Iterable[int] = ()) -> pb.Bundle:
+        """All blocks so far as one bundle. It must say what they say: that is checked here."""
+        made = pb.Bundle.FromString(bundle(self.sealed, frozenset(features)))
+        apart = self.read(*(pb.StreamRequest(block=block) for block in self.blocks))
+        together = self.read(pb.StreamRequest(bundle=made))
+        assert sorted(map(repr, together)) == sorted(map(repr, apart))
+        joined = pb.BundlePayload.FromString(unpacked(made))
+        assert counts(joined.runs) == (made.scans, made.samples)
+        assert ticks_of(joined.runs) == ticks_of(self.runs)
+        assert list(made.block_sizes) == [block.payload_size for block in self.blocks]
+        assert list(made.block_crc32cs) == [block.payload_crc32c for block in self.blocks]
+        extras = {extra.block: extra.payload for extra in joined.extras}
+        for number, block in enumerate(self.blocks):
+            alone = pb.BlockPayload.FromString(unpacked(block))
+            alone.ClearField("runs")
+            assert extras.get(number, pb.BlockPayload()) == alone
+        return made
 
     def accounted(self, number: int) -> list[tuple[int, int]]:
         """(tick, reason) of every tick that was ever sealed for group `number`, 0 for a row."""

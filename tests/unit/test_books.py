@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ingest.validate import check_block
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest.stores.api import PutBlock, PutCatalog
 from ingest.stores.sqlite import SqliteStore
-from ingest.validate import check_block
 from tests.contract import examples
 from tests.contract.examples import BOOT, EPOCH, PERIOD_NS
 from tests.kit.books import OPEN_NS, Gap, Stored, read_stored

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from ingest.validate import RefusedError, check_block, check_catalog, check_name
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits
 from ingest.decode import integrate
-from ingest.validate import RefusedError, check_block, check_catalog, check_name
 from tests.contract import encode, examples
 from tests.contract.examples import EPOCH
 

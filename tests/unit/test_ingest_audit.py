@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ingest.validate import check_block
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import audit
@@ -17,7 +18,6 @@ from ingest.completeness import days
 from ingest.export import Selection, export_csv
 from ingest.stores.api import PutBlock, PutCatalog
 from ingest.stores.sqlite import SqliteStore, connect_readonly
-from ingest.validate import check_block
 from tests.contract import examples
 from tests.contract.examples import BOOT, EPOCH, PERIOD_NS
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ingest.validate import check_block, check_name
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits
@@ -20,7 +21,6 @@ from ingest.stores import sqlite_path, write
 from ingest.stores.api import Outcome, PutBlock, PutCatalog, StoreError
 from ingest.stores.schema import SCHEMA
 from ingest.stores.sqlite import SqliteStore, connect, connect_readonly
-from ingest.validate import check_block, check_name
 from tests.contract import examples
 from tests.contract.examples import EPOCH
 

@@ -14,13 +14,13 @@ import zstandard
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
+from ingest.validate import RefusedError, check_block, check_catalog, check_name
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits
 from ingest.count import check_counts
 from ingest.decode import samples
 from ingest.payload import PayloadError, crc32c, decompress
-from ingest.validate import RefusedError, check_block, check_catalog, check_name
 from tests.contract import encode, examples
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import zstandard
+from ingest.validate import check_block
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest.stores.api import PutBlock, PutCatalog
 from ingest.stores.sqlite import SqliteStore
-from ingest.validate import check_block
 from tests.contract import encode, examples
 from tests.contract.examples import BOOT, EPOCH, PERIOD_NS
 from tests.kit import ledger

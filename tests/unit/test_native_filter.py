@@ -8,17 +8,20 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from tests.kit.scans import GOOD, PERIOD_NS, START_NS, Box, plan, registers, tag
 
-BAD_NO_ANSWER, BAD_DAMAGED = 129, 131
+UNCERTAIN, BAD, BAD_NO_ANSWER, BAD_DAMAGED = 64, 128, 129, 131
+#: After so many rows an unchanged value is said again, whatever the tag says.
+HOUR_ROWS = 3600 * 10**9 // PERIOD_NS
 
 Row = tuple[int, int]  # raw value, quality
 
 rows_of_int16 = st.lists(
     st.tuples(
         st.integers(-40, 40) | st.integers(-(1 << 15), (1 << 15) - 1),
-        st.sampled_from([GOOD] * 6 + [BAD_NO_ANSWER, BAD_DAMAGED]),
+        st.sampled_from([GOOD] * 6 + [UNCERTAIN] * 3 + [BAD_NO_ANSWER, BAD_DAMAGED]),
     ),
     min_size=1,
     max_size=60,
@@ -59,12 +62,12 @@ def expected(
         if (
             not found
             or quality != last_quality
-            or (at_least and row - last_row >= at_least)
-            or (quality == GOOD and moved > allowed)
+            or row - last_row >= (at_least or HOUR_ROWS)
+            or (quality < BAD and moved > allowed)
         ):
-            found.append((row, text(value) if quality == GOOD else None, quality))
+            found.append((row, text(value) if quality < BAD else None, quality))
             last_row, last_quality = row, quality
-            last_value = value if quality == GOOD else last_value
+            last_value = value if quality < BAD else last_value
     return found
 
 
@@ -134,7 +137,8 @@ def test_integer_when_it_has_a_resolution_is_the_nearest_multiple(
     for raw, entry in zip(raws, box.seal(), strict=True):
         assert entry.value is not None
         value = Decimal(entry.value)
-        assert value % resolution == 0
+        at_the_end = value / scale in (-(2**31), 2**31 - 1)  # the multiple is outside the type
+        assert value % resolution == 0 or at_the_end
         assert abs(value - raw * scale) <= resolution / 2
 
 
@@ -179,3 +183,49 @@ def test_uint64_when_it_has_a_resolution_survives_at_its_ends(raw: int) -> None:
     (entry,) = box.seal()
     assert entry.value is not None
     assert abs(int(entry.value) - raw) <= 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "kept"),
+    [
+        ("uint16", 65535, 65535), ("int16", 32767, 32767), ("int16", -32768, -32768),
+        ("uint32", 2**32 - 1, 2**32 - 1), ("int32", -(2**31), -(2**31)), ("bcd16", 9999, 9999),
+        ("int64", 2**63 - 1, 2**63 - 1), ("int64", -(2**63), -(2**63)),
+        ("uint64", 2**64 - 1, 2**64 - 1),
+    ],
+)  # fmt: skip
+def test_rounding_at_the_end_of_a_type_stays_inside_it(kind: str, raw: int, kept: int) -> None:
+    """The next multiple is a value that the type does not have."""
+    box = Box([plan([tag("t", kind, resolution=Decimal(1000))])])
+    box.push(0, 0, registers(kind, "ABCD", raw))
+    (entry,) = box.seal()
+    assert entry.value == str(kept) or abs(int(entry.value or 0) - raw) <= 500
+
+
+def test_a_float_at_the_end_of_its_type_stays_a_number() -> None:
+    box = Box([plan([tag("t", "float32", resolution=Decimal("1e38"))])])
+    box.push(0, 0, registers("float32", "ABCD", 3.4e38))
+    (entry,) = box.seal()
+    assert entry.quality == GOOD and entry.value is not None and "inf" not in entry.value
+
+
+def test_an_unchanged_value_is_said_again_within_an_hour() -> None:
+    box = Box([plan([tag("t", report="change")])])
+    for tick in (0, 1, HOUR_ROWS - 1, HOUR_ROWS, 2 * HOUR_ROWS - 1, 2 * HOUR_ROWS):
+        box.groups[0].skip(tick, pb.GAP_REASON_OVERRUN)
+        box.push(0, tick, registers("int16", "ABCD", 7))
+    ticks = [(entry.boot_ns - START_NS) // PERIOD_NS for entry in box.seal()]
+    assert ticks == [0, HOUR_ROWS, 2 * HOUR_ROWS]
+
+
+def test_tags_on_change_are_said_again_after_a_loss() -> None:
+    box = Box([plan([tag("a", report="change"), tag("b", report="change"), tag("c")])])
+    word = registers("int16", "ABCD", 7)
+    box.push(0, 0, word * 3)
+    assert len(box.seal()) == 3
+    box.push(0, 1, word * 3)
+    assert [entry.tag for entry in box.seal()] == ["c"]
+    box.sealer.restate()
+    box.push(0, 2, word * 3)
+    box.push(0, 3, word * 3)
+    assert [entry.tag for entry in box.seal()] == ["a", "b", "c", "c"]

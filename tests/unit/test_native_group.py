@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import Field, GroupPlan, Request
-from ingest.validate import check_block
 from native.block import Sealer
 from native.group import ROWS_MIN, Group
-from tests.kit.scans import GOOD, PERIOD_NS, START_NS, Box, plan, registers, tag
+from tests.kit.scans import GOOD, PERIOD_NS, START_NS, Box, plan, registers, tag, unpacked
 
 MEMORY_FULL = pb.GAP_REASON_MEMORY_FULL
 REASONS = st.sampled_from(
@@ -134,7 +133,7 @@ def test_extra_when_given_stands_in_the_first_block_alone() -> None:
     box.push(0, 0, word(1))
     (sealed,) = box.sealer.seal(1, 1, 1, extra.SerializeToString())
     block = pb.Block.FromString(sealed.data)
-    payload = check_block(block, box.catalog)
+    payload = pb.BlockPayload.FromString(unpacked(block))
     assert payload.end_of_epoch and payload.anchors == extra.anchors and len(payload.runs) == 1
     with pytest.raises(ValueError, match="512 KiB"):
         box.sealer.seal(1, 2, 1, bytes(512 * 1024 + 1))

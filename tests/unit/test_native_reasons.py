@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from drivers.api import ValueType
+from gateway import catalog
 from native.group import GAP_NAMES, TYPES
 
 _LINE = re.compile(r"^\s+([A-Z][A-Z0-9_]*) = (\d+)", re.MULTILINE)
@@ -27,8 +30,8 @@ def starting(numbers: dict[str, int], prefix: str) -> dict[str, int]:
 
 
 def test_qualities_when_native_are_all_of_the_contract(numbers: dict[str, int]) -> None:
-    told = {"GOOD": numbers["GOOD"], "UNCERTAIN": numbers["UNCERTAIN"], "UNSPECIFIED": 0}
-    told |= starting(numbers, "BAD")
+    told = {"GOOD": numbers["GOOD"], "UNSPECIFIED": 0}
+    told |= starting(numbers, "UNCERTAIN") | starting(numbers, "BAD")
     assert told == {name.removeprefix("QUALITY_"): number for name, number in pb.Quality.items()}
 
 
@@ -61,9 +64,10 @@ def test_encodings_when_native_are_of_the_contract(
         assert enum.Value(name.replace(ours, prefix, 1)) == number
 
 
-def test_value_types_when_native_are_of_the_contract() -> None:
-    assert {
-        name.removeprefix("VALUE_TYPE_").lower(): number
-        for name, number in pb.ValueType.items()
-        if number
-    } == TYPES
+def test_features_when_native_are_of_the_contract(numbers: dict[str, int]) -> None:
+    told = starting(numbers, "FEATURE_")
+    assert told and told.items() <= dict(pb.Feature.items()).items()
+
+
+def test_value_types_when_native_are_those_of_drivers_and_catalogs() -> None:
+    assert set(TYPES) == set(get_args(ValueType)) == set(catalog.TYPES)

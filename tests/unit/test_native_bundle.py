@@ -1,0 +1,204 @@
+"""Blocks that travel together say what they say one by one: every type, encoding and quality, ticks
+without rows, late rows, tags on change, and what else single blocks carry.
+
+`Box.bundle` compares both, read by the short reader of proto/; the tests bring about what differs.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from native.bundle import bundle
+from tests.contract.encode import crc32c
+from tests.kit.scans import GOOD, Box, plan, registers, tag, unpacked
+
+SILENT = pb.QUALITY_BAD_NO_ANSWER
+_KINDS = ["int16", "uint16", "int32", "uint64", "float32", "float64", "bcd16", "string"]
+
+
+def value_of(kind: str, rng: random.Random) -> bytes:
+    if kind == "string":
+        return rng.choice([b"idle\0\0\0\0", b"O1001234", b"\xff\xfe\0\0\0\0\0\0"])
+    if kind in ("float32", "float64"):
+        number = rng.choice(
+            [1.5, 2.25, -0.0, 20.0, round(rng.uniform(-99, 99), rng.randint(0, 6)),
+             rng.uniform(-1e6, 1e6), float("nan")]
+        )  # fmt: skip
+        return registers(kind, "ABCD", number)
+    low, high = {
+        "int16": (-3, 3), "uint16": (0, 65535), "int32": (-(2**31), 2**31 - 1),
+        "uint64": (0, 2**64 - 1), "bcd16": (0, 9999),
+    }[kind]  # fmt: skip
+    return registers(kind, "ABCD", rng.randint(low, high))
+
+
+def box_of(rng: random.Random) -> Box:
+    """One to three devices of any tags, sealed one to twelve times."""
+    kinds = [[rng.choice(_KINDS) for _ in range(rng.randint(1, 6))] for _ in range(3)]
+    plans = [
+        plan(
+            [
+                tag(
+                    f"t{place}", kind, length=8 if kind == "string" else 0,
+                    report=rng.choice(["all", "all", "change"]),
+                )
+                for place, kind in enumerate(one)
+            ],
+            device=f"d{number}",
+        )
+        for number, one in enumerate(kinds[: rng.randint(1, 3)])
+    ]  # fmt: skip
+    box = Box(plans)
+    box.sealer.features = frozenset(rng.choice([(), (pb.FEATURE_PLAIN_FLOATS,)]))
+    ticks = [0] * len(plans)
+    for number in range(rng.randint(1, 12)):
+        for place, one in enumerate(plans):
+            for _ in range(rng.choice([0, 0, 1, 3, 7])):
+                if rng.random() < 0.2:
+                    ticks[place] += rng.randint(1, 3)
+                    box.groups[place].skip(ticks[place], rng.choice([1, 2]))
+                box.push(
+                    place, ticks[place],
+                    b"".join(value_of(field.type, rng) for field in one.fields),
+                    status=[rng.choice([GOOD] * 9 + [SILENT])] * len(one.requests),
+                    late_us=rng.randint(0, 300), half_span_us=rng.choice([0] * 9 + [2000]),
+                )  # fmt: skip
+                ticks[place] += 1
+        if rng.random() < 0.2:
+            box.sealer.restate()
+        anchors = [pb.Anchor(boot_id=f"b{number}")] if rng.random() < 0.3 else []
+        extra = pb.BlockPayload(anchors=anchors).SerializeToString()
+        box.seal(extra=extra, always=rng.random() < 0.5)
+    return box
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32))
+def test_blocks_of_anything_say_the_same_in_a_bundle(seed: int) -> None:
+    box = box_of(random.Random(seed))
+    if box.blocks:
+        box.bundle(random.Random(seed).choice([(), (pb.FEATURE_PLAIN_FLOATS,)]))
+
+
+def floats_box(blocks: list[list[float]], kind: str = "float64") -> Box:
+    box, tick = Box([plan([tag("t", kind)])]), 0
+    for numbers in blocks:
+        for number in numbers:
+            box.push(0, tick, registers(kind, "ABCD", number))
+            tick += 1
+        box.seal()
+    return box
+
+
+def column_of(made: pb.Bundle) -> pb.Column:
+    return pb.BundlePayload.FromString(unpacked(made)).runs[0].columns[0]
+
+
+def test_decimals_of_different_digits_are_joined_as_decimals() -> None:
+    column = column_of(floats_box([[1, 2], [0.25], [3.5, 4]]).bundle())
+    assert (column.encoding, column.digits) == (pb.VALUE_ENCODING_DECIMAL, 2)
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_decimals_beside_noise_keep_each_bit(kind: str) -> None:
+    noise = struct.unpack(">f", b"\x3e\xaa\xaa\xab")[0]
+    box = floats_box([[0.1, 0.2], [noise, 1e-30], [0.3, -0.0]], kind)
+    assert column_of(box.bundle()).encoding in (
+        pb.VALUE_ENCODING_FLOAT32_BITS, pb.VALUE_ENCODING_FLOAT64_BITS,
+    )  # fmt: skip
+
+
+def test_decimals_that_together_need_too_many_bits_are_refused() -> None:
+    box = floats_box([[4e12], [0.123456]])
+    with pytest.raises(ValueError, match="can't be joined"):
+        bundle(box.sealed)
+
+
+def test_a_bundle_of_short_blocks_takes_less_than_half_of_them() -> None:
+    rng = random.Random(5)
+    rows = [[20 + rng.randint(-30, 30) / 10 for _ in range(2)] for _ in range(40)]
+    box = floats_box(rows)
+    assert len(box.bundle().payload) < sum(map(len, box.sealed)) / 2
+
+
+def test_a_bundle_keeps_the_feature_that_it_needs_and_no_other() -> None:
+    noise = [[random.Random(seed).uniform(-1, 1) for seed in range(9)]] * 2
+    box = floats_box(noise)
+    assert not box.bundle().needs
+    assert list(box.bundle([pb.FEATURE_PLAIN_FLOATS]).needs) == [pb.FEATURE_PLAIN_FLOATS]
+    assert list(box.bundle([pb.FEATURE_BUNDLES]).needs) == []
+
+
+def test_a_tick_that_is_missing_between_blocks_begins_another_run() -> None:
+    """As where a block between was lost: the names are successive, the ticks are not."""
+    box = Box([plan([tag("t")])])
+    for tick in (0, 1, 2):
+        box.push(0, tick, registers("int16", "ABCD", tick))
+        box.seal()
+    gone = pb.Block.FromString(box.sealed[2])
+    del box.sealed[1], box.blocks[1], box.runs[1]
+    gone.seq = 2
+    box.sealed[1], box.blocks[1] = gone.SerializeToString(), gone
+    assert len(box.bundle().block_sizes) == 2
+
+
+def test_what_is_no_row_of_successive_blocks_is_refused() -> None:
+    box = floats_box([[1], [2], [3]])
+    one, two, three = box.sealed
+    for wrong in ([one, three], [two, one], [one, one], []):
+        with pytest.raises(ValueError, match=r"successive blocks|blocks: a bundle"):
+            bundle(wrong)
+    other = pb.Block.FromString(two)
+    other.epoch = 2
+    with pytest.raises(ValueError, match="successive"):
+        bundle([one, other.SerializeToString()])
+
+
+def test_what_cannot_be_joined_yet_is_refused() -> None:
+    run = pb.GroupRun(group=1, ticks=1, columns=[pb.Column(values=[1])])
+    strange = [pb.GroupRun(), pb.GroupRun(), pb.GroupRun(), pb.GroupRun()]
+    for made in strange:
+        made.CopyFrom(run)
+    strange[0].parts.add()
+    strange[1].events.add(count=1)
+    strange[2].columns[0].source_time_ns.append(5)
+    strange[3].columns[0].quality.add(count=1, quality=pb.QUALITY_BAD, code=3)
+    for made in strange:
+        payload = pb.BlockPayload(runs=[made]).SerializeToString()
+        block = pb.Block(
+            epoch=1, seq=1, catalog_revision=1, compression=pb.COMPRESSION_NONE,
+            payload_size=len(payload), payload_crc32c=crc32c(payload), payload=payload,
+        )  # fmt: skip
+        with pytest.raises(ValueError, match="can't be joined"):
+            bundle([block.SerializeToString()])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.data())
+def test_damaged_blocks_are_refused_or_joined_and_never_crash(
+    seed: int, data: st.DataObject
+) -> None:
+    """Also with a checksum that fits: what is damaged then is the payload that it vouches for."""
+    rng = random.Random(seed)
+    box = box_of(rng)
+    if not box.sealed:
+        return
+    place = rng.randrange(len(box.sealed))
+    block = pb.Block.FromString(box.sealed[place])
+    payload = bytearray(unpacked(block))
+    for _ in range(data.draw(st.integers(1, 4))):
+        if payload:
+            payload[rng.randrange(len(payload))] = rng.randrange(256)
+    block.compression, block.payload = pb.COMPRESSION_NONE, bytes(payload)
+    block.payload_crc32c = crc32c(bytes(payload))
+    box.sealed[place] = block.SerializeToString()
+    try:
+        bundle(box.sealed)
+    except ValueError as error:
+        assert str(error)
