@@ -204,7 +204,8 @@ class Driver(Protocol):
 
     def check(self, device: DeviceSpec) -> list[Problem]:
         """Everything wrong with the device's addresses, types and limits; empty: `plan` will
-        succeed.
+        succeed. What it says of tags rests on no name, unit or link, but the link's type: of
+        devices alike otherwise, one is asked about their tags.
         """
 
     def plan(self, device: DeviceSpec) -> DevicePlan:
