@@ -107,7 +107,7 @@ cdef uint8_t *put_run(uint8_t *p, group_t *g, store_t *s, scratch_t *t) noexcept
                 for i in range(s.row_count):
                     t.status[i] = row_status(s.rows + <size_t>i * s.layout.stride)[f.request]
             memcpy(t.quality, t.status, s.row_count)
-            p = put_column(p, f, &g.props[k], s, t)
+            p = put_column(p, g, k, s, t)
     return close_message(run, p, 2)
 
 
@@ -211,6 +211,7 @@ cdef class Sealer:
         cdef uint64_t scans = 0, samples, bad
         cdef uint8_t *run
         cdef scratch_t before
+        cdef bint waiting
         if more_size > 512 * 1024:
             raise ValueError("more than 512 KiB of anchors and gaps for one block")
         blocks = []
@@ -219,24 +220,29 @@ cdef class Sealer:
         p += more_size
         for group in self.groups:
             g = &group.g
-            run, before = p, self.t
-            with nogil:
-                s = group_swap(g)
-                if s == NULL:
-                    continue
-                p = put_run(p, g, s, &self.t)
-            if p - self.payload > PAYLOAD_TARGET and run != self.payload:
-                # It does not fit any more: the block ends before it, and it begins the next one.
-                samples, bad = self.t.samples - before.samples, self.t.bad - before.bad
-                self.t.samples, self.t.bad = before.samples, before.bad
-                blocks.append(self.finish(run, epoch, seq + len(blocks), revision, oldest, scans))
-                memmove(self.payload, run, <size_t>(p - run))
-                p = self.payload + (p - run)
-                oldest, scans, self.t.samples, self.t.bad = 0, 0, samples, bad
-            if oldest == 0 or s.oldest_ns < oldest:
-                oldest = s.oldest_ns
-            scans += s.row_count
-            group_release(g, s)
+            waiting = True
+            while waiting:
+                run, before = p, self.t
+                with nogil:
+                    s = group_swap(g)
+                    if s == NULL:
+                        break
+                    waiting = s.more
+                    p = put_run(p, g, s, &self.t)
+                if p - self.payload > PAYLOAD_TARGET and run != self.payload:
+                    # It does not fit any more: the block ends before it, and it begins the next.
+                    samples, bad = self.t.samples - before.samples, self.t.bad - before.bad
+                    self.t.samples, self.t.bad = before.samples, before.bad
+                    blocks.append(
+                        self.finish(run, epoch, seq + len(blocks), revision, oldest, scans)
+                    )
+                    memmove(self.payload, run, <size_t>(p - run))
+                    p = self.payload + (p - run)
+                    oldest, scans, self.t.samples, self.t.bad = 0, 0, samples, bad
+                if oldest == 0 or s.oldest_ns < oldest:
+                    oldest = s.oldest_ns
+                scans += s.row_count
+                group_release(g, s)
         if p != self.payload or (always and not blocks):
             blocks.append(self.finish(p, epoch, seq + len(blocks), revision, oldest, scans))
         return blocks

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from native.rows cimport field_t, fieldprops_t, store_t
+from native.rows cimport field_t, group_t, store_t
 
 
 cdef struct scratch_t:
@@ -18,5 +18,5 @@ cdef struct scratch_t:
 
 
 cdef uint8_t *put_column(
-    uint8_t *p, const field_t *f, fieldprops_t *props, store_t *s, scratch_t *t
+    uint8_t *p, group_t *g, uint32_t tag, store_t *s, scratch_t *t
 ) noexcept nogil

@@ -25,7 +25,7 @@ from gateway.catalog import catalog
 from ingest.decode import Sample, samples
 from ingest.validate import check_block, check_catalog, check_name
 from native.block import Sealer
-from native.group import Group
+from native.group import POOL_BYTES, Group, Pool
 
 GOOD = 1
 PERIOD_NS = 10_000_000
@@ -92,9 +92,10 @@ def _reader() -> ModuleType:
 class Box:
     """Groups 1 on, their sealer, and what it sealed."""
 
-    def __init__(self, plans: Sequence[GroupPlan], **more: int) -> None:
-        """`more`: the groups' `seal_ns`."""
-        self.groups = [Group(number + 1, made, **more) for number, made in enumerate(plans)]
+    def __init__(self, plans: Sequence[GroupPlan], pool_bytes: int = POOL_BYTES) -> None:
+        """`pool_bytes`: of memory for rows, that the groups share."""
+        self.pool = Pool(pool_bytes)
+        self.groups = [Group(number + 1, made, self.pool) for number, made in enumerate(plans)]
         for group in self.groups:
             group.start(START_NS)
         self.sealer = Sealer(self.groups)
