@@ -30,9 +30,9 @@ bench: setup     ## ratios against peers, into bench/results/latest.json ## 与�
 lint: setup      ## ruff, mypy --strict, cython-lint, codespell ## ruff、mypy --strict、cython-lint、codespell
 	@scripts/lint
 
-reliability: setup ## the long fault runs ## 长时间的故障运行
+reliability: setup ## the long fault and fuzz runs ## 长时间的故障和模糊测试
 	@scripts/setup --tests
-	@JIAHE_LONG=1 $(PY) -m pytest tests/fault
+	@JIAHE_LONG=1 $(PY) -m pytest tests/fault tests/fuzz
 
 proto: setup     ## regenerate proto/gen from proto/ ## 由 proto/ 重新生成 proto/gen
 	@scripts/proto

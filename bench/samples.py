@@ -26,7 +26,7 @@ SECONDS = 20
 def sealing(trace: Trace) -> Result:
     """One block a second; only the seals count."""
     plan = plan_of(trace)
-    group, spent_ns, samples = Group(1, plan, seal_ns=S), 0, 0
+    group, spent_ns, samples = Group(1, plan), 0, 0
     group.start(0)
     sealer = Sealer([group])
     pack = struct.Struct(f">{len(trace.names)}h").pack

@@ -61,7 +61,7 @@ def seal(trace: Trace, block_s: int) -> list[pb.Block]:
     """The trace as the blocks that would be sent, each of `block_s` seconds where they fit."""
     plan = plan_of(trace)
     rows_a_block = max(1, block_s * S // trace.period_ns)
-    group = Group(1, plan, seal_ns=rows_a_block * trace.period_ns)
+    group = Group(1, plan)
     group.start(0)
     sealer = Sealer([group])
     pack = struct.Struct(">" + "".join(_FORMATS[kind] for kind in trace.types)).pack

@@ -204,7 +204,8 @@ class Driver(Protocol):
 
     def check(self, device: DeviceSpec) -> list[Problem]:
         """Everything wrong with the device's addresses, types and limits; empty: `plan` will
-        succeed.
+        succeed. What it says of tags rests on no name, unit or link, but the link's type: of
+        devices alike otherwise, one is asked about their tags.
         """
 
     def plan(self, device: DeviceSpec) -> DevicePlan:
@@ -215,10 +216,11 @@ class Driver(Protocol):
         links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
         first_group: int,
         kept: Mapping[str, Any],
+        pool: Any = None,
     ) -> OpenedLinks:
         """Build the runners. Groups are numbered from `first_group` in the order of links, devices,
         groups. `kept` is what `OpenedLinks.learned` gave in an earlier run; entries that do not fit
-        are left out.
+        are left out. `pool`: the native.group.Pool of the box, where all rows wait for the seal.
         """
 
 

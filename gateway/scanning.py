@@ -14,6 +14,7 @@ from typing import Any
 from drivers import registry
 from drivers.api import DevicePlan, DeviceSpec, LinkSpec, OpenedLinks, Runner
 from gateway.config.model import GatewayConfig
+from native.group import Pool
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Scanning:
     def __init__(self, config: GatewayConfig, kept: Mapping[str, Any]) -> None:
         """`kept`: what `learned` gave in an earlier run."""
         self._kept = kept
+        self._pool = Pool()
         self._opened: list[OpenedLinks] = []
         self.groups: list[Any] = []
         self.catalog_groups: list[tuple[int, DeviceSpec, Any]] = []
@@ -55,7 +57,7 @@ class Scanning:
             if plans:
                 links.append((link, plans))
         first = len(self.groups)
-        opened = driver.open(links, first, self._kept)
+        opened = driver.open(links, first, self._kept, self._pool)
         self._opened.append(opened)
         self.groups.extend(opened.groups)
         number = first

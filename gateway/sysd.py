@@ -1,6 +1,6 @@
 """What the daemon says to systemd: readiness, status, watchdog, and records of the journal.
 
-Standard library only. Outside systemd every notification is a no-op that returns False, and the log
+Outside systemd every notification is a no-op that returns False, and the log
 goes to stderr: with the `<N>` priority of sd-daemon(3) when that is the journal's, else for people.
 
 Sources: sd_notify(3), sd_watchdog_enabled(3), sd-daemon(3),
@@ -19,6 +19,8 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
+
+from gateway.plain import plain, plain_lines
 
 JOURNAL_SOCKET = "/run/systemd/journal/socket"
 
@@ -74,7 +76,7 @@ class Notifier:
 
 
 def _status(text: str) -> tuple[str, ...]:
-    return (f"STATUS={' '.join(text.split())}",) if text else ()
+    return (f"STATUS={plain(' '.join(text.split()))}",) if text else ()
 
 
 def _watchdog_ns(environ: Mapping[str, str]) -> int | None:
@@ -121,9 +123,8 @@ class JournalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._deliver(
-                b"".join(_encode(*field) for field in _fields(record, self.format(record)))
-            )
+            text = plain_lines(self.format(record))
+            self._deliver(b"".join(_encode(*field) for field in _fields(record, text)))
         except OSError:
             self.handleError(record)  # says so on stderr
 
@@ -160,7 +161,7 @@ def _fields(record: logging.LogRecord, text: str) -> list[tuple[str, str]]:
     ]
     for attribute, name in _FIELDS.items():
         if value := getattr(record, attribute, None):
-            fields.append((name, str(value)))
+            fields.append((name, plain(str(value))))
     if said := getattr(record, "said", None):
         fields += [("JIAHE_MESSAGE", str(said)), ("MESSAGE_ID", message_id(str(said)))]
     return fields
@@ -168,7 +169,7 @@ def _fields(record: logging.LogRecord, text: str) -> list[tuple[str, str]]:
 
 def _encode(name: str, value: str) -> bytes:
     """NAME=value, or where the value has line breaks: NAME, its length in 64 bits, the value."""
-    data = value.encode("utf-8", "surrogateescape")
+    data = value.encode("utf-8")
     if b"\n" not in data:
         return name.encode("ascii") + b"=" + data + b"\n"
     return name.encode("ascii") + b"\n" + len(data).to_bytes(8, "little") + data + b"\n"
@@ -179,7 +180,17 @@ class _PriorityFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         mark = f"<{priority(record.levelno)}>"
-        return "\n".join(mark + line for line in super().format(record).split("\n"))
+        lines = plain_lines(super().format(record)).split("\n")
+        return "\n".join(mark + line for line in lines)
+
+
+class _PeoplesFormatter(logging.Formatter):
+    """Lines for people; what a record has beyond its first line is set in, so that no text in it
+    reads as another record.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        return plain_lines(super().format(record)).replace("\n", "\n    ")
 
 
 def log_handler(
@@ -196,7 +207,7 @@ def log_handler(
     if is_journal:
         handler.setFormatter(_PriorityFormatter("%(message)s"))
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(_PeoplesFormatter("%(asctime)s %(levelname)s %(message)s"))
     return handler
 
 

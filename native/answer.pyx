@@ -130,8 +130,8 @@ cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) n
     if f.purpose != SCAN:
         in_step(d, s, f.purpose)
     else:
-        memcpy(row_data(s.layout, m.g.scratch) + r.offset, frame.data, r.data_bytes)
-        row_status(m.g.scratch)[f.request] = GOOD
+        memcpy(row_data(s.layout, m.scan.layout.scratch) + r.offset, frame.data, r.data_bytes)
+        row_status(m.scan.layout.scratch)[f.request] = GOOD
         r.refusals = 0
         r.answered = True
         m.told = False
@@ -188,7 +188,7 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
         # Protocol, 7).
         d.timeouts += 1
         if f.purpose == SCAN:
-            row_status(m.g.scratch)[f.request] = BAD_GATEWAY
+            row_status(m.scan.layout.scratch)[f.request] = BAD_GATEWAY
         else:
             # It may speak of an older request: this one's answer may still come.
             mark_outstanding(d.sync, f.ask.data_bytes, now)
@@ -202,7 +202,7 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
         mark_outstanding(d.sync, f.ask.data_bytes, now)
         scan_fail(l, f.member, d.cause, now)
         return
-    row_status(m.g.scratch)[f.request] = d.cause
+    row_status(m.scan.layout.scratch)[f.request] = d.cause
     s.last_received = now
     if d.cause == BAD_REFUSED:
         refused(l, &f, r, code, now)
@@ -231,7 +231,7 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     d.cause = BAD_NO_ANSWER
     l.busy_ns += now - f.sent
     if f.purpose == SCAN:
-        row_status(m.g.scratch)[f.request] = BAD_NO_ANSWER
+        row_status(m.scan.layout.scratch)[f.request] = BAD_NO_ANSWER
     if l.framing != TCP:
         if f.purpose == PROBE:
             d.sync.overdue = now  # its function marks its answer
@@ -279,7 +279,7 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
         return
     l.devices[m.device].cause = BAD_DAMAGED
     if f.purpose == SCAN:
-        row_status(m.g.scratch)[f.request] = BAD_DAMAGED
+        row_status(m.scan.layout.scratch)[f.request] = BAD_DAMAGED
     else:
         m.scan.failed = True
         m.scan.fail_status = BAD_DAMAGED

@@ -158,12 +158,12 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
         d.sync.probed = 0
     r = &s.layout.requests[s.next_request]
     if now < d.busy_until:
-        row_status(m.g.scratch)[s.next_request] = BAD_BUSY
+        row_status(m.scan.layout.scratch)[s.next_request] = BAD_BUSY
         s.next_request += 1
         return True
     if r.skip_until:
         if now < r.skip_until:
-            row_status(m.g.scratch)[s.next_request] = quality_of(r.refused_code)
+            row_status(m.scan.layout.scratch)[s.next_request] = quality_of(r.refused_code)
             s.next_request += 1
             return True
         r.skip_until = 0

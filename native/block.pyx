@@ -6,7 +6,7 @@ one.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove, memset
 
@@ -16,6 +16,7 @@ from native.crc cimport crc32c_of
 from native.encode cimport MESSAGE_HEAD, choice_t, choose_order, close_message, put_values
 from native.group cimport Group
 from native.rows cimport field_t, group_release, group_swap, group_t, row_status, row_t, store_t
+from native.shape cimport Shape
 from native.zstd cimport (
     ZSTD_CCtx,
     ZSTD_compressBound,
@@ -100,7 +101,7 @@ cdef uint8_t *put_run(uint8_t *p, group_t *g, store_t *s, scratch_t *t) noexcept
                 for i in range(s.row_count):
                     t.status[i] = row_status(s.rows + <size_t>i * s.layout.stride)[f.request]
             memcpy(t.quality, t.status, s.row_count)
-            p = put_column(p, f, &g.props[k], s, t)
+            p = put_column(p, g, k, s, t)
     return close_message(run, p, 2)
 
 
@@ -196,10 +197,12 @@ cdef class Sealer:
     def restate(self) -> None:
         """Every tag that is reported on change is said again with its next row."""
         cdef Group group
-        cdef uint32_t k
+        cdef Shape shape
+        cdef int32_t k
         for group in self.groups:
-            for k in range(<uint32_t>group.g.current.field_count):
-                group.g.props[k].reported = False
+            shape = group.shape
+            for k in range(shape.state_count):
+                group.g.states[k].reported = False
 
     def seal(
         self, uint64_t epoch, uint64_t seq, uint32_t revision, bytes extra=b"", bint always=False
@@ -221,6 +224,7 @@ cdef class Sealer:
         cdef uint64_t scans = 0, samples, bad
         cdef uint8_t *run
         cdef scratch_t before
+        cdef bint waiting
         if more_size > 512 * 1024:
             raise ValueError("more than 512 KiB of anchors and gaps for one block")
         blocks = []
@@ -230,27 +234,32 @@ cdef class Sealer:
         p += more_size
         for group in self.groups:
             g = &group.g
-            run, before = p, self.t
-            with nogil:
-                s = group_swap(g)
-                if s == NULL:
-                    continue
-                p = put_run(p, g, s, &self.t)
-            if p - self.payload > PAYLOAD_TARGET and run != self.payload:
-                # It does not fit any more: the block ends before it, and it begins the next one.
-                samples, bad = self.t.samples - before.samples, self.t.bad - before.bad
-                plain = self.t.is_plain  # by this run, or by those before it
-                self.t.samples, self.t.bad = before.samples, before.bad
-                self.t.is_plain = before.is_plain
-                blocks.append(self.finish(run, epoch, seq + len(blocks), revision, oldest, scans))
-                memmove(self.payload, run, <size_t>(p - run))
-                p = self.payload + (p - run)
-                oldest, scans, self.t.samples, self.t.bad = 0, 0, samples, bad
-                self.t.is_plain = plain
-            if oldest == 0 or s.oldest_ns < oldest:
-                oldest = s.oldest_ns
-            scans += s.row_count
-            group_release(g, s)
+            waiting = True
+            while waiting:
+                run, before = p, self.t
+                with nogil:
+                    s = group_swap(g)
+                    if s == NULL:
+                        break
+                    waiting = s.more
+                    p = put_run(p, g, s, &self.t)
+                if p - self.payload > PAYLOAD_TARGET and run != self.payload:
+                    # It does not fit any more: the block ends before it, and it begins the next.
+                    samples, bad = self.t.samples - before.samples, self.t.bad - before.bad
+                    plain = self.t.is_plain  # by this run, or by those before it
+                    self.t.samples, self.t.bad = before.samples, before.bad
+                    self.t.is_plain = before.is_plain
+                    blocks.append(
+                        self.finish(run, epoch, seq + len(blocks), revision, oldest, scans)
+                    )
+                    memmove(self.payload, run, <size_t>(p - run))
+                    p = self.payload + (p - run)
+                    oldest, scans, self.t.samples, self.t.bad = 0, 0, samples, bad
+                    self.t.is_plain = plain
+                if oldest == 0 or s.oldest_ns < oldest:
+                    oldest = s.oldest_ns
+                scans += s.row_count
+                group_release(g, s)
         if p != self.payload or (always and not blocks):
             blocks.append(self.finish(p, epoch, seq + len(blocks), revision, oldest, scans))
         return blocks

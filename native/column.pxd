@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from native.rows cimport field_t, fieldprops_t, store_t
+from native.rows cimport field_t, group_t, store_t
 
 
 cdef struct scratch_t:
@@ -20,7 +20,7 @@ cdef struct scratch_t:
 
 
 cdef uint8_t *put_column(
-    uint8_t *p, const field_t *f, fieldprops_t *props, store_t *s, scratch_t *t
+    uint8_t *p, group_t *g, uint32_t tag, store_t *s, scratch_t *t
 ) noexcept nogil
 
 
@@ -30,5 +30,5 @@ cdef uint8_t *put_text_run(
     uint8_t *p, uint32_t count, const uint8_t *text, size_t size
 ) noexcept nogil
 cdef uint8_t *put_best(
-    uint8_t *p, uint8_t type, int64_t *values, uint32_t n, uint32_t *noise_seals, scratch_t *t
+    uint8_t *p, uint8_t type, int64_t *values, uint32_t n, uint8_t *noise_seals, scratch_t *t
 ) noexcept nogil

@@ -19,7 +19,15 @@ from native.encode cimport (
     to_decimal,
 )
 from native.filter cimport pick_changes, round_values
-from native.rows cimport TYPE_FLOAT32, TYPE_FLOAT64, TYPE_STRING, field_t, row_data, store_t
+from native.rows cimport (
+    TYPE_FLOAT32,
+    TYPE_FLOAT64,
+    TYPE_STRING,
+    field_t,
+    group_t,
+    row_data,
+    store_t,
+)
 from native.props cimport fieldprops_t
 from native.reasons cimport (
     BAD,
@@ -98,11 +106,13 @@ cdef uint8_t *put_text_run(
 
 
 cdef uint8_t *put_texts(
-    uint8_t *p, const field_t *f, fieldprops_t *props, store_t *s, scratch_t *t
+    uint8_t *p, group_t *g, uint32_t tag, store_t *s, scratch_t *t
 ) noexcept nogil:
     """A column of texts: runs of equal ones. For the report on change a text's CRC-32C stands for
     it.
     """
+    cdef const field_t *f = &s.layout.fields[tag]
+    cdef const fieldprops_t *props = &g.props[tag]
     cdef uint8_t text[TEXT_MAX]
     cdef uint8_t running[TEXT_MAX]
     cdef uint8_t *data = row_data(s.layout, s.rows)
@@ -116,7 +126,9 @@ cdef uint8_t *put_texts(
         if t.quality[i] == GOOD and not text_valid(text, size, props.text_encoding):
             t.quality[i] = BAD_NOT_A_VALUE
     if props.on_change:
-        entries = pick_changes(f, props, t.values, t.quality, t.times, s.row_count, t.rows)
+        entries = pick_changes(
+            f, props, &g.states[props.state], t.values, t.quality, t.times, s.row_count, t.rows
+        )
         p = put_sparse(p, t.rows, entries)
         for i in range(entries):
             t.quality[i] = t.quality[t.rows[i]]
@@ -159,7 +171,7 @@ cdef uint8_t *put_plain(uint8_t *p, uint8_t type, const int64_t *values, uint32_
 
 
 cdef uint8_t *put_best(
-    uint8_t *p, uint8_t type, int64_t *values, uint32_t n, uint32_t *noise_seals, scratch_t *t
+    uint8_t *p, uint8_t type, int64_t *values, uint32_t n, uint8_t *noise_seals, scratch_t *t
 ) noexcept nogil:
     """Order, encoding, digits and numbers of a column, in the encoding that is smallest.
 
@@ -195,15 +207,19 @@ cdef uint8_t *put_best(
 
 
 cdef uint8_t *put_numbers(
-    uint8_t *p, const field_t *f, fieldprops_t *props, store_t *s, scratch_t *t
+    uint8_t *p, group_t *g, uint32_t tag, store_t *s, scratch_t *t
 ) noexcept nogil:
     """A column of numbers. Entries that are bad have no value."""
+    cdef const field_t *f = &s.layout.fields[tag]
+    cdef const fieldprops_t *props = &g.props[tag]
     cdef uint32_t i, n = 0, entries = s.row_count
     cdef int64_t *values = t.values
     decode_numbers(f, row_data(s.layout, s.rows), s.layout.stride, s.row_count, t.values, t.quality)
     round_values(f, props, t.values, s.row_count)
     if props.on_change:
-        entries = pick_changes(f, props, t.values, t.quality, t.times, s.row_count, t.rows)
+        entries = pick_changes(
+            f, props, &g.states[props.state], t.values, t.quality, t.times, s.row_count, t.rows
+        )
         for i in range(entries):
             t.quality[i] = t.quality[t.rows[i]]
             t.values[i] = t.values[t.rows[i]]
@@ -216,7 +232,7 @@ cdef uint8_t *put_numbers(
                 n += 1
     t.bad += entries - n
     t.samples += entries
-    p = put_best(p, f.type, values, n, &props.noise_seals, t)
+    p = put_best(p, f.type, values, n, &g.noise_seals[tag], t)
     p = put_quality(p, t.quality, entries)
     if props.on_change:
         p = put_sparse(p, t.rows, entries)
@@ -224,14 +240,14 @@ cdef uint8_t *put_numbers(
 
 
 cdef uint8_t *put_column(
-    uint8_t *p, const field_t *f, fieldprops_t *props, store_t *s, scratch_t *t
+    uint8_t *p, group_t *g, uint32_t tag, store_t *s, scratch_t *t
 ) noexcept nogil:
-    """One tag's Column, field 10 of the run."""
+    """The Column of the group's tag number `tag`, field 10 of the run."""
     cdef uint8_t *start = p
     p += MESSAGE_HEAD
-    if f.type == TYPE_STRING:
+    if s.layout.fields[tag].type == TYPE_STRING:
         p = put_field(p, 2, ENCODING_TEXT)
-        p = put_texts(p, f, props, s, t)
+        p = put_texts(p, g, tag, s, t)
     else:
-        p = put_numbers(p, f, props, s, t)
+        p = put_numbers(p, g, tag, s, t)
     return close_message(start, p, 10)

@@ -31,7 +31,7 @@ from native.rows cimport (
     TYPE_UINT64,
     field_t,
 )
-from native.props cimport fieldprops_t
+from native.props cimport fieldprops_t, fieldstate_t
 from native.reasons cimport BAD
 
 
@@ -115,8 +115,8 @@ cdef void round_values(
 
 
 cdef uint32_t pick_changes(
-    const field_t *f, fieldprops_t *p, const int64_t *values, const uint8_t *quality,
-    const int64_t *times, uint32_t n, uint32_t *rows
+    const field_t *f, const fieldprops_t *p, fieldstate_t *state, const int64_t *values,
+    const uint8_t *quality, const int64_t *times, uint32_t n, uint32_t *rows
 ) noexcept nogil:
     """The rows to report: the first of all, each change of quality, each change of a value by more
     than the dead band, and one after `at_least_ns` of silence. Uncertain values are values.
@@ -127,13 +127,13 @@ cdef uint32_t pick_changes(
     cdef double last, band
     for i in range(n):
         report = (
-            not p.reported
-            or quality[i] != p.last_quality
-            or times[i] - p.last_ns >= p.at_least_ns
+            not state.reported
+            or quality[i] != state.last_quality
+            or times[i] - state.last_ns >= p.at_least_ns
         )
-        if not report and quality[i] < BAD and values[i] != p.last_value:
+        if not report and quality[i] < BAD and values[i] != state.last_value:
             if p.deadband > 0:
-                last = as_double(f.type, p.last_value)
+                last = as_double(f.type, state.last_value)
                 band = p.deadband
                 if p.deadband_percent:
                     # Percent of the value, not of the raw: the offset counts.
@@ -142,11 +142,11 @@ cdef uint32_t pick_changes(
             else:
                 report = True
         if report:
-            p.reported = True
-            p.last_quality = quality[i]
-            p.last_ns = times[i]
+            state.reported = True
+            state.last_quality = quality[i]
+            state.last_ns = times[i]
             if quality[i] < BAD:
-                p.last_value = values[i]
+                state.last_value = values[i]
             rows[picked] = i
             picked += 1
     return picked

@@ -1,19 +1,18 @@
 from typing import Any
 
-TYPES: dict[str, int]
-ORDERS: dict[str, int]
 GAP_NAMES: dict[int, str]
-STORE_BYTES_MAX: int
-VALUE_BYTES_MAX: int
-ANSWER_BYTES_MAX: int
-ROWS_MIN: int
-ROWS_MAX: int
+POOL_BYTES: int
 
 def late_bound_us(bucket: int) -> int: ...
 
+class Pool:
+    def __init__(self, bytes_max: int = ...) -> None: ...
+    @property
+    def used(self) -> int: ...
+
 class Group:
     plan: Any
-    def __init__(self, group_id: int, plan: Any, seal_ns: int = 500_000_000) -> None: ...
+    def __init__(self, group_id: int, plan: Any, pool: Pool | None = None) -> None: ...
     def replan(self, requests: Any, fields: Any) -> None: ...
     def start(self, start_ns: int) -> None: ...
     def push(

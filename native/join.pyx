@@ -342,7 +342,8 @@ cdef int64_t bits_of(int64_t number, uint32_t digits, bint narrow) noexcept nogi
 
 cdef Fault put_numbers(joiner_t *j, uint32_t lots, uint32_t n) noexcept nogil:
     """The joined numbers in the encoding that is smallest; each of `lots` has one encoding."""
-    cdef uint32_t i, k, digits = 0, noise = 0, type = TYPE_INT64
+    cdef uint32_t i, k, digits = 0, type = TYPE_INT64
+    cdef uint8_t noise = 0
     cdef bint decimals = False, integers = False
     cdef int64_t power, limit
     cdef lot_t *lot

@@ -32,19 +32,19 @@ def latest(Group group not None):
     Raw: int, bool, float (a float32 as the double of the same value), or the bytes of a text.
     """
     cdef layout_t *layout
-    cdef field_t *f
+    cdef const field_t *f
     cdef uint8_t text[256]
     cdef uint8_t quality
     cdef int64_t value = 0
     cdef size_t size
-    cdef uint8_t *row = <uint8_t *>malloc(group.g.row_bytes_max)
+    cdef uint8_t *row = <uint8_t *>malloc(group.shape.row_bytes_max)
     if row == NULL:
         raise MemoryError
     try:
         pthread_mutex_lock(&group.g.lock)
-        layout = group.g.latest_layout
+        layout = group.g.latest
         if layout != NULL:
-            memcpy(row, group.g.latest, layout.stride)
+            memcpy(row, layout.latest, layout.stride)
         pthread_mutex_unlock(&group.g.lock)
         if layout == NULL:
             return None

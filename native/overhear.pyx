@@ -113,16 +113,16 @@ cdef bint take_heard(
                 s.first_sent = since
             s.last_received = now
             if data == NULL:
-                if row_status(m.g.scratch)[k] != GOOD:
-                    row_status(m.g.scratch)[k] = status
+                if row_status(m.scan.layout.scratch)[k] != GOOD:
+                    row_status(m.scan.layout.scratch)[k] = status
                 continue
             skip = <uint32_t>(r.address - ask.address)
-            to = row_data(s.layout, m.g.scratch) + r.offset
+            to = row_data(s.layout, m.scan.layout.scratch) + r.offset
             if r.function > 2:
                 memcpy(to, data + 2 * skip, r.data_bytes)
             else:
                 copy_bits(to, data, skip, r.count)
-            row_status(m.g.scratch)[k] = GOOD
+            row_status(m.scan.layout.scratch)[k] = GOOD
             m.told = False
     return fresh
 
@@ -353,7 +353,7 @@ cdef void overheard_row(link_t *l, int32_t index, int64_t now) noexcept nogil:
     cdef member_t *m = &l.members[index]
     cdef scan_t *s = &m.scan
     cdef device_t *d = &l.devices[m.device]
-    cdef row_t *row = <row_t *>m.g.scratch
+    cdef row_t *row = <row_t *>m.scan.layout.scratch
     if l.hearing and l.state == UP:
         overhear(l, now)  # nothing may come that would show that no answer does
     s.active = False
@@ -390,6 +390,6 @@ cdef void overheard_due(link_t *l, int32_t index, uint64_t tick, int64_t now) no
     scan_begin(l, index, tick)
     m.scan.first_sent = m.scan.last_received = now
     for i in range(m.scan.layout.request_count):
-        row_status(m.g.scratch)[i] = BAD_LINK_DOWN
+        row_status(m.scan.layout.scratch)[i] = BAD_LINK_DOWN
     overheard_row(l, index, now)
     m.told = True

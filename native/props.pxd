@@ -1,10 +1,11 @@
 """What one tag asks beyond its address, and what its filter remembers."""
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef struct fieldprops_t:
-    # What the tag asks beyond its address; survives a change of layout.
+    # What the tag asks beyond its address; one for all groups that have the tag.
     bint on_change
+    int32_t state         # of those reported on change: which one
     double scale
     double offset
     double resolution     # in units of the value; 0: none
@@ -15,13 +16,14 @@ cdef struct fieldprops_t:
     bint deadband_percent
     int64_t at_least_ns
     uint8_t text_encoding  # 0 ascii, 1 utf-8, 2 gb18030
-    # State of the filter:
+
+
+cdef struct fieldstate_t:
+    # What the filter of a tag that is reported on change remembers; survives a change of layout.
     bint reported
     uint8_t last_quality
-    int64_t last_value
+    int64_t last_value    # of texts: the CRC-32C
     int64_t last_ns
-    uint32_t last_text    # CRC-32C of the text
-    uint32_t noise_seals  # seals for which decimals need not be tried
 
 
 # From `tag`, a drivers.api.TagSpec; `p` is all zero before.

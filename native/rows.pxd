@@ -1,14 +1,17 @@
-"""The plan and the row store of one group, shared by its scan thread and the sealer.
+"""The plan and the row stores of one group, shared by its scan thread and the sealer.
 
-The scan thread fills one row at a time in `scratch`, then commits it; the sealer swaps the two
-stores. Both hold `lock` only for that. A store's rows all follow one layout: when the driver
-changes the requests, the new layout becomes current at the next swap, and a scan that began under
-the old one is accounted as replanned.
+The scan thread fills one row at a time in its layout's `scratch`, then commits it to the active
+store. A store holds as many rows as surely fit into one block; then the next one is begun, and the
+full ones wait in line for the sealer, which takes them one by one, the active one last. Both hold
+`lock` only for that. A store's memory grows with its rows, out of one pool for all groups of the
+box: what finds no room there is accounted as memory full. A store's rows all follow one layout:
+when the driver changes the requests, the new layout becomes current when the active store is
+taken, and a scan that began under the old one is accounted as replanned.
 """
 
 from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from native.props cimport fieldprops_t
+from native.props cimport fieldprops_t, fieldstate_t
 from native.reasons cimport GAP_REASONS
 
 cdef extern from "<pthread.h>" nogil:
@@ -66,7 +69,9 @@ cdef struct layout_t:
     uint32_t data_bytes   # of one row's answers
     uint32_t stride       # of one row in the store
     request_t *requests
-    field_t *fields
+    const field_t *fields  # one for all groups alike
+    uint8_t *scratch      # the row in progress
+    uint8_t *latest       # the last committed row
     layout_t *older       # the chain that `Group` frees
 
 
@@ -84,15 +89,32 @@ cdef struct tickgap_t:
     uint32_t reason
 
 
+cdef enum:
+    GAPS_FEW = 2          # that a store holds without asking for memory
+    GAPS_MAX = 4096       # that one store takes; then the next one is begun
+
+
 cdef struct store_t:
     layout_t *layout
     uint8_t *rows
     uint32_t row_count
+    uint32_t row_room     # that `rows` has memory for
     uint32_t gap_count
+    uint32_t gap_room
     uint64_t first_tick
     uint64_t next_tick
     int64_t oldest_ns     # when its first scan was complete, or its first gap accounted
-    tickgap_t *gaps
+    tickgap_t *gaps       # `few`, or memory of the pool
+    store_t *next         # filled after it
+    bint more             # taken by the sealer: others were filled after it
+    tickgap_t few[GAPS_FEW]
+
+
+cdef struct pool_t:
+    # The memory of all stores of the box.
+    size_t bytes_max
+    size_t bytes          # atomic: what stores have of it
+    int rung              # atomic: the sealer was told that half of it is used
 
 
 cdef struct group_t:
@@ -103,17 +125,17 @@ cdef struct group_t:
     pthread_mutex_t lock
     layout_t *current     # the scan thread's
     layout_t *pending     # set by replan, current at the next swap
-    store_t stores[2]
-    int32_t active
-    uint32_t row_capacity
-    uint32_t gap_capacity
-    size_t row_bytes_max  # what a store's rows may take together
-    uint8_t *scratch      # the row in progress
-    uint8_t *latest       # a copy of the last committed row, with its layout
-    layout_t *latest_layout
-    fieldprops_t *props
+    layout_t *latest      # whose `latest` is the last committed row; NULL before the first
+    store_t *active
+    store_t *filled       # the first and the last of those that wait for the sealer
+    store_t *filled_last
+    store_t *spare        # without rows or memory
+    pool_t *pool
+    uint32_t row_capacity  # of one store
+    const fieldprops_t *props  # one for all groups alike
+    fieldstate_t *states  # of the tags that are reported on change: props.state is the index
+    uint8_t *noise_seals  # a tag each: seals for which decimals need not be tried
     int wake_fd           # the sealer's eventfd, or -1
-    bint woken
     # Counters:
     uint64_t ticks_due
     uint64_t rows
@@ -141,6 +163,10 @@ cdef void group_commit(group_t *g, layout_t *layout, uint64_t tick) noexcept nog
 cdef void group_skip(group_t *g, uint64_t upto, uint32_t reason) noexcept nogil
 cdef void group_late(group_t *g, int64_t late_ns) noexcept nogil
 
-# Sealer: takes the filled store, leaves an empty one; NULL when there is nothing.
+# Sealer: takes the oldest filled store, or the active one and leaves an empty one; NULL when there
+# is nothing. While its `more` is set, there is another one to take.
 cdef store_t *group_swap(group_t *g) noexcept nogil
 cdef void group_release(group_t *g, store_t *store) noexcept nogil
+
+cdef bint group_begin(group_t *g) noexcept nogil  # the first store; False: no memory
+cdef void group_end(group_t *g) noexcept nogil    # all of them are freed

@@ -44,7 +44,7 @@ cdef void scan_begin(link_t *l, int32_t index, uint64_t tick) noexcept nogil:
     s.failed = False
     s.fail_status = BAD_NOT_ASKED
     s.layout = m.g.current
-    memset(row_status(m.g.scratch), BAD_NOT_ASKED, <size_t>s.layout.request_count)
+    memset(row_status(m.scan.layout.scratch), BAD_NOT_ASKED, <size_t>s.layout.request_count)
 
 
 cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
@@ -52,7 +52,7 @@ cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
     cdef member_t *m = &l.members[index]
     cdef scan_t *s = &m.scan
     cdef device_t *d = &l.devices[m.device]
-    cdef row_t *row = <row_t *>m.g.scratch
+    cdef row_t *row = <row_t *>m.scan.layout.scratch
     cdef int64_t first = s.first_sent if s.first_sent else now
     cdef int64_t last = s.last_received if s.last_received > first else (
         first if not s.failed else now
@@ -132,7 +132,7 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
         if not m.scan.active:
             continue
         layout = m.scan.layout
-        status = row_status(m.g.scratch)
+        status = row_status(m.scan.layout.scratch)
         for k in range(layout.request_count):
             if status[k] == BAD_NOT_ASKED:
                 status[k] = BAD_LINK_DOWN

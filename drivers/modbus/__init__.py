@@ -43,11 +43,12 @@ class ModbusDriver:
         links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
         first_group: int,
         kept: Mapping[str, Any],
+        pool: Any = None,
     ) -> OpenedLinks:
         """Build the runners of `links`; nothing is opened or sent before they run."""
         from drivers.modbus.runner import open_links
 
-        return open_links(links, first_group, kept)
+        return open_links(links, first_group, kept, pool)
 
 
 DRIVER: Driver = ModbusDriver()

@@ -14,16 +14,21 @@ between tags are bridged exactly when that is cheaper than one more request (`wi
 costs). A tag that lies in a hole (refused once, or learned) gets a request to itself, so that its
 neighbours are read.
 
+Devices alike, that share one tuple of tags, are planned once and share what comes of it: a thousand
+controllers of three hundred tags are three hundred fields.
+
 Pure and deterministic: of equally cheap solutions the one with fewer requests wins, then the one
 whose last requests are longest.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 from drivers.api import TYPE_BYTES, DevicePlan, DeviceSpec, Field, GroupPlan, Request, TagSpec
 from drivers.modbus.address import FUNCTION, SPACES, Address, Range, Space, parse
@@ -56,12 +61,9 @@ def plan_device(device: DeviceSpec, limits: Limits | None = None) -> DevicePlan:
     Without `limits`, those of the configuration. Raises AddressError where `check` finds problems.
     """
     limits = limits or limits_of(device)
-    periods = sorted({tag.every_ns for tag in device.tags})
     groups = (
-        plan_group(
-            device, tuple(tag for tag in device.tags if tag.every_ns == period), period, limits
-        )
-        for period in periods
+        plan_group(device, tags, period_ns, limits)
+        for period_ns, tags in _by_period(_Tags(device.tags))
     )
     return DevicePlan(device, tuple(groups))
 
@@ -70,24 +72,61 @@ def plan_group(
     device: DeviceSpec, tags: Sequence[TagSpec], period_ns: int, limits: Limits
 ) -> GroupPlan:
     """The cheapest requests that read `tags`. `fields[i]`: where the answers hold `tags[i]`."""
-    wire = wire_of(device)
-    places = [place(tag) for tag in tags]
+    key = _Tags(tuple(tags))
+    read = _reads(key, limits, wire_of(device), device.link.listen_only)
+    return GroupPlan(device.name, period_ns, key.tags, read.requests, read.fields, read.scan_ns)
+
+
+class _Tags:
+    """Tags as a key, told apart by which objects they are: comparing what they hold takes longer
+    than planning them. It keeps them, so that no other object gets their place.
+    """
+
+    __slots__ = ("_hash", "_ids", "tags")
+
+    def __init__(self, tags: tuple[TagSpec, ...]) -> None:
+        self.tags = tags
+        self._ids = tuple(map(id, tags))
+        self._hash = hash(self._ids)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Tags) and self._ids == other._ids
+
+
+class _Reads(NamedTuple):
+    """What reads some tags, whoever's they are."""
+
+    requests: tuple[Request, ...]
+    fields: tuple[Field, ...]
+    scan_ns: int
+
+
+@lru_cache(maxsize=64)
+def _by_period(key: _Tags) -> tuple[tuple[int, tuple[TagSpec, ...]], ...]:
+    """The tags of each period, in order of the periods."""
+    groups: dict[int, list[TagSpec]] = {}
+    for tag in key.tags:
+        groups.setdefault(tag.every_ns, []).append(tag)
+    if len(groups) == 1:
+        return ((key.tags[0].every_ns, key.tags),)
+    return tuple((period_ns, tuple(groups[period_ns])) for period_ns in sorted(groups))
+
+
+@lru_cache(maxsize=64)
+def _reads(key: _Tags, limits: Limits, wire: Wire, listen_only: bool) -> _Reads:
+    places = [place(tag) for tag in key.tags]
     ranges: list[Range] = []
     for space in SPACES:
         wanted = sorted({p.range for p in places if p.address.space == space})
         # What another master asks for is not ours to choose: each stretch is waited for by itself.
-        ranges += (
-            outermost(wanted)
-            if device.link.listen_only
-            else plan_space(space, wanted, limits, wire)
-        )
-    requests = tuple(Request(FUNCTION[r.space], r.first, r.last - r.first + 1) for r in ranges)
-    return GroupPlan(
-        device=device.name,
-        period_ns=period_ns,
-        tags=tuple(tags),
-        requests=requests,
-        fields=tuple(_field(tag, at, ranges, limits) for tag, at in zip(tags, places, strict=True)),
+        ranges += outermost(wanted) if listen_only else plan_space(space, wanted, limits, wire)
+    row = Row(ranges, limits)
+    return _Reads(
+        requests=tuple(Request(FUNCTION[r.space], r.first, r.last - r.first + 1) for r in ranges),
+        fields=tuple(_field(tag, at, row) for tag, at in zip(key.tags, places, strict=True)),
         scan_ns=sum(wire.time_ns(data_bytes(r.space, r.last - r.first + 1)) for r in ranges),
     )
 
@@ -158,14 +197,43 @@ def _cheapest(
     return runs
 
 
-def _field(tag: TagSpec, at: Place, ranges: Sequence[Range], limits: Limits) -> Field:
-    """The tag in the request that is its own, else in the first that holds it and no hole."""
-    holes = _holes(at.address.space, limits)
-    index = min(
-        (i for i, r in enumerate(ranges) if r.covers(at.range)),
-        key=lambda i: (ranges[i] != at.range, any(hole.meets(ranges[i]) for hole in holes), i),
-    )
-    offset = at.address.number - ranges[index].first
+class Row:
+    """The requests of a group, to find the one that a tag is read by."""
+
+    def __init__(self, ranges: Sequence[Range], limits: Limits) -> None:
+        self.ranges = ranges
+        self._own = {one: number for number, one in reversed(list(enumerate(ranges)))}
+        self._numbers = {
+            space: [number for number, one in enumerate(ranges) if one.space == space]
+            for space in SPACES
+        }
+        #: How far any of them reaches up to there.
+        self._reach = {
+            space: list(accumulate((ranges[number].last for number in numbers), max))
+            for space, numbers in self._numbers.items()
+        }
+        holes = {space: _holes(space, limits) for space in SPACES}
+        self._holed = [any(hole.meets(one) for hole in holes[one.space]) for one in ranges]
+
+    def find(self, wanted: Range) -> int:
+        """The request that is the tag's own, else the first that holds it and no hole, else the
+        first that holds it.
+        """
+        if (own := self._own.get(wanted)) is not None:
+            return own
+        numbers, reach = self._numbers[wanted.space], self._reach[wanted.space]
+        held = []
+        at = bisect_right(numbers, wanted.first, key=lambda number: self.ranges[number].first)
+        while at and reach[at - 1] >= wanted.last:
+            at -= 1
+            if self.ranges[numbers[at]].last >= wanted.last:
+                held.append(numbers[at])
+        return min(held, key=lambda number: (self._holed[number], number))
+
+
+def _field(tag: TagSpec, at: Place, row: Row) -> Field:
+    index = row.find(at.range)
+    offset = at.address.number - row.ranges[index].first
     if not at.address.is_register:
         return Field(index, offset, tag.type, tag.order, at.length, -1)
     bit = -1 if at.address.bit is None else at.address.bit

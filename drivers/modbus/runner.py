@@ -28,7 +28,7 @@ from drivers.modbus.dialled import DialledIn
 from drivers.modbus.learn import Learner
 from drivers.modbus.limits import limits_of
 from drivers.modbus.planner import plan_group
-from native.group import Group
+from native.group import Group, Pool
 from native.latest import latest
 from native.link import Link
 from native.loop import Loop
@@ -99,13 +99,14 @@ class _Wire:
         plans: Sequence[DevicePlan],
         first_group: int,
         kept: Mapping[str, Any],
+        pool: Pool,
     ) -> None:
         self.spec = spec
         self.dialled = DialledIn(spec)
         self.devices: list[_Device] = []
         number = first_group
         for plan in plans:
-            groups = [Group(number + i, group) for i, group in enumerate(plan.groups)]
+            groups = [Group(number + i, group, pool) for i, group in enumerate(plan.groups)]
             number += len(groups)
             learner = _learner(plan.spec, kept.get(plan.spec.name))
             self.devices.append(_Device(plan, groups, learner, revision=0))
@@ -332,12 +333,14 @@ def open_links(
     links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
     first_group: int,
     kept: Mapping[str, Any],
+    pool: Pool | None = None,
 ) -> OpenedLinks:
     """Build everything that scanning needs; nothing is opened or sent before the runners run."""
     wires: list[_Wire] = []
+    pool = Pool() if pool is None else pool
     number = first_group
     for spec, plans in links:
-        wires.append(_Wire(spec, plans, number, kept))
+        wires.append(_Wire(spec, plans, number, kept, pool))
         number += len(wires[-1].groups)
     runners: list[Runner] = [ModbusRunner([wire]) for wire in wires if wire.spec.type == "serial"]
     # Apart from each other: a handshake is milliseconds of arithmetic, which no robot waits for.

@@ -7,7 +7,6 @@ daemon answers is it checked: it may be why.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 from gateway.cli.table import Paint, fitted
 from gateway.control.client import ControlClient, ControlError, refused
 from gateway.messages import about, remedy, text
+from gateway.plain import plain_json
 
 DEFAULT_CONFIG = "/etc/jiahe/gateway.toml"
 DEFAULT_CONTROL = "/run/jiahe/control.sock"
@@ -73,8 +73,7 @@ class Context:
         return found
 
     def show_json(self, document: object) -> None:
-        json.dump(document, sys.stdout, ensure_ascii=False, indent=2)
-        sys.stdout.write("\n")
+        sys.stdout.write(plain_json(document, indent=2) + "\n")
 
 
 def _mistakes(config: Path) -> int:

@@ -9,6 +9,8 @@ between. Tags reported on change count nothing at least, everything at most.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -45,10 +47,10 @@ class Forecast:
 def forecast(config: GatewayConfig) -> Forecast:
     """The load of every link, and the bytes a day of all devices together."""
     plans = [registry.get(device.driver).plan(device) for device in config.devices]
-    loads = tuple(
-        link_load(link, [plan for plan in plans if plan.spec.link.name == link.name])
-        for link in config.links
-    )
+    of_link: dict[str, list[DevicePlan]] = defaultdict(list)
+    for plan in plans:
+        of_link[plan.spec.link.name].append(plan)
+    loads = tuple(link_load(link, of_link[link.name]) for link in config.links)
     reachable = {
         (group.device, group.period_ns): group.reachable_ns
         for load in loads
@@ -63,9 +65,19 @@ def forecast(config: GatewayConfig) -> Forecast:
     for plan in plans:
         low, high = _bytes_a_day(plan, reachable, blocks)
         least, most = least + low, most + high
-    groups = [(0, plan.spec, group) for plan in plans for group in plan.groups]
-    made = catalog(0, 1, config.site, groups)
-    return Forecast(loads, round(least), round(most), made.ByteSize())
+    return Forecast(loads, round(least), round(most), _catalog_bytes(config.site, plans))
+
+
+def _catalog_bytes(site: str, plans: Sequence[DevicePlan]) -> int:
+    """Groups alike share their tags: each such tuple is written once, and counted as often."""
+    sizes: dict[int, int] = {}
+    total = catalog(0, 1, site, ()).ByteSize()
+    for plan in plans:
+        for group in plan.groups:
+            if id(group.tags) not in sizes:
+                sizes[id(group.tags)] = catalog(0, 0, "", [(0, plan.spec, group)]).ByteSize()
+            total += sizes[id(group.tags)]
+    return total
 
 
 def _bytes_a_day(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from gateway.cli.context import Context
 from gateway.cli.status import warn
 from gateway.cli.table import RED, YELLOW, ago, count, cut, duration, percent, size, table
+from gateway.plain import plain
 from gateway.snapshot import DeviceSnapshot, DialledIn, LinkSnapshot, Said
 from gateway.troubles import WHOLE_LINK, causes, grouped
 
@@ -81,7 +82,7 @@ def _details(context: Context, link: LinkSnapshot, devices: list[DeviceSnapshot]
     words = context.words
     errors = link["line_errors"]
     lines = [
-        context.paint(link["name"], "1"),
+        context.paint(plain(link["name"]), "1"),
         "  "
         + words(
             "cli.link_more",

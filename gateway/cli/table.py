@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from gateway.messages import text
+from gateway.plain import plain
 from gateway.snapshot import BudgetSnapshot, Said
 
 RED, GREEN, YELLOW, BOLD, DIM = "31", "32", "33", "1", "2"
@@ -40,8 +41,8 @@ def width(words: str) -> int:
 
 
 def cut(words: str, cells: int) -> str:
-    """At most `cells` wide; what is cut ends in "~". Control characters become "?"."""
-    clean = "".join(c if c.isprintable() else "?" for c in words)
+    """At most `cells` wide, fit for a terminal; what is cut ends in "~"."""
+    clean = plain(words)
     if width(clean) <= cells:
         return clean
     kept = ""
@@ -81,8 +82,10 @@ def fitted(text: str, stream: TextIO) -> str:
 def table(
     heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
 ) -> list[str]:
-    """Lines of aligned columns; `right` are the columns of numbers. No trailing blanks."""
-    lines = [list(heads), *[list(row) for row in rows]]
+    """Lines of aligned columns, fit for a terminal; `right` are the columns of numbers. No trailing
+    blanks.
+    """
+    lines = [list(heads), *[list(map(plain, row)) for row in rows]]
     widths = [max(width(line[column]) for line in lines) for column in range(len(heads))]
     out = []
     for line in lines:

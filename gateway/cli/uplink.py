@@ -8,6 +8,7 @@ import sys
 from gateway.cli.context import Context
 from gateway.cli.status import budget_now, round_trip, uplink_state, warn
 from gateway.cli.table import ago, duration, facts, size
+from gateway.plain import plain
 from gateway.snapshot import UplinkSnapshot
 
 
@@ -19,7 +20,7 @@ def main(context: Context, options: argparse.Namespace) -> int:
     words, lang = context.words, context.lang
     since = words("cli.since", age=duration(uplink["since_s"], lang))
     pairs = [
-        (words("cli.platform"), uplink["address"]),
+        (words("cli.platform"), plain(uplink["address"])),
         (words("cli.state"), f"{uplink_state(context, uplink)}  {since}"),
         (words("cli.last_ack"), ago(uplink["last_ack_s"], lang)),
         (words("cli.round_trip"), round_trip(uplink["round_trip_ms"])),

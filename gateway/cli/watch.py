@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.cli.context import Context, complain
 from gateway.cli.table import RED, YELLOW, ago, cut, shown, table
+from gateway.plain import plain
 
 CLEAR = "\033[H\033[2J"
 EVERY_MS = (100, 3_600_000)
@@ -104,5 +105,7 @@ def _screenful(context: Context, lines: list[str]) -> list[str]:
 
 
 def _line(context: Context, row: Mapping[str, Any]) -> str:
+    """Three cells apart by tabs, which stand in none of them."""
     value = f"{shown(row['value'])} {row['unit']}".rstrip()
-    return f"{row['device']}.{row['tag']}\t{value}\t{_quality(context, row)}"
+    cells = (f"{row['device']}.{row['tag']}", value, _quality(context, row))
+    return "\t".join(map(plain, cells))

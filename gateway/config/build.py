@@ -19,6 +19,7 @@ from drivers.api import (
     Framing,
     LinkSpec,
     Problem,
+    TagSpec,
     TlsFiles,
 )
 from gateway.certificates import judge
@@ -27,7 +28,7 @@ from gateway.config.dialin import listen_address
 from gateway.config.problems import Located
 from gateway.config.schema import DEVICE, LINK, LINK_TLS, LISTEN_TIMEOUT_NS, TIMEOUT_NS
 from gateway.config.synonyms import SYNONYMS
-from gateway.config.tags import Profile, Tag, TagReader, finish, is_name
+from gateway.config.tags import Profile, Tag, TagReader, is_name
 
 _UNIT_IN_NAME = re.compile(r"\{unit(?::0?([1-9]))?\}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
@@ -161,6 +162,8 @@ class DeviceBuilder:
         self._tags = TagReader(problems)
         #: Link to the slowest answer that the profiles of its devices tell of, in nanoseconds.
         self._slowest: dict[str, int] = {}
+        #: Tags by identity, and what the devices were like whose driver judged them.
+        self._judged: dict[int, tuple[tuple[TagSpec, ...], set[DeviceSpec]]] = {}
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -189,7 +192,7 @@ class DeviceBuilder:
         order: ByteOrder = parts.setting("order", "ABCD")
         written = {*data, *(SYNONYMS.get(said) for said in data), *place.lost()}
         every: int | None = parts.setting("every", 1 if "every" in written else None)
-        tags = [finish(*item, every, order, self._problems) for item in parts.tags.items()]
+        tags = self._tags.finished(parts.tags, every, order)
         standing = link or LinkSpec(name=checked["link"], type="tcp")  # to check the tags at least
         bus = standing.type in ("serial", "listen")
         framing: Framing = checked["framing"] or ("rtu" if bus else "tcp")
@@ -197,7 +200,7 @@ class DeviceBuilder:
             name=name,
             link=standing,
             driver=checked["driver"],
-            tags=tuple(tag for tag in tags if tag is not None),
+            tags=tags,
             framing=framing,
             profile=checked["profile"] or "",
             max_registers=parts.setting("max_registers", 125),
@@ -219,8 +222,8 @@ class DeviceBuilder:
             replace(device, name=each, unit=unit)
             for each, unit in zip(names, checked["unit"], strict=False)
         ]
-        for number, each in enumerate(devices):
-            self._ask(driver, replace(each, tags=()) if number else each, parts)
+        for each in devices:
+            self._ask(driver, self._news(each), parts)
         errors = self._problems[before:]
         return [] if any(problem.severity == "error" for problem in errors) else devices
 
@@ -282,6 +285,18 @@ class DeviceBuilder:
         if not layers and not place.lost() & {"tags", "tags_file", "profile"}:
             self._problems.append(place.error("config.no_tags", device=name))
         return _Parts(place, checked, profile, tags)
+
+    def _news(self, device: DeviceSpec) -> DeviceSpec:
+        """The device without its tags where its driver has judged them, of one like it on a link
+        like its own.
+        """
+        one = replace(device, name="", unit=0, tags=(), where="")
+        alike = replace(one, link=LinkSpec(name="", type=device.link.type))
+        _, judged = self._judged.setdefault(id(device.tags), (device.tags, set()))
+        if alike in judged:
+            return replace(device, tags=())
+        judged.add(alike)
+        return device
 
     def _ask(
         self, driver: Driver, device: DeviceSpec, parts: _Parts, only: tuple[str, ...] = ()

@@ -29,6 +29,8 @@ from gateway.config.units import show_size
 from gateway.system_errors import reason
 
 VERSION = 1
+#: What a table that may not be left out holds at least.
+_EXAMPLES = {"gateway": "config.example_gateway", "platform": "config.example_platform"}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -195,12 +197,7 @@ class _Merged:
                     values[key], places[key] = value, place / key
         if home is self.main and any(key.required for key in table.values()):
             if not self.damaged:  # else it may be there, out of sight
-                required = "".join(
-                    f"\n    {key.name} = {key.example}"
-                    for key in table.values()
-                    if key.required or key.name in ("ca", "cert", "key")
-                )
-                example = f"\n    [{name}]{required}"
+                example = {"id": _EXAMPLES[name], "args": {}}
                 self._problems.append(
                     home.error("config.missing_table", table=name, example=example)
                 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gateway.messages import remedy, text
+from gateway.plain import plain
 
 Severity = Literal["error", "warning"]
 
@@ -40,7 +41,7 @@ def render(problem: Located, lang: str) -> str:
     """The place and the words, the line with a caret below, and the remedy."""
     kind = {"zh": ("错误", "注意"), "en": ("error", "warning")}["zh" if lang == "zh" else "en"]
     word = kind[problem.severity == "warning"]
-    lines = [f"{problem.place}: {word}: {text(problem.id, lang, **problem.args)}"]
+    lines = [f"{plain(problem.place)}: {word}: {text(problem.id, lang, **problem.args)}"]
     if problem.line:
         shown = problem.source.rstrip().expandtabs(1)
         number = str(problem.line)
@@ -58,9 +59,4 @@ def _window(line: str, column: int) -> tuple[str, str]:
     before = head + line[first : column - 1]
     width = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in before)
     width -= sum(1 for c in before if unicodedata.category(c) == "Cf")
-    return _printable(head + line[first : first + 100]), " " * width
-
-
-def _printable(line: str) -> str:
-    """Control characters must not reach a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in line)
+    return plain(head + line[first : first + 100]), " " * width

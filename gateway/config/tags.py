@@ -48,6 +48,9 @@ class TagReader:
     def __init__(self, problems: list[Located]) -> None:
         self._problems = problems
         self._profiles: dict[FilePath, Profile | None] = {}
+        #: By identity, period and order; with the tag itself, so that no other gets its place.
+        self._finished: dict[tuple[int, int | None, ByteOrder], tuple[Tag, TagSpec | None]] = {}
+        self._tuples: dict[tuple[int, ...], tuple[TagSpec, ...]] = {}
 
     @property
     def files(self) -> tuple[FilePath, ...]:
@@ -99,6 +102,25 @@ class TagReader:
             tag.bad = len(self._problems) > before
             found[name] = tag
         return found
+
+    def finished(
+        self, tags: Mapping[str, Tag], every_ns: int | None, order: ByteOrder
+    ) -> tuple[TagSpec, ...]:
+        """The tags that are right, with the device's defaults for what they leave open. Devices
+        alike get the same objects: a thousand controllers of three hundred tags hold three hundred.
+        """
+        made = []
+        for name, tag in tags.items():
+            key = (id(tag), every_ns, order)
+            known = self._finished.get(key)
+            if known is None:
+                known = self._finished[key] = (
+                    tag,
+                    finish(name, tag, every_ns, order, self._problems),
+                )
+            made.append(known[1])
+        right = tuple(tag for tag in made if tag is not None)
+        return self._tuples.setdefault(tuple(map(id, right)), right)
 
     def _read(self, place: Place, path: FilePath) -> Profile | None:
         try:

@@ -5,11 +5,15 @@ command line, the log) turns them into words here. To add a text, add one entry 
 noun: `syntax`, `config`, `link`, `device` (with `learned`), `driver`, `buffer`, `uplink` (with
 `certificate`, `budget` and `clock`), `system`, `daemon`, `cli`. A test reads the whole code base:
 an id that nobody uses, or that is used and missing here, fails it.
+
+Arguments come from anywhere: what of them could move a cursor is taken out here, so that words are
+safe to print and to log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Literal
 
 from gateway.messages import (
@@ -25,6 +29,7 @@ from gateway.messages import (
     uplink,
 )
 from gateway.messages.message import Message
+from gateway.plain import plain
 
 __all__ = ["LANGUAGES", "MESSAGES", "Language", "Message", "about", "remedy", "say", "some", "text"]
 
@@ -63,7 +68,7 @@ def text(message: str, lang: str, /, **args: Any) -> str:
     entry = MESSAGES.get(message)
     if entry is None:
         told = ", ".join(f"{key}={value}" for key, value in args.items())
-        return f"{message} ({told})" if told else message
+        return plain(f"{message} ({told})" if told else message)
     return _fill(entry.zh if lang == "zh" else entry.en, lang, args)
 
 
@@ -104,8 +109,12 @@ def about(said: Mapping[str, Any], lang: str) -> str:
 def _fill(template: str, lang: str, args: Mapping[str, Any]) -> str:
     if "{" not in template:
         return template
-    words = {
-        key: say(value, lang) if isinstance(value, Mapping) and "id" in value else value
-        for key, value in args.items()
-    }
+    words = {key: _word(value, lang) for key, value in args.items()}
     return template.format_map(_Arguments(words))
+
+
+def _word(value: Any, lang: str) -> Any:
+    """An argument as it is put into a sentence; numbers keep their kind."""
+    if isinstance(value, Mapping) and "id" in value:
+        return say(value, lang)
+    return value if isinstance(value, int | float | Decimal) else plain(str(value))

@@ -1,7 +1,7 @@
 """Texts about what the configuration says: what is wrong at a place, and how to mend it."""
 
 from gateway.messages.message import Message
-from gateway.messages.syntax import PLANT
+from gateway.messages.syntax import GATEWAY, PLANT, PLATFORM
 
 KEYS = {
     "config.unknown_key": Message(
@@ -34,6 +34,8 @@ KEYS = {
         "加上这一节，例如：{example}",
         "Add it, such as: {example}",
     ),
+    "config.example_gateway": Message(GATEWAY, GATEWAY),
+    "config.example_platform": Message(PLATFORM, PLATFORM),
     "config.wrong_type": Message(
         "“{key}”的值应当是{wanted}",
         "{key} must be {wanted}",

@@ -2,15 +2,16 @@
 
 from gateway.messages.message import Message
 
-_SMALLEST = """
-    version = 1
+GATEWAY = """
     [gateway]
-    id = "jx-nanhu-0031"
+    id = "jx-nanhu-0031\""""
+PLATFORM = """
     [platform]
     address = "ingest.example.cn:8443"
     ca   = "pki/ca.pem"
     cert = "pki/gateway.pem"
     key  = "pki/gateway.key\""""
+_SMALLEST = "\n    version = 1" + GATEWAY + PLATFORM
 PLANT = """
     [links.com1]
     type = "serial"

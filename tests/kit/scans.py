@@ -24,7 +24,7 @@ from drivers.api import TYPE_BYTES, DeviceSpec, Field, GroupPlan, LinkSpec, Requ
 from gateway.catalog import build
 from native.block import Sealer
 from native.bundle import bundle
-from native.group import Group
+from native.group import POOL_BYTES, Group, Pool
 from tests.contract.encode import counts, crc32c
 from tests.contract.encode import name as name_of
 
@@ -128,9 +128,10 @@ def ticks_of(runs: Iterable[pb.GroupRun]) -> list[tuple[int, ...]]:
 class Box:
     """Groups 1 on, their sealer, and what it sealed."""
 
-    def __init__(self, plans: Sequence[GroupPlan], **more: int) -> None:
-        """`more`: the groups' `seal_ns`."""
-        self.groups = [Group(number + 1, made, **more) for number, made in enumerate(plans)]
+    def __init__(self, plans: Sequence[GroupPlan], pool_bytes: int = POOL_BYTES) -> None:
+        """`pool_bytes`: of memory for rows, that the groups share."""
+        self.pool = Pool(pool_bytes)
+        self.groups = [Group(number + 1, made, self.pool) for number, made in enumerate(plans)]
         for group in self.groups:
             group.start(START_NS)
         self.sealer = Sealer(self.groups)
