@@ -211,6 +211,11 @@ class Driver(Protocol):
     def plan(self, device: DeviceSpec) -> DevicePlan:
         """The requests that read the device in the least time on the wire."""
 
+    def example(self, group: GroupPlan, seed: str, count: int) -> list[bytes]:
+        """The answers' data of `count` successive scans, as a simulated device gives them: what the
+        forecast of bytes seals.
+        """
+
     def open(
         self,
         links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],

@@ -14,7 +14,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drivers.api import DevicePlan, DeviceSpec, Driver, LinkSpec, OpenedLinks, Problem
+from drivers.api import (
+    DevicePlan,
+    DeviceSpec,
+    Driver,
+    GroupPlan,
+    LinkSpec,
+    OpenedLinks,
+    Problem,
+)
 from drivers.modbus.check import check
 from drivers.modbus.planner import plan_device
 
@@ -37,6 +45,12 @@ class ModbusDriver:
         limits.
         """
         return plan_device(device)
+
+    def example(self, group: GroupPlan, seed: str, count: int) -> list[bytes]:
+        """The answers' data of `count` successive scans, as `jiahe-sim` gives them."""
+        from drivers.modbus.simulator.example import scans
+
+        return scans(group, seed, count)
 
     def open(
         self,

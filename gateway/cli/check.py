@@ -105,8 +105,16 @@ def _words(context: Context, loaded: Loaded, made: Forecast) -> list[str]:
     rows = _group_rows(made)
     if rows:
         lines += ["", *table(heads, rows, right=[1, 2, 3])]
-        least, most = size(made.bytes_a_day_min), size(made.bytes_a_day_max)
-        lines += ["", words("cli.bytes_a_day", least=least, most=most)]
+        lines += [
+            "",
+            words(
+                "cli.bytes_a_day",
+                expected=size(made.bytes_a_day),
+                sends=made.sends_a_day,
+                least=size(made.bytes_a_day_min),
+                most=size(made.bytes_a_day_max),
+            ),
+        ]
         lines += _budget_words(context, loaded.config.platform.data_budget, made)
     lines.append(words("cli.estimate"))
     return lines

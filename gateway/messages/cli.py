@@ -288,9 +288,10 @@ CHECK = {
         "link {link} is nearly full: a device that does not answer will delay the others",
     ),
     "cli.bytes_a_day": Message(
-        "5G 流量每天 {least} 到 {most}（从数值几乎不变，到每次都跳变；不压缩）",
-        "5G traffic a day: {least} (values hardly move) to {most} (they jump at every scan; "
-        "uncompressed)",
+        "5G 流量每天约 {expected}：数据 {sends} 次，数值按模拟设备的样子变化；数值不动时 {least}，"
+        "每次都乱跳时 {most}",
+        "5G traffic a day: about {expected} in {sends} messages, if values move as simulated ones "
+        "do; {least} if none moves, {most} if all jump at every scan",
     ),
     "cli.tiny_budget": Message(
         "流量上限 {budget}/{per} 太小：可能连一个大数据块都发不完；至少写 {least}",

@@ -77,7 +77,7 @@ def _tag(where: str, name: str, told: Mapping[str, Any], order: str) -> SimTag:
             raise ValueError("scale 0")
         limits = [Decimal(told[key]) if key in told else None for key in ("min", "max")]
         unit = str(told.get("unit", ""))
-        low, high = _raw_range(cast(ValueType, type_), unit, limits, scale, offset)
+        low, high = raw_range(cast(ValueType, type_), unit, limits, scale, offset)
         labels = tuple(int(number) for number in told.get("labels", {}))
         length = int(told.get("length", 0))
     except KeyError as error:
@@ -92,7 +92,7 @@ def _tag(where: str, name: str, told: Mapping[str, Any], order: str) -> SimTag:
     )  # fmt: skip
 
 
-def _raw_range(
+def raw_range(
     type_: ValueType, unit: str, limits: Sequence[Decimal | None], scale: Decimal, offset: Decimal
 ) -> tuple[Decimal | None, Decimal | None]:
     """Where the raw value moves; None, None: between the limits of its type."""
