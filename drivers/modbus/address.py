@@ -24,8 +24,8 @@ LAST_ADDRESS = 65535
 #: The function that reads each space (Modbus Application Protocol V1.1b3 sections 6.1 to 6.4).
 FUNCTION: dict[Space, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 
-_NAMED = re.compile(r"([A-Za-z]+):(0[xX][0-9A-Fa-f]+|[0-9]+)(?:\.([0-9]+))?")
-_MODICON = re.compile(r"([0134])([0-9]{4,5})(?:\.([0-9]+))?")
+_NAMED = re.compile(r"([A-Za-z]+):(0[xX][0-9A-Fa-f]{1,20}|[0-9]{1,20})(?:\.([0-9]{1,20}))?")
+_MODICON = re.compile(r"([0134])([0-9]{4,5})(?:\.([0-9]{1,20}))?")
 _MODICON_SPACE: dict[str, Space] = {"0": "coil", "1": "discrete", "3": "input", "4": "holding"}
 
 

@@ -11,9 +11,9 @@ from gateway.cli.context import Context
 from gateway.cli.forecast import PER_DAYS, Forecast, forecast
 from gateway.cli.status import per
 from gateway.cli.table import GREEN, RED, YELLOW, Paint, cut, fitted, period, size, table
-from gateway.config import Loaded, load, render
+from gateway.config import Loaded, load, remedy_of, render
 from gateway.config.units import Rate
-from gateway.messages import remedy, text
+from gateway.messages import text
 from gateway.uplink.budget import least as least_budget
 
 #: Percent of a wire above which it is worth a word.
@@ -30,7 +30,7 @@ def main(context: Context, options: argparse.Namespace) -> int:
     # What refuses the file first, then what is only worth a word.
     for problem in sorted(loaded.problems, key=lambda each: each.severity):
         sys.stderr.write(_fitted(render(problem, context.lang)) + "\n")
-    errors = sum(problem.severity == "error" for problem in loaded.problems)
+    errors = sum(each.count for each in loaded.problems if each.severity == "error")
     if made is None:
         sys.stderr.write(
             Paint(sys.stderr)(context.words("cli.check_bad", count=errors), RED) + "\n"
@@ -58,7 +58,8 @@ def _document(context: Context, loaded: Loaded, made: Forecast | None) -> dict[s
             "severity": problem.severity,
             "id": problem.id,
             "text": text(problem.id, context.lang, **problem.args),
-            "remedy": remedy(problem.id, context.lang, **problem.args),
+            "remedy": remedy_of(problem, context.lang),
+            "count": problem.count,
         }
         for problem in loaded.problems
     ]

@@ -87,7 +87,7 @@ def _mistakes(config: Path) -> int:
     problems = load(config).problems
     if any(each.id == "config.unreadable" for each in problems):
         return 0
-    return sum(each.severity == "error" for each in problems)
+    return sum(each.count for each in problems if each.severity == "error")
 
 
 def complain(lang: str, message: str, /, **args: Any) -> None:

@@ -7,15 +7,17 @@
     source      one file as text, data and positions; mends what it can, to find later mistakes too
     units       "500 ms", "2 GiB", "5 GB/month"
     schema      the table of all keys: kind, unit, range, default, help
+    values      one value against its key of the schema
     check       one TOML table against its schema table
     build       links and devices out of checked tables: ranges, profiles, defaults
     points      tags from a CSV table
     model       the result
-    problems    a mistake and its rendering
+    capacity    whether all of it can be delivered
+    problems    a mistake and its rendering; alike ones as one
 """
 
 from gateway.config.load import Loaded, load
 from gateway.config.model import GatewayConfig
-from gateway.config.problems import Located, render
+from gateway.config.problems import Located, remedy_of, render
 
-__all__ = ["GatewayConfig", "Loaded", "Located", "load", "render"]
+__all__ = ["GatewayConfig", "Loaded", "Located", "load", "remedy_of", "render"]

@@ -23,9 +23,10 @@ from drivers.api import (
     TlsFiles,
 )
 from gateway.certificates import judge
+from gateway.config.capacity import Capacity
 from gateway.config.check import Place, check_table, complete
 from gateway.config.dialin import listen_address
-from gateway.config.problems import Located
+from gateway.config.problems import Problems
 from gateway.config.schema import DEVICE, LINK, LINK_TLS, LISTEN_TIMEOUT_NS, TIMEOUT_NS
 from gateway.config.synonyms import SYNONYMS
 from gateway.config.tags import Profile, Tag, TagReader, is_name
@@ -52,7 +53,7 @@ def split_address(text: str, default_port: int | None = None) -> tuple[str, int]
 
 
 def build_link(
-    name: str, place: Place, data: Mapping[str, Any], problems: list[Located]
+    name: str, place: Place, data: Mapping[str, Any], problems: Problems
 ) -> LinkSpec | None:
     """The link; None if something is wrong with it, which is in `problems` then.
 
@@ -61,9 +62,10 @@ def build_link(
     before = len(problems)
     if not is_name(name):
         problems.append(place.error("config.bad_name", name=name))
-    if data.get("type") in ("tcp", "udp") and str(data.get("port", "")).isdecimal():
+    port = data.get("port")
+    if data.get("type") in ("tcp", "udp") and _is_port(port):
         host = str(data.get("address") or "192.168.10.21").partition(":")[0]
-        example = f'address = "{host}:{data["port"]}"'
+        example = f'address = "{host}:{port}"'
         problems.append((place / "port").error("config.port_in_address", example=example))
         data = {key: value for key, value in data.items() if key != "port"}
         if "address" not in data:
@@ -83,7 +85,7 @@ def build_link(
         problems.append((place / "in_flight").value_error("config.in_flight_serial"))
     host, port = _endpoint(place, checked, problems)
     tls = _tls(place / "tls", checked["tls"], problems) if checked.get("tls") is not None else None
-    if not whole or any(problem.severity == "error" for problem in problems[before:]):
+    if not whole or problems.errors_since(before):
         return None
     return LinkSpec(
         name=name,
@@ -108,7 +110,14 @@ def build_link(
     )
 
 
-def _endpoint(place: Place, checked: Mapping[str, Any], problems: list[Located]) -> tuple[str, int]:
+def _is_port(value: Any) -> bool:
+    """As people write it who write it apart from the address: 502, or "502"."""
+    if isinstance(value, int):
+        return 0 <= value <= 65535
+    return isinstance(value, str) and value.isdecimal() and len(value) <= 5
+
+
+def _endpoint(place: Place, checked: Mapping[str, Any], problems: Problems) -> tuple[str, int]:
     """Host and port of a network link, or ours of one that devices dial in to."""
     kind = checked.get("type")
     try:
@@ -124,7 +133,7 @@ def _endpoint(place: Place, checked: Mapping[str, Any], problems: list[Located])
     return "", 502
 
 
-def _tls(place: Place, data: Mapping[str, Any], problems: list[Located]) -> TlsFiles | None:
+def _tls(place: Place, data: Mapping[str, Any], problems: Problems) -> TlsFiles | None:
     """The files, as absolute paths. What is wrong with them is a warning: the other links are read
     all the same, and so is this one once they are mended.
     """
@@ -156,8 +165,11 @@ class _Parts:
 class DeviceBuilder:
     """Builds every device; `links` are all that were named, None where one is wrong."""
 
-    def __init__(self, links: Mapping[str, LinkSpec | None], problems: list[Located]) -> None:
+    def __init__(
+        self, links: Mapping[str, LinkSpec | None], capacity: Capacity, problems: Problems
+    ) -> None:
         self._links = links
+        self._capacity = capacity
         self._problems = problems
         self._tags = TagReader(problems)
         #: Link to the slowest answer that the profiles of its devices tell of, in nanoseconds.
@@ -179,6 +191,8 @@ class DeviceBuilder:
     def build(self, name: str, place: Place, data: Mapping[str, Any]) -> list[DeviceSpec]:
         """One device, or a range of them; empty if something is wrong, which was reported."""
         before = len(self._problems)
+        if self._capacity.is_passed or self._problems.are_enough:
+            return []
         checked = check_table(place, data, DEVICE, self._problems)
         if not complete(place, data, checked, DEVICE, self._problems):
             self._tags.own(place / "tags", checked.get("tags", {}))
@@ -209,6 +223,9 @@ class DeviceBuilder:
             pause_ns=parts.setting("pause", 0),
             where=place.where(),
         )
+        if over := self._capacity.take_device(device, len(names), place):
+            self._problems.append(over)
+            return []
         if link is None:
             self._ask(driver, device, parts, only=("tags", "holes"))
             return []
@@ -224,8 +241,7 @@ class DeviceBuilder:
         ]
         for each in devices:
             self._ask(driver, self._news(each), parts)
-        errors = self._problems[before:]
-        return [] if any(problem.severity == "error" for problem in errors) else devices
+        return [] if self._problems.errors_since(before) else devices
 
     def _names(self, name: str, place: Place, units: tuple[int, ...]) -> list[str]:
         """A name for each unit; none where the name is bad, which was reported."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from drivers.api import LinkSpec
 from gateway.config.check import Place
-from gateway.config.problems import Located
+from gateway.config.problems import Located, Problems
 
 
 def listen_address(text: str) -> tuple[str, int]:
@@ -22,7 +22,7 @@ def listen_address(text: str) -> tuple[str, int]:
     return str(address), int(port)
 
 
-def judge(links: Sequence[LinkSpec], places: Mapping[str, Place], problems: list[Located]) -> None:
+def judge(links: Sequence[LinkSpec], places: Mapping[str, Place], problems: Problems) -> None:
     """Whether the first bytes of a connection always tell its link."""
     listening = [link for link in links if link.type == "listen"]
     for number, link in enumerate(listening):

@@ -20,9 +20,10 @@ from drivers.api import DeviceSpec, LinkSpec
 from gateway.certificates import TlsFiles, judge
 from gateway.config import dialin
 from gateway.config.build import DeviceBuilder, build_link, split_address
+from gateway.config.capacity import Capacity
 from gateway.config.check import Place, check_table, complete
 from gateway.config.model import BufferConfig, GatewayConfig, PlatformConfig
-from gateway.config.problems import Located
+from gateway.config.problems import ERRORS_MAX, Located, Problems
 from gateway.config.schema import BUFFER, FILE, GATEWAY, PLATFORM, Table
 from gateway.config.source import Source
 from gateway.config.units import show_size
@@ -48,10 +49,10 @@ class Loaded:
 
 def load(path: Path) -> Loaded:
     """Read and check everything. Never raises for what is wrong with the files: that is said."""
-    problems: list[Located] = []
+    problems = Problems()
     sources = list(_sources(path, problems))
     if not sources:
-        return Loaded(None, problems)
+        return Loaded(None, problems.in_order())
     merged = _Merged(sources, problems)
     gateway = merged.section("gateway", GATEWAY)
     platform = merged.section("platform", PLATFORM)
@@ -63,7 +64,9 @@ def load(path: Path) -> Loaded:
     paths = {key: platform.path(key) for key in ("ca", "cert", "key")}
     _judge_platform(platform, paths, gateway["id"] or "", problems)
     _judge_buffer(buffer, gateway, problems)
-    ordered = _in_order(problems)
+    if problems.are_enough:
+        problems.append(Located(str(path), 0, 0, "error", "config.enough", {"count": ERRORS_MAX}))
+    ordered = problems.in_order()
     files = tuple(Path(source.file) for source in sources)
     if any(problem.severity == "error" for problem in ordered):
         return Loaded(None, ordered, files)
@@ -98,17 +101,7 @@ def load(path: Path) -> Loaded:
     )
 
 
-def _in_order(problems: list[Located]) -> list[Located]:
-    """By place; once where several devices share a mistake (twenty-four machines, one profile)."""
-    first: dict[tuple[object, ...], Located] = {}
-    for problem in problems:
-        missing = problem.args.get("key") or problem.args.get("table")
-        same = (problem.file, problem.line, problem.column, problem.id, missing)
-        first.setdefault(same, problem)
-    return sorted(first.values(), key=Located.order)
-
-
-def _sources(path: Path, problems: list[Located]) -> Iterator[Source]:
+def _sources(path: Path, problems: Problems) -> Iterator[Source]:
     try:
         extra = sorted((path.parent / "conf.d").glob("*.toml"))
     except OSError as error:
@@ -123,7 +116,7 @@ def _sources(path: Path, problems: list[Located]) -> Iterator[Source]:
         except OSError as error:
             problems.append(_unreadable(each, error))
         else:
-            problems += source.problems
+            problems.extend(source.problems)
             yield source
 
 
@@ -157,7 +150,7 @@ class Section:
 class _Merged:
     """The top-level tables of all files."""
 
-    def __init__(self, sources: list[Source], problems: list[Located]) -> None:
+    def __init__(self, sources: list[Source], problems: Problems) -> None:
         self._problems = problems
         self.main = Place(sources[0], ())
         self._files: list[tuple[Place, dict[str, Any]]] = []
@@ -221,6 +214,8 @@ class _Merged:
                 if key in first:
                     at = first[key].where()
                     self._problems.append(place.error("config.twice_name", name=key, first=at))
+                elif self._problems.are_enough:
+                    return
                 elif not isinstance(value, dict):
                     wanted = {"id": "config.kind_table", "args": {}}
                     example = f"[{name}.{key}]"
@@ -232,11 +227,16 @@ class _Merged:
                     yield key, place, value
 
 
-def _links(merged: _Merged, problems: list[Located]) -> dict[str, LinkSpec | None]:
+def _links(merged: _Merged, capacity: Capacity, problems: Problems) -> dict[str, LinkSpec | None]:
     links: dict[str, LinkSpec | None] = {}
     places: dict[str, Place] = {}
     ports: dict[str, str] = {}
     for name, place, data in merged.named("links"):
+        if over := capacity.take_link(place):
+            problems.append(over)
+        if capacity.is_passed:
+            links[name] = None
+            continue
         places[name] = place
         link = links[name] = build_link(name, place, data, problems)
         if link is not None and link.type == "serial":
@@ -252,11 +252,12 @@ def _links(merged: _Merged, problems: list[Located]) -> dict[str, LinkSpec | Non
 
 
 def _plant(
-    merged: _Merged, problems: list[Located]
+    merged: _Merged, problems: Problems
 ) -> tuple[list[LinkSpec], list[DeviceSpec], tuple[Path, ...]]:
     """All links and devices that are right; the profiles and tables that these name."""
-    links = _links(merged, problems)
-    builder = DeviceBuilder(links, problems)
+    capacity = Capacity()
+    links = _links(merged, capacity, problems)
+    builder = DeviceBuilder(links, capacity, problems)
     devices: dict[str, DeviceSpec] = {}
     units: dict[tuple[str, int], str] = {}
     for name, place, data in merged.named("devices"):
@@ -276,14 +277,14 @@ def _plant(
     return list(settled.values()), whole, builder.files
 
 
-def _judge_gateway(gateway: Section, problems: list[Located]) -> None:
+def _judge_gateway(gateway: Section, problems: Problems) -> None:
     name = gateway["id"]
     if name is not None and not _ID.fullmatch(name):
         problems.append(gateway.at("id").value_error("config.bad_id", id=name))
 
 
 def _judge_platform(
-    platform: Section, paths: Mapping[str, Path | None], gateway: str, problems: list[Located]
+    platform: Section, paths: Mapping[str, Path | None], gateway: str, problems: Problems
 ) -> None:
     address = platform["address"]
     if address is None:
@@ -309,7 +310,7 @@ def _judge_platform(
         at = platform.at(next(iter(absent)))
         problems.append(at.warning("config.file_missing", path=", ".join(absent.values())))
     else:
-        problems += _certificate_problems(platform, paths, gateway)
+        problems.extend(_certificate_problems(platform, paths, gateway))
 
 
 def _certificate_problems(
@@ -330,7 +331,7 @@ def _is_there(path: Path) -> bool:
         return True
 
 
-def _judge_buffer(buffer: Section, gateway: Section, problems: list[Located]) -> None:
+def _judge_buffer(buffer: Section, gateway: Section, problems: Problems) -> None:
     """What lies in `path` must be this gateway's; the disk that it is on, or will be, must be able
     to hold `max_size`.
     """

@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from gateway.config.positions import Path, Spot
-from gateway.config.problems import Located, Severity
+from gateway.config.problems import Located, Problems, Severity
 from gateway.config.schema import PROFILE_TAG
 from gateway.config.source import SIZE_MAX, read_bytes
 from gateway.config.units import show_size
@@ -43,7 +43,7 @@ class PointTable:
 
     def __init__(self, file: str, raw: bytes) -> None:
         self.file = file
-        self.problems: list[Located] = []
+        self.problems = Problems()
         self.data: dict[str, dict[str, Any]] = {}
         self._spots: dict[Path, Spot] = {}
         if len(raw) > SIZE_MAX:
@@ -94,12 +94,15 @@ class PointTable:
 
     def _read(self) -> None:
         delimiter = max(",;\t", key=self._lines[0].count)
+        csv.field_size_limit(SIZE_MAX)  # a cell of labels may be long; the file is bounded
         rows = csv.reader(io.StringIO(self._text, newline=""), delimiter=delimiter)
         try:
             heads = self._headings(next(rows, []), delimiter)
             if heads is None:
                 return
             for row in rows:
+                if self.problems.are_enough:
+                    break
                 self._row(row, heads, rows.line_num, delimiter)
         except csv.Error as error:
             self._problem(Spot(max(1, rows.line_num), 1), "config.syntax", error=str(error))

@@ -38,6 +38,8 @@ _ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\
 _FRESH_LINE = re.compile(r"""\n[ \t]*(?:\[\[?[^\[\],\n]+\]\]?[ \t]*(?=#|\n|$)|[\w"'.-]+[ \t]*=)""")
 #: Deeper nesting is no configuration of ours; tomllib itself ends at Python's recursion limit.
 DEPTH_MAX = 40
+#: After so many statements whose brackets or quotes do not close, the rest is not looked at.
+FAULTS_MAX = 40
 
 
 class Spot(NamedTuple):
@@ -48,17 +50,24 @@ class Spot(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """One table header, or one key with its value: offsets into the text, end excluded."""
+    """One table header, or one key with its value: offsets into the text, end excluded. `path` is
+    cut short where it is `deep`: more than DEPTH_MAX parts, or brackets in each other.
+    """
 
     start: int
     end: int
     path: Path
     header: bool
     broken: bool  # a bracket in it is never closed, or nested too deep
+    deep: bool
 
 
 class _BrokenError(Exception):
     """What follows in brackets is not TOML: give the statement up."""
+
+
+class _DeepError(_BrokenError):
+    """More than DEPTH_MAX parts of a key, or brackets in each other."""
 
 
 class Positions:
@@ -114,29 +123,30 @@ class Positions:
         return found
 
     def _walk(self) -> None:
-        text, at = self.text, 0
+        text, at, faults = self.text, 0, 0
         table: Path = ()
         while True:
             at = self._skip(_GAP, at)
-            if at >= len(text):
+            if at >= len(text) or faults > FAULTS_MAX:
                 return
-            start, path, broken = at, table, False
+            start, path, broken, deep = at, table, False, False
             header = text[at] == "["
-            if header:
-                path = table = self._header(at)
-            else:
-                parts, at = self._dotted(at)
-                for name, offset in parts:
-                    path = (*path, name)
-                    self.keys.setdefault(path, offset)
-                try:
+            try:
+                if header:
+                    path = table = self._header(at)
+                else:
+                    parts, at = self._dotted(at)
+                    for name, offset in parts:
+                        path = (*path, name)
+                        self.keys.setdefault(path, offset)
                     at = self._assigned(path, at, 0)
-                except _BrokenError:
-                    broken = True
-                    fresh = _FRESH_LINE.search(text, start)
-                    at = fresh.start() if fresh else len(text)
+            except _BrokenError as error:
+                broken, deep = True, isinstance(error, _DeepError)
+                fresh = _FRESH_LINE.search(text, start)
+                at = fresh.start() if fresh else len(text)
             at = self._skip(_REST, at)
-            self.statements.append(Statement(start, at, path, header, broken))
+            self.statements.append(Statement(start, at, path, header, broken, deep))
+            faults += broken
 
     def _read(self, path: Path) -> None:
         """Read the flat inline table that holds `path`, if it was not yet."""
@@ -178,6 +188,8 @@ class Positions:
             at = self._skip(_BLANK, match.end())
             if not self.text.startswith(".", at):
                 break
+            if len(parts) > DEPTH_MAX:
+                raise _DeepError
             at = self._skip(_BLANK, at + 1)
         return parts, at
 
@@ -190,11 +202,12 @@ class Positions:
     def _value(self, path: Path, at: int, depth: int) -> int:
         self.values.setdefault(path, at)
         if depth > DEPTH_MAX:
-            raise _BrokenError
+            raise _DeepError
         if self.text.startswith("[", at):
             return self._array(path, at + 1, depth + 1)
         if self.text.startswith("{", at):
-            if flat := _FLAT.match(self.text, at):
+            flat = _FLAT.match(self.text, at)
+            if flat and self.text.count(".", at, flat.end()) <= DEPTH_MAX:
                 self._unread.setdefault(path, at)
                 return flat.end()
             return self._inline(path, at + 1, depth + 1)

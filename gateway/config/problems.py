@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from gateway.messages import remedy, text
+from gateway.messages import remedy, some, text
 from gateway.plain import plain
 
 Severity = Literal["error", "warning"]
+
+#: More errors than this are not looked for: nobody mends them by hand, and finding each takes time.
+ERRORS_MAX = 5_000
+#: Of problems alike this many are shown each at its place; the others are counted in one more.
+ALIKE_SHOWN = 5
+#: Places of its kind that are named with a problem that stands for many.
+LINES_NAMED = 8
+#: More problems than this are counted, not shown: the first ones tell what is to be done.
+SHOWN_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,7 @@ class Located:
     id: str
     args: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""  # the text of the line
+    count: int = 1  # how many problems alike it stands for
 
     @property
     def place(self) -> str:
@@ -35,6 +45,84 @@ class Located:
 
     def order(self) -> tuple[str, int, int]:
         return self.file, self.line, self.column
+
+
+class Problems:
+    """What was found so far."""
+
+    def __init__(self) -> None:
+        self._found: list[Located] = []
+        self._errors = 0
+
+    def __iter__(self) -> Iterator[Located]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    @property
+    def are_enough(self) -> bool:
+        """No more need be looked for."""
+        return self._errors >= ERRORS_MAX
+
+    def append(self, problem: Located) -> None:
+        self._errors += problem.severity == "error"
+        self._found.append(problem)
+
+    def extend(self, problems: Iterable[Located]) -> None:
+        for problem in problems:
+            self.append(problem)
+
+    def errors_since(self, before: int) -> bool:
+        """Whether there is an error beyond the first `before` problems."""
+        return any(each.severity == "error" for each in self._found[before:])
+
+    def in_order(self) -> list[Located]:
+        """By place; once where several devices share a mistake (twenty-four machines, one profile);
+        of many alike the first ones, and one that counts the others.
+        """
+        first: dict[tuple[object, ...], Located] = {}
+        for problem in self._found:
+            missing = problem.args.get("key") or problem.args.get("table")
+            same = (problem.file, problem.line, problem.column, problem.id, missing)
+            first.setdefault(same, problem)
+        return _bounded(_merged(sorted(first.values(), key=Located.order)))
+
+
+def _merged(problems: list[Located]) -> list[Located]:
+    """Of many alike in one file the first ones, and one that stands for the others."""
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for number, problem in enumerate(problems):
+        kind = (problem.file, problem.severity, problem.id, problem.args.get("key"))
+        alike.setdefault(kind, []).append(number)
+    shown = dict(enumerate(problems))
+    for numbers in alike.values():
+        if len(numbers) > ALIKE_SHOWN + 1:
+            first, *others = numbers[ALIKE_SHOWN:]
+            shown[first] = _standing_for([problems[number] for number in (first, *others)])
+            for number in others:
+                del shown[number]
+    return list(shown.values())
+
+
+def _standing_for(problems: list[Located]) -> Located:
+    first = problems[0]
+    lines = some([str(line) for line in dict.fromkeys(each.line for each in problems)], LINES_NAMED)
+    said = {"id": first.id, "args": first.args}
+    args = {"said": said, "lines": lines, "count": len(problems)}
+    return replace(first, id="config.alike", args=args, count=len(problems))
+
+
+def _bounded(problems: list[Located]) -> list[Located]:
+    """Errors before warnings, where not all can be shown."""
+    if len(problems) <= SHOWN_MAX:
+        return problems
+    by_weight = sorted(problems, key=lambda each: each.severity)
+    shown, rest = by_weight[:SHOWN_MAX], by_weight[SHOWN_MAX:]
+    count = sum(each.count for each in rest)
+    args = {"count": count}
+    last = Located(rest[0].file, 0, 0, rest[0].severity, "config.and_more", args, count=count)
+    return [*sorted(shown, key=Located.order), last]
 
 
 def render(problem: Located, lang: str) -> str:
@@ -47,9 +135,17 @@ def render(problem: Located, lang: str) -> str:
         number = str(problem.line)
         lines.append(f"  {number} | {_window(shown, problem.column)[0]}")
         lines.append(f"  {' ' * len(number)} | {_window(shown, problem.column)[1]}^")
-    if mend := remedy(problem.id, lang, **problem.args):
+    if mend := remedy_of(problem, lang):
         lines.append(f"  → {mend}")
     return "\n".join(lines)
+
+
+def remedy_of(problem: Located, lang: str) -> str:
+    """What to do about it; of one that stands for others, what to do about each of them."""
+    if problem.id == "config.alike":
+        said = problem.args["said"]
+        return remedy(said["id"], lang, **said["args"])
+    return remedy(problem.id, lang, **problem.args)
 
 
 def _window(line: str, column: int) -> tuple[str, str]:

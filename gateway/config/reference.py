@@ -1,4 +1,5 @@
-"""The reference of all keys in docs/configuration*.md, written from the schema.
+"""The reference of all keys and limits in docs/configuration*.md, written from the schema and from
+the table of sizes.
 
 `python -m gateway.config.reference` rewrites what stands between the markers of both pages; a test
 fails when they are out of date.
@@ -6,9 +7,12 @@ fails when they are out of date.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+from jiahe.ingest import limits
 
 from gateway.config.schema import (
     BUFFER,
@@ -24,9 +28,12 @@ from gateway.config.schema import (
     Key,
     Table,
 )
+from gateway.config.source import SIZE_MAX
+from gateway.config.tags import NAME_MAX
 from gateway.config.units import show_duration, show_size
 
-FIRST, LAST = "<!-- keys: from gateway/config/schema.py -->", "<!-- end of keys -->"
+KEYS = "<!-- keys: from gateway/config/schema.py -->", "<!-- end of keys -->"
+LIMITS = "<!-- limits: from proto/limits.py -->", "<!-- end of limits -->"
 PAGES = {"en": "configuration.md", "zh": "configuration.zh-CN.md"}
 
 _TABLES: tuple[tuple[str, Table], ...] = (
@@ -60,10 +67,56 @@ def reference(lang: str) -> str:
 
 
 def rewritten(page: str, lang: str) -> str:
-    """The page with its reference up to date."""
-    before, _, rest = page.partition(FIRST)
-    _, _, after = rest.partition(LAST)
-    return f"{before}{FIRST}\n\n{reference(lang)}\n{LAST}{after}"
+    """The page with its references up to date."""
+    for (first, last), made in ((LIMITS, limits_table(lang)), (KEYS, reference(lang))):
+        before, _, rest = page.partition(first)
+        _, _, after = rest.partition(last)
+        page = f"{before}{first}\n\n{made}\n{last}{after}"
+    return page
+
+
+def limits_table(lang: str) -> str:
+    """A Markdown table of what one gateway may have."""
+    head = {"en": "| of | at most |", "zh": "| 什么 | 最多 |"}[lang]
+    rows = (f"| {zh if lang == 'zh' else en} | {most} |" for en, zh, most in _limits(lang))
+    return "\n".join((head, "|---|---|", *rows)) + "\n"
+
+
+def _limits(lang: str) -> Iterator[tuple[str, str, str]]:
+    """English, Chinese, how much."""
+    sizes = "{} bytes" if lang == "en" else "{} 字节"
+    letters = "{} characters" if lang == "en" else "{} 个字符"
+    yield "links", "链路", f"{limits.LINKS_MAX:,}"
+    yield "tags of all devices together", "全部设备的标签之和", f"{limits.TAGS_MAX:,}"
+    yield (
+        "groups: a device's tags of one period",
+        "组：一台设备里周期相同的标签",
+        f"{limits.GROUPS_MAX:,}",
+    )
+    yield "the name of a device or tag", "设备名、标签名", letters.format(NAME_MAX)
+    yield (
+        "a text: `site`, `unit`, `address` …",
+        "一段文字：`site`、`unit`、`address` 等",
+        sizes.format(limits.TEXT_BYTES_MAX),
+    )
+    yield "`labels` of one tag", "一个标签的 `labels`", f"{limits.LABELS_MAX:,}"
+    yield "the text of a label", "一个 label 的文字", sizes.format(limits.LABEL_BYTES_MAX)
+    yield (
+        "the digits of a decimal, with its point",
+        "小数的位数，连小数点",
+        str(limits.DECIMAL_CHARS_MAX),
+    )
+    yield (
+        "names, units and labels of a device's tags of one period",
+        "一台设备里周期相同的标签的名称、单位和 labels",
+        show_size(limits.TAG_SET_BYTES_MAX),
+    )
+    yield (
+        "the same of everything; devices that share a profile or a table count once",
+        "全部加起来；共用模板或标签表的设备只算一次",
+        show_size(limits.CATALOG_BYTES_MAX),
+    )
+    yield "a file", "一个文件", show_size(SIZE_MAX)
 
 
 def _row(key: Key, lang: str) -> str:

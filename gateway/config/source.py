@@ -16,16 +16,19 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path as FilePath
 from typing import Any
 
-from gateway.config.positions import Path, Positions, Spot, Statement
-from gateway.config.problems import Located, Severity
+from gateway.config.positions import DEPTH_MAX, Path, Positions, Spot, Statement
+from gateway.config.problems import Located, Problems, Severity
 from gateway.config.synonyms import FULL_WIDTH, SYNONYMS
 from gateway.config.units import show_size
 
 SIZE_MAX = 4 << 20
 #: More syntax errors than this in one file are not looked for.
 SYNTAX_ERRORS_MAX = 40
+#: At least this many are, and more while all readings come to no more bytes than that.
+SYNTAX_ERRORS_LEAST, READ_BYTES = 4, 8 << 20
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]|\r(?!\n)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # line ends are \n by then
+_BLANKED = dict.fromkeys((*range(9), *range(11, 32), 127), " ")
 _QUOTED = re.compile(r"""\"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*""")
 _BARE_WIDE = re.compile(r"[\w-]*[^\x00-\x7f][\w-]*")
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -80,11 +83,12 @@ class Source:
 
     def __init__(self, file: str, raw: bytes) -> None:
         self.file = file
-        self.problems: list[Located] = []
+        self.problems = Problems()
         self._lost: set[Path] = set()  # what was said, but had to be taken out
         self._decoded = ""
+        self._lines_of, self._lines = "", [""]
         text = self._decode(raw)
-        self._lines = self._decoded.split("\n")
+        self._lines_of, self._lines = self._decoded, self._decoded.split("\n")
         self.positions = Positions(text)
         self.data: dict[str, Any] = self._parse()
 
@@ -124,7 +128,9 @@ class Source:
         return f"{self.file}:{spot.line}:{spot.column}"
 
     def _say(self, spot: Spot, message: str, **args: Any) -> None:
-        line = self._decoded.split("\n")[spot.line - 1]
+        if self._lines_of is not self._decoded:
+            self._lines_of, self._lines = self._decoded, self._decoded.split("\n")
+        line = self._lines[spot.line - 1]
         problem = Located(self.file, spot.line, spot.column, "error", message, args, line)
         self.problems.append(problem)
 
@@ -149,20 +155,22 @@ class Source:
             line = before.count("\n") + 1
             self._say(Spot(line, len(before.rpartition("\n")[2]) + 1), "config.not_utf8")
         self._decoded = text
-        seen: set[int] = set()
-        for match in _CONTROL.finditer(text):
-            line = text.count("\n", 0, match.start()) + 1
-            if line not in seen and len(seen) < SYNTAX_ERRORS_MAX:
-                seen.add(line)
-                spot = Spot(line, match.start() - text.rfind("\n", 0, match.start()))
-                code = f"U+{ord(match[0]):04X}"
-                self._say(spot, "config.control_character", code=code)
-        return _CONTROL.sub(" ", text)
+        for number, written in enumerate(text.split("\n"), 1):
+            if (found := _CONTROL.search(written)) and len(self.problems) < SYNTAX_ERRORS_MAX:
+                code = f"U+{ord(found[0]):04X}"
+                self._say(Spot(number, found.start() + 1), "config.control_character", code=code)
+        return text.translate(_BLANKED)
 
     def _parse(self) -> dict[str, Any]:
         fed = self.positions.text
+        for deep in [each for each in self.positions.statements if each.deep]:
+            opened = self.positions.values.get(deep.path, deep.start)
+            self._say(self.positions.spot(opened), "config.too_deep", most=DEPTH_MAX)
+            fed = self._without(fed, deep)
         mended: set[int] = set()
-        while len(self.problems) < SYNTAX_ERRORS_MAX:
+        # Each mistake costs a reading of the whole: of a large file fewer are looked for.
+        most = min(SYNTAX_ERRORS_MAX, max(SYNTAX_ERRORS_LEAST, READ_BYTES // (len(fed) + 1)))
+        while len(self.problems) < most:
             try:
                 return tomllib.loads(fed, parse_float=_decimal)
             except RecursionError:

@@ -9,11 +9,12 @@ from typing import Any
 
 from drivers import profiles
 from drivers.api import ByteOrder, TagSpec
-from gateway.config.check import Place, check_table, complete, nearest
+from gateway.config.check import Place, check_table, complete
 from gateway.config.points import PointTable
-from gateway.config.problems import Located
+from gateway.config.problems import Problems
 from gateway.config.schema import PROFILE, PROFILE_FILE, PROFILE_TAG, TAG, Table
 from gateway.config.source import Source
+from gateway.config.values import nearest
 from gateway.system_errors import reason
 
 NAME_MAX = 64
@@ -45,7 +46,7 @@ class Profile:
 class TagReader:
     """Reads profiles and tables once each, however many devices use them."""
 
-    def __init__(self, problems: list[Located]) -> None:
+    def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._profiles: dict[FilePath, Profile | None] = {}
         #: By identity, period and order; with the tag itself, so that no other gets its place.
@@ -84,6 +85,8 @@ class TagReader:
         """Tags as they stand in one table of a file, each key checked by itself."""
         found = {}
         for name, data in tags.items():
+            if self._problems.are_enough:
+                break
             tag = Tag(place / name)
             before = len(self._problems)
             if not is_name(name, dots=True):
@@ -126,14 +129,14 @@ class TagReader:
         try:
             if path.suffix.lower() == ".csv":
                 rows = PointTable.read(path)
-                self._problems += rows.problems
+                self._problems.extend(rows.problems)
                 return Profile({}, self.own(Place(rows, ()), rows.data, PROFILE_TAG))
             source = Source.read(path)
         except OSError as error:
             problem = place.value_error("config.unreadable", path=str(path), error=reason(error))
             self._problems.append(problem)
             return None
-        self._problems += source.problems
+        self._problems.extend(source.problems)
         top = Place(source, ())
         parts = check_table(top, source.data, PROFILE_FILE, self._problems)
         about = parts.get("profile", {})
@@ -151,7 +154,7 @@ def is_name(name: str, *, dots: bool = False) -> bool:
 
 
 def finish(
-    name: str, tag: Tag, every_ns: int | None, order: ByteOrder, problems: list[Located]
+    name: str, tag: Tag, every_ns: int | None, order: ByteOrder, problems: Problems
 ) -> TagSpec | None:
     """The tag, with the device's defaults for what it leaves open; None if a mistake stands in the
     way, which was reported.

@@ -33,7 +33,7 @@ SIZE_BYTES = {
 }
 Per = Literal["day", "month"]
 
-_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([^\s0-9/]*)\s*", re.ASCII)
+_QUANTITY = re.compile(r"\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([^\s0-9/]*)\s*", re.ASCII)
 
 
 class Rate(NamedTuple):

@@ -36,6 +36,8 @@ __all__ = ["LANGUAGES", "MESSAGES", "Language", "Message", "about", "remedy", "s
 Language = Literal["zh", "en"]
 #: A warning names this many devices of a link, and counts the others.
 NAMED_MAX = 3
+#: Characters of an argument that are shown.
+WORDS_MAX = 2000
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 MESSAGES: Mapping[str, Message] = {
@@ -85,10 +87,10 @@ def say(said: Mapping[str, Any], lang: str) -> str:
     return text(str(said["id"]), lang, **said.get("args", {}))
 
 
-def some(names: Sequence[str]) -> str:
+def some(names: Sequence[str], most: int = NAMED_MAX) -> str:
     """The first of the names, and how many more there are."""
-    more = len(names) - NAMED_MAX
-    return ", ".join(names[:NAMED_MAX]) + (f" … +{more}" if more > 0 else "")
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" … +{more}" if more > 0 else "")
 
 
 def about(said: Mapping[str, Any], lang: str) -> str:
@@ -117,4 +119,7 @@ def _word(value: Any, lang: str) -> Any:
     """An argument as it is put into a sentence; numbers keep their kind."""
     if isinstance(value, Mapping) and "id" in value:
         return say(value, lang)
-    return value if isinstance(value, int | float | Decimal) else plain(str(value))
+    if isinstance(value, int | float | Decimal):
+        return value
+    words = str(value)
+    return plain(words if len(words) <= WORDS_MAX else words[: WORDS_MAX - 1] + "…")

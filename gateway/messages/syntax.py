@@ -164,6 +164,12 @@ SYNTAX = {
         "名称写在表头里：[devices.名称]、[links.名称]",
         "The name stands in the header: [devices.NAME], [links.NAME]",
     ),
+    "config.too_deep": Message(
+        "名称或括号超过 {most} 层",
+        "more than {most} names or brackets within each other",
+        "一项配置最多三四层：[devices.名称.tags]",
+        "A key has three or four parts at most: [devices.NAME.tags]",
+    ),
     "config.syntax_rest": Message(
         "一行里写了两样东西",
         "there are two things on one line",
