@@ -3,9 +3,9 @@
 Time on the wire is the drivers' own sum over the requests of their plans, with silences and the
 answer time that they assume. Bytes a day are tried out: each plan is fed with what a simulated
 device answers (`Driver.example`), sealed each `flush_every` / 2 and joined each `send_every` by the
-code that does it on the box, and what comes out is counted with its envelopes and heartbeats. A real
-machine's values move otherwise, so the bounds are said beside it: the same plans with values that
-stand still, and with values that jump anywhere at each scan.
+code that does it on the box, and what comes out is counted with its envelopes and heartbeats. The
+values of a real machine move otherwise, so the bounds are said beside it: the same plans with
+values that stand still, and with values that jump anywhere at each scan.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from native.bundle import bundle
 from native.group import Group
 
 DAY_NS = 86_400 * 10**9
-#: What a message and its acknowledgement cost beside the payload, in bytes of IP packets: TLS, HTTP/2,
-#: gRPC, TCP and IP headers of both (docs/decisions/0006, a message at a time).
+#: What a message and its acknowledgement cost beside the payload, in bytes of IP packets: TLS,
+#: HTTP/2, gRPC, TCP and IP headers of both (docs/decisions/0006, a message at a time).
 ENVELOPE_BYTES = 430
 #: And of the payload itself: headers of the packets and TLS records that it fills.
 ENVELOPE_PART = 22
@@ -127,9 +127,7 @@ class _Alike:
 _Answers = Callable[[_Alike, str, int], Sequence[bytes]]
 
 
-def _alike(
-    plans: Sequence[DevicePlan], reachable: dict[tuple[str, int], int]
-) -> Iterator[_Alike]:
+def _alike(plans: Sequence[DevicePlan], reachable: dict[tuple[str, int], int]) -> Iterator[_Alike]:
     found: dict[tuple[int, int, str], list[tuple[str, GroupPlan]]] = defaultdict(list)
     for plan in plans:
         for group in plan.groups:

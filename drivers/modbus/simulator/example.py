@@ -13,7 +13,7 @@ _SPACE = {function: space for space, function in FUNCTION.items()}
 
 
 def scans(group: GroupPlan, seed: str, count: int) -> list[bytes]:
-    """The answers' data of `count` scans, one behind the other; each scan is one step of the values."""
+    """The answers' data of `count` successive scans; each is one step of the values."""
     store = Store([_simulated(tag) for tag in group.tags], seed)
     rows = [
         b"".join(
