@@ -58,7 +58,9 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. Without `goal` it only shows."""
+    """One line of the table. Without `goal` it only shows. `configuration`: the file of the daemon
+    that was measured.
+    """
 
     bench: str
     work: str
@@ -67,6 +69,7 @@ class Row:
     peer_name: str = ""
     peer: Figure | None = None
     goal: Goal | None = None
+    configuration: str = ""
 
     @property
     def value(self) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 #: Marks in docs/performance.md: the table goes between.
@@ -39,6 +39,16 @@ def _cells(row: Mapping[str, Any]) -> Iterator[str]:
     yield {True: "yes", False: "**no**", None: ""}[row["met"]]
 
 
+def _files(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The configuration files of the rows that have one."""
+    shown = [row for row in rows if row.get("configuration")]
+    if shown:
+        yield from ("", "The files of the daemons that were measured:")
+    for row in shown:
+        yield from ("", f"<details><summary>{row['bench']} {row['work']}</summary>", "", "```toml")
+        yield from (row["configuration"].rstrip(), "```", "", "</details>")
+
+
 def markdown(document: str) -> str:
     """The newest run: machine, date, command, and a table. Raises ValueError if it is no run."""
     try:
@@ -61,6 +71,7 @@ def markdown(document: str) -> str:
             "| | work | unit | ours | peer | ratio | goal | met |",
             "| --- | --- | --- | --- | --- | --- | --- | --- |",
             *("| " + " | ".join(_cells(row)) + " |" for row in rows),
+            *_files(rows),
         ]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"not a run of this bench: {error}") from error

@@ -16,11 +16,29 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from bench.harness import Result, Row, interleaved, quantity
 from bench.traces import S, Trace, robot
-from bench.wire_bytes import plan_of
+from drivers.api import TYPE_BYTES, Field, GroupPlan, Request, TagSpec
 from native.block import Sealer
 from native.group import Group
 
 SECONDS = 20
+
+
+def plan_of(trace: Trace) -> GroupPlan:
+    """The group that reads a trace: one holding register block a 125 registers."""
+    tags, fields, requests = [], [], []
+    address, count = 0, 0
+    for name, kind in zip(trace.names, trace.types, strict=True):
+        size = TYPE_BYTES[kind]
+        if count + size // 2 > 125:
+            requests.append(Request(3, address, count))
+            address, count = address + count, 0
+        fields.append(Field(len(requests), 2 * count, kind, "ABCD", size, -1))
+        tags.append(TagSpec(name, f"holding:{address + count}", kind, trace.period_ns))
+        count += size // 2
+    requests.append(Request(3, address, count))
+    return GroupPlan(
+        "bench", trace.period_ns, tuple(tags), tuple(requests), tuple(fields), scan_ns=0
+    )
 
 
 def sealing(trace: Trace) -> Result:

@@ -1,80 +1,161 @@
-"""P8: bytes a sample, ours against JSON over MQTT and against line protocol, plain and with gzip.
+"""P8: bytes a sample, all that crosses the wire of the real daemon, with files that users can write.
 
-Ours are the very blocks that the uplink sends, made by the sealer from a trace that is pushed into
-a group row by row. Against the peers the blocks alone are counted, since MQTT, TLS and acks come on
-top of theirs too; the rows "with TLS, gRPC and acks" count all that crosses the wire. Peers send
-values, not raw numbers: 1234 mrad as 1.234, a float32 with as few digits as bring it back.
+`jiahe run` reads a machine that says what a trace says, once each period, in real time, and streams
+to `jiahe-ingest` with mutual TLS through a relay that counts both directions: TLS records, HTTP/2,
+gRPC, acknowledgements and heartbeats; not the first connection. All works of the table run side by
+side, each with a daemon, a machine and a receiver of its own. The peers are computed from the same
+rows: JSON over MQTT, a message a scan; the same, and line protocol, gzipped a send.
+
+Peers send values, not raw numbers: 1234 mrad as 1.234, a float32 with as few digits as bring it
+back.
 """
 
 from __future__ import annotations
 
 import gzip
-import struct
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from jiahe.ingest.v1 import ingest_pb2 as pb
+from bench.harness import HERE, Figure, Goal, Row
+from bench.machine import addresses, trace_of
+from bench.traces import MS, SYNTHETIC, S, Trace, recorded
+from tests.kit.rig import Rig, wait_for
 
-from bench.carried import carried_bytes
-from bench.harness import Figure, Goal, Result, Row, interleaved, quantity
-from bench.traces import SYNTHETIC, S, Trace, recorded
-from drivers.api import TYPE_BYTES, Field, GroupPlan, Request, TagSpec
-from native.block import Sealer
-from native.group import Group
-
-_FORMATS = {"int16": "h", "uint16": "H", "int32": "i", "float32": "f"}
+GATEWAY = "bench"
 #: Fixed header, topic with its length, packet id: MQTT 3.1.1 section 3.3, QoS 1.
 _MQTT_BYTES = 2 + 2 + len("neuron/jx-nanhu-0031/upload") + 2
 _FIRST_UTC_MS = 1_795_000_000_000
-
-#: Seconds of data in one block, and the most bytes a sample that are allowed there.
-GOALS: Mapping[str, tuple[tuple[int, float | None], ...]] = {
-    "robot": ((1, 0.8), (10, None)),
-    "CNC": ((1, None), (60, 0.5)),
-    "meter": ((1, None), (60, 1.3)),
-    "recorded mill": ((1, None), (10, 1.05)),
-    "recorded UR3": ((1, None), (60, 2.2)),
-}
 JSON_SHARE_MAX = 1 / 15
 GZIP_SHARE_MAX = 1 / 2.5
 
 
-def plan_of(trace: Trace) -> GroupPlan:
-    """The group that reads a trace: one holding register block a 125 registers."""
-    tags, fields, requests = [], [], []
-    address, count = 0, 0
-    for name, kind in zip(trace.names, trace.types, strict=True):
-        size = TYPE_BYTES[kind]
-        if count + size // 2 > 125:
-            requests.append(Request(3, address, count))
-            address, count = address + count, 0
-        fields.append(Field(len(requests), 2 * count, kind, "ABCD", size, -1))
-        tags.append(TagSpec(name, f"holding:{address + count}", kind, trace.period_ns))
-        count += size // 2
-    requests.append(Request(3, address, count))
-    return GroupPlan(
-        "bench", trace.period_ns, tuple(tags), tuple(requests), tuple(fields), scan_ns=0
+@dataclass(frozen=True, slots=True)
+class Work:
+    """`measure_s` of the wire, after a first send; `most`: the goal in bytes a sample."""
+
+    trace: str
+    send_every: str
+    flush_every: str
+    measure_s: int
+    most: float | None = None
+
+    @property
+    def name(self) -> str:
+        said = f"send_every {self.send_every}, flush_every {self.flush_every}"
+        return f"{self.trace}, {said}"
+
+    @property
+    def send_s(self) -> float:
+        number, unit = self.send_every.split()
+        return float(number) / (1000 if unit == "ms" else 1)
+
+
+#: The default first: what a user gets who writes neither key.
+WORKS = (
+    Work("recorded mill", "500 ms", "1 s", 60),
+    Work("recorded mill", "10 s", "1 s", 120, 1.3),
+    Work("recorded mill", "10 s", "20 s", 120, 1.05),
+    Work("recorded UR3", "60 s", "120 s", 240, 2.4),
+    Work("robot", "1 s", "2 s", 60, 0.8),
+    Work("CNC", "60 s", "1 s", 240, 0.5),
+    Work("meter", "60 s", "1 s", 240, 1.5),
+    Work("meter", "500 ms", "1 s", 60),
+)
+
+
+def configuration(work: Work, trace: Trace, platform_port: int, machine_port: int) -> str:
+    """The gateway.toml of a work, beside the rig's keys."""
+    tags = "\n".join(
+        f'"{name}" = {{ address = "holding:{at}", type = "{kind}" }}'
+        for name, at, kind in zip(trace.names, addresses(trace), trace.types, strict=True)
     )
+    return f"""version = 1
+[gateway]
+id = "{GATEWAY}"
+language = "en"
+control = "control.sock"
+[platform]
+address = "127.0.0.1:{platform_port}"
+ca = "pki/ca.pem"
+cert = "pki/box.pem"
+key = "pki/box.key"
+send_every = "{work.send_every}"
+[buffer]
+path = "buffer"
+flush_every = "{work.flush_every}"
+[links.cell]
+type = "tcp"
+address = "127.0.0.1:{machine_port}"
+[devices.machine]
+link = "cell"
+driver = "modbus"
+unit = 1
+every = "{trace.period_ns // MS} ms"
+[devices.machine.tags]
+{tags}
+"""
 
 
-def seal(trace: Trace, block_s: int) -> list[pb.Block]:
-    """The trace as the blocks that would be sent, each of `block_s` seconds where they fit."""
-    plan = plan_of(trace)
-    rows_a_block = max(1, block_s * S // trace.period_ns)
-    group = Group(1, plan)
-    group.start(0)
-    sealer = Sealer([group])
-    pack = struct.Struct(">" + "".join(_FORMATS[kind] for kind in trace.types)).pack
-    good = bytes([pb.QUALITY_GOOD]) * len(plan.requests)
-    blocks: list[pb.Block] = []
-    for tick, row in enumerate(trace.rows):
-        group.push(tick, tick * trace.period_ns, 0, good, pack(*row))
-        if (tick + 1) % rows_a_block == 0 or tick + 1 == len(trace.rows):
-            sealed = sealer.seal(1, len(blocks) + 1, 1)
-            blocks += [pb.Block.FromString(one.data) for one in sealed]
-    if sum(block.samples for block in blocks) != trace.samples:
-        raise RuntimeError("blocks are missing samples: the comparison would not be fair")
-    return blocks
+@contextmanager
+def machine(name: str, seed: int) -> Iterator[int]:
+    """A machine's port, while it answers."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "bench.machine", name, str(seed)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=HERE.parent,
+    )
+    assert child.stdout is not None
+    try:
+        yield int(child.stdout.readline())
+    finally:
+        child.communicate(timeout=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What crossed the wire for so many samples: bytes of TCP, and of its IP packets."""
+
+    samples: int
+    tcp_bytes: int
+    ip_bytes: int
+
+
+def carried(work: Work) -> tuple[Carried, str]:
+    """One run of a work, and the file that it ran."""
+    trace = trace_of(work.trace, 1)
+    with (
+        TemporaryDirectory(prefix="jiahe-bench-") as folder,
+        machine(work.trace, 1) as machine_port,
+        Rig(Path(folder) / "run", GATEWAY) as rig,
+    ):
+        text = configuration(work, trace, rig.relay.port, machine_port)
+        rig.config.write_text(text, encoding="utf-8")
+        rig.start_daemon()
+
+        def acked() -> int:
+            status = rig.status()
+            return int(status["counters"]["acked_scans"]) if status else 0
+
+        def next_send(before: int) -> tuple[int, int, int]:
+            wait_for("an acknowledgement", lambda: acked() > before, within_s=4 * work.send_s + 60)
+            relay = rig.relay
+            return acked(), relay.bytes_up + relay.bytes_down, relay.ip_bytes()
+
+        # The second send: the first carries catalog and anchors, and is short.
+        begin = next_send(next_send(0)[0])
+        threading.Event().wait(work.measure_s - work.send_s / 2)
+        end = next_send(acked())
+        scans, tcp, ip = (b - a for a, b in zip(begin, end, strict=True))
+        return Carried(scans * len(trace.names), tcp, ip), text
 
 
 def _json(trace: Trace, tick: int) -> bytes:
@@ -90,56 +171,47 @@ def _line(trace: Trace, tick: int) -> bytes:
     return f"cell3,gateway=jx-nanhu-0031 {values} {at}\n".encode()
 
 
-def _gzipped(lines: list[bytes], rows_a_block: int) -> int:
+def _gzipped(lines: Sequence[bytes], rows_a_send: int) -> int:
     return sum(
-        len(gzip.compress(b"".join(lines[first : first + rows_a_block]), 6))
-        for first in range(0, len(lines), rows_a_block)
+        len(gzip.compress(b"".join(lines[first : first + rows_a_send]), 6))
+        for first in range(0, len(lines), rows_a_send)
     )
 
 
-def measure(trace: Trace, block_s: int) -> Result:
-    """Bytes a sample of each way to say the trace."""
-    rows_a_block = max(1, block_s * S // trace.period_ns)
-    ticks = range(len(trace.rows))
-    as_json = [_json(trace, tick) for tick in ticks]
-    as_lines = [_line(trace, tick) for tick in ticks]
-    ways = {
-        "ours": sum(block.ByteSize() for block in seal(trace, block_s)),
-        "json": sum(map(len, as_json)) + _MQTT_BYTES * len(as_json),
-        "json gzip": _gzipped(as_json, rows_a_block),
-        "line gzip": _gzipped(as_lines, rows_a_block),
+def peers(trace: Trace, send_s: float, scans: int) -> dict[str, float]:
+    """Bytes a sample of other ways to say the first `scans` rows, without TLS and answers."""
+    ticks = range(min(scans, len(trace.rows)))
+    rows_a_send = max(1, round(send_s * S) // trace.period_ns)
+    as_json, as_lines = ([say(trace, tick) for tick in ticks] for say in (_json, _line))
+    samples = len(ticks) * len(trace.names)
+    return {
+        "json": (sum(map(len, as_json)) + _MQTT_BYTES * len(as_json)) / samples,
+        "json gzip": _gzipped(as_json, rows_a_send) / samples,
+        "line gzip": _gzipped(as_lines, rows_a_send) / samples,
     }
-    return {name: size / trace.samples for name, size in ways.items()}
 
 
-def bytes_a_sample(rounds: int) -> Iterator[Row]:
-    """Synthetic traces with another seed each round; recorded ones are what they are."""
-    traces: dict[str, Callable[[int], Trace]] = dict(SYNTHETIC)
-    traces |= {name: partial(_same, trace) for name, trace in recorded()}
-    for name, make in traces.items():
-        for block_s, most in GOALS[name]:
-            work = f"{name}, blocks of {block_s} s"
-            trace = make(1)
-            whole = carried_bytes(plan_of(trace), seal(trace, block_s)) / trace.samples
-            yield Row(
-                "P8", f"{work}, with TLS, gRPC and acks", "bytes/sample", Figure.of([whole]),
-                goal=Goal("at most", most) if most else None,
-            )  # fmt: skip
-            seeds = iter(range(1, 1000))
-            ways = {"": lambda: measure(make(next(seeds)), block_s)}  # noqa: B023 - run at once
-            results = interleaved(ways, rounds)[""]
-            yield from _rows(work, results, most)
+def bytes_a_sample(_rounds: int) -> Iterator[Row]:
+    """One run each: its rounds are the sends. Works whose traces are not at hand are left out."""
+    there = set(SYNTHETIC) | {name for name, _ in recorded()}
+    works = [work for work in WORKS if work.trace in there]
+    with ThreadPoolExecutor(len(works)) as pool:
+        for work, (found, text) in zip(works, pool.map(carried, works), strict=True):
+            yield from _rows(work, found, text)
 
 
-def _same(trace: Trace, _seed: int) -> Trace:
-    return trace
-
-
-def _rows(work: str, results: list[Result], most: float | None) -> Iterator[Row]:
-    mine = quantity(results, "ours")
+def _rows(work: Work, found: Carried, text: str) -> Iterator[Row]:
     unit = "bytes/sample"
-    yield Row("P8", work, unit, mine, goal=Goal("at most", most) if most else None)
+    mine = Figure.of([found.tcp_bytes / found.samples])
+    goal = Goal("at most", work.most) if work.most else None
+    yield Row("P8", work.name, unit, mine, goal=goal, configuration=text)
+    packets = Figure.of([found.ip_bytes / found.samples])
+    yield Row("P8", f"{work.name}, as IP packets", unit, packets)
+    trace = trace_of(work.trace, 1)
     shares = {"json": JSON_SHARE_MAX, "json gzip": GZIP_SHARE_MAX, "line gzip": GZIP_SHARE_MAX}
+    others = peers(trace, work.send_s, found.samples // len(trace.names))
     for peer, share in shares.items():
-        theirs: Figure = quantity(results, peer)
-        yield Row("P8", work, unit, mine, peer, theirs, Goal("at most", share) if most else None)
+        theirs = Figure.of([others[peer]])
+        yield Row(
+            "P8", work.name, unit, mine, peer, theirs, Goal("at most", share) if goal else None
+        )

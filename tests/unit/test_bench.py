@@ -12,10 +12,11 @@ import pytest
 from bench import __main__ as program
 from bench import traces
 from bench.harness import Figure, Goal, Row, cpu_us, document, interleaved, peer, rate, table
+from bench.machine import addresses, answers
 from bench.memory import DEVICES, GATEWAY, TAGS, configuration, slope_kb
 from bench.modbus_rtu import on_wire, request_ns
 from bench.report import BEGIN, END, markdown, number, placed
-from bench.wire_bytes import seal
+from drivers.api import TYPE_BYTES
 from gateway.config.load import load
 from tests.contract.pki import Authority
 
@@ -90,9 +91,8 @@ def test_trace_when_made_from_a_seed_then_repeatable_and_sealed_whole(
     trace = make(7, 30)
     assert trace == make(7, 30)
     assert trace != make(8, 30)
-    blocks = seal(trace, block_s=10)
-    assert sum(block.samples for block in blocks) == trace.samples
-    assert sum(block.scans for block in blocks) == len(trace.rows)
+    said = answers(trace)
+    assert len(next(said)) == 2 * addresses(trace)[-1] + TYPE_BYTES[trace.types[-1]]
 
 
 def test_trace_when_put_into_text_then_values_as_people_read_them() -> None:
