@@ -1,4 +1,4 @@
-"""P8: bytes a sample, all that crosses the wire of the real daemon, with files that users can write.
+"""P8: bytes a sample, all that crosses the wire of the real daemon, with a file a user can write.
 
 `jiahe run` reads a machine that says what a trace says, once each period, in real time, and streams
 to `jiahe-ingest` with mutual TLS through a relay that counts both directions: TLS records, HTTP/2,

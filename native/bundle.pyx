@@ -110,7 +110,8 @@ cdef Fault unpack(const head_t *h, uint8_t *out) noexcept nogil:
     if h.compression == COMPRESSION_NONE:
         if span_size(h.payload) != h.size:
             return DAMAGED
-        memcpy(out, h.payload.p, h.size)
+        if h.size:
+            memcpy(out, h.payload.p, h.size)
     elif h.compression == COMPRESSION_ZSTD:
         if ZSTD_decompress(out, h.size, h.payload.p, span_size(h.payload)) != h.size:
             return DAMAGED
@@ -219,7 +220,8 @@ cdef bytes finished(
         p = put_varint(p, size)
     result = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(<size_t>(p - head) + size))
     memcpy(PyBytes_AS_STRING(result), head, <size_t>(p - head))
-    memcpy(PyBytes_AS_STRING(result) + (p - head), body, size)
+    if size:
+        memcpy(PyBytes_AS_STRING(result) + (p - head), body, size)
     free(head)
     free(packed)
     return result

@@ -541,7 +541,8 @@ cdef Fault put_runs(joiner_t *j) noexcept nogil:
     """All runs, joined; the parts are in order of groups, then of blocks."""
     cdef size_t i, begin = 0, rows = 0, most = 0
     cdef Fault fault
-    qsort(j.parts, j.part_count, sizeof(part_t), by_group)
+    if j.part_count:
+        qsort(j.parts, j.part_count, sizeof(part_t), by_group)
     for i in range(j.part_count):
         if i and not goes_on(&j.parts[i - 1], &j.parts[i]):
             rows = 0
