@@ -6,9 +6,31 @@ from collections.abc import Iterable
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import SealedBlock
+from gateway.buffer import Buffer, SealedBlock
+from gateway.buffer.sets import file_bytes
+from gateway.catalog import content_id
+from native.crc import crc32c
 
 PERIOD_NS = 100_000_000
+TAG_SET = pb.TagSetContent(
+    tags=[pb.Tag(name="tick", type=pb.VALUE_TYPE_INT, bits=64)]
+).SerializeToString()
+
+
+def catalog_content(site: str = "") -> bytes:
+    """The catalog that the blocks need; `site` tells two of them apart."""
+    made = pb.CatalogContent(site=site)
+    made.groups.add(id=1, device="meter", period_ns=PERIOD_NS, tag_set=content_id(TAG_SET))
+    return made.SerializeToString()
+
+
+#: What `put_catalog` takes of the buffer's room once a block is on disk.
+SETS_BYTES = file_bytes(len(TAG_SET)) + file_bytes(len(catalog_content()))
+
+
+def put_catalog(buffer: Buffer, site: str = "") -> None:
+    """Revision 1 of the buffer's run."""
+    buffer.put_catalog(1, catalog_content(site), {content_id(TAG_SET): TAG_SET})
 
 
 def payload(
@@ -22,7 +44,6 @@ def payload(
             first_tick=first_tick,
             ticks=ticks,
             first_due_ns=first_tick * PERIOD_NS,
-            period_ns=PERIOD_NS,
         )
         run.columns.add(values=range(first_tick, first_tick + ticks))
     return made
@@ -46,7 +67,8 @@ def block(
     body = inner.SerializeToString()
     outer = pb.Block(
         epoch=epoch, seq=seq, catalog_revision=1, compression=pb.COMPRESSION_NONE,
-        payload_size=len(body), payload=body, scans=ticks, samples=ticks,
+        payload_size=len(body), payload_crc32c=crc32c(body), payload=body,
+        scans=ticks, samples=ticks,
     )  # fmt: skip
     data = outer.SerializeToString()
     return SealedBlock(epoch, seq, 1, data, oldest_ns, ticks, ticks, end_of_epoch)
