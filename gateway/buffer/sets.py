@@ -9,6 +9,7 @@ file that nothing names any more is removed.
 
 from __future__ import annotations
 
+import errno
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing, suppress
@@ -57,7 +58,11 @@ def read(disk: Disk, key: bytes) -> bytes | None:
     try:
         with closing(disk.open(_name(key))) as file:
             for place in segment.scan(file, bodies=False, around=True):
-                if not isinstance(place, segment.Found) or place.header.kind != record.CONTENT:
+                if isinstance(place, segment.Damage):
+                    if place.unread:
+                        refused = OSError(errno.EIO, "the medium refuses a page")
+                    continue
+                if place.header.kind != record.CONTENT:
                     continue
                 try:
                     whole = segment.read_record(file, place.offset)
@@ -101,13 +106,14 @@ class Sets:
     ) -> None:
         self._disk, self._disk_thread, self._sizes = disk, disk_thread, sizes
         self._failures = Failures(clock)
+        self._gone: set[bytes] = set()  # what the medium has lost
         self._fresh: dict[bytes, bytes] = {}  # of this run, not yet on disk
         self._whole: set[bytes] = set()  # on disk, and read or written by this run
         self._named: dict[bytes, frozenset[bytes]] = {}  # by catalog
         self._periods: OrderedDict[bytes, dict[int, int]] = OrderedDict()
 
     @property
-    def bytes(self) -> int:
+    def disk_bytes(self) -> int:
         """What the files take."""
         return sum(self._sizes.values())
 
@@ -116,6 +122,7 @@ class Sets:
         name = content_id(catalog)
         self._named[name] = tag_sets_of(catalog)
         for key, content in ((name, catalog), *tag_sets.items()):
+            self._gone.discard(key)
             if key not in self._whole:
                 self._fresh[key] = content
         return name
@@ -124,11 +131,14 @@ class Sets:
         """A content; None if it is gone. Raises OSError if it can't be read now, but may be later."""
         if key in self._fresh:
             return self._fresh[key]
+        if key in self._gone:
+            return None
         try:
             content = await self._disk_thread(partial(read, self._disk, key))
         except OSError as error:
             if not self._failures.is_gone(key, error):
                 raise
+            self._gone.add(key)
             content = None
         self._failures.forget(key)
         return content
@@ -159,11 +169,16 @@ class Sets:
         return written
 
     def collect(self, catalogs: Iterable[bytes]) -> None:
-        """Remove what none of `catalogs` needs. Raises OSError."""
+        """Remove what none of `catalogs` needs; nothing while one of them can't be read. Raises
+        OSError.
+        """
         needed: set[bytes] = set()
         for key in catalogs:
             needed.add(key)
-            needed |= self._tag_sets(key)
+            try:
+                needed |= self._tag_sets(key)
+            except OSError:
+                return
         gone = [key for key in self._sizes if key not in needed]
         for key in gone:
             with suppress(FileNotFoundError):

@@ -232,6 +232,11 @@ class Buffer:
         assert place is not None, f"block {key} is live and nowhere"
         return place.size
 
+    def oldest_ns(self, key: BlockKey) -> int | None:
+        """Boot time of the oldest sample of a live block in RAM; None of one on disk."""
+        block = self.index.epochs[key.epoch].ram.get(key.seq)
+        return None if block is None else block.oldest_ns
+
     @property
     def live_blocks(self) -> int:
         """Blocks that are kept and not acknowledged."""

@@ -83,7 +83,7 @@ class Writer:
     @property
     def disk_bytes(self) -> int:
         """What all files take that `max_bytes` bounds."""
-        return self._index.segment_bytes + self.sets.bytes
+        return self._index.segment_bytes + self.sets.disk_bytes
 
     def periods(self, epoch: int, revision: int) -> Mapping[int, int]:
         """Of the epoch's groups, as far as its catalogs can be read. Any thread."""
