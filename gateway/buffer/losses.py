@@ -14,7 +14,6 @@ from gateway.buffer.index import Place
 from gateway.buffer.ranges import RangeSet
 from gateway.ports import Disk
 
-
 #: The periods of an epoch's groups, as far as a block of this (epoch, revision) needs them.
 Periods = Callable[[int, int], Mapping[int, int]]
 

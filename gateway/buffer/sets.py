@@ -128,7 +128,7 @@ class Sets:
         return name
 
     async def read(self, key: bytes) -> bytes | None:
-        """A content; None if it is gone. Raises OSError if it can't be read now, but may be later."""
+        """A content; None if it is gone. Raises OSError while it can't be read."""
         if key in self._fresh:
             return self._fresh[key]
         if key in self._gone:

@@ -2,8 +2,9 @@
 a durable carrier, what the platform said that it knows.
 
 One file, `state`, replaced atomically; the runs before stand in another (see `runs`), the uplink's
-data budget in a third. Each holds the same line twice, with its checksum, and a page of line feeds between them, so that
-one damaged byte, a page that can't be read, or a file cut in half never costs it:
+data budget in a third. Each holds the same line twice, with its checksum, and a page of line feeds
+between them, so that one damaged byte, a page that can't be read, or a file cut in half never costs
+it:
 
     <CRC-32C of the JSON, 8 hex digits> <space> <JSON> <line feed>
 """
@@ -60,8 +61,8 @@ class Unsettled(NamedTuple):
 @dataclass(slots=True)
 class State:
     """`run`: the counter of the newest epoch of this box; `highest`: the highest epoch that the
-    platform named. `installation`: 16 random bytes, made with the buffer. `now`: the run that is on.
-    `features`: what the platform knows beyond the baseline, by its last Welcome (see Feature).
+    platform named. `installation`: 16 random bytes, made with the buffer. `now`: the run that is
+    on. `features`: what the platform knows beyond the baseline, by its last Welcome (see Feature).
     """
 
     gateway: str

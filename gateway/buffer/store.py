@@ -24,7 +24,6 @@ from gateway.buffer.writer import Writer
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import BufferSnapshot, Said
 
-
 INSTALLATION_BYTES = 16
 
 
@@ -116,8 +115,8 @@ class Buffer:
         return epoch
 
     def put_catalog(self, revision: int, content: bytes, tag_sets: Mapping[bytes, bytes]) -> None:
-        """A serialized CatalogContent of this run, and the serialized TagSetContents that its groups
-        name, by their names; before the first block that needs it.
+        """A serialized CatalogContent of this run, and the serialized TagSetContents that its
+        groups name, by their names; before the first block that needs it.
         """
         known = self._writer.names.get(self._epoch, ())
         assert self._epoch and revision == len(known) + 1, f"revision {revision} after {len(known)}"

@@ -67,8 +67,8 @@ class Keys:
 
 
 class Lanes:
-    """`live_from`: the first block of the live lane. `last_epoch`: the last of the earlier ones that
-    Hello named. `refused`: what this platform takes no more. The window is the platform's.
+    """`live_from`: the first block of the live lane. `last_epoch`: the last of the earlier ones
+    that Hello named. `refused`: what this platform takes no more. The window is the platform's.
     """
 
     def __init__(
@@ -132,9 +132,7 @@ class Lanes:
     def _due_ns(self, key: BlockKey) -> int:
         return (self._kept.oldest_ns(key) or 0) + self._send_every_ns
 
-    def _run(
-        self, first: BlockKey, lane: pb.Lane.ValueType, blocks: int, size: int
-    ) -> Pick:
+    def _run(self, first: BlockKey, lane: pb.Lane.ValueType, blocks: int, size: int) -> Pick:
         """`first`, and what follows it as far as it may travel with it."""
         keys = [first]
         if not self._together or first in self._alone:
@@ -200,7 +198,7 @@ class Lanes:
             self._backfill = pick.keys[-1]
 
     def sent(self, pick: Pick, size: int) -> None:
-        """The blocks, which were passed, are on their way: `size` bytes of the window until `done`."""
+        """The blocks were passed, and are on their way: `size` bytes of the window until `done`."""
         share, rest = divmod(size, len(pick.keys))
         for key in pick.keys:
             assert key not in self._on_way, f"{key} twice on one stream"

@@ -103,19 +103,19 @@ class Pace:
 
     @property
     def left(self) -> int:
-        """Bytes that may go now; below what is wanted, it may go only where nothing is on its way."""
+        """Bytes that may go now."""
         room = self.room
         if self.cuts.careful:
             room = min(room, CUT_ROOM_BYTES + self.confirmed // CUT_ROOM_PART)
         return room - self.unconfirmed
 
     def takes(self, size: int) -> bool:
-        """Whether a message of so many bytes may go."""
+        """Whether a message of so many bytes may go; one alone always may."""
         return self.unconfirmed == 0 or size <= self.left
 
     @property
     def wants_mark(self) -> bool:
-        """What is on its way is much, and nothing that is small enough to be answered soon marks it."""
+        """Much is on its way, and an answer soon would tell how fast it moves."""
         least = PIECE_BYTES // 2 if self.cuts.careful else self.room // 2
         return self.unconfirmed >= least
 

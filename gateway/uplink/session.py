@@ -17,6 +17,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, SealedBlock
 from gateway.buffer.ranges import RangeSet
+from gateway.plain import plain
 from gateway.uplink.lanes import Keys, Lanes, Pick
 from gateway.uplink.pace import PIECE_BYTES, ROOM_BYTES_FIRST, Cuts, Pace
 from gateway.uplink.wire import (
@@ -52,8 +53,8 @@ BLOCK_INTERVAL_MS_MAX = 60_000
 BLOCK_BYTES_MAX_LEAST = limits.BLOCK_BYTES_MAX
 #: What can't be read is tried again after this: at the next heartbeat then, at the latest.
 UNREADABLE_RETRY_NS = 300 * 10**9
-#: Ranges that all pages of a Welcome may name, and epochs whose end it lacks. So many keep the event
-#: loop busy for a second or two.
+#: Ranges that all pages of a Welcome may name, and epochs whose end it lacks. So many keep the
+#: event loop busy for a second or two.
 HELD_RANGES_MAX, ENDS_LACKING_MAX = 1 << 18, 1 << 10
 #: Of an earlier run, Hello names so many ranges at most; the last covers what is left.
 KEPT_RANGES_MAX = 64
@@ -115,7 +116,7 @@ class Refused(NamedTuple):
 
 @dataclass(slots=True)
 class History:
-    """What outlives a stream: the blocks that this process ever sent, what was learned, counters."""
+    """What outlives a stream: the blocks that this process ever sent, what it learned, counters."""
 
     sent: dict[int, RangeSet] = field(default_factory=dict)
     going: Going | None = None
@@ -168,7 +169,9 @@ class Session:
         self._more_epochs = 0
         self._welcome: pb.Welcome | None = None
         self._welcome_pages = self._held_ranges = 0
-        self._sets: set[bytes] = set()  # tag sets and contents that the platform holds, or that went
+        self._sets: set[bytes] = (
+            set()
+        )  # tag sets and contents that the platform holds, or that went
         self._catalogs: set[tuple[int, int]] = set()
         self._unreadable_catalogs: set[tuple[int, int]] = set()
         self._again_ns: int | None = None  # when what was unreadable is tried again
@@ -373,9 +376,9 @@ class Session:
     def _end_if_done(self) -> None:
         """A stream that has named not all runs, and has nothing left of those that it named."""
         assert self._lanes is not None
-        if self._more_epochs and self.acked and not self._lanes.on_way:
-            if self._history.going is None and self._lanes.backlog_is_gone:
-                raise SessionError("uplink.renewed", is_ours=True)
+        is_quiet = not self._lanes.on_way and self._history.going is None
+        if self._more_epochs and self.acked and is_quiet and self._lanes.backlog_is_gone:
+            raise SessionError("uplink.renewed", is_ours=True)
 
     def _is_full(self, size: int) -> bool:
         """The stream would pass the length at which streams are cut. Raises SessionError when it is
@@ -458,7 +461,9 @@ class Session:
             detail = f"{len(carried)} bytes; the platform takes {limit}"
             reason = pb.REJECT_REASON_TOO_LARGE
             (key,) = pick.keys
-            self._keep(pb.Reject(epoch=key.epoch, seq=key.seq, reason=reason, detail=detail), now_ns)
+            self._keep(
+                pb.Reject(epoch=key.epoch, seq=key.seq, reason=reason, detail=detail), now_ns
+            )
             return None
         wrap = block_message if bundle is None else bundle_message
         return Going(wrap(carried, pick.lane), pick=pick)
@@ -594,7 +599,7 @@ class Session:
             raise SessionError("uplink.claims_unsent")
         self.features = FEATURES & set(welcome.features)
         buffer.platform_features(self.features)
-        history.platform = plain(welcome.software)
+        history.platform = brief(welcome.software)
         self._forget_refusals(welcome)
         for epoch, held in sorted(self._held.items()):
             buffer.welcome(epoch, held.blocks, held.closed)
@@ -666,7 +671,9 @@ class Session:
         for r in ack.ranges:
             self._check_sent(r.epoch, r.first, r.last)
         for r in ack.ranges:
-            for key in [k for k in lanes.on_way if k.epoch == r.epoch and r.first <= k.seq <= r.last]:
+            for key in [
+                k for k in lanes.on_way if k.epoch == r.epoch and r.first <= k.seq <= r.last
+            ]:
                 self._pace.answered(key, now_ns)
             answered = lanes.done(r.epoch, r.first, r.last)
             self._buffer.acked(r.epoch, r.first, r.last)
@@ -689,9 +696,7 @@ class Session:
         if unknown and held and held.catalog_revision and self._history.trusts_held_catalogs:
             self._history.trusts_held_catalogs = False  # the next stream sends them all
             raise SessionError("uplink.broken", error="a catalog that the platform named is lost")
-        keys = [
-            k for k in lanes.on_way if k.epoch == reject.epoch and reject.seq <= k.seq <= last
-        ]
+        keys = [k for k in lanes.on_way if k.epoch == reject.epoch and reject.seq <= k.seq <= last]
         for key in keys:
             self._pace.answered(key, now_ns)
         if len(keys) > 1 and not any(map(lanes.was_alone, keys)):
@@ -758,8 +763,8 @@ class Session:
         self._history.notices[kind] = (
             pb.Notice(
                 kind=pb.NoticeKind.ValueType(kind),
-                detail=plain(notice.detail),
-                address=plain(notice.address),
+                detail=brief(notice.detail),
+                address=brief(notice.address),
                 utc_ns=notice.utc_ns,
             ),
             now_ns,
@@ -774,7 +779,6 @@ def _add(ranges: RangeSet, entry: pb.EpochHeld) -> None:
         ranges.add(first, last)
 
 
-def plain(words: str) -> str:
-    """Words of the platform as one line that may be shown anywhere."""
-    shown = "".join(c if c.isprintable() else " " for c in words[: 2 * WORDS_CHARS_MAX])
-    return " ".join(shown.split())[:WORDS_CHARS_MAX]
+def brief(words: str) -> str:
+    """Words of the platform, as one short line that may be shown anywhere."""
+    return " ".join(plain(words[: 2 * WORDS_CHARS_MAX]).split())[:WORDS_CHARS_MAX]

@@ -25,7 +25,7 @@ from gateway.uplink.session import (
     PlatformTime,
     Session,
     SessionError,
-    plain,
+    brief,
 )
 from gateway.uplink.wire import LANE_BYTES_MAX, catalog_message, tag_set_message
 
@@ -49,8 +49,8 @@ NOTICES: dict[int, str] = {
 }
 KNOWN = frozenset(pb.RejectReason.values())
 
-#: Joins serialized blocks of successive seqs into a bundle, with these features; ValueError where it
-#: can't. In any thread.
+#: Joins serialized blocks of successive seqs into a bundle, with these features; ValueError where
+#: it can't. In any thread.
 Join = Callable[[Sequence[bytes], Collection[int]], bytes]
 
 
@@ -87,9 +87,7 @@ class Uplink:
         self._platform_time, self._warnings = platform_time, warnings
         self._plan = plan or Plan()
         self._join, self._run_blocking = join, run_blocking
-        self._identity = Identity(
-            config.gateway, clock.boot_id, config.software, config.machine
-        )
+        self._identity = Identity(config.gateway, clock.boot_id, config.software, config.machine)
         self._history = History()
         self._backoff = Backoff(uniform)
         self._alarm, self._timers = Alarm(clock), Alarm(clock)
@@ -388,9 +386,7 @@ class Uplink:
                 return None
         return []
 
-    async def _set_of(
-        self, session: Session, catalog: tuple[int, int], name: bytes
-    ) -> list[Going]:
+    async def _set_of(self, session: Session, catalog: tuple[int, int], name: bytes) -> list[Going]:
         """The first tag set of a catalog that the platform lacks, else the catalog. Raises OSError
         while one can't be read, LookupError where it is gone.
         """
@@ -434,7 +430,7 @@ class Uplink:
         all_of_them = self._session is not None and self._session.refuses_all
         yield Said(
             id="uplink.refuses_all" if all_of_them else "uplink.refused_blocks",
-            args={"reason": reason, "platform": history.platform, "detail": plain(reject.detail)},
+            args={"reason": reason, "platform": history.platform, "detail": brief(reject.detail)},
         )
 
     def _notices(self, now_ns: int) -> Iterator[Said]:

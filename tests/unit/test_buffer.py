@@ -25,7 +25,7 @@ async def opened(
     limits = {"free_bytes_min": 0, **limits}
     config = BufferConfig("gw-1", **limits)  # type: ignore[arg-type]  # any field, by name
     buffer = await Buffer.open(disk, clock or VirtualClock(), inline, config, no_zstd)
-    epoch = buffer.open_epoch("boot-1", (clock or VirtualClock()).now_ns(), lambda n: bits)
+    buffer.open_epoch("boot-1", (clock or VirtualClock()).now_ns(), lambda n: bits)
     put_catalog(buffer)
     return buffer
 

@@ -157,7 +157,9 @@ def test_blocks_when_the_stream_carries_them_are_not_the_ones_that_make_room() -
 def test_loss_when_for_different_reasons_then_each_has_the_advice_that_helps() -> None:
     async def main() -> None:
         disk, clock = FakeDisk(), VirtualClock()
-        buffer = await opened(disk, clock, segment_bytes=500, max_bytes=SETS_BYTES + 10_000, path="/var/b")
+        buffer = await opened(
+            disk, clock, segment_bytes=500, max_bytes=SETS_BYTES + 10_000, path="/var/b"
+        )
         await fill(buffer, clock, 200)
         shown = buffer.snapshot()
         assert (shown["state"], warned(shown)) == ("ok", ["buffer.full"])

@@ -21,7 +21,11 @@ MAX_BYTES = 3000
 async def opened(disk: FakeDisk) -> Buffer:
     clock = VirtualClock()
     config = BufferConfig(
-        "gw-1", free_bytes_min=0, max_bytes=SETS_BYTES + MAX_BYTES, segment_bytes=500, when_full="drop_newest"
+        "gw-1",
+        free_bytes_min=0,
+        max_bytes=SETS_BYTES + MAX_BYTES,
+        segment_bytes=500,
+        when_full="drop_newest",
     )
     buffer = await Buffer.open(disk, clock, inline, config, no_zstd)
     buffer.open_epoch("boot-1", clock.now_ns(), lambda bits: 7)

@@ -78,8 +78,8 @@ class Box:
         self.session.feed(response.SerializeToString(), now_ns)
 
     def welcome(self, held: dict[int, list[tuple[int, int]]] | None = None, **more: object) -> None:
-        """A Welcome; `held` an epoch, `closed` a set of epochs, `revisions` of catalogs an epoch, the rest
-        are its fields.
+        """A Welcome; `held` an epoch, `closed` a set of epochs, `revisions` of catalogs an epoch,
+        the rest are its fields.
         """
         closed, revisions = more.pop("closed", ()), more.pop("revisions", {})
         fields = {
@@ -169,7 +169,9 @@ async def test_hello_when_many_epochs_are_open_names_the_oldest_500_and_how_many
     assert [kept.epoch for kept in hello.earlier] == list(range(1, 501))
     assert hello.earlier_more == 702 and hello.epoch == box.buffer.epoch
     assert (hello.protocol_min, hello.protocol_max) == (1, 1)
-    assert len(hello.installation) == 16 and tuple(hello.catalogs) == box.buffer.catalogs(hello.epoch)
+    assert len(hello.installation) == 16 and tuple(hello.catalogs) == box.buffer.catalogs(
+        hello.epoch
+    )
     assert request.ByteSize() <= limits.HELLO_BYTES_MAX
 
 
@@ -367,9 +369,7 @@ async def test_bundle_when_refused_goes_block_by_block_to_find_the_one() -> None
     (request,) = await box.messages()
     assert list(request.bundle.block_sizes) and request.bundle.first_seq == 1
     epoch = box.buffer.epoch
-    box.feed(
-        reject=pb.Reject(epoch=epoch, seq=1, last_seq=4, reason=pb.REJECT_REASON_UNSUPPORTED)
-    )
+    box.feed(reject=pb.Reject(epoch=epoch, seq=1, last_seq=4, reason=pb.REJECT_REASON_UNSUPPORTED))
     again = await box.messages()
     assert [request.block.seq for request in again] == [1, 2, 3, 4]
     box.ack(1, 2)
@@ -497,7 +497,9 @@ async def test_garbage_when_received_ends_the_stream_with_words() -> None:
 
 
 @case
-async def test_silence_while_answers_are_awaited_is_asked_about_and_ends_the_stream_in_9_s() -> None:
+async def test_silence_while_answers_are_awaited_is_asked_about_and_ends_the_stream_in_9_s() -> (
+    None
+):
     box = await Box.open()
     box.hello()
     box.welcome(heartbeat_ms=30_000)
