@@ -113,6 +113,16 @@ class SystemClock:
         _log.warning("adjtimex(2): %s: the system clock counts as not synchronised", why)
 
 
+def time_zone(link: Path = Path("/etc/localtime")) -> str:
+    """Of the box, as in the IANA database: "Asia/Shanghai"; empty where it is not said."""
+    try:
+        target = str(link.readlink())
+    except OSError:  # a copy of the file, or none: its name is not known
+        return ""
+    _, found, name = target.partition("/zoneinfo/")
+    return name if found else ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Belief:
     """UTC = boot time + offset_ns, to within error_ns, as believed at at_ns on the boot clock."""
@@ -149,6 +159,10 @@ class Anchors:
         held = self._platform
         if held is None or said.error_ns <= held.aged_error_ns(answered_ns):
             self._platform = said
+
+    def restate(self) -> None:
+        """The block with the last anchor may be lost: the next one has one again."""
+        self._issued = None
 
     def due(self, now_ns: int) -> pb.Anchor | None:
         """The anchor to put into the block that is sealed at `now_ns` (boot clock), or None.

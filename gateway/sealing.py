@@ -3,6 +3,9 @@
 The beat is `send_every`, or half of `flush_every` if that is shorter, on absolute deadlines; a row
 store that is half full rings earlier. Each seal is one native call without the GIL; nothing here
 touches a sample.
+
+After a loss within the run the next block says again what stood in the lost ones and holds on: tags
+that are reported on change, and the anchor.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from gateway.clock import Anchors
 from gateway.ports import Clock
 from native.block import Sealer
 
-_REVISION = 1  # of the only catalog of an epoch: a changed configuration starts a new run
+REVISION = 1  # of the only catalog of an epoch: a changed configuration starts a new run
 
 
 class Sealing:
@@ -41,7 +44,11 @@ class Sealing:
         self._buffer, self._anchors, self._clock, self._wake = buffer, anchors, clock, wake
         self._early = asyncio.Event()
         self.blocks = self.scans = self.samples = self.samples_bad = 0
-        self.last_ns = clock.now_ns()
+        self.last_ns = self._began_ns = clock.now_ns()
+
+    def begin(self) -> None:
+        """Sampling begins."""
+        self._began_ns = self._clock.now_ns()
 
     async def run(self) -> None:
         """Seal until cancelled; the last block is `finish`'s."""
@@ -81,12 +88,18 @@ class Sealing:
     def seal(self, *, end: bool = False) -> None:
         """One seal: everything scanned so far becomes the buffer's."""
         now_ns = self._clock.now_ns()
+        if self._buffer.take_loss():
+            self._sealer.restate()
+            self._anchors.restate()
+        self._sealer.features = self._buffer.features
         extra = pb.BlockPayload(gaps=self._buffer.take_gaps(), end_of_epoch=end)
+        if self._buffer.last_seq == 0:
+            extra.begin.CopyFrom(self._buffer.begin(self._began_ns))
         anchor = self._anchors.due(now_ns)
         if anchor is not None:
             extra.anchors.append(anchor)
         blocks = self._sealer.seal(
-            self._epoch, self._buffer.last_seq + 1, _REVISION, extra.SerializeToString(), end
+            self._epoch, self._buffer.last_seq + 1, REVISION, extra.SerializeToString(), end
         )
         self.last_ns = now_ns
         for block in blocks:
@@ -94,7 +107,7 @@ class Sealing:
                 SealedBlock(
                     epoch=block.epoch,
                     seq=block.seq,
-                    catalog_revision=_REVISION,
+                    catalog_revision=REVISION,
                     data=block.data,
                     oldest_ns=block.oldest_ns or now_ns,
                     scans=block.scans,

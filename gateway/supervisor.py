@@ -28,21 +28,23 @@ from gateway.buffer.config import BufferConfig
 from gateway.buffer.disk import OsDisk
 from gateway.buffer.store import Buffer
 from gateway.certificates import TlsFiles
-from gateway.clock import Anchors, SystemClock
+from gateway.clock import Anchors, SystemClock, time_zone
 from gateway.config.changes import Files
 from gateway.config.model import GatewayConfig
 from gateway.control.server import ControlServer, RequestError
 from gateway.journal import Journal
 from gateway.keep import Kept
+from gateway.machine import machine
 from gateway.messages import remedy, text
 from gateway.scanning import Scanning
-from gateway.sealing import Sealing
+from gateway.sealing import REVISION, Sealing
 from gateway.status import Answers, Parts, snapshot
 from gateway.system_errors import reason
 from gateway.uplink.channel import GrpcChannel
 from gateway.uplink.plan import DataPlan
 from gateway.uplink.uplink import Uplink, UplinkConfig
 from native.block import decompress
+from native.bundle import bundle
 
 _log = logging.getLogger(__name__)
 
@@ -100,8 +102,8 @@ class Supervisor:
             self._say(ended["id"], **ended["args"])
         self._kept = Kept(config.buffer.path.parent)
         scanning = Scanning(config, self._kept.load())
-        made = catalog.catalog(epoch, 1, config.site, scanning.catalog_groups)
-        buffer.put_catalog(epoch, 1, made.SerializeToString(deterministic=True))
+        made = catalog.build(config.site, time_zone(), scanning.catalog_groups)
+        buffer.put_catalog(REVISION, made.content, made.tag_sets)
         platform = config.platform
         tls = None
         if platform.ca and platform.cert and platform.key:
@@ -113,12 +115,20 @@ class Supervisor:
                 platform.data_budget, disk, run_blocking, self._clock, anchors.utc_ns
             )
         uplink = Uplink(
-            UplinkConfig(config.id, platform.address, f"jiahe {__version__}"),
+            UplinkConfig(
+                config.id,
+                platform.address,
+                f"jiahe {__version__}",
+                send_every_ns=platform.send_every_ns,
+                machine=machine(),
+            ),
             clock=self._clock,
             channel=channel,
             buffer=buffer,
             uniform=random.SystemRandom().uniform,
             platform_time=anchors.platform_said,
+            join=bundle,
+            run_blocking=run_blocking,
             warnings=channel.warnings,
             plan=plan,
         )
@@ -133,6 +143,7 @@ class Supervisor:
         control = ControlServer(config.control, Answers(parts).handlers())
         await control.start()
         try:
+            sealing.begin()
             scanning.start()
             # Everything that lives as long as the daemon is made: keep it out of every collection.
             gc.collect()

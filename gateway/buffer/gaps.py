@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import zlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError
+from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer.ranges import RangeSet
+from native.crc import crc32c
 
 #: `native.block.decompress`: a zstd payload and its declared size to the payload, or ValueError.
 Decompress = Callable[[bytes, int], bytes]
 
-#: A payload above this is not ours: blocks are sealed before 1 MiB compressed.
-PAYLOAD_BYTES_MAX = 64 << 20
 #: Of gaps in one block, so that a block stays below its 1 MiB with room for scans.
 GAP_BYTES_MAX = 256 << 10
 _PIECE_RUNS = 500
@@ -42,7 +42,8 @@ class Ticks:
 
 @dataclass(slots=True)
 class Loss:
-    """Blocks of one epoch that are gone for one reason, with their ticks a group.
+    """Blocks of one epoch that are gone for one reason, with their ticks and their pushed values'
+    numbers, a group.
 
     `end_of_epoch`: the last of them ended the epoch cleanly.
     """
@@ -50,6 +51,10 @@ class Loss:
     blocks: RangeSet = field(default_factory=RangeSet)
     ticks: dict[int, list[Ticks]] = field(default_factory=dict)
     end_of_epoch: bool = False
+    events: dict[int, RangeSet] = field(default_factory=dict)
+
+    def add_events(self, group: int, first: int, count: int) -> None:
+        self.events.setdefault(group, RangeSet()).add(first, first + count - 1)
 
     def add_ticks(self, group: int, new: Ticks) -> None:
         """Join `new` with the runs that it overlaps or touches; runs stay ascending, disjoint."""
@@ -70,6 +75,8 @@ class Loss:
         for group, runs in other.ticks.items():
             for run in runs:
                 self.add_ticks(group, run)
+        for group, numbers in other.events.items():
+            self.events.setdefault(group, RangeSet()).update(numbers)
 
 
 def _joined(a: Ticks, b: Ticks) -> Ticks:
@@ -111,6 +118,8 @@ class GapSet:
         loss = Loss(RangeSet((r.first, r.last) for r in gap.blocks), end_of_epoch=gap.end_of_epoch)
         for t in gap.ticks:
             loss.add_ticks(t.group, Ticks(t.first_tick, t.count, t.first_due_ns, t.last_due_ns))
+        for e in gap.events:
+            loss.add_events(e.group, e.first, e.count)
         self.lose(gap.reason, gap.epoch, loss)
 
     def _add_end(self, gap: pb.Gap) -> None:
@@ -174,19 +183,23 @@ def _message(reason: pb.GapReason.ValueType, epoch: int, loss: Loss) -> pb.Gap:
                 group=group, first_tick=run.first, count=run.count,
                 first_due_ns=run.first_due_ns, last_due_ns=run.last_due_ns,
             )  # fmt: skip
+    for group in sorted(loss.events):
+        for first, last in loss.events[group]:
+            gap.events.add(group=group, first=first, count=last - first + 1)
     return gap
 
 
 def _pieces(gap: pb.Gap) -> Iterator[pb.Gap]:
     """The same gap as messages of some kilobytes each."""
-    if len(gap.ticks) + len(gap.blocks) <= _PIECE_RUNS:
+    if len(gap.ticks) + len(gap.blocks) + len(gap.events) <= _PIECE_RUNS:
         yield gap
         return
-    for start in range(0, max(len(gap.ticks), len(gap.blocks)), _PIECE_RUNS):
+    for start in range(0, max(len(gap.ticks), len(gap.blocks), len(gap.events)), _PIECE_RUNS):
         part = slice(start, start + _PIECE_RUNS)
         has_last = start < len(gap.blocks) <= start + _PIECE_RUNS
         yield pb.Gap(
             reason=gap.reason, epoch=gap.epoch, blocks=gap.blocks[part], ticks=gap.ticks[part],
+            events=gap.events[part],
             count_unknown=gap.count_unknown, after_seq=gap.after_seq,
             until_ns=gap.until_ns, until_boot_id=gap.until_boot_id,
             end_of_epoch=gap.end_of_epoch and has_last,
@@ -194,10 +207,10 @@ def _pieces(gap: pb.Gap) -> Iterator[pb.Gap]:
 
 
 def read_payload(data: bytes, decompress: Decompress) -> pb.BlockPayload:
-    """The payload of a serialized Block. Raises ValueError if it is damaged."""
+    """The payload of a serialized Block, checked as a receiver checks it. Raises ValueError."""
     try:
         block = pb.Block.FromString(data)
-        if block.payload_size > PAYLOAD_BYTES_MAX:
+        if block.payload_size > limits.PAYLOAD_BYTES_MAX:
             raise ValueError(f"a payload of {block.payload_size} bytes")
         payload = block.payload
         if block.compression == pb.COMPRESSION_ZSTD:
@@ -206,16 +219,24 @@ def read_payload(data: bytes, decompress: Decompress) -> pb.BlockPayload:
             payload = zlib.decompressobj().decompress(payload, block.payload_size + 1)
         if len(payload) != block.payload_size:
             raise ValueError(f"{len(payload)} bytes of payload, {block.payload_size} declared")
+        if crc32c(payload) != block.payload_crc32c:
+            raise ValueError("the payload's checksum is wrong")
         return pb.BlockPayload.FromString(payload)
     except (DecodeError, zlib.error) as error:
         raise ValueError(f"not a block: {error}") from error
 
 
-def loss_of(seq: int, payload: pb.BlockPayload) -> Loss:
-    """What is gone if this block never arrives: the block, and every tick that its runs cover."""
+def loss_of(seq: int, payload: pb.BlockPayload, periods: Mapping[int, int]) -> Loss:
+    """What is gone if this block never arrives: the block, and all ticks and events in its runs.
+
+    `periods`: of its epoch's groups, in ns. Of a group that is not there nobody else knows what its
+    ticks were either.
+    """
     loss = Loss(RangeSet([(seq, seq)]), end_of_epoch=payload.end_of_epoch)
     for run in payload.runs:
-        if run.ticks:
-            last_due = run.first_due_ns + (run.ticks - 1) * run.period_ns
+        if run.ticks and run.group in periods:
+            last_due = run.first_due_ns + (run.ticks - 1) * periods[run.group]
             loss.add_ticks(run.group, Ticks(run.first_tick, run.ticks, run.first_due_ns, last_due))
+        for events in run.events:
+            loss.add_events(run.group, events.first, events.count)
     return loss

@@ -48,7 +48,8 @@ class Epoch:
 
     __slots__ = (
         "_offsets", "_scans", "_segments", "_seqs", "_sizes", "acked", "acked_scans", "disk_bytes",
-        "disk_scans", "end_seq", "gone", "live", "lost_scans", "ram", "ram_bytes", "ram_scans",
+        "disk_scans", "end_seq", "gone", "live", "lost_scans", "newest_ns", "ram", "ram_bytes",
+        "ram_scans",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -59,6 +60,7 @@ class Epoch:
         self.disk_bytes = self.disk_scans = self.acked_scans = self.lost_scans = 0
         self.ram_bytes = self.ram_scans = 0
         self.end_seq = 0  # of the block that ends the epoch, if it was ever here
+        self.newest_ns = 0  # boot time of the oldest sample of its newest block
 
     def put_ram(self, block: SealedBlock) -> None:
         self.ram[block.seq] = block
@@ -154,6 +156,7 @@ class Index:
         epoch = self.epoch(block.epoch)
         epoch.put_ram(block)
         epoch.live.add(block.seq, block.seq)
+        epoch.newest_ns = max(epoch.newest_ns, block.oldest_ns)
         if block.end_of_epoch:
             epoch.end_seq = block.seq
 
@@ -228,6 +231,10 @@ class Index:
             for number, (first, last) in self.segments[segment].spans.items()
         )
 
+    def has_segment(self, epoch: int) -> bool:
+        """Some file holds blocks of the epoch, live or not."""
+        return any(epoch in segment.spans for segment in self.segments.values())
+
     def forget_segment(self, segment: int) -> None:
         """The file is gone; none of its blocks is live."""
         gone = self.segments.pop(segment)
@@ -237,6 +244,6 @@ class Index:
                 self.epochs[number].forget_segment(segment, first, last)
 
     @property
-    def disk_bytes(self) -> int:
-        """What the files take, live or not."""
+    def segment_bytes(self) -> int:
+        """What the segments take, live or not."""
         return sum(segment.size for segment in self.segments.values())

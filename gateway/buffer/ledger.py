@@ -17,6 +17,7 @@ from gateway.buffer.block import BlockKey
 from gateway.buffer.gaps import GapSet, Loss
 from gateway.buffer.index import Epoch
 from gateway.buffer.ranges import RangeSet
+from gateway.buffer.runs import Run, Runs, how_ended
 from gateway.buffer.state import OpenEpoch, State, Unsettled
 
 #: Carriers that the state file names one by one; gaps of older ones are joined there, to bound it.
@@ -26,8 +27,12 @@ CARRIERS_NAMED_MAX = 16
 class Ledger:
     """`state` is what the file says, or will say when it is next saved."""
 
-    def __init__(self, state: State, is_live: Callable[[BlockKey], bool]) -> None:
-        self.state = state
+    def __init__(self, state: State, runs: Runs, is_live: Callable[[BlockKey], bool]) -> None:
+        self.state, self.runs = state, runs
+        #: The run before this one; None: there is none, or the box has no memory of it.
+        self.before: Run | None = None
+        #: Something of this run was lost since `take_loss`.
+        self.lost_here = False
         self.pending = GapSet()
         self.current = 0
         self.lost_by_reason: dict[str, int] = {}
@@ -59,10 +64,66 @@ class Ledger:
                 entry.until_boot_id, entry.until_ns = boot_id, now_ns
         self.state.epochs[epoch] = OpenEpoch(epoch, boot_id, now_ns)
         self.state.run = epoch >> 32
+        self.before = self._run_before(found, boot_id)
+        if self.before is not None:
+            self.runs.add(self.before)
+        self.runs.installation = self.state.installation
+        self.state.now = Run(epoch, boot_id, now_ns, now_ns)
+
+    def _run_before(self, found: Mapping[int, Epoch], boot_id: str) -> Run | None:
+        """By what the state file said last, and by the blocks that are there."""
+        before = self.state.now
+        newest = max(found, default=0)
+        if before is None or newest > before.epoch:  # the state file is lost, or was never written
+            before = Run(newest) if newest else None
+        if before is None:
+            return None
+        blocks = found.get(before.epoch)
+        if blocks is not None:
+            before.sampled_until_ns = max(before.sampled_until_ns, blocks.newest_ns)
+            before.last_seq = max(before.last_seq, blocks.live.highest, blocks.gone.highest)
+        entry = self.state.epochs.get(before.epoch)
+        if entry is not None and entry.end_seq:
+            before.ended, before.last_seq = pb.RUN_END_STOPPED, entry.end_seq
+        elif before.ended != pb.RUN_END_STOPPED:
+            before.ended = how_ended(before, boot_id)
+        return before
+
+    def sealed(self, seq: int, now_ns: int) -> None:
+        """The newest block of this run; durable when the state file is next written."""
+        assert self.state.now is not None
+        self.state.now.last_seq, self.state.now.sampled_until_ns = seq, now_ns
 
     def ended(self, end_seq: int) -> None:
         """This run ended cleanly with that block, which may be acknowledged and gone by now."""
         self.state.epochs[self.current].end_seq = end_seq
+        assert self.state.now is not None
+        self.state.now.last_seq, self.state.now.ended = end_seq, pb.RUN_END_STOPPED
+
+    def lacking(self, epoch: int, boot_id: str, now_ns: int) -> bool:
+        """The platform does not know how this earlier epoch ended, and the box had told it: owed
+        again, from what is remembered of the run. True if that is new.
+        """
+        if epoch in self.state.epochs or epoch >> 32 >= self.current >> 32:
+            return False
+        run = self.runs.get(epoch)
+        entry = OpenEpoch(epoch, "", 0, boot_id, now_ns, reason=pb.GAP_REASON_BOX_FORGOT)
+        if run is not None:
+            entry.reason = pb.GAP_REASON_PLATFORM_LOST
+            entry.boot_id, entry.start_ns = run.boot_id, run.began_ns
+            if run.ended == pb.RUN_END_STOPPED:
+                entry.end_seq = run.last_seq
+        for later in self.runs.after(epoch)[:1]:
+            if later.boot_id:
+                entry.until_boot_id, entry.until_ns = later.boot_id, later.began_ns
+        self.state.epochs[epoch] = entry
+        self._closed.discard(epoch)
+        return True
+
+    def take_loss(self) -> bool:
+        """Whether something of this run was lost since the last call."""
+        lost, self.lost_here = self.lost_here, False
+        return lost
 
     def lose(self, reason: pb.GapReason.ValueType, epoch: int, loss: Loss) -> None:
         """Blocks will never be sent: announce them, and whatever they carried.
@@ -76,6 +137,7 @@ class Ledger:
                 entry.end_seq = loss.blocks.highest
             elif entry.end_seq in loss.blocks:
                 loss.end_of_epoch = True
+        self.lost_here |= epoch == self.current
         self.pending.lose(reason, epoch, loss)
         lost = 0
         for first, last in loss.blocks:
@@ -157,7 +219,9 @@ class Ledger:
         holes = RangeSet([(1, max(known.highest, entry.end_seq))]).minus(known)
         if number in self._closed or entry.end_seq:
             if holes:
-                self.lose(pb.GAP_REASON_DAMAGED, number, Loss(holes))
+                told_before = entry.reason == pb.GAP_REASON_PLATFORM_LOST
+                reason = entry.reason if told_before else pb.GAP_REASON_DAMAGED
+                self.lose(reason, number, Loss(holes))
             del self.state.epochs[number]
             return True
         self.pending.add(

@@ -1,7 +1,7 @@
 """The segments: appending to the newest, reading any.
 
-Runs in the disk's thread, one call at a time but for `read_block` and `read_catalog`, which open
-the file for themselves. Everything here may raise OSError.
+Runs in the disk's thread, one call at a time but for `read_block` and `read_blocks`, which open the
+files for themselves. Everything here may raise OSError.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from gateway.buffer.index import Place
 from gateway.buffer.segment import PAGE_BYTES
 from gateway.ports import Disk, File
 
-#: A damaged page must not cost all blocks of a segment: another copy of the catalog they need lies
-#: so far behind the first.
+#: A damaged page must not cost all blocks of a segment: the names of the catalogs that they need
+#: stand in it once more, so far behind the first.
 _COPY_APART_BYTES = PAGE_BYTES
 
-#: (epoch, revision) of a catalog.
-CatalogKey = tuple[int, int]
+#: Names of an epoch's catalogs, by epoch: of revisions 1, 2, ...
+CatalogNames = Mapping[int, Sequence[bytes]]
 
 
 @dataclass(slots=True)
@@ -29,7 +29,6 @@ class Appended:
     """What one `append` made durable. `sizes` and `created_utc_ns` a segment that it touched."""
 
     blocks: list[tuple[BlockKey, Place]] = field(default_factory=list)
-    catalogs: list[tuple[CatalogKey, Place]] = field(default_factory=list)
     sizes: dict[int, int] = field(default_factory=dict)
     created_utc_ns: dict[int, int] = field(default_factory=dict)
     written_bytes: int = 0
@@ -37,7 +36,6 @@ class Appended:
     def forget_unsynced(self) -> None:
         """After a failure: keep what was synced before it."""
         self.blocks = [(key, place) for key, place in self.blocks if self._has(place)]
-        self.catalogs = [(key, place) for key, place in self.catalogs if self._has(place)]
 
     def _has(self, place: Place) -> bool:
         return place.offset + place.size <= self.sizes.get(place.segment, 0)
@@ -45,7 +43,9 @@ class Appended:
 
 @dataclass(slots=True)
 class _Copies:
-    """Of a catalog in one segment: where the first ends, how many there are, whether all are."""
+    """Of a record of names in one segment: where the first ends, how many there are, whether they
+    are far enough apart.
+    """
 
     first_end: int
     count: int = 1
@@ -62,7 +62,7 @@ class _Active:
     waiting: bytearray = field(default_factory=bytearray)
     size: int = 0
     synced: int = 0
-    catalogs: dict[CatalogKey, _Copies] = field(default_factory=dict)
+    names: dict[tuple[int, int], _Copies] = field(default_factory=dict)
 
 
 class Log:
@@ -84,33 +84,32 @@ class Log:
     def append(
         self,
         batch: Sequence[SealedBlock],
-        catalogs: Mapping[CatalogKey, bytes],
+        names: CatalogNames,
         done: Appended,
     ) -> None:
-        """Write blocks, each after its catalog, and sync: all are durable and in `done`.
+        """Write blocks, each after the names of its catalogs, and sync: all are durable and in
+        `done`.
 
         If it raises, `done` has those that were synced with an earlier segment.
         """
         try:
             for block in batch:
-                self._append(block, catalogs, done)
-            self._copy_catalogs(catalogs, done)
+                self._append(block, names, done)
+            self._copy_names(names)
             self._sync(done)
         except OSError:
             done.forget_unsynced()
             raise
 
-    def _append(
-        self, block: SealedBlock, catalogs: Mapping[CatalogKey, bytes], done: Appended
-    ) -> None:
+    def _append(self, block: SealedBlock, names: CatalogNames, done: Appended) -> None:
         if self._active is not None and self._active.size >= self._segment_bytes:
-            self._copy_catalogs(catalogs, done)
+            self._copy_names(names)
             self._finish(done)
         active = self._active or self._begin(done)
         key = (block.epoch, block.catalog_revision)
-        if key in catalogs and key not in active.catalogs:
-            self._add_catalog(active, key, catalogs[key], done)
-            active.catalogs[key] = _Copies(first_end=active.size)
+        if block.epoch in names and key not in active.names:
+            self._add_names(active, key, names)
+            active.names[key] = _Copies(first_end=active.size)
         framed = record.pack(
             record.BLOCK,
             block.data,
@@ -125,11 +124,11 @@ class Log:
         place = self._add(active, framed, block.scans)
         done.blocks.append((BlockKey(block.epoch, block.seq), place))
 
-    def _add_catalog(self, active: _Active, key: CatalogKey, body: bytes, done: Appended) -> None:
-        framed = record.pack(record.CATALOG, body, epoch=key[0], revision=key[1])
-        done.catalogs.append((key, self._add(active, framed, 0)))
+    def _add_names(self, active: _Active, key: tuple[int, int], names: CatalogNames) -> None:
+        body = b"".join(names[key[0]][: key[1]])
+        self._add(active, record.pack(record.NAMES, body, epoch=key[0], revision=key[1]), 0)
 
-    def _copy_catalogs(self, catalogs: Mapping[CatalogKey, bytes], done: Appended) -> None:
+    def _copy_names(self, names: CatalogNames) -> None:
         """Add the copies that are due before a sync.
 
         The second goes into the same sync as the first, behind its blocks: one damaged bit must
@@ -138,10 +137,10 @@ class Log:
         active = self._active
         if active is None:
             return
-        for key, copies in active.catalogs.items():
+        for key, copies in active.names.items():
             is_far = active.size >= copies.first_end + _COPY_APART_BYTES
             if copies.count == 1 or (is_far and not copies.are_apart):
-                self._add_catalog(active, key, catalogs[key], done)
+                self._add_names(active, key, names)
                 copies.count += 1
                 copies.are_apart = is_far
 
@@ -218,15 +217,17 @@ def read_block(disk: Disk, key: BlockKey, place: Place) -> SealedBlock | None:
     )
 
 
-def read_catalog(disk: Disk, key: CatalogKey, place: Place) -> bytes | None:
-    """The catalog at `place`; None if its record is damaged."""
-    found = _read(disk, place)
-    if found is None or (found[0].kind, found[0].epoch, found[0].revision) != (
-        record.CATALOG,
-        *key,
-    ):
-        return None
-    return found[1]
+def read_blocks(
+    disk: Disk, wanted: Sequence[tuple[BlockKey, Place]]
+) -> list[SealedBlock | OSError | None]:
+    """`read_block` of each, or what it raised."""
+    result: list[SealedBlock | OSError | None] = []
+    for key, place in wanted:
+        try:
+            result.append(read_block(disk, key, place))
+        except OSError as error:
+            result.append(error)
+    return result
 
 
 def _read(disk: Disk, place: Place) -> tuple[record.Header, bytes] | None:

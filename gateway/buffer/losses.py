@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
@@ -14,6 +14,9 @@ from gateway.buffer.index import Place
 from gateway.buffer.ranges import RangeSet
 from gateway.ports import Disk
 
+#: The periods of an epoch's groups, as far as a block of this (epoch, revision) needs them.
+Periods = Callable[[int, int], Mapping[int, int]]
+
 
 class BlockLoss(NamedTuple):
     """What is gone with one block, and the gaps that it carried."""
@@ -24,7 +27,10 @@ class BlockLoss(NamedTuple):
 
 
 def read_losses(
-    disk: Disk, places: Sequence[tuple[BlockKey, Place]], decompress: Decompress
+    disk: Disk,
+    places: Sequence[tuple[BlockKey, Place]],
+    decompress: Decompress,
+    periods: Periods,
 ) -> list[BlockLoss]:
     """What is gone with the blocks at `places`; of one that can't be read, its number only."""
     losses = []
@@ -36,7 +42,7 @@ def read_losses(
         if block is None:
             losses.append(unread_loss(key))
         else:
-            losses.append(block_loss(block, decompress))
+            losses.append(block_loss(block, decompress, periods))
     return losses
 
 
@@ -45,14 +51,15 @@ def unread_loss(key: BlockKey) -> BlockLoss:
     return BlockLoss(key, Loss(RangeSet([(key.seq, key.seq)])), ())
 
 
-def block_loss(block: SealedBlock, decompress: Decompress) -> BlockLoss:
+def block_loss(block: SealedBlock, decompress: Decompress, periods: Periods) -> BlockLoss:
     """What is gone with a block at hand."""
     try:
         payload = read_payload(block.data, decompress)
     except ValueError:  # checksummed on disk, so sealed wrongly: at least its number is said
         payload = pb.BlockPayload()
     key = BlockKey(block.epoch, block.seq)
-    return BlockLoss(key, loss_of(block.seq, payload), tuple(payload.gaps))
+    known = periods(block.epoch, block.catalog_revision)
+    return BlockLoss(key, loss_of(block.seq, payload, known), tuple(payload.gaps))
 
 
 def by_epoch(losses: Iterable[BlockLoss]) -> dict[int, Loss]:

@@ -81,6 +81,10 @@ class RangeSet:
         at = bisect_right(self._lasts, number)
         return None if at == len(self._firsts) else max(self._firsts[at], number + 1)
 
+    def last_of(self, number: int) -> int:
+        """The last member of the run that holds `number`, which is one."""
+        return self._lasts[bisect_left(self._lasts, number)]
+
     def prefix_end(self) -> int:
         """The highest n such that 1..n are all members; 0 if 1 is not."""
         at = bisect_left(self._lasts, 1)

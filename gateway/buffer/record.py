@@ -2,11 +2,11 @@
 
     offset  size  field
          0     4  magic "JHR1"
-         4     1  kind: 1 segment header, 2 catalog, 3 block
+         4     1  kind: 1 segment header, 2 names of catalogs, 3 block, 4 content (in `sets/`)
          5     1  flags: bit 0, the block ends its epoch
          6     2  format version: 1
          8     4  length of the body in bytes
-        12     4  catalog revision
+        12     4  catalog revision; the body of kind 2: names of revisions 1 to this one
         16     8  epoch
         24     8  seq (block)
         32     8  block: boot time of its oldest sample; segment header: UTC of its creation, 0 if
@@ -29,10 +29,10 @@ from native.crc import crc32c
 
 MAGIC = b"JHR1"
 VERSION = 1
-SEGMENT, CATALOG, BLOCK = 1, 2, 3
+SEGMENT, NAMES, BLOCK, CONTENT = 1, 2, 3, 4
 FLAG_END_OF_EPOCH = 1
 
-#: A block is sealed below 1 MiB, a catalog of 10,000 tags is about 1 MiB: more is damage.
+#: No block, catalog or tag set is larger: more is damage.
 BODY_BYTES_MAX = 64 << 20
 
 _FIELDS = struct.Struct("<4sBBHIIQQqIII")

@@ -9,26 +9,30 @@ from __future__ import annotations
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
-from gateway.buffer import aside, record, segment, state
+from gateway.buffer import aside, record, runs, segment, sets, state
 from gateway.buffer.block import BlockKey, BufferUnusableError
 from gateway.buffer.index import Index, Place, Segment
-from gateway.buffer.log import CatalogKey
+from gateway.catalog import ID_BYTES
 from gateway.ports import Disk, File
 
 
 @dataclass(slots=True)
 class Recovered:
     """What opening found. `damaged` counts stretches that are no record, a torn tail excepted.
-    `state_lost`: there is a state file, and none of its copies verifies.
+    `names`: of each epoch's catalogs. `state_lost`: there is a state file, and none of its copies
+    verifies. `is_new`: nothing was there.
     """
 
     index: Index = field(default_factory=Index)
-    catalogs: dict[CatalogKey, list[Place]] = field(default_factory=dict)
+    names: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
+    sets: dict[bytes, int] = field(default_factory=dict)
+    runs: runs.Runs = field(default_factory=runs.Runs)
     set_aside: list[BlockKey] = field(default_factory=list)
     next_segment: int = 1
     last_write_utc_ns: int = 0
     damaged: int = 0
     state_lost: bool = False
+    is_new: bool = False
 
 
 def recover(disk: Disk, gateway: str) -> tuple[Recovered, state.State]:
@@ -42,7 +46,10 @@ def recover(disk: Disk, gateway: str) -> tuple[Recovered, state.State]:
         found.last_write_utc_ns = disk.last_write_utc_ns()  # before anything is mended
     known = state.load(disk)
     found.state_lost = known is None and state.NAME in disk.list()
-    known = known or state.State(gateway)
+    kept = state.read(disk, runs.NAME)
+    if kept is not None:
+        found.runs = runs.decode(kept)
+    known = known or state.State(gateway, installation=found.runs.installation)
     if known.gateway != gateway:
         raise BufferUnusableError(
             "buffer.other_gateway", file=state.NAME, found=known.gateway, expected=gateway
@@ -56,6 +63,9 @@ def recover(disk: Disk, gateway: str) -> tuple[Recovered, state.State]:
             if error.errno not in segment.MEDIUM_ERRORS:
                 raise
             found.damaged += 1  # the file stays, and what was found of it counts
+    found.is_new = not (numbers or found.runs.highest or known.run or found.state_lost)
+    with suppress(OSError):  # a content that is not seen is written again
+        found.sets = sets.found(disk)
     with suppress(OSError):  # those in it are refused, and set aside, once more
         found.set_aside = aside.Aside(disk).found()
     _forget_gone(found.index, known)
@@ -87,7 +97,7 @@ def _recover_file(result: Recovered, disk: Disk, number: int, gateway: str, is_l
             good_end = found.offset + found.header.record_bytes
             if found.header.kind == record.SEGMENT:
                 _check_origin(file, found, gateway, number)
-            _index_record(result, number, found)
+            _index_record(result, file, number, found)
         if good_end == 0:
             del result.index.segments[number]
         if any(tail) or not is_last:
@@ -105,19 +115,31 @@ def _recover_file(result: Recovered, disk: Disk, number: int, gateway: str, is_l
             disk.sync_dir()
 
 
-def _index_record(result: Recovered, number: int, found: segment.Found) -> None:
+def _index_record(result: Recovered, file: File, number: int, found: segment.Found) -> None:
     head = found.header
     place = Place(number, found.offset, head.record_bytes, head.scans)
     if head.kind == record.SEGMENT:
         result.index.segments[number].created_utc_ns = head.time_ns
-    elif head.kind == record.CATALOG:
-        result.catalogs.setdefault((head.epoch, head.revision), []).append(place)
+    elif head.kind == record.NAMES:
+        names = _names(file, found)
+        if len(names) > len(result.names.get(head.epoch, ())):
+            result.names[head.epoch] = names
     elif head.kind == record.BLOCK:
         epoch = result.index.epoch(head.epoch)
         epoch.live.add(head.seq, head.seq)
+        epoch.newest_ns = max(epoch.newest_ns, head.time_ns)
         if head.flags & record.FLAG_END_OF_EPOCH:
             epoch.end_seq = head.seq
         result.index.stored(BlockKey(head.epoch, head.seq), place)
+
+
+def _names(file: File, found: segment.Found) -> tuple[bytes, ...]:
+    """The names that a record holds; none if it is damaged."""
+    head = found.header
+    body = segment.read_around(file, found.offset + record.HEADER_BYTES, head.length)
+    if not record.body_is_intact(head, body):
+        return ()
+    return tuple(body[at : at + ID_BYTES] for at in range(0, len(body), ID_BYTES))
 
 
 def _check_origin(file: File, found: segment.Found, gateway: str, number: int) -> None:

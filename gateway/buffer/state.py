@@ -1,8 +1,10 @@
-"""The small durable facts: the run counter, epochs without an end, gaps without a durable carrier.
+"""The small durable facts: the run counter, the run that is on, epochs without an end, gaps without
+a durable carrier, what the platform said that it knows.
 
-One file, `state`, replaced atomically; the uplink keeps the count of its data budget in another.
-Each holds the same line twice, with its checksum, and a page of line feeds between them, so that
-one damaged byte, a page that can't be read, or a file cut in half never costs it:
+One file, `state`, replaced atomically; the runs before stand in another (see `runs`), the uplink's
+data budget in a third. Each holds the same line twice, with its checksum, and a page of line feeds
+between them, so that one damaged byte, a page that can't be read, or a file cut in half never costs
+it:
 
     <CRC-32C of the JSON, 8 hex digits> <space> <JSON> <line feed>
 """
@@ -20,6 +22,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import segment
 from gateway.buffer.ranges import RangeSet
+from gateway.buffer.runs import Run
 from gateway.ports import Disk
 from native.crc import crc32c
 
@@ -58,11 +61,16 @@ class Unsettled(NamedTuple):
 @dataclass(slots=True)
 class State:
     """`run`: the counter of the newest epoch of this box; `highest`: the highest epoch that the
-    platform named."""
+    platform named. `installation`: 16 random bytes, made with the buffer. `now`: the run that is
+    on. `features`: what the platform knows beyond the baseline, by its last Welcome (see Feature).
+    """
 
     gateway: str
     run: int = 0
     highest: int = 0
+    installation: bytes = b""
+    now: Run | None = None
+    features: frozenset[int] = frozenset()
     epochs: dict[int, OpenEpoch] = field(default_factory=dict)
     gaps: list[Unsettled] = field(default_factory=list)
 
@@ -140,6 +148,9 @@ def _to_json(state: State) -> dict[str, Any]:
         "gateway": state.gateway,
         "run": state.run,
         "highest": state.highest,
+        "installation": state.installation.hex(),
+        "now": state.now.to_json() if state.now else None,
+        "features": sorted(state.features),
         "epochs": [
             [e.epoch, e.boot_id, e.start_ns, e.until_boot_id, e.until_ns, list(e.gone), e.reason]
             for e in state.epochs.values()
@@ -154,6 +165,9 @@ def _to_json(state: State) -> dict[str, Any]:
 
 def _from_json(value: dict[str, Any]) -> State:
     state = State(value["gateway"], value["run"], value["highest"])
+    state.installation = bytes.fromhex(value["installation"])
+    state.now = Run(*value["now"]) if value["now"] else None
+    state.features = frozenset(value["features"])
     for epoch, boot_id, start, until_boot_id, until, gone, reason in value["epochs"]:
         state.epochs[epoch] = OpenEpoch(
             epoch, boot_id, start, until_boot_id, until, RangeSet((a, b) for a, b in gone), reason

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import aside, epochs, log, recovery, state
+from gateway.buffer import aside, epochs, log, recovery, runs, state
 from gateway.buffer.alarm import Alarm
 from gateway.buffer.block import BlockKey, SealedBlock
-from gateway.buffer.catalogs import Catalogs
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.failures import Failures
-from gateway.buffer.gaps import Decompress, Loss
+from gateway.buffer.gaps import Decompress, Loss, read_payload
+from gateway.buffer.index import Place
 from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
 from gateway.buffer.troubles import troubles, unclean_end
 from gateway.buffer.writer import Writer
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import BufferSnapshot, Said
+
+INSTALLATION_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,10 @@ class Buffer:
         utc_ns: Callable[[int], int | None],
     ) -> None:
         self.config, self.index = config, found.index
-        self.ledger = Ledger(known, found.index.is_live)
-        self._disk = disk
+        known.installation = known.installation or secrets.token_bytes(INSTALLATION_BYTES)
+        self.ledger = Ledger(known, found.runs, found.index.is_live)
+        self._disk, self._clock, self._decompress = disk, clock, decompress
+        self._is_new = found.is_new
         self._previous_end = unclean_end(found.last_write_utc_ns, config.flush_every_ns)
         self._found_wrong = [Said(id="buffer.state_lost", args={})] if found.state_lost else []
         self._alarm = Alarm(clock)
@@ -61,16 +65,13 @@ class Buffer:
         self._aside = aside.Aside(disk)
         # Set aside before, but the process ended before that was announced.
         self._rejects = {
-            key: pb.Reject(epoch=key.epoch, seq=key.seq)
+            key: pb.Reject(epoch=key.epoch, seq=key.seq, reason=pb.REJECT_REASON_CONFLICT)
             for key in found.set_aside
             if found.index.is_live(key)
         }
         self._failures = Failures(clock)
         self._writer = Writer(
             disk, clock, run_blocking, config, decompress, found, self.ledger, self._alarm, utc_ns
-        )
-        self._catalogs = Catalogs(
-            disk, clock, self._writer.disk_thread, self._writer.catalog_places
         )
 
     @classmethod
@@ -104,7 +105,8 @@ class Buffer:
         BufferUnusableError when the run counter is at its end.
         """
         assert self._epoch == 0, "one epoch a run"
-        epoch = epochs.next_epoch(self.ledger.state, self.index.epochs, random_bits)
+        taken = {*self.index.epochs, self.ledger.runs.highest}
+        epoch = epochs.next_epoch(self.ledger.state, taken, random_bits)
         self.ledger.open_epoch(epoch, boot_id, now_ns, self.index.epochs)
         self._epoch = epoch
         self.index.epoch(epoch)
@@ -112,10 +114,19 @@ class Buffer:
         self._writer.save_now()
         return epoch
 
-    def put_catalog(self, epoch: int, revision: int, data: bytes) -> None:
-        """A serialized Catalog of this run; before the first block that needs it."""
-        assert epoch == self._epoch and data, "a catalog of this run"
-        self._writer.catalogs[epoch, revision] = data
+    def put_catalog(self, revision: int, content: bytes, tag_sets: Mapping[bytes, bytes]) -> None:
+        """A serialized CatalogContent of this run, and the serialized TagSetContents that its
+        groups name, by their names; before the first block that needs it.
+        """
+        known = self._writer.names.get(self._epoch, ())
+        assert self._epoch and revision == len(known) + 1, f"revision {revision} after {len(known)}"
+        self._writer.names[self._epoch] = (*known, self._writer.sets.put(content, tag_sets))
+
+    def begin(self, began_ns: int) -> pb.Begin:
+        """For the first block: the run before, and when this one began to sample."""
+        said = runs.begin(self.ledger.before, first=self._is_new)
+        said.began_ns = began_ns
+        return said
 
     def put(self, block: SealedBlock) -> None:
         """Take a fresh block. It is durable within `flush_every`, or acknowledged, or announced."""
@@ -123,6 +134,7 @@ class Buffer:
         assert block.seq == self._last_seq + 1, f"block {block.seq} after {self._last_seq}"
         self._last_seq = block.seq
         self.index.put(block)
+        self.ledger.sealed(block.seq, self._clock.now_ns())
         if self.ledger.bind(BlockKey(block.epoch, block.seq)):
             self._writer.dirty = True
         self._writer.bound_memory()
@@ -136,6 +148,12 @@ class Buffer:
     def gaps_pending(self) -> bool:
         """Something waits for `take_gaps`."""
         return bool(self.ledger.pending)
+
+    def take_loss(self) -> bool:
+        """Whether blocks of this run were lost since the last call: what stood in them must be said
+        again in the next one.
+        """
+        return self.ledger.take_loss()
 
     async def flush(self) -> bool:
         """Write everything that is in RAM, now; True if all of it is durable."""
@@ -173,6 +191,16 @@ class Buffer:
         """Of the newest block of this run; 0 before the first."""
         return self._last_seq
 
+    @property
+    def installation(self) -> bytes:
+        """16 random bytes, made with the buffer."""
+        return self.ledger.state.installation
+
+    @property
+    def features(self) -> frozenset[int]:
+        """What the platform knows beyond the baseline, by its last Welcome (numbers of Feature)."""
+        return self.ledger.state.features
+
     def earlier(self) -> Iterator[pb.EpochKept]:
         """For Hello: earlier epochs with live blocks, or whose end must still be told."""
         for number in sorted(self.index.epochs.keys() | self.ledger.state.epochs.keys()):
@@ -182,6 +210,8 @@ class Buffer:
             if number in self.index.epochs:
                 for first, last in self.index.epochs[number].live:
                     kept.kept.add(first=first, last=last)
+            if kept.kept:
+                kept.catalogs.extend(self.catalogs(number))
             if kept.kept or number in self.ledger.state.epochs:
                 yield kept
 
@@ -201,6 +231,11 @@ class Buffer:
         assert place is not None, f"block {key} is live and nowhere"
         return place.size
 
+    def oldest_ns(self, key: BlockKey) -> int | None:
+        """Boot time of the oldest sample of a live block in RAM; None of one on disk."""
+        block = self.index.epochs[key.epoch].ram.get(key.seq)
+        return None if block is None else block.oldest_ns
+
     @property
     def live_blocks(self) -> int:
         """Blocks that are kept and not acknowledged."""
@@ -209,21 +244,38 @@ class Buffer:
 
     async def read(self, key: BlockKey) -> SealedBlock | None:
         """The block, verified; None if it is live no more, damaged (then a gap), or unreadable."""
-        epoch = self.index.epochs.get(key.epoch)
-        if epoch is None or key.seq not in epoch.live:
-            return None
-        if key.seq in epoch.ram:
-            return epoch.ram[key.seq]
-        place = epoch.place(key.seq)
-        assert place is not None, f"block {key} is live and nowhere"
-        block = None
-        try:
-            block = await self._writer.disk_thread(partial(log.read_block, self._disk, key, place))
-        except OSError as error:
-            if not (self._failures.is_gone(key, error) and self.index.is_live(key)):
+        return (await self.read_many([key]))[0]
+
+    async def read_many(self, keys: Sequence[BlockKey]) -> list[SealedBlock | None]:
+        """`read` of each, with one turn of the disk's thread for all."""
+        found: dict[BlockKey, SealedBlock | None] = {}
+        wanted = []
+        for key in keys:
+            epoch = self.index.epochs.get(key.epoch)
+            if epoch is None or key.seq not in epoch.live:
+                found[key] = None
+            elif key.seq in epoch.ram:
+                found[key] = epoch.ram[key.seq]
+            else:
+                place = epoch.place(key.seq)
+                assert place is not None, f"block {key} is live and nowhere"
+                wanted.append((key, place))
+        if wanted:
+            read = await self._writer.disk_thread(partial(log.read_blocks, self._disk, wanted))
+            for (key, place), result in zip(wanted, read, strict=True):
+                found[key] = self._was_read(key, place, result)
+        return [found[key] for key in keys]
+
+    def _was_read(
+        self, key: BlockKey, place: Place, block: SealedBlock | OSError | None
+    ) -> SealedBlock | None:
+        """What the disk said of a block; one that is damaged is announced."""
+        if isinstance(block, OSError):
+            if not (self._failures.is_gone(key, block) and self.index.is_live(key)):
                 return None
+            block = None
         self._failures.forget(key)
-        if block is None and self.index.is_live(key) and epoch.place(key.seq) == place:
+        if block is None and self.index.is_live(key) and self.index.place(key) == place:
             self._writer.damaged_records += 1
             self._lose(pb.GAP_REASON_DAMAGED, key)
         return block
@@ -232,13 +284,21 @@ class Buffer:
         """What the present stream carries unanswered, as it changes: not given up for room."""
         self._writer.on_way = keys
 
+    def catalogs(self, epoch: int) -> Sequence[bytes]:
+        """The names of the epoch's catalogs, of revisions 1, 2, ..."""
+        return self._writer.names.get(epoch, ())
+
     async def catalog(self, epoch: int, revision: int) -> bytes | None:
-        """A serialized Catalog; None if every copy is gone. OSError: it can't be read now."""
-        mine = self._writer.catalogs.get((epoch, revision))
-        return mine if mine is not None else await self._catalogs.read((epoch, revision))
+        """A serialized CatalogContent; None if it is gone. OSError: it can't be read now."""
+        names = self.catalogs(epoch)
+        return await self._writer.sets.read(names[revision - 1]) if revision <= len(names) else None
+
+    async def tag_set(self, name: bytes) -> bytes | None:
+        """A serialized TagSetContent; None if it is gone. OSError: it can't be read now."""
+        return await self._writer.sets.read(name)
 
     def undecodable(self, block: SealedBlock) -> None:
-        """The catalog of a block is gone, here and at the platform: its ticks are announced."""
+        """A block's catalog, or a tag set of it, is gone, here and at the platform: announced."""
         self._writer.damaged_records += 1
         self._writer.lose([block], pb.GAP_REASON_DAMAGED)
         self._alarm.ring()
@@ -283,10 +343,34 @@ class Buffer:
         self._alarm.ring()
 
     def reject(self, reject: pb.Reject) -> None:
-        """The platform refuses a block: it is set aside, announced, never sent again."""
+        """The platform refuses a block. Where it holds another content, or the box's own check of
+        the block fails, it is set aside, announced, never sent again; else it is kept.
+        """
         key = BlockKey(reject.epoch, reject.seq)
         if self.index.is_live(key):
             self._rejects[key] = reject
+            self._alarm.ring()
+
+    def ends_lacking(self, epoch: int, held: RangeSet) -> None:
+        """The platform holds this of an earlier epoch that Hello did not name, and not its end."""
+        if epoch in self.index.epochs and self.index.epochs[epoch].live:
+            return  # too many for one Hello: it is named when it is its turn
+        began = self.ledger.state.now
+        assert began is not None
+        if self.ledger.lacking(epoch, began.boot_id, began.began_ns):
+            self.index.epoch(epoch)
+            self.welcome(epoch, held, closed=False)
+
+    def platform_back(self, highest: int) -> None:
+        """The platform was put back: it knows of no epoch above `highest` before this Hello."""
+        for run in self.ledger.runs.after(highest):
+            self.ends_lacking(run.epoch, RangeSet())
+
+    def platform_features(self, features: frozenset[int]) -> None:
+        """What the platform says that it knows beyond the baseline."""
+        if features != self.features:
+            self.ledger.state.features = features
+            self._writer.dirty = True
             self._alarm.ring()
 
     def platform_highest(self, epoch: int) -> None:
@@ -320,7 +404,7 @@ class Buffer:
                 self.config.path,
             ),
             blocks=self.live_blocks,
-            bytes=self.index.disk_bytes,
+            bytes=self._writer.disk_bytes,
             max_bytes=self.config.max_bytes,
             memory_blocks=sum(len(epoch.ram) for epoch in kept),
             memory_bytes=sum(epoch.ram_bytes for epoch in kept),
@@ -348,8 +432,17 @@ class Buffer:
         if self.index.drop(key, acked=True) is not None:
             self._alarm.ring()
         if self.ledger.carrier_acked(key):
+            self._forget_settled()
             self._writer.dirty = True
             self._alarm.ring()
+
+    def _forget_settled(self) -> None:
+        """Earlier epochs of which nothing is kept and nothing is owed."""
+        kept = {self._epoch, *self.ledger.state.epochs}
+        kept.update(number for info in self.index.segments.values() for number in info.spans)
+        for number in [n for n in self.index.epochs if n not in kept]:
+            if not self.index.epochs[number].live:
+                self.index.forget_epoch(number)
 
     def _conclude(self, epoch: int) -> None:
         if self.ledger.conclude(epoch, self.index.epochs[epoch]):
@@ -367,8 +460,16 @@ class Buffer:
     async def _set_aside(self) -> None:
         for key, reject in list(self._rejects.items()):
             block = await self.read(key)
-            if block is not None:
+            conflict = reject.reason == pb.REJECT_REASON_CONFLICT
+            if block is not None and (conflict or not self._is_sound(block)):
                 await self._writer.disk_thread(partial(self._aside.keep, block, reject))
                 self._writer.lose([block], pb.GAP_REASON_REJECTED)
                 self._conclude(key.epoch)
             self._rejects.pop(key, None)
+
+    def _is_sound(self, block: SealedBlock) -> bool:
+        try:
+            read_payload(block.data, self._decompress)
+        except ValueError:
+            return False
+        return True

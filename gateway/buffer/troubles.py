@@ -108,6 +108,7 @@ def _losses(lost: Mapping[str, int], for_space: int, damaged_records: int) -> It
         ("buffer.memory_full", lost.get("memory_full", 0)),
         ("buffer.expired", lost.get("expired", 0)),
         ("buffer.rejected", lost.get("rejected", 0)),
+        ("buffer.platform_lost", lost.get("platform_lost", 0)),
     ):
         if blocks:
             yield Said(id=message, args={"blocks": blocks})

@@ -6,12 +6,12 @@ Coroutines here run one at a time, under the buffer's lock; the disk's calls run
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import log, state
+from gateway.buffer import log, runs, state
 from gateway.buffer.alarm import Alarm
 from gateway.buffer.block import BlockKey, SealedBlock
 from gateway.buffer.config import BufferConfig
@@ -29,6 +29,7 @@ from gateway.buffer.losses import (
     unread_loss,
 )
 from gateway.buffer.recovery import Recovered
+from gateway.buffer.sets import Sets
 from gateway.buffer.thread import DiskThread
 from gateway.buffer.troubles import write_failed
 from gateway.ports import Clock, Disk, RunBlocking
@@ -62,8 +63,9 @@ class Writer:
             disk, config.gateway, self._known_utc_ns, config.segment_bytes_used, found.next_segment
         )
         self.epoch = 0
-        self.catalogs: dict[log.CatalogKey, bytes] = {}  # of this run
-        self.catalog_places = found.catalogs
+        self.sets = Sets(disk, clock, self.disk_thread, found.sets)
+        self.names = found.names  # of catalogs: of this run, and of each epoch that has segments
+        self._collect_due = bool(found.sets)
         self.cause: Said | None = None
         self.dirty = False
         self.damaged_records = found.damaged
@@ -77,6 +79,15 @@ class Writer:
         #: On its way on the present stream: its answer decides, no gap is said before.
         self.on_way: Collection[BlockKey] = ()
         self._refused: set[int] = set()  # of those, what the full buffer has no room for
+
+    @property
+    def disk_bytes(self) -> int:
+        """What all files take that `max_bytes` bounds."""
+        return self._index.segment_bytes + self.sets.disk_bytes
+
+    def periods(self, epoch: int, revision: int) -> Mapping[int, int]:
+        """Of the epoch's groups, as far as its catalogs can be read. Any thread."""
+        return self.sets.periods(self.names.get(epoch, ())[:revision])
 
     # ---- when ------------------------------------------------------------------------------
 
@@ -136,6 +147,7 @@ class Writer:
         if self.cause is None:
             try:
                 await self._unlink_dead()
+                await self._collect()
             except OSError as error:
                 self._fail(error)
 
@@ -168,12 +180,16 @@ class Writer:
             try:
                 if error is not None and error.errno == errno.ENOSPC:
                     await self._evict_for_space(0)
-                if not await self._make_room(sum(len(block.data) + 128 for block in batch)):
+                size = sum(len(block.data) + 128 for block in batch)
+                if not await self._make_room(size + self.sets.missing_bytes(self._my_names())):
                     self._refused = {block.seq for block in batch if self._carried(block)}
                     going = [block for block in batch if block.seq not in self._refused]
                     self.lose(going, pb.GAP_REASON_REFUSED_NEWEST)
                     return
-                await self.disk_thread(partial(self._log.append, batch, self.catalogs, done))
+                self.written_bytes += await self.disk_thread(
+                    partial(self.sets.store, self._my_names())
+                )
+                await self.disk_thread(partial(self._log.append, batch, self.names, done))
             except OSError as failed:
                 error = failed
                 self._confirm(done)
@@ -196,9 +212,10 @@ class Writer:
             self._index.segments[number].size = size
         for key, place in done.blocks:
             self._index.stored(key, place)
-        for catalog, place in done.catalogs:
-            self.catalog_places.setdefault(catalog, []).append(place)
         self.written_bytes += done.written_bytes
+
+    def _my_names(self) -> Sequence[bytes]:
+        return self.names.get(self.epoch, ())
 
     def _fail(self, error: OSError) -> None:
         self.cause = write_failed(error, self._config.path)
@@ -235,9 +252,10 @@ class Writer:
             await self._evict_for_space(free)
         elif free >= enough + 2 * self._config.segment_bytes_used:  # not by what was given up alone
             self.short_of_space = None
-        while self._index.disk_bytes + size > self._config.max_bytes:
+        while self.disk_bytes + size > self._config.max_bytes:
             await self._unlink_dead(active_too=True)
-            if self._index.disk_bytes + size <= self._config.max_bytes:
+            await self._collect()
+            if self.disk_bytes + size <= self._config.max_bytes:
                 break
             if self.dirty:  # what was announced must be durable before it goes
                 await self._save(GapSet())
@@ -257,9 +275,10 @@ class Writer:
         """Give files up because others took the space: dead ones, or a segment whose blocks are
         counted apart.
         """
-        size = self._index.disk_bytes
+        size = self.disk_bytes
         await self._unlink_dead(active_too=True)
-        if self._index.disk_bytes < size:
+        await self._collect()
+        if self.disk_bytes < size:
             return
         before = self._ledger.lost_by_reason.get("evicted_oldest", 0)
         await self._evict_oldest()
@@ -281,7 +300,7 @@ class Writer:
             unread = [(key, place) for key, place in places if key not in read]
             if unread:
                 losses = await self.disk_thread(
-                    partial(read_losses, self._disk, unread, self._decompress)
+                    partial(read_losses, self._disk, unread, self._decompress, self.periods)
                 )
                 read.update((loss.key, loss) for loss in losses)
                 continue
@@ -320,7 +339,7 @@ class Writer:
         One that was acknowledged meanwhile is not lost.
         """
         live = [b for b in blocks if self._index.is_live(BlockKey(b.epoch, b.seq))]
-        self._drop(reason, [block_loss(block, self._decompress) for block in live])
+        self._drop(reason, [block_loss(block, self._decompress, self.periods) for block in live])
         self.dirty = True
 
     def _drop(self, reason: pb.GapReason.ValueType, losses: Sequence[BlockLoss]) -> None:
@@ -359,15 +378,20 @@ class Writer:
             info.going = False
             raise
         self._index.forget_segment(number)
-        for key, places in list(self.catalog_places.items()):
-            places[:] = [place for place in places if place.segment != number]
-            if not places:
-                del self.catalog_places[key]
         for epoch in info.spans:
+            if epoch != self.epoch and not self._index.has_segment(epoch):
+                self._collect_due = self.names.pop(epoch, None) is not None or self._collect_due
             known = self._index.epochs.get(epoch)
             settled = epoch != self.epoch and epoch not in self._ledger.state.epochs
             if known is not None and settled and not known.live:
                 self._index.forget_epoch(epoch)
+
+    async def _collect(self) -> None:
+        """Remove catalogs and tag sets that no kept epoch needs. Raises OSError."""
+        if self._collect_due:
+            needed = [name for names in self.names.values() for name in names]
+            await self.disk_thread(partial(self.sets.collect, needed))
+            self._collect_due = False
 
     async def save(self) -> None:
         """Write the state file if it is behind; a failure is a state, no error."""
@@ -391,9 +415,10 @@ class Writer:
             raise
 
     def save_now(self) -> None:
-        """As `save`, at once: before the first block of a run."""
+        """As `save`, at once: before the first block of a run; the runs before it first."""
         self._ledger.state.gaps = self._ledger.unsettled(GapSet())
         try:
+            state.write(self._disk, state.sealed(self._ledger.runs.encode()), runs.NAME)
             state.write(self._disk, state.encode(self._ledger.state))
         except OSError as error:
             self.dirty = True

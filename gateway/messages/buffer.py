@@ -102,10 +102,18 @@ TABLE = {
         "the last run ended badly (about {when}): at most {seconds} s lost, told as a gap",
     ),
     "buffer.rejected": Message(
-        "平台拒收 {blocks} 个块，已另存，不会重发",
-        "the platform rejected {blocks} blocks; they are set aside, not sent again",
+        "{blocks} 个块与平台已有的内容冲突，或本身损坏，已另存，不会重发",
+        "{blocks} blocks are set aside, not sent again: the platform holds another content under "
+        "their names, or they are damaged",
         "把 jiahe buffer --json 的内容交给平台方",
         "Give what jiahe buffer --json shows to the platform's people",
+    ),
+    "buffer.platform_lost": Message(
+        "平台丢失了它已确认过的 {blocks} 个块，缓存里也没有了，记为缺口",
+        "the platform lost {blocks} blocks that it had acknowledged, and the box has them no more; "
+        "they are announced as gaps",
+        "请平台方检查存储和备份：jiahe-ingest audit",
+        "The platform's people should look at its store and backups: jiahe-ingest audit",
     ),
     "buffer.locked": Message(
         "缓存目录 {path} 正被另一个 jiahe 使用",

@@ -169,11 +169,61 @@ TABLE = {
         "Give this box an id ([gateway] id) and a certificate of its own, then sudo systemctl "
         "restart jiahe; its data wait on the box, nothing is lost",
     ),
-    "uplink.rejects_all": Message(
-        "平台连续拒收了 {blocks} 个块，已断开，过一会儿再试",
-        "the platform rejected {blocks} blocks in a row; hung up, to try again later",
-        "把 jiahe buffer --json 的内容交给平台方：多半是两边版本不同",
-        "Give what jiahe buffer --json shows to the platform's people: versions probably differ",
+    "uplink.refuses_all": Message(
+        "平台（{platform}）什么都不收（{reason}）：{detail}",
+        "the platform ({platform}) takes nothing ({reason}): {detail}",
+        "数据都留在缓存里，平台升级或改正后自动补传；把 jiahe uplink --json 的内容交给平台方",
+        "All data is kept in the buffer and is sent once the platform is mended or upgraded; give "
+        "what jiahe uplink --json shows to the platform's people",
+    ),
+    "uplink.refused_blocks": Message(
+        "平台（{platform}）有的块不收（{reason}）：{detail}",
+        "the platform ({platform}) does not take some blocks ({reason}): {detail}",
+        "这些块留在缓存里，平台升级后自动再传；把 jiahe uplink --json 的内容交给平台方",
+        "They are kept in the buffer and tried again once the platform is upgraded; give what "
+        "jiahe uplink --json shows to the platform's people",
+    ),
+    "uplink.message_limit": Message(
+        "平台说一条消息最多 {bytes} 字节，协议规定至少要收 {least} 字节；已断开，什么都没有删除",
+        "the platform says that it takes messages of {bytes} bytes at most; by the protocol it "
+        "must take {least}: hung up, nothing was trimmed",
+        "请平台方改接收端的 message_bytes_max（单位是字节），或升级它；数据在缓存里，没有丢",
+        "Ask the platform's people to raise the receiver's message_bytes_max (it is in bytes), or "
+        "to update it; data waits in the buffer, nothing is lost",
+    ),
+    "uplink.renewed": Message(
+        "按计划重新连接平台", "the connection to the platform was renewed, as planned"
+    ),
+    "uplink.notice_clone": Message(
+        "另一台机器（{address}）冒用本网关的编号连接平台，平台没有接受它：{detail}",
+        "another machine ({address}) tried to speak under this gateway's id, and the platform "
+        "refused it: {detail}",
+        "本机照常工作。多半是存储卡被复制：给那一台换自己的 [gateway] id 和证书",
+        "This box goes on. Usually a copied card: give the other box an id ([gateway] id) and a "
+        "certificate of its own",
+    ),
+    "uplink.notice_taken_over": Message(
+        "本机接替了原来用这个编号的机器（{address}）：{detail}",
+        "this machine took the id over from another one ({address}): {detail}",
+        "换过硬件就不用管；没有换过，就是有两台机器用同一编号",
+        "If the hardware was replaced, nothing is to be done; else two machines share an id",
+    ),
+    "uplink.notice_lost": Message(
+        "平台丢失了它已确认过的数据：{detail}",
+        "the platform lost data that it had acknowledged: {detail}",
+        "缓存里还有的已自动重传，其余记为缺口；请平台方检查存储和备份",
+        "What the box still has is sent again by itself, the rest is told as gaps; the platform's "
+        "people should look at its store and backups",
+    ),
+    "uplink.notice_certificate": Message(
+        "平台提醒：本网关的证书快过期了：{detail}",
+        "the platform says that this gateway's certificate expires soon: {detail}",
+        "请签发方换新证书；放入新文件即可，不用重启",
+        "Have whoever issued it issue a new one; put the new files there, no restart is needed",
+    ),
+    "uplink.notice": Message(
+        "平台的通知：{detail}",
+        "the platform says: {detail}",
     ),
     "uplink.unavailable": Message(
         "平台暂时不可用，它说：{error}",

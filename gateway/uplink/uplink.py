@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, SealedBlock
 from gateway.buffer.alarm import Alarm
-from gateway.ports import Channel, ChannelError, Clock, Stream
+from gateway.buffer.sets import tag_sets_of
+from gateway.ports import Channel, ChannelError, Clock, RunBlocking, Stream
 from gateway.snapshot import Said, UplinkSnapshot
-from gateway.uplink.backoff import Backoff
+from gateway.uplink.backoff import UNREACHABLE, Backoff
 from gateway.uplink.budget import CONNECT_BYTES, message_bytes
 from gateway.uplink.lanes import Pick
 from gateway.uplink.plan import Plan
-from gateway.uplink.session import History, Identity, PlatformTime, Session, SessionError
-from gateway.uplink.wire import LANE_BYTES_MAX, catalog_message
+from gateway.uplink.session import (
+    Going,
+    History,
+    Identity,
+    PlatformTime,
+    Session,
+    SessionError,
+    brief,
+)
+from gateway.uplink.wire import LANE_BYTES_MAX, catalog_message, tag_set_message
 
 #: A stream that lived so long and acknowledged something ends the back-off. What broke the last one
 #: is told until then, so that nobody who looks each second misses it.
@@ -27,17 +36,22 @@ PAUSE_SAID_NS = 600 * 10**9
 #: Once the data budget is used up, so many heartbeats more go while acks are awaited. A platform
 #: that lives and acknowledges nothing would otherwise be talked to for ever.
 BEATS_USED_UP_MAX = 2
+#: A send that waited so long found the transport full: that it went shows that bytes move.
+MOVED_NS = 100_000_000
+#: What the platform says to people is shown for so long.
+NOTICE_NS = 3600 * 10**9
 
+NOTICES: dict[int, str] = {
+    pb.NOTICE_KIND_CLONE_REFUSED: "uplink.notice_clone",
+    pb.NOTICE_KIND_TAKEN_OVER: "uplink.notice_taken_over",
+    pb.NOTICE_KIND_PLATFORM_LOST: "uplink.notice_lost",
+    pb.NOTICE_KIND_CERTIFICATE_EXPIRES: "uplink.notice_certificate",
+}
+KNOWN = frozenset(pb.RejectReason.values())
 
-class _Parcel(NamedTuple):
-    """What one pick sends: a block, after the catalog that this stream does not have yet.
-
-    `catalog` None with a name: gone here; the platform may have it, or rejects the block.
-    """
-
-    block: SealedBlock
-    needed: tuple[int, int] | None
-    catalog: bytes | None
+#: Joins serialized blocks of successive seqs into a bundle, with these features; ValueError where
+#: it can't. In any thread.
+Join = Callable[[Sequence[bytes], Collection[int]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,8 @@ class UplinkConfig:
     gateway: str
     address: str
     software: str
+    send_every_ns: int = 0
+    machine: bytes = b""
 
 
 class Uplink:
@@ -59,21 +75,26 @@ class Uplink:
         buffer: Buffer,
         uniform: Callable[[float, float], float],
         platform_time: PlatformTime,
+        join: Join,
+        run_blocking: RunBlocking,
         warnings: Callable[[], list[Said]] = list,
         plan: Plan | None = None,
     ) -> None:
-        """`warnings`: what is wrong with the way to the platform while it works. `plan`: what the
-        SIM card may carry; None: no limit.
+        """`join`: called by `run_blocking`. `warnings`: what is wrong with the way to the platform
+        while it works. `plan`: what the SIM card may carry; None: no limit.
         """
         self._config, self._clock, self._channel, self._buffer = config, clock, channel, buffer
         self._platform_time, self._warnings = platform_time, warnings
         self._plan = plan or Plan()
-        self._identity = Identity(config.gateway, clock.boot_id, config.software)
+        self._join, self._run_blocking = join, run_blocking
+        self._identity = Identity(config.gateway, clock.boot_id, config.software, config.machine)
         self._history = History()
         self._backoff = Backoff(uniform)
         self._alarm, self._timers = Alarm(clock), Alarm(clock)
         self._session: Session | None = None
         self._outbox: list[bytes] = []
+        self._at_hand: tuple[Pick, list[SealedBlock]] | None = None
+        self._watched_ns = 0  # when the timers are looked at
         self._state, self._since_ns = "connecting", clock.now_ns()
         self._cause: Said | None = None
         self._connects = 0
@@ -90,6 +111,7 @@ class Uplink:
             await self._wait_for_budget()
             self._set_state("connecting")
             await self._plan.pay(CONNECT_BYTES)
+            begun_ns = self._clock.now_ns()
             try:
                 stream = await self._channel.open()
             except ChannelError as error:
@@ -97,11 +119,14 @@ class Uplink:
                 self._cause = Said(id=error.message, args=error.arguments)
             else:
                 self._connects += 1
-                await self._stream(stream)
+                if await self._stream(stream):
+                    continue
                 del stream  # gRPC closes the connection when nobody holds its call any more
+                begun_ns = self._clock.now_ns()
             if self._plan.is_used_up:
                 continue
-            self._retry_ns = self._clock.now_ns() + self._backoff.next_ns()
+            unreachable = self._cause is not None and self._cause["id"] in UNREACHABLE
+            self._retry_ns = begun_ns + self._backoff.next_ns(unreachable=unreachable)
             self._set_state("waiting")
             await self._clock.sleep_until(self._retry_ns)
             self._retry_ns = None
@@ -124,11 +149,20 @@ class Uplink:
         return 2 * sum(message_bytes(len(message)) for message in hello)
 
     def _new_session(self) -> Session:
-        return Session(self._identity, self._buffer, self._history, self._platform_time)
+        return Session(
+            self._identity,
+            self._buffer,
+            self._history,
+            self._platform_time,
+            self._config.send_every_ns,
+        )
 
-    async def _stream(self, stream: Stream) -> None:
-        """One stream, to its end. The reader is never cancelled while it reads: closing ends it."""
+    async def _stream(self, stream: Stream) -> bool:
+        """One stream, to its end; True if the next may begin at once, for nothing is wrong. The
+        reader is never cancelled while it reads: closing ends it.
+        """
         session = self._new_session()
+        self._at_hand = None
         begun_ns = self._clock.now_ns()
         self._outbox = session.connected(begun_ns)
         self._session = session
@@ -146,30 +180,38 @@ class Uplink:
             parts[1].cancel()
             await stream.close()
             ended = await asyncio.gather(*parts, watch, return_exceptions=True)
-        self._note_end(ended)
-        if session.acked and self._clock.now_ns() - begun_ns >= STABLE_NS:
+        is_ours = self._note_end(session, ended)
+        if session.acked and (is_ours or self._clock.now_ns() - begun_ns >= STABLE_NS):
             self._backoff.reset()
+        return is_ours and session.acked > 0
 
-    def _note_end(self, ended: list[BaseException | None]) -> None:
-        """Why the stream ended: the session's reason before the wire's; bugs go on up."""
+    def _note_end(self, session: Session, ended: list[BaseException | None]) -> bool:
+        """Why the stream ended: the session's reason before the wire's; bugs go on up. True if
+        nothing is wrong.
+        """
         reasons = [e for e in ended if isinstance(e, (SessionError, ChannelError))]
         reasons.sort(key=lambda e: isinstance(e, ChannelError))
         for error in ended:
             known = isinstance(error, (SessionError, ChannelError, asyncio.CancelledError))
             if error is not None and not known:
                 raise error
-        if reasons:
-            self._cause = Said(id=reasons[0].message, args=dict(reasons[0].arguments))
+        first = reasons[0] if reasons else None
+        is_session = isinstance(first, SessionError)
+        session.ended(by_us=is_session)
+        if isinstance(first, SessionError) and first.is_ours:
+            self._history.cuts.ended()
+            return True
+        if first is not None:
+            self._cause = Said(id=first.message, args=dict(first.arguments))
         else:
             self._cause = Said(id="uplink.ended", args={"address": self._config.address})
+        return False
 
     async def _read(self, session: Session, stream: Stream) -> None:
         async for message in stream.messages():
             self._plan.took(message_bytes(len(message)))
-            timer_ns = session.next_timer_ns
             session.feed(message, self._clock.now_ns())
-            if session.next_timer_ns < timer_ns:
-                self._timers.ring()
+            self._look_at_timers(session)
             if session.welcomed and self._state != "connected":
                 self._set_state("connected")
             if self._plan.is_overdrawn:
@@ -180,7 +222,8 @@ class Uplink:
         """Timers run here, for a writer may wait on a dead wire."""
         beats_used_up = 0
         while True:
-            await self._timers.wait(session.next_timer_ns)
+            self._watched_ns = session.next_timer_ns
+            await self._timers.wait(self._watched_ns)
             beats = session.timer(self._clock.now_ns())
             if beats:
                 beats_used_up = beats_used_up + 1 if self._plan.is_used_up else 0
@@ -192,71 +235,179 @@ class Uplink:
     async def _write(self, session: Session, stream: Stream) -> None:
         while True:
             while self._outbox:
-                message = self._outbox.pop(0)
-                await self._plan.pay(message_bytes(len(message)), session.on_way + 1)
-                await stream.send(message)
+                await self._send(session, stream, self._outbox.pop(0))
             now_ns = self._clock.now_ns()
-            if not await self._send_block(session, stream):
+            if (beat := session.mark(now_ns)) is not None:
+                self._outbox.append(beat)
+            elif not (
+                await self._send_blocks(session, stream) or await self._send_piece(session, stream)
+            ):
                 if self._plan.is_used_up and not session.on_way:
                     raise SessionError("budget.hung_up")
-                free_ns = session.block_free_ns
-                await self._alarm.wait(free_ns if free_ns > now_ns else None)
+                self._look_at_timers(session)
+                await self._alarm.wait(session.next_free_ns(now_ns))
 
-    async def _send_block(self, session: Session, stream: Stream) -> bool:
-        """Send the next block, after its catalog; False if none may go now."""
-        pick = session.next_block(self._clock.now_ns())
-        if pick is None or not self._may_send(session, pick, self._buffer.size(pick.key)):
-            return False
-        parcel = await self._read_parcel(session, pick)
-        if parcel is None:
-            return True
-        block, needed, catalog = parcel
-        cost = message_bytes(len(block.data) + LANE_BYTES_MAX)
-        if catalog is not None:
-            if not self._may_send(session, pick, len(block.data) + len(catalog)):
-                return False
-            cost += message_bytes(len(catalog))
-        await self._plan.pay(cost, session.on_way + 1)
-        if session.next_block(self._clock.now_ns()) != pick:
-            self._plan.took(-cost)
-            return True  # acknowledged, dropped or paused while it was read
-        if needed is not None:
-            if catalog is not None:
-                await stream.send(catalog_message(catalog))
-            session.catalog_sent(needed)
-        message = session.block(pick, block, self._clock.now_ns())
+    async def _send(self, session: Session, stream: Stream, message: bytes) -> None:
+        await self._plan.pay(message_bytes(len(message)), session.on_way + 1)
+        self._look_at_timers(session)
+        begun_ns = self._clock.now_ns()
+        await stream.send(message)
+        now_ns = self._clock.now_ns()
+        if now_ns - begun_ns >= MOVED_NS:
+            session.moved(now_ns)
+
+    def _look_at_timers(self, session: Session) -> None:
+        """What is on its way decides when silence is death."""
+        if session.next_timer_ns < self._watched_ns:
+            self._timers.ring()
+
+    async def _start(self, session: Session, stream: Stream, going: Going) -> None:
+        """Send a message, or its first piece."""
+        message = session.start(going, self._clock.now_ns())
         if message is not None:
-            await stream.send(message)
+            await self._send(session, stream, message)
+
+    async def _send_piece(self, session: Session, stream: Stream) -> bool:
+        """The next piece of a long message; False if none may go now."""
+        size = session.piece_size
+        if size is None or not session.takes(size):
+            return False
+        if not self._plan.may_send(size, session.on_way + 1, backlog=False):
+            return False
+        await self._send(session, stream, session.next_piece(self._clock.now_ns()))
         return True
 
-    async def _read_parcel(self, session: Session, pick: Pick) -> _Parcel | None:
-        """The block, and its catalog where this stream needs one; None if not now, or never."""
-        block = await self._buffer.read(pick.key)
-        now_ns = self._clock.now_ns()
-        if block is None:
-            session.unreadable(pick, now_ns)
-            return None
-        needed = session.catalog_needed(block)
-        if needed is None:
-            return _Parcel(block, None, None)
-        if session.is_unreadable(needed):
-            session.unreadable(pick, now_ns)
-            return None
+    async def _send_blocks(self, session: Session, stream: Stream) -> bool:
+        """Send the next blocks, or what they need first; False if nothing may go now."""
+        pick = session.next_blocks(self._clock.now_ns())
+        if pick is None:
+            return False
+        if not self._may_send(session, pick, sum(map(self._buffer.size, pick.keys))):
+            return False
+        if self._at_hand is not None and self._at_hand[0] == pick:
+            found = self._at_hand[1]  # it was read before what it needs first went
+        else:
+            found = await self._read_blocks(session, pick)
+        self._at_hand = None
+        if not found:
+            return True
+        read = (pick, found)
+        pick = pick._replace(keys=pick.keys[: len(found)])
+        sets = await self._missing_set(session, pick, found[0])
+        if sets is None:
+            return True
+        if sets:
+            (going,) = sets
+            if not session.is_small(going) and session.piece_size is not None:
+                return False  # one message is in pieces at a time
+            if not self._may_send(session, pick, len(going.message) + len(found[0].data)):
+                return False
+            self._at_hand = read
+            await self._start(session, stream, going)
+            return True
+        bundle = None
+        if len(found) > 1 and (bundle := await self._joined(session, pick, found)) is None:
+            return True
+        if not self._is_next(session, pick):
+            return True  # acknowledged, dropped or paused while it was read
+        whole = session.blocks(pick, found, bundle, self._clock.now_ns())
+        if whole is None:
+            return True
+        if not session.is_small(whole) and session.piece_size is not None:
+            return False
+        await self._start(session, stream, whole)
+        return True
+
+    def _is_next(self, session: Session, pick: Pick) -> bool:
+        """What was picked may still go: every block of it waits, and nothing shut the way."""
+        now = session.next_blocks(self._clock.now_ns())
+        return now is not None and now.lane == pick.lane and now.keys[: len(pick.keys)] == pick.keys
+
+    async def _read_blocks(self, session: Session, pick: Pick) -> list[SealedBlock]:
+        """The picked blocks as far as they can be read, and joined; none if not the first."""
+        found: list[SealedBlock] = []
+        unpacked = scans = samples = 0
+        for block in await self._buffer.read_many(pick.keys):
+            if block is None or block.catalog_revision != (found or [block])[0].catalog_revision:
+                break
+            if len(pick.keys) > 1:
+                unpacked += pb.Block.FromString(block.data).payload_size
+                scans, samples = scans + block.scans, samples + block.samples
+                over = unpacked > limits.PAYLOAD_BYTES_MAX or scans > limits.ROWS_MAX
+                if found and (over or samples > limits.SAMPLES_MAX):
+                    break
+            found.append(block)
+        if not found:
+            session.unreadable(pick._replace(keys=pick.keys[:1]), self._clock.now_ns())
+        return found
+
+    async def _joined(
+        self, session: Session, pick: Pick, found: Sequence[SealedBlock]
+    ) -> bytes | None:
+        """The blocks in one; None if they can't be joined, and go one by one."""
+        made: list[bytes] = []
+        data = [block.data for block in found]
         try:
-            catalog = await self._buffer.catalog(*needed)
-        except OSError:
-            session.unreadable(pick, now_ns, catalog=needed)
+            await self._run_blocking(lambda: made.append(self._join(data, session.features)))
+        except ValueError:
+            session.alone(pick)
             return None
-        if catalog is None and not session.may_hold_catalog(needed):
-            self._buffer.undecodable(block)
-            return None
-        return _Parcel(block, needed, catalog)
+        return made[0]
+
+    async def _missing_set(
+        self, session: Session, pick: Pick, block: SealedBlock
+    ) -> list[Going] | None:
+        """What must go before the block: the next catalog or tag set, or nothing; None if it can't
+        be had, now or ever, so that the block does not go.
+        """
+        epoch = block.epoch
+        names = self._buffer.catalogs(epoch)
+        for revision in range(1, block.catalog_revision + 1):
+            if session.has_revision(epoch, revision):
+                continue
+            if session.is_unreadable(epoch, revision):
+                session.unreadable(pick, self._clock.now_ns())
+                return None
+            name = names[revision - 1] if revision <= len(names) else b""
+            if session.has_content(name):
+                message = catalog_message(epoch, revision, name, None)
+                return [Going(message, revision=(epoch, revision))]
+            try:
+                return await self._set_of(session, (epoch, revision), name)
+            except OSError:
+                now_ns = self._clock.now_ns()
+                session.unreadable(pick, now_ns, catalog=(epoch, revision))
+                return None
+            except LookupError:
+                if session.may_hold_revision(epoch, revision):
+                    session.assume(epoch, revision)
+                    continue
+                self._buffer.undecodable(block)
+                return None
+        return []
+
+    async def _set_of(self, session: Session, catalog: tuple[int, int], name: bytes) -> list[Going]:
+        """The first tag set of a catalog that the platform lacks, else the catalog. Raises OSError
+        while one can't be read, LookupError where it is gone.
+        """
+        content = await self._buffer.catalog(*catalog)
+        if content is None:
+            raise LookupError
+        for tag_set in sorted(tag_sets_of(content)):
+            if not session.has_content(tag_set):
+                found = await self._buffer.tag_set(tag_set)
+                if found is None:
+                    raise LookupError
+                return [Going(tag_set_message(found), content=tag_set)]
+        message = catalog_message(*catalog, name, content)
+        return [Going(message, content=name, revision=catalog)]
 
     def _may_send(self, session: Session, pick: Pick, size: int) -> bool:
+        size += LANE_BYTES_MAX
         is_backlog = pick.lane == pb.LANE_BACKFILL
         misfit = self._plan.misfit(size)
         if misfit is not None:
-            self._misfits[pick.lane] = (pick.key, misfit)
+            self._misfits[pick.lane] = (pick.keys[0], misfit)
         return self._plan.may_send(size, session.on_way + 1, backlog=is_backlog)
 
     # ---- what status shows -----------------------------------------------------------------
@@ -268,6 +419,26 @@ class Uplink:
         """Why a block that waits never goes, if one does."""
         waiting = (s for key, s in self._misfits.values() if self._buffer.index.is_live(key))
         return list(waiting)[:1]
+
+    def _refusals(self) -> Iterator[Said]:
+        """Blocks that wait because this platform does not take them."""
+        reject, history = self._history.last_reject, self._history
+        if reject is None or not history.refused:
+            return
+        name = pb.RejectReason.Name(reject.reason) if reject.reason in KNOWN else "UNSUPPORTED"
+        reason = name.removeprefix("REJECT_REASON_").lower()
+        all_of_them = self._session is not None and self._session.refuses_all
+        yield Said(
+            id="uplink.refuses_all" if all_of_them else "uplink.refused_blocks",
+            args={"reason": reason, "platform": history.platform, "detail": brief(reject.detail)},
+        )
+
+    def _notices(self, now_ns: int) -> Iterator[Said]:
+        """What the platform said to people of late."""
+        for kind, (notice, heard_ns) in sorted(self._history.notices.items()):
+            if now_ns - heard_ns < NOTICE_NS:
+                args = {"address": notice.address or "?", "detail": notice.detail}
+                yield Said(id=NOTICES.get(kind, "uplink.notice"), args=args)
 
     def snapshot(self) -> UplinkSnapshot:
         now_ns = self._clock.now_ns()
@@ -282,7 +453,13 @@ class Uplink:
         return UplinkSnapshot(
             state=self._state,
             cause=cause,
-            warnings=[*self._still_misfits(), *self._plan.warnings(), *self._warnings()],
+            warnings=[
+                *self._still_misfits(),
+                *self._refusals(),
+                *self._notices(now_ns),
+                *self._plan.warnings(),
+                *self._warnings(),
+            ],
             address=self._config.address,
             since_s=(now_ns - self._since_ns) / 1e9,
             last_ack_s=None if last_ack is None else (now_ns - last_ack) / 1e9,

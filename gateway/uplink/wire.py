@@ -6,6 +6,9 @@ counts (protobuf, "Encoding"), so the lane is appended to the block's bytes.
 
 from __future__ import annotations
 
+import hashlib
+
+from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 
@@ -23,23 +26,58 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-_CATALOG = _tag(pb.StreamRequest.CATALOG_FIELD_NUMBER, 2)
-_BLOCK = _tag(pb.StreamRequest.BLOCK_FIELD_NUMBER, 2)
+_FIELD = {
+    name: _tag(pb.StreamRequest.DESCRIPTOR.fields_by_name[name].number, 2)
+    for name in ("tag_set", "catalog", "block", "bundle")
+}
 _LANE = {
     lane: _tag(pb.Block.LANE_FIELD_NUMBER, 0) + varint(lane)
     for lane in (pb.LANE_LIVE, pb.LANE_BACKFILL)
 }
+assert pb.Block.LANE_FIELD_NUMBER == pb.Bundle.LANE_FIELD_NUMBER
 
-#: The most that `block_message` and `catalog_message` add.
+#: The most that a message adds to a block or bundle.
 LANE_BYTES_MAX = 16
+#: The most that a Piece adds to the bytes that it carries.
+PIECE_BYTES_OVER = 48
 
 
-def catalog_message(catalog: bytes) -> bytes:
-    """A StreamRequest with this serialized Catalog."""
-    return b"".join((_CATALOG, varint(len(catalog)), catalog))
+def tag_set_message(content: bytes) -> bytes:
+    """A StreamRequest with the tag set of this content."""
+    return _wrapped("tag_set", pb.TagSet(content=content).SerializeToString())
+
+
+def catalog_message(epoch: int, revision: int, name: bytes, content: bytes | None) -> bytes:
+    """A StreamRequest with a catalog; `content` None: the platform holds one of this name."""
+    catalog = pb.Catalog(epoch=epoch, revision=revision, id=name, content=content or b"")
+    return _wrapped("catalog", catalog.SerializeToString())
 
 
 def block_message(block: bytes, lane: pb.Lane.ValueType) -> bytes:
     """A StreamRequest with this serialized Block, on `lane`."""
-    field = _LANE[lane]
-    return b"".join((_BLOCK, varint(len(block) + len(field)), block, field))
+    return _wrapped("block", block, _LANE[lane])
+
+
+def bundle_message(bundle: bytes, lane: pb.Lane.ValueType) -> bytes:
+    """A StreamRequest with this serialized Bundle, on `lane`."""
+    return _wrapped("bundle", bundle, _LANE[lane])
+
+
+def _wrapped(field: str, message: bytes, more: bytes = b"") -> bytes:
+    return b"".join((_FIELD[field], varint(len(message) + len(more)), message, more))
+
+
+def message_id(message: bytes) -> bytes:
+    """By which its pieces are known."""
+    return hashlib.sha256(message).digest()[: limits.ID_BYTES]
+
+
+def piece_message(name: bytes, message: bytes, offset: int, size: int) -> bytes:
+    """A StreamRequest with `size` bytes of `message` at `offset`."""
+    piece = pb.Piece(
+        message_id=name,
+        message_size=len(message),
+        offset=offset,
+        data=message[offset : offset + size],
+    )
+    return pb.StreamRequest(piece=piece).SerializeToString()

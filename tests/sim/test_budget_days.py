@@ -14,7 +14,7 @@ from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.budget import CONNECT_BYTES, message_bytes
 from gateway.uplink.periods import DAY_NS, number
 from gateway.uplink.plan import DataPlan
-from tests.kit.blocks import block, no_zstd
+from tests.kit.blocks import block, join, no_zstd, put_catalog
 from tests.kit.fake_channel import FakeChannel, FakeStream
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.fake_platform import FakePlatform
@@ -60,14 +60,14 @@ class Box:
         clock = self.clock = VirtualClock(f"boot-{boot}", begun_ns)
         config = BufferConfig("gw-1", free_bytes_min=0, keep_for_ns=99 * DAY_NS)
         self.buffer = await Buffer.open(self.disk, clock, inline, config, no_zstd)
-        epoch = self.buffer.open_epoch(clock.boot_id, clock.now_ns(), self.rng.getrandbits)
-        catalog = pb.Catalog(epoch=epoch, revision=1).SerializeToString()
-        self.buffer.put_catalog(epoch, 1, catalog)
+        self.buffer.open_epoch(clock.boot_id, clock.now_ns(), self.rng.getrandbits)
+        put_catalog(self.buffer)
         plan = await DataPlan.open(RATE, self.disk, inline, clock, lambda now: begun_ns + now)
         self.uplink = Uplink(
             UplinkConfig("gw-1", "fake", "sim"), clock=clock, channel=self.card,
             buffer=self.buffer, uniform=self.rng.uniform,
             platform_time=lambda utc, asked, answered: None, plan=plan,
+            join=join, run_blocking=inline,
         )  # fmt: skip
         parts = (self.buffer.run(), self.uplink.run())
         self.tasks = [asyncio.ensure_future(part) for part in parts]

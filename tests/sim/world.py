@@ -18,7 +18,7 @@ from gateway.config.units import Rate
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.budget import message_bytes
 from gateway.uplink.plan import DataPlan
-from tests.kit.blocks import block, no_zstd
+from tests.kit.blocks import SETS_BYTES, block, join, no_zstd, put_catalog
 from tests.kit.fake_channel import FakeChannel
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.fake_platform import FakePlatform, PlatformPeer
@@ -45,11 +45,12 @@ class World:
             self._accept, self.rng, delay_s=self.rng.choice([0.01, 0.4, 1.5])
         )
         self.limits = {
-            "max_bytes": self.rng.choice([4000, 20_000, 1 << 30]),
+            "max_bytes": 2 * SETS_BYTES + self.rng.choice([4000, 20_000, 1 << 30]),
             "segment_bytes": self.rng.choice([300, 2000, 1 << 20]),
             "memory_bytes_max": self.rng.choice([1500, 1 << 20]),
             "when_full": self.rng.choice(["drop_oldest", "drop_oldest", "drop_newest"]),
         }
+        self.send_every_ns = self.rng.choice([0, SECOND, 5 * SECOND])
         self.sealed: dict[tuple[int, int], SealedBlock] = {}
         self.durable: set[tuple[int, int]] = set()  # what a crash must not take
         self.boots = 0
@@ -79,8 +80,7 @@ class World:
             self.disk, clock, inline, config, no_zstd, lambda now_ns: clock.utc_at_boot_ns + now_ns
         )
         self.buffer.open_epoch(self.clock.boot_id, self.clock.now_ns(), self.rng.getrandbits)
-        catalog = pb.Catalog(epoch=self.buffer.epoch, revision=1)
-        self.buffer.put_catalog(self.buffer.epoch, 1, catalog.SerializeToString())
+        put_catalog(self.buffer, f"site {self.boots // 3}")  # the file changes now and then
         utc_ns = self.clock.utc_at_boot_ns
         plan = await DataPlan.open(
             DATA_BUDGET, self.disk, inline, self.clock, lambda now_ns: utc_ns + now_ns
@@ -88,12 +88,14 @@ class World:
         counted = plan.snapshot()["used_bytes"]
         assert self.disk_failed or counted >= self.carried, f"{counted} of {self.carried} counted"
         self.uplink = Uplink(
-            UplinkConfig("gw-1", "fake", "sim"),
+            UplinkConfig("gw-1", "fake", "sim", send_every_ns=self.send_every_ns),
             clock=self.clock,
             channel=self.channel,
             buffer=self.buffer,
             uniform=self.rng.uniform,
             platform_time=lambda utc, asked, answered: None,
+            join=join,
+            run_blocking=inline,
             plan=plan,
         )
         self._tick = self._sampled = 0
@@ -155,12 +157,16 @@ class World:
             await fault(self)
         self.disk.fail = lambda operation: None
         self.platform.holding = False
+        if self.platform.reason != pb.REJECT_REASON_CONFLICT:
+            self.platform.reject, self.platform.software = (lambda block: False), "fake 2"
         self.channel.up = True
         self.channel.cut()
         await self.crash()
         self.scanning = False
-        for _ in range(DRAIN_S_MAX // 5):
+        for step in range(1, DRAIN_S_MAX // 5):
             await self.wait(5)
+            if step % 60 == 0 and self.buffer.live_blocks:
+                self.seal()  # what is taken beside it shows whose fault a conflict is
             if not self.buffer.live_blocks and not self.buffer.gaps_pending:
                 return
         raise AssertionError(f"{self.buffer.live_blocks} blocks never drained")
@@ -189,6 +195,13 @@ class World:
         await self.stop()
         self.channel.cut()
         await self.start()
+
+    async def upgrade(self) -> None:
+        """The platform's software changes, and what it knows."""
+        bundles = [[], [int(pb.FEATURE_BUNDLES)]]
+        self.platform.features = self.rng.choice(bundles)
+        self.platform.software = f"fake {self.rng.random()}"
+        self.channel.cut()
 
     async def cut(self) -> None:
         self.channel.cut()
@@ -230,7 +243,9 @@ class World:
         self.disk.fail = fail
 
     async def reject(self) -> None:
-        """The platform refuses one block."""
+        """The platform refuses one block: for good, or until it is another one."""
+        reasons = [pb.REJECT_REASON_CONFLICT, pb.REJECT_REASON_UNSUPPORTED]
+        self.platform.reason = self.rng.choice(reasons)
         victims: list[tuple[int, int]] = []
 
         def refuse(offered: pb.Block) -> bool:
@@ -271,5 +286,5 @@ class World:
 FAULTS = [
     World.crash, World.crash, World.kill, World.restart, World.cut, World.outage, World.outage,
     World.half_open, World.hold_acks, World.bad_disk, World.bad_sync, World.reject,
-    World.rot, World.restore,
+    World.rot, World.restore, World.upgrade,
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import BlockKey, Buffer, BufferConfig, BufferUnusableError, state
 from gateway.buffer.ranges import RangeSet
 from gateway.messages import text
-from tests.kit.blocks import block, no_zstd
+from tests.kit.blocks import SETS_BYTES, block, catalog_content, no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, run
 
@@ -25,8 +25,8 @@ async def opened(
     limits = {"free_bytes_min": 0, **limits}
     config = BufferConfig("gw-1", **limits)  # type: ignore[arg-type]  # any field, by name
     buffer = await Buffer.open(disk, clock or VirtualClock(), inline, config, no_zstd)
-    epoch = buffer.open_epoch("boot-1", (clock or VirtualClock()).now_ns(), lambda n: bits)
-    buffer.put_catalog(epoch, 1, b"catalog")
+    buffer.open_epoch("boot-1", (clock or VirtualClock()).now_ns(), lambda n: bits)
+    put_catalog(buffer)
     return buffer
 
 
@@ -56,7 +56,7 @@ def test_block_when_flushed_and_power_cut_is_read_back_with_its_catalog() -> Non
         assert live(second) == [(first.epoch, 1), (first.epoch, 2)]
         read = await second.read(BlockKey(first.epoch, 2))
         assert read == block(first.epoch, 2, first_tick=3)
-        assert await second.catalog(first.epoch, 1) == b"catalog"
+        assert await second.catalog(first.epoch, 1) == catalog_content()
 
     run(main())
 
@@ -102,6 +102,7 @@ def test_blocks_when_due_are_durable_within_flush_every_in_one_sync() -> None:
         disk = FakeDisk()
         clock = VirtualClock()
         buffer = await opened(disk, clock)
+        await fill(buffer, 1)  # and what the blocks need, once
         task = asyncio.create_task(buffer.run())
         await clock.sleep_until(SECOND)
         await fill_without_flush(buffer, clock, 3)
@@ -109,7 +110,7 @@ def test_blocks_when_due_are_durable_within_flush_every_in_one_sync() -> None:
         await clock.sleep_until(2 * SECOND)
         assert disk.syncs == syncs + 1
         after = await opened(disk.crash())
-        assert [key.seq for key in live(after)] == [1, 2, 3]
+        assert [key.seq for key in live(after)] == [1, 2, 3, 4]
         assert buffer.snapshot()["flush_lag_ms"] == 0
         task.cancel()
 
@@ -209,7 +210,7 @@ def test_segment_when_all_blocks_acked_is_unlinked_and_others_keep_their_catalog
         again = await opened(disk.crash())
         assert [key.seq for key in live(again)][-5:] == [16, 17, 18, 19, 20]
         for key in live(again):
-            assert await again.catalog(key.epoch, 1) == b"catalog"
+            assert await again.catalog(key.epoch, 1) == catalog_content()
         task.cancel()
 
     run(main())
@@ -218,12 +219,12 @@ def test_segment_when_all_blocks_acked_is_unlinked_and_others_keep_their_catalog
 def test_eviction_when_full_is_announced_exactly_and_survives_a_crash() -> None:
     async def main() -> None:
         disk = FakeDisk()
-        buffer = await opened(disk, max_bytes=4000)
+        buffer = await opened(disk, max_bytes=SETS_BYTES + 4000)
         await fill(buffer, 60)
         kept = {key.seq for key in live(buffer)}
-        assert buffer.index.disk_bytes <= 4000
+        assert buffer.index.segment_bytes <= 4000
         assert 5 < len(kept) < 60
-        again = await opened(disk.crash(), max_bytes=4000)
+        again = await opened(disk.crash(), max_bytes=SETS_BYTES + 4000)
         gone, ticks = RangeSet(), RangeSet()
         for gap in await owed_gaps(again):
             assert gap.reason == pb.GAP_REASON_EVICTED_OLDEST
@@ -243,7 +244,7 @@ def test_eviction_when_full_is_announced_exactly_and_survives_a_crash() -> None:
 def test_gap_when_its_carrier_is_evicted_waits_again() -> None:
     async def main() -> None:
         disk = FakeDisk()
-        buffer = await opened(disk, max_bytes=4000)
+        buffer = await opened(disk, max_bytes=SETS_BYTES + 4000)
         await fill(buffer, 200)
         books = buffer.books()
         assert books.lost_scans + books.buffered_scans + books.memory_scans == 600
@@ -251,7 +252,7 @@ def test_gap_when_its_carrier_is_evicted_waits_again() -> None:
         named = RangeSet((r.first, r.last) for gap in gaps for r in gap.blocks)
         kept = [key.seq for key in live(buffer)]
         assert list(named) == [(1, min(kept) - 1)]
-        again = await opened(disk.crash(), max_bytes=4000)
+        again = await opened(disk.crash(), max_bytes=SETS_BYTES + 4000)
         assert len(await owed_gaps(again)) <= len(gaps) + 1, "told twice"
 
     run(main())
@@ -271,7 +272,7 @@ async def _gaps_of(buffer: Buffer, key: BlockKey) -> list[pb.Gap]:
 
 def test_newest_when_full_and_so_configured_is_refused_and_announced() -> None:
     async def main() -> None:
-        buffer = await opened(FakeDisk(), max_bytes=4000, when_full="drop_newest")
+        buffer = await opened(FakeDisk(), max_bytes=SETS_BYTES + 4000, when_full="drop_newest")
         await fill(buffer, 60)
         kept = [key.seq for key in live(buffer)]
         assert kept == list(range(1, len(kept) + 1))
@@ -385,7 +386,7 @@ def test_batch_when_its_second_segment_fails_keeps_the_first_and_knows_every_fil
 
 def test_every_disk_operation_when_it_fails_once_loses_no_durable_block() -> None:
     async def scenario(disk: FakeDisk) -> tuple[Buffer, RangeSet]:
-        buffer = await opened(disk, max_bytes=3000, segment_bytes=300)
+        buffer = await opened(disk, max_bytes=SETS_BYTES + 3000, segment_bytes=300)
         for _ in range(20):
             await fill(buffer, 1)
         for _ in range(3):
@@ -412,7 +413,7 @@ def test_every_disk_operation_when_it_fails_once_loses_no_durable_block() -> Non
             return hit
         disk.fail = lambda operation: None
         await buffer.flush()
-        again = await opened(disk.crash(), max_bytes=3000)
+        again = await opened(disk.crash(), max_bytes=SETS_BYTES + 3000)
         owed = GapBlocks(await owed_gaps(again))
         kept = {key.seq for key in live(again)}
         assert kept | owed.of(buffer.epoch) >= set(range(1, 21)), nth

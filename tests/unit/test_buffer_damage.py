@@ -13,8 +13,9 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import BlockKey, Buffer, BufferConfig, BufferUnusableError, record, state
 from gateway.buffer.failures import APART_NS, READ_FAILURES_MAX
 from gateway.buffer.ranges import RangeSet
+from gateway.buffer.runs import Run
 from native.crc import crc32c
-from tests.kit.blocks import block, no_zstd
+from tests.kit.blocks import block, no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, passed, run
 
@@ -27,7 +28,7 @@ async def opened(disk: FakeDisk) -> Buffer:
     config = BufferConfig("gw-1", free_bytes_min=0, segment_bytes=300)
     buffer = await Buffer.open(disk, clock, inline, config, no_zstd)
     buffer.open_epoch("boot-2", clock.now_ns(), lambda bits: 7)
-    buffer.put_catalog(buffer.epoch, 1, b"catalog")
+    put_catalog(buffer)
     return buffer
 
 
@@ -92,7 +93,8 @@ def test_bit_when_flipped_anywhere_costs_one_block_at_most_and_is_announced() ->
 
 def test_state_when_any_bit_is_flipped_or_half_is_cut_off_is_read_whole() -> None:
     gap = pb.Gap(reason=pb.GAP_REASON_EXPIRED, epoch=3, blocks=[pb.SeqRange(first=1, last=9)])
-    kept = state.State("gw-1", 5, 77, {}, [state.Unsettled(4, 2, gap)])
+    kept = state.State("gw-1", 5, 77, bytes(range(16)), Run(9, "boot", 1), frozenset({1, 3}))
+    kept.gaps.append(state.Unsettled(4, 2, gap))
     kept.epochs[9] = state.OpenEpoch(9, "boot", 1, "next", 2, RangeSet([(1, 4)]))
     disk = FakeDisk()
     state.write(disk, state.encode(kept))

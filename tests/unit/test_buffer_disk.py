@@ -14,7 +14,7 @@ import pytest
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig, BufferUnusableError, OsDisk
 from gateway.clock import SystemClock
-from tests.kit.blocks import block, no_zstd
+from tests.kit.blocks import block, catalog_content, no_zstd, put_catalog
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +25,7 @@ import asyncio, sys
 from pathlib import Path
 from gateway.buffer import Buffer, BufferConfig, BufferUnusableError, OsDisk
 from gateway.clock import SystemClock
-from tests.kit.blocks import block, no_zstd
+from tests.kit.blocks import block, catalog_content, no_zstd, put_catalog
 
 async def main(path):
     disk, clock = OsDisk(path), SystemClock()
@@ -33,7 +33,7 @@ async def main(path):
     buffer = await Buffer.open(disk, clock, asyncio.to_thread, config, no_zstd)
     before = buffer.live_blocks
     epoch = buffer.open_epoch(clock.boot_id, clock.now_ns())
-    buffer.put_catalog(epoch, 1, b"catalog")
+    put_catalog(buffer)
     buffer.put(block(epoch, 1, oldest_ns=clock.now_ns()))
     await buffer.flush()
     try:
@@ -105,7 +105,7 @@ def test_buffer_when_on_a_real_disk_survives_its_process(tmp_path: Path) -> None
         disk = OsDisk(tmp_path)
         first = await Buffer.open(disk, clock, asyncio.to_thread, config, no_zstd)
         epoch = first.open_epoch(clock.boot_id, clock.now_ns())
-        first.put_catalog(epoch, 1, b"catalog")
+        put_catalog(first)
         task = asyncio.create_task(first.run())
         for seq in range(1, 6):
             first.put(block(epoch, seq, oldest_ns=clock.now_ns()))
@@ -122,7 +122,7 @@ def test_buffer_when_on_a_real_disk_survives_its_process(tmp_path: Path) -> None
         assert [(r.first, r.last) for r in kept.kept] == [(1, 5)]
         found = await second.read(BlockKey(epoch, 5))
         assert found is not None and found.seq == 5
-        assert await second.catalog(epoch, 1) == b"catalog"
+        assert await second.catalog(epoch, 1) == catalog_content()
         again.close()
 
     asyncio.run(main())

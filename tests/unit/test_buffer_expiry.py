@@ -9,7 +9,7 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
-from tests.kit.blocks import block, no_zstd
+from tests.kit.blocks import block, no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, run
 
@@ -33,7 +33,7 @@ class Box:
             self.disk, self.clock, inline, config, no_zstd, self._utc_ns
         )
         self.buffer.open_epoch("boot-1", self.clock.now_ns(), lambda bits: 7)
-        self.buffer.put_catalog(self.buffer.epoch, 1, b"catalog")
+        put_catalog(self.buffer)
         self.task = asyncio.create_task(self.buffer.run())
         return self
 

@@ -16,10 +16,11 @@ from gateway.buffer.gaps import GapSet, Loss
 from gateway.buffer.index import Epoch
 from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
+from gateway.buffer.runs import Runs
 from gateway.buffer.state import OpenEpoch, State
 from gateway.messages import remedy, text
 from gateway.snapshot import BufferSnapshot
-from tests.kit.blocks import block, no_zstd
+from tests.kit.blocks import SETS_BYTES, block, no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, run
 
@@ -30,7 +31,7 @@ async def opened(disk: FakeDisk, clock: VirtualClock, **limits: object) -> Buffe
     config = BufferConfig("gw-1", **{"free_bytes_min": 0, **limits})  # type: ignore[arg-type]
     buffer = await Buffer.open(disk, clock, inline, config, no_zstd)
     buffer.open_epoch("boot-1", clock.now_ns(), lambda bits: 7)
-    buffer.put_catalog(buffer.epoch, 1, b"catalog")
+    put_catalog(buffer)
     return buffer
 
 
@@ -63,7 +64,7 @@ def reasons(gaps: list[pb.Gap]) -> set[str]:
 
 def test_disk_when_full_gives_up_the_oldest_and_goes_on() -> None:
     async def main() -> None:
-        disk, clock = FakeDisk(capacity_bytes=40_000), VirtualClock()
+        disk, clock = FakeDisk(capacity_bytes=60_000), VirtualClock()
         buffer = await opened(disk, clock, segment_bytes=500, free_bytes_min=20_000)
         await fill(buffer, clock, 400)
         shown = buffer.snapshot()
@@ -83,9 +84,9 @@ def test_disk_when_others_fill_it_never_makes_the_buffer_grow_nor_empties_it() -
         buffer = await opened(disk, clock, segment_bytes=500, free_bytes_min=1 << 20)
         await fill(buffer, clock, 50)
         disk.capacity_bytes = sum(map(len, disk.contents().values())) + 100_000
-        before = buffer.index.disk_bytes
+        before = buffer.index.segment_bytes
         await fill(buffer, clock, 1)
-        assert buffer.index.disk_bytes <= before
+        assert buffer.index.segment_bytes <= before
         assert buffer.live_blocks > 35
         shown = buffer.snapshot()
         assert (shown["state"], warned(shown)) == ("no_space", ["buffer.no_space"])
@@ -118,7 +119,7 @@ def test_block_when_the_stream_carries_it_is_not_refused_for_room_until_that_end
     async def main() -> None:
         disk, clock = FakeDisk(), VirtualClock()
         buffer = await opened(
-            disk, clock, max_bytes=2000, segment_bytes=500, when_full="drop_newest"
+            disk, clock, max_bytes=SETS_BYTES + 2000, segment_bytes=500, when_full="drop_newest"
         )
         await fill(buffer, clock, 40)
         first = buffer.last_seq + 1
@@ -141,7 +142,7 @@ def test_block_when_the_stream_carries_it_is_not_refused_for_room_until_that_end
 def test_blocks_when_the_stream_carries_them_are_not_the_ones_that_make_room() -> None:
     async def main() -> None:
         disk, clock = FakeDisk(), VirtualClock()
-        buffer = await opened(disk, clock, max_bytes=3000, segment_bytes=500)
+        buffer = await opened(disk, clock, max_bytes=SETS_BYTES + 3000, segment_bytes=500)
         await fill(buffer, clock, 10)
         buffer.carries({BlockKey(buffer.epoch, 1), BlockKey(buffer.epoch, 2)})
         await fill(buffer, clock, 60)
@@ -156,7 +157,9 @@ def test_blocks_when_the_stream_carries_them_are_not_the_ones_that_make_room() -
 def test_loss_when_for_different_reasons_then_each_has_the_advice_that_helps() -> None:
     async def main() -> None:
         disk, clock = FakeDisk(), VirtualClock()
-        buffer = await opened(disk, clock, segment_bytes=500, max_bytes=10_000, path="/var/b")
+        buffer = await opened(
+            disk, clock, segment_bytes=500, max_bytes=SETS_BYTES + 10_000, path="/var/b"
+        )
         await fill(buffer, clock, 200)
         shown = buffer.snapshot()
         assert (shown["state"], warned(shown)) == ("ok", ["buffer.full"])
@@ -189,7 +192,7 @@ def test_reject_when_of_a_block_keeps_it_aside_bounded_and_announces_its_ticks()
         count = FILES_MAX + 20
         await fill(buffer, clock, count)
         for seq in range(1, count + 1):
-            reason = pb.REJECT_REASON_MALFORMED
+            reason = pb.REJECT_REASON_CONFLICT
             buffer.reject(pb.Reject(epoch=buffer.epoch, seq=seq, reason=reason))
         await clock.sleep_until(SECOND)
         assert len(disk.list("rejected")) == FILES_MAX
@@ -236,7 +239,7 @@ def test_disk_when_slow_holds_nobody_up_and_the_lag_is_shown() -> None:
         config = BufferConfig("gw-1", free_bytes_min=0)
         buffer = await Buffer.open(disk, clock, slowly, config, no_zstd)
         buffer.open_epoch("boot-1", clock.now_ns(), lambda bits: 7)
-        buffer.put_catalog(buffer.epoch, 1, b"catalog")
+        put_catalog(buffer)
         task = asyncio.create_task(buffer.run())
         for seq in range(1, 61):
             buffer.put(block(buffer.epoch, seq, oldest_ns=clock.now_ns()))
@@ -328,9 +331,9 @@ def test_end_of_epoch_when_its_block_is_evicted_is_told_exactly(restart: bool) -
         await fill(first, clock, 2)
         first.put(block(first.epoch, 3, first_tick=9, end_of_epoch=True))
         await first.flush()
-        size = first.index.disk_bytes
+        size = first.index.segment_bytes
         disk = disk.crash()
-        second = await opened(disk, clock, segment_bytes=1, max_bytes=size)
+        second = await opened(disk, clock, segment_bytes=1, max_bytes=SETS_BYTES + size)
         while second.live_blocks > second.last_seq:
             seq = second.last_seq + 1
             second.put(block(second.epoch, seq, first_tick=3 * seq))
@@ -367,7 +370,7 @@ def test_end_of_epoch_when_its_block_is_rejected_as_the_daemon_stops_is_told_exa
         await fill(first, clock, 2)
         first.put(block(first.epoch, 3, first_tick=9, end_of_epoch=True))
         await first.flush()
-        first.reject(pb.Reject(epoch=first.epoch, seq=3, reason=pb.REJECT_REASON_MALFORMED))
+        first.reject(pb.Reject(epoch=first.epoch, seq=3, reason=pb.REJECT_REASON_CONFLICT))
         task = asyncio.create_task(first.run())
         await clock.sleep_until(100 * SECOND)
         task.cancel()
@@ -394,8 +397,8 @@ def named(gaps: list[pb.Gap]) -> RangeSet:
 
 def test_end_of_epoch_when_in_pieces_is_open_until_the_last_piece_is_acked() -> None:
     """A crash gap with more holes than a block takes; each carrier may be lost."""
-    known = State("gw-1", 1, 0, {5: OpenEpoch(5, "boot-1", 0)})
-    ledger = Ledger(known, lambda key: False)
+    known = State("gw-1", 1, epochs={5: OpenEpoch(5, "boot-1", 0)})
+    ledger = Ledger(known, Runs(), lambda key: False)
     ledger.open_epoch(6, "boot-2", 9, {})
     old = Epoch()
     old.acked = RangeSet((seq, seq) for seq in range(1, 60_001, 2))

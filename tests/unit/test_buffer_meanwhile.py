@@ -8,7 +8,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
 from gateway.buffer.ranges import RangeSet
-from tests.kit.blocks import block, no_zstd
+from tests.kit.blocks import SETS_BYTES, block, no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, run
 
@@ -33,7 +33,7 @@ async def opened(thread: SlowDisk, disk: FakeDisk, **limits: object) -> Buffer:
     config = BufferConfig("gw-1", **{"free_bytes_min": 0, **limits})  # type: ignore[arg-type]
     buffer = await Buffer.open(disk, clock, thread.run_blocking, config, no_zstd)
     buffer.open_epoch("boot-1", clock.now_ns(), lambda bits: 7)
-    buffer.put_catalog(buffer.epoch, 1, b"catalog")
+    put_catalog(buffer)
     return buffer
 
 
@@ -58,8 +58,8 @@ def test_eviction_when_blocks_are_acked_meanwhile_announces_only_the_others() ->
 
     async def main(nth: int) -> bool:
         disk, thread = FakeDisk(), SlowDisk()
-        buffer = await opened(thread, disk, max_bytes=4000, segment_bytes=600)
-        while buffer.index.disk_bytes < 3700:
+        buffer = await opened(thread, disk, max_bytes=SETS_BYTES + 4000, segment_bytes=600)
+        while buffer.index.segment_bytes < 3700:
             await put(buffer)
         calls, acked = 0, False
 
@@ -95,8 +95,8 @@ def test_eviction_when_the_platform_lost_a_block_meanwhile_announces_it_too() ->
 
     async def main(nth: int) -> bool:
         disk, thread = FakeDisk(), SlowDisk()
-        buffer = await opened(thread, disk, max_bytes=4000, segment_bytes=600)
-        while buffer.index.disk_bytes < 3700:
+        buffer = await opened(thread, disk, max_bytes=SETS_BYTES + 4000, segment_bytes=600)
+        while buffer.index.segment_bytes < 3700:
             await put(buffer)
         buffer.acked(buffer.epoch, 2, 2)
         calls, lost = 0, False
@@ -126,8 +126,8 @@ def test_eviction_when_the_platform_lost_a_block_meanwhile_announces_it_too() ->
 def test_newest_when_acked_while_there_is_no_room_is_not_announced() -> None:
     async def main() -> None:
         disk, thread = FakeDisk(), SlowDisk()
-        buffer = await opened(thread, disk, max_bytes=1000, when_full="drop_newest")
-        while buffer.index.disk_bytes < 800:
+        buffer = await opened(thread, disk, max_bytes=SETS_BYTES + 1000, when_full="drop_newest")
+        while buffer.index.segment_bytes < 800:
             await put(buffer)
         newest = buffer.last_seq + 1
 
@@ -148,7 +148,7 @@ def test_reject_when_the_block_is_acked_while_it_is_set_aside_is_no_loss() -> No
         disk, thread = FakeDisk(), SlowDisk()
         buffer = await opened(thread, disk)
         await put(buffer)
-        ready = pb.Reject(epoch=buffer.epoch, seq=1, reason=pb.REJECT_REASON_MALFORMED)
+        ready = pb.Reject(epoch=buffer.epoch, seq=1, reason=pb.REJECT_REASON_CONFLICT)
         buffer.reject(ready)
         thread.between = lambda: buffer.acked(buffer.epoch, 1, 1)
         await buffer._set_aside()

@@ -10,7 +10,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import BlockKey, Buffer, BufferConfig
 from gateway.buffer.failures import APART_NS, READ_FAILURES_MAX
 from gateway.buffer.ranges import RangeSet
-from tests.kit.blocks import block, no_zstd
+from tests.kit.blocks import SETS_BYTES, block, no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, passed, run
 
@@ -21,11 +21,15 @@ MAX_BYTES = 3000
 async def opened(disk: FakeDisk) -> Buffer:
     clock = VirtualClock()
     config = BufferConfig(
-        "gw-1", free_bytes_min=0, max_bytes=MAX_BYTES, segment_bytes=500, when_full="drop_newest"
+        "gw-1",
+        free_bytes_min=0,
+        max_bytes=SETS_BYTES + MAX_BYTES,
+        segment_bytes=500,
+        when_full="drop_newest",
     )
     buffer = await Buffer.open(disk, clock, inline, config, no_zstd)
     buffer.open_epoch("boot-1", clock.now_ns(), lambda bits: 7)
-    buffer.put_catalog(buffer.epoch, 1, b"catalog")
+    put_catalog(buffer)
     return buffer
 
 
@@ -40,7 +44,7 @@ async def full(disk: FakeDisk) -> Buffer:
     """A buffer that has room for no further block, and lost none."""
     buffer = await opened(disk)
     await fill(buffer, BLOCKS)
-    assert buffer.index.disk_bytes > MAX_BYTES - 328 and not buffer.gaps_pending
+    assert buffer.index.segment_bytes > MAX_BYTES - 328 and not buffer.gaps_pending
     return buffer
 
 
@@ -126,7 +130,7 @@ def test_file_with_announced_blocks_when_its_epoch_is_forgotten_waits_for_the_st
         config = BufferConfig("gw-1", free_bytes_min=0, segment_bytes=300)
         buffer = await Buffer.open(disk, VirtualClock(), inline, config, no_zstd)
         buffer.open_epoch("boot-1", 0)
-        buffer.put_catalog(buffer.epoch, 1, b"catalog")
+        put_catalog(buffer)
         return buffer
 
     async def main() -> None:

@@ -13,14 +13,14 @@ from gateway.buffer.ranges import RangeSet
 from gateway.buffer.segment import PAGE_BYTES
 from gateway.buffer.state import OpenEpoch
 from gateway.snapshot import BufferSnapshot
-from tests.kit.blocks import block, no_zstd
+from tests.kit.blocks import block, catalog_content, no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, passed, run
 
 BLOCKS = 40
 PAD = 1200
 FIRST_EPOCH = (1 << 32) | 7
-CATALOG = b"catalog" * 20
+CATALOG = catalog_content()
 
 
 async def opened(disk: FakeDisk) -> Buffer:
@@ -28,7 +28,7 @@ async def opened(disk: FakeDisk) -> Buffer:
     config = BufferConfig("gw-1", free_bytes_min=0, segment_bytes=5 * PAGE_BYTES)
     buffer = await Buffer.open(disk, clock, inline, config, no_zstd)
     buffer.open_epoch("boot-2", clock.now_ns(), lambda bits: 7)
-    buffer.put_catalog(buffer.epoch, 1, CATALOG)
+    put_catalog(buffer)
     return buffer
 
 
@@ -174,13 +174,13 @@ def test_file_when_long_and_unreadable_is_not_read_for_hours() -> None:
 def test_file_when_it_cannot_be_opened_is_damage() -> None:
     async def main() -> None:
         disk = await written()
-        first = iter([OSError(errno.EIO, "Input/output error")])
+        # After the state file, and that of the runs.
+        opened_well = iter([None, None, OSError(errno.EIO, "Input/output error")])
 
         def fail(operation: str) -> None:
-            if operation == "open" and disk.operations > opens[0] and (error := next(first, None)):
+            if operation == "open" and (error := next(opened_well, None)):
                 raise error
 
-        opens = [disk.operations + 2]  # after the state file
         disk.fail = fail
         held, gone, shown = await survey(disk)
         assert len(list(held.numbers())) > 10 and gone

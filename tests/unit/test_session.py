@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
+from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
 from gateway.buffer.state import OpenEpoch
+from gateway.uplink.lanes import Pick
+from gateway.uplink.pace import PIECE_BYTES, ROOM_BYTES_FIRST
 from gateway.uplink.session import (
+    ASK_NS,
     BLOCK_BYTES_MAX_LEAST,
     BLOCK_INTERVAL_MS_MAX,
-    REJECTS_IN_ROW_MAX,
+    DEAD_NS,
+    REFUSED_IN_ROW_MAX,
     UNREADABLE_RETRY_NS,
+    WELCOME_NS_MIN,
+    Going,
     History,
     Identity,
     Session,
     SessionError,
 )
-from tests.kit.blocks import block, no_zstd
+from tests.kit.blocks import block, join, no_zstd, put_catalog, unbundle
 from tests.kit.fake_disk import FakeDisk
-from tests.kit.virtual_time import VirtualClock, inline, run
+from tests.kit.virtual_time import VirtualClock, inline, passed, run
 
 SECOND = 10**9
 
@@ -43,19 +52,23 @@ class Box:
         config = BufferConfig("gw-1", free_bytes_min=0)
         clock = VirtualClock()
         buffer = await Buffer.open(disk or FakeDisk(), clock, inline, config, no_zstd)
-        epoch = buffer.open_epoch("boot-1", clock.now_ns(), lambda bits: 7)
-        buffer.put_catalog(epoch, 1, pb.Catalog(epoch=epoch, revision=1).SerializeToString())
+        buffer.open_epoch("boot-1", clock.now_ns(), lambda bits: 7)
+        put_catalog(buffer)
         return cls(buffer)
 
     def again(self) -> Box:
         """The next stream of the same process."""
         return Box(self.buffer, self.history)
 
-    def put(self, count: int = 1, *, pad: int = 0) -> None:
+    def put(self, count: int = 1, *, pad: int = 0, oldest_ns: int = 0) -> None:
         for _ in range(count):
             seq = self.buffer.last_seq + 1
-            made = block(self.buffer.epoch, seq, gaps=self.buffer.take_gaps(), pad=pad)
-            self.buffer.put(made)
+            gaps, tick = self.buffer.take_gaps(), 3 * seq
+            self.buffer.put(
+                block(
+                    self.buffer.epoch, seq, first_tick=tick, gaps=gaps, pad=pad, oldest_ns=oldest_ns
+                )
+            )
 
     def hello(self) -> list[pb.StreamRequest]:
         return [pb.StreamRequest.FromString(m) for m in self.session.connected(0)]
@@ -65,30 +78,64 @@ class Box:
         self.session.feed(response.SerializeToString(), now_ns)
 
     def welcome(self, held: dict[int, list[tuple[int, int]]] | None = None, **more: object) -> None:
-        """A Welcome; `held` an epoch, `closed` a set of epochs, the rest are its fields."""
-        closed = more.pop("closed", ())
-        fields = {"protocol": 1, "window_blocks": 100, "window_bytes": 1 << 20, **more}
+        """A Welcome; `held` an epoch, `closed` a set of epochs, `revisions` of catalogs an epoch,
+        the rest are its fields.
+        """
+        closed, revisions = more.pop("closed", ()), more.pop("revisions", {})
+        fields = {
+            "protocol_min": 1, "protocol_max": 1, "window_blocks": 100, "window_bytes": 1 << 24,
+            **more,
+        }  # fmt: skip
         welcome = pb.Welcome(**fields)  # type: ignore[arg-type]  # fields by name
         for epoch, ranges in (held or {}).items():
             entry = welcome.held.add(epoch=epoch, closed=epoch in closed)  # type: ignore[operator]
             for first, last in ranges:
                 entry.held.add(first=first, last=last)
+            entry.catalog_revision = revisions.get(epoch, 0)  # type: ignore[attr-defined]
         self.feed(welcome=welcome)
+
+    async def messages(self, now_ns: int = 0) -> list[pb.StreamRequest]:
+        """Everything that may go now but catalogs and tag sets, as messages."""
+        gone: list[bytes] = []
+        while True:
+            if (pick := self.session.next_blocks(now_ns)) is not None:
+                if (going := await self.going(pick, now_ns)) is None:
+                    continue
+                message = self.session.start(going, now_ns)
+                if message is not None:
+                    gone.append(message)
+                    continue
+            size = self.session.piece_size
+            if size is None or not self.session.takes(size):
+                return [pb.StreamRequest.FromString(message) for message in gone]
+            gone.append(self.session.next_piece(now_ns))
+
+    async def going(self, pick: Pick, now_ns: int) -> Going | None:
+        found = await self.buffer.read_many(pick.keys)
+        blocks = [one for one in found if one is not None]
+        if len(blocks) < len(found):
+            self.session.unreadable(pick, now_ns)
+            return None
+        bundle = join([one.data for one in blocks]) if len(blocks) > 1 else None
+        return self.session.blocks(pick, blocks, bundle, now_ns)
 
     async def send(self, now_ns: int = 0) -> list[tuple[int, int, int]]:
         """Every block that may go now, as (epoch, seq, lane)."""
-        gone: list[tuple[int, int, int]] = []
-        while (pick := self.session.next_block(now_ns)) is not None:
-            found = await self.buffer.read(pick.key)
-            if found is None:
-                self.session.unreadable(pick, now_ns)
-                continue
-            message = self.session.block(pick, found, now_ns)
-            if message is not None:
-                sent = pb.StreamRequest.FromString(message).block
-                assert sent.payload == pb.Block.FromString(found.data).payload
-                gone.append((sent.epoch, sent.seq, sent.lane))
-        return gone
+        gone: list[pb.Block] = []
+        pieces = b""
+        for request in await self.messages(now_ns):
+            message = request
+            if request.HasField("piece"):
+                pieces += request.piece.data
+                if len(pieces) < request.piece.message_size:
+                    continue
+                message, pieces = pb.StreamRequest.FromString(pieces), b""
+            gone += [message.block] if message.HasField("block") else unbundle(message.bundle)
+        for sent in gone:
+            found = await self.buffer.read(BlockKey(sent.epoch, sent.seq))
+            assert found is not None
+            assert sent.payload == pb.Block.FromString(found.data).payload
+        return [(sent.epoch, sent.seq, sent.lane) for sent in gone]
 
     def ack(self, first: int, last: int, epoch: int | None = None) -> None:
         wanted = self.buffer.epoch if epoch is None else epoch
@@ -113,14 +160,39 @@ def case(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
 
 
 @case
-async def test_hello_when_many_epochs_are_open_is_paged() -> None:
+async def test_hello_when_many_epochs_are_open_names_the_oldest_500_and_how_many_more() -> None:
     box = await Box.open()
     for number in range(1, 1203):
         box.buffer.ledger.state.epochs[number] = OpenEpoch(number, "boot-0", 0)
-    pages = box.hello()
-    assert [len(p.hello.earlier) or len(p.hello_page.earlier) for p in pages] == [500, 500, 202]
-    assert [p.hello.more or p.hello_page.more for p in pages] == [True, True, False]
-    assert pages[0].hello.epoch == box.buffer.epoch
+    (request,) = box.hello()
+    hello = request.hello
+    assert [kept.epoch for kept in hello.earlier] == list(range(1, 501))
+    assert hello.earlier_more == 702 and hello.epoch == box.buffer.epoch
+    assert (hello.protocol_min, hello.protocol_max) == (1, 1)
+    assert len(hello.installation) == 16 and tuple(hello.catalogs) == box.buffer.catalogs(
+        hello.epoch
+    )
+    assert request.ByteSize() <= limits.HELLO_BYTES_MAX
+
+
+@case
+async def test_stream_when_all_that_hello_named_is_settled_ends_for_the_next_hello() -> None:
+    disk = FakeDisk()
+    for _ in range(limits.HELLO_EPOCHS_MAX + 3):
+        box = await Box.open(disk)
+    box.put()
+    box.hello()
+    assert box.session.next_timer_ns
+    box.welcome({})
+    assert box.buffer.gaps_pending
+    box.put()
+    await box.send()
+    with pytest.raises(SessionError) as caught:
+        box.ack(1, 2)
+        await box.send()
+    assert (caught.value.message, caught.value.is_ours) == ("uplink.renewed", True)
+    (request,) = box.again().hello()
+    assert len(request.hello.earlier) == 2 and request.hello.earlier_more == 0
 
 
 @case
@@ -129,8 +201,8 @@ async def test_block_when_unreadable_is_offered_again_after_a_while_and_the_rest
     box.put(4)
     box.hello()
     box.welcome()
-    pick = box.session.next_block(0)
-    assert pick is not None and pick.key.seq == 1
+    pick = box.session.next_blocks(0)
+    assert pick is not None and [key.seq for key in pick.keys] == [1]
     box.session.unreadable(pick, 0)
     assert [seq for _, seq, _ in await box.send()] == [2, 3, 4]
     box.ack(3, 3)
@@ -213,54 +285,153 @@ async def test_ack_when_repeated_or_backwards_is_ignored() -> None:
 
 
 @case
-async def test_reject_when_of_one_block_leaves_the_rest_flowing() -> None:
+async def test_reject_when_of_one_block_leaves_the_rest_flowing_and_the_block_kept() -> None:
     box = await Box.open()
     box.put(2)
     box.hello()
-    box.welcome()
+    box.welcome(software="ingest 1")
     await box.send()
-    box.feed(reject=pb.Reject(epoch=box.buffer.epoch, seq=1, reason=pb.REJECT_REASON_MALFORMED))
+    task = asyncio.ensure_future(box.buffer.run())
+    box.feed(reject=pb.Reject(epoch=box.buffer.epoch, seq=1, reason=pb.REJECT_REASON_UNSUPPORTED))
     box.ack(2, 2)
+    await passed(SECOND)
     second = box.again()
     second.hello()
-    second.welcome({box.buffer.epoch: [(2, 2)]})
-    assert await second.send() == []  # never again, though it is not set aside yet
+    second.welcome({box.buffer.epoch: [(2, 2)]}, software="ingest 1")
+    assert await second.send() == [], "the same platform, the same answer"
+    third = box.again()
+    third.hello()
+    third.welcome({box.buffer.epoch: [(2, 2)]}, software="ingest 2")
+    assert [seq for _, seq, _ in await third.send()] == [1], "another one may take it"
+    assert not box.buffer.gaps_pending
+    task.cancel()
 
 
 @case
-async def test_reject_when_of_every_block_ends_the_stream() -> None:
+async def test_reject_when_the_reason_is_not_known_is_read_as_unsupported() -> None:
     box = await Box.open()
-    box.put(REJECTS_IN_ROW_MAX)
+    box.put(1)
     box.hello()
     box.welcome()
     await box.send()
-    with pytest.raises(SessionError) as caught:
-        for seq in range(1, REJECTS_IN_ROW_MAX + 1):
-            box.feed(reject=pb.Reject(epoch=box.buffer.epoch, seq=seq))
-    assert caught.value.message == "uplink.rejects_all"
+    task = asyncio.ensure_future(box.buffer.run())
+    box.feed(reject=pb.Reject(epoch=box.buffer.epoch, seq=1, reason=77))
+    await passed(SECOND)
+    assert box.live == [(1, 1)] and not box.buffer.gaps_pending
+    task.cancel()
 
 
 @case
-async def test_block_when_larger_than_the_platform_takes_is_set_aside_unsent() -> None:
+async def test_reject_when_another_content_is_held_sets_aside_once_others_are_taken() -> None:
     box = await Box.open()
-    box.put(1, pad=BLOCK_BYTES_MAX_LEAST)
+    box.put(3)
+    box.hello()
+    box.welcome()
+    await box.send()
+    task = asyncio.ensure_future(box.buffer.run())
+    box.feed(reject=pb.Reject(epoch=box.buffer.epoch, seq=2, reason=pb.REJECT_REASON_CONFLICT))
+    await passed(SECOND)
+    assert box.live == [(1, 3)], "a platform that refuses everything destroys nothing"
+    box.ack(3, 3)
+    await passed(SECOND)
+    assert box.live == [(1, 1)]
+    (gap,) = box.buffer.take_gaps()
+    assert gap.reason == pb.GAP_REASON_REJECTED
+    task.cancel()
+
+
+@case
+async def test_reject_when_of_every_block_costs_a_block_a_minute_and_none_is_lost() -> None:
+    box = await Box.open()
+    count = REFUSED_IN_ROW_MAX + 20
+    box.put(count)
+    box.hello()
+    box.welcome(window_blocks=1)
+    now_ns, sent = 0, []
+    while now_ns < 3600 * SECOND:
+        for epoch, seq, _ in await box.send(now_ns):
+            sent.append((now_ns, seq))
+            box.feed(now_ns, reject=pb.Reject(epoch=epoch, seq=seq))
+        now_ns += SECOND // 2
+    assert box.session.refuses_all
+    assert len(sent) == len({seq for _, seq in sent}) == count
+    late = [ns for ns, _ in sent[-8:]]
+    assert all(b - a >= BLOCK_INTERVAL_MS_MAX * 1_000_000 for a, b in pairwise(late))
+    assert box.live == [(1, count)]
+
+
+@case
+async def test_bundle_when_refused_goes_block_by_block_to_find_the_one() -> None:
+    box = await Box.open()
+    box.put(4)
+    box.hello()
+    box.welcome(features=[pb.FEATURE_BUNDLES])
+    (request,) = await box.messages()
+    assert list(request.bundle.block_sizes) and request.bundle.first_seq == 1
+    epoch = box.buffer.epoch
+    box.feed(reject=pb.Reject(epoch=epoch, seq=1, last_seq=4, reason=pb.REJECT_REASON_UNSUPPORTED))
+    again = await box.messages()
+    assert [request.block.seq for request in again] == [1, 2, 3, 4]
+    box.ack(1, 2)
+    box.feed(reject=pb.Reject(epoch=epoch, seq=3, reason=pb.REJECT_REASON_UNSUPPORTED))
+    box.ack(4, 4)
+    assert box.live == [(3, 3)] and await box.send() == []
+
+
+@case
+async def test_live_blocks_when_send_every_is_long_wait_and_leave_together() -> None:
+    box = await Box.open()
+    box.session = Session(
+        Identity("gw-1", "boot-1", "test"), box.buffer, box.history, lambda a, b, c: None,
+        send_every_ns=10 * SECOND,
+    )  # fmt: skip
+    box.put(2)
+    box.hello()
+    box.welcome(features=[pb.FEATURE_BUNDLES])
+    assert len(await box.send(SECOND)) == 2, "what was there before the stream goes at once"
+    box.ack(1, 2)
+    for half in range(1, 20):
+        box.put(1, oldest_ns=SECOND + half * SECOND // 2)
+    due = 11 * SECOND + SECOND // 2
+    assert await box.messages(due - 1) == []
+    assert box.session.next_free_ns(SECOND) == due
+    (request,) = await box.messages(due)
+    assert request.bundle.lane == pb.LANE_LIVE and len(request.bundle.block_sizes) == 19
+
+
+@case
+async def test_message_when_longer_than_the_link_takes_goes_on_where_the_last_stream_ended() -> (
+    None
+):
+    box = await Box.open()
+    box.put(1, pad=200_000)
+    box.hello()
+    box.welcome()
+    first = [request.piece for request in await box.messages()]
+    assert all(len(piece.data) <= PIECE_BYTES for piece in first)
+    got = sum(len(piece.data) for piece in first)
+    assert got <= ROOM_BYTES_FIRST < first[0].message_size
+    second = box.again()
+    second.hello()
+    have = pb.PieceHeld(message_id=first[0].message_id, have_bytes=got - 100)
+    second.welcome(piece=have)
+    rest = [request.piece for request in await second.messages()]
+    assert rest[0].offset == got - 100 and rest[0].message_id == first[0].message_id
+    third = box.again()
+    third.hello()
+    third.welcome()
+    assert (await third.messages())[0].piece.offset == 0, "the platform has none of it"
+
+
+@case
+async def test_block_when_larger_than_the_platform_takes_is_kept_unsent() -> None:
+    box = await Box.open()
+    box.put(1, pad=BLOCK_BYTES_MAX_LEAST + 1000)
     box.put(1)
     box.hello()
     box.welcome(block_bytes_max=BLOCK_BYTES_MAX_LEAST)
     assert [seq for _, seq, _ in await box.send()] == [2]
-    assert box.buffer.next_live(BlockKey(0, 0)) == (box.buffer.epoch, 2)
-
-
-@case
-async def test_blocks_when_all_are_larger_than_the_platform_takes_end_the_stream() -> None:
-    box = await Box.open()
-    box.put(REJECTS_IN_ROW_MAX + 5, pad=BLOCK_BYTES_MAX_LEAST)
-    box.hello()
-    box.welcome(block_bytes_max=BLOCK_BYTES_MAX_LEAST)
-    with pytest.raises(SessionError) as caught:
-        await box.send()
-    assert caught.value.message == "uplink.rejects_all"
-    assert box.buffer.next_live(BlockKey(0, 0)) == (box.buffer.epoch, REJECTS_IN_ROW_MAX + 1)
+    assert box.live == [(1, 2)] and box.history.rejects == 1
 
 
 @case
@@ -284,13 +455,13 @@ async def test_heartbeat_when_answered_gives_round_trip_and_platform_time() -> N
     box.hello()
     box.welcome(heartbeat_ms=1000, utc_ns=5)
     assert box.times == [(5, 0, 0)]
-    due = box.session.next_timer_ns
-    (message,) = box.session.timer(due)
+    assert box.session.next_timer_ns == 0
+    (message,) = box.session.timer(0)
     beat = pb.StreamRequest.FromString(message).heartbeat
-    box.feed(due + 40, heartbeat=pb.Heartbeat(id=beat.id, utc_ns=77))
-    assert box.times[-1] == (77, due, due + 40)
+    box.feed(40, heartbeat=pb.Heartbeat(id=beat.id, utc_ns=77))
+    assert box.times[-1] == (77, 0, 40)
     assert box.history.round_trip_ns == 40
-    assert box.session.next_timer_ns == due + SECOND
+    assert box.session.next_timer_ns == SECOND, "from when it was sent"
 
 
 @case
@@ -298,8 +469,11 @@ async def test_silence_when_three_heartbeats_long_ends_the_stream() -> None:
     box = await Box.open()
     box.hello()
     with pytest.raises(SessionError) as caught:
-        box.session.timer(20 * SECOND)  # no Welcome
+        box.session.timer(WELCOME_NS_MIN)
     assert caught.value.message == "uplink.silent"
+    box = box.again()
+    box.hello()
+    assert box.session.next_timer_ns == 2 * WELCOME_NS_MIN, "a slow platform is given more time"
     box = box.again()
     box.hello()
     box.welcome(heartbeat_ms=1000)
@@ -318,5 +492,36 @@ async def test_garbage_when_received_ends_the_stream_with_words() -> None:
     with pytest.raises(SessionError):
         box.ack(1, 1)  # before Welcome
     with pytest.raises(SessionError) as caught:
-        box.welcome(protocol=2)
+        box.welcome(protocol_min=2, protocol_max=3)
     assert caught.value.message == "uplink.version"
+
+
+@case
+async def test_silence_while_answers_are_awaited_is_asked_about_and_ends_the_stream_in_9_s() -> (
+    None
+):
+    box = await Box.open()
+    box.hello()
+    box.welcome(heartbeat_ms=30_000)
+    (message,) = box.session.timer(0)
+    box.feed(heartbeat=pb.Heartbeat(id=pb.StreamRequest.FromString(message).heartbeat.id))
+    assert box.session.next_timer_ns == 30 * SECOND, "idle, it is asked rarely"
+    box.put(1)
+    await box.send(20 * SECOND)
+    assert box.session.next_timer_ns == 20 * SECOND + ASK_NS
+    assert box.session.timer(20 * SECOND + ASK_NS) != []
+    box.session.timer(20 * SECOND + DEAD_NS - 1)
+    with pytest.raises(SessionError) as caught:
+        box.session.timer(20 * SECOND + DEAD_NS)
+    assert caught.value.message == "uplink.silent"
+
+
+@case
+async def test_notice_when_said_is_kept_for_people_as_plain_words() -> None:
+    box = await Box.open()
+    box.hello()
+    kind = pb.NOTICE_KIND_CLONE_REFUSED
+    box.feed(7, notice=pb.Notice(kind=kind, detail="a\x1b[2Jb\nc" * 99, address="10.0.0.7:1"))
+    notice, heard_ns = box.history.notices[kind]
+    assert (notice.address, heard_ns) == ("10.0.0.7:1", 7)
+    assert notice.detail.isprintable() and len(notice.detail) <= 200

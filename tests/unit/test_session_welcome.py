@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import BlockKey, SealedBlock
 from gateway.uplink.session import (
     BLOCK_BYTES_MAX_LEAST,
-    HELD_HOLES_MAX,
-    SEQ_END,
+    HELD_RANGES_MAX,
     SessionError,
 )
+from tests.kit.blocks import block
 from tests.kit.fake_disk import FakeDisk
 from tests.unit.test_session import Box, case
 
@@ -57,14 +57,37 @@ async def test_welcome_when_its_pages_never_end_or_its_ranges_ends_the_stream() 
     box = await Box.open()
     box.hello()
     box.welcome(more=True)
+    page = pb.Welcome(more=True)
     with pytest.raises(SessionError) as caught:
-        box.feed(welcome=pb.Welcome(more=True))
+        for _ in range(HELD_RANGES_MAX):
+            box.feed(welcome=page)
     assert caught.value.message == "uplink.broken"
     box = box.again()
     box.hello()
-    ranges = [pb.SeqRange(first=2 * i, last=2 * i) for i in range(1, HELD_HOLES_MAX + 3)]
+    ranges = [pb.SeqRange(first=2 * i, last=2 * i) for i in range(1, 10_001)]
+    page = pb.Welcome(protocol_min=1, protocol_max=1, more=True)
+    page.held.add(epoch=9, held=ranges)
     with pytest.raises(SessionError):
-        box.feed(welcome=pb.Welcome(protocol=1, held=[pb.EpochHeld(epoch=9, held=ranges)]))
+        for _ in range(HELD_RANGES_MAX // 10_000 + 1):
+            box.feed(welcome=page)
+
+
+@case
+async def test_welcome_when_one_epoch_has_40_000_holes_on_many_pages_is_believed() -> None:
+    disk = FakeDisk()
+    first = await Box.open(disk)
+    first.put(3)
+    await first.buffer.flush()
+    box = await Box.open(disk.crash())
+    box.hello()
+    box.welcome(more=True)
+    ranges = [pb.SeqRange(first=2 * i, last=2 * i) for i in range(1, 40_001)]
+    for start in range(0, 40_000, 5000):
+        page = pb.Welcome(more=start < 35_000)
+        page.held.add(epoch=first.buffer.epoch, held=ranges[start : start + 5000])
+        assert page.ByteSize() <= limits.RESPONSE_BYTES_MAX
+        box.feed(welcome=page)
+    assert [seq for _, seq, _ in await box.send()] == [1, 3]
 
 
 @case
@@ -91,7 +114,7 @@ async def test_welcome_when_an_absurd_claim_is_taken_back_costs_no_walk_over_it(
     first.put(3)
     await first.buffer.flush()
     box = await Box.open(disk.crash())
-    old, top = first.buffer.epoch, SEQ_END - 1
+    old, top = first.buffer.epoch, limits.SEQ_END - 1
     box.hello()
     box.welcome({old: [(1, top)]})
     second = box.again()
@@ -103,26 +126,19 @@ async def test_welcome_when_an_absurd_claim_is_taken_back_costs_no_walk_over_it(
     third = box.again()
     third.hello()
     with pytest.raises(SessionError) as caught:
-        third.welcome({old: [(1, SEQ_END)]})
+        third.welcome({old: [(1, limits.SEQ_END)]})
     assert caught.value.message == "uplink.claims_unsent"
 
 
 @case
-async def test_catalog_when_the_platform_names_it_is_not_needed_and_older_revisions_are() -> None:
+async def test_catalog_when_the_platform_names_it_is_not_needed_nor_its_content_elsewhere() -> None:
     box = await Box.open()
-    box.put(1)
     epoch = box.buffer.epoch
     box.hello()
-    held = pb.EpochHeld(epoch=epoch, catalog_revision=2)
-    box.feed(welcome=pb.Welcome(protocol=1, held=[held]))
-
-    def sealed(revision: int) -> SealedBlock:
-        return SealedBlock(epoch, 1, revision, b"", 0, 1, 1)
-
-    needs = [box.session.catalog_needed(sealed(revision)) for revision in (1, 2, 3)]
-    assert needs == [(epoch, 1), None, (epoch, 3)]
-    may = [box.session.may_hold_catalog((epoch, revision)) for revision in (1, 2, 3)]
-    assert may == [True, True, False]
+    box.welcome({epoch: []}, revisions={epoch: 1}, tag_sets=[b"x" * 16])
+    assert box.session.has_revision(epoch, 1) and not box.session.has_revision(epoch, 2)
+    assert box.session.has_content(box.buffer.catalogs(epoch)[0])
+    assert box.session.has_content(b"x" * 16) and not box.session.has_content(b"y" * 16)
 
 
 @case
@@ -132,22 +148,68 @@ async def test_catalog_when_the_platform_lacks_what_it_named_is_sent_again_and_n
     box = await Box.open()
     box.put(2)
     epoch = box.buffer.epoch
-    held = pb.EpochHeld(epoch=epoch, catalog_revision=1)
     reject = pb.Reject(epoch=epoch, seq=1, reason=pb.REJECT_REASON_UNKNOWN_CATALOG)
     box.hello()
-    box.feed(welcome=pb.Welcome(protocol=1, window_blocks=9, window_bytes=999, held=[held]))
+    box.welcome({epoch: []}, revisions={epoch: 1})
     await box.send()
     with pytest.raises(SessionError):
         box.feed(reject=reject)
     assert box.live == [(1, 2)] and box.history.rejects == 0
     second = box.again()
     second.hello()
-    second.feed(welcome=pb.Welcome(protocol=1, window_blocks=9, window_bytes=999, held=[held]))
-    assert await second.send() == [(epoch, 1, pb.LANE_BACKFILL), (epoch, 2, pb.LANE_BACKFILL)]
-    block_1 = await box.buffer.read(BlockKey(epoch, 1))
-    assert block_1 is not None and second.session.catalog_needed(block_1) == (epoch, 1)
+    second.welcome({epoch: []}, revisions={epoch: 1})
+    assert not second.session.has_revision(epoch, 1)
+    assert second.session.may_hold_revision(epoch, 1)
+    await second.send()
     second.feed(reject=reject)  # with its catalog: it is the block's fault
     assert second.history.rejects == 1
+
+
+@case
+async def test_welcome_when_the_platform_was_put_back_announces_the_runs_that_it_lost() -> None:
+    disk = FakeDisk()
+    runs = []
+    for _ in range(3):  # each stops cleanly, and is acknowledged to the end
+        box = await Box.open(disk)
+        box.put(2)
+        box.buffer.put(block(box.buffer.epoch, 3, end_of_epoch=True))
+        box.hello()
+        box.welcome(closed=set(runs), held={epoch: [(1, 3)] for epoch in runs})
+        await box.send()
+        box.ack(1, 3)
+        await box.buffer.flush()
+        await box.buffer.close()
+        runs.append(box.buffer.epoch)
+    box = await Box.open(disk)
+    box.hello()
+    box.welcome({runs[2]: []}, highest_epoch=runs[0])
+    gaps = {gap.epoch: gap for gap in box.buffer.take_gaps()}
+    assert sorted(gaps) == runs[1:]
+    for gap in gaps.values():
+        assert gap.reason == pb.GAP_REASON_PLATFORM_LOST and gap.end_of_epoch
+        assert [(r.first, r.last) for r in gap.blocks] == [(1, 3)]
+
+
+@case
+async def test_welcome_when_it_lacks_an_end_gets_what_the_box_remembers_or_that_it_forgot() -> None:
+    disk = FakeDisk()
+    first = await Box.open(disk)
+    old = first.buffer.epoch
+    box = await Box.open(disk.crash())
+    box.hello()
+    box.welcome({old: [(1, 4)]}, closed={old})
+    unknown = 7
+    for epoch in (unknown, old, box.buffer.epoch + (1 << 32)):
+        entry = pb.EpochHeld(epoch=epoch, held=[pb.SeqRange(first=1, last=4)])
+        second = box.again()
+        second.hello()
+        second.welcome(ends_lacking=[entry])
+    gaps = {gap.epoch: gap for gap in box.buffer.take_gaps()}
+    assert sorted(gaps) == [unknown, old]
+    assert gaps[unknown].reason == pb.GAP_REASON_BOX_FORGOT
+    assert gaps[old].reason == pb.GAP_REASON_PLATFORM_LOST
+    for gap in gaps.values():
+        assert gap.count_unknown and gap.after_seq == 4 and gap.until_boot_id == "boot-1"
 
 
 @case

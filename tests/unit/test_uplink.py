@@ -20,8 +20,16 @@ from gateway.ports import ChannelError
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.channel import GrpcChannel
-from gateway.uplink.wire import block_message, catalog_message, varint
-from tests.kit.blocks import block, no_zstd
+from gateway.uplink.wire import (
+    block_message,
+    bundle_message,
+    catalog_message,
+    message_id,
+    piece_message,
+    tag_set_message,
+    varint,
+)
+from tests.kit.blocks import block, join, no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.fake_platform import FakePlatform
 from tests.kit.virtual_time import inline
@@ -76,12 +84,12 @@ async def box(channel: GrpcChannel) -> tuple[Buffer, Uplink]:
     clock = SystemClock()
     config = BufferConfig("gw-1", free_bytes_min=0)
     buffer = await Buffer.open(FakeDisk(), clock, inline, config, no_zstd)
-    epoch = buffer.open_epoch(clock.boot_id, clock.now_ns())
-    catalog = pb.Catalog(epoch=epoch, revision=1)
-    buffer.put_catalog(epoch, 1, catalog.SerializeToString())
+    buffer.open_epoch(clock.boot_id, clock.now_ns())
+    put_catalog(buffer)
     uplink = Uplink(
         UplinkConfig("gw-1", "127.0.0.1", "test"), clock=clock, channel=channel, buffer=buffer,
         uniform=lambda low, high: 0.0, platform_time=lambda utc, asked, answered: None,
+        join=join, run_blocking=inline,
     )  # fmt: skip
     return buffer, uplink
 
@@ -175,6 +183,7 @@ def test_backoff_when_failures_go_on_doubles_to_its_limit_with_full_jitter() -> 
     backoff = Backoff(uniform)
     assert [backoff.next_ns() // 10**8 for _ in range(8)] == [5, 10, 20, 40, 80, 120, 120, 120]
     assert all(low == 0.0 for low, _ in asked)
+    assert backoff.next_ns(unreachable=True) == 4 * 10**9
     backoff.reset()
     assert backoff.next_ns() == 500_000_000
 
@@ -188,7 +197,21 @@ def test_message_when_wrapped_equals_what_protobuf_writes() -> None:
             expected = pb.Block.FromString(original.SerializeToString())
             expected.lane = lane
             assert read == pb.StreamRequest(block=expected)
-    catalog = pb.Catalog(epoch=1, revision=2, site="x" * 300)
-    read = pb.StreamRequest.FromString(catalog_message(catalog.SerializeToString()))
-    assert read == pb.StreamRequest(catalog=catalog)
+            bundle = pb.Bundle(epoch=1, first_seq=3, payload=rng.randbytes(size))
+            read = pb.StreamRequest.FromString(bundle_message(bundle.SerializeToString(), lane))
+            bundle.lane = lane
+            assert read == pb.StreamRequest(bundle=bundle)
+    for content in (b"", b"x" * 300):
+        catalog = pb.Catalog(epoch=1, revision=2, id=b"y" * 16, content=content)
+        read = pb.StreamRequest.FromString(catalog_message(1, 2, b"y" * 16, content or None))
+        assert read == pb.StreamRequest(catalog=catalog)
+        read = pb.StreamRequest.FromString(tag_set_message(content))
+        assert read == pb.StreamRequest(tag_set=pb.TagSet(content=content))
+    whole = rng.randbytes(1000)
+    parts = [
+        pb.StreamRequest.FromString(piece_message(message_id(whole), whole, at, 300)).piece
+        for at in range(0, 1000, 300)
+    ]
+    assert b"".join(part.data for part in parts) == whole
+    assert {(part.message_id, part.message_size) for part in parts} == {(message_id(whole), 1000)}
     assert varint(300) == b"\xac\x02"  # protobuf.dev, "Encoding"

@@ -1,0 +1,109 @@
+"""The chain of runs: which run was before, until when it sampled, how it ended.
+
+Each run says in its first block how the one before ended, so that time in which nothing sampled is
+told from time of which the samples are lost. And a platform that was put back to an older state may
+lack runs of which the box keeps nothing any more: the file `runs` remembers the newest of them, so
+that they are announced. It is written once a run; the run that is on stands in `state`.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+NAME = "runs"
+#: One a day for most of a year; a power cut an hour for ten days. Older ones are forgotten.
+RUNS_MAX = 256
+
+
+@dataclass(slots=True)
+class Run:
+    """Times on the boot clock of `boot_id`; `boot_id` empty: nothing but its number is known.
+
+    `sampled_until_ns`: it surely sampled until then. `last_seq`: the last block that is known of
+    it; of one that stopped cleanly, its last.
+    """
+
+    epoch: int
+    boot_id: str = ""
+    began_ns: int = 0
+    sampled_until_ns: int = 0
+    last_seq: int = 0
+    ended: pb.RunEnd.ValueType = pb.RUN_END_UNSPECIFIED
+
+    def to_json(self) -> list[Any]:
+        return [
+            self.epoch, self.boot_id, self.began_ns, self.sampled_until_ns, self.last_seq,
+            int(self.ended),
+        ]  # fmt: skip
+
+
+class Runs:
+    """The runs before this one, in the order of their numbers. `installation` is a second home of
+    what the state file has.
+    """
+
+    def __init__(self, installation: bytes = b"", runs: Iterable[Run] = ()) -> None:
+        self.installation = installation
+        self._runs = sorted(runs, key=lambda run: run.epoch)
+
+    def add(self, run: Run) -> None:
+        """The run is over."""
+        at = bisect_left(self._runs, run.epoch, key=lambda known: known.epoch)
+        known = at < len(self._runs) and self._runs[at].epoch == run.epoch
+        self._runs[at : at + known] = [run]
+        del self._runs[:-RUNS_MAX]
+
+    def get(self, epoch: int) -> Run | None:
+        at = bisect_left(self._runs, epoch, key=lambda run: run.epoch)
+        return self._runs[at] if at < len(self._runs) and self._runs[at].epoch == epoch else None
+
+    def after(self, epoch: int) -> list[Run]:
+        """Every run that is known above `epoch`."""
+        return self._runs[bisect_left(self._runs, epoch + 1, key=lambda run: run.epoch) :]
+
+    @property
+    def highest(self) -> int:
+        return self._runs[-1].epoch if self._runs else 0
+
+    def encode(self) -> bytes:
+        """One line of text, for `state.sealed`."""
+        value = {
+            "installation": self.installation.hex(),
+            "runs": [run.to_json() for run in self._runs],
+        }
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def decode(text: bytes) -> Runs:
+    value = json.loads(text)
+    return Runs(bytes.fromhex(value["installation"]), (Run(*run) for run in value["runs"]))
+
+
+def begin(before: Run | None, *, first: bool) -> pb.Begin:
+    """What the first block says of the run before. `first`: there was none; else, with None, the
+    box has lost its memory of it.
+    """
+    if before is None:
+        ended = pb.RUN_END_NONE_BEFORE if first else pb.RUN_END_UNSPECIFIED
+        return pb.Begin(ended=ended)
+    stopped = before.ended == pb.RUN_END_STOPPED
+    return pb.Begin(
+        previous_epoch=before.epoch,
+        previous_last_seq=before.last_seq if stopped else 0,
+        sampled_until_ns=before.sampled_until_ns,
+        previous_boot_id=before.boot_id,
+        ended=before.ended,
+    )
+
+
+def how_ended(before: Run, boot_id: str) -> pb.RunEnd.ValueType:
+    """Of a run that did not stop cleanly: whether its boot ended with it."""
+    if not before.boot_id:
+        return pb.RUN_END_UNSPECIFIED
+    return pb.RUN_END_CRASHED if before.boot_id == boot_id else pb.RUN_END_POWER_LOST
