@@ -50,7 +50,7 @@ class TagSpec:
     report: Literal["all", "change"] = "all"
     deadband: Decimal | None = None  # absolute, in units of the value; or percent of the last value
     deadband_percent: bool = False
-    at_least_ns: int = 0  # 0: an unchanged value is never repeated
+    at_least_ns: int = 0  # an unchanged value is repeated after this; 0: after an hour
     where: str = ""  # file:line:column, for messages
 
 

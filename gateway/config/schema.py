@@ -234,8 +234,8 @@ TAG = _table(
     Key("deadband", "deadband", '0.5', "变化小于它不报（或 \"1 %\"）",
         'smaller changes are not reported (or "1 %")',
         only=NUMBERS),
-    Key("at_least", "duration", '"60 s"', "不变也至少隔这么久报一次",
-        "an unchanged value is repeated after this",
+    Key("at_least", "duration", '"60 s"', "不变也隔这么久报一次，最迟一小时",
+        "an unchanged value is repeated after this, after an hour at the latest",
         low=MS, high=DAY),
 )  # fmt: skip
 
