@@ -1,9 +1,9 @@
 """Blocks that wait, joined: one payload that says the same as all of theirs, in fewer bytes.
 
 A short block pays for each column's first value, and for its heads; of twenty blocks of half a
-second that is more than the rest (docs/decisions/0009). So `native.join` puts their runs one behind the
-other. Names, sizes and checksums of the single blocks stay beside it, and GroupRun.block_ticks says
-which ticks are whose: proto/README.md, "Bundles". Blocks that can't be joined travel one by one.
+second that is more than the rest (docs/decisions/0009). So `native.join` puts their runs one behind
+the other. Names, sizes and checksums of the single blocks stay beside it, and GroupRun.block_ticks
+says which ticks are whose: proto/README.md, "Bundles". Blocks that can't be joined travel one by one.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
@@ -14,7 +14,8 @@ from libc.string cimport memcpy, memset
 from native.bytes cimport put_bytes, put_field, put_varint, varint_size
 from native.crc cimport crc32c_of
 from native.encode cimport MESSAGE_HEAD, close_message
-from native.join cimport (
+from native.join cimport let_go, put_runs, walk_block
+from native.joiner cimport (
     DAMAGED,
     FINE,
     NO_MEMORY,
@@ -23,10 +24,7 @@ from native.join cimport (
     Fault,
     at_end,
     joiner_t,
-    let_go,
     make_room,
-    put_runs,
-    walk_block,
     written,
 )
 from native.reasons cimport COMPRESSION_NONE, COMPRESSION_ZSTD, FEATURE_PLAIN_FLOATS

@@ -15,13 +15,13 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from ingest.validate import check_block
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits, session
 from ingest.payload import crc32c
 from ingest.server import SERVICE, Server
 from ingest.stores.api import Known, Outcome, Put, PutCatalog, StoreError
-from ingest.validate import check_block
 from tests.contract import encode, examples, receiver
 from tests.contract.examples import EPOCH
 
