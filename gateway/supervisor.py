@@ -22,12 +22,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from drivers.listener import descriptors_max
-from gateway import __version__, catalog, sysd
+from gateway import __version__, catalog, lastknown, sysd
 from gateway.buffer.block import BufferUnusableError
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.disk import OsDisk
 from gateway.buffer.store import Buffer
-from gateway.certificates import TlsFiles
+from gateway.certificates import TlsFiles, not_before
 from gateway.clock import Anchors, SystemClock, time_zone
 from gateway.config.changes import Files
 from gateway.config.model import GatewayConfig
@@ -93,14 +93,21 @@ class Supervisor:
     async def _run_with(self, disk: OsDisk) -> None:
         self._disk = disk
         config = self._config
-        anchors = Anchors(self._clock)
+        beside = config.buffer.path.parent
+        cert = config.platform.cert
+        self._last_known = lastknown.Keeper(beside)
+        self._anchors = anchors = Anchors(
+            self._clock,
+            lastknown.load(beside / lastknown.NAME),
+            lambda: not_before(cert) if cert is not None else 0,
+        )
         buffer = await Buffer.open(
             disk, self._clock, run_blocking, self._buffer_config(), decompress, anchors.utc_ns
         )
         epoch = buffer.open_epoch(self._clock.boot_id, self._clock.now_ns())
         if ended := buffer.snapshot()["previous_end"]:
             self._say(ended["id"], **ended["args"])
-        self._kept = Kept(config.buffer.path.parent)
+        self._kept = Kept(beside)
         scanning = Scanning(config, self._kept.load())
         made = catalog.build(config.site, time_zone(), scanning.catalog_groups)
         buffer.put_catalog(REVISION, made.content, made.tag_sets)
@@ -129,7 +136,7 @@ class Supervisor:
             platform_time=anchors.platform_said,
             join=bundle,
             run_blocking=run_blocking,
-            warnings=channel.warnings,
+            warnings=lambda: [*channel.warnings(), *anchors.warnings()],
             plan=plan,
         )
         every_ns = min(platform.send_every_ns, config.buffer.flush_every_ns // 2)
@@ -233,6 +240,7 @@ class Supervisor:
     def _learn(self, parts: Parts) -> None:
         parts.scanning.learn()
         self._kept.save(parts.scanning.learned())
+        self._last_known.keep(self._anchors.known(self._clock.now_ns()))
         parts.room.look(self._disk)
 
 

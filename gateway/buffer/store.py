@@ -162,6 +162,12 @@ class Buffer:
             await self._writer.save()
         return not self.index.epoch(self._epoch).ram
 
+    async def give_up(self, reason: pb.GapReason.ValueType) -> None:
+        """Drop every block on disk, to be announced by the next run. Raises OSError."""
+        async with self._lock:
+            for number in sorted(self.index.segments):
+                await self._writer.give_up(number, reason)
+
     async def close(self) -> None:
         """Close the files, after `flush` and once `run` has ended. The disk stays open."""
         async with self._lock:
