@@ -54,7 +54,7 @@ class Writer:
         utc_ns: Callable[[int], int | None],
     ) -> None:
         """`utc_ns`: UTC at a boot time; None while nothing vouches for it. Any thread."""
-        self._disk, self._clock, self.disk_thread = disk, clock, DiskThread(run_blocking)
+        self._disk, self._clock, self.disk_thread = disk, clock, DiskThread(run_blocking, clock)
         self._config, self._decompress, self._alarm = config, decompress, alarm
         self._index: Index = found.index
         self._ledger, self._utc_ns = ledger, utc_ns

@@ -9,6 +9,14 @@ TABLE = {
         "检查存储卡：sudo dmesg。恢复后自动写回",
         "Check the card: sudo dmesg. It is written again by itself once the disk works",
     ),
+    "buffer.disk_hangs": Message(
+        "磁盘 {seconds} 秒没有响应：数据暂存内存，断电会丢失",
+        "the disk has not answered for {seconds} s: data is kept in memory, a power cut would lose "
+        "it",
+        "检查存储卡：sudo dmesg。恢复后自动写回；不恢复就更换存储卡",
+        "Check the card: sudo dmesg. It is written by itself once the disk answers; replace the "
+        "card if it does not",
+    ),
     "buffer.disk_full": Message(
         "磁盘 {path} 写满了：数据暂存内存，断电会丢失",
         "the disk of {path} is full: data is kept in memory, a power cut would lose it",
