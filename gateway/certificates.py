@@ -145,6 +145,15 @@ def _read(path: Path) -> list[Certificate]:
         return []
 
 
+def not_before(path: Path) -> int:
+    """UTC in ns from which the file's certificate is valid: it is not earlier. 0: not known."""
+    try:
+        found = _read(path)
+    except OSError:
+        return 0
+    return int(found[0].not_before.timestamp()) * 10**9 if found else 0
+
+
 # ---- DER: only what RFC 5280 asks of a certificate -----------------------------------------------
 
 _COMMON_NAME = bytes.fromhex("0603550403")  # 2.5.4.3

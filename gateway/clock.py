@@ -4,12 +4,14 @@ Every time in the stream is CLOCK_BOOTTIME: it counts through suspend and no one
 a belief that comes and goes (a box without a battery starts in 1970), so it travels apart, in
 anchors. `Anchors` decides when one is due; readers use the best of the same boot, also a later one.
 
-Belief has three sources, best first:
+Belief has four sources, best first:
 
 - system: the kernel calls its clock synchronised (adjtimex(2) without STA_UNSYNC). Its error bound
   is the kernel's `maxerror`: it grows by 500 ppm until the next correction; past 16 s it is void.
-- platform: the platform said its UTC in an answer. The error is half the round trip, and grows by
-  DRIFT_PPM.
+- platform: the platform said its UTC in an answer, and nothing speaks against it. The error is half
+  the round trip, and grows by DRIFT_PPM.
+- last known: no clock of the box goes through a power cut, and this is what was known before the
+  last one (see `lastknown`), carried on: at least so much time has passed. An estimate, uncertain.
 - unknown: nothing vouches for the clock. The anchor says what the box reads, marked uncertain.
 """
 
@@ -20,7 +22,9 @@ import ctypes
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Protocol
@@ -28,7 +32,7 @@ from typing import Protocol
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.ports import Clock
-from gateway.snapshot import ClockSnapshot
+from gateway.snapshot import ClockSnapshot, Said
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +45,13 @@ DRIFT_PPM = 100
 SYSTEM_ERROR_MIN_NS = 10_000_000
 #: The bound said with an unknown clock, where no bound is known: about 292 years.
 UNKNOWN_ERROR_NS = 2**63 - 1
+#: Of a time that may be right: from 2024 to the end of 2099.
+UTC_NS_MIN, UTC_NS_END = 1_704_067_200 * 10**9, 4_102_444_800 * 10**9
+#: What the kernel called synchronised stands against the platform's word for so long.
+SYSTEM_TRUSTED_NS = 86_400 * 10**9
+#: A clock that was set to the last known time at boot is not later than that, but for this.
+ESTIMATE_SLACK_NS = 2 * 10**9
+VOUCHED = frozenset({pb.ANCHOR_SOURCE_SYSTEM, pb.ANCHOR_SOURCE_PLATFORM})
 
 #: A suspended box wakes with the boot clock ahead of the event loop's; look again this often.
 _SLEEP_S_MAX = 1.0
@@ -50,6 +61,7 @@ _STA_UNSYNC = 0x0040
 
 _NAME = {
     pb.ANCHOR_SOURCE_UNKNOWN: "unknown",
+    pb.ANCHOR_SOURCE_LAST_KNOWN: "last_known",
     pb.ANCHOR_SOURCE_PLATFORM: "platform",
     pb.ANCHOR_SOURCE_SYSTEM: "system",
 }
@@ -136,15 +148,38 @@ class _Belief:
         return self.error_ns + max(0, now_ns - self.at_ns) * DRIFT_PPM // 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class LastKnown:
+    """A UTC that something vouched for, and the boot time at which it did."""
+
+    utc_ns: int
+    boot_id: str
+    boot_ns: int
+
+
 class Anchors:
     """Decides when the stream needs a new anchor. One an epoch; but for `utc_ns` not for several
     threads at once.
+
+    The platform's time is believed where it is plausible: in this century (`is_plausible`), not
+    before `not_before_ns` (this box's certificate was issued then), and no contradiction of what
+    the kernel called synchronised within a day. One answer that contradicts those before is a slip;
+    two that agree void them.
     """
 
-    def __init__(self, clock: DisciplinedClock) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        clock: DisciplinedClock,
+        last_known: LastKnown | None = None,
+        not_before_ns: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._clock, self._last_known, self._not_before_ns = clock, last_known, not_before_ns
         self._platform: _Belief | None = None
+        self._contrary: _Belief | None = None
+        self._system: _Belief | None = None
         self._issued: _Belief | None = None
+        self._vouched: _Belief | None = None  # the last issued that something vouched for
+        self._refused: Said | None = None
 
     def platform_said(self, utc_ns: int, asked_ns: int, answered_ns: int) -> None:
         """The platform's UTC, in an answer at `answered_ns` to a question at `asked_ns`.
@@ -156,9 +191,39 @@ class Anchors:
         half = (answered_ns - asked_ns + 1) // 2
         middle = asked_ns + half
         said = _Belief(utc_ns - middle, half, pb.ANCHOR_SOURCE_PLATFORM, answered_ns)
+        self._refused = self._why_not(said, utc_ns)
+        if self._refused is not None:
+            return
         held = self._platform
-        if held is None or said.error_ns <= held.aged_error_ns(answered_ns):
-            self._platform = said
+        if held is None or self._repeats_contrary(said, held):
+            self._platform, self._contrary = said, None
+        elif _contradicts(said, held):
+            self._contrary = said
+        elif said.error_ns <= held.aged_error_ns(answered_ns):
+            self._platform, self._contrary = said, None
+
+    def _repeats_contrary(self, said: _Belief, held: _Belief) -> bool:
+        contrary = self._contrary
+        return (
+            contrary is not None and _contradicts(said, held) and not _contradicts(said, contrary)
+        )
+
+    def _why_not(self, said: _Belief, utc_ns: int) -> Said | None:
+        """What speaks against the platform's time; None: nothing."""
+        shown = _shown(utc_ns)
+        if not is_plausible(utc_ns) or utc_ns < self._not_before_ns():
+            return Said(id="clock.platform_implausible", args={"time": shown})
+        self._belief(said.at_ns)  # what the kernel says now
+        system = self._system
+        is_fresh = system is not None and said.at_ns - system.at_ns < SYSTEM_TRUSTED_NS
+        if system is not None and is_fresh and _contradicts(said, system):
+            seconds = round(abs(said.offset_ns - system.offset_ns) / 1e9)
+            return Said(id="clock.platform_differs", args={"time": shown, "seconds": seconds})
+        return None
+
+    def warnings(self) -> list[Said]:
+        """Why the platform's time is not believed, if it said one that is not."""
+        return [] if self._refused is None else [self._refused]
 
     def restate(self) -> None:
         """The block with the last anchor may be lost: the next one has one again."""
@@ -173,19 +238,28 @@ class Anchors:
         if self._issued is not None and not _is_news(self._issued, belief, now_ns):
             return None
         self._issued = belief
+        voids = False
+        if belief.source in VOUCHED:
+            voids = self._vouched is not None and _contradicts(belief, self._vouched)
+            self._vouched = belief
         return pb.Anchor(
             boot_id=self._clock.boot_id,
             boot_time_ns=now_ns,
             utc_ns=now_ns + belief.offset_ns,
             source=belief.source,
             error_ns=belief.error_ns,
+            voids_earlier=voids,
         )
 
     def utc_ns(self, now_ns: int) -> int | None:
         """UTC at `now_ns` (boot clock); None while nothing vouches for it. Any thread."""
         belief = self._belief(now_ns)
-        is_known = belief.source != pb.ANCHOR_SOURCE_UNKNOWN
-        return now_ns + belief.offset_ns if is_known else None
+        return now_ns + belief.offset_ns if belief.source in VOUCHED else None
+
+    def known(self, now_ns: int) -> LastKnown | None:
+        """What the next boot is to know of the time; None while nothing vouches for it."""
+        utc_ns = self.utc_ns(now_ns)
+        return None if utc_ns is None else LastKnown(utc_ns, self._clock.boot_id, now_ns)
 
     def snapshot(self, now_ns: int) -> ClockSnapshot:
         """What `status` shows of the clock."""
@@ -198,15 +272,49 @@ class Anchors:
 
     def _belief(self, now_ns: int) -> _Belief:
         error_ns = self._clock.utc_error_ns()
-        if error_ns is None and (said := self._platform) is not None:
-            return _Belief(said.offset_ns, said.aged_error_ns(now_ns), said.source, now_ns)
         before_ns = self._clock.now_ns()
         utc_ns = self._clock.utc_ns()
         after_ns = self._clock.now_ns()
         offset_ns = utc_ns - (before_ns + after_ns) // 2
-        if error_ns is None:
-            return _Belief(offset_ns, UNKNOWN_ERROR_NS, pb.ANCHOR_SOURCE_UNKNOWN, now_ns)
-        return _Belief(offset_ns, error_ns, pb.ANCHOR_SOURCE_SYSTEM, now_ns)
+        if error_ns is not None and is_plausible(utc_ns):
+            belief = _Belief(offset_ns, error_ns, pb.ANCHOR_SOURCE_SYSTEM, now_ns)
+            self._system = belief
+            return belief
+        if (said := self._platform) is not None:
+            return _Belief(said.offset_ns, said.aged_error_ns(now_ns), said.source, now_ns)
+        estimate_ns = self._estimate_ns()
+        if estimate_ns is not None and offset_ns <= estimate_ns + ESTIMATE_SLACK_NS:
+            # A box without a battery: the clock says 1970, or what it was set forward to at boot.
+            source = pb.ANCHOR_SOURCE_LAST_KNOWN
+            return _Belief(estimate_ns, UNKNOWN_ERROR_NS, source, now_ns)
+        return _Belief(offset_ns, UNKNOWN_ERROR_NS, pb.ANCHOR_SOURCE_UNKNOWN, now_ns)
+
+    def _estimate_ns(self) -> int | None:
+        """The least that UTC is ahead of the boot clock, by the last time that was known."""
+        known = self._last_known
+        if known is None:
+            return None
+        same_boot = known.boot_id == self._clock.boot_id
+        return known.utc_ns - (known.boot_ns if same_boot else 0)
+
+
+def is_plausible(utc_ns: int) -> bool:
+    """Whether a clock that works may say so: from 2024 to the end of 2099."""
+    return UTC_NS_MIN <= utc_ns < UTC_NS_END
+
+
+def _contradicts(a: _Belief, b: _Belief) -> bool:
+    """They can't both be right, as ingest.proto (Anchor.voids_earlier) has it."""
+    drift_ns = abs(a.at_ns - b.at_ns) * DRIFT_PPM // 1_000_000
+    return abs(a.offset_ns - b.offset_ns) > a.error_ns + b.error_ns + drift_ns
+
+
+def _shown(utc_ns: int) -> str:
+    """For people; a number of nanoseconds where no calendar reaches."""
+    try:
+        return f"{datetime.fromtimestamp(utc_ns / 1e9, UTC):%Y-%m-%d %H:%M:%S}Z"
+    except (OverflowError, ValueError, OSError):
+        return f"{utc_ns} ns"
 
 
 def _is_news(issued: _Belief, belief: _Belief, now_ns: int) -> bool:

@@ -161,7 +161,7 @@ class UplinkSnapshot(TypedDict):
 
 
 class ClockSnapshot(TypedDict):
-    source: str  # system, platform, unknown
+    source: str  # system, platform, last_known, unknown
     error_ms: float
     utc_ns: int
 

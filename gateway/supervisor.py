@@ -5,9 +5,10 @@ control socket, sealing, uplink; collecting never waits for the platform or the 
 (SIGTERM, SIGINT, SIGHUP): scan threads, the last block, a short wait for acknowledgements, what is
 left to disk, control socket.
 
-The watchdog is told only while every part moves: each scan thread is alive, sealing kept its beat.
-A part that ends by itself ends the daemon with an error; systemd starts it again, and the epoch's
-end is announced as a gap.
+The watchdog is told only while every part moves: each scan thread is alive, sealing kept its beat;
+a disk that hangs counts only once RAM is full. A part that ends by itself ends the daemon with an
+error, after what was sampled is saved; systemd starts it again, and the epoch's end is announced as
+a gap. A stop ends in its time, whatever hangs.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import random
 import resource
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from drivers.listener import descriptors_max
-from gateway import __version__, catalog, sysd
+from gateway import __version__, catalog, lastknown, sysd
 from gateway.buffer.block import BufferUnusableError
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.disk import OsDisk
 from gateway.buffer.store import Buffer
-from gateway.certificates import TlsFiles
+from gateway.certificates import TlsFiles, not_before
 from gateway.clock import Anchors, SystemClock, time_zone
 from gateway.config.changes import Files
 from gateway.config.model import GatewayConfig
@@ -40,6 +43,7 @@ from gateway.scanning import Scanning
 from gateway.sealing import REVISION, Sealing
 from gateway.status import Answers, Parts, snapshot
 from gateway.system_errors import reason
+from gateway.threads import Threads
 from gateway.uplink.channel import GrpcChannel
 from gateway.uplink.plan import DataPlan
 from gateway.uplink.uplink import Uplink, UplinkConfig
@@ -51,6 +55,8 @@ _log = logging.getLogger(__name__)
 LEARN_EVERY_S = 1.0
 #: How long a stop waits for the platform's acknowledgements before it writes the rest to disk.
 ACKS_S_MAX = 1.0
+#: How long a stop may take, whatever hangs; systemd waits 15 s.
+STOP_S_MAX = 12.0
 #: Descriptors: of the control socket's clients 32, gRPC some 20, the buffer's files, and as many
 #: again while connections come and go; of a link one, and one that is being made or closed. Where
 #: they run out gRPC aborts the process, so with fewer it does not start.
@@ -64,6 +70,7 @@ class PartFailedError(Exception):
 
 
 async def run_blocking(call: Callable[[], object]) -> object:
+    """What computes; calls that may hang have threads of their own."""
     return await asyncio.to_thread(call)
 
 
@@ -76,6 +83,7 @@ class Supervisor:
         self._notify = sysd.Notifier.from_environ()
         self._stop = asyncio.Event()
         self._journal = Journal(config.language)
+        self._disk_threads, self._learning_thread = Threads("disk", 2), Threads("learning", 1)
 
     async def run(self) -> None:
         """Until told to stop. Raises BufferUnusableError, RequestError, OSError,
@@ -93,14 +101,26 @@ class Supervisor:
     async def _run_with(self, disk: OsDisk) -> None:
         self._disk = disk
         config = self._config
-        anchors = Anchors(self._clock)
+        beside = config.buffer.path.parent
+        cert = config.platform.cert
+        self._last_known = lastknown.Keeper(beside)
+        self._anchors = anchors = Anchors(
+            self._clock,
+            lastknown.load(beside / lastknown.NAME),
+            lambda: not_before(cert) if cert is not None else 0,
+        )
         buffer = await Buffer.open(
-            disk, self._clock, run_blocking, self._buffer_config(), decompress, anchors.utc_ns
+            disk,
+            self._clock,
+            self._disk_threads,
+            self._buffer_config(),
+            decompress,
+            anchors.utc_ns,
         )
         epoch = buffer.open_epoch(self._clock.boot_id, self._clock.now_ns())
         if ended := buffer.snapshot()["previous_end"]:
             self._say(ended["id"], **ended["args"])
-        self._kept = Kept(config.buffer.path.parent)
+        self._kept = Kept(beside)
         scanning = Scanning(config, self._kept.load())
         made = catalog.build(config.site, time_zone(), scanning.catalog_groups)
         buffer.put_catalog(REVISION, made.content, made.tag_sets)
@@ -112,7 +132,7 @@ class Supervisor:
         plan = None
         if platform.data_budget is not None:
             plan = await DataPlan.open(
-                platform.data_budget, disk, run_blocking, self._clock, anchors.utc_ns
+                platform.data_budget, disk, self._disk_threads, self._clock, anchors.utc_ns
             )
         uplink = Uplink(
             UplinkConfig(
@@ -129,7 +149,7 @@ class Supervisor:
             platform_time=anchors.platform_said,
             join=bundle,
             run_blocking=run_blocking,
-            warnings=channel.warnings,
+            warnings=lambda: [*channel.warnings(), *anchors.warnings()],
             plan=plan,
         )
         every_ns = min(platform.send_every_ns, config.buffer.flush_every_ns // 2)
@@ -172,6 +192,7 @@ class Supervisor:
             asyncio.create_task(self._watch(parts), name="watch"),
         ]
         stop = asyncio.create_task(self._stop.wait(), name="stop")
+        deadline: threading.Timer | None = None
         try:
             self._notify.ready(f"{len(parts.config.devices)} devices")
             self._say(
@@ -184,10 +205,12 @@ class Supervisor:
                 [sealing, *lasting, stop], return_when=asyncio.FIRST_COMPLETED
             )
             self._notify.stopping()
+            deadline = self._end_in_time()
             ended = [task for task in done if task is not stop]
-            for task in ended:
-                raise PartFailedError(task.get_name()) from task.exception()
             await _cancel(sealing)
+            for task in ended:
+                await self._save(parts)
+                raise PartFailedError(task.get_name()) from task.exception()
             await self._finish(parts)
         finally:
             for task in (sealing, stop, *lasting):
@@ -195,6 +218,8 @@ class Supervisor:
             await uplink.close()
             await asyncio.to_thread(parts.scanning.stop)
             await parts.buffer.close()
+            if deadline is not None:
+                deadline.cancel()
 
     async def _finish(self, parts: Parts) -> None:
         """A clean stop: nothing that was sampled is left behind."""
@@ -209,20 +234,52 @@ class Supervisor:
             self._say("daemon.acks_late")
         await parts.buffer.flush()
 
+    async def _save(self, parts: Parts) -> None:
+        """A part has failed: what was sampled goes to disk before the daemon ends."""
+
+        async def seal() -> None:
+            await asyncio.to_thread(parts.scanning.stop)
+            parts.sealing.seal()
+
+        # Each may be what has failed.
+        (sealed,) = await asyncio.gather(seal(), return_exceptions=True)
+        (flushed,) = await asyncio.gather(parts.buffer.flush(), return_exceptions=True)
+        for failed in (sealed, flushed):
+            if isinstance(failed, BaseException):
+                _log.error("what was sampled is not saved", exc_info=failed)
+        if flushed is True:
+            self._say("daemon.saved_first")
+
+    def _end_in_time(self) -> threading.Timer:
+        """However the disk hangs, a stop ends before systemd's patience does."""
+
+        def end() -> None:
+            args = {"seconds": int(STOP_S_MAX)}
+            lang = self._config.language
+            said, advice = text("daemon.stop_late", lang, **args), remedy("daemon.stop_late", lang)
+            _log.error("%s → %s", said, advice)
+            logging.shutdown()
+            os._exit(1)
+
+        timer = threading.Timer(STOP_S_MAX, end)
+        timer.daemon = True
+        timer.start()
+        return timer
+
     async def _watch(self, parts: Parts) -> None:
         """Each second: learning, the watchdog, and what the journal must hear."""
-        learning = asyncio.create_task(asyncio.to_thread(self._learn, parts))
+        learning = asyncio.create_task(self._learning(parts))
         while True:
             await self._clock.sleep_until(self._clock.now_ns() + int(LEARN_EVERY_S * 1e9))
             # Keeping what was learned waits for the disk; the watchdog does not wait for that.
             if learning.done():
                 learning.result()
-                learning = asyncio.create_task(asyncio.to_thread(self._learn, parts))
+                learning = asyncio.create_task(self._learning(parts))
             dead = parts.scanning.dead_threads()
             if dead:
                 raise PartFailedError(dead[0])
             beat_ns = self._clock.now_ns() - parts.sealing.last_ns
-            if beat_ns < BEATS_MAX * 1_000_000_000:
+            if beat_ns < BEATS_MAX * 1_000_000_000 and not parts.buffer.is_stuck:
                 self._notify.watchdog()
             self._journal.told(snapshot(parts), self._clock.now_ns())
 
@@ -230,9 +287,13 @@ class Supervisor:
         words = text(message, self._config.language, **args)
         _log.info("%s", words, extra={"said": message})
 
+    async def _learning(self, parts: Parts) -> None:
+        await self._learning_thread(lambda: self._learn(parts))
+
     def _learn(self, parts: Parts) -> None:
         parts.scanning.learn()
         self._kept.save(parts.scanning.learned())
+        self._last_known.keep(self._anchors.known(self._clock.now_ns()))
         parts.room.look(self._disk)
 
 

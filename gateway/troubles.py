@@ -46,8 +46,8 @@ def worst_first(now: Snapshot, rest: Sequence[Said]) -> list[Said]:
     links, devices = of_links(now["links"]), causes(now["devices"], now["links"])
     found += links
     found += [said for said in devices if said["id"] != "device.waiting"]
-    if now["clock"]["source"] == "unknown":
-        found.append(Said(id="clock.unknown", args={}))
+    if now["clock"]["source"] in ("unknown", "last_known"):
+        found.append(Said(id=f"clock.{now['clock']['source']}", args={}))
     return [*found, *(said for said in devices if said["id"] == "device.waiting"), *rest]
 
 

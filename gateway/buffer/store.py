@@ -19,12 +19,14 @@ from gateway.buffer.gaps import Decompress, Loss, read_payload
 from gateway.buffer.index import Place
 from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
-from gateway.buffer.troubles import troubles, unclean_end
+from gateway.buffer.troubles import disk_hangs, troubles, unclean_end
 from gateway.buffer.writer import Writer
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import BufferSnapshot, Said
 
 INSTALLATION_BYTES = 16
+#: Of `memory_bytes_max`: from there on blocks in RAM are dropped.
+FULL_SHARE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,12 @@ class Buffer:
             await self._writer.flush(everything=True)
             await self._writer.save()
         return not self.index.epoch(self._epoch).ram
+
+    async def give_up(self, reason: pb.GapReason.ValueType) -> None:
+        """Drop every block on disk, to be announced by the next run. Raises OSError."""
+        async with self._lock:
+            for number in sorted(self.index.segments):
+                await self._writer.give_up(number, reason)
 
     async def close(self) -> None:
         """Close the files, after `flush` and once `run` has ended. The disk stays open."""
@@ -386,17 +394,25 @@ class Buffer:
         epoch = self.index.epoch(self._epoch)
         return Books(epoch.acked_scans, epoch.disk_scans, epoch.ram_scans, epoch.lost_scans)
 
+    @property
+    def is_stuck(self) -> bool:
+        """The disk does not answer, and RAM has no room left for what it should take."""
+        held = sum(epoch.ram_bytes for epoch in self.index.epochs.values())
+        is_full = held > FULL_SHARE * self.config.memory_bytes_max
+        return is_full and disk_hangs(self._writer.disk_thread.waits_ns()) is not None
+
     def snapshot(self) -> BufferSnapshot:
         kept = list(self.index.epochs.values())
         writer = self._writer
         lost = self.ledger.lost_by_reason
+        cause = disk_hangs(writer.disk_thread.waits_ns()) or writer.cause
         short = writer.short_of_space is not None
         return BufferSnapshot(
-            state="memory_only" if writer.cause else "no_space" if short else "ok",
-            cause=writer.cause,
+            state="memory_only" if cause else "no_space" if short else "ok",
+            cause=cause,
             warnings=self._found_wrong
             + troubles(
-                writer.cause,
+                cause,
                 lost,
                 writer.for_space_blocks,
                 writer.short_of_space,

@@ -15,6 +15,8 @@ from gateway.config.units import show_size
 from gateway.snapshot import BufferSnapshot, Said
 from gateway.system_errors import reason
 
+#: A worn card may take a second or two.
+HANG_NS = 5 * 10**9
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: Of its limit: from then on the buffer's loss is told before it comes.
 NEAR_SHARE = 0.8
@@ -27,6 +29,13 @@ def write_failed(error: OSError, path: str) -> Said:
     if error.errno in _NO_SPACE:
         return Said(id="buffer.disk_full", args={"path": path})
     return Said(id="buffer.disk_failed", args={"error": reason(error)})
+
+
+def disk_hangs(waits_ns: int) -> Said | None:
+    """That the disk has not answered for long; None while that is usual."""
+    if waits_ns < HANG_NS:
+        return None
+    return Said(id="buffer.disk_hangs", args={"seconds": waits_ns // 10**9})
 
 
 def unclean_end(last_write_utc_ns: int, flush_every_ns: int) -> Said:

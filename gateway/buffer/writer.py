@@ -54,7 +54,7 @@ class Writer:
         utc_ns: Callable[[int], int | None],
     ) -> None:
         """`utc_ns`: UTC at a boot time; None while nothing vouches for it. Any thread."""
-        self._disk, self._clock, self.disk_thread = disk, clock, DiskThread(run_blocking)
+        self._disk, self._clock, self.disk_thread = disk, clock, DiskThread(run_blocking, clock)
         self._config, self._decompress, self._alarm = config, decompress, alarm
         self._index: Index = found.index
         self._ledger, self._utc_ns = ledger, utc_ns
@@ -268,7 +268,7 @@ class Writer:
             return False
         carried = {place.segment for key in self.on_way if (place := self._index.place(key))}
         number = min(self._index.segments.keys() - carried, default=min(self._index.segments))
-        await self._evict(number, pb.GAP_REASON_EVICTED_OLDEST)
+        await self.give_up(number, pb.GAP_REASON_EVICTED_OLDEST)
         return True
 
     async def _evict_for_space(self, free: int) -> None:
@@ -287,7 +287,7 @@ class Writer:
             self.for_space_blocks += dropped
             self.short_of_space = free
 
-    async def _evict(self, number: int, reason: pb.GapReason.ValueType) -> None:
+    async def give_up(self, number: int, reason: pb.GapReason.ValueType) -> None:
         """Drop a segment: announced durably, then unlinked; OSError: nothing is dropped.
 
         Blocks may be acknowledged, or be live again, while this waits for the disk: what is
@@ -316,7 +316,7 @@ class Writer:
         now = self._clock.now_ns()
         for number in self._expiry.expired(self._index.segments, now, self._utc_ns(now)):
             try:
-                await self._evict(number, pb.GAP_REASON_EXPIRED)
+                await self.give_up(number, pb.GAP_REASON_EXPIRED)
             except OSError as error:
                 self._fail(error)
                 return

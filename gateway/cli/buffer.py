@@ -23,10 +23,16 @@ _REASONS = {
     "crash": "gap.crash",
     "rejected": "gap.rejected",
     "platform_lost": "gap.platform_lost",
+    "box_forgot": "gap.box_forgot",
+    "dropped": "gap.dropped",
 }
 
 
 def main(context: Context, options: argparse.Namespace) -> int:
+    if options.action is not None:
+        from gateway.cli import leave  # here: `jiahe buffer` should not wait for what it needs not
+
+        return leave.main(context, options)
     snapshot = context.status()
     buffer: BufferSnapshot = snapshot["buffer"]
     if context.json:

@@ -29,6 +29,7 @@ COMMANDS = {
     "devices": ("gateway.cli.devices", "cli.help_devices"),
     "buffer": ("gateway.cli.buffer", "cli.help_buffer"),
     "uplink": ("gateway.cli.uplink", "cli.help_uplink"),
+    "clock": ("gateway.cli.clock", "cli.help_clock"),
     "watch": ("gateway.cli.watch", "cli.help_watch"),
     "profiles": ("gateway.cli.profiles", "cli.help_profiles"),
     "version": ("gateway.cli.version", "cli.help_version"),
@@ -145,6 +146,23 @@ def _parser(lang: str) -> _Parser:
             command.options.add_argument("--json", action="store_true", help=words("cli.help_json"))
         if name == "check":
             command.add_argument("file", metavar="FILE", nargs="?", help=words("cli.help_file"))
+        if name == "buffer":
+            command.add_argument(
+                "action",
+                metavar="export FILE | keep | drop",
+                nargs="?",
+                choices=["export", "keep", "drop"],
+                help=words("cli.help_buffer_action"),
+            )
+            command.add_argument("target", metavar="FILE", nargs="?", help=argparse.SUPPRESS)
+        if name == "clock":
+            command.add_argument(
+                "action",
+                metavar="restore",
+                nargs="?",
+                choices=["restore"],
+                help=words("cli.help_clock_restore"),
+            )
         if name == "links":
             command.options.add_argument(
                 "-v", "--verbose", action="store_true", help=words("cli.help_verbose")

@@ -150,12 +150,13 @@ def _facts(context: Context, snapshot: Snapshot) -> list[tuple[str, str]]:
         (words("cli.platform"), platform),
         *([(words("cli.budget"), budget_now(context, budget))] if budget else []),
         (words("cli.buffer"), backlog),
-        (words("cli.clock"), _clock(context, snapshot["clock"])),
+        (words("cli.clock"), clock_line(context, snapshot["clock"])),
     ]
 
 
-def _clock(context: Context, clock: ClockSnapshot) -> str:
-    if clock["source"] == "unknown":
+def clock_line(context: Context, clock: ClockSnapshot) -> str:
+    """Where the time comes from, and how far it may be off."""
+    if clock["source"] in ("unknown", "last_known"):
         return context.paint(context.words("cli.clock_unknown"), YELLOW)
     source = "cli.clock_system" if clock["source"] == "system" else "cli.clock_platform"
     return context.words(source, error=f"{clock['error_ms']:.0f}")

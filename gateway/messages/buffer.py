@@ -9,6 +9,14 @@ TABLE = {
         "检查存储卡：sudo dmesg。恢复后自动写回",
         "Check the card: sudo dmesg. It is written again by itself once the disk works",
     ),
+    "buffer.disk_hangs": Message(
+        "磁盘 {seconds} 秒没有响应：数据暂存内存，断电会丢失",
+        "the disk has not answered for {seconds} s: data is kept in memory, a power cut would lose "
+        "it",
+        "检查存储卡：sudo dmesg。恢复后自动写回；不恢复就更换存储卡",
+        "Check the card: sudo dmesg. It is written by itself once the disk answers; replace the "
+        "card if it does not",
+    ),
     "buffer.disk_full": Message(
         "磁盘 {path} 写满了：数据暂存内存，断电会丢失",
         "the disk of {path} is full: data is kept in memory, a power cut would lose it",
@@ -115,6 +123,45 @@ TABLE = {
         "请平台方检查存储和备份：jiahe-ingest audit",
         "The platform's people should look at its store and backups: jiahe-ingest audit",
     ),
+    "buffer.exported": Message(
+        "已写入 {file}：{blocks} 个块，{size}",
+        "{file} is written: {blocks} blocks, {size}",
+    ),
+    "buffer.exported_without": Message(
+        "有 {blocks} 个块损坏，没有写入",
+        "{blocks} blocks are damaged and not in it",
+        "守护进程会把它们报告为缺口",
+        "The daemon announces them as gaps",
+    ),
+    "buffer.no_file": Message(
+        "没有写要导出到哪个文件",
+        "the file to export to is missing",
+        "例如：jiahe buffer export /media/usb/jiahe.export",
+        "For example: jiahe buffer export /media/usb/jiahe.export",
+    ),
+    "buffer.file_failed": Message(
+        "{path} 出错：{error}",
+        "{path} failed: {error}",
+        "检查路径、权限和空间：df -h {path}",
+        "Check the path, its permissions and its space: df -h {path}",
+    ),
+    "buffer.kept": Message(
+        "网关 {gateway} 的缓存已移到 {path}",
+        "the buffer of gateway {gateway} was moved to {path}",
+    ),
+    "buffer.dropped": Message(
+        "网关 {gateway} 的缓存已删除", "the buffer of gateway {gateway} was removed"
+    ),
+    "buffer.given_up": Message(
+        "已放弃 {blocks} 个块，下次运行会报告为缺口",
+        "{blocks} blocks were given up; the next run announces them as gaps",
+    ),
+    "buffer.is_own": Message(
+        "缓存 {path} 就是网关 {gateway} 自己的，没有移动",
+        "the buffer {path} is that of gateway {gateway} itself; it was not moved",
+        "它会自动补传。真要放弃：jiahe buffer drop",
+        "It is sent by itself. To give it up all the same: jiahe buffer drop",
+    ),
     "buffer.locked": Message(
         "缓存目录 {path} 正被另一个 jiahe 使用",
         "the buffer directory {path} is used by another jiahe",
@@ -138,8 +185,10 @@ TABLE = {
     "buffer.other_gateway": Message(
         "缓存文件 {file} 属于网关 {found}，不是 {expected}",
         "the buffer file {file} belongs to gateway {found}, not {expected}",
-        "改回原来的 [gateway] id，或把 [buffer] path 改到空目录：不同网关的数据不能混",
-        "Restore the former [gateway] id, or point [buffer] path to an empty directory: data of "
-        "two gateways must not mix",
+        "改回原来的 [gateway] id；或用 sudo jiahe buffer keep 移到旁边（可先 sudo jiahe buffer "
+        "export /media/usb/jiahe.export 导出），sudo jiahe buffer drop 放弃",
+        "Restore the former [gateway] id; or move the old buffer aside: sudo jiahe buffer keep "
+        "(export it first: sudo jiahe buffer export /media/usb/jiahe.export), or give it up: sudo "
+        "jiahe buffer drop",
     ),
 }

@@ -75,6 +75,18 @@ HELP = {
     "cli.help_devices": Message("设备：谁在应答", "devices: who answers"),
     "cli.help_buffer": Message("断网缓存", "what waits on the disk"),
     "cli.help_uplink": Message("到平台的连接", "the stream to the platform"),
+    "cli.help_buffer_action": Message(
+        "export：把缓存的块写到文件（U 盘），jiahe-ingest import 收；网关编号改过之后，"
+        "keep：把旧编号的缓存移到旁边，drop：放弃（本编号的由下次运行报告为缺口）",
+        "export: the blocks to a file (a USB stick) that jiahe-ingest import takes; after the "
+        "gateway's id was changed, keep: move the old one's buffer aside, drop: give it up (of the "
+        "own one the next run announces it)",
+    ),
+    "cli.help_clock": Message("时间从哪里来", "where the time comes from"),
+    "cli.help_clock_restore": Message(
+        "开机时由 root 执行：把系统时钟拨到上次断电前的时间",
+        "run by root at boot: set the system clock forward to the last time that was known",
+    ),
     "cli.help_watch": Message("实时数值，按 Ctrl-C 结束", "live values, until Ctrl-C"),
     "cli.help_profiles": Message("自带的设备模板", "the profiles that are shipped"),
     "cli.help_version": Message("版本", "version"),
@@ -263,6 +275,8 @@ GAPS = {
     "gap.crash": Message("异常中断", "crash"),
     "gap.rejected": Message("平台拒收", "rejected"),
     "gap.platform_lost": Message("平台丢失", "lost by the platform"),
+    "gap.box_forgot": Message("网关已无记录", "forgotten by the box"),
+    "gap.dropped": Message("人工放弃", "given up by hand"),
 }
 
 CHECK = {

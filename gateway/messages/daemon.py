@@ -112,6 +112,16 @@ TABLE = {
         "第 {run} 次启动（轮次 {epoch}）：采集 {devices} 台设备",
         "run {run} (epoch {epoch}): scanning {devices} devices",
     ),
+    "daemon.stop_late": Message(
+        "停止用了 {seconds} 秒还没完成（磁盘没有响应），强行结束：内存里的数据丢失，记为缺口",
+        "the stop is not done after {seconds} s (the disk does not answer): ended by force; what "
+        "is in memory is lost, and told as a gap",
+        "检查存储卡：sudo dmesg",
+        "Check the card: sudo dmesg",
+    ),
+    "daemon.saved_first": Message(
+        "出错部分之外的数据已先保存", "what was sampled before the failure was saved first"
+    ),
     "daemon.acks_late": Message(
         "平台没有及时确认：其余数据写入磁盘",
         "the platform did not acknowledge in time: the rest goes to disk",

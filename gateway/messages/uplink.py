@@ -324,6 +324,38 @@ TABLE = {
     "budget.ends_in": Message(
         "照目前的用法 {hours} 小时后用完", "at this rate it is used up in {hours} hours"
     ),
+    "clock.platform_implausible": Message(
+        "平台说的时间 {time} 不可信，没有采用",
+        "the platform's time, {time}, can't be right: it is not used",
+        "请平台方校准服务器的时间；数据照常上传，时间戳标记为不确定",
+        "The platform's people must set their server's clock; data goes on, its timestamps are "
+        "marked uncertain",
+    ),
+    "clock.platform_differs": Message(
+        "平台的时间 {time} 与本机已同步的时间相差 {seconds} 秒，没有采用",
+        "the platform's time, {time}, is {seconds} s off this box's synchronised clock: it is not "
+        "used",
+        "请平台方校准服务器的时间；也核对本机的时间服务器：timedatectl",
+        "The platform's people must set their server's clock; check this box's time server, too: "
+        "timedatectl",
+    ),
+    "clock.last_known": Message(
+        "时钟未同步：时间按上次断电前的时间估计，标记为不确定，同步后自动修正",
+        "the clock is not synchronised: the time is estimated from what was known before the last "
+        "power cut; timestamps are marked uncertain and mended afterwards",
+        "检查 chrony 或 systemd-timesyncd：timedatectl",
+        "Check chrony or systemd-timesyncd: timedatectl",
+    ),
+    "clock.set_forward": Message(
+        "系统时钟已拨到上次已知的时间 {time}",
+        "the system clock was set forward to the last known time, {time}",
+    ),
+    "clock.not_set": Message(
+        "不能设置系统时钟：{error}",
+        "the system clock can't be set: {error}",
+        "用 root 执行：sudo jiahe clock restore",
+        "Run it as root: sudo jiahe clock restore",
+    ),
     "clock.unknown": Message(
         "时钟未同步：时间戳标记为不确定，同步后自动修正",
         "the clock is not synchronised: timestamps are marked uncertain and mended afterwards",

@@ -106,7 +106,7 @@ class DataPlan(Plan):
 
     def __init__(self, budget: Budget, disk: Disk, run_blocking: RunBlocking, clock: Clock) -> None:
         self._budget, self._clock = budget, clock
-        self._disk, self._disk_thread = disk, DiskThread(run_blocking)
+        self._disk, self._disk_thread = disk, DiskThread(run_blocking, clock)
         self._noted: Note | None = None  # since this start
         self._retry_ns = 0
 

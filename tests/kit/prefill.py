@@ -11,6 +11,7 @@ from pathlib import Path
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import Buffer, BufferConfig, OsDisk, SealedBlock
+from gateway.catalog import content_id
 from gateway.clock import SystemClock
 from native.block import decompress
 from native.crc import crc32c
@@ -23,13 +24,16 @@ TICKS = 5
 BLOCK_BYTES = 100_000
 
 
-def _catalog(epoch: int) -> bytes:
+def _put_catalog(buffer: Buffer) -> None:
     tags = [
-        pb.Tag(name=COUNTER_TAG, type=pb.VALUE_TYPE_UINT32, report=pb.REPORT_MODE_ALL),
-        pb.Tag(name="filler", type=pb.VALUE_TYPE_STRING, report=pb.REPORT_MODE_ALL),
+        pb.Tag(name=COUNTER_TAG, type=pb.VALUE_TYPE_UINT, bits=32, report=pb.REPORT_MODE_ALL),
+        pb.Tag(name="filler", type=pb.VALUE_TYPE_TEXT, report=pb.REPORT_MODE_ALL),
     ]
-    group = pb.Group(id=1, device=DEVICE, driver="modbus", period_ns=PERIOD_NS, tags=tags)
-    return pb.Catalog(epoch=epoch, revision=1, groups=[group]).SerializeToString()
+    tag_set = pb.TagSetContent(tags=tags).SerializeToString()
+    name = content_id(tag_set)
+    group = pb.Group(id=1, device=DEVICE, driver="modbus", period_ns=PERIOD_NS, tag_set=name)
+    content = pb.CatalogContent(groups=[group]).SerializeToString()
+    buffer.put_catalog(1, content, {name: tag_set})
 
 
 def _block(epoch: int, seq: int, start_ns: int, size: int, *, ends: bool) -> SealedBlock:
@@ -38,7 +42,7 @@ def _block(epoch: int, seq: int, start_ns: int, size: int, *, ends: bool) -> Sea
     payload = pb.BlockPayload(end_of_epoch=ends)
     if not ends:
         run = payload.runs.add(
-            group=1, first_tick=first, ticks=TICKS, period_ns=PERIOD_NS,
+            group=1, first_tick=first, ticks=TICKS,
             first_due_ns=start_ns + first * PERIOD_NS,
         )  # fmt: skip
         run.columns.add(order=1, values=[first + 1] + [1] * (TICKS - 1))
@@ -61,7 +65,7 @@ async def prefill(folder: Path, book: Path, config: BufferConfig, left_bytes: in
         buffer = await Buffer.open(disk, clock, inline, config, decompress)
         now_ns = clock.now_ns()
         epoch = buffer.open_epoch(clock.boot_id, now_ns)
-        buffer.put_catalog(epoch, 1, _catalog(epoch))
+        _put_catalog(buffer)
         most = config.max_bytes // BLOCK_BYTES
         start_ns = now_ns - most * TICKS * PERIOD_NS
         seq = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
@@ -13,8 +14,11 @@ from gateway.clock import (
     SYSTEM_ERROR_MIN_NS,
     UNKNOWN_ERROR_NS,
     Anchors,
+    LastKnown,
     SystemClock,
+    time_zone,
 )
+from gateway.messages import text
 
 S = 10**9
 UTC_2026 = 1_795_000_000 * S
@@ -119,7 +123,7 @@ def test_box_that_starts_in_1970_when_time_comes_then_unknown_platform_system() 
 def test_platform_time_when_system_is_synchronised_then_not_used() -> None:
     clock = HandClock(utc_error_ns=30_000_000)
     anchors = Anchors(clock)
-    anchors.platform_said(0, asked_ns=10, answered_ns=12)
+    anchors.platform_said(UTC_2026 + 90 * S, asked_ns=60 * S, answered_ns=60 * S)
     anchor = due(anchors, clock)
     assert anchor is not None
     assert anchor.source == pb.ANCHOR_SOURCE_SYSTEM
@@ -185,3 +189,108 @@ def test_system_clock_when_slept_then_not_before_the_time() -> None:
 
     asyncio.run(main())
     assert clock.now_ns() >= until_ns
+
+
+@pytest.mark.parametrize(
+    "utc_ns", [2**63 - 1, -(2**63), 0, UTC_2026 // 10**6, UTC_2026 * 1000 % 2**63, 1]
+)
+def test_platform_time_when_no_calendar_has_it_is_refused_and_said(utc_ns: int) -> None:
+    clock = HandClock()
+    anchors = Anchors(clock)
+    anchors.platform_said(utc_ns, asked_ns=60 * S, answered_ns=60 * S)
+    anchor = due(anchors, clock)
+    assert anchor is not None and anchor.source == pb.ANCHOR_SOURCE_UNKNOWN
+    (said,) = anchors.warnings()
+    assert said["id"] == "clock.platform_implausible"
+    assert text(said["id"], "en", **said["args"])
+    anchors.platform_said(UTC_2026 + 61 * S, asked_ns=61 * S, answered_ns=61 * S)
+    assert anchors.warnings() == [] and anchors.utc_ns(61 * S) == UTC_2026 + 61 * S
+
+
+def test_platform_time_when_before_the_certificate_was_issued_is_refused() -> None:
+    anchors = Anchors(HandClock(), not_before_ns=lambda: UTC_2026)
+    anchors.platform_said(UTC_2026 - 1, asked_ns=60 * S, answered_ns=60 * S)
+    assert [said["id"] for said in anchors.warnings()] == ["clock.platform_implausible"]
+
+
+def test_platform_time_when_off_the_synchronised_clock_is_refused_while_that_is_fresh() -> None:
+    clock = HandClock(utc_error_ns=30_000_000)
+    anchors = Anchors(clock)
+    due(anchors, clock)
+    clock.error_ns = None  # the network is gone, and with it the time server
+    day_ahead = UTC_2026 + 86_400 * S
+    clock.boot_ns += 3600 * S
+    anchors.platform_said(day_ahead + clock.boot_ns, clock.boot_ns, clock.boot_ns)
+    (said,) = anchors.warnings()
+    assert (said["id"], said["args"]["seconds"]) == ("clock.platform_differs", 86_400)
+    clock.boot_ns += 86_400 * S
+    for _ in range(2):
+        anchors.platform_said(day_ahead + clock.boot_ns, clock.boot_ns, clock.boot_ns)
+    anchor = due(anchors, clock)
+    assert anchor is not None and anchor.source == pb.ANCHOR_SOURCE_PLATFORM
+    assert anchor.voids_earlier, "two days on, the platform knows better"
+
+
+def test_anchor_when_the_platform_was_a_day_ahead_and_is_right_again_voids_the_wrong_one() -> None:
+    clock = HandClock()
+    clock.offset_ns = 0
+    anchors = Anchors(clock)
+
+    def says(offset_ns: int) -> pb.Anchor | None:
+        clock.boot_ns += 10 * S
+        at = clock.boot_ns
+        anchors.platform_said(at + offset_ns, at - 1_000_000, at)
+        return due(anchors, clock)
+
+    wrong = says(UTC_2026 + 86_400 * S)
+    assert wrong is not None and not wrong.voids_earlier
+    assert says(UTC_2026) is None, "once is a slip"
+    right = says(UTC_2026)
+    assert right is not None and right.voids_earlier
+    assert abs(right.utc_ns - right.boot_time_ns - UTC_2026) <= S
+    assert says(UTC_2026) is None
+
+
+def test_anchor_when_its_block_was_lost_is_said_again() -> None:
+    clock = HandClock(utc_error_ns=30_000_000)
+    anchors = Anchors(clock)
+    due(anchors, clock)
+    assert due(anchors, clock, S) is None
+    anchors.restate()
+    again = due(anchors, clock, S)
+    assert again is not None and not again.voids_earlier
+
+
+@pytest.mark.parametrize("was_set_forward", [False, True])
+def test_box_that_starts_in_1970_when_it_knew_the_time_before_estimates(
+    was_set_forward: bool,
+) -> None:
+    clock = HandClock()
+    clock.offset_ns = UTC_2026 - 3 * S if was_set_forward else 0
+    known = LastKnown(UTC_2026, "another boot", 5)
+    anchors = Anchors(clock, known)
+    anchor = due(anchors, clock)
+    assert anchor is not None
+    assert anchor.source == pb.ANCHOR_SOURCE_LAST_KNOWN
+    assert anchor.utc_ns == UTC_2026 + 60 * S
+    assert anchors.utc_ns(clock.boot_ns) is None, "nothing vouches for it"
+    assert anchors.snapshot(clock.boot_ns)["source"] == "last_known"
+    anchors.platform_said(UTC_2026 + 999 * S, clock.boot_ns, clock.boot_ns)
+    better = due(anchors, clock, S)
+    assert better is not None and better.source == pb.ANCHOR_SOURCE_PLATFORM
+    assert not better.voids_earlier, "an estimate contradicts nothing"
+
+
+def test_box_with_a_battery_when_it_starts_goes_by_its_own_clock() -> None:
+    clock = HandClock()
+    anchors = Anchors(clock, LastKnown(UTC_2026 - 86_400 * S, "another boot", 5))
+    anchor = due(anchors, clock)
+    assert anchor is not None and anchor.source == pb.ANCHOR_SOURCE_UNKNOWN
+    assert anchor.utc_ns == UTC_2026 + 60 * S
+
+
+def test_time_zone_when_the_link_names_it_is_that(tmp_path: Path) -> None:
+    link = tmp_path / "localtime"
+    assert time_zone(link) == ""
+    link.symlink_to("../usr/share/zoneinfo/Asia/Shanghai")
+    assert time_zone(link) == "Asia/Shanghai"

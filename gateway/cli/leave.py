@@ -1,0 +1,82 @@
+"""`jiahe buffer export|keep|drop`: what a technician does with a buffer by hand."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from gateway import __version__
+from gateway.buffer.block import BufferUnusableError
+from gateway.buffer.config import BufferConfig
+from gateway.buffer.disk import OsDisk
+from gateway.buffer.export import export
+from gateway.buffer.leave import drop_other, drop_own, keep
+from gateway.buffer.owner import owner
+from gateway.cli.context import Context, complain
+from gateway.cli.table import size
+from gateway.clock import SystemClock
+from gateway.config import load, render
+from gateway.machine import machine
+from gateway.system_errors import reason
+from native.block import decompress
+
+
+def main(context: Context, options: argparse.Namespace) -> int:
+    loaded = load(context.config)
+    if loaded.config is None:
+        for problem in loaded.problems:
+            sys.stderr.write(render(problem, context.lang) + "\n")
+        return 1
+    gateway, directory = loaded.config.id, loaded.config.buffer.path
+    try:
+        if options.action == "export":
+            if options.target is None:
+                complain(context.lang, "buffer.no_file")
+                return 2
+            return _export(context, gateway, directory, Path(options.target))
+        if options.action == "keep":
+            whose = owner(directory / "state") or "?"
+            _say(context, "buffer.kept", gateway=whose, path=str(keep(directory, gateway)))
+        elif owner(directory / "state") in (None, gateway):
+            blocks = asyncio.run(_drop_own(gateway, directory))
+            _say(context, "buffer.given_up", blocks=blocks)
+        else:
+            _say(context, "buffer.dropped", gateway=drop_other(directory, gateway))
+    except BufferUnusableError as error:
+        complain(context.lang, error.message, **error.arguments)
+        return 1
+    except OSError as error:
+        path = str(error.filename or options.target or directory)
+        complain(context.lang, "buffer.file_failed", path=path, error=reason(error))
+        return 1
+    return 0
+
+
+def _export(context: Context, gateway: str, directory: Path, target: Path) -> int:
+    """Of the gateway that filled it, whoever this is now."""
+    whose = owner(directory / "state") or gateway
+    done = export(directory, whose, f"jiahe {__version__}", machine(), target)
+    args = {"file": str(target), "blocks": done.blocks, "size": size(done.bytes)}
+    _say(context, "buffer.exported", **args)
+    if done.left_out:
+        complain(context.lang, "buffer.exported_without", blocks=done.left_out)
+    return 0
+
+
+async def _drop_own(gateway: str, directory: Path) -> int:
+    async def run_blocking(call: Callable[[], object]) -> object:
+        return call()
+
+    disk = OsDisk(directory)
+    try:
+        config = BufferConfig(gateway, path=str(directory))
+        return await drop_own(disk, SystemClock(), run_blocking, config, decompress)
+    finally:
+        disk.close()
+
+
+def _say(context: Context, message: str, **args: object) -> None:
+    sys.stdout.write(context.words(message, **args) + "\n")
