@@ -182,8 +182,10 @@ class Runner(Protocol):
     def links(self) -> list[dict[str, Any]]:
         """A snapshot a link, as gateway/snapshot.py names it. Any thread."""
 
-    def devices(self) -> list[dict[str, Any]]:
-        """A snapshot a device, likewise."""
+    def devices(self, brief: bool = False) -> list[dict[str, Any]]:
+        """A snapshot a device, likewise; `brief`: "groups" and "learned" may be left empty. Asked
+        each second of every device: it costs nothing by the tag.
+        """
 
     def learn(self) -> None:
         """Let the driver act on what its devices refused since the last call. Supervisor's thread,
