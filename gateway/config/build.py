@@ -27,7 +27,7 @@ from gateway.config.capacity import Capacity
 from gateway.config.check import Place, check_table, complete
 from gateway.config.dialin import listen_address
 from gateway.config.problems import Problems
-from gateway.config.schema import DEVICE, LINK, LINK_TLS, LISTEN_TIMEOUT_NS, TIMEOUT_NS
+from gateway.config.schema import BAUDS, DEVICE, LINK, LINK_TLS, LISTEN_TIMEOUT_NS, TIMEOUT_NS
 from gateway.config.synonyms import SYNONYMS
 from gateway.config.tags import Profile, Tag, TagReader, is_name
 
@@ -80,6 +80,9 @@ def build_link(
     if kind is not None and checked[needed] is None and needed not in {*data, *place.lost()}:
         example = f"{needed} = {LINK[needed].example}"
         problems.append(place.error("config.missing", key=needed, example=example))
+    if kind == "serial" and checked["baud"] not in BAUDS and "baud" in data:
+        args = {"baud": checked["baud"], "near": _near_baud(checked["baud"])}
+        problems.append((place / "baud").warning("config.odd_baud", **args))
     learned = checked["in_flight"] == "auto"
     if kind == "serial" and (learned or checked["in_flight"] > 1):
         problems.append((place / "in_flight").value_error("config.in_flight_serial"))
@@ -108,6 +111,14 @@ def build_link(
         heartbeat=checked["heartbeat"] or b"",
         where=place.where(),
     )
+
+
+def _near_baud(baud: int) -> int:
+    """What was probably meant: the same digits with a zero or two more or less, else the nearest."""
+    digits = str(baud).rstrip("0")
+    times = {usual: max(usual, baud) / min(usual, baud) for usual in BAUDS}
+    same = [each for each in BAUDS if str(each).rstrip("0") == digits and times[each] <= 100]
+    return min(same or BAUDS, key=lambda usual: times[usual])
 
 
 def _is_port(value: Any) -> bool:
@@ -274,10 +285,13 @@ class DeviceBuilder:
 
     def _parts(self, name: str, place: Place, checked: dict[str, Any]) -> _Parts:
         profile = Profile({}, {})
+        before = len(self._problems)
         layers: list[dict[str, Tag]] = []
+        bad = bool(place.lost() & {"tags", "tags_file", "profile"})  # said where that was found
         if checked["profile"]:
             at = place / "profile"
-            profile = self._tags.profile(at, checked["profile"]) or profile
+            profile = self._tags.profile(at, checked["profile"]) or Profile({}, {}, bad=True)
+            bad = bad or profile.bad
             wanted = profile.defaults.get("driver", checked["driver"])
             if wanted != checked["driver"] and checked["driver"] in registry.names():
                 self._problems.append(
@@ -291,6 +305,7 @@ class DeviceBuilder:
             layers.append(profile.tags)
         if checked["tags_file"]:
             table = self._tags.table(place / "tags_file", checked["tags_file"])
+            bad = bad or table is None or table.bad
             layers.append(table.tags if table else {})
         if checked.get("tags"):
             layers.append(self._tags.own(place / "tags", checked["tags"]))
@@ -298,7 +313,7 @@ class DeviceBuilder:
         for layer in layers:
             for key, tag in layer.items():
                 tags[key] = tag.over(tags[key]) if key in tags else tag
-        if not layers and not place.lost() & {"tags", "tags_file", "profile"}:
+        if not tags and not bad and not self._problems.errors_since(before):
             self._problems.append(place.error("config.no_tags", device=name))
         return _Parts(place, checked, profile, tags)
 
@@ -322,7 +337,8 @@ class DeviceBuilder:
             if only and problem.key[0] not in only:
                 continue
             place = _place_of(problem, parts)
-            self._problems.append(place.value_error(problem.message, **problem.args))
+            said = place.value_error if problem.severity == "error" else place.warning
+            self._problems.append(said(problem.message, **problem.args))
 
 
 def _numbered(name: str, unit: int) -> str:

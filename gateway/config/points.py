@@ -100,10 +100,13 @@ class PointTable:
             heads = self._headings(next(rows, []), delimiter)
             if heads is None:
                 return
+            line = rows.line_num
             for row in rows:
                 if self.problems.are_enough:
                     break
                 self._row(row, heads, rows.line_num, delimiter)
+            if not self.data and not self.problems:
+                self._problem(Spot(max(1, line), 1), "config.csv_empty")
         except csv.Error as error:
             self._problem(Spot(max(1, rows.line_num), 1), "config.syntax", error=str(error))
 

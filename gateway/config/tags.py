@@ -41,6 +41,7 @@ class Profile:
 
     defaults: dict[str, Any]
     tags: dict[str, Tag]
+    bad: bool = False  # a mistake in it was reported
 
 
 class TagReader:
@@ -130,7 +131,8 @@ class TagReader:
             if path.suffix.lower() == ".csv":
                 rows = PointTable.read(path)
                 self._problems.extend(rows.problems)
-                return Profile({}, self.own(Place(rows, ()), rows.data, PROFILE_TAG))
+                own = self.own(Place(rows, ()), rows.data, PROFILE_TAG)
+                return Profile({}, own, bool(rows.problems))
             source = Source.read(path)
         except OSError as error:
             problem = place.value_error("config.unreadable", path=str(path), error=reason(error))
@@ -142,7 +144,8 @@ class TagReader:
         about = parts.get("profile", {})
         defaults = check_table(top / "profile", about, PROFILE, self._problems)
         complete(top / "profile", about, dict(defaults), PROFILE, self._problems)
-        return Profile(defaults, self.own(top / "tags", parts.get("tags", {}), PROFILE_TAG))
+        own = self.own(top / "tags", parts.get("tags", {}), PROFILE_TAG)
+        return Profile(defaults, own, bool(source.problems))
 
 
 def is_name(name: str, *, dots: bool = False) -> bool:

@@ -324,6 +324,12 @@ RULES = {
         "确认是不是同一台设备；RTU 总线上站号不能重复",
         "Is it the same device? Unit numbers on an RTU bus must differ",
     ),
+    "config.odd_baud": Message(
+        "波特率 {baud} 很少见，按它读；是不是 {near}？",
+        "a baud of {baud} is unusual, and taken as it is; is it {near}?",
+        "核对设备手册；写错了就改成 baud = {near}",
+        "Look in the device's manual; if it is a slip, write baud = {near}",
+    ),
     "config.in_flight_serial": Message(
         "串口链路同时只能有一个请求",
         "a serial link carries one request at a time",
@@ -335,6 +341,12 @@ RULES = {
         "the table has no column {key}",
         "标题行可用：{known}",
         "Headings may be: {known}",
+    ),
+    "config.csv_empty": Message(
+        "表格里只有标题行，没有标签",
+        "the table has headings and no tag below",
+        "在标题行下面每行写一个标签；设备暂时没有标签就删掉这台设备",
+        "Write one tag a line below the headings; a device without tags is left out",
     ),
     "config.csv_unknown": Message(
         "表格里有不认识的列“{key}”",
