@@ -9,6 +9,7 @@ from typing import Any
 
 from drivers import profiles
 from drivers.api import ByteOrder, TagSpec
+from gateway.config import spelling
 from gateway.config.check import Place, check_table, complete
 from gateway.config.points import PointTable
 from gateway.config.problems import Problems
@@ -16,8 +17,6 @@ from gateway.config.schema import PROFILE, PROFILE_FILE, PROFILE_TAG, TAG, Table
 from gateway.config.source import Source
 from gateway.config.values import nearest
 from gateway.system_errors import reason
-
-NAME_MAX = 64
 
 
 @dataclass(slots=True)
@@ -91,11 +90,12 @@ class TagReader:
             tag = Tag(place / name)
             before = len(self._problems)
             if not is_name(name, dots=True):
-                self._problems.append(tag.place.error("config.bad_name", name=name))
+                meant = spelling.key(spelling.allowed_name(name))
+                self._problems.append(tag.place.error("config.bad_name", name=name, meant=meant))
             if isinstance(data, dict):
                 tag.values = check_table(tag.place, data, table, self._problems)
             else:
-                example = f'{name} = {{ address = "holding:0", type = "int16" }}'
+                example = f'{spelling.key(name)} = {{ address = "holding:0", type = "int16" }}'
                 wanted = {"id": "config.kind_table", "args": {}}
                 self._problems.append(
                     tag.place.value_error(
@@ -153,7 +153,7 @@ def is_name(name: str, *, dots: bool = False) -> bool:
     plain = name.replace("-", "").replace("_", "")
     if dots:
         plain = plain.replace(".", "")
-    return 0 < len(name) <= NAME_MAX and plain.isalnum()
+    return 0 < len(name) <= spelling.NAME_MAX and plain.isalnum()
 
 
 def finish(
