@@ -162,12 +162,13 @@ class Problem:
     """Something wrong with a device's configuration that only its driver can see.
 
     `key` is the path below the device: ("tags", "speed", "address"). `message` is an id of
-    gateway/messages.py with its arguments.
+    gateway/messages.py with its arguments. A `warning` is worth a word, and is read all the same.
     """
 
     key: tuple[str, ...]
     message: str
     args: Mapping[str, Any] = field(default_factory=dict)
+    severity: Literal["error", "warning"] = "error"
 
 
 class Runner(Protocol):
@@ -182,8 +183,10 @@ class Runner(Protocol):
     def links(self) -> list[dict[str, Any]]:
         """A snapshot a link, as gateway/snapshot.py names it. Any thread."""
 
-    def devices(self) -> list[dict[str, Any]]:
-        """A snapshot a device, likewise."""
+    def devices(self, brief: bool = False) -> list[dict[str, Any]]:
+        """A snapshot a device, likewise; `brief`: "groups" and "learned" may be left empty. Asked
+        each second of every device: it costs nothing by the tag.
+        """
 
     def learn(self) -> None:
         """Let the driver act on what its devices refused since the last call. Supervisor's thread,
@@ -203,8 +206,8 @@ class Driver(Protocol):
     name: str
 
     def check(self, device: DeviceSpec) -> list[Problem]:
-        """Everything wrong with the device's addresses, types and limits; empty: `plan` will
-        succeed. What it says of tags rests on no name, unit or link, but the link's type: of
+        """Everything wrong with the device's addresses, types and limits; no error in it: `plan`
+        will succeed. What it says of tags rests on no name, unit or link, but the link's type: of
         devices alike otherwise, one is asked about their tags.
         """
 

@@ -140,7 +140,7 @@ class Listener:
     def links(self) -> list[dict[str, Any]]:
         return []
 
-    def devices(self) -> list[dict[str, Any]]:
+    def devices(self, brief: bool = False) -> list[dict[str, Any]]:
         return []
 
     def learn(self) -> None:

@@ -8,10 +8,12 @@ replaced.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from drivers.api import Driver
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "jiahe.drivers"
 
@@ -39,4 +41,6 @@ def get(name: str) -> Driver:
 
 
 def _theirs() -> tuple[EntryPoint, ...]:
+    from importlib.metadata import entry_points  # here: it takes a megabyte, and few have others
+
     return tuple(entry_points(group=ENTRY_POINTS))

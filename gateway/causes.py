@@ -194,6 +194,8 @@ def _bus(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) -> S
 
 def _noise(link: LinkSnapshot, members: Devices, recent: Recent) -> Said | None:
     """Damage that asking again made good, of devices of which nothing else is said."""
+    if not any(each["damaged"] for each in members):
+        return None
     lately = [recent.of_device(each) for each in members if each["cause"] is None]
     requests = sum(each.requests for each in lately)
     damaged = sum(each.damaged for each in lately)

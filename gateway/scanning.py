@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drivers import registry
-from drivers.api import DevicePlan, DeviceSpec, LinkSpec, OpenedLinks, Runner
+from drivers.api import DevicePlan, DeviceSpec, OpenedLinks, Runner
 from gateway.config.model import GatewayConfig
 from native.group import Pool
 
@@ -47,22 +47,18 @@ class Scanning:
 
     def _open(self, name: str, config: GatewayConfig) -> None:
         driver = registry.get(name)
-        links: list[tuple[LinkSpec, Sequence[DevicePlan]]] = []
-        for link in config.links:
-            plans: Sequence[DevicePlan] = [
-                driver.plan(device)
-                for device in config.devices
-                if device.link.name == link.name and device.driver == name
-            ]
-            if plans:
-                links.append((link, plans))
+        plans: dict[str, list[DevicePlan]] = {}
+        for device in config.devices:
+            if device.driver == name:
+                plans.setdefault(device.link.name, []).append(driver.plan(device))
+        links = [(link, plans[link.name]) for link in config.links if link.name in plans]
         first = len(self.groups)
         opened = driver.open(links, first, self._kept, self._pool)
         self._opened.append(opened)
         self.groups.extend(opened.groups)
         number = first
-        for _, plans in links:
-            for plan in plans:
+        for _, on_link in links:
+            for plan in on_link:
                 self._owner[plan.spec.name] = opened
                 for group in plan.groups:
                     self.catalog_groups.append((number, plan.spec, group))
@@ -131,8 +127,9 @@ class Scanning:
     def links(self) -> list[Any]:
         return [link for runner in self.runners for link in runner.links()]
 
-    def devices(self) -> list[Any]:
-        return [device for runner in self.runners for device in runner.devices()]
+    def devices(self, *, brief: bool = False) -> list[Any]:
+        """`brief`: without what each device's groups did, and what was learned of it."""
+        return [device for runner in self.runners for device in runner.devices(brief)]
 
     def device_names(self) -> list[str]:
         return list(self._specs)

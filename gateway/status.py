@@ -68,8 +68,8 @@ class Parts:
     room: DiskRoom = field(default_factory=DiskRoom)
 
 
-def snapshot(parts: Parts) -> Snapshot:
-    """Everything, at one moment of the event loop."""
+def snapshot(parts: Parts, *, brief: bool = False) -> Snapshot:
+    """Everything, at one moment of the event loop; `brief`: what warnings are made of."""
     now_ns = parts.clock.now_ns()
     books = parts.buffer.books()
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -84,7 +84,7 @@ def snapshot(parts: Parts) -> Snapshot:
         config=str(parts.config_path),
         warnings=[],
         links=parts.scanning.links(),
-        devices=parts.scanning.devices(),
+        devices=parts.scanning.devices(brief=brief),
         buffer=parts.buffer.snapshot(),
         uplink=parts.uplink.snapshot(),
         clock=parts.anchors.snapshot(now_ns),

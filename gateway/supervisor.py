@@ -61,6 +61,8 @@ STOP_S_MAX = 12.0
 #: again while connections come and go; of a link one, and one that is being made or closed. Where
 #: they run out gRPC aborts the process, so with fewer it does not start.
 FILES_BESIDE_LINKS, FILES_A_LINK = 128, 2
+#: Looks for the journal take a hundredth of the time at most, unless they would be farther apart.
+LOOKS_APART, LOOK_NS_MAX = 100, 5_000_000_000
 #: A beat this late is a hung part: the watchdog stays silent.
 BEATS_MAX = 20
 
@@ -267,7 +269,10 @@ class Supervisor:
         return timer
 
     async def _watch(self, parts: Parts) -> None:
-        """Each second: learning, the watchdog, and what the journal must hear."""
+        """Each second: learning, the watchdog, and what the journal must hear; of very many devices
+        the journal hears a little later.
+        """
+        look_ns = 0
         learning = asyncio.create_task(self._learning(parts))
         while True:
             await self._clock.sleep_until(self._clock.now_ns() + int(LEARN_EVERY_S * 1e9))
@@ -281,7 +286,10 @@ class Supervisor:
             beat_ns = self._clock.now_ns() - parts.sealing.last_ns
             if beat_ns < BEATS_MAX * 1_000_000_000 and not parts.buffer.is_stuck:
                 self._notify.watchdog()
-            self._journal.told(snapshot(parts), self._clock.now_ns())
+            if (begun_ns := self._clock.now_ns()) >= look_ns:
+                self._journal.told(snapshot(parts, brief=True), begun_ns)
+                took_ns = self._clock.now_ns() - begun_ns
+                look_ns = begun_ns + min(LOOKS_APART * took_ns, LOOK_NS_MAX)
 
     def _say(self, message: str, **args: object) -> None:
         words = text(message, self._config.language, **args)

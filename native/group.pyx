@@ -44,12 +44,25 @@ GAP_NAMES = {
 POOL_BYTES = 32 << 20
 
 
-def late_bound_us(int bucket) -> int:
+cpdef uint64_t late_bound_us(int bucket) noexcept nogil:
     """The upper end of a lateness bucket, in microseconds."""
+    cdef int top = bucket // 4 + 1
+    cdef uint64_t one = 1
     if bucket < 4:
         return bucket
-    cdef int top = bucket // 4 + 1
-    return (1 << top) + ((bucket % 4 + 1) << (top - 2)) - 1
+    return (one << top) + (<uint64_t>(bucket % 4 + 1) << (top - 2)) - 1
+
+
+cdef uint64_t late_share(const uint64_t *counts, int percent) noexcept nogil:
+    """The upper end of the bucket up to which so many of all scans lie; 0 where there are none."""
+    cdef uint64_t total = 0, seen = 0
+    for i in range(LATE_BUCKETS):
+        total += counts[i]
+    for i in range(LATE_BUCKETS):
+        seen += counts[i]
+        if total and 100 * seen >= percent * total:
+            return late_bound_us(i)
+    return 0
 
 
 cdef class Pool:
@@ -222,15 +235,6 @@ cdef class Group:
         """As gateway.snapshot.GroupSnapshot. Any thread."""
         cdef uint64_t counts[LATE_BUCKETS]
         memcpy(counts, self.g.late, sizeof(counts))
-        total = sum(counts[i] for i in range(LATE_BUCKETS))
-        late = {"p50": 0, "p99": 0, "max": self.g.late_max_us}
-        for name, share in (("p50", 0.5), ("p99", 0.99)):
-            seen = 0
-            for i in range(LATE_BUCKETS):
-                seen += counts[i]
-                if total and seen >= share * total:
-                    late[name] = min(late_bound_us(i), self.g.late_max_us)
-                    break
         return {
             "id": self.g.id,
             "period_ns": self.g.period_ns,
@@ -243,5 +247,9 @@ cdef class Group:
                 for reason, name in GAP_NAMES.items()
                 if self.g.skipped[reason]
             },
-            "late_us": late,
+            "late_us": {
+                "p50": min(late_share(counts, 50), self.g.late_max_us),
+                "p99": min(late_share(counts, 99), self.g.late_max_us),
+                "max": self.g.late_max_us,
+            },
         }

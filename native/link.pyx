@@ -29,6 +29,7 @@ from collections import deque
 
 from native.modbus import FRAMINGS
 
+cdef tuple STATES = ("down", "connecting", "up")  # by LinkState
 cdef int64_t BUSY_WINDOW = 10000 * MS  # how far back the share of the wire looks
 
 
@@ -170,7 +171,7 @@ cdef class Link:
             "name": self.spec.name,
             "type": self.spec.type,
             "target": self.spec.port if serial else f"{self.spec.host}:{self.spec.tcp_port}",
-            "state": ("down", "connecting", "up")[link.state],
+            "state": STATES[link.state],
             "errno": link.error,
             "no_tid": bool(link.no_tid),
             "since_s": (now - link.since) / 1e9,
@@ -188,9 +189,19 @@ cdef class Link:
             "heard_s": (now - link.port.heard) / 1e9 if dialled else None,
         }
 
-    def devices(self) -> list:
+    @property
+    def state(self) -> str:
+        """"down", "connecting" or "up"."""
+        return STATES[self.l.state]
+
+    @property
+    def no_tid(self) -> bool:
+        """Learned: the devices do not echo transaction ids."""
+        return self.l.no_tid
+
+    def devices(self, bint brief=False) -> list:
         """As gateway.snapshot.DeviceSnapshot, but for `cause` (a quality and an exception code) and
-        names.
+        names; `brief`: without the groups.
         """
         cdef device_t *d
         cdef int64_t now = boot_ns()
@@ -198,7 +209,7 @@ cdef class Link:
         result = []
         for i in range(self.l.device_count):
             d = &self.l.devices[i]
-            groups = [
+            groups = [] if brief else [
                 group.snapshot() for k, group in enumerate(self.groups) if self.l.members[k].device
                 == i
             ]

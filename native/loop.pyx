@@ -23,7 +23,6 @@ from native.machine cimport (
     link_finish,
     link_idle,
     link_offered,
-    link_open,
     link_readable,
     link_time,
 )
@@ -74,37 +73,18 @@ cdef enum:
 cdef extern from *:
     """
     #define START_AFTER INT64_C(50000000)
+    #define START_MOST INT64_C(1500000000)
+    #define OPEN_APART INT64_C(200000)
     #define DRAIN_FOR INT64_C(600000000)
     #define POLL_AFTER INT64_C(50000000)
     #define NEVER INT64_MAX
     """
     int64_t POLL_AFTER   # a loop that awaits answers in the read looks for a stop this often
-    int64_t START_AFTER  # from the thread's start to the first tick: connections are up by then
+    int64_t START_AFTER  # from the thread's start to the first tick, at least
+    int64_t START_MOST   # likewise, at most, where links are being connected
+    int64_t OPEN_APART   # links that are opened at the start: no switch loses their requests
     int64_t DRAIN_FOR    # the longest that a stop waits for answers under way
     int64_t NEVER
-
-
-cdef struct slot_t:
-    # A group of some link, and the tick that is due next.
-    link_t *link
-    int32_t member
-    group_t *g
-    uint64_t tick
-
-
-cdef struct loop_t:
-    link_t **links
-    int32_t link_count
-    slot_t *slots
-    int32_t slot_count
-    timers_t timers      # a group each, from `slot_count` on a link each
-    int epoll
-    int bell             # rung for a stop, and for a connection that was offered
-    bint running
-    bint stopping
-    bint old_kernel      # no epoll_pwait2 here
-    uint64_t wakeups
-    int64_t empty_at     # no port had anything to read then: what is there now came later
 
 
 cdef inline unsigned int interest(link_t *l) noexcept nogil:
@@ -159,10 +139,14 @@ cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
 
 
 cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil:
-    cdef int64_t ns = p.timers.heap[0].due - now
+    cdef int64_t due = p.timers.heap[0].due
+    cdef int64_t ns
     cdef timespec t
     cdef pollfd one
     cdef int n = 0
+    if not p.ticking:
+        due = min(due, p.start_least if now < p.start_least else p.start_most)
+    ns = due - now
     if ns < 0:
         ns = 0
     if ns > 100000000:
@@ -219,14 +203,36 @@ cdef void take_offers(loop_t *p, int64_t now) noexcept nogil:
 cdef void loop_begin(loop_t *p) noexcept nogil:
     cdef int32_t i
     cdef int64_t now = boot_ns()
-    cdef int64_t start = now + START_AFTER
+    p.start_least = now + START_AFTER
+    p.start_most = now + p.link_count * OPEN_APART + START_MOST
     for i in range(p.slot_count):
-        p.slots[i].g.start_ns = start
+        p.slots[i].g.start_ns = p.start_most  # a stop may come before
         p.slots[i].tick = 0
-        set_timer(&p.timers, i, start)
     for i in range(p.link_count):
-        link_open(p.links[i], boot_ns())
-        settle_link(p, p.links[i], now)
+        p.links[i].reopen_at = now + i * OPEN_APART
+        set_timer(&p.timers, p.slot_count + i, p.links[i].reopen_at)
+
+
+cdef bint may_tick(loop_t *p, int64_t now) noexcept nogil:
+    """Whether each link is up, or can't be soon."""
+    cdef int32_t i
+    if now < p.start_least:
+        return False
+    for i in range(p.link_count if now < p.start_most else 0):
+        if p.links[i].state == CONNECTING or (
+            p.links[i].state == DOWN and p.links[i].error == 0
+        ):
+            return False
+    return True
+
+
+cdef void begin_ticks(loop_t *p, int64_t now) noexcept nogil:
+    """Tick 0 is due."""
+    cdef int32_t i
+    p.ticking = True
+    for i in range(p.slot_count):
+        p.slots[i].g.start_ns = now
+        set_timer(&p.timers, i, now)
 
 
 cdef bint loop_idle(loop_t *p) noexcept nogil:
@@ -247,6 +253,8 @@ cdef void loop_run(loop_t *p) noexcept nogil:
     loop_begin(p)
     while True:
         now = boot_ns()
+        if not p.ticking and stop_at == NEVER and may_tick(p, now):
+            begin_ticks(p, now)
         while p.timers.heap[0].due <= now:
             item = p.timers.heap[0].item
             if item < p.slot_count:

@@ -35,8 +35,8 @@ class ModbusDriver:
     name = "modbus"
 
     def check(self, device: DeviceSpec) -> list[Problem]:
-        """Everything wrong with the device's addresses, types and limits; empty: `plan` will
-        succeed.
+        """Everything wrong with the device's addresses, types and limits; no error in it: `plan`
+        will succeed.
         """
         return check(device)
 

@@ -6,6 +6,9 @@ Two spellings, never mixed up, because one has a colon and the other has not:
     40001 400001  30001  10001  00001          Modicon numbers from 1, as in manuals: five or six
                                                digits, the first of them names the space
 
+A number that would be good in both spellings (`holding:40010`) counts from 0, as it says; `manual`
+tells that it would, `wire_text` writes it so that nobody wonders: `holding:0x9C4A`.
+
 `.B` after a register picks its bit B, 0 (lowest) to 15. The wire knows addresses 0 to 65535 (Modbus
 Application Protocol V1.1b3 section 4.4); the four spaces are section 4.3.
 """
@@ -60,6 +63,14 @@ class Address:
     def is_register(self) -> bool:
         return self.space in ("holding", "input")
 
+    def __str__(self) -> str:
+        return f"{self.space}:{self.number}" + ("" if self.bit is None else f".{self.bit}")
+
+    @property
+    def wire_text(self) -> str:
+        """In hexadecimal, as no manual numbers registers from 1."""
+        return f"{self.space}:0x{self.number:04X}" + ("" if self.bit is None else f".{self.bit}")
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Range:
@@ -88,12 +99,15 @@ def parse(text: str) -> Address:
 
     Raises AddressError: `modbus.address_syntax`, `modbus.address_space` (an unknown name before the
     colon), `modbus.address_from_one` (40000: Modicon numbers start at 1), `modbus.address_range`
-    (past 65535), `modbus.address_bit` (a bit past 15), `modbus.bit_of_bit` (a bit of a coil).
+    (past 65535), `modbus.address_manual` (past it, but good as a Modicon number),
+    `modbus.address_bit` (a bit past 15), `modbus.bit_of_bit` (a bit of a coil).
     """
     stripped = text.strip()
     if named := _NAMED.fullmatch(stripped):
         space = _space(named[1], stripped)
         number = int(named[2], 16 if named[2][:2] in ("0x", "0X") else 10)
+        if number > LAST_ADDRESS and (meant := manual(stripped)):
+            raise AddressError("modbus.address_manual", text=stripped, meant=str(meant))
         return _address(space, number, named[3], stripped)
     if modicon := _MODICON.fullmatch(stripped):
         number = int(modicon[2]) - 1
@@ -103,6 +117,22 @@ def parse(text: str) -> Address:
             )
         return _address(_MODICON_SPACE[modicon[1]], number, modicon[3], stripped)
     raise AddressError("modbus.address_syntax", text=stripped)
+
+
+def manual(text: str) -> Address | None:
+    """What `space:N` would mean if N was a manual's number of that space: `holding:40010` is the
+    tenth register, `coil:00012` the twelfth coil. None where it does not look like one.
+    """
+    named = _NAMED.fullmatch(text.strip())
+    number = _MODICON.fullmatch(named[2]) if named else None
+    if named is None or number is None or int(number[2]) == 0:
+        return None
+    if named[1].lower() != _MODICON_SPACE[number[1]]:
+        return None
+    try:
+        return _address(_MODICON_SPACE[number[1]], int(number[2]) - 1, named[3], text)
+    except AddressError:
+        return None
 
 
 def parse_range(text: str) -> Range:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from drivers.api import DeviceSpec, Problem, TagSpec
-from drivers.modbus.address import LAST_ADDRESS, AddressError, Range, parse_range
+from drivers.modbus.address import LAST_ADDRESS, AddressError, Range, manual, parse_range
 from drivers.modbus.limits import MAX_BITS, MAX_REGISTERS
+from drivers.modbus.overlap import overlaps
 from drivers.modbus.planner import Place, place
 
 #: Valid units: on a serial bus 1-247 (0 is broadcast, the rest reserved: Modbus over Serial Line
@@ -22,8 +23,11 @@ _FRAMINGS = {
 
 
 def check(device: DeviceSpec) -> list[Problem]:
-    """Every problem at once, in the order of the configuration; empty: planning will succeed."""
+    """Every problem at once, in the order of the configuration; without an error planning will
+    succeed.
+    """
     problems = list(_device(device))
+    placed: list[tuple[TagSpec, Place]] = []
     holes: list[Range] = []
     for text in device.holes:
         try:
@@ -37,6 +41,12 @@ def check(device: DeviceSpec) -> list[Problem]:
         except AddressError as error:
             problems.append(Problem((*key, "address"), error.message, error.arguments))
             continue
+        placed.append((tag, at))
+        if meant := manual(tag.address):
+            args = {"text": tag.address, "meant": str(meant), "wire": at.address.wire_text}
+            problems.append(
+                Problem((*key, "address"), "modbus.two_readings", args, severity="warning")
+            )
         problems += (
             Problem((*key, field), message, args)
             for rule in (_type, _string, _extent)
@@ -47,7 +57,7 @@ def check(device: DeviceSpec) -> list[Problem]:
             for hole in holes
             if hole.meets(at.range)
         )
-    return problems
+    return [*problems, *overlaps(placed)]
 
 
 _Found = Iterator[tuple[str, str, dict[str, object]]]  # key below the tag, message, its arguments
@@ -76,6 +86,9 @@ def _device(device: DeviceSpec) -> Iterator[Problem]:
         yield Problem(("framing",), "modbus.listen_only_framing", {"framing": device.framing})
     elif device.link.tls and device.framing != "tcp":
         yield Problem(("framing",), "modbus.tls_framing", {"framing": device.framing})
+    if device.framing == "rtu" and device.link.type == "serial" and device.link.data_bits != 8:
+        args = {"link": device.link.name}
+        yield Problem(("link",), "modbus.data_bits", args, severity="warning")
     for key, value, most in (
         ("max_registers", device.max_registers, MAX_REGISTERS),
         ("max_bits", device.max_bits, MAX_BITS),

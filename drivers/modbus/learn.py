@@ -31,7 +31,8 @@ from typing import Any
 from drivers.api import DeviceSpec, Request
 from drivers.modbus.address import FUNCTION, Range, Space
 from drivers.modbus.limits import limits_of
-from drivers.modbus.planner import outermost, place, plan_device
+from drivers.modbus.planner import outermost, plan_device, ranges_by_period
+from drivers.modbus.stretches import Stretches
 
 #: Refusals in a row that are believed, and those of a request that was once answered.
 BELIEVED = 2
@@ -50,10 +51,10 @@ class Learner:
         self._device = device
         self._first = self.limits
         self._declared = limits_of(device).holes
-        self._groups = _ranges_by_period(device)
+        self._groups = ranges_by_period(device)
         self._refusals: dict[Request, int] = {}
         self._answered: set[Request] = set()
-        self._readable: set[tuple[int, int]] = set()  # function and address
+        self._readable = Stretches()
         self._open: dict[Request, int] = {}  # refused, why is not known yet; its exception
         self._too_long: set[Request] = set()
         self._unheard: set[Request] = set()
@@ -72,7 +73,7 @@ class Learner:
         if known and not self._open and not self.limits.refused:
             return
         self._answered.add(request)
-        self._readable.update((request.function, a) for a in _addresses(request))
+        self._readable.add(_range(request))
         self._too_long = {
             r for r in self._too_long if _kind(r) != _kind(request) or r.count > request.count
         }
@@ -142,7 +143,7 @@ class Learner:
         """What was answered there before may be true no longer."""
         whole = _range(request)
         self._answered = {r for r in self._answered if not _range(r).covers(whole)}
-        self._readable.difference_update((request.function, a) for a in _addresses(request))
+        self._readable.remove(whole)
 
     def _conclude(self) -> None:
         """Find the cause of each refusal whose tags were all read or refused by themselves."""
@@ -152,16 +153,13 @@ class Learner:
         self._change(most=self._longest_allowed())
 
     def _settled(self, tag: Range) -> bool:
-        function = FUNCTION[tag.space]
-        if any(refused.meets(tag) for refused in self.limits.refused):
-            return True
-        return all((function, a) in self._readable for a in range(tag.first, tag.last + 1))
+        return self._readable.hold(tag) or any(r.meets(tag) for r in self.limits.refused)
 
     def _explain(self, request: Request, exception: int) -> None:
         whole = _range(request)
         limits = self.limits
         inside = [(s, at) for s, at in limits.cuts if s == whole.space and _within(at, whole)]
-        unseen = [a for a in _addresses(request) if (request.function, a) not in self._readable]
+        unseen = self._readable.missing(whole)
         longest = self._longest_answer(request)
         explained = any(h.meets(whole) for h in (*limits.holes, *limits.refused)) or any(
             whole.covers(_range(r)) for r in self._too_long
@@ -171,7 +169,7 @@ class Learner:
         elif unseen and not (
             exception == _ILLEGAL_VALUE and longest < request.count <= 2 * longest
         ):
-            self._change(holes=[*limits.holes, *_runs(whole.space, unseen)])
+            self._change(holes=[*limits.holes, *unseen])
         elif longest >= request.count:
             return  # a border that must not be crossed: its cuts stay
         else:
@@ -219,20 +217,8 @@ class Learner:
         self._unheard = asked - self._answered
 
 
-def _ranges_by_period(device: DeviceSpec) -> list[list[Range]]:
-    periods = sorted({tag.every_ns for tag in device.tags})
-    return [
-        sorted({place(tag).range for tag in device.tags if tag.every_ns == period})
-        for period in periods
-    ]
-
-
 def _range(request: Request) -> Range:
     return Range(_SPACE[request.function], request.address, request.address + request.count - 1)
-
-
-def _addresses(request: Request) -> range:
-    return range(request.address, request.address + request.count)
 
 
 def _kind(request: Request) -> bool:
@@ -259,13 +245,3 @@ def _middle(request: Request, row: Sequence[Range]) -> int | None:
         return None
     near = [p for p in places if abs(p[0] - half) <= request.count / 4]
     return min(near or places, key=lambda p: (bool(near) and p[1], abs(p[0] - half)))[0]
-
-
-def _runs(space: Space, addresses: Sequence[int]) -> list[Range]:
-    runs: list[Range] = []
-    for address in addresses:
-        if runs and runs[-1].last == address - 1:
-            runs[-1] = replace(runs[-1], last=address)
-        else:
-            runs.append(Range(space, address, address))
-    return runs

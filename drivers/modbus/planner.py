@@ -115,6 +115,16 @@ def _by_period(key: _Tags) -> tuple[tuple[int, tuple[TagSpec, ...]], ...]:
     return tuple((period_ns, tuple(groups[period_ns])) for period_ns in sorted(groups))
 
 
+def ranges_by_period(device: DeviceSpec) -> Sequence[Sequence[Range]]:
+    """Where the tags of each period lie, in order of the periods; each place once, sorted."""
+    return _ranges(_Tags(device.tags))
+
+
+@lru_cache(maxsize=64)
+def _ranges(key: _Tags) -> tuple[tuple[Range, ...], ...]:
+    return tuple(tuple(sorted({place(tag).range for tag in tags})) for _, tags in _by_period(key))
+
+
 @lru_cache(maxsize=64)
 def _reads(key: _Tags, limits: Limits, wire: Wire, listen_only: bool) -> _Reads:
     places = [place(tag) for tag in key.tags]

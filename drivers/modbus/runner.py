@@ -29,7 +29,7 @@ from drivers.modbus.learn import Learner
 from drivers.modbus.limits import limits_of
 from drivers.modbus.planner import plan_group
 from native.group import Group, Pool
-from native.latest import latest
+from native.latest import latest, qualities
 from native.link import Link
 from native.loop import Loop
 
@@ -125,9 +125,10 @@ class _Wire:
 
     def learn(self) -> None:
         """Feed the learner what was refused and what was read; plan anew what that changes."""
-        owners = [device for device in self.devices for _ in device.groups]
-        for member, function, address, count, code in self.link.refusals():
-            owners[member].learner.refused(Request(function, address, count), code)
+        if refusals := self.link.refusals():
+            owners = [device for device in self.devices for _ in device.groups]
+            for member, function, address, count, code in refusals:
+                owners[member].learner.refused(Request(function, address, count), code)
         for device in self.devices:
             if device.learner.curious:
                 for group in device.groups:
@@ -187,21 +188,20 @@ class _Wire:
             found["cause"] = {"id": said, "args": args}
         return found
 
-    def device_snapshots(self) -> list[dict[str, Any]]:
-        state = self.link.snapshot()
-        result = []
-        for found, device in zip(self.link.devices(), self.devices, strict=True):
+    def device_snapshots(self, brief: bool) -> list[dict[str, Any]]:
+        state, result = self.link.state, []
+        for found, device in zip(self.link.devices(brief), self.devices, strict=True):
             spec = device.plan.spec
-            qualities = [quality for group in device.groups for _, quality in _values(group)]
+            tags = _qualities(device.groups)
             found.update(link=self.spec.name, driver="modbus", profile=spec.profile)
             owed = found.pop("owed") and self.spec.listen_only
             found["state"], found["cause"] = _judge(
-                found, state["state"], qualities, _NOT_ASKED if self.spec.listen_only else 129
+                found, state, tags, _NOT_ASKED if self.spec.listen_only else 129
             )
             if owed and found["cause"] == {"id": "device.not_heard", "args": {}}:
                 found["cause"] = {"id": "device.owed", "args": {"link": self.spec.name}}
-            found["learned"] = device.learner.said()
-            if state["no_tid"]:
+            found["learned"] = [] if brief else device.learner.said()
+            if self.link.no_tid and not brief:
                 found["learned"].append({"id": "learned.no_tid", "args": {}})
             result.append(found)
         return result
@@ -233,16 +233,21 @@ def _flights(kept: Any) -> int:
     return max(1, min(found, IN_FLIGHT_AUTO)) if isinstance(found, int) else 1
 
 
-def _values(group: Group) -> Sequence[tuple[Any, int]]:
-    newest = latest(group)
-    return newest[1] if newest else []
+def _qualities(groups: Sequence[Group]) -> Mapping[int, int]:
+    """How many of the tags have which quality."""
+    if len(groups) == 1:
+        return qualities(groups[0])
+    total: Counter[int] = Counter()
+    for group in groups:
+        total.update(qualities(group))
+    return total
 
 
 def _judge(
-    found: dict[str, Any], link_state: str, qualities: Sequence[int], silence: int
+    found: dict[str, Any], link_state: str, tags: Mapping[int, int], silence: int
 ) -> tuple[str, Mapping[str, Any] | None]:
     """The device's state and its cause in words; takes the native keys out of `found`.
-    `qualities`: of its tags; `silence`: the quality of what is not known better.
+    `tags`: how many have which quality; `silence`: the quality of what is not known better.
     """
     silent, ever = found.pop("silent"), found.pop("ever")
     quality, code = found.pop("quality"), found.pop("exception")
@@ -252,11 +257,10 @@ def _judge(
         return "silent", _cause(quality or silence, code)
     if not ever:
         return "starting", _cause(quality, code)
-    if any(each >= 128 for each in qualities):
-        name = found["name"]
-        return "partly", _of_tags(qualities, quality, code) or {
+    if bad := {each: count for each, count in tags.items() if each >= 128}:
+        return "partly", _of_tags(bad, sum(tags.values()), quality, code) or {
             "id": "device.partly",
-            "args": {"count": sum(each >= 128 for each in qualities), "device": name},
+            "args": {"count": sum(bad.values()), "device": found["name"]},
         }
     return "good", None
 
@@ -267,15 +271,17 @@ def _cause(quality: int, code: int) -> dict[str, Any] | None:
     return {"id": said, "args": args} if said else None
 
 
-def _of_tags(qualities: Sequence[int], last: int, code: int) -> dict[str, Any] | None:
+def _of_tags(bad: Mapping[int, int], tags: int, last: int, code: int) -> dict[str, Any] | None:
     """What most of the bad tags have in common, and how many that are where not all are; those
     that were not asked share the device's `last` failure. None where it is this and that.
     """
-    bad = [last or each if each == _NOT_ASKED else each for each in qualities if each >= 128]
-    worst, count = Counter(bad).most_common(1)[0]
-    cause = _cause(worst, code) if worst in _TAG_CAUSES and 2 * count > len(bad) else None
-    if cause and count < len(qualities):
-        cause["args"] |= {"bad": count, "tags": len(qualities)}
+    causes: Counter[int] = Counter()
+    for quality, count in bad.items():
+        causes[last or quality if quality == _NOT_ASKED else quality] += count
+    worst, count = causes.most_common(1)[0]
+    cause = _cause(worst, code) if worst in _TAG_CAUSES and 2 * count > causes.total() else None
+    if cause and count < tags:
+        cause["args"] |= {"bad": count, "tags": tags}
     return cause
 
 
@@ -304,8 +310,8 @@ class ModbusRunner:
     def links(self) -> list[dict[str, Any]]:
         return [wire.snapshot() for wire in self._wires]
 
-    def devices(self) -> list[dict[str, Any]]:
-        return [found for wire in self._wires for found in wire.device_snapshots()]
+    def devices(self, brief: bool = False) -> list[dict[str, Any]]:
+        return [found for wire in self._wires for found in wire.device_snapshots(brief)]
 
     def learn(self) -> None:
         for wire in self._wires:

@@ -9,7 +9,10 @@
     schema      the table of all keys: kind, unit, range, default, help
     values      one value against its key of the schema
     check       one TOML table against its schema table
-    build       links and devices out of checked tables: ranges, profiles, defaults
+    links       links out of checked tables
+    build       devices out of checked tables: ranges, profiles, defaults
+    narrow      what was meant by full-width signs
+    spelling    how things are written, for remedies
     points      tags from a CSV table
     model       the result
     capacity    whether all of it can be delivered

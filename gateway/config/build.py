@@ -1,18 +1,16 @@
-"""Links and devices out of their tables: what only several keys together show to be wrong."""
+"""Devices out of their tables: what only several keys together show to be wrong."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from drivers import registry
 from drivers.api import (
-    IN_FLIGHT_AUTO,
     ByteOrder,
     DeviceSpec,
     Driver,
@@ -20,131 +18,20 @@ from drivers.api import (
     LinkSpec,
     Problem,
     TagSpec,
-    TlsFiles,
 )
-from gateway.certificates import judge
+from gateway.config import spelling
 from gateway.config.capacity import Capacity
-from gateway.config.check import Place, check_table, complete
-from gateway.config.dialin import listen_address
+from gateway.config.check import Place, check_table, complete, without_dotted
 from gateway.config.problems import Problems
-from gateway.config.schema import DEVICE, LINK, LINK_TLS, LISTEN_TIMEOUT_NS, TIMEOUT_NS
-from gateway.config.synonyms import SYNONYMS
+from gateway.config.schema import (
+    DEVICE,
+    LISTEN_TIMEOUT_NS,
+    TIMEOUT_NS,
+)
 from gateway.config.tags import Profile, Tag, TagReader, is_name
+from gateway.config.values import nearest
 
 _UNIT_IN_NAME = re.compile(r"\{unit(?::0?([1-9]))?\}")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
-
-
-def split_address(text: str, default_port: int | None = None) -> tuple[str, int]:
-    """Host and port of "host:port", "[v6]:port" or, with a default, "host". Raises ValueError."""
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]\s]+)(?::([0-9]{1,5}))?", text)
-    if match is None:
-        raise ValueError(text)
-    host, port = match[1].strip("[]"), int(match[2]) if match[2] else default_port
-    if port is None or not 1 <= port <= 65535:
-        raise ValueError(text)
-    if ":" in host:
-        ipaddress.IPv6Address(host.partition("%")[0])
-    elif re.fullmatch(r"[0-9.]+", host):
-        ipaddress.IPv4Address(host)
-    elif not _HOST.fullmatch(host):
-        raise ValueError(text)
-    return host, port
-
-
-def build_link(
-    name: str, place: Place, data: Mapping[str, Any], problems: Problems
-) -> LinkSpec | None:
-    """The link; None if something is wrong with it, which is in `problems` then.
-
-    A timeout that the file leaves out is 0 here: `settle` gives it once the devices are known.
-    """
-    before = len(problems)
-    if not is_name(name):
-        problems.append(place.error("config.bad_name", name=name))
-    port = data.get("port")
-    if data.get("type") in ("tcp", "udp") and _is_port(port):
-        host = str(data.get("address") or "192.168.10.21").partition(":")[0]
-        example = f'address = "{host}:{port}"'
-        problems.append((place / "port").error("config.port_in_address", example=example))
-        data = {key: value for key, value in data.items() if key != "port"}
-        if "address" not in data:
-            return None
-    checked = check_table(place, data, LINK, problems)
-    kind = checked.get("type")
-    for key in checked:
-        if kind is not None and LINK[key].only and kind not in LINK[key].only:
-            problems.append((place / key).error("config.wrong_kind_of_link", type=kind, key=key))
-    whole = complete(place, data, checked, LINK, problems)
-    needed = {"serial": "port", "listen": "listen"}.get(str(kind), "address")
-    if kind is not None and checked[needed] is None and needed not in {*data, *place.lost()}:
-        example = f"{needed} = {LINK[needed].example}"
-        problems.append(place.error("config.missing", key=needed, example=example))
-    learned = checked["in_flight"] == "auto"
-    if kind == "serial" and (learned or checked["in_flight"] > 1):
-        problems.append((place / "in_flight").value_error("config.in_flight_serial"))
-    host, port = _endpoint(place, checked, problems)
-    tls = _tls(place / "tls", checked["tls"], problems) if checked.get("tls") is not None else None
-    if not whole or problems.errors_since(before):
-        return None
-    return LinkSpec(
-        name=name,
-        type=checked["type"],
-        port=checked["port"] or "",
-        baud=checked["baud"],
-        data_bits=checked["data_bits"],
-        parity=checked["parity"],
-        stop_bits=checked["stop_bits"],
-        rs485=checked["rs485"],
-        host=host,
-        tcp_port=port,
-        timeout_ns=checked["timeout"] or 0,
-        pause_ns=checked["pause"],
-        listen_only=checked["listen_only"],
-        in_flight=IN_FLIGHT_AUTO if learned else checked["in_flight"],
-        in_flight_learned=learned,
-        tls=tls,
-        register=checked["register"] or b"",
-        heartbeat=checked["heartbeat"] or b"",
-        where=place.where(),
-    )
-
-
-def _is_port(value: Any) -> bool:
-    """As people write it who write it apart from the address: 502, or "502"."""
-    if isinstance(value, int):
-        return 0 <= value <= 65535
-    return isinstance(value, str) and value.isdecimal() and len(value) <= 5
-
-
-def _endpoint(place: Place, checked: Mapping[str, Any], problems: Problems) -> tuple[str, int]:
-    """Host and port of a network link, or ours of one that devices dial in to."""
-    kind = checked.get("type")
-    try:
-        if kind in ("tcp", "udp") and checked.get("address"):
-            return split_address(checked["address"], 502)
-        if kind == "listen" and checked.get("listen"):
-            return listen_address(checked["listen"])
-    except ValueError:
-        key = "listen" if kind == "listen" else "address"
-        message = "config.bad_listen" if kind == "listen" else "config.bad_address"
-        at, said = place / key, {"value": checked[key], "example": LINK[key].example}
-        problems.append(at.value_error(message, **said))
-    return "", 502
-
-
-def _tls(place: Place, data: Mapping[str, Any], problems: Problems) -> TlsFiles | None:
-    """The files, as absolute paths. What is wrong with them is a warning: the other links are read
-    all the same, and so is this one once they are mended.
-    """
-    checked = check_table(place, data, LINK_TLS, problems)
-    if not complete(place, data, checked, LINK_TLS, problems) or checked.keys() != LINK_TLS.keys():
-        return None
-    folder = Path(place.origin.file).parent
-    files = TlsFiles(**{key: (folder / path).absolute() for key, path in checked.items()})
-    for fault in judge(files, "", datetime.now(UTC)):
-        problems.append((place / fault.key).warning(fault.said["id"], **fault.said["args"]))
-    return files
 
 
 @dataclass(slots=True)
@@ -193,8 +80,13 @@ class DeviceBuilder:
         before = len(self._problems)
         if self._capacity.is_passed or self._problems.are_enough:
             return []
+        undotted = without_dotted(place, data, DEVICE, self._problems)
+        if data and not undotted:
+            return []
+        data = undotted
         checked = check_table(place, data, DEVICE, self._problems)
-        if not complete(place, data, checked, DEVICE, self._problems):
+        examples = {"link": f'"{next(iter(self._links), "com1")}"'}
+        if not complete(place, data, checked, DEVICE, self._problems, examples):
             self._tags.own(place / "tags", checked.get("tags", {}))
             return []
         names = self._names(name, place, checked["unit"] or ())
@@ -204,7 +96,8 @@ class DeviceBuilder:
         if driver is None:
             return []
         order: ByteOrder = parts.setting("order", "ABCD")
-        written = {*data, *(SYNONYMS.get(said) for said in data), *place.lost()}
+        likely = {nearest(said, DEVICE) for said in islice(data, 100) if said not in DEVICE}
+        written = {*data, *likely, *place.lost()}
         every: int | None = parts.setting("every", 1 if "every" in written else None)
         tags = self._tags.finished(parts.tags, every, order)
         standing = link or LinkSpec(name=checked["link"], type="tcp")  # to check the tags at least
@@ -250,14 +143,16 @@ class DeviceBuilder:
             return []
         names = [_numbered(name, unit) for unit in units]
         if not all(is_name(each) for each in names):
-            self._problems.append(place.error("config.bad_name", name=name))
+            meant = spelling.key(spelling.allowed_name(name))
+            self._problems.append(place.error("config.bad_name", name=name, meant=meant))
             return []
         return names
 
     def _link(self, place: Place, name: str) -> LinkSpec | None:
         if name not in self._links:
-            known = ", ".join(self._links) or "-"
-            problem = (place / "link").value_error("config.no_such_link", link=name, known=known)
+            known, header = spelling.listed(self._links), spelling.header(("links", name))
+            message = "config.no_such_link" if known else "config.no_link_yet"
+            problem = (place / "link").value_error(message, link=name, known=known, table=header)
             self._problems.append(problem)
         return self._links.get(name)
 
@@ -265,7 +160,7 @@ class DeviceBuilder:
         try:
             return registry.get(name)
         except registry.UnknownDriverError:
-            known = ", ".join(registry.names())
+            known = spelling.listed(registry.names())
             problem = (place / "driver").value_error(
                 "config.no_such_driver", driver=name, known=known
             )
@@ -274,10 +169,13 @@ class DeviceBuilder:
 
     def _parts(self, name: str, place: Place, checked: dict[str, Any]) -> _Parts:
         profile = Profile({}, {})
+        before = len(self._problems)
         layers: list[dict[str, Tag]] = []
+        bad = bool(place.lost() & {"tags", "tags_file", "profile"})  # said where that was found
         if checked["profile"]:
             at = place / "profile"
-            profile = self._tags.profile(at, checked["profile"]) or profile
+            profile = self._tags.profile(at, checked["profile"]) or Profile({}, {}, bad=True)
+            bad = bad or profile.bad
             wanted = profile.defaults.get("driver", checked["driver"])
             if wanted != checked["driver"] and checked["driver"] in registry.names():
                 self._problems.append(
@@ -291,6 +189,7 @@ class DeviceBuilder:
             layers.append(profile.tags)
         if checked["tags_file"]:
             table = self._tags.table(place / "tags_file", checked["tags_file"])
+            bad = bad or table is None or table.bad
             layers.append(table.tags if table else {})
         if checked.get("tags"):
             layers.append(self._tags.own(place / "tags", checked["tags"]))
@@ -298,8 +197,9 @@ class DeviceBuilder:
         for layer in layers:
             for key, tag in layer.items():
                 tags[key] = tag.over(tags[key]) if key in tags else tag
-        if not layers and not place.lost() & {"tags", "tags_file", "profile"}:
-            self._problems.append(place.error("config.no_tags", device=name))
+        if not tags and not bad and not self._problems.errors_since(before):
+            header = spelling.header(("devices", name, "tags"))
+            self._problems.append(place.error("config.no_tags", device=name, table=header))
         return _Parts(place, checked, profile, tags)
 
     def _news(self, device: DeviceSpec) -> DeviceSpec:
@@ -322,7 +222,8 @@ class DeviceBuilder:
             if only and problem.key[0] not in only:
                 continue
             place = _place_of(problem, parts)
-            self._problems.append(place.value_error(problem.message, **problem.args))
+            said = place.value_error if problem.severity == "error" else place.warning
+            self._problems.append(said(problem.message, **problem.args))
 
 
 def _numbered(name: str, unit: int) -> str:

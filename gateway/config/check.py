@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from gateway.config import spelling
 from gateway.config.positions import Path, Spot
 from gateway.config.problems import Located, Problems, Severity
 from gateway.config.schema import TABLES, Table
@@ -32,6 +34,8 @@ class Origin(Protocol):
 
     def where(self, path: Path) -> str: ...
 
+    def is_header(self, path: Path) -> bool: ...
+
 
 class Place(NamedTuple):
     """A path in a file."""
@@ -55,6 +59,10 @@ class Place(NamedTuple):
 
     def where(self) -> str:
         return self.origin.where(self.path)
+
+    def has_header(self, part: str) -> bool:
+        """Whether a table in this one has a header of its own."""
+        return self.origin.is_header((*self.path, part))
 
     def lost(self) -> set[str]:
         """Keys of this table whose line is mistaken, which was reported: they are not missing."""
@@ -86,10 +94,12 @@ def complete(
     checked: dict[str, Any],
     table: Table,
     problems: Problems,
+    examples: Mapping[str, str] = MappingProxyType({}),
 ) -> bool:
     """Fill `checked` with the defaults; whether all that is required is there.
 
-    `data` are the keys that were written, so that a wrong value is not missing as well.
+    `data` are the keys that were written, so that a wrong value is not missing as well. `examples`
+    suit this table better than those of its keys.
     """
     whole = True
     for name, key in table.items():
@@ -100,7 +110,7 @@ def complete(
         else:
             whole = False
             if name not in {*data, *(SYNONYMS.get(said) for said in data), *place.lost()}:
-                example = f"{name} = {key.example}"
+                example = f"{name} = {examples.get(name, key.example)}"
                 problems.append(place.error("config.missing", key=name, example=example))
     return whole
 
@@ -115,3 +125,31 @@ def _unknown(place: Place, name: str, table: Table) -> Located:
     if near := nearest(name, table):
         return place.error("config.unknown_key_near", key=name, near=near)
     return place.error("config.unknown_key", key=name, known=", ".join(table))
+
+
+def without_dotted(
+    place: Place, data: Mapping[str, Any], table: Table, problems: Problems
+) -> Mapping[str, Any]:
+    """Without the tables that a dot in a name made: [devices.cnc.1] is a table "1" in "cnc"."""
+    inner = {
+        name: value
+        for name, value in data.items()
+        if isinstance(value, dict) and name not in table and SYNONYMS.get(name) not in table
+    }
+    for name, value in inner.items():
+        path = (*place.path, name)
+        at = place / name
+        while len(value) == 1 and isinstance(deeper := next(iter(value.values())), dict):
+            (part,) = value
+            if part in table:
+                break
+            path, at, value = (*path, part), at / part, deeper
+        whole = spelling.allowed_name("-".join(str(part) for part in path[1:]))
+        subtables = [part for part in value if part in table and at.has_header(part)]
+        if len(subtables) < len(value):
+            meant = spelling.header((path[0], whole))
+            problems.append(at.error("config.dotted_name", meant=meant))
+        for part in subtables:
+            meant = spelling.header((path[0], whole, part))
+            problems.append((at / part).error("config.dotted_name", meant=meant))
+    return {name: value for name, value in data.items() if name not in inner}

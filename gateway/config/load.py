@@ -18,10 +18,11 @@ from typing import Any
 
 from drivers.api import DeviceSpec, LinkSpec
 from gateway.certificates import TlsFiles, judge
-from gateway.config import dialin
-from gateway.config.build import DeviceBuilder, build_link, split_address
+from gateway.config import dialin, spelling
+from gateway.config.build import DeviceBuilder
 from gateway.config.capacity import Capacity
 from gateway.config.check import Place, check_table, complete
+from gateway.config.links import build_link, split_address
 from gateway.config.model import BufferConfig, GatewayConfig, PlatformConfig
 from gateway.config.problems import ERRORS_MAX, Located, Problems
 from gateway.config.schema import BUFFER, FILE, GATEWAY, PLATFORM, Table
@@ -218,7 +219,7 @@ class _Merged:
                     return
                 elif not isinstance(value, dict):
                     wanted = {"id": "config.kind_table", "args": {}}
-                    example = f"[{name}.{key}]"
+                    example = spelling.header((name, key))
                     self._problems.append(
                         place.error("config.wrong_type", key=key, wanted=wanted, example=example)
                     )
@@ -280,7 +281,14 @@ def _plant(
 def _judge_gateway(gateway: Section, problems: Problems) -> None:
     name = gateway["id"]
     if name is not None and not _ID.fullmatch(name):
-        problems.append(gateway.at("id").value_error("config.bad_id", id=name))
+        problems.append(
+            gateway.at("id").value_error("config.bad_id", id=name, meant=_id_meant(name))
+        )
+
+
+def _id_meant(name: str) -> str:
+    """The nearest that may be an id."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:64] or "box-1"
 
 
 def _judge_platform(

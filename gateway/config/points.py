@@ -17,7 +17,7 @@ from typing import Any
 from gateway.config.positions import Path, Spot
 from gateway.config.problems import Located, Problems, Severity
 from gateway.config.schema import PROFILE_TAG
-from gateway.config.source import SIZE_MAX, read_bytes
+from gateway.config.source import BLANKED, CONTROL, SIZE_MAX, read_bytes
 from gateway.config.units import show_size
 
 #: Heading to key. `name` is the tag's name, `space` goes before a bare number in `address`.
@@ -51,6 +51,7 @@ class PointTable:
             raw = b""
         self._text = _decode(raw)
         self._lines = self._text.split("\n")
+        self._clean()
         self._read()
 
     @classmethod
@@ -70,12 +71,20 @@ class PointTable:
     ) -> Located:
         """A problem at a path (tag, key), or at a spot; a cell is its own key and value."""
         spot = at if isinstance(at, Spot) else self._spot(at)
+        if message == "config.missing":
+            message = "config.cell_empty"
         line = self._lines[spot.line - 1] if spot.line else ""
-        return Located(self.file, spot.line, spot.column, severity, message, args, line)
+        return Located(
+            self.file, spot.line, spot.column, severity, message, args, line, in_table=True
+        )
 
     def lost(self, path: Path) -> set[str]:
         """Nothing of a table is taken out."""
         return set()
+
+    def is_header(self, path: Path) -> bool:
+        """A table has none."""
+        return False
 
     def where(self, path: Path) -> str:
         spot = self._spot(path)
@@ -87,29 +96,51 @@ class PointTable:
         return self._spots.get(path, Spot(1, 1))
 
     def _problem(self, spot: Spot, message: str, **args: Any) -> None:
-        line = self._lines[spot.line - 1] if spot.line else ""
-        self.problems.append(
-            Located(self.file, spot.line, spot.column, "error", message, args, line)
-        )
+        self.problems.append(self.located(spot, message, **args))
+
+    def _clean(self) -> None:
+        """Say what control characters there are, and full-width signs between the cells; read what
+        was meant.
+        """
+        if not self._text.replace("\n", "").isprintable():
+            for number, line in enumerate(self._lines, 1):
+                if (found := CONTROL.search(line)) and not self.problems.are_enough:
+                    code = f"U+{ord(found[0]):04X}"
+                    spot = Spot(number, found.start() + 1)
+                    self._problem(spot, "config.control_character", code=code)
+            self._text = self._text.translate(BLANKED)
+        head = self._lines[0]
+        wide = next((sign for sign in "，；" if sign in head), "")
+        if wide and not any(sign in head for sign in ",;\t"):
+            spot, wanted = Spot(1, head.index(wide) + 1), head.replace(wide, ",")
+            self._problem(spot, "config.csv_full_width", found=wide, wanted=wanted)
+            self._text = self._text.replace(wide, ",")
 
     def _read(self) -> None:
-        delimiter = max(",;\t", key=self._lines[0].count)
+        delimiter = max(",;\t", key=self._text.partition("\n")[0].count)
         csv.field_size_limit(SIZE_MAX)  # a cell of labels may be long; the file is bounded
         rows = csv.reader(io.StringIO(self._text, newline=""), delimiter=delimiter)
         try:
             heads = self._headings(next(rows, []), delimiter)
             if heads is None:
                 return
+            line = rows.line_num
             for row in rows:
                 if self.problems.are_enough:
                     break
                 self._row(row, heads, rows.line_num, delimiter)
+            if not self.data and not self.problems:
+                self._problem(Spot(max(1, line), 1), "config.csv_empty")
         except csv.Error as error:
-            self._problem(Spot(max(1, rows.line_num), 1), "config.syntax", error=str(error))
+            self._problem(Spot(max(1, rows.line_num), 1), "config.csv_syntax", error=str(error))
 
     def _headings(self, row: list[str], delimiter: str) -> list[str] | None:
         known = ", ".join(("name", "space", *PROFILE_TAG))
         heads = [HEADINGS.get(cell.strip(), HEADINGS.get(cell.strip().lower(), "")) for cell in row]
+        if not any(heads):
+            example = delimiter.join(("name", "address", "type"))
+            self._problem(Spot(1, 1), "config.csv_no_headings", example=example, known=known)
+            return None
         columns = _columns(self._lines[0], delimiter)
         for cell, head, column in zip(row, heads, columns, strict=False):
             if not head and cell.strip():
@@ -129,7 +160,12 @@ class PointTable:
         }
         if not cells or row[0].lstrip().startswith("#"):
             return
-        name, column = cells.pop("name", ("", 1))
+        name, column = cells.pop(
+            "name", ("", _columns(self._lines[line - 1], delimiter)[heads.index("name")])
+        )
+        if not name:
+            self._problem(Spot(line, column), "config.missing", key="name", example="name = t1")
+            return
         if name in self.data:
             first = self.where((name,))
             self._problem(Spot(line, column), "config.twice_name", name=name, first=first)

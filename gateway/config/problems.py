@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from gateway.config import spelling
 from gateway.messages import remedy, some, text
 from gateway.plain import plain
 
@@ -37,6 +38,7 @@ class Located:
     args: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""  # the text of the line
     count: int = 1  # how many problems alike it stands for
+    in_table: bool = False  # it stands in a table of tags, where remedies name cells
 
     @property
     def place(self) -> str:
@@ -142,10 +144,14 @@ def render(problem: Located, lang: str) -> str:
 
 def remedy_of(problem: Located, lang: str) -> str:
     """What to do about it; of one that stands for others, what to do about each of them."""
-    if problem.id == "config.alike":
-        said = problem.args["said"]
-        return remedy(said["id"], lang, **said["args"])
-    return remedy(problem.id, lang, **problem.args)
+    said = problem.args["said"] if problem.id == "config.alike" else None
+    if said:
+        mend = remedy(said["id"], lang, **said["args"])
+    else:
+        mend = remedy(problem.id, lang, **problem.args)
+    # A period that is missing may be said once, on the device.
+    in_cells = problem.in_table and (said or {"id": problem.id})["id"] != "config.no_period"
+    return spelling.cells(mend, lang) if in_cells else mend
 
 
 def _window(line: str, column: int) -> tuple[str, str]:

@@ -29,7 +29,7 @@ from gateway.config.schema import (
     Table,
 )
 from gateway.config.source import SIZE_MAX
-from gateway.config.tags import NAME_MAX
+from gateway.config.spelling import NAME_MAX
 from gateway.config.units import show_duration, show_size
 
 KEYS = "<!-- keys: from gateway/config/schema.py -->", "<!-- end of keys -->"

@@ -109,6 +109,12 @@ BUFFER = _table(
         default="drop_oldest", choices=("drop_oldest", "drop_newest")),
 )  # fmt: skip
 
+#: Rates that devices have; others are read as they are written, with a word.
+BAUDS = (
+    300, 600, 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 56000, 57600, 76800, 115200,
+    128000, 187500, 230400, 250000, 256000, 460800, 500000, 576000, 921600, 1000000, 1152000,
+    1500000, 2000000, 2500000, 3000000, 3500000, 4000000,
+)  # fmt: skip
 #: What a link waits for an answer at most, where neither the file nor a profile says.
 TIMEOUT_NS = 300 * MS
 #: The same of a device that dials in: 4G takes 50 to 1500 ms there and back, its bus comes on top.

@@ -16,9 +16,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path as FilePath
 from typing import Any
 
+from gateway.config import narrow, spelling
 from gateway.config.positions import DEPTH_MAX, Path, Positions, Spot, Statement
 from gateway.config.problems import Located, Problems, Severity
-from gateway.config.synonyms import FULL_WIDTH, SYNONYMS
+from gateway.config.synonyms import SYNONYMS
 from gateway.config.units import show_size
 
 SIZE_MAX = 4 << 20
@@ -27,10 +28,10 @@ SYNTAX_ERRORS_MAX = 40
 #: At least this many are, and more while all readings come to no more bytes than that.
 SYNTAX_ERRORS_LEAST, READ_BYTES = 4, 8 << 20
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # line ends are \n by then
-_BLANKED = dict.fromkeys((*range(9), *range(11, 32), 127), " ")
-_QUOTED = re.compile(r"""\"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*""")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # line ends are \n by then
+BLANKED = dict.fromkeys((*range(9), *range(11, 32), 127), " ")
 _BARE_WIDE = re.compile(r"[\w-]*[^\x00-\x7f][\w-]*")
+_BARE_WIDE_KEY = re.compile(r"[\w-]*[^\x00-\x7f][\w-]*(?=[ \t]*[.=])")
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 #: A line that was meant as a table header, whatever it lacks.
 _KEY = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""
@@ -119,8 +120,14 @@ class Source:
         """Keys of the table at `path` that are written, but not in `data`: they are mistaken."""
         depth = len(path)
         return {
-            str(each[depth]) for each in self._lost if len(each) > depth and each[:depth] == path
+            str(each[depth]).rstrip(":;")
+            for each in self._lost
+            if len(each) > depth and each[:depth] == path
         }
+
+    def is_header(self, path: Path) -> bool:
+        """Whether the table at `path` has a header of its own."""
+        return any(each.header and each.path == path for each in self.positions.statements)
 
     def where(self, path: Path) -> str:
         """file:line:column of a key."""
@@ -156,10 +163,10 @@ class Source:
             self._say(Spot(line, len(before.rpartition("\n")[2]) + 1), "config.not_utf8")
         self._decoded = text
         for number, written in enumerate(text.split("\n"), 1):
-            if (found := _CONTROL.search(written)) and len(self.problems) < SYNTAX_ERRORS_MAX:
+            if (found := CONTROL.search(written)) and len(self.problems) < SYNTAX_ERRORS_MAX:
                 code = f"U+{ord(found[0]):04X}"
                 self._say(Spot(number, found.start() + 1), "config.control_character", code=code)
-        return text.translate(_BLANKED)
+        return text.translate(BLANKED)
 
     def _parse(self) -> dict[str, Any]:
         fed = self.positions.text
@@ -225,7 +232,7 @@ class Source:
         self.positions = Positions(text[:at] + sign + text[at:])
         whole = self.positions.statement_at(start)
         assert whole is not None, "the line is there still"
-        self._say(spot, "config.syntax_bracket", sign=sign, meant=_header(whole.path))
+        self._say(spot, "config.syntax_bracket", sign=sign, meant=spelling.header(whole.path))
         lines = fed.split("\n")
         line = lines[spot.line - 1].lstrip()
         lines[spot.line - 1] = _HEADER.sub(lambda found: f"[{found['names']}]", line)
@@ -235,30 +242,31 @@ class Source:
         """The text with full-width signs replaced, or bare Chinese names quoted, and said so."""
         start, end = statement.start, statement.end
         text = self.positions.text
-        plain = _QUOTED.sub(lambda match: " " * len(match[0]), text[start:end])
-        wide = [at for at, character in enumerate(plain) if character in FULL_WIDTH]
-        if wide:
-            found = plain[wide[0]]
-            spot = self.positions.spot(start + wide[0])
-            self._say(spot, "config.full_width", found=found, wanted=FULL_WIDTH[found])
-            characters = list(text)
-            for at in wide:
-                characters[start + at] = FULL_WIDTH[plain[at]]
-            self.positions = Positions("".join(characters))
+        wide = narrow.first_wide(text[start:end])
+        if wide >= 0:
+            spot = self.positions.spot(start + wide)
+            mended = narrow.narrowed(text[start:end], header=statement.header)
+            self.positions = Positions(text[:start] + mended + text[end:])
+            wanted = self._narrow_line(text, statement, spot)
+            self._say(spot, "config.full_width", found=text[start + wide], wanted=wanted)
             return _splice(fed, start, end, self.positions.text, text)
-        names = plain if statement.header else plain.partition("=")[0]
-        match = _BARE_WIDE.search(names)
+        names = _BARE_WIDE if statement.header else _BARE_WIDE_KEY
+        match = names.search(narrow.bare(text[start:end]))
         if match is None:
             return None
+        spot = self.positions.spot(start + match.start())
+        lines = fed.split("\n")
+        lines[spot.line - 1] = line = _quoted(names, lines[spot.line - 1])
         if match[0] not in SYNONYMS:
-            meant = _header(statement.path) if statement.header else f'"{match[0]}" = ...'
-            spot = self.positions.spot(start + match.start())
+            meant = spelling.header(statement.path) if statement.header else line.strip()
             self._say(spot, "config.syntax_name", name=match[0], meant=meant)
-        quoted = _BARE_WIDE.sub(lambda found: f'"{found[0]}"', names)
-        line = fed.split("\n")
-        number = self.positions.spot(start).line - 1
-        line[number] = line[number].replace(names.strip(), quoted.strip(), 1)
-        return "\n".join(line)
+        return "\n".join(lines)
+
+    def _narrow_line(self, text: str, statement: Statement, spot: Spot) -> str:
+        """The line at `spot` as it is to be typed."""
+        start, end = statement.start, statement.end
+        meant = narrow.narrowed(narrow.percentages(text[start:end]), header=statement.header)
+        return (text[:start] + meant + text[end:]).split("\n")[spot.line - 1].strip()
 
     def _explain(self, error: str, offset: int, statement: Statement) -> None:
         message = next((ours for said, ours in _SAID.items() if error.startswith(said)), "")
@@ -267,7 +275,10 @@ class Source:
         elif message == "config.syntax_key" and self.positions.text.startswith("\n", offset):
             message = "config.syntax_inline"  # the only place where a line must not end
         spot = self.positions.spot(min(max(offset, statement.start), statement.end))
-        if message == "config.twice_key":
+        signs = (";", ":", ",") if message == "config.syntax_rest" else (";", ":")
+        if self.positions.text[offset : offset + 1] in signs and offset < statement.end:
+            self._stray(offset, statement)
+        elif message == "config.twice_key":
             path = statement.path
             if named := re.search(r"\(.*\)", error):
                 path = tuple(ast.literal_eval(named[0]))
@@ -282,6 +293,18 @@ class Source:
             self._say(spot, message)
         else:
             self._say(spot, "config.syntax", error=error)
+
+    def _stray(self, offset: int, statement: Statement) -> None:
+        """A sign that other languages put there: what the line is without it."""
+        text = self.positions.text
+        wide = {";": "；", ":": "：", ",": "，"}[text[offset]]
+        meant = narrow.narrowed(
+            text[statement.start : offset] + wide + text[offset + 1 : statement.end],
+            header=statement.header,
+        )
+        spot = self.positions.spot(offset)
+        line = (text[: statement.start] + meant + "\n").split("\n")[spot.line - 1].strip()
+        self._say(spot, "config.stray_sign", found=text[offset], wanted=line)
 
     def _without(self, fed: str, statement: Statement) -> str:
         """The text with the statement blanked; for a header, with all that stands below it."""
@@ -299,11 +322,11 @@ class Source:
         return "\n".join(lines)
 
 
-def _header(path: Path) -> str:
-    """The header of the table at `path`, its names in quotes where they need them."""
-    names = [part for part in path if isinstance(part, str)]
-    quoted = (name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"' for name in names)
-    return f"[{'.'.join(quoted)}]"
+def _quoted(names: re.Pattern[str], line: str) -> str:
+    """A line with these names in quotes."""
+    for found in reversed(list(names.finditer(narrow.bare(line)))):
+        line = f'{line[: found.start()]}"{found[0]}"{line[found.end() :]}'
+    return line
 
 
 def _splice(fed: str, start: int, end: int, mended: str, text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from drivers import profiles
 from drivers.api import ByteOrder, TagSpec
+from gateway.config import spelling
 from gateway.config.check import Place, check_table, complete
 from gateway.config.points import PointTable
 from gateway.config.problems import Problems
@@ -16,8 +17,6 @@ from gateway.config.schema import PROFILE, PROFILE_FILE, PROFILE_TAG, TAG, Table
 from gateway.config.source import Source
 from gateway.config.values import nearest
 from gateway.system_errors import reason
-
-NAME_MAX = 64
 
 
 @dataclass(slots=True)
@@ -41,6 +40,7 @@ class Profile:
 
     defaults: dict[str, Any]
     tags: dict[str, Tag]
+    bad: bool = False  # a mistake in it was reported
 
 
 class TagReader:
@@ -90,11 +90,12 @@ class TagReader:
             tag = Tag(place / name)
             before = len(self._problems)
             if not is_name(name, dots=True):
-                self._problems.append(tag.place.error("config.bad_name", name=name))
+                meant = spelling.key(spelling.allowed_name(name))
+                self._problems.append(tag.place.error("config.bad_name", name=name, meant=meant))
             if isinstance(data, dict):
                 tag.values = check_table(tag.place, data, table, self._problems)
             else:
-                example = f'{name} = {{ address = "holding:0", type = "int16" }}'
+                example = f'{spelling.key(name)} = {{ address = "holding:0", type = "int16" }}'
                 wanted = {"id": "config.kind_table", "args": {}}
                 self._problems.append(
                     tag.place.value_error(
@@ -130,7 +131,8 @@ class TagReader:
             if path.suffix.lower() == ".csv":
                 rows = PointTable.read(path)
                 self._problems.extend(rows.problems)
-                return Profile({}, self.own(Place(rows, ()), rows.data, PROFILE_TAG))
+                own = self.own(Place(rows, ()), rows.data, PROFILE_TAG)
+                return Profile({}, own, bool(rows.problems))
             source = Source.read(path)
         except OSError as error:
             problem = place.value_error("config.unreadable", path=str(path), error=reason(error))
@@ -142,7 +144,8 @@ class TagReader:
         about = parts.get("profile", {})
         defaults = check_table(top / "profile", about, PROFILE, self._problems)
         complete(top / "profile", about, dict(defaults), PROFILE, self._problems)
-        return Profile(defaults, self.own(top / "tags", parts.get("tags", {}), PROFILE_TAG))
+        own = self.own(top / "tags", parts.get("tags", {}), PROFILE_TAG)
+        return Profile(defaults, own, bool(source.problems))
 
 
 def is_name(name: str, *, dots: bool = False) -> bool:
@@ -150,7 +153,7 @@ def is_name(name: str, *, dots: bool = False) -> bool:
     plain = name.replace("-", "").replace("_", "")
     if dots:
         plain = plain.replace(".", "")
-    return 0 < len(name) <= NAME_MAX and plain.isalnum()
+    return 0 < len(name) <= spelling.NAME_MAX and plain.isalnum()
 
 
 def finish(

@@ -18,6 +18,7 @@ from jiahe.ingest.limits import (
 )
 
 from drivers.packets import PACKET_MAX, packet
+from gateway.config import spelling
 from gateway.config.schema import Key
 from gateway.config.synonyms import FULL_WIDTH, SYNONYMS, UNIT_SYNONYMS, VALUE_SYNONYMS
 from gateway.config.units import (
@@ -81,7 +82,8 @@ def _text(key: Key, value: Any) -> str:
     _judge_text(key, value)
     wide = next((sign for sign in value if sign in FULL_WIDTH), "")
     if wide and key.name in ("address", "listen"):
-        raise WrongError("config.full_width", found=wide, wanted=FULL_WIDTH[wide])
+        meant = "".join(FULL_WIDTH.get(sign, sign) for sign in value).strip()
+        raise WrongError("config.full_width", found=wide, wanted=f'{key.name} = "{meant}"')
     if not value.strip() and (key.required or key.default is None):
         raise WrongError("config.empty", key=key.name, example=f"{key.name} = {key.example}")
     return value
@@ -147,7 +149,7 @@ def _short(key: Key, number: Decimal) -> Decimal:
 
 
 def _choice(key: Key, value: Any) -> str:
-    choices = ", ".join(key.choices)
+    choices = spelling.listed(key.choices)
     if isinstance(value, str) and value in key.choices:
         return value
     if not isinstance(value, str):
@@ -317,10 +319,15 @@ def _ranged(key: Key, value: _Number, show: Callable[[Any], str]) -> _Number:
             "config.out_of_range",
             key=key.name,
             value=show(value),
-            low=show(low),
-            high="…" if high is None else show(high),
+            low=_typed(key, low, show),
+            high="…" if high is None else _typed(key, high, show),
         )
     return value
+
+
+def _typed(key: Key, value: Any, show: Callable[[Any], str]) -> str:
+    """A bound as it is typed: quantities are texts."""
+    return f'"{show(value)}"' if key.kind in ("duration", "size", "rate") else show(value)
 
 
 def _toml(value: Any) -> str:

@@ -2,9 +2,10 @@
 
 Code never says a sentence: it names an id and its arguments, and whoever faces the user (the
 command line, the log) turns them into words here. To add a text, add one entry to the table of its
-noun: `syntax`, `config`, `link`, `device` (with `learned`), `driver`, `buffer`, `uplink` (with
-`certificate`, `budget` and `clock`), `system`, `daemon`, `cli`. A test reads the whole code base:
-an id that nobody uses, or that is used and missing here, fails it.
+noun: `syntax`, `config` (with `points` and `capacity`), `link`, `device` (with `learned`),
+`driver`, `buffer`, `uplink` (with `certificate`, `budget` and `clock`), `system`, `daemon`, `cli`.
+A test reads the whole code base: an id that nobody uses, or that is used and missing here, fails
+it.
 
 Arguments come from anywhere: what of them could move a cursor is taken out here, so that words are
 safe to print and to log.
@@ -18,12 +19,14 @@ from typing import Any, Literal
 
 from gateway.messages import (
     buffer,
+    capacity,
     cli,
     config,
     daemon,
     device,
     driver,
     link,
+    points,
     syntax,
     system,
     uplink,
@@ -43,6 +46,8 @@ LANGUAGES: tuple[Language, ...] = ("zh", "en")
 MESSAGES: Mapping[str, Message] = {
     **syntax.TABLE,
     **config.TABLE,
+    **points.TABLE,
+    **capacity.TABLE,
     **link.TABLE,
     **device.TABLE,
     **driver.TABLE,

@@ -1,7 +1,7 @@
 """Texts about what the configuration says: what is wrong at a place, and how to mend it."""
 
 from gateway.messages.message import Message
-from gateway.messages.syntax import GATEWAY, PLANT, PLATFORM
+from gateway.messages.syntax import CERTIFICATES, GATEWAY, LINK_OF, PLANT, PLATFORM, TAGS_OF
 
 KEYS = {
     "config.unknown_key": Message(
@@ -27,6 +27,12 @@ KEYS = {
         "{key} is missing",
         "加上一行，例如：{example}",
         "Add a line such as: {example}",
+    ),
+    "config.dotted_name": Message(
+        "名称里不能有点：TOML 用点分隔各层",
+        "a name has no dot in it: dots divide the parts of a header",
+        "写成 {meant}",
+        "Write {meant}",
     ),
     "config.missing_table": Message(
         "缺少 [{table}] 一节",
@@ -92,14 +98,16 @@ KEYS = {
     "config.bad_name": Message(
         "名称“{name}”不能用",
         "{name} cannot be a name",
-        "用字母、数字、汉字、- 和 _，最多 64 个字符，不含空格和点",
-        "Use letters, digits, Chinese, - and _, at most 64 characters, no space, no dot",
+        "用字母、数字、汉字、- 和 _，最多 64 个字符，不含空格和点，例如：{meant}",
+        "Use letters, digits, Chinese, - and _, at most 64 characters, no space, no dot, such as: "
+        "{meant}",
     ),
     "config.bad_id": Message(
         "网关 id“{id}”不能用",
         "{id} cannot be a gateway's id",
-        "用英文字母、数字、. - _，最多 64 个字符，与证书里的相同",
-        "Use letters, digits, . - _, at most 64 characters, the same as in the certificate",
+        '用英文字母、数字、. - _，最多 64 个字符，与证书里的相同，例如：id = "{meant}"',
+        "Use letters, digits, . - _, at most 64 characters, the same as in the certificate, such "
+        'as: id = "{meant}"',
     ),
     "config.short_timeout": Message(
         "链路“{link}”的 timeout 比这台设备最慢的应答还短",
@@ -119,45 +127,11 @@ KEYS = {
         "这个软件读 version = 1",
         "This software reads version = 1",
     ),
-    "config.too_long": Message(
-        "“{key}”有 {size} 字节，最多 {most}（一个汉字 3 字节）",
-        "{key} is {size} bytes long, {most} at most (a Chinese character takes 3)",
-        "写短一些",
-        "Make it shorter",
-    ),
     "config.control_in_text": Message(
         "“{key}”里有不能显示的字符 {code}",
         "there is a character in {key} that cannot be shown, {code}",
         "删掉它；文字写成一行",
         "Take it out; a text is one line",
-    ),
-    "config.absurd_number": Message(
-        "“{key}”的数字太大、太小或太长",
-        "the number of {key} is too big, too small or too long",
-        "小数点前后最多各 {digits} 位",
-        "At most {digits} digits before the point and as many behind it",
-    ),
-    "config.too_many_labels": Message(
-        "有 {count} 个对照（labels），一个标签最多 {most} 个",
-        "there are {count} labels, and a tag has {most} at most",
-        "删去用不到的，或分到几个标签",
-        "Take out what is not needed, or divide them over several tags",
-    ),
-    "config.alike": Message(
-        "同样的问题还有 {count} 处（第 {lines} 行），这里是其中第一处：{said}",
-        "{count} more like it (on lines {lines}); the first of them: {said}",
-    ),
-    "config.and_more": Message(
-        "还有 {count} 处问题没有列出",
-        "{count} more problems are not listed",
-        "先改好上面这些，再检查一次",
-        "Mend those above, then check again",
-    ),
-    "config.enough": Message(
-        "错误太多：找到 {count} 处后没有再找",
-        "too many errors: after {count} of them no more were looked for",
-        "先改好上面这些，再检查一次",
-        "Mend those above, then check again",
     ),
     "config.empty": Message(
         "“{key}”不能为空",
@@ -195,8 +169,8 @@ RULES = {
     "config.insecure_remote": Message(
         "insecure 只允许用于本机地址，{address} 不是",
         "insecure is for loopback addresses only, which {address} is not",
-        "配置 ca、cert、key，去掉 insecure",
-        "Say ca, cert and key, and take insecure out",
+        "去掉 insecure 这一行，写上证书：" + CERTIFICATES,
+        "Take insecure out, and say certificates:" + CERTIFICATES,
     ),
     "config.file_missing": Message(
         "文件 {path} 还不存在",
@@ -210,11 +184,19 @@ RULES = {
         "已有的链路：{known}",
         "Links there are: {known}",
     ),
+    "config.no_link_yet": Message(
+        "没有名为“{link}”的链路，一条链路都没有",
+        "there is no link {link}, nor any other",
+        "加上这条链路，例如：" + LINK_OF,
+        "Add it, such as:" + LINK_OF,
+    ),
     "config.no_such_profile": Message(
         "没有名为“{profile}”的模板",
         "there is no profile {profile}",
-        '自带的模板：jiahe profiles；自己的写文件路径：profile = "my.toml"',
-        'Shipped ones: jiahe profiles; for your own, write its path: profile = "my.toml"',
+        '自带的模板用 jiahe profiles 查看，例如：profile = "chint-dtsu666"；自己的写 .toml 或 .csv '
+        "文件的路径",
+        'jiahe profiles lists the shipped ones, such as: profile = "chint-dtsu666"; of your own, '
+        "write the path of its .toml or .csv file",
     ),
     "config.no_such_profile_near": Message(
         "没有名为“{profile}”的模板，是不是想写“{near}”？",
@@ -237,8 +219,10 @@ RULES = {
     "config.no_tags": Message(
         "设备“{device}”没有标签",
         "the device {device} has no tags",
-        '写 profile = "..."、tags_file = "..."，或加一节 [devices.{device}.tags]',
-        'Say profile = "..." or tags_file = "...", or add a table [devices.{device}.tags]',
+        "写 profile（有哪些见 jiahe profiles）或 tags_file，或加一节，每行一个标签，例如："
+        + TAGS_OF,
+        "Say profile (see jiahe profiles) or tags_file, or add a table with one tag a line, such "
+        "as:" + TAGS_OF,
     ),
     "config.no_period": Message(
         "标签“{tag}”没有周期",
@@ -255,8 +239,8 @@ RULES = {
     "config.tag_key_conflict": Message(
         '“{key}”要求 report = "change"',
         '{key} wants report = "change"',
-        '删掉 report = "all"，或删掉 {key}',
-        'Take report = "all" out, or {key}',
+        'report = "change"；或删掉 {key}',
+        'report = "change"; or take {key} out',
     ),
     "config.bad_unit_range": Message(
         "站号 {value} 看不懂",
@@ -324,53 +308,23 @@ RULES = {
         "确认是不是同一台设备；RTU 总线上站号不能重复",
         "Is it the same device? Unit numbers on an RTU bus must differ",
     ),
+    "config.port_path": Message(
+        "串口写设备文件的路径，{port} 不是",
+        "a serial port is the path of its device, which {port} is not",
+        '例如：port = "{meant}"；有哪些：ls -l /dev/serial/by-path /dev/ttyS*',
+        'Such as: port = "{meant}"; see ls -l /dev/serial/by-path /dev/ttyS* for those there are',
+    ),
+    "config.odd_baud": Message(
+        "波特率 {baud} 很少见，按它读；是不是 {near}？",
+        "a baud of {baud} is unusual, and taken as it is; is it {near}?",
+        "核对设备手册；写错了就改成 baud = {near}",
+        "Look in the device's manual; if it is a slip, write baud = {near}",
+    ),
     "config.in_flight_serial": Message(
         "串口链路同时只能有一个请求",
         "a serial link carries one request at a time",
         "删掉 in_flight",
         "Take in_flight out",
-    ),
-    "config.csv_heading": Message(
-        "表格的标题行缺少“{key}”列",
-        "the table has no column {key}",
-        "标题行可用：{known}",
-        "Headings may be: {known}",
-    ),
-    "config.csv_unknown": Message(
-        "表格里有不认识的列“{key}”",
-        "the table has an unknown column {key}",
-        "标题行可用：{known}",
-        "Headings may be: {known}",
-    ),
-    "config.too_many_links": Message(
-        "链路超过 {most} 条",
-        "there are more than {most} links",
-        "一台网关最多 {most} 条：其余的交给另一台网关",
-        "A gateway has {most} at most: give the others to a second gateway",
-    ),
-    "config.too_many_tags": Message(
-        "到这里共有 {count} 个标签（每台设备都算），超过 {most} 个",
-        "up to here there are {count} tags, each counted for each device: {most} at most",
-        "删去用不到的标签，或把设备分给几台网关",
-        "Take out tags that nobody needs, or divide the devices over several gateways",
-    ),
-    "config.too_many_groups": Message(
-        "到这里共有 {count} 组（设备和周期各不相同的），超过 {most} 组",
-        "up to here there are {count} groups, one a device and period: {most} at most",
-        "少用几种周期，或把设备分给几台网关",
-        "Use fewer periods, or divide the devices over several gateways",
-    ),
-    "config.tags_too_large": Message(
-        "这台设备一个周期的标签连同对照（labels）有 {size}，最多 {most}",
-        "the tags of one period of this device take {size} with their labels, {most} at most",
-        "缩短对照的文字，或分成两台设备",
-        "Shorten the labels, or divide them over two devices",
-    ),
-    "config.catalog_too_large": Message(
-        "到这里全部标签的名称、单位和对照共 {size}，最多 {most}",
-        "up to here the names, units and labels of all tags take {size}, {most} at most",
-        "相同的设备共用一个 profile 或 tags_file；缩短对照（labels）的文字",
-        "Let devices alike share one profile or tags_file; shorten labels",
     ),
     "config.no_devices": Message(
         "没有配置任何设备",

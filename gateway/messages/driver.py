@@ -33,6 +33,33 @@ TABLE = {
         "最大 {last}；核对手册是不是十六进制（写 0x...）",
         "The last is {last}; is the manual's number hexadecimal (write 0x...)?",
     ),
+    "modbus.address_manual": Message(
+        "地址 {text} 太大：这是手册里从 1 数的编号",
+        "the address {text} is too big: it is a number as in manuals, from 1",
+        "写成 {meant}",
+        "Write {meant}",
+    ),
+    "modbus.two_readings": Message(
+        "地址 {text} 有两种读法：现在当作报文里的地址（从 0 数）；当作手册里的编号（从 1 数）则是 "
+        "{meant}",
+        "the address {text} may mean two things: it is taken for the address on the wire, from 0; "
+        "as a number in a manual, from 1, it would be {meant}",
+        "是手册编号就写 {meant}；确实是报文里的地址就写 {wire}，以后不再提醒",
+        "If it is a manual's number, write {meant}; if it is the address on the wire, write "
+        "{wire}, and this is not said again",
+    ),
+    "modbus.overlap": Message(
+        "{text}（{type}）和标签“{other}”的 {other_text}（{other_type}）读同一处",
+        "{text} ({type}) lies on what the tag {other} reads, {other_text} ({other_type})",
+        "核对两个地址和类型；有意这样写就不用改",
+        "Check both addresses and types; if it is meant, leave it",
+    ),
+    "modbus.data_bits": Message(
+        "链路“{link}”的数据位是 7，RTU 要 8 位",
+        "link {link} has 7 data bits, but RTU takes 8",
+        '链路写 data_bits = 8；设备真的是 ASCII 就给设备写 framing = "ascii"',
+        'Write data_bits = 8 on the link; if the device speaks ASCII, framing = "ascii" on it',
+    ),
     "modbus.address_bit": Message(
         "地址 {text} 的位 {bit} 不存在",
         "there is no bit {bit} in {text}",

@@ -5,12 +5,23 @@ from gateway.messages.message import Message
 GATEWAY = """
     [gateway]
     id = "jx-nanhu-0031\""""
-PLATFORM = """
-    [platform]
-    address = "ingest.example.cn:8443"
+CERTIFICATES = """
     ca   = "pki/ca.pem"
     cert = "pki/gateway.pem"
     key  = "pki/gateway.key\""""
+PLATFORM = (
+    """
+    [platform]
+    address = "ingest.example.cn:8443\""""
+    + CERTIFICATES
+)
+TAGS_OF = """
+    {table}
+    t1 = {{ address = "holding:0", type = "int16" }}"""
+LINK_OF = """
+    {table}
+    type = "serial"
+    port = "/dev/jiahe/com1\""""
 _SMALLEST = "\n    version = 1" + GATEWAY + PLATFORM
 PLANT = """
     [links.com1]
@@ -80,7 +91,7 @@ FILES = {
     "config.full_width": Message(
         "有全角符号 {found}",
         "there is a full-width character {found}",
-        "切换到英文输入法，改成 {wanted}",
+        "切换到英文输入法，写成 {wanted}",
         "Switch the input method off and type {wanted}",
     ),
 }
@@ -163,6 +174,9 @@ SYNTAX = {
         "double brackets [[ ]] have no use here",
         "名称写在表头里：[devices.名称]、[links.名称]",
         "The name stands in the header: [devices.NAME], [links.NAME]",
+    ),
+    "config.stray_sign": Message(
+        "这里不能有 {found}", "there can be no {found} here", "写成 {wanted}", "Write {wanted}"
     ),
     "config.too_deep": Message(
         "名称或括号超过 {most} 层",

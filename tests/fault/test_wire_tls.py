@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ from gateway.certificates import TlsFiles
 from native import tls
 from tests.kit.authority import Authority
 from tests.kit.scanner import Scanner
-from tests.kit.slave import HANG_UP, RESET, Asked, Script, Step, TcpSlave, answer, honest
+from tests.kit.slave import HANG_UP, RESET, Asked, Script, Step, TcpSlave, Wire, answer, honest
 from tests.kit.tls_slave import GOODBYE, REKEY, TlsSlave
 
 LINK_DOWN = 130
@@ -292,6 +292,32 @@ def flight(plant: Plant, sock: socket.socket) -> bytes:
     with pytest.raises(ssl.SSLWantReadError):
         server.do_handshake()
     return outgoing.read()
+
+
+class Slow(TlsSlave):
+    """Its handshake begins when it is told to."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        super().__init__(files)
+        self.go = Event()
+
+    def _wrap(self, sock: socket.socket) -> Wire | None:
+        self.go.wait(10)
+        return super()._wrap(sock)
+
+
+def test_first_tick_when_the_connection_takes_its_time_waits_for_it(plant: Plant) -> None:
+    """A start costs no tick, and says of no device that it is away."""
+    with Slow(plant.plc) as slave:
+        scanner = Scanner(slave, tls=plant.gateway)
+        with scanner.running():
+            scanner.until(lambda: scanner.link.state == "connecting")
+            asked_ns = now_ns()
+            scanner.until(lambda: now_ns() - asked_ns > 200_000_000)
+            slave.go.set()
+            scanner.until(lambda: scanner.good() >= 20)
+    scanner.check()
+    assert scanner.qualities().keys() == {1} and not scanner.gaps()
 
 
 @pytest.mark.parametrize("sent", [0, 1, 5, 60, 600])

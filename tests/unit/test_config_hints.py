@@ -94,4 +94,5 @@ def test_name_when_in_chinese_without_quotes_then_the_line_is_shown_as_it_should
     text = PLANT.replace("t = {", "t1 = {").replace("[devices.press]", "[devices.压机.上]")
     assert problems(tmp_path, text)[0] == (13, 10, name, '写成 [devices."压机"."上"]')
     text = PLANT.replace("tags = {", "[devices.press.tags]\n压力 = {")
-    assert (18, 1, name, '写成 "压力" = ...') in problems(tmp_path, text)
+    meant = '写成 "压力" = { t = { address = "holding:1", type = "int16" } }'
+    assert (18, 1, name, meant) in problems(tmp_path, text)

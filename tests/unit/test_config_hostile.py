@@ -112,7 +112,7 @@ def test_table_when_60_000_tags_stand_for_255_devices_then_too_many(
         ("t{0},holding:{0},int17", "config.bad_choice_near"),
         ("t{0},holdin:{0},int16", "modbus.address_space"),
         ("t {0},holding:{0},int16", "config.bad_name"),
-        ("t{0},,int16", "config.missing"),
+        ("t{0},,int16", "config.cell_empty"),
         ("t,holding:{0},int16", "config.twice_name"),
     ],
 )

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -19,7 +20,8 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from drivers.api import Field, GroupPlan, Request
 from native.block import Sealer
 from native.group import Group, Pool
-from native.shape import STORE_BYTES_MAX, VALUE_BYTES_MAX
+from native.latest import latest, qualities
+from native.shape import STORE_BYTES_MAX, TYPES, VALUE_BYTES_MAX
 from tests.kit.scans import GOOD, PERIOD_NS, START_NS, Box, plan, registers, tag, unpacked
 
 #: Of one row with one tag of 16 bits: its head, a status, two bytes, rounded up.
@@ -375,3 +377,24 @@ print(inside)
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout == "['start', 60]\n", done.stderr
+
+
+@given(st.data())
+def test_qualities_when_counted_are_those_of_the_newest_values(data: st.DataObject) -> None:
+    """Of any types, with bytes that may be no value of theirs."""
+    kinds = data.draw(st.lists(st.sampled_from(sorted(TYPES)), min_size=1, max_size=8))
+    tags = [
+        tag(f"t{i}", kind, length=6 if kind == "string" else 0, encoding="utf-8")
+        for i, kind in enumerate(kinds)
+    ]
+    made = plan(tags, apart=True)
+    box = Box([made])
+    assert qualities(box.groups[0]) == {}
+    size = sum(2 * request.count for request in made.requests)
+    raw = data.draw(st.binary(min_size=size, max_size=size))
+    status = data.draw(st.lists(st.sampled_from([GOOD, 129, 133]), min_size=len(made.requests),
+                                max_size=len(made.requests)))  # fmt: skip
+    box.push(0, 0, raw, status=status)
+    newest = latest(box.groups[0])
+    assert newest is not None
+    assert qualities(box.groups[0]) == Counter(quality for _, quality in newest[1])
