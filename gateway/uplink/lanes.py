@@ -94,6 +94,7 @@ class Lanes:
         self._live_on_way = 0
         self._unread: dict[pb.Lane.ValueType, BlockKey] = {}  # the first that each lane passed over
         self._alone = Keys()
+        self._first: tuple[BlockKey, int] | None = None  # the live block that waits, when it is due
 
     def next(self, now_ns: int, *, live_only: bool = False) -> Pick | None:
         """The blocks to send now; None if there are none, or no room for them."""
@@ -130,7 +131,12 @@ class Lanes:
         return None if old is None or old >= self._live_from else old
 
     def _due_ns(self, key: BlockKey) -> int:
-        return (self._kept.oldest_ns(key) or 0) + self._send_every_ns
+        """When a live block that waits must go: by its oldest sample as it was first seen here, for
+        once it is on disk nobody knows that any more.
+        """
+        if self._first is None or self._first[0] != key:
+            self._first = key, (self._kept.oldest_ns(key) or 0) + self._send_every_ns
+        return self._first[1]
 
     def _run(self, first: BlockKey, lane: pb.Lane.ValueType, blocks: int, size: int) -> Pick:
         """`first`, and what follows it as far as it may travel with it."""

@@ -390,9 +390,12 @@ async def test_live_blocks_when_send_every_is_long_wait_and_leave_together() -> 
     box.welcome(features=[pb.FEATURE_BUNDLES])
     assert len(await box.send(SECOND)) == 2, "what was there before the stream goes at once"
     box.ack(1, 2)
+    due = 11 * SECOND + SECOND // 2
     for half in range(1, 20):
         box.put(1, oldest_ns=SECOND + half * SECOND // 2)
-    due = 11 * SECOND + SECOND // 2
+        assert box.session.next_free_ns(SECOND) == due
+        if half % 2:  # on disk they wait as well
+            assert await box.buffer.flush()
     assert await box.messages(due - 1) == []
     assert box.session.next_free_ns(SECOND) == due
     (request,) = await box.messages(due)
