@@ -38,7 +38,7 @@ proto: setup     ## regenerate proto/gen from proto/ ## 由 proto/ 重新生成 
 	@scripts/proto
 
 lock:            ## rewrite the lock files from requirements*.in ## 由 requirements*.in 重写锁定文件
-	@for f in requirements requirements-dev; do \
+	@for f in requirements requirements-ingest requirements-dev; do \
 	  $(VENV)/bin/pip-compile -q --no-header --strip-extras --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host --allow-unsafe $$f.in -o $$f.lock; done
 

@@ -20,8 +20,10 @@ from typing import Any, TextIO
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest.completeness import days
+from ingest.chain import absent_runs
+from ingest.completeness import CLASSES, days
 from ingest.holes import reason_of
+from ingest.words import cleaned
 
 _EPOCHS = """
 SELECT gateway, epoch, NOT closed AS open, duplicates,
@@ -35,14 +37,34 @@ FROM epochs e ORDER BY gateway, epoch"""
 #: Ranges are [first, last_1); `before`: where the cover of all earlier ranges of the group ends.
 _HOLES = """
 WITH cover AS (
-  SELECT gateway, epoch, grp, first_tick AS first, first_tick + ticks AS last_1
-  FROM runs LEFT JOIN crash_ends USING (gateway, epoch) WHERE after_seq IS NULL OR seq <= after_seq
+  SELECT gateway, epoch, grp, 0 AS first, 0 AS last_1 FROM series WHERE zero_ns IS NOT NULL
+  UNION ALL
+  SELECT gateway, epoch, grp, first_tick, first_tick + ticks FROM runs
+  LEFT JOIN crash_ends USING (gateway, epoch) WHERE after_seq IS NULL OR first_seq <= after_seq
   UNION ALL
   SELECT gateway, epoch, grp, first_tick, first_tick + count FROM gap_ticks JOIN gaps USING (gap)
+  UNION ALL
+  SELECT gateway, epoch, grp, last_tick + 1, last_tick + 1
+  FROM catalogs JOIN catalog_ends USING (catalog) JOIN series USING (gateway, epoch, grp)
 ), seen AS (SELECT *, max(last_1) OVER earlier AS before FROM cover
   WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
 SELECT gateway, epoch, grp, before, first FROM seen WHERE before < first"""
+
+_MISSING_EVENTS = """
+WITH cover AS (
+  SELECT DISTINCT gateway, epoch, grp, 0 AS first, 0 AS last_1 FROM events
+  UNION ALL
+  SELECT gateway, epoch, grp, first, first + count FROM events
+  UNION ALL
+  SELECT gateway, epoch, grp, first, first + count FROM gap_events JOIN gaps USING (gap)
+), seen AS (SELECT *, max(last_1) OVER earlier AS before FROM cover
+  WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
+    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
+SELECT gateway, epoch, total(first - before) FROM seen WHERE before < first
+GROUP BY gateway, epoch"""
+
+_EVENTS = "SELECT gateway, epoch, total(taken) FROM events GROUP BY gateway, epoch"
 
 _TWICE_TICKS = """
 WITH cover AS (
@@ -53,6 +75,7 @@ WITH cover AS (
 SELECT gateway, epoch, total(max(0, min(before, last_1) - first)) FROM seen
 WHERE before IS NOT NULL GROUP BY gateway, epoch"""
 
+#: Where the next run says how far an epoch went, its last blocks count too.
 _MISSING_BLOCKS = """
 WITH cover AS (
   SELECT gateway, epoch, 0 AS grp, first, last + 1 AS last_1 FROM held
@@ -60,6 +83,9 @@ WITH cover AS (
   SELECT gateway, epoch, 0, first, last + 1 FROM gap_blocks JOIN gaps USING (gap)
   UNION ALL
   SELECT gateway, epoch, 0, after_seq + 1, after_seq + 1 FROM crash_ends
+  UNION ALL
+  SELECT gateway, previous_epoch, 0, previous_last_seq + 1, previous_last_seq + 1 FROM begins
+  WHERE (gateway, previous_epoch) IN (SELECT gateway, epoch FROM epochs)
 ), seen AS (SELECT *, max(last_1) OVER earlier AS before FROM cover
   WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
@@ -67,17 +93,26 @@ SELECT gateway, epoch,
   total(max(0, min(first, coalesce(after_seq + 1, first)) - coalesce(before, 1)))
 FROM seen LEFT JOIN crash_ends USING (gateway, epoch) GROUP BY gateway, epoch"""
 
-#: Gaps by reason: ticks that are counted, whole blocks, and gaps whose count can't be known.
+#: Gaps by reason: ticks and events that are counted, whole blocks, and gaps whose count can't be
+#: known.
 _GAPS = """
-SELECT gateway, epoch, reason, total(ticks), total(blocks), total(unknown) FROM (
-  SELECT gateway, epoch, reason, count AS ticks, 0 AS blocks, 0 AS unknown FROM skipped
+SELECT gateway, epoch, reason, total(ticks), total(events), total(blocks), total(unknown) FROM (
+  SELECT gateway, epoch, reason, count AS ticks, 0 AS events, 0 AS blocks, 0 AS unknown
+  FROM skipped
   UNION ALL
-  SELECT gateway, epoch, reason, count, 0, 0 FROM gap_ticks JOIN gaps USING (gap)
+  SELECT gateway, epoch, reason, 0, count, 0, 0 FROM lost_events
   UNION ALL
-  SELECT gateway, epoch, reason, 0, last - first + 1, 0 FROM gap_blocks JOIN gaps USING (gap)
+  SELECT gateway, epoch, reason, count, 0, 0, 0 FROM gap_ticks JOIN gaps USING (gap)
   UNION ALL
-  SELECT gateway, epoch, reason, 0, 0, count_unknown FROM gaps
+  SELECT gateway, epoch, reason, 0, count, 0, 0 FROM gap_events JOIN gaps USING (gap)
+  UNION ALL
+  SELECT gateway, epoch, reason, 0, 0, last - first + 1, 0 FROM gap_blocks JOIN gaps USING (gap)
+  UNION ALL
+  SELECT gateway, epoch, reason, 0, 0, 0, count_unknown FROM gaps
 ) GROUP BY gateway, epoch, reason"""
+
+
+_WRONG = ("missing", "missing_blocks", "missing_events", "twice")
 
 
 def reason_name(reason: int) -> str:
@@ -101,18 +136,22 @@ def epochs(sql: sqlite3.Connection) -> list[dict[str, Any]]:
             "samples": int(samples),
             "duplicates": duplicates,
             "gaps": {},
+            "events": 0,
             "missing": 0,
             "missing_blocks": 0,
+            "missing_events": 0,
             "twice": 0,
         }
     for key, query in (
         ("missing_blocks", _MISSING_BLOCKS),
+        ("missing_events", _MISSING_EVENTS),
+        ("events", _EVENTS),
         ("twice", _TWICE_TICKS),
     ):
         for gateway, epoch, number in sql.execute(query):
             books[gateway, epoch][key] = int(number)
-    for gateway, epoch, reason, ticks, blocks, unknown in sql.execute(_GAPS):
-        counts = {"ticks": int(ticks), "blocks": int(blocks), "unknown": int(unknown)}
+    for gateway, epoch, reason, *numbers in sql.execute(_GAPS):
+        counts = dict(zip(("ticks", "events", "blocks", "unknown"), map(int, numbers), strict=True))
         books[gateway, epoch]["gaps"][reason_name(reason)] = counts
     for gateway, epoch, group, first, last_1 in sql.execute(_HOLES):
         explained = reason_of(sql, gateway, epoch, group, first, last_1)
@@ -123,29 +162,41 @@ def epochs(sql: sqlite3.Connection) -> list[dict[str, Any]]:
     return list(books.values())
 
 
-def say_epochs(sql: sqlite3.Connection, out: TextIO, *, as_json: bool) -> int:
+def say_epochs(
+    sql: sqlite3.Connection, out: TextIO, *, as_json: bool, gateway: str | None = None
+) -> int:
     """Print the books; 0 when nothing is missing or doubled, else 1 and a line on stderr."""
     sql.execute("BEGIN")  # one state of the store for all queries
-    books = epochs(sql)
+    books = [book for book in epochs(sql) if gateway in (None, book["gateway"])]
+    absent = [one for one in absent_runs(sql) if gateway in (None, one[0])]
     sql.execute("COMMIT")
     if as_json:
-        out.write(json.dumps({"epochs": books}, ensure_ascii=False, indent=1) + "\n")
+        told = [dict(zip(("gateway", "epoch", "named_by"), one, strict=True)) for one in absent]
+        document = {"format": 1, "epochs": books, "absent": told}
+        out.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
     else:
         for book in books:
             out.writelines(line + "\n" for line in _lines(book))
-    wrong = [b for b in books if b["missing"] or b["missing_blocks"] or b["twice"]]
+    wrong = [b for b in books if any(b[key] for key in _WRONG)]
     for book in wrong:
         sys.stderr.write(
-            f"jiahe-ingest: {book['gateway']} run {book['run']}: {book['missing']} ticks and"
-            f" {book['missing_blocks']} blocks missing, {book['twice']} ticks twice"
+            f"jiahe-ingest: {cleaned(book['gateway'])} run {book['run']}: {book['missing']} ticks,"
+            f" {book['missing_blocks']} blocks and {book['missing_events']} events missing,"
+            f" {book['twice']} ticks twice"
             f"{' (the run is still open: they may yet come)' if book['open'] else ''}\n"
         )
-    return 1 if wrong else 0
+    for name, epoch, by in absent:
+        sys.stderr.write(
+            f"jiahe-ingest: {cleaned(name)} run {epoch >> 32} (epoch {epoch}) is absent: run"
+            f" {by >> 32} says that it was before, and nothing of it is here. Was this store put"
+            " back to an older state?\n"
+        )
+    return 1 if wrong or absent else 0
 
 
 def _lines(book: dict[str, Any]) -> Iterator[str]:
     yield (
-        f"{book['gateway']} run {book['run']} (epoch {book['epoch']},"
+        f"{cleaned(book['gateway'])} run {book['run']} (epoch {book['epoch']},"
         f" {'open' if book['open'] else 'closed'}): {book['blocks']} blocks,"
         f" {book['scans']} scans, {book['samples']} samples,"
         f" {book['duplicates']} duplicates refused, missing {book['missing']}"
@@ -159,22 +210,45 @@ def _lines(book: dict[str, Any]) -> Iterator[str]:
         yield f"  gap {reason}: {', '.join(said)}"
 
 
-def say_days(sql: sqlite3.Connection, out: TextIO, *, as_json: bool) -> int:
-    """Print completeness a gateway, device and day; 0 when nothing is missing, else 1."""
+def say_days(
+    sql: sqlite3.Connection, out: TextIO, *, as_json: bool, now_ns: int,
+    gateway: str | None = None, start_ns: int | None = None, end_ns: int | None = None,
+    expect: float | None = None,
+) -> int:  # fmt: skip
+    """Print completeness a gateway, device and day. 0, or 1 when time is missing; with `expect` (in
+    percent) 1 when a day is complete to less than that."""
     sql.execute("BEGIN")
-    books = days(sql)
+    books = days(sql, now_ns, gateway, start_ns, end_ns)
+    absent = [one for one in absent_runs(sql) if gateway in (None, one[0])]
     sql.execute("COMMIT")
     if as_json:
-        out.write(json.dumps({"days": books}, ensure_ascii=False, indent=1) + "\n")
+        document = {"format": 1, "days": books}
+        out.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
     else:
-        for book in books:
-            unknown = f", {book['unknown']} gaps of unknown count" if book["unknown"] else ""
-            out.write(
-                f"{book['day']} {book['gateway']} {book['device']}:"
-                f" {book['complete']:.4%} complete, {book['rows']} of {book['due']} scans,"
-                f" {book['gaps']} in gaps, missing {book['missing']}{unknown}\n"
+        out.writelines(_day_line(book) + "\n" for book in books)
+    for name, epoch, by in absent:
+        sys.stderr.write(
+            f"jiahe-ingest: {cleaned(name)} run {epoch >> 32} is absent (run {by >> 32} names it);"
+            " its time counts as missing\n"
+        )
+    if expect is not None:
+        short = [book for book in books if book["complete"] * 100 < expect]
+        for book in short:
+            sys.stderr.write(
+                f"jiahe-ingest: {book['day']} {cleaned(book['gateway'])} {cleaned(book['device'])}:"
+                f" {book['complete']:.4%} complete, {expect} % expected\n"
             )
-    missing = sum(book["missing"] for book in books)
+        return 1 if short or absent else 0
+    missing = sum(book["missing_s"] for book in books)
     if missing:
-        sys.stderr.write(f"jiahe-ingest: {missing} ticks missing\n")
-    return 1 if missing else 0
+        sys.stderr.write(f"jiahe-ingest: {missing:.3f} s missing\n")
+    return 1 if missing or absent else 0
+
+
+def _day_line(book: dict[str, Any]) -> str:
+    parts = ", ".join(f"{name} {book[f'{name}_s']:.3f} s" for name in CLASSES)
+    uncertain = ", by an uncertain clock" if book["uncertain"] else ""
+    return (
+        f"{book['day']} {cleaned(book['gateway'])} {cleaned(book['device'])}:"
+        f" {book['complete']:.4%} complete; {parts}{uncertain}"
+    )

@@ -1,145 +1,186 @@
-"""Completeness a gateway, device and UTC day: of the ticks that were due, how many have a row.
+"""Completeness in time: for each gateway, device and day of its site, how long it was complete, in
+announced gaps, stopped, missing, and awaited. Together that is the time in which the device was
+configured.
 
-Worked out from the index tables alone. A run or gap that spans midnight is split by its due times.
+A tick stands for its period. A device of several groups counts each of them alike: of the day's
+time each class takes the part that it has of all their ticks. Nothing is decoded: ranges of ticks
+become ranges of UTC by the clock of their boot, and those are split at midnight of the site's zone.
+
+    complete  a row came
+    gaps      announced as missing, with a reason
+    stopped   between two runs: the later one says when the earlier one ended
+    missing   neither: blocks that never came, a run that the chain names and that is not here
+    awaited   after the gateway's last word
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from ingest.clock import BootClock, epoch_clock
-from ingest.holes import reason_of
+from ingest.chain import Run, runs_of
+from ingest.spans import Group, groups_of, spans
 
-_DAY_NS = 86_400 * 1_000_000_000
-
-_RANGES = """
-SELECT gateway, epoch, grp, first_tick, ticks, first_due_ns, period_ns, seq, run FROM runs
-UNION ALL
-SELECT gateway, epoch, grp, first_tick, count, first_due_ns,
-  max(1, (last_due_ns - first_due_ns) / max(1, count - 1)), 0, -1
-FROM gap_ticks JOIN gaps USING (gap)
-ORDER BY gateway, epoch, grp, first_tick, run DESC"""
+CLASSES = ("complete", "gaps", "stopped", "missing", "awaited")
+_S = 1_000_000_000
+#: Years that a date can name; a clock may say anything.
+_FIRST_UTC_NS, _LAST_UTC_NS = -62_000_000_000 * _S, 9_223_372_036 * _S
 
 
 @dataclass(slots=True)
 class _Day:
-    due: int = 0
-    rows: int = 0
-    gaps: int = 0
-    missing: int = 0
-    unknown: int = 0
+    #: By group (epoch, id): nanoseconds of each class.
+    groups: dict[tuple[int, int], dict[str, int]] = field(default_factory=dict)
+    uncertain: bool = False
+
+    def add(self, group: tuple[int, int], what: str, size_ns: int) -> None:
+        times = self.groups.setdefault(group, dict.fromkeys(CLASSES, 0))
+        times[what] += size_ns
+
+    def times(self) -> dict[str, int]:
+        """Of the device: what its groups have, scaled to the time in which it had any."""
+        total = {name: sum(group[name] for group in self.groups.values()) for name in CLASSES}
+        every = sum(total.values())
+        by_epoch: dict[int, int] = {}
+        for (epoch, _), group in self.groups.items():
+            by_epoch[epoch] = max(by_epoch.get(epoch, 0), sum(group.values()))
+        configured = sum(by_epoch.values())
+        if not every or configured == every:
+            return total
+        scaled = {name: total[name] * configured // every for name in CLASSES}
+        rest = configured - sum(scaled.values())
+        scaled[max(CLASSES, key=lambda name: scaled[name])] += rest  # what rounding left over
+        return scaled
 
 
-class _Books:
-    def __init__(self) -> None:
-        self.days: dict[tuple[int, str, str], _Day] = {}
+class Books:
+    """The days of one gateway. `start_ns`, `end_ns`: only time between these."""
 
-    def day(self, number: int, gateway: str, device: str) -> _Day:
-        return self.days.setdefault((number, gateway, device), _Day())
+    def __init__(
+        self, gateway: str, zone: tzinfo, start_ns: int | None, end_ns: int | None
+    ) -> None:
+        self.gateway = gateway
+        self._zone = zone
+        self._start_ns = _FIRST_UTC_NS if start_ns is None else max(start_ns, _FIRST_UTC_NS)
+        self._end_ns = _LAST_UTC_NS if end_ns is None else min(end_ns, _LAST_UTC_NS)
+        self._days: dict[tuple[date, str], _Day] = {}
 
-    def split(
-        self, name: tuple[str, str], clock: BootClock, due_ns: int, period_ns: int, ticks: int
-    ) -> Iterator[tuple[_Day, int]]:
-        """The days of `ticks` ticks, the first due at `due_ns`, and how many fall into each."""
-        while ticks > 0:
-            utc_ns = clock.utc_ns(due_ns)
-            number, within_ns = divmod(utc_ns, _DAY_NS)
-            count = min(ticks, -((within_ns - _DAY_NS) // period_ns))
-            yield self.day(number, *name), count
-            ticks -= count
-            due_ns += count * period_ns
+    def add(self, run: Run, group: Group, what: str, begin_ns: int, end_ns: int) -> None:
+        """So much of a class, from one UTC to another."""
+        begin_ns, end_ns = max(begin_ns, self._start_ns), min(end_ns, self._end_ns)
+        for day, size_ns in self._split(begin_ns, end_ns):
+            one = self._days.setdefault((day, group.device), _Day())
+            one.add((run.epoch, group.id), what, size_ns)
+            one.uncertain = one.uncertain or run.clock.uncertain
 
+    def move(self, run: Run, group: Group, begin_ns: int, end_ns: int) -> None:
+        """Time that was added as complete was a gap."""
+        begin_ns, end_ns = max(begin_ns, self._start_ns), min(end_ns, self._end_ns)
+        for day, size_ns in self._split(begin_ns, end_ns):
+            one = self._days.setdefault((day, group.device), _Day())
+            one.add((run.epoch, group.id), "complete", -size_ns)
+            one.add((run.epoch, group.id), "gaps", size_ns)
 
-def days(sql: sqlite3.Connection) -> list[dict[str, Any]]:
-    """One dict a day, gateway and device, in this order; see docs/platform.md for the fields."""
-    books = _Books()
-    devices = {
-        (gateway, epoch, grp): device
-        for gateway, epoch, grp, device in sql.execute(
-            "SELECT DISTINCT gateway, epoch, grp, device FROM groups"
-        )
-    }
-    clocks = {
-        (gateway, epoch): epoch_clock(sql, gateway, epoch)
-        for gateway, epoch in sql.execute("SELECT gateway, epoch FROM epochs")
-    }
-    unknown = {
-        (gateway, epoch): after_seq
-        for gateway, epoch, after_seq in sql.execute(
-            "SELECT gateway, epoch, after_seq FROM crash_ends"
-        )
-    }
-    group: tuple[str, int, int] | None = None
-    before = 0
-    for gateway, epoch, grp, first, ticks, due_ns, period_ns, seq, run in sql.execute(_RANGES):
-        name = (gateway, devices.get((gateway, epoch, grp), f"group {grp}"))
-        clock = clocks[gateway, epoch]
-        if group != (gateway, epoch, grp):
-            group, before = (gateway, epoch, grp), first
-        if first > before:
-            hole = first - before
-            announced = (
-                seq > unknown.get((gateway, epoch), seq)
-                or reason_of(sql, gateway, epoch, grp, before, first) is not None
-            )
-            for day, count in books.split(name, clock, due_ns - hole * period_ns, period_ns, hole):
-                day.due += count
-                day.gaps += count if announced else 0
-                day.missing += 0 if announced else count
-        new = max(0, first + ticks - max(first, before))  # a gap may repeat what was skipped
-        due_ns += (ticks - new) * period_ns
-        for day, count in books.split(name, clock, due_ns, period_ns, new):
-            day.due += count
-            day.rows += count if run >= 0 else 0
-            day.gaps += count if run < 0 else 0
-        before = max(before, first + ticks)
-    _subtract_skipped(sql, books, clocks)
-    _count_unknown(sql, books, clocks)
-    return [_as_dict(key, books.days[key]) for key in sorted(books.days)]
+    def _split(self, begin_ns: int, end_ns: int) -> Iterator[tuple[date, int]]:
+        while begin_ns < end_ns:
+            day = datetime.fromtimestamp(begin_ns // _S, self._zone).date()
+            upto_ns = min(end_ns, self._midnight_ns(day + timedelta(days=1), begin_ns))
+            yield day, upto_ns - begin_ns
+            begin_ns = upto_ns
+
+    def _midnight_ns(self, day: date, after_ns: int) -> int:
+        midnight = datetime(day.year, day.month, day.day, tzinfo=self._zone)
+        return max(int(midnight.timestamp()) * _S, after_ns + 1)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        for (day, device), one in sorted(self._days.items()):
+            times = one.times()
+            configured = sum(times.values())
+            told = configured - times["awaited"]
+            yield {
+                "day": day.isoformat(),
+                "gateway": self.gateway,
+                "device": device,
+                "configured_s": configured / _S,
+                **{f"{name}_s": times[name] / _S for name in CLASSES},
+                "complete": times["complete"] / told if told else 1.0,
+                "uncertain": one.uncertain,
+            }
 
 
-def _subtract_skipped(
-    sql: sqlite3.Connection, books: _Books, clocks: dict[tuple[str, int], BootClock]
+def days(
+    sql: sqlite3.Connection, now_ns: int, gateway: str | None = None,
+    start_ns: int | None = None, end_ns: int | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """One dict a gateway, day and device, in this order; see docs/platform.md for the fields.
+    `now_ns`: until when the newest run of each gateway is awaited, in UTC."""
+    found: list[dict[str, Any]] = []
+    for (name,) in sql.execute("SELECT gateway FROM gateways ORDER BY gateway").fetchall():
+        if gateway in (None, name):
+            runs = runs_of(sql, name)
+            books = Books(name, _zone(sql, runs), start_ns, end_ns)
+            for place, run in enumerate(runs):
+                after = runs[place + 1] if place + 1 < len(runs) else None
+                _add_run(sql, books, run, after, now_ns)
+            found += books.rows()
+    return found
+
+
+def _zone(sql: sqlite3.Connection, runs: list[Run]) -> tzinfo:
+    """Of the site, as the newest catalog that names one says; else UTC."""
+    for run in reversed(runs):
+        row = sql.execute(
+            "SELECT time_zone FROM catalogs JOIN contents USING (catalog) WHERE gateway = ?"
+            " AND epoch = ? AND time_zone != '' ORDER BY revision DESC LIMIT 1",
+            (run.gateway, run.epoch),
+        ).fetchone()
+        if row is not None:
+            return ZoneInfo(row[0])
+    return UTC
+
+
+def _add_run(
+    sql: sqlite3.Connection, books: Books, run: Run, after: Run | None, now_ns: int
 ) -> None:
-    """Ticks of runs that have no row are gaps with a reason."""
-    for gateway, epoch, device, due_ns, period_ns, count in sql.execute(
-        "SELECT gateway, epoch, device,"
-        " first_due_ns + (skipped.first_tick - runs.first_tick) * period_ns, period_ns, count"
-        " FROM skipped JOIN runs USING (gateway, epoch, seq, run)"
-    ):
-        name = (gateway, device)
-        for day, ticks in books.split(name, clocks[gateway, epoch], due_ns, period_ns, count):
-            day.rows -= ticks
-            day.gaps += ticks
+    for group in groups_of(sql, run):
+        last_ns = _add_ticks(sql, books, run, group)
+        if group.end_ns is not None:
+            continue  # it ended within its run
+        begin_ns = last_ns
+        if after is None:
+            if group.tail_announced and run.end_utc_ns is not None:
+                begin_ns = min(max(last_ns, run.end_utc_ns), max(last_ns, now_ns))
+                books.add(run, group, "gaps", last_ns, begin_ns)
+            books.add(run, group, "awaited", begin_ns, now_ns)
+            continue
+        end_ns = max(last_ns, min(_end_of(run, last_ns), max(after.began_utc_ns, last_ns)))
+        books.add(run, group, "gaps" if group.tail_announced else "missing", last_ns, end_ns)
+        between = "stopped" if after.linked or run.closed else "missing"
+        if after.absent_before:
+            between = "missing"
+        books.add(run, group, between, end_ns, after.began_utc_ns)
 
 
-def _count_unknown(
-    sql: sqlite3.Connection, books: _Books, clocks: dict[tuple[str, int], BootClock]
-) -> None:
-    """A gap of unknown count is shown with each device of its epoch, on the day it begins."""
-    for gateway, epoch, device, last_due_ns in sql.execute(
-        "SELECT gateway, epoch, device, max(first_due_ns + (ticks - 1) * period_ns)"
-        " FROM runs WHERE (gateway, epoch) IN (SELECT gateway, epoch FROM gaps WHERE count_unknown)"
-        " GROUP BY gateway, epoch, device"
-    ):
-        number = clocks[gateway, epoch].utc_ns(last_due_ns) // _DAY_NS
-        books.day(number, gateway, device).unknown += 1
+def _end_of(run: Run, last_ns: int) -> int:
+    """When the run was over: what the next one says, else its last tick."""
+    return last_ns if run.end_utc_ns is None else run.end_utc_ns
 
 
-def _as_dict(key: tuple[int, str, str], day: _Day) -> dict[str, Any]:
-    number, gateway, device = key
-    return {
-        "day": datetime.fromtimestamp(number * 86_400, UTC).date().isoformat(),
-        "gateway": gateway,
-        "device": device,
-        "due": day.due,
-        "rows": day.rows,
-        "gaps": day.gaps,
-        "missing": day.missing,
-        "unknown": day.unknown,
-        "complete": day.rows / day.due if day.due else 1.0,
-    }
+def _add_ticks(sql: sqlite3.Connection, books: Books, run: Run, group: Group) -> int:
+    """The ticks of a group; until when they go, in UTC."""
+
+    def utc_ns(tick: int) -> int:
+        return run.clock.utc_ns(group.zero_ns + tick * group.period_ns)
+
+    last = 0
+    for span in spans(sql, run, group):
+        if span.moved:
+            books.move(run, group, utc_ns(span.first), utc_ns(span.last_1))
+        else:
+            books.add(run, group, span.what, utc_ns(span.first), utc_ns(span.last_1))
+            last = max(last, span.last_1)
+    return utc_ns(last)

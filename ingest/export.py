@@ -1,8 +1,10 @@
-"""What arrived, as CSV: `gateway,device,tag,time_ns,value,quality`, ordered by tag and time.
+"""What arrived, as CSV: `gateway,device,tag,time_ns,source_time_ns,value,quality`, ordered by tag
+and time.
 
-Memory stays bounded: a gateway's rows go through SQLite's external sort in a temporary file. The
-time is UTC. A time that no trustworthy anchor vouches for turns the quality good or uncertain into
-`uncertain_time`; a bad value is empty and its quality says why.
+Memory stays bounded: a gateway's rows are sorted in a temporary file. The time is UTC; the source's
+own time is as it came, empty where it gave none. A time that no trustworthy anchor vouches for
+turns the quality good or uncertain into `uncertain_time`; a bad value is empty and its quality says
+why.
 """
 
 from __future__ import annotations
@@ -10,94 +12,67 @@ from __future__ import annotations
 import csv
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest.clock import BootClock, epoch_clock
-from ingest.decode import open_payload, quality_name, samples
+from ingest.decode import quality_name
+from ingest.samples import Reader, Selection
+from ingest.sorter import Sorter
 
-COLUMNS = ("gateway", "device", "tag", "time_ns", "value", "quality")
-_Row = tuple[str, str, int, str | None, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which rows; None: all. `start_ns` belongs to the range, `end_ns` does not."""
-
-    gateway: str | None = None
-    device: str | None = None
-    tag: str | None = None
-    start_ns: int | None = None
-    end_ns: int | None = None
-
-    def takes(self, device: str, tag: str, time_ns: int) -> bool:
-        return (
-            self.device in (None, device)
-            and self.tag in (None, tag)
-            and (self.start_ns is None or self.start_ns <= time_ns)
-            and (self.end_ns is None or time_ns < self.end_ns)
-        )
+COLUMNS = ("gateway", "device", "tag", "time_ns", "source_time_ns", "value", "quality")
+#: What a spreadsheet takes for a formula when a cell begins with it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_DEVICE, _TAG, _TIME = 0, 1, 2
 
 
-def export_csv(sql: sqlite3.Connection, selection: Selection, out: TextIO) -> int:
-    """Write the rows; how many."""
+def export_csv(
+    sql: sqlite3.Connection, selection: Selection, out: TextIO, *, excel: bool = False
+) -> int:
+    """Write the rows; how many. `excel`: texts that a spreadsheet would take for formulas get an
+    apostrophe before them. Raises SortError."""
     writer = csv.writer(out, lineterminator="\n")
+    # Of Python before 3.13 a bare CR would stand in a cell unquoted, and end a line for many
+    # readers.
+    quoting = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     count = 0
     gateways = [row[0] for row in sql.execute("SELECT gateway FROM gateways ORDER BY gateway")]
     for gateway in gateways:
         if selection.gateway in (None, gateway):
-            for row in _sorted(_rows(sql, gateway, selection)):
-                writer.writerow((gateway, *row))
+            for row in _sorted(sql, gateway, selection):
+                cells = (gateway, *row)
+                made = [_marked(cell) for cell in cells] if excel else cells
+                has_return = any(isinstance(cell, str) and "\r" in cell for cell in made)
+                (quoting if has_return else writer).writerow(made)
                 count += 1
     return count
 
 
-def _sorted(rows: Iterator[_Row]) -> Iterator[_Row]:
-    sorter = sqlite3.connect("", isolation_level=None)  # a temporary file of SQLite's own
+def _marked(cell: Any) -> Any:
+    """A number is no formula, be it negative."""
+    if not isinstance(cell, str) or not cell.startswith(_FORMULA):
+        return cell
     try:
-        sorter.execute("PRAGMA journal_mode = OFF")
-        sorter.execute("CREATE TABLE row (device, tag, time_ns, value, quality)")
-        sorter.execute("BEGIN")
-        sorter.executemany("INSERT INTO row VALUES (?, ?, ?, ?, ?)", rows)
-        sorter.execute("COMMIT")
-        yield from sorter.execute("SELECT * FROM row ORDER BY device, tag, time_ns, rowid")
+        float(cell)
+    except ValueError:
+        return "'" + cell
+    return cell
+
+
+def _sorted(sql: sqlite3.Connection, gateway: str, selection: Selection) -> Iterator[Any]:
+    sorter = Sorter(len(COLUMNS) - 1)
+    try:
+        sorter.add(_rows(sql, gateway, selection))
+        yield from sorter.sorted(_DEVICE, _TAG, _TIME)
     finally:
         sorter.close()
 
 
-def _rows(sql: sqlite3.Connection, gateway: str, selection: Selection) -> Iterator[_Row]:
-    """The rows of one gateway, block by block."""
-    epoch, revision = -1, -1
-    clock: BootClock | None = None
-    catalog = pb.Catalog()
-    for block_epoch, block_revision, compression, size, carried in sql.execute(
-        "SELECT epoch, catalog_revision, compression, payload_size, payload FROM blocks"
-        " WHERE gateway = ?1 AND (?2 IS NULL OR (gateway, epoch, seq) IN"
-        " (SELECT gateway, epoch, seq FROM runs WHERE gateway = ?1 AND device = ?2))"
-        " ORDER BY epoch, seq",
-        (gateway, selection.device),
-    ):
-        if block_epoch != epoch:
-            epoch, revision = block_epoch, -1
-            clock = epoch_clock(sql, gateway, epoch)
-        if block_revision != revision:
-            revision = block_revision
-            (message,) = sql.execute(
-                "SELECT message FROM catalogs WHERE gateway = ? AND epoch = ? AND revision = ?",
-                (gateway, epoch, revision),
-            ).fetchone()
-            catalog = pb.Catalog.FromString(message)
-        assert clock is not None
-        times: dict[int, int] = {}  # the columns of a run share their rows' times
-        for sample in samples(catalog, open_payload(compression, carried, size)):
-            time_ns = times.get(sample.boot_ns)
-            if time_ns is None:
-                time_ns = times[sample.boot_ns] = clock.utc_ns(sample.boot_ns)
-            if selection.takes(sample.device, sample.tag, time_ns):
-                quality = quality_name(sample.quality)
-                if clock.uncertain and sample.quality < pb.QUALITY_BAD:
-                    quality = "uncertain_time"
-                yield sample.device, sample.tag, time_ns, sample.value, quality
+def _rows(sql: sqlite3.Connection, gateway: str, selection: Selection) -> Iterator[Any]:
+    for one in Reader(sql).samples(gateway, selection):
+        quality = quality_name(one.quality)
+        if one.uncertain and one.quality < pb.QUALITY_BAD:
+            quality = "uncertain_time"
+        source = one.source_time_ns or None
+        yield one.device, one.tag, one.time_ns, source, one.value, quality

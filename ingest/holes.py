@@ -12,14 +12,15 @@ from __future__ import annotations
 import sqlite3
 
 _NEIGHBOURS = """
-SELECT coalesce((SELECT seq FROM runs WHERE (gateway, epoch, grp) = (?1, ?2, ?3)
+SELECT coalesce((SELECT last_seq FROM runs WHERE (gateway, epoch, grp) = (?1, ?2, ?3)
                  AND first_tick < ?4 ORDER BY first_tick DESC LIMIT 1), 0),
-       (SELECT seq FROM runs WHERE (gateway, epoch, grp) = (?1, ?2, ?3)
+       (SELECT first_seq FROM runs WHERE (gateway, epoch, grp) = (?1, ?2, ?3)
         AND first_tick >= ?5 ORDER BY first_tick LIMIT 1)"""
 
 _BETWEEN = """
 SELECT reason FROM gaps g JOIN gap_blocks b USING (gap)
-WHERE (gateway, epoch) = (?1, ?2) AND b.first > ?3 AND (?4 IS NULL OR b.last < ?4)
+WHERE (gateway, epoch) = (?1, ?2) AND NOT foreign_machine
+  AND b.first > ?3 AND (?4 IS NULL OR b.last < ?4)
   AND NOT EXISTS (SELECT 1 FROM gap_ticks t WHERE t.gap = g.gap)
 ORDER BY b.first, gap LIMIT 1"""
 

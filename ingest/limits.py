@@ -9,76 +9,107 @@ from __future__ import annotations
 from jiahe.ingest.limits import (
     ANCHORS_MAX,
     BLOCK_BYTES_MAX,
+    BOOT_ID_CHARS_MAX,
+    BUNDLE_BLOCKS_MAX,
+    CATALOG_BYTES_MAX,
     COLUMNS_MAX,
     DECIMAL_CHARS_MAX,
     EPOCH_END,
+    EPOCH_GROUPS_MAX,
     FIELDS_MAX,
     GAP_RANGES_MAX,
     GAPS_MAX,
     GATEWAY_ID_BYTES_MAX,
     GROUPS_MAX,
+    HELLO_BYTES_MAX,
+    HELLO_EPOCHS_MAX,
+    ID_BYTES,
     INT64_END,
+    LABEL_BYTES_MAX,
+    LABELS_MAX,
     LATE_US_MAX,
     MESSAGE_BYTES_MAX,
     NAME_BYTES_MAX,
+    NEEDS_MAX,
     PAYLOAD_BYTES_MAX,
+    PIECED_BYTES_MAX,
     PIECES_MAX,
     RATIO_FREE_BYTES,
     RATIO_MAX,
+    RESPONSE_BYTES_MAX,
     ROWS_MAX,
     RUNS_MAX,
     SAMPLES_MAX,
     SEQ_END,
     SPAN_NS_MAX,
+    TAG_SET_BYTES_MAX,
     TAGS_MAX,
     TEXT_BYTES_MAX,
 )
 
 __all__ = [
-    "ANCHORS_MAX", "BLOCK_BYTES_MAX", "COLUMNS_MAX", "DECIMAL_CHARS_MAX", "EPOCH_END", "FIELDS_MAX",
-    "GAPS_MAX", "GAP_RANGES_MAX", "GATEWAY_ID_BYTES_MAX", "GROUPS_MAX", "INT64_END", "LATE_US_MAX",
-    "MESSAGE_BYTES_MAX", "NAME_BYTES_MAX", "PAYLOAD_BYTES_MAX", "PIECES_MAX", "RATIO_FREE_BYTES",
-    "RATIO_MAX", "ROWS_MAX", "RUNS_MAX", "SAMPLES_MAX", "SEQ_END", "SPAN_NS_MAX", "TAGS_MAX",
-    "TEXT_BYTES_MAX",
+    "ANCHORS_MAX", "BLOCK_BYTES_MAX", "BOOT_ID_CHARS_MAX", "BUNDLE_BLOCKS_MAX",
+    "CATALOG_BYTES_MAX", "COLUMNS_MAX", "DECIMAL_CHARS_MAX", "EPOCH_END", "EPOCH_GROUPS_MAX",
+    "FIELDS_MAX", "GAPS_MAX", "GAP_RANGES_MAX", "GATEWAY_ID_BYTES_MAX", "GROUPS_MAX",
+    "HELLO_BYTES_MAX", "HELLO_EPOCHS_MAX", "ID_BYTES", "INT64_END", "LABELS_MAX",
+    "LABEL_BYTES_MAX", "LATE_US_MAX", "MESSAGE_BYTES_MAX", "NAME_BYTES_MAX", "NEEDS_MAX",
+    "PAYLOAD_BYTES_MAX", "PIECED_BYTES_MAX", "PIECES_MAX", "RATIO_FREE_BYTES", "RATIO_MAX",
+    "RESPONSE_BYTES_MAX", "ROWS_MAX", "RUNS_MAX", "SAMPLES_MAX", "SEQ_END", "SPAN_NS_MAX",
+    "TAGS_MAX", "TAG_SET_BYTES_MAX", "TEXT_BYTES_MAX",
 ]  # fmt: skip
 
 PROTOCOL = 1
 
-#: A block, carried and unpacked together, or a catalog, of more bytes than this is checked in a
-#: thread, one after the other for all streams: a hostile one takes a microsecond a byte, and the
-#: loop that serves everybody stays free. A small one is not worth the change of thread.
-CHECK_INLINE_BYTES = 8 << 10
+#: Payloads up to this many bytes can't hold too many messages, and are not counted before they are
+#: parsed: 131,072 messages of some 90 bytes.
+COUNTED_BYTES_MIN = 256 << 10
 
-#: What one stream may have sent and not yet seen acknowledged; reading stops beyond it.
+#: What one stream may have sent and not yet seen acknowledged, said in Welcome. Bytes shrink with
+#: the crowd: a new stream is promised a part of what is left of WINDOWS_BYTES_TOTAL.
 WINDOW_BLOCKS = 64
 WINDOW_BYTES = 4 << 20
-#: Of that, as carried and unpacked together: what the blocks take here until they are stored.
-WINDOW_HELD_BYTES = 4 * WINDOW_BYTES
-#: The same for all streams together; beyond it each stream may have one block on its way.
-WINDOWS_BYTES_TOTAL = 256 << 20
+WINDOW_BYTES_MIN = 192 << 10
+WINDOWS_BYTES_TOTAL = 128 << 20
+WINDOW_PART = 16
+#: Over its window, a stream is read no further. Room for the heartbeats behind it.
+WINDOW_SLACK_BYTES = 64 << 10
+#: Requests of one stream that wait for their turn, whatever their size.
+REQUESTS_MAX = 1024
 HEARTBEAT_MS = 10_000
 #: A stream that was silent for this many heartbeats is dead.
 HEARTBEATS_DEAD = 3
 #: Health says NOT_SERVING for this long after the store last failed. Not until it works again:
 #: where a balancer keeps boxes away meanwhile, nothing would ever try it.
 STORE_FAILED_S = 30.0
-#: A stream must say Hello within this time, and each page of it within as much again; all of them
-#: within the second: two megabytes of epochs at 64 kbit/s.
+#: A stream must say Hello within this time.
 HELLO_S = 15.0
-HELLO_PAGES_S = 300.0
-#: Streams of all gateways together, and of one connection.
+#: Streams of all gateways together, those that have not said Hello yet, and of one connection.
 STREAMS_MAX = 4096
+STREAMS_SILENT_MAX = 64
 STREAMS_PER_CONNECTION_MAX = 4
+#: Blocks of one stream that were no blocks at all (damaged, malformed, over a limit): then it ends.
+BROKEN_BLOCKS_MAX = 100
 
-#: Epochs that one Hello with its pages may name (a box that crashed each half minute of a month),
-#: and a Welcome page carries. The store looks them up in one query and keeps none of them.
-EPOCHS_NAMED_MAX = 100_000
-WELCOME_PAGE = 500
+#: Another machine under the same id is refused for this long after the bound one was heard last.
+CLONE_REFUSED_S = 600
+#: How often a stream that only beats is noted as heard.
+HEARD_EVERY_S = 60.0
+
+#: Ranges, names of tag sets, and epochs, that one page of Welcome carries.
+WELCOME_PAGE = 4096
+ENDS_LACKING_MAX = 500
+TAG_SETS_TOLD_MAX = 20_000
+#: Tag sets that could not be used, whose reason a session keeps.
+BAD_TAG_SETS_MAX = 64
 
 #: What a box says of its software is kept up to here.
 SOFTWARE_CHARS_MAX = 1024
-#: Catalogs that one session keeps at hand.
-CATALOGS_CACHED_MAX = 32
+#: Layouts of revisions that one session keeps at hand.
+LAYOUTS_CACHED_MAX = 8
+#: Compiled tag sets and catalogs that all sessions share.
+SHELF_BYTES_MAX = 64 << 20
+#: Messages in pieces that wait for their rest, of all gateways.
+PIECES_BYTES_TOTAL = 64 << 20
 
 #: What people are told of a refusal. Texts of a box that it quotes are cut before, to QUOTED_CHARS.
 DETAIL_CHARS_MAX = 500

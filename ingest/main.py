@@ -13,6 +13,7 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,8 +173,9 @@ def _say_ready(arguments: argparse.Namespace, address: str, tls: TlsFiles | None
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from ingest.export import Selection, export_csv
-    from ingest.stores.sqlite import connect_readonly
+    from ingest.export import export_csv
+    from ingest.samples import Selection
+    from ingest.stores.opening import connect_readonly
 
     selection = Selection(
         arguments.gateway, arguments.device, arguments.tag, arguments.start, arguments.end
@@ -188,12 +190,12 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _audit(arguments: argparse.Namespace) -> int:
     from ingest import audit
-    from ingest.stores.sqlite import connect_readonly
+    from ingest.stores.opening import connect_readonly
 
     sql = connect_readonly(sqlite_path(arguments.store))
     try:
         if arguments.by == "day":
-            return audit.say_days(sql, sys.stdout, as_json=arguments.json)
+            return audit.say_days(sql, sys.stdout, as_json=arguments.json, now_ns=time.time_ns())
         return audit.say_epochs(sql, sys.stdout, as_json=arguments.json)
     finally:
         sql.close()

@@ -1,338 +1,313 @@
 """One gateway's stream as a state machine: messages and store results in, commands out. No I/O.
 
-States: `hello` (nothing said yet) -> `pages` (HelloPage follow) -> `opening` (the store is asked)
--> `open` (catalogs, blocks, heartbeats) -> `ended`. Whatever comes in a state that does not expect
-it ends the stream with INVALID_ARGUMENT and words; nothing a peer sends raises.
+States: `hello` (nothing said yet) -> `opening` (the store is asked) -> `open` (tag sets, catalogs,
+blocks) -> `ended`. Whatever comes in a state that does not expect it ends the stream with
+INVALID_ARGUMENT and words; nothing a peer sends raises.
 
-The driver executes commands in their order. After `Open` it calls `opened`, after `Load` it calls
-`loaded`, after `Check` it calls `checked`, before it passes the next message; the results of
-`Store` come whenever the store has them, through `stored`, and become acknowledgements.
+`receive` takes the bytes of one request and is a generator: it yields commands, and is sent back
+what came of each. `Open` gives a Known; `Load` what the store's method of that name gives; `Check`
+the last thing that its steps yield, or the RefusedError that they raise; `Send`, `Store` and `End`
+give nothing. One request is finished before the next is begun; only heartbeats pass (`urgent`). The
+results of `Store` come whenever the store has them, through `stored`, and become acknowledgements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Collection, Iterable
 
+from google.protobuf.message import DecodeError
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits
-from ingest.stores.api import Known, Outcome, Put, PutBlock, PutCatalog
-from ingest.validate import RefusedError, check_block, check_catalog, check_name, quoted
+from ingest.check import Carried, check_carried, check_name, names
+from ingest.commands import Check, Command, End, Load, Open, Send, Steps, Store
+from ingest.fields import only_field
+from ingest.layouts import Layouts
+from ingest.opening import HelloError, check_hello, notice, speaker, welcome_pages
+from ingest.refusal import RefusedError
+from ingest.shelf import PieceError, Pieces, Shelf
+from ingest.stores.api import (
+    Known,
+    Outcome,
+    Outcomes,
+    Put,
+    PutBlocks,
+    PutCatalog,
+    PutTagSet,
+)
 
+__all__ = ["Check", "Command", "End", "Load", "Open", "Send", "Session", "Steps", "Store"]
 
-@dataclass(frozen=True, slots=True)
-class Send:
-    message: pb.StreamResponse
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Ask the store's `hello`, then call `opened`."""
-
-    gateway: str
-    epoch: int
-    boot_id: str
-    software: str
-    earlier: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Ask the store's `catalog`, then call `loaded`."""
-
-    gateway: str
-    epoch: int
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Call `run` in a thread, since it takes long, then `checked` with what it gave."""
-
-    run: Callable[[], Verdict]
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Give the item to the store's `put`; pass what became of it to `stored`."""
-
-    item: Put
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """End the stream with this gRPC status; nothing more is sent or taken."""
-
-    code: str
-    detail: str
-
-
-#: What a check found: the payload of a good block, None for a good catalog.
-Verdict = pb.BlockPayload | RefusedError | None
-Command = Send | Open | Load | Check | Store | End
-_CatalogName = tuple[int, int]
+#: Numbers of pb.Feature: what this version reads.
+FEATURES = frozenset(
+    (
+        pb.FEATURE_BUNDLES, pb.FEATURE_EVENTS, pb.FEATURE_PARTS, pb.FEATURE_SOURCE_TIME,
+        pb.FEATURE_PLAIN_FLOATS,
+    )
+)  # fmt: skip
+_NUMBERS = {field.number: field.name for field in pb.StreamRequest.DESCRIPTOR.fields}
+#: What may come in pieces, and how large it may be.
+_PIECED = {
+    "tag_set": limits.PIECED_BYTES_MAX,
+    "catalog": limits.PIECED_BYTES_MAX,
+    "block": limits.MESSAGE_BYTES_MAX,
+    "bundle": limits.MESSAGE_BYTES_MAX,
+}
+#: Blocks that no healthy box sends; a stream that sends many is ended.
+_BROKEN = (pb.REJECT_REASON_TOO_LARGE, pb.REJECT_REASON_CHECKSUM, pb.REJECT_REASON_MALFORMED)
 
 
 class Session:
-    """`identity` is the gateway's id in its certificate; None on a plain-text stream."""
+    """`identity` is the gateway's id in its certificate; None on a plain-text stream. `window`
+    gives how many bytes the stream may have on its way. `features` is what the receiver reads:
+    shorter than FEATURES, it plays an older one."""
 
-    def __init__(self, identity: str | None, utc_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        identity: str | None,
+        utc_ns: Callable[[], int],
+        *,
+        address: str = "",
+        shelf: Shelf | None = None,
+        pieces: Pieces | None = None,
+        window: Callable[[], int] = lambda: limits.WINDOW_BYTES,
+        bound_heard_ns: Callable[[str], int] = lambda gateway: 0,
+        features: Collection[int] = FEATURES,
+        versions: tuple[int, int] = (limits.PROTOCOL, limits.PROTOCOL),
+        software: str = "",
+    ) -> None:
         self.state = "hello"
         self.gateway = ""
         self.epoch = 0
-        self.rejected = 0
+        self.broken = 0
         self._identity = identity
         self._utc_ns = utc_ns
-        self._hello = pb.Hello()
-        self._earlier: list[int] = []
-        # Catalogs at hand; a text says why that revision can't be used.
-        self._catalogs: dict[_CatalogName, pb.Catalog | str] = {}
-        self._waiting: pb.Catalog | pb.Block | None = None
+        self._address = address
+        self._shelf = Shelf() if shelf is None else shelf
+        self._pieces = Pieces() if pieces is None else pieces
+        self._window = window
+        self._bound_heard_ns = bound_heard_ns
+        self._features = frozenset(features)
+        self._versions = versions
+        self._software = software
+        self._layouts = Layouts("", self._shelf, self._features)
 
-    def receive(self, request: pb.StreamRequest) -> list[Command]:
+    def urgent(self, data: bytes) -> list[Command] | None:
+        """The answer to a heartbeat; None when the request is something else, and must wait for
+        those before it."""
+        if self.state not in ("opening", "open") or only_field(data) != 7:
+            return None
+        try:
+            beat = pb.StreamRequest.FromString(data).heartbeat
+        except DecodeError:
+            return None
+        answer = pb.Heartbeat(id=beat.id, utc_ns=self._utc_ns())
+        return [Send(pb.StreamResponse(heartbeat=answer))]
+
+    def receive(self, data: bytes) -> Steps:
         if self.state == "ended":
-            return []
-        kind = request.WhichOneof("message")
-        match (self.state, kind):
-            case ("hello", "hello"):
-                return self._receive_hello(request.hello)
-            case ("pages", "hello_page"):
-                return self._name_epochs(request.hello_page.earlier, request.hello_page.more)
-            case ("open", "catalog"):
-                return self._receive_catalog(request.catalog)
-            case ("open", "block"):
-                return self._receive_block(request.block)
-            case ("open", "heartbeat"):
-                beat = pb.Heartbeat(id=request.heartbeat.id, utc_ns=self._utc_ns())
-                return [Send(pb.StreamResponse(heartbeat=beat))]
-            case ("open", None):
-                return []  # of a newer box: a message that this version does not know
-        return self._end("INVALID_ARGUMENT", f"{kind} is not expected in state {self.state}")
+            return
+        kind = _NUMBERS.get(only_field(data), "")
+        try:
+            if self.state == "hello" or kind == "hello":
+                yield from self._receive_hello(kind, data)
+            elif kind == "piece":
+                yield from self._receive_piece(pb.StreamRequest.FromString(data).piece)
+            elif kind == "heartbeat":
+                yield from self.urgent(data) or ()
+            elif kind:
+                yield from self._receive_whole(kind, data)
+            elif not only_field(data):
+                yield self._end("INVALID_ARGUMENT", "a request that is no StreamRequest")
+            # else: of a newer box, a message that this version does not know
+        except DecodeError as error:
+            yield self._end("INVALID_ARGUMENT", f"a request can't be parsed: {error}")
 
-    def _end(self, code: str, detail: str) -> list[Command]:
+    def _end(self, code: str, detail: str) -> End:
         self.state = "ended"
-        return [End(code, detail)]
+        return End(code, detail)
 
     # ---- Hello ------------------------------------------------------------------------------
 
-    def _receive_hello(self, hello: pb.Hello) -> list[Command]:
-        if hello.protocol != limits.PROTOCOL:
-            welcome = pb.Welcome(protocol=limits.PROTOCOL)
-            return [
-                Send(pb.StreamResponse(welcome=welcome)),
-                *self._end(
-                    "FAILED_PRECONDITION",
-                    f"the box speaks protocol {hello.protocol}, this receiver {limits.PROTOCOL};"
-                    " update the older of the two",
-                ),
-            ]
-        if self._identity is not None and hello.gateway != self._identity:
-            return self._end(
-                "PERMISSION_DENIED",
-                f"the certificate is of gateway {quoted(self._identity)}, Hello says"
-                f" {quoted(hello.gateway)}; set gateway.id to the certificate's, or enroll again",
-            )
-        size = len(hello.gateway.encode())
-        if not 0 < size <= limits.GATEWAY_ID_BYTES_MAX or not hello.gateway.isprintable():
-            return self._end("INVALID_ARGUMENT", "Hello: gateway is empty, too long or unprintable")
-        if not 0 < hello.epoch < limits.EPOCH_END:
-            return self._end("INVALID_ARGUMENT", f"Hello: epoch {hello.epoch} is not in 1..2^53-1")
-        if not 0 < len(hello.boot_id) <= 64:
-            return self._end("INVALID_ARGUMENT", "Hello: boot_id is empty or too long")
-        self.gateway, self.epoch, self._hello = hello.gateway, hello.epoch, hello
-        return self._name_epochs(hello.earlier, hello.more)
-
-    def _name_epochs(self, kept: Sequence[pb.EpochKept], more: bool) -> list[Command]:
-        if more and not kept:
-            return self._end("INVALID_ARGUMENT", "Hello: a page without epochs says that more come")
-        for one in kept:
-            if not 0 < one.epoch < limits.EPOCH_END:
-                return self._end(
-                    "INVALID_ARGUMENT", f"Hello: earlier epoch {one.epoch} is not in 1..2^53-1"
-                )
-            self._earlier.append(one.epoch)
-        if len(self._earlier) > limits.EPOCHS_NAMED_MAX:
-            return self._end(
-                "INVALID_ARGUMENT", f"Hello names more than {limits.EPOCHS_NAMED_MAX} epochs"
-            )
-        if more:
-            self.state = "pages"
-            return []
-        self.state = "opening"
-        hello = self._hello
-        return [
-            Open(
-                hello.gateway,
-                hello.epoch,
-                hello.boot_id,
-                hello.software[: limits.SOFTWARE_CHARS_MAX],
-                tuple(self._earlier),
-            )
-        ]
-
-    def opened(self, known: Known) -> list[Command]:
-        assert self.state == "opening"
-        if known.superseded:
-            return self._end(
-                "ALREADY_EXISTS",
-                f"another box, or another run, speaks as {self.gateway!r} since: was its card"
-                " copied? Give this box an id and a certificate of its own",
-            )
-        self.state = "open"
-        self._earlier.clear()
-        welcome = pb.Welcome(
-            protocol=limits.PROTOCOL,
-            window_blocks=limits.WINDOW_BLOCKS,
-            window_bytes=limits.WINDOW_BYTES,
-            block_bytes_max=limits.BLOCK_BYTES_MAX,
-            heartbeat_ms=limits.HEARTBEAT_MS,
-            highest_epoch=known.highest_epoch,
-            utc_ns=self._utc_ns(),
-        )
-        page = limits.WELCOME_PAGE
-        messages: list[Command] = []
-        for start in range(0, max(len(known.held), 1), page):
-            welcome.held.extend(known.held[start : start + page])
-            welcome.more = start + page < len(known.held)
-            messages.append(Send(pb.StreamResponse(welcome=welcome)))
-            welcome = pb.Welcome()
-        return messages
-
-    # ---- Catalogs and blocks ----------------------------------------------------------------
-
-    def _receive_catalog(self, catalog: pb.Catalog) -> list[Command]:
-        """Keep it if it is good and new. Why it can't be used is said with each block of it."""
-        self._waiting = catalog
-        return self._check(catalog.ByteSize(), partial(check_catalog, catalog))
-
-    def _checked_catalog(self, catalog: pb.Catalog, verdict: Verdict) -> list[Command]:
-        name = (catalog.epoch, catalog.revision)
-        if isinstance(verdict, RefusedError):
-            words = f"catalog revision {catalog.revision} was refused: {verdict.detail}"
-            self._remember(name, words)
-            return []
-        at_hand = self._catalogs.get(name)
-        if isinstance(at_hand, pb.Catalog):
-            return self._compare_catalog(catalog, at_hand)
-        self._waiting = catalog
-        return [Load(self.gateway, *name)]
-
-    def _receive_block(self, block: pb.Block) -> list[Command]:
+    def _receive_hello(self, kind: str, data: bytes) -> Steps:
+        if self.state != "hello" or kind != "hello":
+            said = kind or "something else"
+            yield self._end("INVALID_ARGUMENT", f"{said} is not expected in state {self.state}")
+            return
+        if len(data) > limits.HELLO_BYTES_MAX:
+            words = f"a Hello of {len(data)} bytes, the most is {limits.HELLO_BYTES_MAX}"
+            yield self._end("INVALID_ARGUMENT", words)
+            return
+        hello = pb.StreamRequest.FromString(data).hello
+        low, high = self._versions
+        if not (hello.protocol_min <= high and low <= hello.protocol_max):
+            welcome = pb.Welcome(protocol_min=low, protocol_max=high, software=self._software)
+            yield Send(pb.StreamResponse(welcome=welcome))
+            words = f"{hello.protocol_min} to {hello.protocol_max}, this receiver {low} to {high}"
+            detail = f"the box speaks protocol {words}; update the older of the two"
+            yield self._end("FAILED_PRECONDITION", detail)
+            return
         try:
-            check_name(block)
+            check_hello(hello, self._identity)
+        except HelloError as error:
+            yield self._end(error.code, str(error))
+            return
+        self.state, self.gateway, self.epoch = "opening", hello.gateway, hello.epoch
+        bound = self._bound_heard_ns(hello.gateway)
+        known: Known = yield Open(speaker(hello, self._address, self._utc_ns(), bound))
+        yield from self._opened(known)
+
+    def _opened(self, known: Known) -> Steps:
+        if known.bound_to is not None:
+            yield self._end(
+                "ALREADY_EXISTS",
+                f"{self.gateway!r} is bound to another box, at {known.bound_to}, which was heard"
+                f" within {limits.CLONE_REFUSED_S // 60} minutes. Was this card copied? Give this"
+                " box an id and a certificate of its own; or, if it replaces that one, switch that"
+                " one off and wait",
+            )
+            return
+        self.state = "open"
+        self._layouts = Layouts(self.gateway, self._shelf, self._features)
+        for page in welcome_pages(known):
+            if page.first:
+                low, high = self._versions
+                page.welcome.protocol_min, page.welcome.protocol_max = low, high
+                page.welcome.features.extend(sorted(self._features))
+                page.welcome.software = self._software
+                page.welcome.window_bytes = self._window()
+                page.welcome.utc_ns = self._utc_ns()
+                progress = self._pieces.progress(self.gateway)
+                if progress is not None:
+                    page.welcome.piece.CopyFrom(progress)
+            yield Send(pb.StreamResponse(welcome=page.welcome))
+        if known.taken_from is not None:
+            words = f"this box took the id over from the one at {known.taken_from}"
+            kind = pb.NOTICE_KIND_TAKEN_OVER
+            yield Send(notice(kind, words, self._utc_ns(), known.taken_from))
+
+    # ---- What comes then --------------------------------------------------------------------
+
+    def _receive_piece(self, piece: pb.Piece) -> Steps:
+        try:
+            whole = self._pieces.add(self.gateway, piece)
+        except PieceError as error:
+            yield self._end("INVALID_ARGUMENT", str(error))
+            return
+        if whole is None:
+            return
+        kind = _NUMBERS.get(only_field(whole), "")
+        if len(whole) > _PIECED.get(kind, 0):
+            words = f"a {kind or 'message of no known kind'} of {len(whole)} bytes in pieces"
+            yield self._end("INVALID_ARGUMENT", words)
+            return
+        yield from self._receive_whole(kind, whole)
+
+    def _receive_whole(self, kind: str, data: bytes) -> Steps:
+        request = pb.StreamRequest.FromString(data)
+        match kind:
+            case "tag_set":
+                yield from self._receive_tag_set(request.tag_set.content)
+            case "catalog":
+                yield from self._receive_catalog(request.catalog)
+            case "block":
+                yield from self._receive_block(request.block)
+            case "bundle":
+                yield from self._receive_block(request.bundle)
+
+    def _receive_tag_set(self, content: bytes) -> Steps:
+        """Keep it if it is good. Why it can't be used is said with each block that needs it."""
+        name = yield from self._layouts.learn_tag_set(content)
+        if name is not None:
+            yield Store(PutTagSet(self.gateway, name, content))
+
+    def _receive_catalog(self, catalog: pb.Catalog) -> Steps:
+        item = yield from self._layouts.learn(catalog)
+        if item is not None:
+            yield Store(item)
+
+    def _receive_block(self, carried: Carried) -> Steps:
+        try:
+            check_name(carried, self._features)
+            layout = yield from self._layouts.get(carried.epoch, carried.catalog_revision)
+            found = yield Check(check_carried(carried, layout, self._features))
+            if isinstance(found, RefusedError):
+                raise found
         except RefusedError as error:
-            return self._reject(block, error)
-        name = (block.epoch, block.catalog_revision)
-        if name in self._catalogs:
-            return self._check_block(block, self._catalogs[name])
-        self._waiting = block
-        return [Load(self.gateway, *name)]
+            first, last = names(carried)
+            yield self._reject(carried.epoch, first, last, error)
+            self.broken += error.reason in _BROKEN
+            if self.broken > limits.BROKEN_BLOCKS_MAX:
+                words = f"{self.broken} blocks of this stream could not be taken; the last:"
+                yield self._end("RESOURCE_EXHAUSTED", f"{words} {error.detail}")
+            return
+        first, _ = names(carried)
+        chain = self._layouts.chain(carried.epoch, carried.catalog_revision)
+        yield Store(PutBlocks(self.gateway, carried, first, chain, found, self._utc_ns()))
 
-    def loaded(self, held: pb.Catalog | None) -> list[Command]:
-        """The answer to the last Load: the catalog that the store holds, if any."""
-        waiting, self._waiting = self._waiting, None
-        match waiting:
-            case pb.Catalog():
-                return self._compare_catalog(waiting, held)
-            case pb.Block():
-                if held is None:
-                    return self._reject(
-                        waiting,
-                        RefusedError(
-                            pb.REJECT_REASON_UNKNOWN_CATALOG,
-                            f"catalog revision {waiting.catalog_revision} of epoch"
-                            f" {waiting.epoch} is not held; send it before its first block",
-                        ),
-                    )
-                self._remember((held.epoch, held.revision), held)
-                return self._check_block(waiting, held)
-        raise AssertionError("loaded without Load")
-
-    def _compare_catalog(self, new: pb.Catalog, old: pb.Catalog | None) -> list[Command]:
-        name = (new.epoch, new.revision)
-        if old is None:
-            self._remember(name, new)
-            return [Store(PutCatalog(self.gateway, new))]
-        if old != new:
-            self._remember(name, f"catalog revision {new.revision} came with two contents")
-        else:
-            self._remember(name, old)
-        return []
-
-    def _remember(self, name: _CatalogName, catalog: pb.Catalog | str) -> None:
-        self._catalogs.pop(name, None)
-        self._catalogs[name] = catalog
-        if len(self._catalogs) > limits.CATALOGS_CACHED_MAX:
-            del self._catalogs[next(iter(self._catalogs))]
-
-    def _check_block(self, block: pb.Block, catalog: pb.Catalog | str) -> list[Command]:
-        if isinstance(catalog, str):
-            refused = RefusedError(pb.REJECT_REASON_UNKNOWN_CATALOG, catalog)
-            return self._reject(block, refused)
-        self._waiting = block
-        size = len(block.payload) + block.payload_size
-        return self._check(size, partial(check_block, block, catalog))
-
-    def _check(self, size: int, check: Callable[[], pb.BlockPayload | None]) -> list[Command]:
-        run = partial(_verdict, check)
-        return self.checked(run()) if size <= limits.CHECK_INLINE_BYTES else [Check(run)]
-
-    def checked(self, verdict: Verdict) -> list[Command]:
-        """What the last Check gave."""
-        waiting, self._waiting = self._waiting, None
-        match waiting, verdict:
-            case pb.Catalog(), _:
-                return self._checked_catalog(waiting, verdict)
-            case pb.Block(), RefusedError():
-                return self._reject(waiting, verdict)
-            case pb.Block(), pb.BlockPayload():
-                return [Store(PutBlock(self.gateway, waiting, verdict))]
-        raise AssertionError("checked without Check")
-
-    def _reject(self, block: pb.Block, error: RefusedError) -> list[Command]:
-        self.rejected += 1
+    def _reject(self, epoch: int, first: int, last: int, error: RefusedError) -> Send:
+        last_seq = last if last > first else 0
         reject = pb.Reject(
-            epoch=block.epoch, seq=block.seq, reason=error.reason, detail=error.detail
+            epoch=epoch, seq=first, last_seq=last_seq, reason=error.reason, detail=error.detail
         )
-        return [Send(pb.StreamResponse(reject=reject))]
+        return Send(pb.StreamResponse(reject=reject))
 
     # ---- Results ----------------------------------------------------------------------------
 
-    def stored(self, results: Iterable[tuple[Put, Outcome]]) -> list[Command]:
+    def stored(self, results: Iterable[tuple[Put, Outcomes]]) -> list[Send]:
         """What became of items, durable now: one Ack in ranges, and a Reject a conflict."""
-        commands: list[Command] = []
+        commands: list[Send] = []
         acked: list[tuple[int, int]] = []
-        for item, outcome in results:
+        for item, outcomes in results:
             if isinstance(item, PutCatalog):
-                if outcome is Outcome.CONFLICT:  # another stream was faster with another content
-                    name = (item.catalog.epoch, item.catalog.revision)
-                    self._remember(name, f"catalog revision {name[1]} came with two contents")
-            elif outcome is Outcome.CONFLICT:
-                conflict = RefusedError(
-                    pb.REJECT_REASON_CONFLICT,
-                    "this name is held with other content, which stays as it is",
-                )
-                commands += self._reject(item.block, conflict)
-            else:
-                acked.append((item.block.epoch, item.block.seq))
+                if outcomes[0] is Outcome.CONFLICT:  # another stream was faster
+                    self._layouts.refuse(item.epoch, item.revision, "came with two contents")
+            elif isinstance(item, PutBlocks):
+                for seq, outcome in enumerate(outcomes, item.first_seq):
+                    if outcome in (Outcome.STORED, Outcome.DUPLICATE):
+                        acked.append((item.carried.epoch, seq))
+                    else:
+                        commands.append(
+                            self._reject(item.carried.epoch, seq, seq, _NOT_STORED[outcome])
+                        )
+                if _says_lost(item):
+                    kind, words = pb.NOTICE_KIND_PLATFORM_LOST, _LOST_WORDS
+                    commands.append(Send(notice(kind, words, self._utc_ns())))
         if acked:
-            ack = pb.Ack(ranges=_ranges(acked))
-            commands.append(Send(pb.StreamResponse(ack=ack)))
+            commands.append(Send(pb.StreamResponse(ack=pb.Ack(ranges=_ranges(acked)))))
         return commands
 
 
-def _verdict(check: Callable[[], pb.BlockPayload | None]) -> Verdict:
-    try:
-        return check()
-    except RefusedError as error:
-        return error
+_NOT_STORED = {
+    Outcome.CONFLICT: RefusedError(
+        pb.REJECT_REASON_CONFLICT, "this name is held with other content, which stays as it is"
+    ),
+    Outcome.UNKNOWN: RefusedError(
+        pb.REJECT_REASON_UNKNOWN_CATALOG, "its catalog revision is held with another content"
+    ),
+    Outcome.CONTRADICTS: RefusedError(
+        pb.REJECT_REASON_MALFORMED,
+        "tick 0 of one of its groups is held with another time; a new schedule is a new group",
+    ),
+}
+_LOST_WORDS = (
+    "this platform acknowledged blocks that it no longer holds: was its store put back to an older"
+    " state? What the box no longer has is counted as platform_lost"
+)
 
 
-def _ranges(names: list[tuple[int, int]]) -> list[pb.AckRange]:
+def _says_lost(item: PutBlocks) -> bool:
+    return any(
+        gap.reason == pb.GAP_REASON_PLATFORM_LOST
+        for block in item.facts.blocks
+        if block.extra is not None
+        for gap in block.extra.gaps
+    )
+
+
+def _ranges(acked: list[tuple[int, int]]) -> list[pb.AckRange]:
     ranges: list[pb.AckRange] = []
-    for epoch, seq in sorted(set(names)):
+    for epoch, seq in sorted(set(acked)):
         if ranges and ranges[-1].epoch == epoch and ranges[-1].last == seq - 1:
             ranges[-1].last = seq
         else:

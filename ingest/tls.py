@@ -10,9 +10,10 @@ from __future__ import annotations
 import ipaddress
 import logging
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -105,21 +106,42 @@ def credentials(files: TlsFiles) -> grpc.ServerCredentials:
     return grpc.dynamic_ssl_server_credentials(current, fetch, require_client_authentication=True)
 
 
+Identify = Callable[[Any], str | None]
+
+
+def identity_of(context: Any) -> str | None:
+    """The gateway's id in the certificate of a stream's peer; None: plain text."""
+    return gateway_of(context.auth_context())
+
+
 def gateway_of(auth_context: Mapping[str, Iterable[bytes]]) -> str | None:
     """The gateway's id in the peer's certificate; None: there is no certificate. "" when it names
-    none."""
+    none.
+
+    gRPC tells URIs apart from other alternative names: a DNS name that reads like our URI is none.
+    """
     if list(auth_context.get("transport_security_type", ())) != [b"ssl"]:
         return None
-    names = (
-        *auth_context.get("peer_uri", ()),
-        *auth_context.get("x509_subject_alternative_name", ()),
-    )
-    for name in names:
+    for name in auth_context.get("peer_uri", ()):
         if name.startswith(_URI_PREFIX):
             return name.removeprefix(_URI_PREFIX).decode(errors="replace")
     for name in auth_context.get("x509_common_name", ()):
         return name.decode(errors="replace")
     return ""
+
+
+def identity_from_header(header: str) -> Identify:
+    """For a proxy that ends TLS: the id stands in this header of each stream, which the proxy sets
+    and takes off what boxes send. A stream without it is of no gateway."""
+
+    def identify(context: Any) -> str | None:
+        for key, value in context.invocation_metadata() or ():
+            if key == header.lower():
+                text = value if isinstance(value, str) else value.decode(errors="replace")
+                return str(text).removeprefix("urn:jiahe:gateway:")
+        return ""
+
+    return identify
 
 
 def is_loopback(host: str) -> bool:

@@ -48,6 +48,13 @@ HELP = {
 }
 
 
+def cleaned(text: str) -> str:
+    """A box's text as it may stand on a terminal or in a log: what can't be printed as \\xNN."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def language(environ: Mapping[str, str] = os.environ) -> str:
     """JIAHE_LANG, else the locale: "zh" or "en"."""
     names = ("JIAHE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")

@@ -1,233 +1,246 @@
-"""What one block, catalog or Hello does to the tables. Functions of an open transaction."""
+"""What a block, or a bundle of them, does to the tables. Functions of an open transaction.
+
+A payload is stored once. Each block of it that is new refers to its place in it; a block that was
+held before keeps what it has. So an index row of a run goes over successive new blocks.
+"""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from google.protobuf.message import DecodeError
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest.stores.api import Known, Outcome, PutBlock, PutCatalog, StoreError
+from ingest.facts import Events, Run, part_of
+from ingest.stores.api import Outcome, Outcomes, PutBlocks
+from ingest.stores.catalogs import held_chain
+from ingest.stores.epochs import epoch_row
+from ingest.stores.hello import same_machine
+
+_Name = tuple[str, int]
 
 
-def _epoch_row(sql: sqlite3.Connection, gateway: str, epoch: int) -> None:
-    """Make the rows of the gateway and the epoch, if they are not there."""
-    _raise_highest(sql, gateway, epoch)
-    sql.execute("INSERT OR IGNORE INTO epochs VALUES (?, ?, '', '', 0, 0, 0, 0)", (gateway, epoch))
-
-
-def _raise_highest(sql: sqlite3.Connection, gateway: str, epoch: int) -> None:
-    sql.execute(
-        "INSERT INTO gateways VALUES (?1, 0, ?2) ON CONFLICT (gateway)"
-        " DO UPDATE SET highest_epoch = ?2 WHERE highest_epoch < ?2",
-        (gateway, epoch),
-    )
-
-
-def hello(
-    sql: sqlite3.Connection,
-    gateway: str,
-    epoch: int,
-    boot_id: str,
-    software: str,
-    earlier: Sequence[int],
-) -> Known:
-    """See Store.hello. A run that comes back after another run spoke is superseded.
-
-    A daemon never takes an epoch again, so the return of an earlier current run, or one epoch
-    with two boot ids, can only be a second box under the same id.
-    """
-    _epoch_row(sql, gateway, epoch)
-    _raise_highest(sql, gateway, max((epoch, *earlier)))
-    current, highest = sql.execute(
-        "SELECT current_epoch, highest_epoch FROM gateways WHERE gateway = ?", (gateway,)
-    ).fetchone()
-    said_hello, known_boot = sql.execute(
-        "SELECT said_hello, boot_id FROM epochs WHERE gateway = ? AND epoch = ?", (gateway, epoch)
-    ).fetchone()
-    superseded = bool(said_hello and current != epoch) or known_boot not in ("", boot_id)
-    if superseded:
-        return Known((), highest, True)
-    sql.execute("UPDATE gateways SET current_epoch = ? WHERE gateway = ?", (epoch, gateway))
-    sql.execute(
-        "UPDATE epochs SET said_hello = 1, boot_id = ?, software = ?"
-        " WHERE gateway = ? AND epoch = ?",
-        (boot_id, software, gateway, epoch),
-    )
-    return Known(_held(sql, gateway, (epoch, *earlier)), highest, False)
-
-
-def _held(sql: sqlite3.Connection, gateway: str, named: Sequence[int]) -> tuple[pb.EpochHeld, ...]:
-    """What is held of each epoch, in their order; of one that nothing came of, nothing."""
-    held = {epoch: pb.EpochHeld(epoch=epoch) for epoch in named}
-    names = (gateway, json.dumps(list(held)))
-    for epoch, closed, revision in sql.execute(
-        "SELECT epoch, closed, catalog_revision FROM json_each(?2) AS named"
-        " CROSS JOIN epochs ON gateway = ?1 AND epoch = named.value",
-        names,
-    ):
-        held[epoch].closed, held[epoch].catalog_revision = bool(closed), revision
-    for epoch, first, last in sql.execute(
-        "SELECT epoch, first, last FROM json_each(?2) AS named"
-        " CROSS JOIN held ON gateway = ?1 AND epoch = named.value ORDER BY epoch, first",
-        names,
-    ):
-        held[epoch].held.add(first=first, last=last)
-    return tuple(held.values())
-
-
-def catalog(sql: sqlite3.Connection, gateway: str, epoch: int, revision: int) -> pb.Catalog | None:
-    """Raises StoreError when the bytes in the store are no catalog."""
-    row = sql.execute(
-        "SELECT message FROM catalogs WHERE gateway = ? AND epoch = ? AND revision = ?",
-        (gateway, epoch, revision),
-    ).fetchone()
-    if row is None:
-        return None
-    try:
-        return pb.Catalog.FromString(row[0])
-    except DecodeError as error:
-        raise StoreError(
-            f"catalog revision {revision} of epoch {epoch} of gateway {gateway!r} is damaged in"
-            " the store, so the disk changed what was written; other gateways go on. Stop the"
-            " receiver, check the disk, and put the last backup of the store back: what is newer,"
-            " the boxes send again or announce"
-        ) from error
-
-
-def put_catalog(sql: sqlite3.Connection, item: PutCatalog) -> Outcome:
-    new, gateway = item.catalog, item.gateway
-    old = catalog(sql, gateway, new.epoch, new.revision)
-    if old is not None:
-        return Outcome.DUPLICATE if old == new else Outcome.CONFLICT
-    _epoch_row(sql, gateway, new.epoch)
-    name = (gateway, new.epoch, new.revision)
-    sql.execute(
-        "INSERT INTO catalogs VALUES (?, ?, ?, ?)",
-        (*name, new.SerializeToString(deterministic=True)),
-    )
-    sql.executemany(
-        "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?)",
-        ((*name, g.id, g.device, g.driver, g.period_ns) for g in new.groups),
-    )
-    sql.execute(
-        "UPDATE epochs SET catalog_revision = max(catalog_revision, ?)"
-        " WHERE gateway = ? AND epoch = ?",
-        (new.revision, gateway, new.epoch),
-    )
-    return Outcome.STORED
-
-
-def put_block(sql: sqlite3.Connection, item: PutBlock) -> Outcome:
-    block, gateway = item.block, item.gateway
-    content = (
-        block.catalog_revision, block.compression, block.payload_size, block.payload_crc32c,
-        block.payload, block.scans, block.samples,
-    )  # fmt: skip
-    old = sql.execute(
-        "SELECT catalog_revision, compression, payload_size, payload_crc32c, payload, scans,"
-        " samples FROM blocks WHERE gateway = ? AND epoch = ? AND seq = ?",
-        (gateway, block.epoch, block.seq),
-    ).fetchone()
-    if old is not None:
-        if old != content:
-            return Outcome.CONFLICT
+def put_blocks(sql: sqlite3.Connection, item: PutBlocks) -> Outcomes:
+    carried, gateway, facts = item.carried, item.gateway, item.facts
+    name, revision = (gateway, carried.epoch), carried.catalog_revision
+    count = len(facts.blocks)
+    outcomes = _compare(sql, item)
+    new = [place for place in range(count) if outcomes[place] is Outcome.STORED]
+    duplicates = outcomes.count(Outcome.DUPLICATE)
+    if duplicates:
         sql.execute(
-            "UPDATE epochs SET duplicates = duplicates + 1 WHERE gateway = ? AND epoch = ?",
-            (gateway, block.epoch),
+            "UPDATE epochs SET duplicates = duplicates + ? WHERE gateway = ? AND epoch = ?",
+            (duplicates, *name),
         )
-        return Outcome.DUPLICATE
-    devices = _devices(sql, gateway, block)
-    if not all(run.group in devices for run in item.payload.runs):
-        return Outcome.CONFLICT  # checked with another catalog than came first
-    _epoch_row(sql, gateway, block.epoch)
-    sql.execute(
-        "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (gateway, block.epoch, block.seq, *content, block.lane, time.time_ns()),
-    )
-    _extend_held(sql, gateway, block.epoch, block.seq)
-    _put_runs(sql, item, devices)
-    _put_anchors(sql, item)
-    for gap in item.payload.gaps:
-        _put_gap(sql, gateway, block, gap)
-    if item.payload.end_of_epoch:
-        _close_epoch(sql, gateway, block.epoch)
-    return Outcome.STORED
+    if not new:
+        return tuple(outcomes)
+    refused = None
+    if held_chain(sql, *name, revision) != item.chain:
+        refused = Outcome.UNKNOWN  # checked with another catalog than came first
+    elif not _fits(sql, item):
+        refused = Outcome.CONTRADICTS
+    if refused is not None:
+        return tuple(refused if o is Outcome.STORED else o for o in outcomes)
+    epoch_row(sql, *name)
+    payload = _put_payload(sql, item)
+    for place in new:
+        block = facts.blocks[place]
+        sql.execute(
+            "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*name, item.first_seq + place, payload, place, revision, block.size, block.crc32c,
+             block.scans, block.samples, carried.lane),
+        )  # fmt: skip
+    for begin, end in _segments(new):
+        extend_held(sql, *name, item.first_seq + begin, item.first_seq + end - 1)
+        seqs = (item.first_seq + begin, item.first_seq + end - 1)
+        for run in facts.runs:
+            _put_run(sql, name, payload, run, begin, end, seqs)
+        for events in facts.events:
+            _put_events(sql, name, payload, events, begin, end, seqs)
+    for place in new:
+        extra = facts.blocks[place].extra
+        if extra is not None:
+            _put_extra(sql, name, item.first_seq + place, extra)
+    return tuple(outcomes)
 
 
-def _close_epoch(sql: sqlite3.Connection, gateway: str, epoch: int) -> None:
-    _epoch_row(sql, gateway, epoch)
-    sql.execute("UPDATE epochs SET closed = 1 WHERE gateway = ? AND epoch = ?", (gateway, epoch))
+def _compare(sql: sqlite3.Connection, item: PutBlocks) -> list[Outcome]:
+    blocks = item.facts.blocks
+    held = {
+        seq: content
+        for seq, *content in sql.execute(
+            "SELECT seq, payload_size, payload_crc32c, catalog_revision FROM blocks"
+            " WHERE gateway = ? AND epoch = ? AND seq BETWEEN ? AND ?",
+            (item.gateway, item.carried.epoch, item.first_seq, item.first_seq + len(blocks) - 1),
+        )
+    }
+    outcomes = []
+    for seq, block in enumerate(blocks, item.first_seq):
+        old = held.get(seq)
+        if old is None:
+            outcomes.append(Outcome.STORED)
+        elif old == [block.size, block.crc32c, item.carried.catalog_revision]:
+            outcomes.append(Outcome.DUPLICATE)
+        else:
+            outcomes.append(Outcome.CONFLICT)
+    return outcomes
 
 
-def _extend_held(sql: sqlite3.Connection, gateway: str, epoch: int, seq: int) -> None:
-    """Add `seq` to the ranges, joining what it touches."""
+def _segments(places: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Contiguous places, each segment from its first to behind its last."""
+    begin = 0
+    for at in range(1, len(places) + 1):
+        if at == len(places) or places[at] != places[at - 1] + 1:
+            yield places[begin], places[at - 1] + 1
+            begin = at
+
+
+def _fits(sql: sqlite3.Connection, item: PutBlocks) -> bool:
+    """Whether each run gives its group the time of tick 0 that is held."""
+    for run in item.facts.runs:
+        row = sql.execute(
+            "SELECT zero_ns FROM series WHERE gateway = ? AND epoch = ? AND grp = ?",
+            (item.gateway, item.carried.epoch, run.group),
+        ).fetchone()
+        zero_ns = run.first_due_ns - run.first_tick * run.period_ns
+        if row is not None and row[0] not in (None, zero_ns):
+            return False
+    return True
+
+
+def _put_payload(sql: sqlite3.Connection, item: PutBlocks) -> int:
+    carried = item.carried
+    blocks = 0 if isinstance(carried, pb.Block) else len(item.facts.blocks)
+    row = sql.execute(
+        "INSERT INTO payloads (gateway, epoch, first_seq, blocks, compression, size, content,"
+        " received_utc_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (item.gateway, carried.epoch, item.first_seq, blocks, carried.compression,
+         carried.payload_size, carried.payload, item.received_utc_ns),
+    ).lastrowid  # fmt: skip
+    assert row is not None
+    return row
+
+
+def extend_held(sql: sqlite3.Connection, gateway: str, epoch: int, first: int, last: int) -> None:
+    """Add a range that is not held to the ranges, joining what it touches."""
     name = (gateway, epoch)
     before = sql.execute(
-        "SELECT first FROM held WHERE gateway = ? AND epoch = ? AND first < ? AND last = ?",
-        (*name, seq, seq - 1),
+        "SELECT first, last FROM held WHERE gateway = ? AND epoch = ? AND first < ?"
+        " ORDER BY first DESC LIMIT 1",
+        (*name, first),
     ).fetchone()
     after = sql.execute(
-        "SELECT last FROM held WHERE gateway = ? AND epoch = ? AND first = ?", (*name, seq + 1)
+        "SELECT last FROM held WHERE gateway = ? AND epoch = ? AND first = ?", (*name, last + 1)
     ).fetchone()
     if after is not None:
         sql.execute(
-            "DELETE FROM held WHERE gateway = ? AND epoch = ? AND first = ?", (*name, seq + 1)
+            "DELETE FROM held WHERE gateway = ? AND epoch = ? AND first = ?", (*name, last + 1)
         )
-    first = seq if before is None else before[0]
-    last = seq if after is None else after[0]
+        last = after[0]
+    if before is not None and before[1] == first - 1:
+        first = before[0]
     sql.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?)", (*name, first, last))
 
 
-def _devices(sql: sqlite3.Connection, gateway: str, block: pb.Block) -> dict[int, str]:
-    """The device of each group of the block's catalog."""
-    return dict(
-        sql.execute(
-            "SELECT grp, device FROM groups WHERE gateway = ? AND epoch = ? AND revision = ?",
-            (gateway, block.epoch, block.catalog_revision),
-        )
+_SERIES = """
+INSERT INTO series SELECT ?1, ?2, ?3, device, period_ns, ?4, ?5, ?6, ?7, ?8 FROM groups
+  WHERE gateway = ?1 AND epoch = ?2 AND grp = ?3
+ON CONFLICT (gateway, epoch, grp) DO UPDATE SET zero_ns = coalesce(zero_ns, ?4),
+  ticks_max = max(ticks_max, ?5), early_ns = min(early_ns, ?6), late_ns = max(late_ns, ?7),
+  events_ns_max = max(events_ns_max, ?8)
+WHERE (zero_ns IS NULL AND ?4 IS NOT NULL) OR ticks_max < ?5 OR early_ns > ?6 OR late_ns < ?7
+  OR events_ns_max < ?8"""
+
+
+def _put_run(
+    sql: sqlite3.Connection, name: _Name, payload: int, run: Run, begin: int, end: int,
+    seqs: tuple[int, int],
+) -> None:  # fmt: skip
+    part = part_of(run.first_tick, run.splits, run.skipped, begin, end)
+    if not part.count:
+        return
+    zero_ns = run.first_due_ns - run.first_tick * run.period_ns
+    sql.execute(_SERIES, (*name, run.group, zero_ns, part.count, run.early_ns, run.late_ns, 0))
+    sql.execute(
+        "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*name, run.group, part.first, part.count, part.rows,
+         zero_ns + part.first * run.period_ns, *seqs, payload, run.index),
+    )  # fmt: skip
+    sql.executemany(
+        "INSERT OR IGNORE INTO skipped VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        ((*name, run.group, *one, payload, run.index) for one in part.skipped),
     )
 
 
-def _put_runs(sql: sqlite3.Connection, item: PutBlock, devices: dict[int, str]) -> None:
-    name = (item.gateway, item.block.epoch, item.block.seq)
-    for index, run in enumerate(item.payload.runs):
-        rows = run.ticks - sum(gap.count for gap in run.skipped)
-        sql.execute(
-            "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*name, index, run.group, devices[run.group], run.first_tick, run.ticks, rows,
-             run.first_due_ns, run.period_ns),
-        )  # fmt: skip
-        sql.executemany(
-            "INSERT INTO skipped VALUES (?, ?, ?, ?, ?, ?, ?)",
-            ((*name, index, gap.first_tick, gap.count, gap.reason) for gap in run.skipped),
-        )
+def _put_events(
+    sql: sqlite3.Connection, name: _Name, payload: int, events: Events, begin: int, end: int,
+    seqs: tuple[int, int],
+) -> None:  # fmt: skip
+    part = part_of(events.first, events.splits, events.lost, begin, end)
+    if not part.count:
+        return
+    span_ns = events.last_ns - events.first_ns
+    sql.execute(_SERIES, (*name, events.group, None, 0, 0, 0, span_ns))
+    sql.execute(
+        "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*name, events.group, part.first, part.count, part.rows, events.first_ns, events.last_ns,
+         *seqs, payload, events.run, events.index),
+    )  # fmt: skip
+    sql.executemany(
+        "INSERT OR IGNORE INTO lost_events VALUES (?, ?, ?, ?, ?, ?, ?)",
+        ((*name, events.group, *one, payload) for one in part.skipped),
+    )
 
 
-def _put_anchors(sql: sqlite3.Connection, item: PutBlock) -> None:
-    """An anchor of a block is of its epoch's boot: it also says which boot that was."""
-    for anchor in item.payload.anchors:
+def _put_extra(sql: sqlite3.Connection, name: _Name, seq: int, extra: pb.BlockPayload) -> None:
+    gateway, epoch = name
+    for anchor in extra.anchors:  # of its epoch's boot: it also says which boot that was
         sql.execute(
-            "INSERT OR IGNORE INTO anchors VALUES (?, ?, ?, ?, ?, ?)",
-            (item.gateway, anchor.boot_id, anchor.boot_time_ns, anchor.utc_ns, anchor.source,
-             anchor.error_ns),
+            "INSERT OR IGNORE INTO anchors VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (gateway, anchor.boot_id, anchor.boot_time_ns, anchor.utc_ns, anchor.source,
+             anchor.error_ns, anchor.voids_earlier),
         )  # fmt: skip
         sql.execute(
             "UPDATE epochs SET boot_id = ? WHERE gateway = ? AND epoch = ? AND boot_id = ''",
-            (anchor.boot_id, item.gateway, item.block.epoch),
+            (anchor.boot_id, *name),
         )
+    if extra.HasField("begin"):
+        one = extra.begin
+        sql.execute(
+            "INSERT OR IGNORE INTO begins VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*name, one.previous_epoch, one.previous_last_seq, one.sampled_until_ns,
+             one.previous_boot_id, one.ended, one.began_ns),
+        )  # fmt: skip
+    for gap in extra.gaps:
+        _put_gap(sql, name, seq, gap)
+    if extra.end_of_epoch:
+        _close_epoch(sql, gateway, epoch)
 
 
-def _put_gap(sql: sqlite3.Connection, gateway: str, block: pb.Block, gap: pb.Gap) -> None:
-    _epoch_row(sql, gateway, gap.epoch)
+def _close_epoch(sql: sqlite3.Connection, gateway: str, epoch: int) -> None:
+    epoch_row(sql, gateway, epoch)
+    sql.execute("UPDATE epochs SET closed = 1 WHERE gateway = ? AND epoch = ?", (gateway, epoch))
+
+
+def _is_foreign(sql: sqlite3.Connection, gateway: str, epoch: int, of_epoch: int) -> bool:
+    """Whether two epochs are surely of two machines: the one ends nothing of the other."""
+    rows = sql.execute(
+        "SELECT machine, installation FROM epochs WHERE gateway = ? AND epoch IN (?, ?)"
+        " AND said_hello",
+        (gateway, epoch, of_epoch),
+    ).fetchall()
+    return len(rows) == 2 and not same_machine(*rows[0], *rows[1])
+
+
+def _put_gap(sql: sqlite3.Connection, name: _Name, seq: int, gap: pb.Gap) -> None:
+    gateway, in_epoch = name
+    epoch_row(sql, gateway, gap.epoch)
+    foreign = _is_foreign(sql, gateway, in_epoch, gap.epoch)
     row = sql.execute(
         "INSERT INTO gaps (gateway, in_epoch, in_seq, epoch, reason, count_unknown, after_seq,"
-        " until_ns, until_boot_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (gateway, block.epoch, block.seq, gap.epoch, gap.reason, gap.count_unknown, gap.after_seq,
-         gap.until_ns, gap.until_boot_id),
+        " until_ns, until_boot_id, foreign_machine) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (gateway, in_epoch, seq, gap.epoch, gap.reason, gap.count_unknown, gap.after_seq,
+         gap.until_ns, gap.until_boot_id, foreign),
     ).lastrowid  # fmt: skip
     sql.executemany(
         "INSERT INTO gap_blocks VALUES (?, ?, ?)", ((row, r.first, r.last) for r in gap.blocks)
@@ -236,5 +249,9 @@ def _put_gap(sql: sqlite3.Connection, gateway: str, block: pb.Block, gap: pb.Gap
         "INSERT INTO gap_ticks VALUES (?, ?, ?, ?, ?, ?)",
         ((row, t.group, t.first_tick, t.count, t.first_due_ns, t.last_due_ns) for t in gap.ticks),
     )
-    if gap.count_unknown or gap.end_of_epoch:
+    sql.executemany(
+        "INSERT INTO gap_events VALUES (?, ?, ?, ?)",
+        ((row, e.group, e.first, e.count) for e in gap.events),
+    )
+    if (gap.count_unknown or gap.end_of_epoch) and not foreign:
         _close_epoch(sql, gateway, gap.epoch)

@@ -15,6 +15,8 @@ import grpc
 from jiahe.ingest.v1 import ingest_pb2 as pb
 from jiahe.ingest.v1 import ingest_pb2_grpc
 
+from tests.contract import examples
+
 ROOT = Path(__file__).parents[2]
 Stream = grpc.aio.StreamStreamCall[pb.StreamRequest, pb.StreamResponse]
 
@@ -60,10 +62,11 @@ async def stream(
     address: str, credentials: grpc.ChannelCredentials | None = None
 ) -> AsyncIterator[Stream]:
     """An open stream to the receiver."""
+    options = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own, as a box has
     channel = (
-        grpc.aio.insecure_channel(address)
+        grpc.aio.insecure_channel(address, options)
         if credentials is None
-        else grpc.aio.secure_channel(address, credentials)
+        else grpc.aio.secure_channel(address, credentials, options)
     )
     async with channel:
         # Typed stubs of grpc know only the form that is given an iterator of requests.
@@ -72,15 +75,26 @@ async def stream(
 
 
 def hello(
-    epoch: int, gateway: str = "gw-1", boot_id: str = "boot-a", earlier: tuple[int, ...] = ()
+    epoch: int,
+    gateway: str = "gw-1",
+    boot_id: str = "boot-a",
+    earlier: tuple[int, ...] = (),
+    machine: bytes = examples.MACHINE,
+    installation: bytes = examples.INSTALLATION,
+    catalogs: tuple[bytes, ...] = (),
 ) -> pb.StreamRequest:
     return pb.StreamRequest(
         hello=pb.Hello(
-            protocol=1,
+            protocol_min=1,
+            protocol_max=1,
+            features=[1, 2, 3, 4, 5],
             gateway=gateway,
             epoch=epoch,
             boot_id=boot_id,
+            installation=installation,
+            machine=machine,
             software="test",
+            catalogs=catalogs,
             earlier=[pb.EpochKept(epoch=one) for one in earlier],
         )
     )

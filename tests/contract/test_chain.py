@@ -17,8 +17,9 @@ import pytest
 
 from ingest import audit
 from ingest.server import Server
-from ingest.stores.api import Outcome, Put, PutBlock
-from ingest.stores.sqlite import SqliteStore, connect_readonly
+from ingest.stores.api import Outcomes, Put, PutBlocks
+from ingest.stores.opening import connect_readonly
+from ingest.stores.sqlite import SqliteStore
 from tests.contract.receiver import ROOT
 from tests.kit import ledger
 from tests.kit.books import read_sampled, read_stored
@@ -57,10 +58,10 @@ class CountingStore(SqliteStore):
         self._left = 0
         self._enough = asyncio.Event()
 
-    def put(self, item: Put) -> Future[Outcome]:
-        if isinstance(item, PutBlock):
-            self._left -= 1
-            if self._left == 0:
+    def put(self, item: Put) -> Future[Outcomes]:
+        if isinstance(item, PutBlocks) and self._left > 0:
+            self._left -= len(item.facts.blocks)
+            if self._left <= 0:
                 self._enough.set()
         return super().put(item)
 

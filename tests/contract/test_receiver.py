@@ -26,7 +26,8 @@ async def send_blocks(address: str, blocks: list[pb.Block]) -> pb.Welcome:
     async with receiver.stream(address) as call:
         await call.write(receiver.hello(EPOCH))
         welcome = (await receiver.answer(call)).welcome
-        await call.write(pb.StreamRequest(catalog=examples.catalog()))
+        for request in examples.opening():
+            await call.write(request)
         for block in blocks:
             await call.write(put(block))
         await receiver.acked(call, {block.seq for block in blocks})
@@ -63,7 +64,8 @@ def test_acked_blocks_when_the_receiver_is_killed_are_held_after_restart(tmp_pat
         async with receiver.stream(address) as call:
             await call.write(receiver.hello(EPOCH))
             await receiver.answer(call)
-            await call.write(pb.StreamRequest(catalog=examples.catalog()))
+            for request in examples.opening():
+                await call.write(request)
             await call.write(put(examples.block(1)))
             await receiver.acked(call, {1})
             process.kill()
@@ -82,9 +84,11 @@ def test_export_when_blocks_arrived_gives_exact_values_in_order(tmp_path: Path) 
         asyncio.run(send_blocks(address, [examples.block(2), examples.block(1)]))
     done = receiver.ingest("export", "--store", f"sqlite:{store}", "--tag", "joint1")
     rows = list(csv.reader(io.StringIO(done.stdout)))
-    assert rows[0] == ["gateway", "device", "tag", "time_ns", "value", "quality"]
+    assert rows[0] == [
+        "gateway", "device", "tag", "time_ns", "source_time_ns", "value", "quality",
+    ]  # fmt: skip
     times = [1_795_000_000_000_000_000 + tick * examples.PERIOD_NS for tick in range(20)]
-    assert rows[1:] == [["gw-1", "robot-3", "joint1", str(t), "1.234", "good"] for t in times]
+    assert rows[1:] == [["gw-1", "robot-3", "joint1", str(t), "", "1.234", "good"] for t in times]
 
 
 def test_same_name_with_other_content_is_rejected_and_changes_nothing(tmp_path: Path) -> None:
@@ -100,7 +104,7 @@ def test_same_name_with_other_content_is_rejected_and_changes_nothing(tmp_path: 
     with receiver.serving(store) as (address, _):
         reject = asyncio.run(conflict(address))
     assert (reject.seq, reject.reason) == (1, pb.REJECT_REASON_CONFLICT)
-    (payload,) = sqlite3.connect(store).execute("SELECT payload FROM blocks").fetchone()
+    (payload,) = sqlite3.connect(store).execute("SELECT content FROM payloads").fetchone()
     assert payload == examples.block(1).payload
 
 
@@ -134,20 +138,24 @@ def test_newest_stream_of_a_run_ends_the_older_one(tmp_path: Path) -> None:
         assert asyncio.run(two(address)) is grpc.StatusCode.ABORTED
 
 
-def test_cloned_card_when_the_first_box_comes_back_is_refused(tmp_path: Path) -> None:
-    async def alternate(address: str) -> tuple[grpc.StatusCode, str]:
-        for epoch, boot in ((EPOCH, "boot-a"), (EPOCH + 1, "boot-b")):
-            async with receiver.stream(address) as call:
-                await call.write(receiver.hello(epoch, boot_id=boot))
-                assert (await receiver.answer(call)).HasField("welcome")
-        async with receiver.stream(address) as call:
-            await call.write(receiver.hello(EPOCH, boot_id="boot-a"))
-            return await call.code(), await call.details()
+def test_cloned_card_is_refused_and_both_boxes_are_told(tmp_path: Path) -> None:
+    async def both(address: str) -> tuple[grpc.StatusCode, str, pb.Notice]:
+        async with receiver.stream(address) as innocent, receiver.stream(address) as clone:
+            await innocent.write(receiver.hello(EPOCH))
+            assert (await receiver.answer(innocent)).HasField("welcome")
+            await clone.write(receiver.hello(EPOCH + 1, machine=bytes(16)))
+            code, details = await clone.code(), await clone.details()
+            notice = (await receiver.answer(innocent)).notice
+            await innocent.write(pb.StreamRequest(heartbeat=pb.Heartbeat(id=5)))
+            assert (await receiver.answer(innocent)).heartbeat.id == 5  # it goes on
+            return code, details, notice
 
     with receiver.serving(tmp_path / "store.db") as (address, _):
-        code, details = asyncio.run(alternate(address))
+        code, details, notice = asyncio.run(both(address))
     assert code is grpc.StatusCode.ALREADY_EXISTS
-    assert "copied" in details
+    assert "127.0.0.1:" in details and "copied" in details
+    assert notice.kind == pb.NOTICE_KIND_CLONE_REFUSED
+    assert notice.address.startswith("127.0.0.1:")
 
 
 def test_health_when_serving_says_so(tmp_path: Path) -> None:

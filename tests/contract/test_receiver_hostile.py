@@ -29,10 +29,7 @@ async def told(address: str, gateway: str, *requests: pb.StreamRequest) -> pb.St
 
 def serves(address: str, gateway: str = "good") -> bool:
     """Whether a gateway can say Hello and has its first block acknowledged."""
-    requests = (
-        pb.StreamRequest(catalog=examples.catalog()),
-        pb.StreamRequest(block=examples.block(1)),
-    )
+    requests = (*examples.opening(), pb.StreamRequest(block=examples.block(1)))
     return asyncio.run(told(address, gateway, *requests)).HasField("ack")
 
 
@@ -42,8 +39,8 @@ def test_block_of_an_impossible_seq_is_refused_and_another_gateway_is_served(
 ) -> None:
     block = encode.block(EPOCH, seq, pb.BlockPayload(), compression=pb.COMPRESSION_NONE)
     with receiver.serving(tmp_path / "store.db") as (address, _):
-        catalog = pb.StreamRequest(catalog=examples.catalog())
-        said = asyncio.run(told(address, "bad", catalog, pb.StreamRequest(block=block)))
+        requests = (*examples.opening(), pb.StreamRequest(block=block))
+        said = asyncio.run(told(address, "bad", *requests))
         assert (said.reject.seq, said.reject.reason) == (seq, pb.REJECT_REASON_MALFORMED)
         assert serves(address)
 
@@ -52,10 +49,11 @@ def test_catalog_damaged_at_rest_ends_its_gateway_s_stream_and_another_is_served
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "store.db"
+    name = examples.catalog().id
     with receiver.serving(path) as (address, _):
         assert serves(address, "sick")
     sql = sqlite3.connect(path)
-    sql.execute("UPDATE catalogs SET message = x'ff'")
+    sql.execute("UPDATE contents SET content = x'ff' WHERE catalog = ?", (name,))
     sql.commit()
     sql.close()
 
@@ -66,15 +64,15 @@ def test_catalog_damaged_at_rest_ends_its_gateway_s_stream_and_another_is_served
         return error.value.details() or ""
 
     with receiver.serving(path) as (address, _):
-        assert "of gateway 'sick' is damaged" in asyncio.run(ends(address))
-        assert serves(address)
+        assert "is damaged in the store" in asyncio.run(ends(address))
+        assert serves(address)  # it sends its catalog itself
 
 
 def test_receiver_whose_writer_ends_unasked_ends_with_words(tmp_path: Path) -> None:
     """Not even a fault of the program may leave a process that serves nobody."""
     ends = (
-        "import sys, ingest.main; from ingest.stores import write;"
-        "write.hello = lambda *_, **__: sys.exit(); sys.exit(ingest.main.main(sys.argv[1:]))"
+        "import sys, ingest.main; from ingest.stores import hello;"
+        "hello.hello = lambda *_, **__: sys.exit(); sys.exit(ingest.main.main(sys.argv[1:]))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", ends, "serve", "--listen", "127.0.0.1:0", "--json", "--insecure",

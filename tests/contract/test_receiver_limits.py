@@ -8,22 +8,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any, TypeVar
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from ingest.validate import check_block
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits, session
-from ingest.payload import crc32c
+from ingest.catalog import Layout
+from ingest.check import Carried, check_carried
 from ingest.server import SERVICE, Server
-from ingest.stores.api import Known, Outcome, Put, PutCatalog, StoreError
-from tests.contract import encode, examples, receiver
+from ingest.stores.api import Known, Outcome, Outcomes, Put, PutBlocks, Speaker, StoreError
+from tests.contract import examples, receiver
 from tests.contract.examples import EPOCH
+
+_T = TypeVar("_T")
+
+
+def done(answer: _T) -> Future[_T]:
+    future: Future[_T] = Future()
+    future.set_result(answer)
+    return future
 
 
 class HeldStore:
@@ -32,26 +41,28 @@ class HeldStore:
     def __init__(self, many: int = limits.WINDOW_BLOCKS) -> None:
         """`many.set` after that many blocks."""
         self._many = many
-        self.puts: list[tuple[Put, Future[Outcome]]] = []
+        self.puts: list[tuple[Put, Future[Outcomes]]] = []
         self.many = asyncio.Event()
         self.address = ""
+        self.hello_answer: Future[Known] | None = None
+        self.revisions_answer: Future[Sequence[bytes]] | None = None
 
-    def hello(
-        self, gateway: str, epoch: int, boot_id: str, software: str, earlier: Sequence[int]
-    ) -> Future[Known]:
-        future: Future[Known] = Future()
-        future.set_result(Known((pb.EpochHeld(epoch=epoch),), epoch, False))
-        return future
+    def hello(self, speaker: Speaker) -> Future[Known]:
+        return self.hello_answer or done(Known((pb.EpochHeld(epoch=speaker.epoch),)))
 
-    def catalog(self, gateway: str, epoch: int, revision: int) -> Future[pb.Catalog | None]:
-        future: Future[pb.Catalog | None] = Future()
-        future.set_result(None)
-        return future
+    def heard(self, gateway: str, utc_ns: int) -> Future[None]:
+        return done(None)
 
-    def put(self, item: Put) -> Future[Outcome]:
-        future: Future[Outcome] = Future()
-        if isinstance(item, PutCatalog):
-            future.set_result(Outcome.STORED)
+    def revisions(self, gateway: str, epoch: int, revision: int) -> Future[Sequence[bytes]]:
+        return self.revisions_answer or done(())
+
+    def content(self, name: bytes) -> Future[bytes | None]:
+        return done(None)
+
+    def put(self, item: Put) -> Future[Outcomes]:
+        future: Future[Outcomes] = Future()
+        if not isinstance(item, PutBlocks):
+            future.set_result((Outcome.STORED,))
             return future
         self.puts.append((item, future))
         if len(self.puts) >= self._many:
@@ -76,17 +87,23 @@ async def open_stream(store: HeldStore) -> AsyncIterator[tuple[Server, receiver.
 async def welcome(call: receiver.Stream) -> None:
     await call.write(receiver.hello(EPOCH))
     assert (await receiver.answer(call)).HasField("welcome")
-    await call.write(pb.StreamRequest(catalog=examples.catalog()))
+    for request in examples.opening():
+        await call.write(request)
 
 
-def test_box_that_sends_more_than_the_window_is_read_no_further_until_the_store_is_done(
+def test_box_that_sends_more_than_its_window_is_read_no_further_until_the_store_is_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Its memory here stays bounded by what it was promised, however fast it is."""
     monkeypatch.setattr(limits, "HEARTBEAT_MS", 20)
-    count = limits.WINDOW_BLOCKS + 10
+    for name in ("WINDOW_BYTES", "WINDOW_BYTES_MIN", "WINDOW_SLACK_BYTES"):
+        monkeypatch.setattr(limits, name, 10_000)
+    size = len(examples.block(1).payload)
+    enough = 20_000 // size
+    count = enough + 100
 
     async def flood() -> None:
-        store = HeldStore()
+        store = HeldStore(enough)
         async with open_stream(store) as (_, call):
             await welcome(call)
             for seq in range(1, count + 1):
@@ -94,57 +111,85 @@ def test_box_that_sends_more_than_the_window_is_read_no_further_until_the_store_
             await store.many.wait()
             for _ in range(3):  # the loop turns, and nothing more is taken
                 assert (await receiver.answer(call)).HasField("heartbeat")
-            assert len(store.puts) == limits.WINDOW_BLOCKS
+            assert len(store.puts) < count
             acked: set[int] = set()
             while len(acked) < count:
                 while store.puts:
-                    store.puts.pop()[1].set_result(Outcome.STORED)
+                    store.puts.pop()[1].set_result((Outcome.STORED,))
                 for one in (await receiver.answer(call)).ack.ranges:
                     acked |= set(range(one.first, one.last + 1))
 
     asyncio.run(flood())
 
 
-def test_blocks_that_unpack_to_more_than_the_window_holds_are_read_no_further(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A kilobyte on the wire, a megabyte here."""
-    monkeypatch.setattr(limits, "HEARTBEAT_MS", 20)
-    text = bytes(limits.RATIO_FREE_BYTES - 1024)
-    payload = pb.BlockPayload(anchors=[pb.Anchor(boot_id="b")]).SerializeToString()
-    payload += b"\x7a" + encode.varint(len(text)) + text  # field 15, of a later version
-    carried = encode.compress(pb.COMPRESSION_ZSTD, payload)
-    enough = -(-limits.WINDOW_HELD_BYTES // (len(payload) + len(carried)))
-    assert len(carried) < 2000 and enough < limits.WINDOW_BLOCKS
+def test_heartbeats_are_answered_whatever_the_store_does() -> None:
+    """Behind a Hello, blocks and a catalog that a blocked store never answers."""
 
-    async def flood() -> None:
-        store = HeldStore(enough)
+    async def blocked() -> None:
+        store = HeldStore()
+        store.hello_answer = Future()
         async with open_stream(store) as (_, call):
-            await welcome(call)
-            for seq in range(1, limits.WINDOW_BLOCKS + 1):
-                block = pb.Block(
-                    epoch=EPOCH, seq=seq, catalog_revision=1, compression=pb.COMPRESSION_ZSTD,
-                    payload=carried, payload_size=len(payload), payload_crc32c=crc32c(carried),
-                )  # fmt: skip
-                await call.write(pb.StreamRequest(block=block))
-            await store.many.wait()
-            for _ in range(3):
-                assert (await receiver.answer(call)).HasField("heartbeat")
-            assert len(store.puts) == enough
-            while store.puts:
-                store.puts.pop()[1].set_result(Outcome.STORED)
+            await call.write(receiver.hello(EPOCH))
+            await call.write(pb.StreamRequest(heartbeat=pb.Heartbeat(id=1)))
+            assert (await receiver.answer(call)).heartbeat.id == 1
+            store.hello_answer.set_result(Known((pb.EpochHeld(epoch=EPOCH),)))
+            assert (await receiver.answer(call)).HasField("welcome")
+            store.revisions_answer = Future()
+            await call.write(pb.StreamRequest(block=examples.block(1)))
+            for number in (2, 3):
+                await call.write(pb.StreamRequest(heartbeat=pb.Heartbeat(id=number)))
+                assert (await receiver.answer(call)).heartbeat.id == number
+            store.revisions_answer.set_result(())
+            assert (await receiver.answer(call)).HasField("reject")
 
-    asyncio.run(flood())
+    asyncio.run(blocked())
+
+
+def test_window_shrinks_with_the_crowd() -> None:
+    async def crowd() -> list[int]:
+        store = HeldStore()
+        server = Server(store)
+        address = f"127.0.0.1:{await server.start('127.0.0.1:0', None)}"
+        windows = []
+        async with contextlib.AsyncExitStack() as streams:
+            for number in range(120):
+                call = await streams.enter_async_context(receiver.stream(address))
+                await call.write(receiver.hello(EPOCH, f"gw-{number}"))
+                windows.append((await receiver.answer(call)).welcome.window_bytes)
+        await server.stop(1)
+        return windows
+
+    windows = asyncio.run(crowd())
+    assert windows[0] == limits.WINDOW_BYTES
+    assert windows[-1] < limits.WINDOW_BYTES // 10
+    assert min(windows) >= limits.WINDOW_BYTES_MIN
+    assert sum(windows) < limits.WINDOWS_BYTES_TOTAL + 120 * limits.WINDOW_BYTES_MIN
+
+
+def test_streams_that_never_say_hello_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STREAMS_SILENT_MAX", 1)
+
+    async def silent() -> tuple[grpc.StatusCode, str]:
+        store = HeldStore()
+        async with open_stream(store) as (server, call):
+            await call.wait_for_connection()
+            while not server._servicer._streams:
+                async with receiver.stream(store.address) as probe:
+                    await probe.wait_for_connection()
+            async with receiver.stream(store.address) as other:
+                return await other.code(), await other.details()
+
+    code, details = asyncio.run(silent())
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED and "try again" in details
 
 
 def test_store_that_fails_ends_the_stream_and_acknowledges_nothing() -> None:
     async def fail() -> tuple[grpc.StatusCode, str]:
-        store = HeldStore()
+        store = HeldStore(many=1)
         async with open_stream(store) as (_, call):
             await welcome(call)
             await call.write(pb.StreamRequest(block=examples.block(1)))
-            await call.write(pb.StreamRequest(heartbeat=pb.Heartbeat(id=1)))
-            assert (await receiver.answer(call)).heartbeat.id == 1
+            await store.many.wait()
             store.puts[0][1].set_exception(StoreError("store x.db: disk full"))
             return await call.code(), await call.details()
 
@@ -158,7 +203,7 @@ def test_health_when_the_store_fails_is_not_serving_for_a_while(
     said = health_pb2.HealthCheckResponse
 
     async def fail() -> None:
-        store = HeldStore()
+        store = HeldStore(many=1)
         server = Server(store)
         address = f"127.0.0.1:{await server.start('127.0.0.1:0', None)}"
         try:
@@ -170,8 +215,7 @@ def test_health_when_the_store_fails_is_not_serving_for_a_while(
                 async with receiver.stream(address) as call:
                     await welcome(call)
                     await call.write(pb.StreamRequest(block=examples.block(1)))
-                    await call.write(pb.StreamRequest(heartbeat=pb.Heartbeat(id=1)))
-                    assert (await receiver.answer(call)).heartbeat.id == 1
+                    await store.many.wait()
                     store.puts[0][1].set_exception(StoreError("store x.db: disk full"))
                     assert (await watch.read()).status == said.NOT_SERVING
                     assert (await watch.read()).status == said.SERVING
@@ -182,63 +226,49 @@ def test_health_when_the_store_fails_is_not_serving_for_a_while(
     asyncio.run(fail())
 
 
-def test_block_that_takes_long_to_check_holds_up_no_other_stream(
+def test_block_that_takes_long_to_check_holds_up_no_other_gateway(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    heard = threading.Event()
+    acked = threading.Event()
 
-    def long(block: pb.Block, catalog: pb.Catalog) -> pb.BlockPayload:
-        assert heard.wait(10), "the loop stood still"
-        return check_block(block, catalog)
+    def long(carried: Carried, layout: Layout, features: frozenset[int]) -> Iterator[Any]:
+        while carried.scans == 9000 and not acked.is_set():
+            yield 5_000
+        yield from check_carried(carried, layout, features)
 
-    monkeypatch.setattr(session, "check_block", long)
+    monkeypatch.setattr(session, "check_carried", long)
 
     async def meanwhile() -> None:
         store = HeldStore(many=1)
         async with open_stream(store) as (_, slow), receiver.stream(store.address) as other:
             await welcome(slow)
-            numbers = [seq**5 for seq in range(9000)]
-            block = examples.block(1, ticks=9000, counters=numbers)
-            await slow.write(pb.StreamRequest(block=block))
+            await slow.write(pb.StreamRequest(block=examples.block(1, ticks=9000)))
             await other.write(receiver.hello(EPOCH, "gw-2"))
             assert (await receiver.answer(other)).HasField("welcome")
-            for number in (1, 2, 3):
-                await other.write(pb.StreamRequest(heartbeat=pb.Heartbeat(id=number)))
-                assert (await receiver.answer(other)).heartbeat.id == number
-            heard.set()
+            for request in examples.opening():
+                await other.write(request)
+            await other.write(pb.StreamRequest(block=examples.block(1)))
             await store.many.wait()
-            store.puts[0][1].set_result(Outcome.STORED)
+            store.puts.pop()[1].set_result((Outcome.STORED,))
+            await receiver.acked(other, {1})
+            store.many.clear()
+            acked.set()
+            await store.many.wait()
+            store.puts.pop()[1].set_result((Outcome.STORED,))
             await receiver.acked(slow, {1})
 
     asyncio.run(meanwhile())
 
 
-def test_hello_whose_pages_never_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one whose pages come often enough: HELLO_S is never passed here."""
-    monkeypatch.setattr(limits, "HEARTBEAT_MS", 20)
-    monkeypatch.setattr(limits, "HELLO_S", 3600)
-    monkeypatch.setattr(limits, "HELLO_PAGES_S", 0.1)
-
-    async def pages() -> grpc.StatusCode:
-        async with asyncio.timeout(20), open_stream(HeldStore()) as (_, call):
-            first = receiver.hello(EPOCH, earlier=(1,))
-            first.hello.more = True
-            await call.write(first)
-            return await call.code()
-
-    assert asyncio.run(pages()) is grpc.StatusCode.DEADLINE_EXCEEDED
-
-
 def test_stop_acknowledges_what_the_store_was_given_before_it_ends_the_stream() -> None:
     async def stop() -> grpc.StatusCode:
-        store = HeldStore()
+        store = HeldStore(many=1)
         async with open_stream(store) as (server, call):
             await welcome(call)
             await call.write(pb.StreamRequest(block=examples.block(1)))
-            await call.write(pb.StreamRequest(heartbeat=pb.Heartbeat(id=1)))
-            assert (await receiver.answer(call)).HasField("heartbeat")
+            await store.many.wait()
             stopping = asyncio.create_task(server.stop(30))
-            store.puts[0][1].set_result(Outcome.STORED)
+            store.puts[0][1].set_result((Outcome.STORED,))
             await receiver.acked(call, {1})
             code = await call.code()
             await stopping

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest.stores.sqlite import connect_readonly
+from ingest.stores.opening import connect_readonly
 from tests.kit.factory import Factory, Resources, assert_flat, resources
 from tests.kit.rig import wait_for
 

@@ -18,7 +18,7 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import audit
-from ingest.stores.sqlite import connect_readonly
+from ingest.stores.opening import connect_readonly
 from tests.contract.receiver import acked, answer, hello, stream
 from tests.kit.books import read_sampled, read_stored
 from tests.kit.factory import GATEWAY, Factory

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.stores.sqlite import connect_readonly
+from ingest.stores.opening import connect_readonly
 from tests.kit.factory import Factory, assert_flat, resources
 from tests.kit.rig import Program, wait_for
 

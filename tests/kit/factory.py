@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from ingest import audit
-from ingest.stores.sqlite import connect_readonly
+from ingest.stores.opening import connect_readonly
 from tests.kit.books import Stored, read_sampled, read_stored
 from tests.kit.crashes import Crashes
 from tests.kit.ledger import Report, check

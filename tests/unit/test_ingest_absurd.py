@@ -8,24 +8,25 @@ from collections.abc import Callable
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from ingest.validate import RefusedError, check_block, check_catalog, check_name
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits
 from ingest.decode import integrate
-from tests.contract import encode, examples
+from ingest.refusal import RefusedError
+from tests.contract import checking, encode, examples
 from tests.contract.examples import EPOCH
 
 DAY_NS = 86_400 * 10**9
 CENTURY_NS = limits.SPAN_NS_MAX
 
 
-def reason(payload: pb.BlockPayload, seq: int = 1) -> pb.RejectReason.ValueType | None:
+def reason(
+    payload: pb.BlockPayload, period_ns: int = examples.PERIOD_NS
+) -> pb.RejectReason.ValueType | None:
     """Why the block is refused; None: it is taken."""
-    block = encode.block(EPOCH, seq, payload)
+    block = encode.block(EPOCH, 1, payload)
     try:
-        check_name(block)
-        check_block(block, examples.catalog())
+        checking.check(block, checking.layout(period_ns=period_ns))
     except RefusedError as error:
         return error.reason
     return None
@@ -40,10 +41,10 @@ def long_run(rows: int) -> pb.GroupRun:
 def test_long_run_of_few_bytes_is_taken_and_none_of_its_rows_is_built() -> None:
     payload = pb.BlockPayload(runs=[long_run(limits.ROWS_MAX)])
     block = encode.block(EPOCH, 1, payload)
-    check_block(examples.block(1), examples.catalog())  # the checksum's tables are made
+    layout = checking.layout()
     tracemalloc.start()
     try:
-        check_block(block, examples.catalog())
+        checking.check(block, layout)
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()
@@ -75,7 +76,6 @@ def _last_tick(end_ns: int) -> pb.BlockPayload:
     """A run of one tick of a group with a day's period, whose tick 0 was due at 0."""
     tick = end_ns // DAY_NS - 1
     run = encode.run(1, tick, 1, [pb.Column(), pb.Column()], first_due_ns=tick * DAY_NS)
-    run.period_ns = DAY_NS
     return pb.BlockPayload(runs=[run])
 
 
@@ -117,11 +117,16 @@ def _boot(end_ns: int) -> pb.BlockPayload:
 
 @pytest.mark.parametrize(
     "ending",
-    [_last_tick, _skipped_ticks, _due, _due_before, _gap_ticks, _late_gap, _boot],
+    [_skipped_ticks, _due, _due_before, _gap_ticks, _late_gap, _boot],
 )
 def test_ticks_and_times_end_at_a_hundred_years(ending: Callable[[int], pb.BlockPayload]) -> None:
     assert reason(ending(CENTURY_NS)) is None
     assert reason(ending(CENTURY_NS + 2 * DAY_NS)) == pb.REJECT_REASON_MALFORMED
+
+
+def test_ticks_of_a_long_period_end_at_a_hundred_years() -> None:
+    assert reason(_last_tick(CENTURY_NS), DAY_NS) is None
+    assert reason(_last_tick(CENTURY_NS + 2 * DAY_NS), DAY_NS) == pb.REJECT_REASON_MALFORMED
 
 
 @pytest.mark.parametrize("due", [(5, 5), (5, 4), (0, -(10**9))])
@@ -144,13 +149,13 @@ def test_gap_of_blocks_that_no_box_can_number_is_refused(last: int) -> None:
 def test_catalog_with_a_text_of_megabytes_is_refused_in_few_words_and_little_memory(
     field: str,
 ) -> None:
-    catalog = examples.catalog()
-    setattr(catalog.groups[0].tags[0], field, "\x01" * 2_000_000)
+    content = examples.tags()
+    setattr(content.tags[0], field, "\x01" * 2_000_000)
     tracemalloc.start()
     try:
         with pytest.raises(RefusedError) as caught:
-            check_catalog(catalog)
-        assert tracemalloc.get_traced_memory()[1] < 5_000_000  # the text itself, no copies
+            checking.tag_set(content)
+        assert tracemalloc.get_traced_memory()[1] < 12_000_000  # the bytes and the text
     finally:
         tracemalloc.stop()
     assert len(caught.value.detail) < 400

@@ -21,7 +21,7 @@ _ORDERS = st.integers(0, 2)
 
 
 def values(tag: pb.Tag, column: pb.Column, rows: int) -> list[str | None]:
-    return [value for _, value, _ in entries(tag, column, rows)]
+    return [one.value for one in entries(tag, column, rows)]
 
 
 @given(st.lists(_INT64, max_size=8), _ORDERS, st.integers(0, 3))
@@ -39,7 +39,7 @@ def test_numbers_of_any_order_come_back_and_zeros_go_on(
 def test_scaled_integers_are_exactly_raw_times_scale_plus_offset(
     numbers: list[int], order: int, scale: Decimal, offset: Decimal
 ) -> None:
-    tag = pb.Tag(type=pb.VALUE_TYPE_INT64, scale=str(scale), offset=str(offset))
+    tag = pb.Tag(type=pb.VALUE_TYPE_INT, scale=str(scale), offset=str(offset))
     got = values(tag, encode.column(numbers, order=order), len(numbers))
     expected = [number * Fraction(scale) + Fraction(offset) for number in numbers]
     assert [Fraction(text) for text in got if text is not None] == expected
@@ -81,9 +81,10 @@ def test_float64_bits_come_back_as_the_same_float(number: float, order: int) -> 
 def test_bad_entries_have_no_value_and_shift_nothing(qualities: list[int]) -> None:
     numbers = [row for row, quality in enumerate(qualities) if quality < 128]
     column = encode.column(numbers, order=1, qualities=qualities)
-    got = list(entries(pb.Tag(type=pb.VALUE_TYPE_INT32), column, len(qualities)))
+    got = list(entries(pb.Tag(type=pb.VALUE_TYPE_INT), column, len(qualities)))
     assert got == [
-        (row, str(row) if quality < 128 else None, quality) for row, quality in enumerate(qualities)
+        (row, 0, str(row) if quality < 128 else None, quality)
+        for row, quality in enumerate(qualities)
     ]
 
 
@@ -100,6 +101,26 @@ def test_decimal_text_is_plain() -> None:
 
 
 def test_quality_of_a_newer_box_keeps_its_class() -> None:
-    assert [quality_name(number) for number in (1, 64, 129, 65, 200)] == [
-        "good", "uncertain", "bad_no_answer", "uncertain_65", "bad_200",
+    assert [quality_name(number) for number in (1, 64, 129, 65, 99, 200)] == [
+        "good", "uncertain", "bad_no_answer", "uncertain_out_of_range", "uncertain_99", "bad_200",
     ]  # fmt: skip
+
+
+@given(st.lists(_FLOAT32, max_size=4), st.lists(st.floats(allow_nan=False, allow_infinity=False)))
+def test_plain_floats_come_back_as_they_are(singles: list[float], doubles: list[float]) -> None:
+    single = pb.Column(encoding=pb.VALUE_ENCODING_FLOAT32, floats=singles)
+    got = values(pb.Tag(type=pb.VALUE_TYPE_FLOAT32), single, len(singles))
+    assert [c_float(float(str(text))).value for text in got] == singles
+    double = pb.Column(encoding=pb.VALUE_ENCODING_FLOAT64, doubles=doubles)
+    got = values(pb.Tag(type=pb.VALUE_TYPE_FLOAT64), double, len(doubles))
+    assert [float(str(text)) for text in got] == doubles
+
+
+def test_dense_column_takes_its_quality_from_its_part() -> None:
+    runs = encode.quality_runs([1, 129, 1])
+    parts = [pb.Part(), pb.Part(quality=runs)]
+    tag = pb.Tag(type=pb.VALUE_TYPE_INT, part=1)
+    got = list(entries(tag, encode.column([5, 6]), 3, parts))
+    assert [(one.value, one.quality) for one in got] == [("5", 1), (None, 129), ("6", 1)]
+    sparse = encode.column([7], rows=[1])
+    assert [one.value for one in entries(tag, sparse, 3, parts)] == ["7"]

@@ -1,0 +1,178 @@
+"""What a block or a bundle must satisfy before it is stored, checked before memory is spent on it.
+
+The order matters: declared sizes against caps, bounded decompression, the checksum, how many
+messages that is, then parsing, then counts against caps (a list that ends early continues with
+zeros, so counts can be far larger than bytes), and only then structure.
+
+A check is a generator: it yields what it cost since it yielded last (about microseconds), at last
+the Facts. So a long one lets others through (`ingest.desk`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from google.protobuf.message import DecodeError
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from ingest import limits
+from ingest.catalog import Layout, check_needs
+from ingest.check_extra import check_extra
+from ingest.check_run import RunCheck
+from ingest.count import BLOCK, BUNDLE, TooManyError, check_counts
+from ingest.facts import Block, Facts
+from ingest.fields import FieldsError
+from ingest.payload import KNOWN, PayloadError, crc32c, decompress
+from ingest.refusal import RefusedError, malformed, too_large, unsupported
+
+Carried = pb.Block | pb.Bundle
+Steps = Iterator[int | Facts]
+#: Bytes that are unpacked and summed in a microsecond, at least.
+_BYTES_A_UNIT = 200
+
+
+def names(carried: Carried) -> tuple[int, int]:
+    """The first and last seq."""
+    if isinstance(carried, pb.Block):
+        return carried.seq, carried.seq
+    return carried.first_seq, carried.first_seq + max(len(carried.block_sizes), 1) - 1
+
+
+def check_name(carried: Carried, known: Collection[int]) -> None:
+    """Raises RefusedError when its own name, or a size it declares, is impossible."""
+    first, last = names(carried)
+    malformed(
+        not 0 < carried.epoch < limits.EPOCH_END, f"epoch {carried.epoch} is not in 1..2^53-1"
+    )
+    malformed(not 0 < first <= last < limits.SEQ_END, f"seq {first} is not in 1..2^53-1")
+    if isinstance(carried, pb.Bundle):
+        _check_bundle_head(carried, known)
+    too_large("carried payload (bytes)", len(carried.payload), limits.BLOCK_BYTES_MAX)
+    too_large("payload_size", carried.payload_size, limits.PAYLOAD_BYTES_MAX)
+    too_large(
+        "payload_size against the bytes carried",
+        carried.payload_size,
+        max(limits.RATIO_FREE_BYTES, limits.RATIO_MAX * len(carried.payload)),
+    )
+    too_large("scans", carried.scans, limits.ROWS_MAX)
+    too_large("samples", carried.samples, limits.SAMPLES_MAX)
+    too_large("features needed", len(carried.needs), limits.NEEDS_MAX)
+    check_needs("it", carried.needs, known)
+    unsupported(
+        carried.compression not in KNOWN, f"compression {int(carried.compression)} is unknown"
+    )
+
+
+def _check_bundle_head(bundle: pb.Bundle, known: Collection[int]) -> None:
+    unsupported(pb.FEATURE_BUNDLES not in known, "it is a bundle")
+    sizes = len(bundle.block_sizes)
+    too_large("blocks of a bundle", sizes, limits.BUNDLE_BLOCKS_MAX)
+    malformed(
+        sizes == 0 or len(bundle.block_crc32cs) != sizes,
+        f"a bundle of {sizes} sizes and {len(bundle.block_crc32cs)} checksums",
+    )
+
+
+def check_carried(carried: Carried, layout: Layout, features: frozenset[int]) -> Steps:
+    """The Facts, when everything in it can be read with `layout`; raises RefusedError.
+
+    The caller has called `check_name` before it looked for the layout.
+    """
+    try:
+        yield (len(carried.payload) + carried.payload_size) // _BYTES_A_UNIT
+        unpacked = decompress(carried.compression, carried.payload, carried.payload_size)
+        crc = crc32c(unpacked)
+        if crc != carried.payload_crc32c:
+            raise RefusedError(
+                pb.REJECT_REASON_CHECKSUM,
+                f"CRC-32C of the payload is {crc:08x}, it says {carried.payload_crc32c:08x}",
+            )
+        is_block = isinstance(carried, pb.Block)
+        yield from check_counts(unpacked, BLOCK if is_block else BUNDLE)
+        kind = pb.BlockPayload if is_block else pb.BundlePayload
+        payload = kind.FromString(unpacked)
+    except TooManyError as error:
+        raise RefusedError(pb.REJECT_REASON_TOO_LARGE, str(error)) from error
+    except (PayloadError, FieldsError, DecodeError) as error:
+        raise RefusedError(pb.REJECT_REASON_MALFORMED, f"payload can't be read: {error}") from error
+    if isinstance(carried, pb.Block):
+        assert isinstance(payload, pb.BlockPayload)
+        yield from _check_block(carried, payload, layout, features)
+    else:
+        assert isinstance(payload, pb.BundlePayload)
+        yield from _check_bundle(carried, payload, layout, features)
+
+
+def _check_runs(
+    runs: Sequence[pb.GroupRun], blocks: int, layout: Layout, features: frozenset[int]
+) -> Iterator[int | RunCheck]:
+    too_large("runs", len(runs), limits.RUNS_MAX)
+    check = RunCheck(layout, features, blocks)
+    for index, run in enumerate(runs):
+        yield from check.add(index, run)
+    yield check
+
+
+def _said(carried: Carried, scans: Sequence[int], samples: Sequence[int]) -> None:
+    malformed(
+        sum(scans) != carried.scans, f"it says {carried.scans} scans, its payload has {sum(scans)}"
+    )
+    malformed(
+        sum(samples) != carried.samples,
+        f"it says {carried.samples} samples, its payload has {sum(samples)}",
+    )
+
+
+def _check_block(
+    block: pb.Block, payload: pb.BlockPayload, layout: Layout, features: frozenset[int]
+) -> Steps:
+    check: RunCheck | None = None
+    for step in _check_runs(payload.runs, 0, layout, features):
+        if isinstance(step, int):
+            yield step
+        else:
+            check = step
+    assert check is not None
+    _said(block, check.scans, check.samples)
+    extra = _extra(payload)
+    if extra is not None:
+        check_extra(extra, block.seq)
+    one = Block(block.payload_size, block.payload_crc32c, block.scans, block.samples, extra)
+    yield Facts((one,), tuple(check.runs), tuple(check.events))
+
+
+def _extra(payload: pb.BlockPayload) -> pb.BlockPayload | None:
+    """What a block says beside its runs, or None; the runs are let go."""
+    payload.ClearField("runs")
+    return payload if payload.ByteSize() else None
+
+
+def _check_bundle(
+    bundle: pb.Bundle, payload: pb.BundlePayload, layout: Layout, features: frozenset[int]
+) -> Steps:
+    count = len(bundle.block_sizes)
+    check: RunCheck | None = None
+    for step in _check_runs(payload.runs, count, layout, features):
+        if isinstance(step, int):
+            yield step
+        else:
+            check = step
+    assert check is not None
+    _said(bundle, check.scans, check.samples)
+    extras: dict[int, pb.BlockPayload] = {}
+    for one in payload.extras:
+        malformed(one.block >= count, f"an extra of block {one.block} in a bundle of {count}")
+        malformed(one.block in extras, f"two extras of block {one.block}")
+        malformed(len(one.payload.runs) > 0, "an extra with runs")
+        check_extra(one.payload, bundle.first_seq + one.block)
+        alone = pb.BlockPayload()
+        alone.CopyFrom(one.payload)
+        extras[one.block] = alone
+    sealed = zip(bundle.block_sizes, bundle.block_crc32cs, check.scans, check.samples, strict=True)
+    blocks = tuple(
+        Block(size, crc, scans, samples, extras.get(place))
+        for place, (size, crc, scans, samples) in enumerate(sealed)
+    )
+    for place, size in enumerate(bundle.block_sizes):
+        too_large(f"size of block {place}", size, limits.PAYLOAD_BYTES_MAX)
+    yield Facts(blocks, tuple(check.runs), tuple(check.events))

@@ -1,0 +1,96 @@
+"""Opening the file of the embedded store, for writing or for reading beside a writer."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from ingest.stores.api import StoreError
+from ingest.stores.schema import APPLICATION_ID, SCHEMA, VERSION
+
+_BUSY_MS = 30_000
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open for writing, make the tables in a new file, check that commits will be durable.
+
+    Raises StoreError.
+    """
+    new = not path.exists()
+    try:
+        sql = sqlite3.connect(path, isolation_level=None)
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"store {path}: {error}; does its directory exist, and may it be written?"
+        ) from error
+    try:
+        sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        journal = sql.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        sql.execute("PRAGMA synchronous = FULL")
+        synchronous = sql.execute("PRAGMA synchronous").fetchone()[0]
+        if journal != "wal" or synchronous < 2:
+            raise StoreError(
+                f"store {path}: journal_mode={journal}, synchronous={synchronous} would acknowledge"
+                " what a power cut takes; put the file on a local file system"
+            )
+        sql.execute("BEGIN IMMEDIATE")
+        if _check_version(sql, path):
+            for statement in SCHEMA.split(";\n"):  # executescript would end the transaction
+                sql.execute(statement)
+            sql.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            sql.execute(f"PRAGMA user_version = {VERSION}")
+        sql.execute("COMMIT")
+        if new:
+            _sync_directory(path.absolute().parent)
+    except (sqlite3.Error, OSError, StoreError) as error:
+        sql.close()
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"store {path}: {error}") from error
+    return sql
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection:
+    """Open for reading, beside a receiver that writes. Raises StoreError."""
+    if not path.is_file():
+        raise StoreError(f"store {path}: no such file; name the one that `serve` writes")
+    try:
+        sql = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
+        sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        if _check_version(sql, path):
+            raise StoreError(f"store {path}: the file is empty; name the one that `serve` writes")
+    except sqlite3.Error as error:
+        raise StoreError(f"store {path}: {error}") from error
+    return sql
+
+
+def _quoted(path: Path) -> str:
+    """As SQLite's URI filenames want it (sqlite.org/uri.html section 3.1)."""
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _check_version(sql: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file is empty. Raises StoreError when it is not ours, or of another version."""
+    version = sql.execute("PRAGMA user_version").fetchone()[0]
+    application = sql.execute("PRAGMA application_id").fetchone()[0]
+    tables = sql.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if not tables and not application:
+        return True
+    if application != APPLICATION_ID:
+        raise StoreError(f"store {path}: an SQLite file, but not a store of jiahe-ingest")
+    if version != VERSION:
+        raise StoreError(
+            f"store {path}: format {version}, this version reads {VERSION};"
+            " use the jiahe-ingest that wrote it"
+        )
+    return False
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the new file's name durable."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,272 @@
+"""One open stream: requests in, in their order, through the session to the store; answers out.
+
+A reader takes requests off the wire and answers heartbeats at once, so that a blocked store never
+makes a stream look dead. Everything else waits for its turn in a queue, which holds no more than
+the window that was promised to the box: beyond it nothing is read, and HTTP/2 flow control holds
+the box back. Acknowledgements are gathered for one turn of the loop: what one commit made durable
+leaves as one Ack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
+
+import grpc
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from ingest import limits, session
+from ingest.desk import Desk
+from ingest.refusal import quoted
+from ingest.stores.api import Known, Outcomes, Put, PutBlocks, PutTagSet, Store, StoreError
+
+_log = logging.getLogger("jiahe-ingest")
+Context = grpc.aio.ServicerContext[bytes, bytes]
+
+
+class Shared(Protocol):
+    """What the streams of a receiver share (`server.IngestServicer`)."""
+
+    store: Store
+    store_failed: Callable[[], None]
+    desk: Desk
+
+    def session(self, stream: Stream, identity: str | None) -> session.Session: ...
+
+    def spoke(self, stream: Stream, known: Known) -> None:
+        """It said Hello, and this is what the store says to that."""
+
+
+class Stream:
+    """`identity`: the gateway's id in the certificate; None on a plain-text stream."""
+
+    def __init__(self, servicer: Shared, identity: str | None, address: str) -> None:
+        self.servicer = servicer
+        self.address = address
+        self.window_bytes = 0
+        self.session = servicer.session(self, identity)
+        self.heard_ns = time.time_ns()
+        self._outbox: asyncio.Queue[session.Send | session.End] = asyncio.Queue()
+        self._heard = self._opened = time.monotonic()
+        self._noted = self._heard
+        self._tasks: list[asyncio.Task[None]] = []
+        self._requests: deque[bytes] = deque()
+        self._queued_bytes = 0  # read and not yet given to the store
+        self._given = self._given_bytes = 0  # to the store, not yet acknowledged
+        self._results: list[tuple[Put, Outcomes]] = []
+        self._changed = asyncio.Event()
+        self._all_read = False
+
+    def start(self, requests: AsyncIterator[bytes]) -> None:
+        self._tasks = [
+            asyncio.create_task(self._guarded(self._read(requests))),
+            asyncio.create_task(self._guarded(self._work())),
+        ]
+
+    async def close(self) -> None:
+        """Take no more requests."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Take no more requests, acknowledge what the store was given, end the stream."""
+        await self.close()
+        await self._wait_while(lambda: self._given > 0)
+        self.end("UNAVAILABLE", "the receiver is stopping")
+
+    def end(self, code: str, detail: str) -> None:
+        self._outbox.put_nowait(session.End(code, detail))
+
+    def send(self, message: pb.StreamResponse) -> None:
+        self._outbox.put_nowait(session.Send(message))
+
+    async def _guarded(self, work: Any) -> None:
+        try:
+            await work
+        except StoreError as error:
+            self.servicer.store_failed()
+            self.end("UNAVAILABLE", str(error))
+        except grpc.aio.AbortError:
+            return  # the stream was ended by `messages` while this waited for the box
+        except Exception:
+            self.end("INTERNAL", "the receiver failed; its log says more")
+            raise
+
+    # ---- In ---------------------------------------------------------------------------------
+
+    async def _read(self, requests: AsyncIterator[bytes]) -> None:
+        async for data in requests:
+            self._heard, self.heard_ns = time.monotonic(), time.time_ns()
+            commands = self.session.urgent(data)
+            if commands is None:
+                self._requests.append(data)
+                self._queued_bytes += len(data)
+                self._changed.set()
+            else:
+                for command in commands:
+                    await self._execute(command)
+                self._note_heard()
+            await self._wait_while(self._full)
+            self._heard = time.monotonic()
+        self._all_read = True
+        self._changed.set()
+
+    def _note_heard(self) -> None:
+        """A stream that only beats: the store learns now and then that its box is there."""
+        if self.session.state == "open" and self._heard - self._noted >= limits.HEARD_EVERY_S:
+            self._noted = self._heard
+            self.servicer.store.heard(self.session.gateway, self.heard_ns)
+
+    def _full(self) -> bool:
+        return (
+            self._queued_bytes + self._given_bytes
+            > max(self.window_bytes, limits.WINDOW_BYTES_MIN) + limits.WINDOW_SLACK_BYTES
+            or len(self._requests) + self._given >= limits.REQUESTS_MAX
+            or self._outbox.qsize() > limits.REQUESTS_MAX
+        )
+
+    async def _wait_while(self, condition: Callable[[], bool]) -> None:
+        while condition():
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _work(self) -> None:
+        """Requests in their order, until the box ends its side; then wait for the store."""
+        while True:
+            await self._wait_while(lambda: not self._requests and not self._all_read)
+            if not self._requests:
+                break
+            data = self._requests.popleft()
+            await self._take(data)
+            self._queued_bytes -= len(data)
+            self._changed.set()
+        await self._wait_while(lambda: self._given > 0)
+        self.end("OK", "")
+
+    async def _take(self, data: bytes) -> None:
+        steps = self.session.receive(data)
+        result: Any = None
+        while True:
+            try:
+                command = steps.send(result)
+            except StopIteration:
+                return
+            result = await self._execute(command)
+
+    async def _execute(self, command: session.Command) -> Any:
+        match command:
+            case session.Send() | session.End():
+                self._outbox.put_nowait(command)
+            case session.Store(item):
+                self._give(item)
+            case session.Open(speaker):
+                known = await asyncio.wrap_future(self.servicer.store.hello(speaker))
+                self._say_hello(speaker.software, known)
+                self.servicer.spoke(self, known)
+                return known
+            case session.Check(steps):
+                asked = self.servicer.desk.ask(self.session.gateway or self.address, steps)
+                return await asyncio.wrap_future(asked)
+            case session.Load(what, arguments):
+                return await asyncio.wrap_future(getattr(self.servicer.store, what)(*arguments))
+        return None
+
+    def _say_hello(self, software: str, known: Known) -> None:
+        _log.info(
+            "%s: Hello of %s, epoch %d (%s)%s",
+            self.address, self.session.gateway, self.session.epoch, quoted(software),
+            "" if known.bound_to is None else f": refused, its id is bound to {known.bound_to}",
+        )  # fmt: skip
+        if known.taken_from is not None:
+            _log.warning(
+                "%s: %s is another machine than before, which spoke from %s and is not heard any"
+                " more", self.address, self.session.gateway, known.taken_from,
+            )  # fmt: skip
+
+    # ---- To the store and back --------------------------------------------------------------
+
+    def _give(self, item: Put) -> None:
+        self._count(1, _size(item))
+        future = asyncio.wrap_future(self.servicer.store.put(item))
+
+        def done(future: asyncio.Future[Outcomes]) -> None:
+            error = None if future.cancelled() else future.exception()
+            if error is not None:
+                self._count(-1, -_size(item))
+                self.servicer.store_failed()
+                self.end("UNAVAILABLE", str(error))
+                return
+            if not self._results:
+                asyncio.get_running_loop().call_soon(self._acknowledge)
+            self._results.append((item, future.result()))
+
+        future.add_done_callback(done)
+
+    def _acknowledge(self) -> None:
+        results, self._results = self._results, []
+        for command in self.session.stored(results):
+            self._outbox.put_nowait(command)
+        self._count(-len(results), -sum(_size(item) for item, _ in results))
+
+    def _count(self, items: int, size: int) -> None:
+        self._given += items
+        self._given_bytes += size
+        self._changed.set()
+
+    # ---- Out --------------------------------------------------------------------------------
+
+    async def messages(self, context: Context) -> AsyncIterator[bytes]:
+        """The outbox, heartbeats between; returns or aborts when the stream ends."""
+        while True:
+            item = await self._next()
+            self._changed.set()
+            if isinstance(item, session.Send):
+                self._say(item.message)
+                yield item.message.SerializeToString()
+            elif item.code == "OK":
+                return
+            else:
+                _log.warning("%s: %s ended, %s: %s", self.address,
+                             self.session.gateway or "stream", item.code, item.detail)  # fmt: skip
+                await context.abort(grpc.StatusCode[item.code], item.detail)
+
+    def _say(self, message: pb.StreamResponse) -> None:
+        if message.HasField("reject"):
+            one = message.reject
+            _log.warning(
+                "%s: block %d of epoch %d refused, %s: %s", self.session.gateway, one.seq,
+                one.epoch, pb.RejectReason.Name(one.reason), one.detail,
+            )  # fmt: skip
+        elif message.HasField("notice"):
+            _log.warning("%s: %s", self.session.gateway, message.notice.detail)
+
+    async def _next(self) -> session.Send | session.End:
+        """What to send: from the outbox, else a heartbeat, or the end of a stream that is dead."""
+        heartbeat_s = limits.HEARTBEAT_MS / 1000
+        while True:
+            try:
+                async with asyncio.timeout(min(heartbeat_s, limits.HELLO_S)):
+                    return await self._outbox.get()
+            except TimeoutError:
+                silent_s = time.monotonic() - self._heard
+            if self.session.state == "hello":
+                if silent_s >= limits.HELLO_S:
+                    return session.End("DEADLINE_EXCEEDED", "no Hello in time")
+            elif self.session.state in ("opening", "open"):
+                # A box over its window is not read, so it can't be heard.
+                if silent_s > heartbeat_s * limits.HEARTBEATS_DEAD and not self._full():
+                    return session.End("DEADLINE_EXCEEDED", f"nothing heard for {silent_s:.0f} s")
+                beat = pb.Heartbeat(utc_ns=time.time_ns())
+                return session.Send(pb.StreamResponse(heartbeat=beat))
+
+
+def _size(item: Put) -> int:
+    """Bytes that it holds until the store is done."""
+    if isinstance(item, PutBlocks):
+        return len(item.carried.payload)
+    return len(item.content) if isinstance(item, PutTagSet) else len(item.content or b"")

@@ -1,0 +1,22 @@
+"""Streams of boxes to the receiver's real session and tables, without wire and threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from ingest import session
+from ingest.inline import Inline, InlineStore
+from tests.contract.examples import UTC_NS
+
+
+def stream(store: InlineStore, identity: str | None = None, **options: Any) -> Inline:
+    """One that nobody has said Hello on. The receiver's clock stands unless `utc_ns` is given."""
+    utc_ns = options.pop("utc_ns", lambda: UTC_NS)
+    return Inline(session.Session(identity, utc_ns, **options), store)
+
+
+def said(one: Inline, *requests: pb.StreamRequest) -> list[pb.StreamResponse]:
+    """The answers to them."""
+    return [answer for request in requests for answer in one.receive(request.SerializeToString())]
