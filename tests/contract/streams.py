@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import session
 from ingest.inline import Inline, InlineStore
+from ingest.stores.opening import connect
+from tests.contract import examples, receiver
 from tests.contract.examples import UTC_NS
 
 
@@ -20,3 +24,18 @@ def stream(store: InlineStore, identity: str | None = None, **options: Any) -> I
 def said(one: Inline, *requests: pb.StreamRequest) -> list[pb.StreamResponse]:
     """The answers to them."""
     return [answer for request in requests for answer in one.receive(request.SerializeToString())]
+
+
+def store_of(path: Path, blocks: Sequence[pb.Block | pb.Bundle]) -> Path:
+    """A receiver's file that took these blocks of `examples`, in this order."""
+    sql = connect(path)
+    one = stream(InlineStore(sql))
+    said(one, receiver.hello(max(block.epoch for block in blocks)))
+    for epoch in {block.epoch for block in blocks}:
+        said(one, *examples.opening(epoch))
+    for block in blocks:
+        kind = "block" if isinstance(block, pb.Block) else "bundle"
+        (answer, *_) = said(one, pb.StreamRequest(**{kind: block}))[-1:]
+        assert answer.HasField("ack"), answer
+    sql.close()
+    return path

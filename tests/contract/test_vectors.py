@@ -5,7 +5,6 @@ against buf: its style, and that nothing of version 1 is broken.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import subprocess
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from tests.contract import vectors
+from tests.kit.short import short_reader
 
 ALL = list(vectors.vectors())
 PROTO = Path(__file__).parents[2] / "proto"
@@ -46,11 +46,7 @@ def buf(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def reader() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reader", READER)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return short_reader()
 
 
 def test_vector_files_are_those_that_are_made() -> None:

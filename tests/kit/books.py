@@ -5,18 +5,19 @@ Read with none of the receiver's code: SQL on its file, and `proto/reader.py` fo
 
 from __future__ import annotations
 
-import importlib.util
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from tests.kit.short import short_reader
+
 COUNTER_TAG = "serial_number"
-_READER = Path(__file__).parents[2] / "proto" / "reader.py"
 _BAD = 128
 #: The end of a gap behind which nothing of its device is known.
 OPEN_NS = (1 << 63) - 1
@@ -89,14 +90,6 @@ def read_sampled(directory: Path) -> list[Sampled]:
     return sampled
 
 
-def _reader() -> Any:
-    spec = importlib.util.spec_from_file_location("block_reader", _READER)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def read_stored(path: Path) -> Stored:
     """The receiver's file, by SQL."""
     sql = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
@@ -112,35 +105,89 @@ def read_stored(path: Path) -> Stored:
         sql.close()
 
 
+def _opening(sql: sqlite3.Connection) -> Iterator[tuple[str, pb.StreamRequest]]:
+    """What each gateway sent before its blocks: (gateway, message). '': of all of them."""
+    for (content,) in sql.execute("SELECT content FROM tag_sets"):
+        yield "", pb.StreamRequest(tag_set=pb.TagSet(content=content))
+    for gateway, epoch, revision, name, content in sql.execute(
+        "SELECT gateway, epoch, revision, catalog, content FROM catalogs JOIN contents"
+        " USING (catalog) ORDER BY revision"
+    ):
+        catalog = pb.Catalog(epoch=epoch, revision=revision, id=name, content=content)
+        yield gateway, pb.StreamRequest(catalog=catalog)
+
+
 def _read_rows(sql: sqlite3.Connection, stored: Stored) -> None:
-    reader = _reader()
-    catalogs = {
-        (gateway, epoch, revision): pb.Catalog.FromString(message)
-        for gateway, epoch, revision, message in sql.execute("SELECT * FROM catalogs")
-    }
-    for gateway, epoch, seq, revision, compression, payload, scans in sql.execute(
-        "SELECT gateway, epoch, seq, catalog_revision, compression, payload, scans FROM blocks"
+    opening = list(_opening(sql))
+    held: dict[int, set[int]] = {}  # payload: seqs that lie in it
+    for gateway, epoch, seq, payload, scans in sql.execute(
+        "SELECT gateway, epoch, seq, payload, scans FROM blocks"
     ):
         stored.held.setdefault((gateway, epoch), set()).add(seq)
         stored.scans[epoch] = stored.scans.get(epoch, 0) + scans
-        block = pb.Block(compression=compression, payload=payload)
-        catalog = catalogs[gateway, epoch, revision]
-        counters = (entry for entry in reader.read(catalog, block) if entry[1] == COUNTER_TAG)
-        spans = _half_spans_us(catalog, reader.UNPACK[compression](payload))
-        for (device, _, time_ns, value, quality), span_us in zip(counters, spans, strict=True):
-            counter = int(value) if value is not None and quality < _BAD else None
-            span_ns = None if span_us is None else span_us * 1000
-            stored.rows.append(Row(device, counter, time_ns, epoch, span_ns))
+        held.setdefault(payload, set()).add(seq)
+    for number, gateway, epoch, first_seq, blocks, compression, content in sql.execute(
+        "SELECT payload, gateway, epoch, first_seq, blocks, compression, content FROM payloads"
+    ):
+        known = [message for whose, message in opening if whose in ("", gateway)]
+        for entry in counters(known, epoch, first_seq, blocks > 0, compression, content):
+            if entry.seq in held.get(number, ()):  # else it came twice, and lies in another
+                span_ns = None if entry.span_us is None else entry.span_us * 1000
+                row = Row(entry.device, entry.counter, entry.time_ns, epoch, span_ns)
+                stored.rows.append(row)
 
 
-def _half_spans_us(catalog: pb.Catalog, payload: bytes) -> Iterator[int | None]:
+class Counted(NamedTuple):
+    """An entry of the counter tag, and the block that it is of."""
+
+    seq: int
+    device: str
+    counter: int | None
+    time_ns: int
+    span_us: int | None
+
+
+def counters(
+    opening: Iterable[pb.StreamRequest], epoch: int, first_seq: int, is_bundle: bool,
+    compression: int, content: bytes,
+) -> Iterator[Counted]:  # fmt: skip
+    """What a payload says of the counter tag, by the short reader."""
+    reader = short_reader()
+    kind = pb.Compression.ValueType(compression)
+    if is_bundle:
+        bundle = pb.Bundle(epoch=epoch, first_seq=first_seq, compression=kind, payload=content)
+        message = pb.StreamRequest(bundle=bundle)
+    else:
+        block = pb.Block(epoch=epoch, seq=first_seq, compression=kind, payload=content)
+        message = pb.StreamRequest(block=block)
+    entries = [e for e in reader.read([*opening, message]) if e[2] == COUNTER_TAG]
+    type_ = pb.BundlePayload if is_bundle else pb.BlockPayload
+    runs = type_.FromString(reader.UNPACK[compression](content)).runs
+    spans = _half_spans_us(opening, epoch, runs)
+    for (seq, device, _, time_ns, _, value, quality), span_us in zip(entries, spans, strict=True):
+        counter = int(value) if value is not None and quality < _BAD else None
+        yield Counted(seq, device, counter, time_ns, span_us)
+
+
+def _half_spans_us(
+    opening: Iterable[pb.StreamRequest], epoch: int, runs: Iterable[pb.GroupRun]
+) -> Iterator[int | None]:
     """One for each entry of the counter tag, in the reader's order; None where it was left out."""
-    tags = {group.id: [tag.name for tag in group.tags] for group in catalog.groups}
-    for run in pb.BlockPayload.FromString(payload).runs:
+    sets: dict[bytes, list[str]] = {}
+    tags: dict[int, list[str]] = {}
+    for message in opening:
+        if message.HasField("tag_set"):
+            content = message.tag_set.content
+            names = [tag.name for tag in pb.TagSetContent.FromString(content).tags]
+            sets[sha256(content).digest()[:16]] = names
+        elif message.catalog.epoch == epoch:
+            made = pb.CatalogContent.FromString(message.catalog.content)
+            tags |= {group.id: sets[group.tag_set] for group in made.groups}
+    for run in runs:
         if COUNTER_TAG in tags[run.group] and run.columns:
             column = run.columns[tags[run.group].index(COUNTER_TAG)]
             count = run.ticks - sum(gap.count for gap in run.skipped)
-            spans = run.half_span_us or [None] * count
+            spans = [span or None for span in run.half_span_us] or [None] * count
             yield from (spans[row] for row in accumulate(column.rows)) if column.sparse else spans
 
 
@@ -152,8 +199,8 @@ def _read_counted_gaps(sql: sqlite3.Connection, stored: Stored) -> None:
         )
     }
     for device, reason, start_ns, count, period_ns in sql.execute(
-        "SELECT device, reason, first_due_ns + (s.first_tick - r.first_tick) * period_ns, count,"
-        " period_ns FROM skipped s JOIN runs r USING (gateway, epoch, seq, run)"
+        "SELECT device, reason, zero_ns + first_tick * period_ns, count, period_ns"
+        " FROM skipped JOIN series USING (gateway, epoch, grp)"
     ):
         end_ns = start_ns + count * period_ns
         stored.gaps.append(Gap(device, _reason(reason), start_ns, end_ns, count))
@@ -178,13 +225,13 @@ def _read_block_gaps(sql: sqlite3.Connection, stored: Stored) -> None:
     ):
         name = (gateway, epoch, group)
         (start_ns,) = sql.execute(
-            "SELECT max(first_due_ns + ticks * period_ns) FROM runs"
-            " WHERE (gateway, epoch, grp) = (?, ?, ?) AND seq < ?",
+            "SELECT max(first_due_ns + ticks * period_ns) FROM device_runs"
+            " WHERE (gateway, epoch, grp) = (?, ?, ?) AND last_seq < ?",
             (*name, first),
         ).fetchone()
         (end_ns,) = sql.execute(
             "SELECT min(first_due_ns) FROM runs"
-            " WHERE (gateway, epoch, grp) = (?, ?, ?) AND seq > ?",
+            " WHERE (gateway, epoch, grp) = (?, ?, ?) AND first_seq > ?",
             (*name, last),
         ).fetchone()
         ticks = None
@@ -202,7 +249,7 @@ def _end_ns(sql: sqlite3.Connection, gateway: str, epoch: int, device: str) -> i
     """When an epoch was over at the latest: its crash gap says it, or the next run's first scan."""
     (end_ns,) = sql.execute(
         "SELECT coalesce((SELECT min(until_ns) FROM gaps WHERE (gateway, epoch) = (?1, ?2)"
-        " AND count_unknown), (SELECT min(first_due_ns) FROM runs WHERE gateway = ?1"
+        " AND count_unknown), (SELECT min(first_due_ns) FROM device_runs WHERE gateway = ?1"
         " AND epoch > ?2 AND device = ?3), ?4)",
         (gateway, epoch, device, OPEN_NS),
     ).fetchone()
@@ -214,7 +261,7 @@ def _last_seen_ns(
 ) -> int:
     """When a device (None: any) was due last in other epochs, before a moment; 0: never."""
     (seen_ns,) = sql.execute(
-        "SELECT coalesce(max(first_due_ns + (ticks - 1) * period_ns), 0) FROM runs"
+        "SELECT coalesce(max(first_due_ns + (ticks - 1) * period_ns), 0) FROM device_runs"
         " WHERE gateway = ?1 AND epoch < ?2 AND (?3 IS NULL OR device = ?3)"
         " AND first_due_ns < ?4",
         (gateway, epoch, device, before_ns),
@@ -234,8 +281,8 @@ def _read_crash_gaps(sql: sqlite3.Connection, stored: Stored) -> None:
         ends = dict(
             sql.execute(
                 "SELECT device, min(end_ns) FROM (SELECT device,"
-                " max(first_due_ns + ticks * period_ns) AS end_ns FROM runs"
-                " WHERE gateway = ? AND epoch = ? AND seq <= ? GROUP BY device, grp)"
+                " max(first_due_ns + ticks * period_ns) AS end_ns FROM device_runs"
+                " WHERE gateway = ? AND epoch = ? AND first_seq <= ? GROUP BY device, grp)"
                 " GROUP BY device",
                 (gateway, epoch, after_seq),
             )

@@ -22,7 +22,8 @@ from drivers.api import DeviceSpec, Field, GroupPlan, LinkSpec, Request, TagSpec
 from native.link import Link
 from native.loop import Loop
 from tests.kit.dtu import Dtu
-from tests.kit.scans import GOOD, Box, reader
+from tests.kit.scans import GOOD, Box
+from tests.kit.short import short_reader
 from tests.kit.slave import Asked, SerialSlave, TcpSlave, UdpSlave
 
 PERIOD_NS = 20_000_000
@@ -128,12 +129,12 @@ class Scanner:
         self.box.seal()
         for run in self.box.runs[self._runs :]:
             plan = self.box.groups[run.group - 1].plan
-            ticks = reader().present(run.first_tick, run.ticks, run.skipped)
-            late_us = reader().integrate(run.late_us, run.late_order, len(ticks))
+            ticks = short_reader().present(run.first_tick, run.ticks, run.skipped)
+            late_us = short_reader().integrate(run.late_us, run.late_order, len(ticks))
             spans = run.half_span_us or [999] * len(ticks)
             tags = self.box.tags(plan)
             for tag, column in zip(tags, run.columns, strict=bool(ticks)):
-                for at, _, value, quality in reader().entries(tag, column, len(ticks), ()):
+                for at, _, value, quality in short_reader().entries(tag, column, len(ticks), ()):
                     due = run.first_due_ns + ticks[at] * plan.period_ns
                     when = (run.first_tick + ticks[at], due, due + late_us[at] * 1000)
                     told = (value, quality, spans[at] * 1000)

@@ -10,12 +10,8 @@ native/; `Box.bundle` joins all of them, and holds the bundle to what they say.
 
 from __future__ import annotations
 
-import importlib.util
 import struct
 from collections.abc import Iterable, Sequence
-from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
@@ -27,6 +23,7 @@ from native.bundle import bundle
 from native.group import POOL_BYTES, Group, Pool
 from tests.contract.encode import counts, crc32c
 from tests.contract.encode import name as name_of
+from tests.kit.short import short_reader
 
 GOOD = 1
 PERIOD_NS = 10_000_000
@@ -89,20 +86,9 @@ class Sample(NamedTuple):
     quality: int
 
 
-@cache
-def reader() -> ModuleType:
-    """proto/reader.py, which is a program and no package."""
-    path = Path(__file__).parents[2] / "proto" / "reader.py"
-    spec = importlib.util.spec_from_file_location("short_reader", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def unpacked(one: pb.Block | pb.Bundle) -> bytes:
     """The payload of a block or bundle."""
-    payload: bytes = reader().UNPACK[one.compression](one.payload)
+    payload: bytes = short_reader().UNPACK[one.compression](one.payload)
     assert len(payload) == one.payload_size
     return payload
 
@@ -118,7 +104,7 @@ def ticks_of(runs: Iterable[pb.GroupRun]) -> list[tuple[int, ...]]:
             for tick in range(gap.first_tick, gap.first_tick + gap.count)
         }
         rows = [k for k in range(run.first_tick, run.first_tick + run.ticks) if k not in gone]
-        late = reader().integrate(run.late_us, run.late_order, len(rows))
+        late = short_reader().integrate(run.late_us, run.late_order, len(rows))
         spans = list(run.half_span_us) or [0] * len(rows)
         found += [(run.group, tick, reason) for tick, reason in gone.items()]
         found += [(run.group, *row) for row in zip(rows, late, spans, strict=True)]
@@ -201,7 +187,7 @@ class Box:
 
     def read(self, *messages: pb.StreamRequest) -> list[tuple[Any, ...]]:
         """The entries as the short reader gives them."""
-        return list(reader().read([*self.head, *messages]))
+        return list(short_reader().read([*self.head, *messages]))
 
     def bundle(self, features: Iterable[int] = ()) -> pb.Bundle:
         """All blocks so far as one bundle. It must say what they say: that is checked here."""

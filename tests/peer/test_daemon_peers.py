@@ -16,10 +16,9 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers import registry
 from drivers.api import DeviceSpec, LinkSpec
-from gateway.catalog import catalog
-from ingest.decode import samples
-from ingest.validate import check_block
+from gateway.catalog import build
 from native.block import Sealer
+from tests.kit.short import short_reader
 from tests.kit.wire import crossed_pair
 from tests.peer import servers, table
 from tests.peer.test_driver_peers import device, scanning, table_tags
@@ -42,9 +41,12 @@ def expected() -> dict[str, str]:
 
 
 def platform_values(spec: DeviceSpec) -> dict[str, str | None]:
-    """Each tag's good values, out of sealed blocks as the receiver checks and reads them."""
+    """Each tag's good values, out of sealed blocks as platforms read them."""
     groups = registry.get("modbus").plan(spec).groups
-    known = catalog(1, 1, "site", [(i, spec, group) for i, group in enumerate(groups)])
+    made = build("site", "", [(i, spec, group) for i, group in enumerate(groups)])
+    head = [pb.StreamRequest(tag_set=pb.TagSet(content=c)) for c in made.tag_sets.values()]
+    catalog = pb.Catalog(epoch=1, revision=1, id=made.id, content=made.content)
+    head.append(pb.StreamRequest(catalog=catalog))
     found: dict[str, str | None] = {}
     pause = Event()
     with scanning(spec) as (opened, runner):
@@ -53,10 +55,10 @@ def platform_values(spec: DeviceSpec) -> dict[str, str | None]:
             runner.learn()
             for sealed in sealer.seal(1, seq + 1, 1):
                 seq = sealed.seq
-                payload = check_block(pb.Block.FromString(sealed.data), known)
-                for sample in samples(known, payload):
-                    if sample.quality == pb.QUALITY_GOOD:
-                        assert found.setdefault(sample.tag, sample.value) == sample.value
+                block = pb.StreamRequest(block=pb.Block.FromString(sealed.data))
+                for _, _, tag, _, _, value, quality in short_reader().read([*head, block]):
+                    if quality == pb.QUALITY_GOOD:
+                        assert found.setdefault(tag, value) == value
             if len(found) == len(spec.tags):
                 break
             pause.wait(_LOOK_S)

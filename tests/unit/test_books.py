@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ingest.validate import check_block
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest.stores.api import PutBlock, PutCatalog
-from ingest.stores.sqlite import SqliteStore
 from tests.contract import examples
 from tests.contract.examples import BOOT, EPOCH, PERIOD_NS
+from tests.contract.streams import store_of
 from tests.kit.books import OPEN_NS, Gap, Stored, read_stored
 
 START_NS = 1_000_000_000_000
@@ -23,14 +21,7 @@ def due_ns(tick: int) -> int:
 
 
 def stored(path: Path, *blocks: pb.Block) -> Stored:
-    target = SqliteStore(path / "store.db")
-    for epoch in {block.epoch for block in blocks}:
-        target.put(PutCatalog("gw-1", examples.catalog(epoch))).result(30)
-    for block in blocks:
-        payload = check_block(block, examples.catalog(block.epoch))
-        target.put(PutBlock("gw-1", block, payload)).result(30)
-    target.close()
-    return read_stored(path / "store.db")
+    return read_stored(store_of(path / "store.db", blocks))
 
 
 def lost(reason: pb.GapReason.ValueType, *seqs: int) -> pb.Gap:

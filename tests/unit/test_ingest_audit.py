@@ -15,27 +15,17 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from ingest import audit
 from ingest.completeness import days
 from ingest.export import export_csv
-from ingest.inline import InlineStore
 from ingest.samples import Selection
-from ingest.stores.opening import connect, connect_readonly
-from tests.contract import examples, receiver
+from ingest.stores.opening import connect_readonly
+from tests.contract import examples
 from tests.contract.examples import BOOT, EPOCH, PERIOD_NS, START_NS, UTC_NS
-from tests.contract.streams import said, stream
+from tests.contract.streams import store_of
 
 NOW_NS = UTC_NS + 3600 * 10**9
 
 
 def filled(path: Path, blocks: Sequence[pb.Block | pb.Bundle]) -> sqlite3.Connection:
-    sql = connect(path / "store.db")
-    one = stream(InlineStore(sql))
-    said(one, receiver.hello(max(block.epoch for block in blocks)))
-    for epoch in {block.epoch for block in blocks}:
-        said(one, *examples.opening(epoch))
-    for block in blocks:
-        kind = "block" if isinstance(block, pb.Block) else "bundle"
-        (answer, *_) = said(one, pb.StreamRequest(**{kind: block}))[-1:]
-        assert answer.HasField("ack"), answer
-    sql.close()
+    store_of(path / "store.db", blocks)
     return connect_readonly(path / "store.db")
 
 

@@ -11,31 +11,16 @@ from typing import Any
 
 import pytest
 import zstandard
-from ingest.validate import check_block
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest.stores.api import PutBlock, PutCatalog
-from ingest.stores.sqlite import SqliteStore
 from tests.contract import encode, examples
 from tests.contract.examples import BOOT, EPOCH, PERIOD_NS
+from tests.contract.streams import store_of
 from tests.kit import ledger
 from tests.kit.books import Sampled, read_sampled, read_stored
 
 ROOT = Path(__file__).parents[2]
 START_NS = 1_000_000_000_000
-
-
-def store(path: Path, blocks: Sequence[pb.Block]) -> Path:
-    """The receiver's file with these blocks."""
-    target = SqliteStore(path)
-    for epoch in {block.epoch for block in blocks}:
-        catalog = examples.catalog(epoch)
-        target.put(PutCatalog("gw-1", catalog)).result(30)
-        for block in blocks:
-            if block.epoch == epoch:
-                target.put(PutBlock("gw-1", block, check_block(block, catalog))).result(30)
-    target.close()
-    return path
 
 
 def sampled(ticks: Sequence[int]) -> list[Sampled]:
@@ -47,7 +32,7 @@ def sampled(ticks: Sequence[int]) -> list[Sampled]:
 def report(
     path: Path, blocks: Sequence[pb.Block], book: list[Sampled], **options: int
 ) -> ledger.Report:
-    stored = read_stored(store(path / "store.db", blocks))
+    stored = read_stored(store_of(path / "store.db", blocks))
     return ledger.check(book, stored, allow_ns=0, retries=options.get("retries", 0))
 
 
@@ -205,7 +190,7 @@ def test_gap_of_another_device_does_not_excuse(tmp_path: Path) -> None:
 
 def test_gap_over_more_than_the_fault_explains_breaks_i4(tmp_path: Path) -> None:
     blocks = [examples.block(1, skipped=((3, 2, pb.GAP_REASON_OVERRUN),))]
-    stored = read_stored(store(tmp_path / "store.db", blocks))
+    stored = read_stored(store_of(tmp_path / "store.db", blocks))
     book = sampled([0, 1, 2, 5, 6, 7, 8, 9])
     assert not ledger.check(book, stored, gap_ticks_max={"overrun": 2}).violations
     assert rules(ledger.check(book, stored, gap_ticks_max={"overrun": 1})) == {"I4"}
@@ -245,7 +230,7 @@ def test_book_of_the_simulators_is_read_with_its_marks(tmp_path: Path) -> None:
 
 
 def test_box_that_believes_more_acknowledged_than_is_stored_breaks_i9(tmp_path: Path) -> None:
-    stored = read_stored(store(tmp_path / "store.db", [examples.block(1)]))
+    stored = read_stored(store_of(tmp_path / "store.db", [examples.block(1)]))
     good = {"epoch": EPOCH, "counters": {"acked_scans": 10}}
     bad = {"epoch": EPOCH, "counters": {"acked_scans": 11}}
     assert not ledger.check(sampled(range(10)), stored, box=good).violations
@@ -256,7 +241,7 @@ def test_box_that_believes_more_acknowledged_than_is_stored_breaks_i9(tmp_path: 
 def test_ledger_command_of_a_run_exits_by_what_it_finds(
     tmp_path: Path, ticks: int, status: int
 ) -> None:
-    store(tmp_path / "store.db", [examples.block(1, add=1), examples.block(2, add=1)])
+    store_of(tmp_path / "store.db", [examples.block(1, add=1), examples.block(2, add=1)])
     (tmp_path / "sampled").mkdir()
     lines = "".join(
         f"{one.device} {one.counter + 1} {one.asked_ns} {one.answered_ns}\n"
