@@ -28,17 +28,19 @@ MIB = 1 << 20
 class Rig:
     """A box with a backlog in RAM, its platform, and what is between."""
 
-    def __init__(self, buffer: Buffer, uplink: Uplink, service: Service, cutter: Cutter) -> None:
-        self.buffer, self.uplink, self.service, self.cutter = buffer, uplink, service, cutter
+    def __init__(
+        self, buffer: Buffer, uplink: Uplink, service: Service, cutter: Cutter | None
+    ) -> None:
+        self.buffer, self.uplink, self.service, self._cutter = buffer, uplink, service, cutter
+
+    @property
+    def cutter(self) -> Cutter:
+        assert self._cutter is not None
+        return self._cutter
 
     @property
     def platform(self) -> FakePlatform:
         return self.service.platform
-
-    @property
-    def carried(self) -> int:
-        """Bytes of messages that reached the platform."""
-        return sum(peer.bytes for peer in self.platform.peers)
 
     def put(self, count: int, size: int) -> None:
         for _ in range(count):
@@ -57,27 +59,38 @@ class Rig:
 
 
 @asynccontextmanager
+async def box_behind(port: int, service: Service) -> AsyncIterator[tuple[Buffer, Uplink]]:
+    """A box whose uplink runs, and speaks to this port."""
+    clock = SystemClock()
+    config = BufferConfig(
+        "gw-1", free_bytes_min=0, flush_every_ns=10**15, memory_bytes_max=256 * MIB
+    )
+    buffer = await Buffer.open(FakeDisk(), clock, inline, config, no_zstd)
+    buffer.open_epoch(clock.boot_id, clock.now_ns())
+    put_catalog(buffer)
+    uplink = Uplink(
+        UplinkConfig("gw-1", "127.0.0.1", "test"), clock=clock,
+        channel=GrpcChannel(f"127.0.0.1:{port}", None), buffer=buffer,
+        uniform=random.Random(1).uniform, platform_time=lambda utc, asked, answered: None,
+        join=join, run_blocking=inline,
+    )  # fmt: skip
+    task = asyncio.create_task(uplink.run())
+    try:
+        yield buffer, uplink
+    finally:
+        await end(task)
+
+
+@asynccontextmanager
 async def running(**cuts: float | None) -> AsyncIterator[Rig]:
     service = Service(FakePlatform(window_blocks=48, window_bytes=16 * MIB))
     service.platform.heartbeat_ms = 10_000
-    clock = SystemClock()
-    async with serving(service) as port, Cutter(port, **cuts) as cutter:  # type: ignore[arg-type]
-        config = BufferConfig("gw-1", free_bytes_min=0, flush_every_ns=10**15,
-                              memory_bytes_max=256 * MIB)  # fmt: skip
-        buffer = await Buffer.open(FakeDisk(), clock, inline, config, no_zstd)
-        buffer.open_epoch(clock.boot_id, clock.now_ns())
-        put_catalog(buffer)
-        uplink = Uplink(
-            UplinkConfig("gw-1", "127.0.0.1", "test"), clock=clock,
-            channel=GrpcChannel(f"127.0.0.1:{cutter.port}", None), buffer=buffer,
-            uniform=random.Random(1).uniform, platform_time=lambda utc, asked, answered: None,
-            join=join, run_blocking=inline,
-        )  # fmt: skip
-        task = asyncio.create_task(uplink.run())
-        try:
-            yield Rig(buffer, uplink, service, cutter)
-        finally:
-            await end(task)
+    async with (
+        serving(service) as port,
+        Cutter(port, **cuts) as cutter,  # type: ignore[arg-type]  # fields by name
+        box_behind(cutter.port, service) as (buffer, uplink),
+    ):
+        yield Rig(buffer, uplink, service, cutter)
 
 
 @pytest.mark.parametrize(
