@@ -20,7 +20,9 @@ from gateway.snapshot import Said
 from gateway.uplink.credentials import Credentials
 
 METHOD = "/jiahe.ingest.v1.IngestService/Stream"
-OPEN_S_MAX = 20.0
+#: A link that was dead answers the next question, which the kernel puts off longer each time: so
+#: attempts are short, but for each fourth, for a link that needs long.
+OPEN_S_MAX, OPEN_LONG_S_MAX, OPEN_LONG_EACH = 6.0, 20.0, 4
 LOOPBACK = {"localhost", "127.0.0.1", "::1", "[::1]"}
 
 #: A message of the platform is small: acks and pages of Welcome.
@@ -120,20 +122,30 @@ class GrpcChannel:
         self._address = address
         self._credentials = None if tls is None else Credentials(tls)
         self._open_s_max = open_s_max
+        self._late = 0  # attempts in a row that were given up
+        self._needs_long = False
 
     async def open(self) -> GrpcStream:
-        """A new connection and stream. Raises ChannelError, within `open_s_max` seconds."""
+        """A new connection and stream. Raises ChannelError, within `open_s_max` seconds, or each
+        fourth time in a row OPEN_LONG_S_MAX.
+        """
         channel = self._connect()
         call = channel.stream_stream(METHOD, None, None)(None)
         ready = asyncio.ensure_future(self._ready(channel))
+        is_long = self._needs_long or self._late % OPEN_LONG_EACH == OPEN_LONG_EACH - 1
+        timeout_s = max(self._open_s_max, OPEN_LONG_S_MAX) if is_long else self._open_s_max
+        begun_s = asyncio.get_running_loop().time()
         try:
-            done, _ = await asyncio.wait({ready}, timeout=self._open_s_max)
+            done, _ = await asyncio.wait({ready}, timeout=timeout_s)
         except asyncio.CancelledError:
             ready.cancel()
             call.cancel()
             await channel.close(None)
             raise
+        self._late = 0 if done else self._late + 1
         if done and ready.result():
+            took_s = asyncio.get_running_loop().time() - begun_s
+            self._needs_long = took_s > self._open_s_max
             return GrpcStream(self._address, channel, call)
         ready.cancel()
         try:

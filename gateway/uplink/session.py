@@ -103,6 +103,7 @@ class Going:
     revision: tuple[int, int] | None = None
     name: bytes = b""
     offset: int = 0
+    resumed: int = 0  # where the present stream went on
 
 
 class Refused(NamedTuple):
@@ -187,6 +188,8 @@ class Session:
         self._has_carried = False  # anything but Hello and heartbeats
         self.features: frozenset[int] = frozenset()
         self.acked = 0
+        #: A message that the last stream left in pieces is further than it was.
+        self.went_on = False
 
     # ---- the stream's life -----------------------------------------------------------------
 
@@ -665,7 +668,10 @@ class Session:
         if not wanted or not 0 < have < len(going.message):
             self._history.going = None
         else:
-            going.offset = have
+            self.went_on = have > going.resumed
+            going.offset = going.resumed = have
+            if going.pick is not None:
+                going.pick = going.pick._replace(lane=pb.LANE_BACKFILL)  # fresh it is no more
 
     def _on_ack(self, ack: pb.Ack, lanes: Lanes, now_ns: int) -> None:
         for r in ack.ranges:

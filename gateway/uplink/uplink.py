@@ -181,9 +181,11 @@ class Uplink:
             await stream.close()
             ended = await asyncio.gather(*parts, watch, return_exceptions=True)
         is_ours = self._note_end(session, ended)
-        if session.acked and (is_ours or self._clock.now_ns() - begun_ns >= STABLE_NS):
+        has_moved = session.acked > 0 or session.went_on
+        is_stable = is_ours or session.went_on or self._clock.now_ns() - begun_ns >= STABLE_NS
+        if has_moved and is_stable:
             self._backoff.reset()
-        return is_ours and session.acked > 0
+        return is_ours and has_moved
 
     def _note_end(self, session: Session, ended: list[BaseException | None]) -> bool:
         """Why the stream ended: the session's reason before the wire's; bugs go on up. True if
