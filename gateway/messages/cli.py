@@ -302,8 +302,8 @@ CHECK = {
         "link {link} is nearly full: a device that does not answer will delay the others",
     ),
     "cli.bytes_a_day": Message(
-        "5G 流量每天约 {expected}：数据 {sends} 次，数值按模拟设备的样子变化；数值不动时 {least}，"
-        "每次都乱跳时 {most}",
+        "5G 流量每天约 {expected}，分 {sends} 次发送（数值像模拟设备那样变化）；"
+        "数值不动时 {least}，每次都乱跳时 {most}",
         "5G traffic a day: about {expected} in {sends} messages, if values move as simulated ones "
         "do; {least} if none moves, {most} if all jump at every scan",
     ),

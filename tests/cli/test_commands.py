@@ -263,13 +263,16 @@ def test_check_when_the_wire_is_too_slow_then_what_it_can_reach(tmp_path: Path) 
 
 def test_check_when_the_data_budget_is_too_little_then_said(tmp_path: Path) -> None:
     file = tmp_path / "gateway.toml"
+    tags = (f'f{n} = {{ address = "holding:{10 + 4 * n}", type = "float64" }}' for n in range(20))
+    more = ", ".join(tags)
     for budget, words in (
         ("100 MB/month", "▲ data_budget, 100 MB a month, is too little: it takes "),
-        ("50 MB/day", "▲ data_budget, 50.0 MB a day, may be too little: it takes up to "),
+        ("16 MB/day", "▲ data_budget, 16.0 MB a day, may be too little: it takes up to "),
         ("500 MB/day", None),
     ):
-        line = f'insecure = true\ndata_budget = "{budget}"'
-        file.write_text(GOOD.replace("insecure = true", line), "utf-8")
+        line = f'insecure = true\nsend_every = "10 s"\ndata_budget = "{budget}"'
+        written = GOOD.replace("insecure = true", line)
+        file.write_text(written.replace("tags = { t = {", f"tags = {{ {more}, t = {{"), "utf-8")
         done = jiahe("check", file)
         assert (done.returncode, done.stderr) == (0, "")
         assert words in done.stdout if words else "data_budget" not in done.stdout

@@ -21,7 +21,7 @@ def test_reader_when_started_as_the_page_says_then_it_prints_rows() -> None:
         _command(), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "('press', 'milli', 86400000000000, '1.234', 1)" in done.stdout.splitlines()
+    assert "(1, 'press', 'milli', 86400000000000, 0, '1.234', 1)" in done.stdout.splitlines()
 
 
 def test_reader_when_nobody_reads_its_output_then_quiet() -> None:

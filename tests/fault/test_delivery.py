@@ -5,6 +5,7 @@ Real programs on the process rig: what was sampled is stored once or announced, 
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import closing
@@ -26,7 +27,7 @@ OUTAGE_S = 30
 def arrivals(store: Path) -> list[tuple[int, int]]:
     """(lane, seq) of every block of the only epoch, in the order in which they were stored."""
     with closing(connect_readonly(store)) as sql:
-        return sql.execute("SELECT lane, seq FROM blocks ORDER BY rowid").fetchall()
+        return sql.execute("SELECT lane, seq FROM blocks ORDER BY payload, place").fetchall()
 
 
 def duplicates(store: Path) -> int:
@@ -118,7 +119,7 @@ def test_uplink_when_flapping_then_no_block_is_sent_again_that_was_acknowledged(
 def test_uplink_when_half_open_then_heartbeats_tell_and_nothing_is_twice(
     silence: Silence,
 ) -> None:
-    """Neither end is told; after three heartbeats of 10 s the box begins a new stream.
+    """Neither end is told; a box that waits for answers begins a new stream within 10 s.
 
     For so long nothing else happens: what the processes hold must not grow.
     """
@@ -130,7 +131,8 @@ def test_uplink_when_half_open_then_heartbeats_tell_and_nothing_is_twice(
     assert factory.stop_daemon() == 0
     factory.settle()
     said = (factory.folder / "daemon.log").read_text()
-    assert "the platform said nothing for 30 s" in said
+    (silent_s,) = re.findall(r"the platform said nothing for (\d+) s", said)
+    assert int(silent_s) <= 10
 
 
 def test_block_when_its_acknowledgement_is_lost_then_it_is_sent_again_and_stored_once(

@@ -19,12 +19,21 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import audit
 from ingest.stores.opening import connect_readonly
+from tests.contract.encode import crc32c
 from tests.contract.receiver import acked, answer, hello, stream
 from tests.kit.books import read_sampled, read_stored
 from tests.kit.factory import GATEWAY, Factory
 from tests.kit.ledger import Report, check
+from tests.kit.short import short_reader
 
 pytestmark = pytest.mark.slow
+
+
+#: The first payload of a block with scans, but block 1, that came alone.
+ALONE = (
+    "(SELECT payload FROM blocks JOIN payloads p USING (payload)"
+    " WHERE scans > 0 AND seq > 1 AND blocks = 0 ORDER BY p.epoch, seq LIMIT 1)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +73,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 def test_ledger_when_a_block_was_deleted_then_it_is_missing(run: Run, tmp_path: Path) -> None:
-    key = "(SELECT epoch, seq FROM blocks WHERE scans > 0 AND seq > 1 ORDER BY epoch, seq LIMIT 1)"
     store = run.spoilt(
         tmp_path,
-        f"DELETE FROM runs WHERE (epoch, seq) IN {key}",
-        f"DELETE FROM blocks WHERE (epoch, seq) IN {key}",
+        f"DELETE FROM runs WHERE payload = {ALONE}",
+        f"DELETE FROM blocks WHERE payload = {ALONE}",
     )
     report = run.check(store)
     assert report.missing > 0
@@ -81,9 +89,11 @@ def test_ledger_when_a_block_is_stored_under_two_names_then_it_is_twice(
 ) -> None:
     store = run.spoilt(
         tmp_path,
-        "INSERT INTO blocks SELECT gateway, epoch, seq + 1000, catalog_revision, compression,"
-        " payload_size, payload_crc32c, payload, scans, samples, lane, received_utc_ns"
-        " FROM blocks WHERE scans > 0 ORDER BY epoch, seq LIMIT 1",
+        "INSERT INTO payloads SELECT NULL, gateway, epoch, first_seq + 1000, blocks, compression,"
+        f" size, content, received_utc_ns FROM payloads WHERE payload = {ALONE}",
+        "INSERT INTO blocks SELECT gateway, epoch, seq + 1000, (SELECT max(payload) FROM payloads),"
+        " place, catalog_revision, payload_size, payload_crc32c, scans, samples, lane"
+        f" FROM blocks WHERE payload = {ALONE}",
     )
     report = run.check(store)
     assert report.twice > 0
@@ -104,34 +114,60 @@ def test_allowance_when_a_crash_gap_is_a_second_too_wide_then_it_is_refused(
     assert len(run.factory.wide_gaps(read_stored(store))) == 3
 
 
+def sent(sql: sqlite3.Connection) -> tuple[pb.StreamRequest, list[pb.StreamRequest], set[int]]:
+    """The Hello of the only run, what it sent of blocks, and the seqs of those."""
+    epoch, boot_id, machine, installation, name = sql.execute(
+        "SELECT epoch, boot_id, machine, installation, catalog FROM epochs JOIN catalogs"
+        " USING (gateway, epoch)"
+    ).fetchone()
+    greeting = hello(
+        epoch, GATEWAY, boot_id, machine=machine, installation=installation, catalogs=(name,)
+    )
+    requests, seqs = [], set()
+    for number, first_seq, blocks, compression, size, content in sql.execute(
+        "SELECT payload, first_seq, blocks, compression, size, content FROM payloads"
+    ).fetchall():
+        named = sql.execute(
+            "SELECT seq, payload_size, payload_crc32c, scans, samples FROM blocks"
+            " WHERE payload = ? ORDER BY place",
+            (number,),
+        ).fetchall()
+        seqs |= {seq for seq, *_ in named}
+        kind = pb.Compression.ValueType(compression)
+        plain = short_reader().UNPACK[compression](content)
+        assert len(plain) == size
+        head = {
+            "epoch": epoch, "catalog_revision": 1, "compression": kind, "payload_size": size,
+            "payload_crc32c": crc32c(plain), "payload": content, "lane": pb.LANE_BACKFILL,
+            "scans": sum(one[3] for one in named), "samples": sum(one[4] for one in named),
+        }  # fmt: skip
+        if blocks:
+            sizes, crcs = [one[1] for one in named], [one[2] for one in named]
+            bundle = pb.Bundle(**head, first_seq=first_seq, block_sizes=sizes, block_crc32cs=crcs)
+            requests.append(pb.StreamRequest(bundle=bundle))
+        else:
+            requests.append(pb.StreamRequest(block=pb.Block(**head, seq=first_seq)))
+    return greeting, requests, seqs
+
+
 async def send_again(factory: Factory) -> int:
     """Every stored block twice more, as if no acknowledgement had come; how many that were."""
     with closing(connect_readonly(factory.store)) as sql:
-        epoch, catalog, boot_id = sql.execute(
-            "SELECT epoch, message, boot_id FROM catalogs JOIN epochs USING (gateway, epoch)"
-        ).fetchone()
-        rows = sql.execute(
-            "SELECT epoch, seq, catalog_revision, compression, payload_size, payload_crc32c,"
-            " payload, scans, samples FROM blocks"
-        ).fetchall()
-    names = ("epoch", "seq", "catalog_revision", "compression", "payload_size", "payload_crc32c",
-             "payload", "scans", "samples")  # fmt: skip
-    blocks = [pb.Block(**dict(zip(names, row, strict=True)), lane=pb.LANE_BACKFILL) for row in rows]
+        greeting, requests, seqs = sent(sql)
     pki = factory.folder / "pki"
     ca, key, cert = ((pki / name).read_bytes() for name in ("ca.pem", "box.key", "box.pem"))
     credentials = grpc.ssl_channel_credentials(ca, key, cert)
     async with stream(f"127.0.0.1:{factory.relay.port}", credentials) as call:
-        await call.write(hello(epoch, GATEWAY, boot_id))
+        await call.write(greeting)
         welcome = (await answer(call)).welcome
-        assert welcome.held[0].closed
-        await call.write(pb.StreamRequest(catalog=pb.Catalog.FromString(catalog)))
+        assert welcome.held[0].closed and welcome.held[0].catalog_revision == 1
         for _ in range(2):
-            for block in blocks:
-                await call.write(pb.StreamRequest(block=block))
-            await acked(call, {block.seq for block in blocks})
+            for request in requests:
+                await call.write(request)
+            await acked(call, seqs)
         await call.done_writing()
         assert await call.code() is grpc.StatusCode.OK
-    return 2 * len(blocks)
+    return 2 * len(seqs)
 
 
 def test_block_when_sent_again_twice_then_its_repeats_are_counted_and_it_is_stored_once(

@@ -19,7 +19,7 @@ from tests.kit.rig import wait_for
 pytestmark = pytest.mark.slow
 
 BUDGET_BYTES = 2 << 20
-USED_BYTES = 1_500_000
+USED_BYTES = 1_750_000
 SILENT_S = 5
 
 
@@ -34,7 +34,7 @@ def used_earlier(factory: Factory) -> None:
 def test_budget_when_used_up_then_nothing_crosses_the_wire_and_a_bigger_one_loses_nothing(
     tmp_path: Path,
 ) -> None:
-    lines = 'data_budget = "2 MiB/month"\nsend_every = "50 ms"'
+    lines = 'data_budget = "2 MiB/month"\nsend_every = "100 ms"'
     with Factory(tmp_path / "factory", platform=lines) as factory:
 
         def told() -> dict[str, Any]:
