@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 #: Marks in docs/performance.md: the table goes between.
@@ -39,6 +39,18 @@ def _cells(row: Mapping[str, Any]) -> Iterator[str]:
     yield {True: "yes", False: "**no**", None: ""}[row["met"]]
 
 
+def _configurations(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Each file that rows were run with, once, below the table."""
+    users: dict[str, list[str]] = {}
+    for row in rows:
+        benches = users.setdefault(row["configuration"], [])
+        if row["bench"] not in benches:
+            benches.append(row["bench"])
+    for text, benches in users.items():
+        if text:
+            yield from ("", f"{', '.join(benches)}:", "", "```toml", *text.splitlines(), "```")
+
+
 def markdown(document: str) -> str:
     """The newest run: machine, date, command, and a table. Raises ValueError if it is no run."""
     try:
@@ -61,6 +73,7 @@ def markdown(document: str) -> str:
             "| | work | unit | ours | peer | ratio | goal | met |",
             "| --- | --- | --- | --- | --- | --- | --- | --- |",
             *("| " + " | ".join(_cells(row)) + " |" for row in rows),
+            *_configurations(rows),
         ]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"not a run of this bench: {error}") from error
