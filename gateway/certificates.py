@@ -9,7 +9,6 @@ at the end (X.690 sections 8.1 and 10.1; the fields as in RFC 5280 section 4.1).
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +16,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from drivers.api import TlsFiles as TlsFiles
+from gateway.files import UnfitFileError, is_open_to_all, read
 from gateway.snapshot import Said
 from gateway.system_errors import reason
 
 SOON = timedelta(days=30)
 _URI_PREFIX = "urn:jiahe:gateway:"
-_PEM = re.compile(
-    rb"-----BEGIN CERTIFICATE-----\s.*?\s-----END CERTIFICATE-----", re.DOTALL | re.ASCII
-)
+_BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+#: The most that a file may hold: the authorities of a whole system take a quarter of it.
+BYTES_MAX = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ def judge(files: TlsFiles, gateway: str, now: datetime) -> list[Fault]:
         return [*faults, _fault("cert", "certificate.not_pem", files.cert)]
     if "key" not in closed:
         faults += _judge_pair(context, files)
+        if is_open_to_all(files.key):
+            faults.append(_fault("key", "certificate.open_key", files.key, fatal=False))
     return [*faults, *_judge_fields(files.cert, found[0], gateway, now)]
 
 
@@ -101,10 +103,17 @@ def _judge_fields(path: Path, found: Certificate, gateway: str, now: datetime) -
 def _unreadable(files: TlsFiles) -> Iterator[Fault]:
     for key, path in (("ca", files.ca), ("cert", files.cert), ("key", files.key)):
         try:
-            with path.open("rb") as file:
-                file.read(1)
+            _contents(path)
         except OSError as error:
             yield Fault(key, _refused(path, error), fatal=True)
+
+
+def _contents(path: Path) -> bytes:
+    """Raises OSError, also for what is no regular file of a certificate's size."""
+    raw = read(path, BYTES_MAX).raw
+    if len(raw) > BYTES_MAX:
+        raise UnfitFileError("too large")
+    return raw
 
 
 def _refused(path: Path, error: OSError) -> Said:
@@ -138,11 +147,19 @@ def _no_password() -> str:
 
 def _read(path: Path) -> list[Certificate]:
     """The certificates of a PEM file, in order; none if one of them is damaged."""
-    texts = _PEM.findall(path.read_bytes())
     try:
-        return [parse(ssl.PEM_cert_to_DER_cert(text.decode("ascii"))) for text in texts]
-    except ValueError:  # of base64, of ASCII or of the reader below
+        texts = [text.decode("ascii") for text in _parts(_contents(path))]
+        return [parse(ssl.PEM_cert_to_DER_cert(text)) for text in texts]
+    except (OSError, ValueError):  # gone meanwhile; of base64, of ASCII or of the reader below
         return []
+
+
+def _parts(raw: bytes) -> Iterator[bytes]:
+    """What stands from each BEGIN to the next END."""
+    at = 0
+    while (begin := raw.find(_BEGIN, at)) >= 0 and (end := raw.find(_END, begin)) >= 0:
+        at = end + len(_END)
+        yield raw[begin:at]
 
 
 # ---- DER: only what RFC 5280 asks of a certificate -----------------------------------------------

@@ -4,6 +4,7 @@
 `GatewayConfig` or the list of everything that is wrong, as messages with file, line and column.
 
     positions   where each key and value stands in TOML text (tomllib does not say)
+    folder      which files are read
     source      one file as text, data and positions; mends what it can, to find later mistakes too
     units       "500 ms", "2 GiB", "5 GB/month"
     schema      the table of all keys: kind, unit, range, default, help

@@ -17,8 +17,9 @@ from typing import Any
 from gateway.config.positions import Path, Spot
 from gateway.config.problems import Located, Problems, Severity
 from gateway.config.schema import PROFILE_TAG
-from gateway.config.source import BLANKED, CONTROL, SIZE_MAX, read_bytes
+from gateway.config.source import BLANKED, CONTROL, SIZE_MAX
 from gateway.config.units import show_size
+from gateway.files import Inode, read
 
 #: Heading to key. `name` is the tag's name, `space` goes before a bare number in `address`.
 HEADINGS: Mapping[str, str] = {
@@ -41,8 +42,9 @@ _SPACES = {
 class PointTable:
     """A CSV file that was read. `data` is tag name to its keys, as TOML would have given it."""
 
-    def __init__(self, file: str, raw: bytes) -> None:
+    def __init__(self, file: str, raw: bytes, inode: Inode | None = None) -> None:
         self.file = file
+        self.inode = inode
         self.problems = Problems()
         self.data: dict[str, dict[str, Any]] = {}
         self._spots: dict[Path, Spot] = {}
@@ -57,7 +59,8 @@ class PointTable:
     @classmethod
     def read(cls, path: FilePath) -> PointTable:
         """Raises OSError."""
-        return cls(str(path), read_bytes(path))
+        found = read(path, SIZE_MAX)
+        return cls(str(path), found.raw, found.inode)
 
     def located(
         self,

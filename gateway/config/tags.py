@@ -16,6 +16,7 @@ from gateway.config.problems import Problems
 from gateway.config.schema import PROFILE, PROFILE_FILE, PROFILE_TAG, TAG, Table
 from gateway.config.source import Source
 from gateway.config.values import nearest
+from gateway.files import Inode
 from gateway.system_errors import reason
 
 
@@ -49,6 +50,8 @@ class TagReader:
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._profiles: dict[FilePath, Profile | None] = {}
+        #: Which files they were, by path.
+        self.inodes: dict[str, Inode] = {}
         #: By identity, period and order; with the tag itself, so that no other gets its place.
         self._finished: dict[tuple[int, int | None, ByteOrder], tuple[Tag, TagSpec | None]] = {}
         self._tuples: dict[tuple[int, ...], tuple[TagSpec, ...]] = {}
@@ -76,6 +79,13 @@ class TagReader:
 
     def table(self, place: Place, name: str) -> Profile | None:
         """The tags of a `tags_file`."""
+        if not name.lower().endswith(".csv"):
+            message = (
+                "config.no_xlsx" if name.lower().endswith((".xlsx", ".xls")) else "config.no_table"
+            )
+            meant = f"{name.rpartition('.')[0] or name}.csv"
+            self._problems.append(place.value_error(message, file=name, meant=meant))
+            return None
         path = FilePath(place.origin.file).parent / name
         if path not in self._profiles:
             self._profiles[path] = self._read(place, path)
@@ -126,14 +136,20 @@ class TagReader:
         right = tuple(tag for tag in made if tag is not None)
         return self._tuples.setdefault(tuple(map(id, right)), right)
 
+    def _note(self, read: PointTable | Source) -> None:
+        if read.inode:
+            self.inodes[read.file] = read.inode
+
     def _read(self, place: Place, path: FilePath) -> Profile | None:
         try:
             if path.suffix.lower() == ".csv":
                 rows = PointTable.read(path)
+                self._note(rows)
                 self._problems.extend(rows.problems)
                 own = self.own(Place(rows, ()), rows.data, PROFILE_TAG)
                 return Profile({}, own, bool(rows.problems))
             source = Source.read(path)
+            self._note(source)
         except OSError as error:
             problem = place.value_error("config.unreadable", path=str(path), error=reason(error))
             self._problems.append(problem)
