@@ -3,6 +3,7 @@
 `load(path)` reads `gateway.toml` and the `conf.d/*.toml` beside it and returns either a
 `GatewayConfig` or the list of everything that is wrong, as messages with file, line and column.
 
+    reserved    keys that later versions will have
     positions   where each key and value stands in TOML text (tomllib does not say)
     folder      which files are read
     source      one file as text, data and positions; mends what it can, to find later mistakes too

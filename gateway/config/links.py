@@ -63,7 +63,10 @@ def build_link(
     checked = check_table(place, data, LINK, problems)
     kind = checked.get("type")
     for key in checked:
-        if kind is not None and LINK[key].only and kind not in LINK[key].only:
+        if key == "heartbeat" and kind == "tcp":
+            purpose = {"id": "config.for_heartbeat", "args": {}}
+            problems.append((place / key).error("config.reserved", key=key, purpose=purpose))
+        elif kind is not None and LINK[key].only and kind not in LINK[key].only:
             problems.append((place / key).error("config.wrong_kind_of_link", type=kind, key=key))
     kinds = {"listen": "listen", "register": "listen", "address": "tcp", "tls": "tcp"}
     likely = next((kind for key, kind in kinds.items() if key in data), "serial")
