@@ -230,7 +230,7 @@ def _place_of(problem: Problem, parts: _Parts) -> Place:
     match problem.key:
         case ("tags", name, *rest) if name in parts.tags:
             tag = parts.tags[name]
-            return tag.places.get(rest[0], tag.place) if rest else tag.place
+            return tag.at(rest[0]) if rest else tag.place
         case _:
             place = parts.place
             for part in problem.key:
