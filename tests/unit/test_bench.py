@@ -16,7 +16,7 @@ from bench.memory import DEVICES, GATEWAY, TAGS, configuration, slope_kb
 from bench.modbus_rtu import on_wire, request_ns
 from bench.report import BEGIN, END, markdown, number, placed
 from bench.wire_bytes import seal
-from gateway.config.load import load
+from gateway.config import load
 from tests.contract.pki import Authority
 
 RESULT = {"requests": 1000.0, "wall_ns": 5e8, "cpu_ns": 2e6}

@@ -8,7 +8,9 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import openssl
 from gateway.certificates import TlsFiles, judge, parse
 from gateway.config import load
 from gateway.messages import remedy, text
@@ -264,3 +267,35 @@ def test_key_when_every_user_may_read_it_then_said_and_used_all_the_same(
 
 def text_of_remedy(said: Said) -> str:
     return remedy(said["id"], "zh", **said["args"])
+
+
+@pytest.mark.parametrize("key", ["ca", "cert", "key", ""])
+def test_files_when_judged_by_another_process_then_the_same_is_found(
+    ours: Authority, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ours.files("gw-1")
+    shutil.copy(ours.issue("other")[1], files.key)
+    if key:
+        getattr(files, key).write_bytes(b"hello\n")
+    missing = replace(files, ca=files.ca.with_name("没有.pem"))
+    here = [judge(each, "gw-2", NOW) for each in (files, missing)]
+    monkeypatch.setattr(openssl, "_left_out", True)
+    assert [judge(each, "gw-2", NOW) for each in (files, missing)] == here
+    shutil.copy(ours.issue("another")[1], files.key)  # what changes is asked about again
+    monkeypatch.setattr(openssl, "_left_out", False)
+    here = [judge(files, "", NOW)]
+    monkeypatch.setattr(openssl, "_left_out", True)
+    assert [judge(files, "", NOW)] == here
+
+
+def test_files_when_no_process_can_be_started_to_judge_them_then_used_and_said(
+    ours: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = ours.files("gw-1")
+    shutil.copy(ours.issue("other")[1], files.key)
+    monkeypatch.setattr(openssl, "_left_out", True)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert judge(files, "gw-1", NOW) == []
+    assert "unjudged" in caplog.text
+    monkeypatch.undo()
+    assert judge(files, "gw-1", NOW) != [], "it was no verdict to remember"
