@@ -11,7 +11,17 @@ import argparse
 import sys
 from subprocess import SubprocessError
 
-from bench import daemon, memory, modbus_rtu, modbus_tcp, modbus_tls, samples, start, wire_bytes
+from bench import (
+    daemon,
+    memory,
+    modbus_rtu,
+    modbus_tcp,
+    modbus_tls,
+    samples,
+    size,
+    start,
+    wire_bytes,
+)
 from bench.harness import HERE, ROUNDS_MIN, Bench, Row, document, line, table
 from bench.report import markdown, placed
 from tests.kit.rig import StepError
@@ -30,6 +40,8 @@ BENCHES: dict[str, Bench] = {
     "P11": memory.memory,
     "P12": start.start_and_status,
     "P13": modbus_tls.encrypted,
+    "P14": size.thousand,
+    "P15": size.two_hundred,
 }
 
 

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 
 from bench.harness import (
     Goal,
+    Machines,
     Result,
     Row,
     cpu_us,
@@ -54,8 +55,8 @@ def process(core: int, *command: object, **options: Any) -> Iterator[subprocess.
         child.communicate(timeout=20)
 
 
-def configure(folder: Path, port: int, ingest: str, devices: int = DEVICES) -> Path:
-    """Write a configuration that reads `devices` devices at `port` and streams to `ingest`."""
+def configure(folder: Path, addresses: Sequence[str], ingest: str) -> Path:
+    """Write a configuration: a device at each of the addresses, and where `ingest` listens."""
     tags = "\n".join(
         f't{n} = {{ address = "holding:{n}", type = "int16" }}' for n in range(REGISTERS)
     )
@@ -65,8 +66,8 @@ def configure(folder: Path, port: int, ingest: str, devices: int = DEVICES) -> P
         f'[platform]\naddress = "{ingest}"\ninsecure = true',
         f'[buffer]\npath = "{folder}/buffer"',
     ]
-    for n in range(devices):
-        parts.append(f'[links.link{n}]\ntype = "tcp"\naddress = "127.0.0.1:{port}"')
+    for n, address in enumerate(addresses):
+        parts.append(f'[links.link{n}]\ntype = "tcp"\naddress = "{address}"')
         parts.append(f'[devices.device{n}]\nlink = "link{n}"\ndriver = "modbus"\nunit = 1')
         parts.append(f'every = "{PERIOD}"\n[devices.device{n}.tags]\n{tags}')
     file = folder / "gateway.toml"
@@ -82,7 +83,7 @@ def _status(config: Path) -> dict[str, Any] | None:
     return found
 
 
-def _cpu_ns(pid: int) -> int:
+def cpu_ns(pid: int) -> int:
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
@@ -104,7 +105,7 @@ def whole(core: int, other: int) -> Result:
     """One run of the daemon on `core`; simulated devices and receiver on `other`."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="jiahe-bench-")))
-        port = stack.enter_context(server(other))
+        machines = stack.enter_context(Machines(DEVICES, other))
         ingest = stack.enter_context(
             process(
                 other, BIN / "jiahe-ingest", "serve", "--listen", "127.0.0.1:0", "--store",
@@ -116,12 +117,12 @@ def whole(core: int, other: int) -> Result:
         said = stack.enter_context(log.open("w"))
         assert ingest.stdout is not None
         address = json.loads(ingest.stdout.readline())["address"]
-        config = configure(folder, port, address)
+        config = configure(folder, machines.addresses, address)
         daemon = stack.enter_context(
             process(core, BIN / "jiahe", "run", "--config", config, stderr=said)
         )
         before = _first_ack(config, daemon, log)
-        started_ns, cpu_ns = time.monotonic_ns(), _cpu_ns(daemon.pid)
+        started_ns, before_ns = time.monotonic_ns(), cpu_ns(daemon.pid)
         time.sleep(MEASURE_S)
         after = _status(config)
         if after is None:
@@ -129,7 +130,7 @@ def whole(core: int, other: int) -> Result:
         return {
             "requests": _asked(after) - _asked(before),
             "wall_ns": time.monotonic_ns() - started_ns,
-            "cpu_ns": _cpu_ns(daemon.pid) - cpu_ns,
+            "cpu_ns": cpu_ns(daemon.pid) - before_ns,
             "blocks": after["uplink"]["acked_blocks"] - before["uplink"]["acked_blocks"],
             "rss_mb": after.get("rss_bytes", 0) / 1e6,
         }

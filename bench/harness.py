@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 HERE = Path(__file__).resolve().parent
 ROUNDS_MIN = 5
@@ -58,9 +58,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. Without `goal` it only shows. `configuration`: the file of the daemon
-    that was measured.
-    """
+    """One line of the table. Without `goal` it only shows."""
 
     bench: str
     work: str
@@ -69,7 +67,7 @@ class Row:
     peer_name: str = ""
     peer: Figure | None = None
     goal: Goal | None = None
-    configuration: str = ""
+    configuration: str = ""  # the file that a user would write for it; what repeats is cut short
 
     @property
     def value(self) -> float | None:
@@ -124,6 +122,37 @@ def server(core: int) -> Iterator[int]:
         yield int(process.stdout.readline())
     finally:
         process.communicate(timeout=10)  # closes its input, which ends it
+
+
+class Machines:
+    """Independent Modbus TCP machines, each at an address of its own."""
+
+    def __init__(self, count: int, core: int) -> None:
+        self._process = subprocess.Popen(
+            [peer("machines"), str(count)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=pinned(core),
+        )
+        port = self._line()
+        self.addresses = [f"127.1.{n // 250}.{n % 250 + 1}:{port}" for n in range(count)]
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        if not (line := self._process.stdout.readline()):
+            raise RuntimeError("the machines ended: may so many files be open?")
+        return line.strip()
+
+    def wait_asked(self) -> None:
+        """Until one of them was asked and has answered."""
+        self._line()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=10)  # closes its input, which ends it
 
 
 def run(command: Sequence[str], core: int) -> Result:

@@ -39,14 +39,16 @@ def _cells(row: Mapping[str, Any]) -> Iterator[str]:
     yield {True: "yes", False: "**no**", None: ""}[row["met"]]
 
 
-def _files(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The configuration files of the rows that have one."""
-    shown = [row for row in rows if row.get("configuration")]
-    if shown:
-        yield from ("", "The files of the daemons that were measured:")
-    for row in shown:
-        yield from ("", f"<details><summary>{row['bench']} {row['work']}</summary>", "", "```toml")
-        yield from (row["configuration"].rstrip(), "```", "", "</details>")
+def _configurations(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Each file that rows were run with, once, below the table."""
+    users: dict[str, list[str]] = {}
+    for row in rows:
+        benches = users.setdefault(row["configuration"], [])
+        if row["bench"] not in benches:
+            benches.append(row["bench"])
+    for text, benches in users.items():
+        if text:
+            yield from ("", f"{', '.join(benches)}:", "", "```toml", *text.splitlines(), "```")
 
 
 def markdown(document: str) -> str:
@@ -71,7 +73,7 @@ def markdown(document: str) -> str:
             "| | work | unit | ours | peer | ratio | goal | met |",
             "| --- | --- | --- | --- | --- | --- | --- | --- |",
             *("| " + " | ".join(_cells(row)) + " |" for row in rows),
-            *_files(rows),
+            *_configurations(rows),
         ]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"not a run of this bench: {error}") from error

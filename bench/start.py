@@ -25,7 +25,8 @@ def start() -> Result:
     ):
         device.settimeout(HANGS_S)
         # Nobody listens where the uplink goes: a box must scan with the platform away.
-        config = configure(Path(name), device.getsockname()[1], "127.0.0.1:1", devices=1)
+        address = f"127.0.0.1:{device.getsockname()[1]}"
+        config = configure(Path(name), [address], "127.0.0.1:1")
         begun = time.monotonic()
         command = (BIN / "jiahe", "run", "--config", config)
         with process(core, *command, stderr=subprocess.DEVNULL):

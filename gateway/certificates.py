@@ -2,29 +2,30 @@
 uplink ask.
 
 A platform that refuses a certificate only hangs up, so what can be known here is said here: no
-such file, no PEM, no pair, expired, made for another gateway. OpenSSL (through `ssl`) decides
+such file, no PEM, no pair, expired, made for another gateway. OpenSSL (`gateway.openssl`) decides
 whether files can be used; of a certificate's fields only a few are read, by the small DER reader
 at the end (X.690 sections 8.1 and 10.1; the fields as in RFC 5280 section 4.1).
 """
 
 from __future__ import annotations
 
-import re
-import ssl
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from drivers.api import TlsFiles as TlsFiles
+from gateway import openssl
+from gateway.files import UnfitFileError, is_open_to_all, read
 from gateway.snapshot import Said
 from gateway.system_errors import reason
 
 SOON = timedelta(days=30)
 _URI_PREFIX = "urn:jiahe:gateway:"
-_PEM = re.compile(
-    rb"-----BEGIN CERTIFICATE-----\s.*?\s-----END CERTIFICATE-----", re.DOTALL | re.ASCII
-)
+_BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+#: The most that a file may hold: the authorities of a whole system take a quarter of it.
+BYTES_MAX = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,9 @@ def judge(files: TlsFiles, gateway: str, now: datetime) -> list[Fault]:
     """
     faults = list(_unreadable(files))
     closed = {fault.key for fault in faults}
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if "ca" not in closed and not (_read(files.ca) and _trusts(context, files.ca)):
+    opened = ((None if key in closed else getattr(files, key)) for key in ("ca", "cert", "key"))
+    verdict = openssl.examine(*opened)
+    if "ca" not in closed and not (_read(files.ca) and verdict.is_trusted):
         faults.append(_fault("ca", "certificate.not_pem", files.ca))
     if "cert" in closed:
         return faults
@@ -68,18 +70,14 @@ def judge(files: TlsFiles, gateway: str, now: datetime) -> list[Fault]:
     if not found:
         return [*faults, _fault("cert", "certificate.not_pem", files.cert)]
     if "key" not in closed:
-        faults += _judge_pair(context, files)
+        if verdict.pair == "mismatch":
+            at = str(files.key)
+            faults.append(_fault("cert", "certificate.no_pair", files.cert, key_path=at))
+        elif verdict.pair:
+            faults.append(_fault("key", "certificate.bad_key", files.key))
+        if is_open_to_all(files.key):
+            faults.append(_fault("key", "certificate.open_key", files.key, fatal=False))
     return [*faults, *_judge_fields(files.cert, found[0], gateway, now)]
-
-
-def _judge_pair(context: ssl.SSLContext, files: TlsFiles) -> list[Fault]:
-    try:
-        context.load_cert_chain(files.cert, files.key, password=_no_password)
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            return [_fault("cert", "certificate.no_pair", files.cert, key_path=str(files.key))]
-        return [_fault("key", "certificate.bad_key", files.key)]
-    return []
 
 
 def _judge_fields(path: Path, found: Certificate, gateway: str, now: datetime) -> Iterator[Fault]:
@@ -101,10 +99,17 @@ def _judge_fields(path: Path, found: Certificate, gateway: str, now: datetime) -
 def _unreadable(files: TlsFiles) -> Iterator[Fault]:
     for key, path in (("ca", files.ca), ("cert", files.cert), ("key", files.key)):
         try:
-            with path.open("rb") as file:
-                file.read(1)
+            _contents(path)
         except OSError as error:
             yield Fault(key, _refused(path, error), fatal=True)
+
+
+def _contents(path: Path) -> bytes:
+    """Raises OSError, also for what is no regular file of a certificate's size."""
+    raw = read(path, BYTES_MAX).raw
+    if len(raw) > BYTES_MAX:
+        raise UnfitFileError("too large")
+    return raw
 
 
 def _refused(path: Path, error: OSError) -> Said:
@@ -123,34 +128,26 @@ def _date(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d}"
 
 
-def _trusts(context: ssl.SSLContext, ca: Path) -> bool:
-    try:
-        context.load_verify_locations(ca)
-    except ssl.SSLError:
-        return False
-    return True
-
-
-def _no_password() -> str:
-    """Else OpenSSL asks at the terminal for the password of an encrypted key, and waits."""
-    return ""
-
-
 def _read(path: Path) -> list[Certificate]:
     """The certificates of a PEM file, in order; none if one of them is damaged."""
-    texts = _PEM.findall(path.read_bytes())
     try:
-        return [parse(ssl.PEM_cert_to_DER_cert(text.decode("ascii"))) for text in texts]
-    except ValueError:  # of base64, of ASCII or of the reader below
+        parts = list(_parts(_contents(path)))
+        return [parse(base64.decodebytes(part)) for part in parts]
+    except (OSError, ValueError):  # gone meanwhile; of base64, of ASCII or of the reader below
         return []
+
+
+def _parts(raw: bytes) -> Iterator[bytes]:
+    """What stands between each BEGIN and the next END."""
+    at = 0
+    while (begin := raw.find(_BEGIN, at)) >= 0 and (end := raw.find(_END, begin)) >= 0:
+        at = end + len(_END)
+        yield raw[begin + len(_BEGIN) : end]
 
 
 def not_before(path: Path) -> int:
     """UTC in ns from which the file's certificate is valid: it is not earlier. 0: not known."""
-    try:
-        found = _read(path)
-    except OSError:
-        return 0
+    found = _read(path)
     return int(found[0].not_before.timestamp()) * 10**9 if found else 0
 
 

@@ -28,7 +28,7 @@ from gateway.snapshot import Counters, Said, Snapshot, UplinkSnapshot
 from gateway.troubles import worst_first
 from gateway.values import show
 
-WATCH_EVERY_MS_MIN = 100
+WATCH_EVERY_MS_MIN, WATCH_EVERY_MS_MAX = 100, 86_400_000
 
 
 class _Uplink(Protocol):
@@ -148,8 +148,10 @@ class Answers:
 
     async def _watch(self, params: Mapping[str, Any], peer: Peer) -> AsyncIterator[Any]:
         """Params: target (None, "device" or "device.tag"), every_ms."""
-        target = params.get("target")
-        every_s = max(WATCH_EVERY_MS_MIN, int(params.get("every_ms", 1000))) / 1000
+        target, every_ms = params.get("target"), params.get("every_ms", 1000)
+        if type(every_ms) is not int or every_ms > WATCH_EVERY_MS_MAX:
+            raise RequestError("daemon.bad_request", error="every_ms is no number of milliseconds")
+        every_s = max(WATCH_EVERY_MS_MIN, every_ms) / 1000
         devices, tag = self._resolve(target)
         while True:
             yield [row for device in devices for row in self._values(device, tag)]

@@ -47,6 +47,7 @@ from gateway.threads import Threads
 from gateway.uplink.channel import GrpcChannel
 from gateway.uplink.plan import DataPlan
 from gateway.uplink.uplink import Uplink, UplinkConfig
+from native import heap
 from native.block import decompress
 from native.bundle import bundle
 
@@ -170,6 +171,7 @@ class Supervisor:
             # Everything that lives as long as the daemon is made: keep it out of every collection.
             gc.collect()
             gc.freeze()
+            heap.trim()
             await self._live(parts, uplink)
         finally:
             await control.close()
@@ -324,6 +326,7 @@ def main(config: GatewayConfig, path: Path, read: Sequence[Path]) -> int:
     """The daemon, in the foreground; `read` are the files of `config`. Returns the exit status;
     troubles are said on the log.
     """
+    heap.settle()
     files = Files(path, read)
     logging.basicConfig(level=logging.INFO, handlers=[sysd.log_handler()])
     logging.getLogger("asyncio").setLevel(logging.WARNING)

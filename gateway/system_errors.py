@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
+from gateway.files import UnfitFileError
 from gateway.snapshot import Said
 
 _REASONS = {
@@ -30,6 +31,8 @@ def reason(error: OSError) -> Said:
 
     It is a message, so it may be an argument of another one.
     """
+    if isinstance(error, UnfitFileError):
+        return Said(id="system.unfit_file", args={})
     number = error.errno or 0
     if number in _REASONS:
         return Said(id=_REASONS[number], args={})

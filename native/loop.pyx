@@ -28,7 +28,7 @@ from native.machine cimport (
 )
 from native.scan cimport link_lost
 from native.state cimport CONNECTING, DOWN, UP, link_t
-from native.timers cimport free_timers, make_timers, set_timer, timers_t
+from native.timers cimport free_timers, make_timers, set_timer
 from native.transport cimport AWAIT_MOST_MS, DIALIN, WAIT_READ
 
 cdef extern from "<sys/epoll.h>" nogil:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from gateway.cli.context import Context
+from gateway.cli import identity
+from gateway.cli.context import DEFAULT_CONFIG, Context
 from gateway.cli.forecast import PER_DAYS, Forecast, forecast
+from gateway.cli.identity import Identity
 from gateway.cli.status import per
 from gateway.cli.table import GREEN, RED, YELLOW, Paint, cut, fitted, period, size, table
-from gateway.config import Loaded, load, remedy_of, render
+from gateway.config import Loaded, Located, load, remedy_of, render
 from gateway.config.units import Rate
 from gateway.messages import text
 from gateway.uplink.budget import least as least_budget
@@ -22,15 +27,15 @@ BUSY_PERCENT = 80
 
 def main(context: Context, options: argparse.Namespace) -> int:
     """0 if the configuration is fine, warnings included."""
-    loaded = load(context.config)
-    made = forecast(loaded.config) if loaded.config else None
+    loaded = _loaded(context.config)
+    errors = sum(each.count for each in loaded.problems if each.severity == "error")
+    made = forecast(loaded.config) if loaded.config and not errors else None
     if context.json:
         context.show_json(_document(context, loaded, made))
         return 0 if made else 1
     # What refuses the file first, then what is only worth a word.
     for problem in sorted(loaded.problems, key=lambda each: each.severity):
         sys.stderr.write(_fitted(render(problem, context.lang)) + "\n")
-    errors = sum(each.count for each in loaded.problems if each.severity == "error")
     if made is None:
         sys.stderr.write(
             Paint(sys.stderr)(context.words("cli.check_bad", count=errors), RED) + "\n"
@@ -39,6 +44,54 @@ def main(context: Context, options: argparse.Namespace) -> int:
     sys.stderr.flush()
     sys.stdout.write("\n".join(_words(context, loaded, made)) + "\n")
     return 0
+
+
+def _loaded(config: Path) -> Loaded:
+    """As the service will read it, and as whoever asks may see it.
+
+    A draft that lies where the service may not look is read as whoever asks may.
+    """
+    service, asking = identity.service(), identity.caller()
+    with identity.acting_as(service):
+        loaded = _judged(load(config), service)
+        closed = service is not None and identity.blocking(config) is not None
+    if closed and config.absolute() != Path(DEFAULT_CONFIG):
+        with identity.acting_as(asking):
+            draft = load(config)
+        denied = [replace(each, severity="warning") for each in loaded.problems]
+        loaded = replace(draft, problems=[*denied, *draft.problems])
+    return loaded if _is_the_systems(config, asking) else identity.without_secrets(loaded, asking)
+
+
+def _is_the_systems(config: Path, asking: Identity | None) -> bool:
+    """Whether the files are the service's own, which whoever asks can't have changed."""
+    if config.absolute() != Path(DEFAULT_CONFIG):
+        return False
+    files = (config, config.parent, config.parent / "conf.d", *config.parent.glob("conf.d/*"))
+    with identity.acting_as(asking):
+        return not any(os.access(each, os.W_OK) for each in files)
+
+
+def _judged(loaded: Loaded, service: Identity | None) -> Loaded:
+    """With what the service's user may not do."""
+    if service is None:
+        return loaded
+    problems = [_denied(each, service) for each in loaded.problems]
+    folder = loaded.config.buffer.path if loaded.config else None
+    if folder and folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+        args = {"user": service.name, "path": str(folder)}
+        problems.append(Located(str(folder), 0, 0, "error", "config.service_not_writing", args))
+    return replace(loaded, problems=problems)
+
+
+def _denied(problem: Located, service: Identity) -> Located:
+    """A file that can't be read: what keeps the service's user from it."""
+    path = Path(problem.args.get("path", "/"))
+    if problem.id != "config.unreadable" or not (at := identity.blocking(path)):
+        return problem
+    mode = "750" if at.is_dir() else "640"
+    args = {"user": service.name, "path": str(path), "blocking": str(at), "mode": mode}
+    return replace(problem, id="config.service_not_allowed", args=args)
 
 
 def _fitted(rendered: str) -> str:

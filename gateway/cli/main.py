@@ -18,7 +18,9 @@ from typing import Any, NoReturn
 from gateway.cli.context import Context, complain, config_path, language_of
 from gateway.cli.table import Paint
 from gateway.control.client import ControlError
+from gateway.files import read
 from gateway.messages import text
+from gateway.system_errors import reason
 
 #: Every command: its module, and the message that describes it.
 COMMANDS = {
@@ -47,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if getattr(options, "file", None):
         lang = language_of(config)
     context = Context(lang, config, getattr(options, "json", False), Paint())
+    if options.command not in ("run", "check") and not _is_there(options.config, lang):
+        return 1
     try:
         code: int = import_module(COMMANDS[options.command][0]).main(context, options)
         sys.stdout.flush()
@@ -60,6 +64,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
+
+
+def _is_there(given: str | None, lang: str) -> bool:
+    """Whether the file that was asked for is there; said where not. Else the answer might come from
+    another daemon than was meant. The system's own need not be: the daemon may run without.
+    """
+    if given is None and not os.environ.get("JIAHE_CONFIG"):
+        return True
+    config = config_path(given)
+    try:
+        read(config, 0)
+    except FileNotFoundError:
+        complain(lang, "config.not_found", path=str(config))
+    except PermissionError:
+        return True  # `connect` says who may
+    except OSError as error:
+        complain(lang, "config.unreadable", path=str(config), error=reason(error))
+    else:
+        return True
+    return False
 
 
 class _Hook:

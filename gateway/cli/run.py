@@ -6,12 +6,15 @@ import argparse
 import os
 import sys
 
+from gateway import openssl
 from gateway.cli.context import Context, complain
-from gateway.config import load, render
 
 
 def main(context: Context, options: argparse.Namespace) -> int:
     """Runs until it is told to stop; 1 where the configuration is refused."""
+    openssl.leave_out()
+    from gateway.config import load, render
+
     loaded = load(context.config)
     for problem in loaded.problems:
         sys.stderr.write(render(problem, context.lang) + "\n")

@@ -3,7 +3,9 @@
 `load(path)` reads `gateway.toml` and the `conf.d/*.toml` beside it and returns either a
 `GatewayConfig` or the list of everything that is wrong, as messages with file, line and column.
 
+    reserved    keys that later versions will have
     positions   where each key and value stands in TOML text (tomllib does not say)
+    folder      which files are read
     source      one file as text, data and positions; mends what it can, to find later mistakes too
     units       "500 ms", "2 GiB", "5 GB/month"
     schema      the table of all keys: kind, unit, range, default, help
@@ -19,8 +21,29 @@
     problems    a mistake and its rendering; alike ones as one
 """
 
-from gateway.config.load import Loaded, load
-from gateway.config.model import GatewayConfig
-from gateway.config.problems import Located, remedy_of, render
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gateway.config.load import Loaded, load
+    from gateway.config.model import GatewayConfig
+    from gateway.config.problems import Located, remedy_of, render
 
 __all__ = ["GatewayConfig", "Loaded", "Located", "load", "remedy_of", "render"]
+
+_HOMES = {
+    "GatewayConfig": "model", "Loaded": "load", "Located": "problems", "load": "load",
+    "remedy_of": "problems", "render": "problems",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Found when asked for: the daemon takes `units` and `model` from here, and reads no file."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module(f"{__name__}.{_HOMES[name]}")
+    # All of it, so that `load` is the function, and not the module that it comes from.
+    globals().update({each: getattr(home, each) for each in _HOMES if _HOMES[each] == _HOMES[name]})
+    return globals()[name]

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from drivers import registry
@@ -58,16 +57,11 @@ class DeviceBuilder:
         self._links = links
         self._capacity = capacity
         self._problems = problems
-        self._tags = TagReader(problems)
+        self.tags = TagReader(problems)
         #: Link to the slowest answer that the profiles of its devices tell of, in nanoseconds.
         self._slowest: dict[str, int] = {}
         #: Tags by identity, and what the devices were like whose driver judged them.
         self._judged: dict[int, tuple[tuple[TagSpec, ...], set[DeviceSpec]]] = {}
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The profiles and tables that were read."""
-        return self._tags.files
 
     def settle(self, link: LinkSpec) -> LinkSpec:
         """The link with its timeout, once all devices were built."""
@@ -87,7 +81,7 @@ class DeviceBuilder:
         checked = check_table(place, data, DEVICE, self._problems)
         examples = {"link": f'"{next(iter(self._links), "com1")}"'}
         if not complete(place, data, checked, DEVICE, self._problems, examples):
-            self._tags.own(place / "tags", checked.get("tags", {}))
+            self.tags.own(place / "tags", checked.get("tags", {}))
             return []
         names = self._names(name, place, checked["unit"] or ())
         parts = self._parts(name, place, checked)
@@ -99,7 +93,7 @@ class DeviceBuilder:
         likely = {nearest(said, DEVICE) for said in islice(data, 100) if said not in DEVICE}
         written = {*data, *likely, *place.lost()}
         every: int | None = parts.setting("every", 1 if "every" in written else None)
-        tags = self._tags.finished(parts.tags, every, order)
+        tags = self.tags.finished(parts.tags, every, order)
         standing = link or LinkSpec(name=checked["link"], type="tcp")  # to check the tags at least
         bus = standing.type in ("serial", "listen")
         framing: Framing = checked["framing"] or ("rtu" if bus else "tcp")
@@ -174,7 +168,7 @@ class DeviceBuilder:
         bad = bool(place.lost() & {"tags", "tags_file", "profile"})  # said where that was found
         if checked["profile"]:
             at = place / "profile"
-            profile = self._tags.profile(at, checked["profile"]) or Profile({}, {}, bad=True)
+            profile = self.tags.profile(at, checked["profile"]) or Profile({}, {}, bad=True)
             bad = bad or profile.bad
             wanted = profile.defaults.get("driver", checked["driver"])
             if wanted != checked["driver"] and checked["driver"] in registry.names():
@@ -188,11 +182,11 @@ class DeviceBuilder:
                 )
             layers.append(profile.tags)
         if checked["tags_file"]:
-            table = self._tags.table(place / "tags_file", checked["tags_file"])
+            table = self.tags.table(place / "tags_file", checked["tags_file"])
             bad = bad or table is None or table.bad
             layers.append(table.tags if table else {})
         if checked.get("tags"):
-            layers.append(self._tags.own(place / "tags", checked["tags"]))
+            layers.append(self.tags.own(place / "tags", checked["tags"]))
         tags: dict[str, Tag] = {}
         for layer in layers:
             for key, tag in layer.items():
@@ -236,7 +230,7 @@ def _place_of(problem: Problem, parts: _Parts) -> Place:
     match problem.key:
         case ("tags", name, *rest) if name in parts.tags:
             tag = parts.tags[name]
-            return tag.places.get(rest[0], tag.place) if rest else tag.place
+            return tag.at(rest[0]) if rest else tag.place
         case _:
             place = parts.place
             for part in problem.key:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from gateway.config import spelling
+from gateway.config import reserved, spelling
 from gateway.config.positions import Path, Spot
 from gateway.config.problems import Located, Problems, Severity
 from gateway.config.schema import TABLES, Table
@@ -81,6 +81,12 @@ def check_table(
         if key is None:
             problems.append(_unknown(place / name, name, table))
             continue
+        if purpose := reserved.of_value(name, value):
+            said = {"id": purpose, "args": {}}
+            problems.append(
+                (place / name).value_error("config.reserved_value", value=value, purpose=said)
+            )
+            continue
         try:
             checked[name] = convert(key, value)
         except WrongError as wrong:
@@ -116,6 +122,8 @@ def complete(
 
 
 def _unknown(place: Place, name: str, table: Table) -> Located:
+    if purpose := reserved.of_key(table, name):
+        return place.error("config.reserved", key=name, purpose={"id": purpose, "args": {}})
     habit = SYNONYMS.get(name, name)
     for meant in (name, habit):
         tables = [head for head, each in TABLES.items() if meant in each and habit not in table]

@@ -62,9 +62,7 @@ def build_link(
             return None
     checked = check_table(place, data, LINK, problems)
     kind = checked.get("type")
-    for key in checked:
-        if kind is not None and LINK[key].only and kind not in LINK[key].only:
-            problems.append((place / key).error("config.wrong_kind_of_link", type=kind, key=key))
+    _judge_keys(place, checked, problems)
     kinds = {"listen": "listen", "register": "listen", "address": "tcp", "tls": "tcp"}
     likely = next((kind for key, kind in kinds.items() if key in data), "serial")
     whole = complete(place, data, checked, LINK, problems, {"type": f'"{likely}"'})
@@ -97,6 +95,17 @@ def build_link(
         heartbeat=checked["heartbeat"] or b"",
         where=place.where(),
     )
+
+
+def _judge_keys(place: Place, checked: Mapping[str, Any], problems: Problems) -> None:
+    """Whether its type has the keys that it says."""
+    kind = checked.get("type")
+    for key in checked:
+        if key == "heartbeat" and kind == "tcp":
+            purpose = {"id": "config.for_heartbeat", "args": {}}
+            problems.append((place / key).error("config.reserved", key=key, purpose=purpose))
+        elif kind is not None and LINK[key].only and kind not in LINK[key].only:
+            problems.append((place / key).error("config.wrong_kind_of_link", type=kind, key=key))
 
 
 def _judge_target(

@@ -10,7 +10,7 @@ import ipaddress
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,13 +22,15 @@ from gateway.config import dialin, spelling
 from gateway.config.build import DeviceBuilder
 from gateway.config.capacity import Capacity
 from gateway.config.check import Place, check_table, complete
+from gateway.config.folder import judge_ignored, read_files
 from gateway.config.links import build_link, split_address
 from gateway.config.model import BufferConfig, GatewayConfig, PlatformConfig
 from gateway.config.problems import ERRORS_MAX, Located, Problems
 from gateway.config.schema import BUFFER, FILE, GATEWAY, PLATFORM, Table
 from gateway.config.source import Source
+from gateway.config.tags import TagReader
 from gateway.config.units import show_size
-from gateway.system_errors import reason
+from gateway.files import Inode
 
 VERSION = 1
 #: What a table that may not be left out holds at least.
@@ -39,38 +41,42 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """`config` is None if any problem is an error. `files` are those that were read, `tables` the
-    profiles and tag tables that they name.
+    profiles and tag tables that they name; `inodes` tell which files those were, by path.
     """
 
     config: GatewayConfig | None
     problems: list[Located] = field(default_factory=list)
     files: tuple[Path, ...] = ()
     tables: tuple[Path, ...] = ()
+    inodes: Mapping[str, Inode] = field(default_factory=dict)
 
 
 def load(path: Path) -> Loaded:
     """Read and check everything. Never raises for what is wrong with the files: that is said."""
     problems = Problems()
-    sources = list(_sources(path, problems))
+    sources = list(read_files(path, problems))
     if not sources:
         return Loaded(None, problems.in_order())
     merged = _Merged(sources, problems)
     gateway = merged.section("gateway", GATEWAY)
     platform = merged.section("platform", PLATFORM)
     buffer = merged.section("buffer", BUFFER)
-    links, devices, tables = _plant(merged, problems)
+    links, devices, reader = _plant(merged, problems)
+    tables = reader.files
+    inodes = {each.file: each.inode for each in sources if each.inode} | reader.inodes
     if not merged.names("devices") and not merged.damaged:
         problems.append(merged.main.warning("config.no_devices"))
     _judge_gateway(gateway, problems)
     paths = {key: platform.path(key) for key in ("ca", "cert", "key")}
     _judge_platform(platform, paths, gateway["id"] or "", problems)
     _judge_buffer(buffer, gateway, problems)
+    judge_ignored(path, _used(tables, links, paths.values()), problems)
     if problems.are_enough:
         problems.append(Located(str(path), 0, 0, "error", "config.enough", {"count": ERRORS_MAX}))
     ordered = problems.in_order()
     files = tuple(Path(source.file) for source in sources)
     if any(problem.severity == "error" for problem in ordered):
-        return Loaded(None, ordered, files)
+        return Loaded(None, ordered, files, inodes=inodes)
     return Loaded(
         GatewayConfig(
             id=gateway["id"],
@@ -99,31 +105,19 @@ def load(path: Path) -> Loaded:
         ordered,
         files,
         tables,
+        inodes,
     )
 
 
-def _sources(path: Path, problems: Problems) -> Iterator[Source]:
-    try:
-        extra = sorted((path.parent / "conf.d").glob("*.toml"))
-    except OSError as error:
-        problems.append(_unreadable(path.parent / "conf.d", error))
-        extra = []
-    for each in (path, *extra):
-        try:
-            source = Source.read(each)
-        except FileNotFoundError:
-            args = {"path": str(each)}
-            problems.append(Located(str(each), 0, 0, "error", "config.not_found", args))
-        except OSError as error:
-            problems.append(_unreadable(each, error))
-        else:
-            problems.extend(source.problems)
-            yield source
-
-
-def _unreadable(path: Path, error: OSError) -> Located:
-    args = {"path": str(path), "error": reason(error)}
-    return Located(str(path), 0, 0, "error", "config.unreadable", args)
+def _used(
+    tables: Iterable[Path], links: Iterable[LinkSpec], certificates: Iterable[Path | None]
+) -> Iterator[Path]:
+    """Files that the configuration names."""
+    yield from tables
+    yield from filter(None, certificates)
+    for link in links:
+        if link.tls:
+            yield from (link.tls.ca, link.tls.cert, link.tls.key)
 
 
 @dataclass(slots=True)
@@ -254,8 +248,8 @@ def _links(merged: _Merged, capacity: Capacity, problems: Problems) -> dict[str,
 
 def _plant(
     merged: _Merged, problems: Problems
-) -> tuple[list[LinkSpec], list[DeviceSpec], tuple[Path, ...]]:
-    """All links and devices that are right; the profiles and tables that these name."""
+) -> tuple[list[LinkSpec], list[DeviceSpec], TagReader]:
+    """All links and devices that are right; what read the profiles and tables that these name."""
     capacity = Capacity()
     links = _links(merged, capacity, problems)
     builder = DeviceBuilder(links, capacity, problems)
@@ -275,7 +269,7 @@ def _plant(
                 problems.append(at.warning("config.unit_twice", other=other, unit=device.unit))
     settled = {name: builder.settle(link) for name, link in links.items() if link is not None}
     whole = [replace(device, link=settled[device.link.name]) for device in devices.values()]
-    return list(settled.values()), whole, builder.files
+    return list(settled.values()), whole, builder.tags
 
 
 def _judge_gateway(gateway: Section, problems: Problems) -> None:

@@ -11,14 +11,14 @@ import io
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from pathlib import Path as FilePath
 from typing import Any
 
 from gateway.config.positions import Path, Spot
 from gateway.config.problems import Located, Problems, Severity
 from gateway.config.schema import PROFILE_TAG
-from gateway.config.source import BLANKED, CONTROL, SIZE_MAX, read_bytes
+from gateway.config.source import BLANKED, CONTROL, SIZE_MAX
 from gateway.config.units import show_size
+from gateway.files import Inode
 
 #: Heading to key. `name` is the tag's name, `space` goes before a bare number in `address`.
 HEADINGS: Mapping[str, str] = {
@@ -41,11 +41,14 @@ _SPACES = {
 class PointTable:
     """A CSV file that was read. `data` is tag name to its keys, as TOML would have given it."""
 
-    def __init__(self, file: str, raw: bytes) -> None:
+    def __init__(self, file: str, raw: bytes, inode: Inode | None = None) -> None:
         self.file = file
+        self.inode = inode
         self.problems = Problems()
         self.data: dict[str, dict[str, Any]] = {}
-        self._spots: dict[Path, Spot] = {}
+        self._lines_of: dict[str, int] = {}  # of tags
+        self._heads: list[str] = []
+        self._delimiter = ","
         if len(raw) > SIZE_MAX:
             self._problem(Spot(0, 0), "config.too_big", limit=show_size(SIZE_MAX))
             raw = b""
@@ -53,11 +56,6 @@ class PointTable:
         self._lines = self._text.split("\n")
         self._clean()
         self._read()
-
-    @classmethod
-    def read(cls, path: FilePath) -> PointTable:
-        """Raises OSError."""
-        return cls(str(path), read_bytes(path))
 
     def located(
         self,
@@ -91,9 +89,16 @@ class PointTable:
         return f"{self.file}:{spot.line}:{spot.column}"
 
     def _spot(self, path: Path) -> Spot:
-        while path and path not in self._spots:
-            path = path[:-1]
-        return self._spots.get(path, Spot(1, 1))
+        """The cell of a tag's key, else its first one."""
+        line = self._lines_of.get(str(path[0])) if path else None
+        if line is None:
+            return Spot(1, 1)
+        key = path[1] if len(path) > 1 and path[1] in self._heads else "name"
+        return Spot(line, self._column(line, str(key)))
+
+    def _column(self, line: int, key: str) -> int:
+        index = self._heads.index(key)
+        return _columns(self._lines[line - 1], self._delimiter)[index] if index else 1
 
     def _problem(self, spot: Spot, message: str, **args: Any) -> None:
         self.problems.append(self.located(spot, message, **args))
@@ -124,11 +129,12 @@ class PointTable:
             heads = self._headings(next(rows, []), delimiter)
             if heads is None:
                 return
+            self._heads, self._delimiter = heads, delimiter
             line = rows.line_num
             for row in rows:
                 if self.problems.are_enough:
                     break
-                self._row(row, heads, rows.line_num, delimiter)
+                self._row(row, rows.line_num)
             if not self.data and not self.problems:
                 self._problem(Spot(max(1, line), 1), "config.csv_empty")
         except csv.Error as error:
@@ -150,32 +156,25 @@ class PointTable:
             self._problem(Spot(1, 1), "config.csv_heading", key=key, known=known)
         return None if missing else heads
 
-    def _row(self, row: list[str], heads: list[str], line: int, delimiter: str) -> None:
+    def _row(self, row: list[str], line: int) -> None:
         cells = {
-            head: (cell.strip(), column)
-            for head, cell, column in zip(
-                heads, row, _columns(self._lines[line - 1], delimiter), strict=False
-            )
-            if head and cell.strip()
+            head: cell
+            for head, text in zip(self._heads, row, strict=False)
+            if head and (cell := text.strip())
         }
         if not cells or row[0].lstrip().startswith("#"):
             return
-        name, column = cells.pop(
-            "name", ("", _columns(self._lines[line - 1], delimiter)[heads.index("name")])
-        )
-        if not name:
-            self._problem(Spot(line, column), "config.missing", key="name", example="name = t1")
+        name = cells.pop("name", "")
+        if not name or name in self.data:
+            spot = Spot(line, self._column(line, "name"))
+            if name:
+                self._problem(spot, "config.twice_name", name=name, first=self.where((name,)))
+            else:
+                self._problem(spot, "config.missing", key="name", example="name = t1")
             return
-        if name in self.data:
-            first = self.where((name,))
-            self._problem(Spot(line, column), "config.twice_name", name=name, first=first)
-            return
-        self._spots[(name,)] = Spot(line, column)
-        space, _ = cells.pop("space", ("", 1))
-        tag: dict[str, Any] = {}
-        for key, (cell, at) in cells.items():
-            self._spots[(name, key)] = Spot(line, at)
-            tag[key] = _value(key, cell)
+        self._lines_of[name] = line
+        space = cells.pop("space", "")
+        tag = {key: _value(key, cell) for key, cell in cells.items()}
         if space and ":" not in str(tag.get("address", ":")):
             tag["address"] = f"{_SPACES.get(space, space)}:{tag['address']}"
         self.data[name] = tag

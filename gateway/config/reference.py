@@ -14,6 +14,7 @@ from typing import Any
 
 from jiahe.ingest import limits
 
+from gateway.config import reserved
 from gateway.config.schema import (
     BUFFER,
     DEVICE,
@@ -31,6 +32,7 @@ from gateway.config.schema import (
 from gateway.config.source import SIZE_MAX
 from gateway.config.spelling import NAME_MAX
 from gateway.config.units import show_duration, show_size
+from gateway.messages import text
 
 KEYS = "<!-- keys: from gateway/config/schema.py -->", "<!-- end of keys -->"
 LIMITS = "<!-- limits: from proto/limits.py -->", "<!-- end of limits -->"
@@ -63,7 +65,28 @@ def reference(lang: str) -> str:
         head = f"| {key} | {example} | {default} | {allowed} | {meaning} |\n|---|---|---|---|---|\n"
         rows = "".join(_row(each, lang) for each in table.values())
         parts.append(heading + head + rows)
-    return "\n".join(parts)
+    return "\n".join([*parts, _reserved(lang)])
+
+
+def _reserved(lang: str) -> str:
+    """What a later version will have."""
+    heading, key, purpose = {
+        "en": ("Reserved for later versions", "name", "for"),
+        "zh": ("留给以后的版本", "名称", "用途"),
+    }[lang]
+    names = [
+        (f"{title} {name}".strip(), message)
+        for title, _, keys in reserved.KEYS
+        for name, message in keys.items()
+    ]
+    names += [("[links.NAME] heartbeat (tcp)", "config.for_heartbeat")]
+    names += [
+        (f'{name} = "{value}"', message)
+        for name, values in reserved.VALUES.items()
+        for value, message in values.items()
+    ]
+    rows = "".join(f"| `{name}` | {text(message, lang)} |\n" for name, message in names)
+    return f"### {heading}\n\n| {key} | {purpose} |\n|---|---|\n{rows}"
 
 
 def rewritten(page: str, lang: str) -> str:

@@ -240,6 +240,8 @@ TAG = _table(
     Key("deadband", "deadband", '0.5', "变化小于它不报（或 \"1 %\"）",
         'smaller changes are not reported (or "1 %")',
         only=NUMBERS),
+    Key("description", "text", '"总有功电能"', "说明，给人看", "what it is, for people",
+        default=""),
     Key("at_least", "duration", '"60 s"', "不变也隔这么久报一次，最迟一小时",
         "an unchanged value is repeated after this, after an hour at the latest",
         low=MS, high=DAY),
@@ -256,7 +258,6 @@ PROFILE_TAG = {
     **_table(
         Key("min", "decimal", "0", "正常下限", "lowest that is normal"),
         Key("max", "decimal", "100", "正常上限", "highest that is normal"),
-        Key("description", "text", '"总有功电能"', "说明", "what it is"),
     ),
 }
 

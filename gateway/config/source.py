@@ -8,9 +8,7 @@ again. Mending never makes a file acceptable: each mistake is reported, and one 
 from __future__ import annotations
 
 import ast
-import errno
 import re
-import stat
 import tomllib
 from decimal import Decimal, InvalidOperation
 from pathlib import Path as FilePath
@@ -21,6 +19,7 @@ from gateway.config.positions import DEPTH_MAX, Path, Positions, Spot, Statement
 from gateway.config.problems import Located, Problems, Severity
 from gateway.config.synonyms import SYNONYMS
 from gateway.config.units import show_size
+from gateway.files import Inode, read
 
 SIZE_MAX = 4 << 20
 #: More syntax errors than this in one file are not looked for.
@@ -69,21 +68,12 @@ _SAID = {
 }
 
 
-def read_bytes(path: FilePath) -> bytes:
-    """What stands in a file, up to just over SIZE_MAX. Raises OSError, also for what is no file:
-    opening a pipe would wait for ever.
-    """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "not a file", str(path))
-    with path.open("rb") as stream:
-        return stream.read(SIZE_MAX + 1)
-
-
 class Source:
     """A file that was read. `data` is what of it makes sense; `problems` is what does not."""
 
-    def __init__(self, file: str, raw: bytes) -> None:
+    def __init__(self, file: str, raw: bytes, inode: Inode | None = None) -> None:
         self.file = file
+        self.inode = inode
         self.problems = Problems()
         self._lost: set[Path] = set()  # what was said, but had to be taken out
         self._decoded = ""
@@ -96,7 +86,8 @@ class Source:
     @classmethod
     def read(cls, path: FilePath) -> Source:
         """Raises OSError."""
-        return cls(str(path), read_bytes(path))
+        found = read(path, SIZE_MAX)
+        return cls(str(path), found.raw, found.inode)
 
     def located(
         self,

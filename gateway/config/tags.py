@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -14,24 +15,35 @@ from gateway.config.check import Place, check_table, complete
 from gateway.config.points import PointTable
 from gateway.config.problems import Problems
 from gateway.config.schema import PROFILE, PROFILE_FILE, PROFILE_TAG, TAG, Table
-from gateway.config.source import Source
+from gateway.config.source import SIZE_MAX, Source
 from gateway.config.values import nearest
+from gateway.files import Content, Inode, read
 from gateway.system_errors import reason
+
+#: Tags of profiles and tables that are kept in case that another device has the same.
+TAGS_HELD_MAX = 50_000
 
 
 @dataclass(slots=True)
 class Tag:
-    """What is said of one tag so far; `places` is where each key was said."""
+    """What is said of one tag so far; `elsewhere` are the keys that were not said at its place."""
 
     place: Place
     values: dict[str, Any] = field(default_factory=dict)
-    places: dict[str, Place] = field(default_factory=dict)
+    elsewhere: Mapping[str, Place] | None = None
     bad: bool = False  # a mistake in it was reported: what follows from that is not
+    #: For each period and order of a device that asked for it.
+    finished: tuple[tuple[int | None, ByteOrder, TagSpec | None], ...] = ()
+
+    def at(self, key: str) -> Place:
+        """Where a key was said, or would be."""
+        return (self.elsewhere or {}).get(key) or self.place / key
 
     def over(self, other: Tag) -> Tag:
         """This one's keys over the other's."""
-        values, places = {**other.values, **self.values}, {**other.places, **self.places}
-        return Tag(self.place, values, places, self.bad or other.bad)
+        elsewhere = {key: other.at(key) for key in other.values if key not in self.values}
+        values = {**other.values, **self.values}
+        return Tag(self.place, values, elsewhere, self.bad or other.bad)
 
 
 @dataclass(slots=True)
@@ -49,14 +61,17 @@ class TagReader:
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._profiles: dict[FilePath, Profile | None] = {}
-        #: By identity, period and order; with the tag itself, so that no other gets its place.
-        self._finished: dict[tuple[int, int | None, ByteOrder], tuple[Tag, TagSpec | None]] = {}
+        self._held = 0  # tags in them
+        #: The same by what stands in them: copies of one table are one.
+        self._alike: dict[bytes, Profile] = {}
+        #: Which files they were, by path.
+        self.inodes: dict[str, Inode] = {}
         self._tuples: dict[tuple[int, ...], tuple[TagSpec, ...]] = {}
 
     @property
     def files(self) -> tuple[FilePath, ...]:
         """Every profile and table that a device names, shipped ones too."""
-        return tuple(self._profiles)
+        return tuple(map(FilePath, self.inodes))
 
     def profile(self, place: Place, name: str) -> Profile | None:
         """The profile that a device names; None if there is none, which was reported then."""
@@ -70,15 +85,31 @@ class TagReader:
                 found = "config.no_such_profile_near" if near else "config.no_such_profile"
                 self._problems.append(place.value_error(found, profile=name, near=near or ""))
                 return None
-        if path not in self._profiles:
-            self._profiles[path] = self._read(place, path)
-        return self._profiles[path]
+        return self._kept(place, path)
 
     def table(self, place: Place, name: str) -> Profile | None:
         """The tags of a `tags_file`."""
+        if not name.lower().endswith(".csv"):
+            message = (
+                "config.no_xlsx" if name.lower().endswith((".xlsx", ".xls")) else "config.no_table"
+            )
+            meant = f"{name.rpartition('.')[0] or name}.csv"
+            self._problems.append(place.value_error(message, file=name, meant=meant))
+            return None
         path = FilePath(place.origin.file).parent / name
+        return self._kept(place, path)
+
+    def _kept(self, place: Place, path: FilePath) -> Profile | None:
+        """What is in the file. Of many large ones the first are forgotten: devices alike stand
+        together, and a file that is asked for again is read again.
+        """
         if path not in self._profiles:
-            self._profiles[path] = self._read(place, path)
+            self._profiles[path] = made = self._read(place, path)
+            self._held += len(made.tags) if made else 0
+            while self._held > TAGS_HELD_MAX and len(self._profiles) > 1:
+                gone = self._profiles.pop(next(iter(self._profiles)))
+                self._held -= len(gone.tags) if gone else 0
+                self._alike = {key: one for key, one in self._alike.items() if one is not gone}
         return self._profiles[path]
 
     def own(self, place: Place, tags: Mapping[str, Any], table: Table = TAG) -> dict[str, Tag]:
@@ -102,7 +133,6 @@ class TagReader:
                         "config.wrong_type", key=name, wanted=wanted, example=example
                     )
                 )
-            tag.places = {key: tag.place / key for key in tag.values}
             tag.bad = len(self._problems) > before
             found[name] = tag
         return found
@@ -115,29 +145,42 @@ class TagReader:
         """
         made = []
         for name, tag in tags.items():
-            key = (id(tag), every_ns, order)
-            known = self._finished.get(key)
-            if known is None:
-                known = self._finished[key] = (
-                    tag,
-                    finish(name, tag, every_ns, order, self._problems),
-                )
-            made.append(known[1])
+            for known_every, known_order, known in tag.finished:
+                if known_every == every_ns and known_order == order:
+                    made.append(known)
+                    break
+            else:
+                made.append(finish(name, tag, every_ns, order, self._problems))
+                tag.finished += ((every_ns, order, made[-1]),)
         right = tuple(tag for tag in made if tag is not None)
         return self._tuples.setdefault(tuple(map(id, right)), right)
 
     def _read(self, place: Place, path: FilePath) -> Profile | None:
         try:
-            if path.suffix.lower() == ".csv":
-                rows = PointTable.read(path)
-                self._problems.extend(rows.problems)
-                own = self.own(Place(rows, ()), rows.data, PROFILE_TAG)
-                return Profile({}, own, bool(rows.problems))
-            source = Source.read(path)
+            content = read(path, SIZE_MAX)
         except OSError as error:
             problem = place.value_error("config.unreadable", path=str(path), error=reason(error))
             self._problems.append(problem)
             return None
+        self.inodes[str(path)] = content.inode
+        is_table = path.suffix.lower() == ".csv"
+        digest = sha256(content.raw).digest() + bytes([is_table])
+        if known := self._alike.get(digest):
+            return known
+        before = len(self._problems)
+        made = self._table(path, content) if is_table else self._profile(path, content)
+        if len(self._problems) == before:
+            self._alike[digest] = made
+        return made
+
+    def _table(self, path: FilePath, content: Content) -> Profile:
+        rows = PointTable(str(path), content.raw, content.inode)
+        self._problems.extend(rows.problems)
+        own = self.own(Place(rows, ()), rows.data, PROFILE_TAG)
+        return Profile({}, own, bool(len(rows.problems)))
+
+    def _profile(self, path: FilePath, content: Content) -> Profile:
+        source = Source(str(path), content.raw, content.inode)
         self._problems.extend(source.problems)
         top = Place(source, ())
         parts = check_table(top, source.data, PROFILE_FILE, self._problems)
@@ -145,7 +188,7 @@ class TagReader:
         defaults = check_table(top / "profile", about, PROFILE, self._problems)
         complete(top / "profile", about, dict(defaults), PROFILE, self._problems)
         own = self.own(top / "tags", parts.get("tags", {}), PROFILE_TAG)
-        return Profile(defaults, own, bool(source.problems))
+        return Profile(defaults, own, bool(len(source.problems)))
 
 
 def is_name(name: str, *, dots: bool = False) -> bool:
@@ -168,17 +211,17 @@ def finish(
         return None
     complete(tag.place, values, values, TAG, problems)
     kind = values.get("type")
-    for key, place in tag.places.items():
-        spec = PROFILE_TAG[key]
-        if spec.only and kind is not None and kind not in spec.only:
-            types = ", ".join(spec.only)
-            problems.append(place.error("config.tag_key_needs", key=key, types=types, type=kind))
+    for key in tag.values:
+        only = PROFILE_TAG[key].only
+        if only and kind is not None and kind not in only:
+            args = {"key": key, "types": ", ".join(only), "type": kind}
+            problems.append(tag.at(key).error("config.tag_key_needs", **args))
     if kind == "string" and values["length"] is None:
         example = "length = 16"
         problems.append(tag.place.error("config.missing", key="length", example=example))
     for key in ("deadband", "at_least"):
         if values[key] is not None and values["report"] == "all":
-            problems.append(tag.places[key].error("config.tag_key_conflict", key=key))
+            problems.append(tag.at(key).error("config.tag_key_conflict", key=key))
     period = values["every"] or every_ns
     if period is None:
         problems.append(tag.place.error("config.no_period", tag=name))

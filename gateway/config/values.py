@@ -80,8 +80,10 @@ def _text(key: Key, value: Any) -> str:
         likely = number and key.name != "listen"
         raise _wrong_type(key, "text", f'{key.name} = "{value}"' if likely else "")
     _judge_text(key, value)
-    wide = next((sign for sign in value if sign in FULL_WIDTH), "")
-    if wide and key.name in ("address", "listen"):
+    wide = ""
+    if key.name in ("address", "listen") and not value.isascii():
+        wide = next((sign for sign in value if sign in FULL_WIDTH), "")
+    if wide:
         meant = "".join(FULL_WIDTH.get(sign, sign) for sign in value).strip()
         raise WrongError("config.full_width", found=wide, wanted=f'{key.name} = "{meant}"')
     if not value.strip() and (key.required or key.default is None):
@@ -91,6 +93,8 @@ def _text(key: Key, value: Any) -> str:
 
 def _judge_text(key: Key, text: str, most: int = TEXT_BYTES_MAX) -> None:
     """That a text can be sent, and is one line that can be shown."""
+    if text.isascii() and len(text) <= most and text.isprintable():
+        return
     if len(text) > most or len(text.encode("utf-8", "replace")) > most:
         size = len(text.encode("utf-8", "replace"))
         raise WrongError("config.too_long", key=key.name, size=size, most=most)
@@ -149,9 +153,9 @@ def _short(key: Key, number: Decimal) -> Decimal:
 
 
 def _choice(key: Key, value: Any) -> str:
-    choices = spelling.listed(key.choices)
     if isinstance(value, str) and value in key.choices:
         return value
+    choices = spelling.listed(key.choices)
     if not isinstance(value, str):
         raise WrongError("config.bad_choice", key=key.name, value=_toml(value), choices=choices)
     meant = VALUE_SYNONYMS.get(value.strip().lower())

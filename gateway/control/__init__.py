@@ -7,8 +7,11 @@
 
 The socket is 0660. The kernel says who speaks (SO_PEERCRED): root, the daemon's own user and
 members of the socket's group are heard, anyone else is told so and hung up on. Whoever sends lines
-without end, opens many connections, or does not read what it asked for costs bounded memory and is
-dropped. Nothing here imports grpc; the client does not even import asyncio.
+without end, or does not read what it asked for, costs bounded memory and is dropped. A connection
+that asks nothing for a while is closed, at once where somebody else needs its place; one user never
+takes them all. `id` is a whole number or a short text, and is answered as it came.
+
+Nothing here imports grpc; the client does not even import asyncio.
 """
 
 #: Longest request, in bytes.

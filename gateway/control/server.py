@@ -11,16 +11,22 @@ import pwd
 import socket
 import stat
 import struct
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.control import REQUEST_MAX
 from gateway.control.client import group_of
+from gateway.messages import WORDS_MAX
 from gateway.system_errors import reason
 
-#: Connections at once; a command needs one, for as long as it runs.
-CONNECTIONS_MAX = 32
+#: Connections at once, and of one user other than root; a command needs one, while it runs.
+CONNECTIONS_MAX, CONNECTIONS_OF_USER_MAX = 32, 24
+#: A connection that has asked for nothing for this long is closed.
+IDLE_SECONDS = 60.0
+#: Of a request's id: an integer that every language holds exactly, or a text of so many characters.
+ID_END, ID_CHARS_MAX = 1 << 53, 64
 #: Bytes that a client may leave unread for `unread_seconds` before it is dropped.
 UNREAD_MAX = 4 << 20
 
@@ -55,18 +61,28 @@ class AlreadyRunningError(RequestError):
 class ControlServer:
     """Serves `handlers`, by method name, on the socket at `path`, within one event loop.
 
-    `unread_seconds`: how long a client may leave its answers unread.
+    `unread_seconds`: how long a client may leave its answers unread; `idle_seconds`: how long it
+    may ask for nothing.
     """
 
     def __init__(
-        self, path: Path, handlers: Mapping[str, Handler], *, unread_seconds: float = 10.0
+        self,
+        path: Path,
+        handlers: Mapping[str, Handler],
+        *,
+        unread_seconds: float = 10.0,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._path = path
         self._unread_seconds = unread_seconds
+        self._idle_seconds = idle_seconds
         self._handlers = handlers
         self._server: asyncio.Server | None = None
         self._inode: tuple[int, int] | None = None
         self._clients: set[asyncio.Task[None]] = set()
+        #: Those that are served, in the order in which they came or last asked.
+        self._served: dict[_Connection, Peer] = {}
+        self._logged: set[tuple[str, type[Exception]]] = set()
 
     async def start(self) -> None:
         """Listen. Raises AlreadyRunningError, or RequestError where the socket cannot be made."""
@@ -118,9 +134,10 @@ class ControlServer:
                 user, group = _user_name(peer.uid), group_of(self._path)
                 told = "daemon.not_allowed_root" if group == "root" else "daemon.not_allowed"
                 await connection.say(told, path=str(self._path), user=user, group=group)
-            elif len(self._clients) > CONNECTIONS_MAX:
+            elif not self._has_room(peer):
                 await connection.refuse("daemon.too_many", limit=CONNECTIONS_MAX)
             else:
+                self._served[connection] = peer
                 await self._serve(connection, peer)
         except (ConnectionError, TimeoutError):
             pass  # it went away, or does not read: nobody is left to be told
@@ -128,20 +145,44 @@ class ControlServer:
             pass  # `close` ends every connection; nobody awaits this task
         finally:
             self._clients.discard(task)
+            self._served.pop(connection, None)
             writer.transport.abort()
 
+    def _log_once(self, method: str, error: Exception) -> None:
+        """What nobody foresaw, with its details; not each time that somebody provokes it."""
+        if (kind := (method, type(error))) not in self._logged:
+            self._logged.add(kind)
+            _log.exception("control request %s failed", method)
+
+    def _has_room(self, peer: Peer) -> bool:
+        """Whether one more may be served. Where all places are taken, that which has been idle for
+        longest is given up: of the same user where it has its share, else of whoever has most.
+        """
+        own = [each for each, who in self._served.items() if who.uid == peer.uid]
+        if peer.uid != 0 and len(own) >= CONNECTIONS_OF_USER_MAX:
+            return self._give_up(own)
+        held = Counter(who.uid for who in self._served.values())
+        most_first = sorted(self._served, key=lambda each: -held[self._served[each].uid])
+        return len(self._served) < CONNECTIONS_MAX or self._give_up(most_first)
+
+    def _give_up(self, connections: list[_Connection]) -> bool:
+        idle = next((each for each in connections if each.is_idle), None)
+        if idle is None:
+            return False
+        del self._served[idle]
+        idle.end()
+        return True
+
     async def _serve(self, connection: _Connection, peer: Peer) -> None:
-        while (line := await connection.line()) is not None:
+        while (line := await connection.line(self._idle_seconds)) is not None:
             try:
-                request = json.loads(line)
-                number, method = request["id"], request["method"]
-                params = request.get("params", {})
-                if not isinstance(method, str) or not isinstance(params, dict):
-                    raise TypeError("method is a text, params an object")
+                number, method, params = _request(line)
             except (ValueError, TypeError, KeyError, RecursionError) as error:
-                await connection.refuse("daemon.bad_request", error=str(error))
+                await connection.refuse("daemon.bad_request", error=_in_short(error))
                 return
             await self._answer(connection, peer, number, method, params)
+            if connection in self._served:  # to the end of the row
+                self._served[connection] = self._served.pop(connection)
 
     async def _answer(
         self,
@@ -164,13 +205,36 @@ class ControlServer:
         except RequestError as error:
             said = {"id": error.message, "args": error.arguments}
             await connection.send({"id": number, "error": said})
-        except (ValueError, TypeError, LookupError, OSError) as error:
+        except (
+            ArithmeticError, ValueError, TypeError, LookupError, OSError, RecursionError,
+        ) as error:  # fmt: skip
             if isinstance(error, ConnectionError | TimeoutError):
                 raise
-            _log.exception("control request %s failed", method)
-            args = {"method": method, "error": f"{type(error).__name__}: {error}"}
+            self._log_once(method, error)
+            args = {"method": method, "error": _in_short(error)}
             said = {"id": "daemon.failed_request", "args": args}
             await connection.send({"id": number, "error": said})
+
+
+def _request(line: bytes) -> tuple[int | str | None, str, dict[str, Any]]:
+    """Id, method and params. Raises ValueError, TypeError, KeyError or RecursionError."""
+    request = json.loads(line)
+    number, method, params = request["id"], request["method"], request.get("params", {})
+    if isinstance(number, str):
+        right = len(number) <= ID_CHARS_MAX
+    else:
+        right = number is None or (type(number) is int and abs(number) < ID_END)
+    if not right:
+        raise TypeError(f"id is a whole number, or a text of {ID_CHARS_MAX} characters at most")
+    if not isinstance(method, str) or not isinstance(params, dict):
+        raise TypeError("method is a text, params an object")
+    return number, method, params
+
+
+def _in_short(error: BaseException) -> str:
+    """An error for people; it may quote what was sent."""
+    said = f"{type(error).__name__}: {error}"
+    return said if len(said) <= WORDS_MAX else said[: WORDS_MAX - 1] + "…"
 
 
 class _Connection:
@@ -182,6 +246,12 @@ class _Connection:
         self._reader = reader
         self._writer = writer
         self._unread_seconds = unread_seconds
+        #: It was answered, and has asked for nothing since.
+        self.is_idle = False
+
+    def end(self) -> None:
+        """Hang up: whoever reads from it is told that nothing more comes."""
+        self._reader.feed_eof()
 
     def peer(self) -> Peer:
         size = struct.calcsize("3i")
@@ -190,19 +260,27 @@ class _Connection:
             *struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
         )
 
-    async def line(self) -> bytes | None:
-        """The next request; None when the client is gone or sends without end."""
+    async def line(self, idle_seconds: float) -> bytes | None:
+        """The next request; None when the client is gone, idle, or sends without end."""
+        self.is_idle = True
         try:
-            return await self._reader.readuntil(b"\n")
+            async with asyncio.timeout(idle_seconds):
+                return await self._reader.readuntil(b"\n")
+        except TimeoutError:
+            pass
         except asyncio.LimitOverrunError:
             await self.refuse("daemon.bad_request", error=f"over {REQUEST_MAX} bytes")
         except asyncio.IncompleteReadError:
             pass
+        finally:
+            self.is_idle = False
         return None
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Raises TimeoutError for a client that does not read."""
-        self._writer.write(json.dumps(message, ensure_ascii=False, default=str).encode() + b"\n")
+        written = json.dumps(message, ensure_ascii=False, default=str)
+        # Halves of a character, as a request may hold them, go back as they came.
+        self._writer.write(written.encode("utf-8", "backslashreplace") + b"\n")
         async with asyncio.timeout(self._unread_seconds):
             await self._writer.drain()
 

@@ -2,7 +2,7 @@
 
 Code never says a sentence: it names an id and its arguments, and whoever faces the user (the
 command line, the log) turns them into words here. To add a text, add one entry to the table of its
-noun: `syntax`, `config` (with `points` and `capacity`), `link`, `device` (with `learned`),
+noun: `syntax`, `config` (with `points`, `capacity`, `reserved`), `link`, `device` (with `learned`),
 `driver`, `buffer`, `uplink` (with `certificate`, `budget` and `clock`), `system`, `daemon`, `cli`.
 A test reads the whole code base: an id that nobody uses, or that is used and missing here, fails
 it.
@@ -27,6 +27,7 @@ from gateway.messages import (
     driver,
     link,
     points,
+    reserved,
     syntax,
     system,
     uplink,
@@ -48,6 +49,7 @@ MESSAGES: Mapping[str, Message] = {
     **config.TABLE,
     **points.TABLE,
     **capacity.TABLE,
+    **reserved.TABLE,
     **link.TABLE,
     **device.TABLE,
     **driver.TABLE,

@@ -33,6 +33,18 @@ TABLE = {
         "引号要成对；可用 Excel 打开后另存为“CSV UTF-8”",
         'Quotes come in pairs; open it in Excel and save it as "CSV UTF-8"',
     ),
+    "config.no_table": Message(
+        "{file} 不是标签表：名称要以 .csv 结尾",
+        "{file} is no table of tags: its name must end in .csv",
+        '另存为 CSV，写成 tags_file = "{meant}"',
+        'Save it as CSV and write tags_file = "{meant}"',
+    ),
+    "config.no_xlsx": Message(
+        "还不能直接读 Excel 文件 {file}",
+        "Excel files cannot be read yet: {file}",
+        '在 Excel 里另存为“CSV UTF-8”，写成 tags_file = "{meant}"',
+        'Save it in Excel as "CSV UTF-8" and write tags_file = "{meant}"',
+    ),
     "config.csv_empty": Message(
         "表格里只有标题行，没有标签",
         "the table has headings and no tag below",

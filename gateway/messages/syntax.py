@@ -45,11 +45,41 @@ FILES = {
         + _SMALLEST
         + PLANT,
     ),
+    "config.not_found_near": Message(
+        "配置文件 {path} 不存在，旁边有 {found}",
+        "there is no configuration file {path}, but {found} is beside it",
+        "是它就改名：sudo mv {found} {path}",
+        "If that is it: sudo mv {found} {path}",
+    ),
     "config.not_allowed": Message(
         "读不了 {path}：没有权限",
         "{path} cannot be read: you may not",
         "请管理员执行：usermod -aG {group} {user}，然后重新登录；或用 sudo 执行这条命令",
         "An administrator may say: usermod -aG {group} {user}; then log in again. Or use sudo",
+    ),
+    "config.hidden": Message(
+        "这里有问题；这个文件您自己没有权限读，不显示内容",
+        "there is a problem here; you may not read this file yourself, so it is not shown",
+        "请能读这个文件的人执行 jiahe check",
+        "Let somebody who may read it say jiahe check",
+    ),
+    "config.service_not_allowed": Message(
+        "服务的用户 {user} 读不了 {path}",
+        "the service's user {user} may not read {path}",
+        "sudo chgrp {user} {blocking} && sudo chmod {mode} {blocking}",
+        "sudo chgrp {user} {blocking} && sudo chmod {mode} {blocking}",
+    ),
+    "config.service_not_writing": Message(
+        "服务的用户 {user} 不能在 {path} 里写",
+        "the service's user {user} may not write into {path}",
+        "sudo chown {user} {path}",
+        "sudo chown {user} {path}",
+    ),
+    "config.not_read": Message(
+        "conf.d 里的 {names} 没有读：名称不以 .toml 结尾",
+        "{names} in conf.d is not read: the name does not end in .toml",
+        "要读就改名：sudo mv {found} {meant}",
+        "To have it read: sudo mv {found} {meant}",
     ),
     "config.unreadable": Message(
         "读不了 {path}：{error}",

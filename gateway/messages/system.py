@@ -9,6 +9,7 @@ TABLE = {
     "system.read_only": Message("文件系统只读", "the file system is read-only", "", ""),
     "system.input_output": Message("磁盘或设备读写出错", "input/output error", "", ""),
     "system.is_directory": Message("是文件夹，不是文件", "it is a directory, no file", "", ""),
+    "system.unfit_file": Message("不是普通文件，或太大", "no regular file, or too large", "", ""),
     "system.no_directory": Message(
         "路径中有一段不是文件夹", "part of the path is no folder", "", ""
     ),

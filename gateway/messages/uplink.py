@@ -103,6 +103,12 @@ TABLE = {
         "检查文件和存储卡：ls -l、sudo dmesg",
         "Check the file and the card: ls -l, sudo dmesg",
     ),
+    "certificate.open_key": Message(
+        "私钥 {path} 本机的每个用户都能读：谁都能冒充这台网关",
+        "every user of this computer may read the private key {path}, and pass for this box",
+        "sudo chmod o-rwx {path}",
+        "sudo chmod o-rwx {path}",
+    ),
     "certificate.not_pem": Message(
         "{path} 里没有能用的 PEM 证书",
         "{path} holds no PEM certificate that can be used",

@@ -84,7 +84,9 @@ def test_status_when_json_then_warnings_have_words_and_remedy(
 def test_reading_command_when_no_daemon_runs_then_said_with_remedy(
     tmp_path: Path, command: str, lang: str
 ) -> None:
-    done = jiahe(command, "--config", tmp_path / "none.toml", lang=lang)
+    file = tmp_path / "gateway.toml"
+    file.write_text(GOOD.replace('id = "box"', 'id = "box"\ncontrol = "none.sock"'), "utf-8")
+    done = jiahe(command, "--config", file, lang=lang)
     assert (done.returncode, done.stdout) == (1, "")
     assert "sudo systemctl start jiahe" in done.stderr
     assert "sudo journalctl -u jiahe -n 20" in done.stderr
@@ -439,3 +441,19 @@ def test_check_when_on_a_terminal_then_remedies_wrap_and_the_line_of_the_file_do
     for line in shown:
         assert width(line) <= 80 or " | " in line or str(file) in line, line
     assert any(line.startswith("    ") for line in shown)
+
+
+@pytest.mark.parametrize("command", [*READING, "watch", "profiles", "version", "check", "run"])
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_command_when_the_configuration_that_it_names_is_not_there_then_an_error(
+    tmp_path: Path, command: str, how: str
+) -> None:
+    """Whatever daemon runs with another file: its answer is not the one that was asked for."""
+    for path, why in ((tmp_path / "none.toml", "there is no configuration file"),
+                      (tmp_path, "cannot be read: it is")):  # fmt: skip
+        if how == "option":
+            done = jiahe(command, "--config", path)
+        else:
+            done = jiahe(command, JIAHE_CONFIG=str(path))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert why in done.stderr and str(path) in done.stderr

@@ -100,3 +100,14 @@ def test_certificate_files_of_a_link_when_spoilt_are_warned_of_and_the_old_ones_
         wait_for("the mended file to be seen", lambda: link(rig)["tls"]["files_usable"])
         assert link(rig)["state"] == "up"
         assert rig.stop_daemon() == 0
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_daemon_loads_openssl_only_where_a_link_wants_it(tmp_path: Path, secured: bool) -> None:
+    """It is a tenth of the memory of a small box; the uplink's TLS is gRPC's own."""
+    with Rig(tmp_path / "run", "tls-box") as rig:
+        started(rig, tmp_path, secured=secured)
+        assert rig.daemon is not None
+        maps = Path(f"/proc/{rig.daemon.pid}/maps").read_text()
+        assert ("libcrypto" in maps) == secured
+        assert rig.stop_daemon() == 0

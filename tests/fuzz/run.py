@@ -31,6 +31,7 @@ Case = Callable[[random.Random], None]
 FUZZERS = {
     "config": "tests.fuzz.config_files",
     "table": "tests.fuzz.point_tables",
+    "control": "tests.fuzz.control_socket",
     "platform": "tests.fuzz.platform",
 }
 SECONDS = 10.0

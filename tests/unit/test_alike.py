@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,3 +78,43 @@ def test_request_when_looked_for_then_its_own_else_the_first_without_a_hole(
         key=lambda n: (ranges[n] != wanted, any(hole.meets(ranges[n]) for hole in holes), n),
     )
     assert Row(ranges, Limits(holes=tuple(holes))).find(wanted) == expected
+
+
+def test_tables_when_copies_of_each_other_then_they_are_one(tmp_path: Path) -> None:
+    table = "name,address,type\n" + "".join(f"t{n},holding:{n},int16\n" for n in range(9))
+    for name in ("a.csv", "b.csv", "c.CSV"):
+        (tmp_path / name).write_text(table)
+    (tmp_path / "gateway.toml").write_text(
+        HEAD
+        + "".join(
+            DEVICE.format(name=f"d{n}", every="1 s", more=f'tags_file = "{name}"\nunit = {n}')
+            for n, name in enumerate(("a.csv", "b.csv", "c.CSV"))
+        )
+    )
+    loaded = load(tmp_path / "gateway.toml")
+    assert loaded.config is not None
+    one, two, three = loaded.config.devices
+    assert one.tags is two.tags is three.tags
+    assert [path.name for path in loaded.tables] == ["a.csv", "b.csv", "c.CSV"]
+    (tmp_path / "b.csv").write_text(table.replace("int16", "int61"))
+    (tmp_path / "c.CSV").write_text(table.replace("int16", "int61"))
+    files = {Path(each.file).name for each in load(tmp_path / "gateway.toml").problems}
+    assert files == {"b.csv", "c.CSV"}, "a mistake in copies is said in each"
+
+
+def test_tables_when_more_than_are_kept_then_each_is_still_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.config.tags.TAGS_HELD_MAX", 5)
+    text = HEAD
+    for n in range(4):
+        rows = "".join(f"t{n}x{at},holding:{at},int16\n" for at in range(3))
+        (tmp_path / f"{n}.csv").write_text(f"name,address,type\n{rows}")
+    for n, file in enumerate([0, 1, 2, 3, 0, 1]):
+        more = f'tags_file = "{file}.csv"\nunit = {n}'
+        text += DEVICE.format(name=f"d{n}", every="1 s", more=more)
+    (tmp_path / "gateway.toml").write_text(text)
+    config = load(tmp_path / "gateway.toml").config
+    assert config is not None
+    names = [[tag.name for tag in device.tags] for device in config.devices]
+    assert names[4] == names[0] == ["t0x0", "t0x1", "t0x2"] and names[5] == names[1]

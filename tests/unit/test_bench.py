@@ -17,7 +17,7 @@ from bench.memory import DEVICES, GATEWAY, TAGS, configuration, slope_kb
 from bench.modbus_rtu import on_wire, request_ns
 from bench.report import BEGIN, END, markdown, number, placed
 from drivers.api import TYPE_BYTES
-from gateway.config.load import load
+from gateway.config import load
 from tests.contract.pki import Authority
 
 RESULT = {"requests": 1000.0, "wall_ns": 5e8, "cpu_ns": 2e6}
@@ -110,7 +110,8 @@ def test_wire_when_a_master_keeps_the_silence_then_no_faster_than_the_formula() 
 def test_memory_when_configured_then_each_device_has_its_tags(tmp_path: Path) -> None:
     Authority(tmp_path / "pki").issue("box", GATEWAY, [])
     file = tmp_path / "gateway.toml"
-    file.write_text(configuration(8443, 502), encoding="utf-8")
+    addresses = [f"127.1.0.{n + 1}:502" for n in range(DEVICES)]
+    file.write_text(configuration(8443, addresses), encoding="utf-8")
     loaded = load(file)
     assert loaded.problems == []
     assert loaded.config is not None

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import socket
 import ssl
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,9 +19,11 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import openssl
 from gateway.certificates import TlsFiles, judge, parse
 from gateway.config import load
-from gateway.messages import text
+from gateway.messages import remedy, text
+from gateway.snapshot import Said
 from tests.kit.authority import LOOPBACK, Authority, gateway_name
 
 NOW = datetime.now(UTC)
@@ -191,3 +199,103 @@ def test_configuration_when_its_certificate_is_anothers_then_said_at_its_line(
         if p.id.startswith("certificate.")
     ]
     assert said == wanted
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("key", ["ca", "cert", "key"])
+@pytest.mark.parametrize("what", ["pipe", "device", "huge", "socket"])
+def test_file_when_it_would_never_end_then_it_is_named(
+    ours: Authority, key: str, what: str
+) -> None:
+    files = ours.files("gw-1")
+    path: Path = getattr(files, key)
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as listener:
+        if what == "pipe":
+            os.mkfifo(path)
+        elif what == "device":
+            path.symlink_to("/dev/zero")
+        elif what == "socket":
+            listener.bind(str(path))
+        else:
+            with path.open("wb") as file:
+                file.truncate(1 << 40)
+        (fault,) = judge(files, "", NOW)
+    assert (fault.key, fault.said["id"], fault.fatal) == (key, "certificate.unreadable", True)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("key", ["ca", "cert"])
+@pytest.mark.parametrize(
+    "text",
+    [b"-----BEGIN CERTIFICATE-----\n" * 37_000, b"-----BEGIN CERTIFICATE-----\n" * 37_000
+     + b"-----END CERTIFICATE-----\n", b"-----END CERTIFICATE-----\n" * 40_000],
+    ids=["begins", "begins and an end", "ends"],
+)  # fmt: skip
+def test_file_when_it_has_begins_without_end_then_no_pem_and_soon(
+    ours: Authority, key: str, text: bytes
+) -> None:
+    files = ours.files("gw-1")
+    getattr(files, key).write_bytes(text)
+    assert ids(files) == [(key, "certificate.not_pem")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "folder", "said"),
+    [(0o644, 0o755, True), (0o604, 0o711, True), (0o640, 0o755, False), (0o600, 0o755, False),
+     (0o644, 0o750, False), (0o644, 0o700, False)],
+)  # fmt: skip
+def test_key_when_every_user_may_read_it_then_said_and_used_all_the_same(
+    mode: int, folder: int, said: bool
+) -> None:
+    pki = Path(tempfile.mkdtemp(prefix="jiahe-test-"))  # pytest's own are closed to others
+    try:
+        files = Authority(pki, "ours").files("gw-1")
+        files.key.chmod(mode)
+        pki.chmod(folder)
+        faults = judge(files, "", NOW)
+        assert [fault.said["id"] for fault in faults] == ["certificate.open_key"] * said
+        assert not any(fault.fatal for fault in faults)
+        if said:
+            command = text_of_remedy(faults[0].said)
+            assert command == f"sudo chmod o-rwx {files.key}"
+            subprocess.run(shlex.split(command)[1:], check=True)
+            assert judge(files, "", NOW) == []
+    finally:
+        shutil.rmtree(pki)
+
+
+def text_of_remedy(said: Said) -> str:
+    return remedy(said["id"], "zh", **said["args"])
+
+
+@pytest.mark.parametrize("key", ["ca", "cert", "key", ""])
+def test_files_when_judged_by_another_process_then_the_same_is_found(
+    ours: Authority, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ours.files("gw-1")
+    shutil.copy(ours.issue("other")[1], files.key)
+    if key:
+        getattr(files, key).write_bytes(b"hello\n")
+    missing = replace(files, ca=files.ca.with_name("没有.pem"))
+    here = [judge(each, "gw-2", NOW) for each in (files, missing)]
+    monkeypatch.setattr(openssl, "_left_out", True)
+    assert [judge(each, "gw-2", NOW) for each in (files, missing)] == here
+    shutil.copy(ours.issue("another")[1], files.key)  # what changes is asked about again
+    monkeypatch.setattr(openssl, "_left_out", False)
+    here = [judge(files, "", NOW)]
+    monkeypatch.setattr(openssl, "_left_out", True)
+    assert [judge(files, "", NOW)] == here
+
+
+def test_files_when_no_process_can_be_started_to_judge_them_then_used_and_said(
+    ours: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = ours.files("gw-1")
+    shutil.copy(ours.issue("other")[1], files.key)
+    monkeypatch.setattr(openssl, "_left_out", True)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert judge(files, "gw-1", NOW) == []
+    assert "unjudged" in caplog.text
+    monkeypatch.undo()
+    assert judge(files, "gw-1", NOW) != [], "it was no verdict to remember"

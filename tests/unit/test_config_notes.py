@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -190,3 +192,44 @@ def test_device_when_it_has_no_tag_in_the_end_then_an_error(tmp_path: Path, tags
     own = '[devices.press.tags]\nt = { address = "holding:1", type = "int16" }\n'
     if "profile" in tags:  # a profile of settings alone is one
         assert notes(tmp_path, HEAD + DEVICE + tags + own) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("20-x.toml.txt", "20-x.toml"), ("20-x.TOML", "20-x.toml"), ("20-x.conf", "20-x.toml"),
+     ("hall 1.toml.bak", "'hall 1.toml'"), ("20-x", "20-x.toml")],
+)  # fmt: skip
+def test_file_when_in_conf_d_but_not_read_then_said_with_how_to_have_it_read(
+    tmp_path: Path, name: str, meant: str
+) -> None:
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    (folder / "10-a.toml").write_text('[gateway]\nsite = "x"\n')
+    (folder / name).write_text('[links.more]\ntype = "tcp"\naddress = "10.0.0.2"\n')
+    tags = 'tags = { t = { address = "holding:1", type = "int16" } }\n'
+    ((message, words),) = notes(tmp_path, HEAD + DEVICE + tags)
+    assert message == "config.not_read" and name in words
+    (problem,) = load(tmp_path / "gateway.toml").problems
+    for lang in ("zh", "en"):
+        move = remedy_of(problem, lang).partition("sudo ")[2]
+        assert move.endswith(meant) or move.endswith(str(folder / meant.strip("'")) + "'")
+        assert shlex.split(move) == ["mv", str(folder / name), str(folder / meant.strip("'"))]
+    subprocess.run(shlex.split(move), check=True)
+    assert notes(tmp_path, HEAD + DEVICE + tags) == []
+
+
+def test_file_when_in_conf_d_for_another_use_then_nothing_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    for name in (".hidden", "10-a.toml~", "#10-a.toml#"):
+        (folder / name).write_text("")
+    (folder / "t.csv").write_text("name,address,type\nt,holding:1,int16\n")
+    assert notes(tmp_path, HEAD + DEVICE + 'tags_file = "conf.d/t.csv"\n') == []
+
+
+def test_file_when_missing_but_another_is_beside_it_then_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gateway.toml.txt").write_text(HEAD)
+    (problem,) = load(tmp_path / "gateway.toml").problems
+    assert problem.id == "config.not_found_near"
+    mend = remedy_of(problem, "en")
+    assert f"sudo mv {tmp_path / 'gateway.toml.txt'} {tmp_path / 'gateway.toml'}" in mend

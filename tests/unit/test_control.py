@@ -17,6 +17,7 @@ from gateway.control import REQUEST_MAX
 from gateway.control.client import ControlClient, ControlError
 from gateway.control.server import (
     CONNECTIONS_MAX,
+    CONNECTIONS_OF_USER_MAX,
     AlreadyRunningError,
     ControlServer,
     Handler,
@@ -190,22 +191,159 @@ def test_request_when_garbage_then_said_and_hung_up(tmp_path: Path, garbage: byt
     assert answer["error"]["id"] == "daemon.bad_request"
 
 
-def test_connection_when_too_many_then_refused_and_served_again_later(tmp_path: Path) -> None:
+def test_connection_when_all_are_busy_then_refused_and_served_again_later(tmp_path: Path) -> None:
     path = tmp_path / "s"
 
     def use() -> str:
         held = [ControlClient(path) for _ in range(CONNECTIONS_MAX)]
-        for client in held:
-            client.call("status")
+        streams = [client.stream("wait") for client in held]
+        assert [next(stream) for stream in streams] == [1] * CONNECTIONS_MAX
         with ControlClient(path) as late, pytest.raises(ControlError) as caught:
             late.call("status")
-        held[0].__exit__()
-        for client in held[1:]:
-            client.call("status")
+        for client in held:
             client.__exit__()
         return caught.value.message
 
-    assert serve(path, use) == "daemon.too_many"
+    assert serve(path, use, {**HANDLERS, "wait": _wait}) == "daemon.too_many"
+
+
+async def _wait(params: Mapping[str, Any], peer: Peer) -> AsyncIterator[int]:
+    yield 1
+    await asyncio.Event().wait()
+
+
+def test_connection_when_others_are_idle_then_it_gets_the_place_of_the_longest_idle(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "s"
+
+    def use() -> None:
+        held = [ControlClient(path) for _ in range(CONNECTIONS_MAX)]
+        for client in held:
+            client.call("status")
+        held[0].call("status")  # so that the second has been idle for longest
+        for _ in range(3):
+            with ControlClient(path) as late:
+                assert late.call("status")["pid"] == os.getpid()
+        with pytest.raises(ControlError, match=r"daemon\.hung_up"):
+            held[1].call("status")
+        for client in (held[0], *held[2:]):
+            assert client.call("status")["pid"] == os.getpid()
+        for client in held:
+            client.__exit__()
+
+    serve(path, use)
+
+
+def test_connection_when_idle_for_long_then_closed(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+
+    async def main() -> bytes:
+        server = ControlServer(path, HANDLERS, idle_seconds=0.05)
+        await server.start()
+        try:
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(b'{"id": 1, "method": "status"}\n{"id": 2')
+            assert json.loads(await reader.readline())["id"] == 1
+            rest = await reader.read()  # ends when the other end hangs up
+            writer.close()
+            return rest
+        finally:
+            await server.close()
+
+    assert asyncio.run(main()) == b""
+
+
+class _Held:
+    """A connection that the server counts."""
+
+    def __init__(self, *, is_idle: bool) -> None:
+        self.is_idle, self.ended = is_idle, False
+
+    def end(self) -> None:
+        self.ended = True
+
+
+@pytest.mark.parametrize("is_idle", [True, False])
+def test_user_when_it_has_its_share_then_it_takes_no_place_of_others(
+    tmp_path: Path, is_idle: bool
+) -> None:
+    server = ControlServer(tmp_path / "s", {})
+    own = [_Held(is_idle=is_idle) for _ in range(CONNECTIONS_OF_USER_MAX)]
+    others = [_Held(is_idle=True) for _ in range(CONNECTIONS_MAX - len(own))]
+    for held, uid in [*((each, 1001) for each in others), *((each, 1000) for each in own)]:
+        server._served[held] = Peer(1, uid, 1)
+    assert server._has_room(Peer(2, 1000, 1)) == is_idle
+    assert [each.ended for each in own] == [is_idle, *[False] * (len(own) - 1)]
+    for newcomer in (1002, 0):
+        assert server._has_room(Peer(3, newcomer, 1))
+        server._served[_Held(is_idle=False)] = Peer(3, newcomer, 1)
+    ended = [sum(each.ended for each in row) for row in (own, others)]
+    assert ended == ([2, 0] if is_idle else [0, 2])
+
+
+@pytest.mark.parametrize(
+    ("request_line", "expected"),
+    [
+        (r'{"id": 1, "method": "\ud800"}', "daemon.unknown_method"),
+        (r'{"id": "\udfff", "method": "status"}', None),
+        (r'{"id": 1, "method": "status", "params": {"x": "\ud800", "\udc00": 1}}', None),
+        ('{"id": 1, "method": "count", "params": {"to": 1e400}}', "daemon.failed_request"),
+        ('{"id": 1, "method": "overflow", "params": {"to": 1e400}}', "daemon.failed_request"),
+        ('{"id": 1, "method": "deep", "params": {}}', "daemon.failed_request"),
+        ('{"id": 1e400, "method": "status"}', "daemon.bad_request"),
+        ('{"id": NaN, "method": "status"}', "daemon.bad_request"),
+        ('{"id": true, "method": "status"}', "daemon.bad_request"),
+        ('{"id": 9007199254740992, "method": "status"}', "daemon.bad_request"),
+        ('{"id": 9007199254740991, "method": "status"}', None),
+        ('{"id": null, "method": "status"}', None),
+        (f'{{"id": {"[" * 980}{"]" * 980}, "method": "status"}}', "daemon.bad_request"),
+        (f'{{"id": "{"x" * 65}", "method": "status"}}', "daemon.bad_request"),
+        (f'{{"id": {"9" * 5000}, "method": "status"}}', "daemon.bad_request"),
+        (f'{{"id": 1, "method": "status", "params": {{"x": {"[" * 900}{"]" * 900}}}}}', None),
+        ('{"id": 1, "method": "status"' + "," * 60_000, "daemon.bad_request"),
+    ],
+    ids=lambda value: str(value)[:40],
+)  # fmt: skip
+def test_request_when_odd_then_answered_and_nobody_else_harmed(
+    tmp_path: Path, request_line: str, expected: str | None
+) -> None:
+    path = tmp_path / "s"
+    failures: list[dict[str, Any]] = []
+
+    async def overflow(params: Mapping[str, Any], peer: Peer) -> AsyncIterator[int]:
+        yield int(params["to"])
+
+    async def deep(params: Mapping[str, Any], peer: Peer) -> Any:
+        nested: list[Any] = []
+        for _ in range(100_000):
+            nested = [nested]
+        return nested
+
+    def use() -> Any:
+        with ControlClient(path) as other:
+            with connect(path) as raw:
+                raw.sendall(request_line.encode("utf-8", "surrogatepass") + b"\n")
+                raw.shutdown(socket.SHUT_WR)
+                lines = raw.makefile("rb").read().splitlines()
+            assert other.call("status")["pid"] == os.getpid()
+        return [json.loads(line) for line in lines]
+
+    async def main() -> Any:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: failures.append(told))
+        server = ControlServer(path, {**HANDLERS, "overflow": overflow, "deep": deep})
+        await server.start()
+        try:
+            return await asyncio.to_thread(use)
+        finally:
+            await server.close()
+
+    answers = asyncio.run(main())
+    assert failures == []
+    assert answers
+    assert answers[-1].get("error", {}).get("id") == expected
+    if expected is None:
+        assert answers[-1]["id"] == json.loads(request_line)["id"]
 
 
 def test_socket_when_served_then_only_owner_and_group(tmp_path: Path) -> None:
@@ -265,3 +403,18 @@ def test_peer_when_not_root_owner_or_member_then_may_not_speak(tmp_path: Path) -
     assert may_speak(Peer(1, stranger, group), path)
     assert not may_speak(Peer(1, stranger, stranger), path)
     assert not may_speak(Peer(1, stranger, group), tmp_path / "none")
+
+
+def test_request_when_it_fails_again_and_again_then_the_log_hears_of_it_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "s"
+
+    def use() -> None:
+        with ControlClient(path) as client:
+            for _ in range(50):
+                with pytest.raises(ControlError, match=r"daemon\.failed_request"):
+                    client.call("fail")
+
+    serve(path, use)
+    assert len(caplog.records) == 1

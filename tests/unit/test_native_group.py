@@ -19,7 +19,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import Field, GroupPlan, Request
 from native.block import Sealer
-from native.group import Group, Pool
+from native.group import POOL_BYTES, Group, Pool
 from native.latest import latest, qualities
 from native.shape import STORE_BYTES_MAX, TYPES, VALUE_BYTES_MAX
 from tests.kit.scans import GOOD, PERIOD_NS, START_NS, Box, plan, registers, tag, unpacked
@@ -398,3 +398,24 @@ def test_qualities_when_counted_are_those_of_the_newest_values(data: st.DataObje
     newest = latest(box.groups[0])
     assert newest is not None
     assert qualities(box.groups[0]) == Counter(quality for _, quality in newest[1])
+
+
+@pytest.mark.parametrize(
+    ("groups", "tags", "period_ms"), [(20, 10, 1), (8, 300, 10), (50, 47, 100), (1000, 300, 1000)]
+)
+def test_rows_when_no_seal_comes_for_5_s_all_wait_for_it(
+    groups: int, tags: int, period_ms: int
+) -> None:
+    """Behind half a second of rows that waited already; in the memory that the box has for them."""
+    made = plan([tag(f"t{i}") for i in range(tags)], period_ns=period_ms * 10**6)
+    pool = Pool()
+    box = [Group(number, made, pool) for number in range(groups)]
+    sealer = Sealer(box)
+    ticks = -(-5500 // period_ms)
+    good = bytes([GOOD] * len(made.requests))
+    for group in box:
+        for tick in range(ticks):
+            group.push(tick, tick * made.period_ns, 0, good, bytes(2 * tags))
+    assert [group.snapshot()["skipped"] for group in box] == [{}] * groups
+    assert sum(block.scans for block in sealer.seal(1, 1, 1)) == groups * ticks
+    assert pool.used < POOL_BYTES / 2

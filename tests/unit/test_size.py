@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -112,3 +116,41 @@ def test_devices_alike_are_told_apart_all_the_same(brief: bool) -> None:
     assert one.plan.tags is other.plan.tags
     found = made.runners[0].devices(brief)
     assert [each["name"] for each in found] == ["d0", "d1"]
+
+
+_HEAP = """
+import ctypes, sys, threading
+from native import heap
+heap.settle()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+libc.free.argtypes = libc.fclose.argtypes = [ctypes.c_void_p]
+libc.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+together, first, kept = threading.Barrier(8), [], []
+def use():
+    together.wait()
+    for _ in range(100):
+        kept.append(libc.malloc(1000))
+threads = [threading.Thread(target=use) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+for _ in range(2):  # after a first large block is freed, glibc would keep the next
+    libc.free(libc.malloc(8 << 20))
+    kept.append(libc.malloc(4 << 20))
+out = libc.fopen(sys.argv[1].encode(), b"w")
+libc.malloc_info(0, out)
+libc.fclose(out)
+"""
+
+
+def test_heap_when_many_threads_use_it_has_two_arenas_and_keeps_no_large_block(
+    tmp_path: Path,
+) -> None:
+    told = tmp_path / "heap.xml"
+    subprocess.run([sys.executable, "-c", _HEAP, str(told)], check=True)
+    found = ElementTree.parse(told).getroot()
+    assert len(found.findall("heap")) <= 2
+    (mapped,) = [each for each in found.findall("total") if each.get("type") == "mmap"]
+    assert int(mapped.attrib["count"]) >= 2, "large blocks go back to the system when freed"

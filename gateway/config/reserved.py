@@ -1,0 +1,64 @@
+"""Names that the format of the configuration has, and this version has not yet.
+
+A file that was written for a later version is told so in plain words, and no name of ours is given
+to something else meanwhile. Each name leads to the message that says what it is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.config.schema import DEVICE, FILE, LINK, PROFILE_TAG, TAG, Table
+
+_LINE_OF_ITS_OWN = dict.fromkeys(("baud", "parity", "stop_bits"), "config.for_own_line")
+_TAG = {
+    "no_value": "config.for_no_value",
+    "bits": "config.for_bits",
+    "signed": "config.for_signed",
+}
+_RANGE = {"min": "config.for_range", "max": "config.for_range"}
+
+#: Of each table of the schema, with its header in the documentation.
+KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
+    ("", FILE, {"uplinks": "config.for_uplinks"}),
+    ("[links.NAME]", LINK, {"after_connect": "config.for_after_connect"}),
+    (
+        "[devices.NAME]",
+        DEVICE,
+        {
+            "align": "config.for_align",
+            "was": "config.for_was",
+            "meter": "config.for_meter",
+            "rack": "config.for_s7",
+            "slot": "config.for_s7",
+            **_LINE_OF_ITS_OWN,
+        },
+    ),
+    ("[devices.NAME.tags]", TAG, {**_TAG, **_RANGE}),
+    ("[tags]", PROFILE_TAG, _TAG),
+)
+#: Values of keys that there are.
+VALUES: Mapping[str, Mapping[str, str]] = {
+    "driver": {
+        "dlt645": "config.for_dlt645",
+        "s7": "config.for_s7",
+        "mtconnect": "config.for_mtconnect",
+    },
+    "framing": {"shdr": "config.for_mtconnect"},
+    "type": {
+        "int8": "config.for_bytes",
+        "uint8": "config.for_bytes",
+        "bcd": "config.for_signed",
+        "date_time": "config.for_date_time",
+    },
+}
+
+
+def of_key(table: Table, name: str) -> str:
+    """What a key is reserved for in that table; "" where it is not."""
+    return next((keys.get(name, "") for _, each, keys in KEYS if each is table), "")
+
+
+def of_value(key: str, value: object) -> str:
+    """The same of a value."""
+    return VALUES.get(key, {}).get(value, "") if isinstance(value, str) else ""

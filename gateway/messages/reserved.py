@@ -1,0 +1,41 @@
+"""Texts about names of the configuration that later versions will have."""
+
+from gateway.messages.message import Message
+
+TABLE = {
+    "config.reserved": Message(
+        "“{key}”留给{purpose}，这个版本还没有",
+        "{key} is reserved for {purpose}; this version does not have it yet",
+        "先删掉这一项",
+        "Take it out for now",
+    ),
+    "config.reserved_value": Message(
+        "“{value}”留给{purpose}，这个版本还没有",
+        "{value} is reserved for {purpose}; this version does not have it yet",
+        "先删掉，或换一个现有的",
+        "Take it out for now, or choose one that there is",
+    ),
+    "config.for_uplinks": Message("几条上行链路（有线、5G）", "several uplinks (wire, 5G)"),
+    "config.for_after_connect": Message(
+        "连接后先要静默的设备", "devices that want silence on a new connection"
+    ),
+    "config.for_heartbeat": Message(
+        "普通 tcp 链路上的心跳包", "heartbeats on an ordinary tcp link"
+    ),
+    "config.for_align": Message("对齐到整点的采集时刻", "ticks at whole multiples of the period"),
+    "config.for_was": Message("改名或移动过的设备", "devices that were renamed or moved"),
+    "config.for_meter": Message("按表号找的电表（DL/T 645）", "meters by their number (DL/T 645)"),
+    "config.for_own_line": Message(
+        "同一串口上各设备不同的串口参数（现在写在链路里，全线相同）",
+        "devices that differ from their serial line (for now it stands on the link, for all)",
+    ),
+    "config.for_s7": Message("西门子 S7 控制器", "Siemens S7 controllers"),
+    "config.for_dlt645": Message("DL/T 645 电表", "DL/T 645 meters"),
+    "config.for_mtconnect": Message("MTConnect 机床", "MTConnect machine tools"),
+    "config.for_no_value": Message("表示“没有数值”的原始值", 'raw values that mean "none"'),
+    "config.for_bits": Message("报警字各位的名称", "names of the bits of an alarm word"),
+    "config.for_signed": Message("任意长度的 BCD 数", "BCD numbers of any length"),
+    "config.for_range": Message("超出范围的数值", "values out of range"),
+    "config.for_bytes": Message("8 位整数", "integers of 8 bits"),
+    "config.for_date_time": Message("日期和时间", "dates and times"),
+}
