@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +40,8 @@ def main(context: Context, options: argparse.Namespace) -> int:
             whose = owner(directory / "state") or "?"
             _say(context, "buffer.kept", gateway=whose, path=str(keep(directory, gateway)))
         elif owner(directory / "state") in (None, gateway):
+            import asyncio  # here: no other action needs it
+
             blocks = asyncio.run(_drop_own(gateway, directory))
             _say(context, "buffer.given_up", blocks=blocks)
         else:
