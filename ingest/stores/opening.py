@@ -10,6 +10,8 @@ from ingest.stores.api import StoreError
 from ingest.stores.schema import APPLICATION_ID, SCHEMA, VERSION
 
 _BUSY_MS = 30_000
+#: The write-ahead log shrinks to this once a reader that kept it long has let go.
+_LOG_BYTES_KEPT = 16 << 20
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -28,6 +30,7 @@ def connect(path: Path) -> sqlite3.Connection:
         sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         journal = sql.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         sql.execute("PRAGMA synchronous = FULL")
+        sql.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_KEPT}")
         synchronous = sql.execute("PRAGMA synchronous").fetchone()[0]
         if journal != "wal" or synchronous < 2:
             raise StoreError(
