@@ -29,13 +29,23 @@ class FileIdentity:
         self._log = path.with_name(path.name + "-wal")
         self._file_is = _identity(path)
         self._log_is: _Identity | None = None
+        self._lost: str | None = None
 
-    def opened(self) -> None:
-        """The log may be a new one: this process closed the last connection to the old."""
+    def closed(self) -> None:
+        """The log may be a new one next: this process closes the last connection to the old."""
         self._log_is = None
 
     def check(self) -> None:
-        """Raises StoreError when one of them is another, or none."""
+        """Raises StoreError when one of them is another, or none; then always."""
+        if self._lost is None:
+            try:
+                self._look()
+            except StoreError as error:
+                self._lost = str(error)
+        if self._lost is not None:
+            raise StoreError(self._lost)
+
+    def _look(self) -> None:
         if _identity(self._path) != self._file_is:
             raise StoreError(
                 f"{self._path} was moved away or replaced while this receiver had it open; nothing"

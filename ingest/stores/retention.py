@@ -1,7 +1,8 @@
 """What is let go of: payloads that are older, or more, than the platform wants to keep here.
 
-Names, ranges and the books outlive them: a block that was let go is still held, so it is acknowledged
-and never stored twice, and an audit still counts it. Only its values can't be read any more.
+Names, ranges and the books outlive them: a block that was let go is still held, so it is
+acknowledged and never stored twice, and an audit still counts it. Only its values can't be read any
+more.
 """
 
 from __future__ import annotations

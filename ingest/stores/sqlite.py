@@ -121,7 +121,6 @@ class SqliteStore:
             self._identity.check()
             if self._sql is None:
                 self._sql = connect(self._path)
-                self._identity.opened()
             results = _transaction(self._sql, jobs)
             self._identity.check()
         except _JobError as error:
@@ -151,6 +150,7 @@ class SqliteStore:
         if self._sql is not None:
             self._sql.close()
             self._sql = None
+            self._identity.closed()
 
     def _fail(self, jobs: list[_Job], error: BaseException | None) -> None:
         known = isinstance(error, sqlite3.Error | StoreError)
