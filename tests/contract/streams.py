@@ -26,9 +26,9 @@ def said(one: Inline, *requests: pb.StreamRequest) -> list[pb.StreamResponse]:
     return [answer for request in requests for answer in one.receive(request.SerializeToString())]
 
 
-def filled(store: Path, blocks: Sequence[pb.Block | pb.Bundle], **options: Any) -> None:
-    """A store with these blocks, all of gateway gw-1, taken by the real session."""
-    sql = connect(store)
+def store_of(path: Path, blocks: Sequence[pb.Block | pb.Bundle], **options: Any) -> Path:
+    """A receiver's file that took these blocks of `examples`, in this order."""
+    sql = connect(path)
     one = stream(InlineStore(sql), **options)
     said(one, receiver.hello(max(block.epoch for block in blocks)))
     for epoch in sorted({block.epoch for block in blocks}):
@@ -38,3 +38,4 @@ def filled(store: Path, blocks: Sequence[pb.Block | pb.Bundle], **options: Any) 
         answers = said(one, pb.StreamRequest(**{kind: block}))
         assert answers[-1].HasField("ack"), answers
     sql.close()
+    return path

@@ -20,7 +20,7 @@ from tests.contract.examples import EPOCH
 
 
 def store(tmp_path: Path, *blocks: pb.Block | pb.Bundle) -> str:
-    streams.filled(tmp_path / "store.db", blocks or [examples.block(1), examples.bundle(2, 2)])
+    streams.store_of(tmp_path / "store.db", blocks or [examples.block(1), examples.bundle(2, 2)])
     return f"sqlite:{tmp_path / 'store.db'}"
 
 
@@ -48,7 +48,7 @@ def test_latest_of_a_tag_reported_on_change_is_found_in_an_earlier_block(tmp_pat
     first, second = examples.run(0, 10), examples.run(10, 10)
     for run, rows in ((first, [3, 7]), (second, [])):
         run.columns[1].CopyFrom(encode.column([5] * len(rows), rows=rows))
-    streams.filled(
+    streams.store_of(
         path,
         [
             encode.block(EPOCH, 1, pb.BlockPayload(runs=[first], anchors=[examples.anchor()])),

@@ -24,7 +24,7 @@ NOW_NS = UTC_NS + 3600 * 10**9
 
 
 def filled(path: Path, blocks: Sequence[pb.Block | pb.Bundle]) -> sqlite3.Connection:
-    streams.filled(path / "store.db", blocks)
+    streams.store_of(path / "store.db", blocks)
     return connect_readonly(path / "store.db")
 
 

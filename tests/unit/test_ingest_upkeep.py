@@ -101,7 +101,7 @@ def test_store_whose_directory_can_t_be_written_is_read_or_said_how(
     """field.md 5.24. As SQLite says it there: root may write anywhere, so the answer is forced."""
     folder = tmp_path / "media"
     folder.mkdir()
-    streams.filled(folder / "store.db", [examples.block(1)])
+    streams.store_of(folder / "store.db", [examples.block(1)])
     real = sqlite3.connect
 
     def refuses(name: str, *args: Any, **options: Any) -> sqlite3.Connection:
@@ -126,7 +126,7 @@ def test_store_whose_directory_can_t_be_written_is_read_or_said_how(
 
 def test_payloads_are_let_go_and_their_names_never(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    streams.filled(path, [examples.block(1), examples.bundle(2, 3)], utc_ns=lambda: 1000)
+    streams.store_of(path, [examples.block(1), examples.bundle(2, 3)], utc_ns=lambda: 1000)
     sql = connect(path)
     before = audit.epochs(sql)
     assert not let_go(sql, Keep(age_ns=500), utc_ns=1400)
@@ -135,7 +135,7 @@ def test_payloads_are_let_go_and_their_names_never(tmp_path: Path) -> None:
     assert audit.epochs(sql) == before  # the books stand
     sql.close()
     assert rows(path) == 0
-    streams.filled(path, [examples.block(1), examples.block(3)])  # known: acknowledged again
+    streams.store_of(path, [examples.block(1), examples.block(3)])  # known: acknowledged again
     assert rows(path) == 0
 
 
@@ -143,7 +143,7 @@ def test_bytes_that_are_kept_are_bounded(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     counters = [number * 2654435761 % (1 << 32) for number in range(5000)]
     many = [examples.block(seq, ticks=5000, counters=counters) for seq in range(1, 30)]
-    streams.filled(path, many)
+    streams.store_of(path, many)
     sql = connect(path)
     keep = Keep(size=used_bytes(sql) // 2)
     while let_go(sql, keep, 0):
