@@ -86,6 +86,13 @@ class Supervisor:
         self._notify = sysd.Notifier.from_environ()
         self._stop = asyncio.Event()
         self._journal = Journal(config.language)
+        beside, cert = config.buffer.path.parent, config.platform.cert
+        self._kept, self._last_known = Kept(beside), lastknown.Keeper(beside)
+        self._anchors = Anchors(
+            self._clock,
+            lastknown.load(beside / lastknown.NAME),
+            lambda: not_before(cert) if cert is not None else 0,
+        )
         self._disk_threads, self._learning_thread = Threads("disk", 2), Threads("learning", 1)
 
     async def run(self) -> None:
@@ -104,14 +111,7 @@ class Supervisor:
     async def _run_with(self, disk: OsDisk) -> None:
         self._disk = disk
         config = self._config
-        beside = config.buffer.path.parent
-        cert = config.platform.cert
-        self._last_known = lastknown.Keeper(beside)
-        self._anchors = anchors = Anchors(
-            self._clock,
-            lastknown.load(beside / lastknown.NAME),
-            lambda: not_before(cert) if cert is not None else 0,
-        )
+        anchors = self._anchors
         buffer = await Buffer.open(
             disk,
             self._clock,
@@ -123,39 +123,11 @@ class Supervisor:
         epoch = buffer.open_epoch(self._clock.boot_id, self._clock.now_ns())
         if ended := buffer.snapshot()["previous_end"]:
             self._say(ended["id"], **ended["args"])
-        self._kept = Kept(beside)
         scanning = Scanning(config, self._kept.load())
         made = catalog.build(config.site, time_zone(), scanning.catalog_groups)
         buffer.put_catalog(REVISION, made.content, made.tag_sets)
-        platform = config.platform
-        tls = None
-        if platform.ca and platform.cert and platform.key:
-            tls = TlsFiles(ca=platform.ca, cert=platform.cert, key=platform.key)
-        channel = GrpcChannel(platform.address, tls)
-        plan = None
-        if platform.data_budget is not None:
-            plan = await DataPlan.open(
-                platform.data_budget, disk, self._disk_threads, self._clock, anchors.utc_ns
-            )
-        uplink = Uplink(
-            UplinkConfig(
-                config.id,
-                platform.address,
-                f"jiahe {__version__}",
-                send_every_ns=platform.send_every_ns,
-                machine=machine(),
-            ),
-            clock=self._clock,
-            channel=channel,
-            buffer=buffer,
-            uniform=random.SystemRandom().uniform,
-            platform_time=anchors.platform_said,
-            join=bundle,
-            run_blocking=run_blocking,
-            warnings=lambda: [*channel.warnings(), *anchors.warnings()],
-            plan=plan,
-        )
-        every_ns = min(platform.send_every_ns, config.buffer.flush_every_ns // 2)
+        uplink = await self._uplink(disk, buffer)
+        every_ns = min(config.platform.send_every_ns, config.buffer.flush_every_ns // 2)
         sealing = Sealing(
             scanning.groups, epoch, every_ns, buffer, anchors, self._clock, uplink.wake
         )
@@ -175,6 +147,36 @@ class Supervisor:
             await self._live(parts, uplink)
         finally:
             await control.close()
+
+    async def _uplink(self, disk: OsDisk, buffer: Buffer) -> Uplink:
+        platform = self._config.platform
+        tls = None
+        if platform.ca and platform.cert and platform.key:
+            tls = TlsFiles(ca=platform.ca, cert=platform.cert, key=platform.key)
+        channel = GrpcChannel(platform.address, tls)
+        plan = None
+        if platform.data_budget is not None:
+            plan = await DataPlan.open(
+                platform.data_budget, disk, self._disk_threads, self._clock, self._anchors.utc_ns
+            )
+        return Uplink(
+            UplinkConfig(
+                self._config.id,
+                platform.address,
+                f"jiahe {__version__}",
+                send_every_ns=platform.send_every_ns,
+                machine=machine(),
+            ),
+            clock=self._clock,
+            channel=channel,
+            buffer=buffer,
+            uniform=random.SystemRandom().uniform,
+            platform_time=self._anchors.platform_said,
+            join=bundle,
+            run_blocking=run_blocking,
+            warnings=lambda: [*channel.warnings(), *self._anchors.warnings()],
+            plan=plan,
+        )
 
     def _buffer_config(self) -> BufferConfig:
         said = self._config.buffer
@@ -196,7 +198,6 @@ class Supervisor:
             asyncio.create_task(self._watch(parts), name="watch"),
         ]
         stop = asyncio.create_task(self._stop.wait(), name="stop")
-        deadline: threading.Timer | None = None
         try:
             self._notify.ready(f"{len(parts.config.devices)} devices")
             self._say(
@@ -209,7 +210,7 @@ class Supervisor:
                 [sealing, *lasting, stop], return_when=asyncio.FIRST_COMPLETED
             )
             self._notify.stopping()
-            deadline = self._end_in_time()
+            self._end_in_time()
             ended = [task for task in done if task is not stop]
             await _cancel(sealing)
             for task in ended:
@@ -222,8 +223,6 @@ class Supervisor:
             await uplink.close()
             await asyncio.to_thread(parts.scanning.stop)
             await parts.buffer.close()
-            if deadline is not None:
-                deadline.cancel()
 
     async def _finish(self, parts: Parts) -> None:
         """A clean stop: nothing that was sampled is left behind."""
@@ -254,8 +253,10 @@ class Supervisor:
         if flushed is True:
             self._say("daemon.saved_first")
 
-    def _end_in_time(self) -> threading.Timer:
-        """However the disk hangs, a stop ends before systemd's patience does."""
+    def _end_in_time(self) -> None:
+        """However the disk hangs, a stop ends before systemd's patience does; also where Python
+        would wait for the threads that hang.
+        """
 
         def end() -> None:
             args = {"seconds": int(STOP_S_MAX)}
@@ -268,7 +269,6 @@ class Supervisor:
         timer = threading.Timer(STOP_S_MAX, end)
         timer.daemon = True
         timer.start()
-        return timer
 
     async def _watch(self, parts: Parts) -> None:
         """Each second: learning, the watchdog, and what the journal must hear; of very many devices

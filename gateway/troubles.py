@@ -35,6 +35,9 @@ _ADDED = ("count", "damaged", "bad", "tags")
 _HIGHEST = ("seconds",)
 _LEFT_OUT = ("device", "age")
 
+#: Where the time comes from while nothing vouches for it.
+_UNSURE = {"unknown": "clock.unknown", "last_known": "clock.last_known"}
+
 
 def worst_first(now: Snapshot, rest: Sequence[Said]) -> list[Said]:
     """Loss and disk; platform, certificate, budget; links; devices; clock; and what passes by
@@ -46,8 +49,8 @@ def worst_first(now: Snapshot, rest: Sequence[Said]) -> list[Said]:
     links, devices = of_links(now["links"]), causes(now["devices"], now["links"])
     found += links
     found += [said for said in devices if said["id"] != "device.waiting"]
-    if now["clock"]["source"] in ("unknown", "last_known"):
-        found.append(Said(id=f"clock.{now['clock']['source']}", args={}))
+    if now["clock"]["source"] in _UNSURE:
+        found.append(Said(id=_UNSURE[now["clock"]["source"]], args={}))
     return [*found, *(said for said in devices if said["id"] == "device.waiting"), *rest]
 
 

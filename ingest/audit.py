@@ -32,20 +32,24 @@ SELECT gateway, epoch, NOT closed AS open, duplicates,
     WHERE (b.gateway, b.epoch) = (e.gateway, e.epoch)) AS scans,
   (SELECT total(samples) FROM blocks b
     WHERE (b.gateway, b.epoch) = (e.gateway, e.epoch)) AS samples
-FROM epochs e ORDER BY gateway, epoch"""
+FROM epochs e WHERE gateway = ?1 ORDER BY epoch"""
 
 #: Ranges are [first, last_1); `before`: where the cover of all earlier ranges of the group ends.
 _HOLES = """
 WITH cover AS (
-  SELECT gateway, epoch, grp, 0 AS first, 0 AS last_1 FROM series WHERE zero_ns IS NOT NULL
+  SELECT gateway, epoch, grp, 0 AS first, 0 AS last_1 FROM series
+  WHERE gateway = ?1 AND zero_ns IS NOT NULL
   UNION ALL
   SELECT gateway, epoch, grp, first_tick, first_tick + ticks FROM runs
-  LEFT JOIN crash_ends USING (gateway, epoch) WHERE after_seq IS NULL OR first_seq <= after_seq
+  LEFT JOIN crash_ends USING (gateway, epoch)
+  WHERE gateway = ?1 AND (after_seq IS NULL OR first_seq <= after_seq)
   UNION ALL
   SELECT gateway, epoch, grp, first_tick, first_tick + count FROM gap_ticks JOIN gaps USING (gap)
+  WHERE gateway = ?1
   UNION ALL
   SELECT gateway, epoch, grp, last_tick + 1, last_tick + 1
   FROM catalogs JOIN catalog_ends USING (catalog) JOIN series USING (gateway, epoch, grp)
+  WHERE gateway = ?1
 ), seen AS (SELECT *, max(last_1) OVER earlier AS before FROM cover
   WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
@@ -53,22 +57,26 @@ SELECT gateway, epoch, grp, before, first FROM seen WHERE before < first"""
 
 _MISSING_EVENTS = """
 WITH cover AS (
-  SELECT DISTINCT gateway, epoch, grp, 0 AS first, 0 AS last_1 FROM events
+  SELECT DISTINCT gateway, epoch, grp, 0 AS first, 0 AS last_1 FROM events WHERE gateway = ?1
   UNION ALL
-  SELECT gateway, epoch, grp, first, first + count FROM events
+  SELECT gateway, epoch, grp, first, first + count FROM events WHERE gateway = ?1
   UNION ALL
   SELECT gateway, epoch, grp, first, first + count FROM gap_events JOIN gaps USING (gap)
+  WHERE gateway = ?1
 ), seen AS (SELECT *, max(last_1) OVER earlier AS before FROM cover
   WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
 SELECT gateway, epoch, total(first - before) FROM seen WHERE before < first
 GROUP BY gateway, epoch"""
 
-_EVENTS = "SELECT gateway, epoch, total(taken) FROM events GROUP BY gateway, epoch"
+_EVENTS = (
+    "SELECT gateway, epoch, total(taken) FROM events WHERE gateway = ?1 GROUP BY gateway, epoch"
+)
 
 _TWICE_TICKS = """
 WITH cover AS (
   SELECT gateway, epoch, grp, first_tick AS first, first_tick + ticks AS last_1 FROM runs
+  WHERE gateway = ?1
 ), seen AS (SELECT *, max(last_1) OVER earlier AS before FROM cover
   WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
@@ -78,14 +86,15 @@ WHERE before IS NOT NULL GROUP BY gateway, epoch"""
 #: Where the next run says how far an epoch went, its last blocks count too.
 _MISSING_BLOCKS = """
 WITH cover AS (
-  SELECT gateway, epoch, 0 AS grp, first, last + 1 AS last_1 FROM held
+  SELECT gateway, epoch, 0 AS grp, first, last + 1 AS last_1 FROM held WHERE gateway = ?1
   UNION ALL
   SELECT gateway, epoch, 0, first, last + 1 FROM gap_blocks JOIN gaps USING (gap)
+  WHERE gateway = ?1
   UNION ALL
-  SELECT gateway, epoch, 0, after_seq + 1, after_seq + 1 FROM crash_ends
+  SELECT gateway, epoch, 0, after_seq + 1, after_seq + 1 FROM crash_ends WHERE gateway = ?1
   UNION ALL
   SELECT gateway, previous_epoch, 0, previous_last_seq + 1, previous_last_seq + 1 FROM begins
-  WHERE (gateway, previous_epoch) IN (SELECT gateway, epoch FROM epochs)
+  WHERE gateway = ?1 AND (gateway, previous_epoch) IN (SELECT gateway, epoch FROM epochs)
 ), seen AS (SELECT *, max(last_1) OVER earlier AS before FROM cover
   WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
@@ -109,7 +118,7 @@ SELECT gateway, epoch, reason, total(ticks), total(events), total(blocks), total
   SELECT gateway, epoch, reason, 0, 0, last - first + 1, 0 FROM gap_blocks JOIN gaps USING (gap)
   UNION ALL
   SELECT gateway, epoch, reason, 0, 0, 0, count_unknown FROM gaps
-) GROUP BY gateway, epoch, reason"""
+) WHERE gateway = ?1 GROUP BY gateway, epoch, reason"""
 
 
 _WRONG = ("missing", "missing_blocks", "missing_events", "twice")
@@ -122,10 +131,28 @@ def reason_name(reason: int) -> str:
     return str(reason)
 
 
-def epochs(sql: sqlite3.Connection) -> list[dict[str, Any]]:
-    """One dict a gateway and epoch, in their order; see docs/platform.md for the fields."""
+def epochs(sql: sqlite3.Connection, gateway: str | None = None) -> list[dict[str, Any]]:
+    """One dict a gateway and epoch, in their order; see docs/platform.md for the fields.
+
+    One state of the store a gateway, and then it is let go: while a reader holds a state, the
+    writer's log can't be wound up.
+    """
+    found: list[dict[str, Any]] = []
+    for (name,) in sql.execute("SELECT gateway FROM gateways ORDER BY gateway").fetchall():
+        if gateway in (None, name):
+            sql.execute("BEGIN")
+            try:
+                found += _epochs_of(sql, name)
+            finally:
+                sql.execute("COMMIT")
+    return found
+
+
+def _epochs_of(sql: sqlite3.Connection, name: str) -> list[dict[str, Any]]:
     books: dict[tuple[str, int], dict[str, Any]] = {}
-    for gateway, epoch, is_open, duplicates, blocks, scans, samples in sql.execute(_EPOCHS):
+    for gateway, epoch, is_open, duplicates, blocks, scans, samples in sql.execute(
+        _EPOCHS, (name,)
+    ):
         books[gateway, epoch] = {
             "gateway": gateway,
             "epoch": epoch,
@@ -148,12 +175,12 @@ def epochs(sql: sqlite3.Connection) -> list[dict[str, Any]]:
         ("events", _EVENTS),
         ("twice", _TWICE_TICKS),
     ):
-        for gateway, epoch, number in sql.execute(query):
+        for gateway, epoch, number in sql.execute(query, (name,)):
             books[gateway, epoch][key] = int(number)
-    for gateway, epoch, reason, *numbers in sql.execute(_GAPS):
+    for gateway, epoch, reason, *numbers in sql.execute(_GAPS, (name,)):
         counts = dict(zip(("ticks", "events", "blocks", "unknown"), map(int, numbers), strict=True))
         books[gateway, epoch]["gaps"][reason_name(reason)] = counts
-    for gateway, epoch, group, first, last_1 in sql.execute(_HOLES):
+    for gateway, epoch, group, first, last_1 in sql.execute(_HOLES, (name,)):
         explained = reason_of(sql, gateway, epoch, group, first, last_1)
         if explained is None:
             books[gateway, epoch]["missing"] += int(last_1 - first)
@@ -166,10 +193,8 @@ def say_epochs(
     sql: sqlite3.Connection, out: TextIO, *, as_json: bool, gateway: str | None = None
 ) -> int:
     """Print the books; 0 when nothing is missing or doubled, else 1 and a line on stderr."""
-    sql.execute("BEGIN")  # one state of the store for all queries
-    books = [book for book in epochs(sql) if gateway in (None, book["gateway"])]
+    books = epochs(sql, gateway)
     absent = [one for one in absent_runs(sql) if gateway in (None, one[0])]
-    sql.execute("COMMIT")
     if as_json:
         told = [dict(zip(("gateway", "epoch", "named_by"), one, strict=True)) for one in absent]
         document = {"format": 1, "epochs": books, "absent": told}
@@ -217,10 +242,8 @@ def say_days(
 ) -> int:  # fmt: skip
     """Print completeness a gateway, device and day. 0, or 1 when time is missing; with `expect` (in
     percent) 1 when a day is complete to less than that."""
-    sql.execute("BEGIN")
     books = days(sql, now_ns, gateway, start_ns, end_ns)
     absent = [one for one in absent_runs(sql) if gateway in (None, one[0])]
-    sql.execute("COMMIT")
     if as_json:
         document = {"format": 1, "days": books}
         out.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")

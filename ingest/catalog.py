@@ -145,7 +145,7 @@ def _check_tag(index: int, tag: pb.Tag, names: set[str]) -> int:
     malformed(tag.type == 0, f"{where} has no type")
     unsupported(kind is None, f"{where}: type {tag.type} is unknown")
     malformed(
-        tag.type in (pb.VALUE_TYPE_INT, pb.VALUE_TYPE_UINT) and tag.bits not in (8, 16, 32, 64),
+        tag.type in (pb.VALUE_TYPE_INT, pb.VALUE_TYPE_UINT) and tag.bits not in (0, 8, 16, 32, 64),
         f"{where}: {tag.bits} bits are not 8, 16, 32 or 64",
     )
     for what, text in (("scale", tag.scale), ("offset", tag.offset)):

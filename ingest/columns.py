@@ -70,7 +70,7 @@ class Columns:
         elif not sparse:
             values -= bad_rows
         encoding = column.encoding
-        if encoding not in self._encodings[kind]:
+        if encoding not in self._encodings[kind] and (values or encoding):
             self._refuse_encoding(kind, encoding, where)
         if kind == TEXT:
             counted = sum(run.count for run in column.texts)

@@ -120,13 +120,18 @@ def days(
     `now_ns`: until when the newest run of each gateway is awaited, in UTC."""
     found: list[dict[str, Any]] = []
     for (name,) in sql.execute("SELECT gateway FROM gateways ORDER BY gateway").fetchall():
-        if gateway in (None, name):
+        if gateway not in (None, name):
+            continue
+        sql.execute("BEGIN")  # one state of the store a gateway, and then it is let go
+        try:
             runs = runs_of(sql, name)
             books = Books(name, _zone(sql, runs), start_ns, end_ns)
             for place, run in enumerate(runs):
                 after = runs[place + 1] if place + 1 < len(runs) else None
                 _add_run(sql, books, run, after, now_ns)
-            found += books.rows()
+        finally:
+            sql.execute("COMMIT")
+        found += books.rows()
     return found
 
 

@@ -86,6 +86,8 @@ HELLO_S = 15.0
 #: Streams of all gateways together, those that have not said Hello yet, and of one connection.
 STREAMS_MAX = 4096
 STREAMS_SILENT_MAX = 64
+#: Open files that are no streams: the store, its log, connections that come and go.
+DESCRIPTORS_OWN = 128
 STREAMS_PER_CONNECTION_MAX = 4
 #: Blocks of one stream that were no blocks at all (damaged, malformed, over a limit): then it ends.
 BROKEN_BLOCKS_MAX = 100

@@ -6,32 +6,21 @@ Exit 0: fine; 1: something is wrong and was said on stderr; 2: usage.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import logging
 import os
-import signal
 import sqlite3
 import sys
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from ingest import look
+from ingest.importing import FileError
 from ingest.payload import PayloadError
-from ingest.stores import sqlite_path
+from ingest.sorter import SortError
 from ingest.stores.api import StoreError
-from ingest.tls import TlsError, TlsFiles, credentials, is_loopback
 from ingest.words import Parser, language, words
-
-#: How long open streams may still finish after SIGTERM.
-_GRACE_S = 2.0
-
-
-class UsageError(Exception):
-    """Options that don't go together."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,13 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser(language()).parse_args(argv)
     try:
         return int(arguments.run(arguments))
-    except UsageError as error:
-        sys.stderr.write(f"jiahe-ingest: {error}\n")
-        return 2
     except BrokenPipeError:  # `export | head`: who reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (StoreError, TlsError, OSError) as error:
+    except (StoreError, SortError, FileError, OSError) as error:
         sys.stderr.write(f"jiahe-ingest: {error}\n")
         return 1
     except (sqlite3.Error, PayloadError, DecodeError) as error:
@@ -68,26 +54,49 @@ def _parser(lang: str) -> Parser:
         made.add_argument("--store", required=True, metavar="URL", help=say("store"))
         return made
 
-    serve = command("serve", _serve)
+    def selected(made: Parser, *names: str) -> None:
+        for name in names:
+            made.add_argument(f"--{name}", help=say(name))
+
+    def ranged(made: Parser) -> None:
+        made.add_argument("--from", dest="start", type=_time, metavar="TIME", help=say("from"))
+        made.add_argument("--to", dest="end", type=_time, metavar="TIME", help=say("to"))
+
+    _serve_options(command("serve", _serve), say)
+
+    export = command("export", look.export)
+    selected(export, "gateway", "device", "tag")
+    ranged(export)
+    export.add_argument("--format", choices=["csv"], default="csv", help=say("format"))
+    export.add_argument("--excel", action="store_true", help=say("excel"))
+
+    audit = command("audit", look.audit)
+    selected(audit, "gateway")
+    ranged(audit)
+    audit.add_argument("--by", choices=["day"], help=say("by"))
+    audit.add_argument("--expect", type=float, metavar="PERCENT", help=say("expect"))
+    audit.add_argument("--json", action="store_true", help=say("json"))
+
+    for name, run in (("gateways", look.gateways), ("latest", look.latest)):
+        made = command(name, run)
+        made.add_argument("--json", action="store_true", help=say("json"))
+        if name == "latest":
+            selected(made, "gateway", "device", "tag")
+
+    command("import", look.take_file).add_argument("file", type=Path, help=say("file"))
+    command("backup", look.backup).add_argument("file", type=Path, help=say("target"))
+    return parser
+
+
+def _serve_options(serve: Parser, say: Callable[[str], str]) -> None:
     serve.add_argument("--listen", required=True, metavar="ADDR", help=say("listen"))
     serve.add_argument("--ca", type=Path, help=say("ca"))
     serve.add_argument("--cert", type=Path, help=say("cert"))
     serve.add_argument("--key", type=Path, help=say("key"))
     serve.add_argument("--insecure", action="store_true", help=say("insecure"))
+    serve.add_argument("--identity-header", metavar="NAME", help=say("identity_header"))
+    serve.add_argument("--keep", action="append", default=[], metavar="LIMIT", help=say("keep"))
     serve.add_argument("--json", action="store_true", help=say("ready_json"))
-
-    export = command("export", _export)
-    export.add_argument("--gateway", help=say("gateway"))
-    export.add_argument("--device", help=say("device"))
-    export.add_argument("--tag", help=say("tag"))
-    export.add_argument("--from", dest="start", type=_time, metavar="TIME", help=say("from"))
-    export.add_argument("--to", dest="end", type=_time, metavar="TIME", help=say("to"))
-    export.add_argument("--format", choices=["csv"], default="csv", help=say("format"))
-
-    audit = command("audit", _audit)
-    audit.add_argument("--by", choices=["day"], help=say("by"))
-    audit.add_argument("--json", action="store_true", help=say("json"))
-    return parser
 
 
 def _time(text: str) -> int:
@@ -106,99 +115,15 @@ def _time(text: str) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
 
 
-def _listen_host(address: str) -> str:
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdigit() or int(port) > 65_535:
-        raise UsageError(f"--listen {address!r}: write HOST:PORT, e.g. 127.0.0.1:8443 or [::]:8443")
-    return host
-
-
 def _serve(arguments: argparse.Namespace) -> int:
-    host = _listen_host(arguments.listen)
-    files = (arguments.ca, arguments.cert, arguments.key)
-    if arguments.insecure:
-        if any(files):
-            raise UsageError("--insecure goes without --ca, --cert and --key")
-        if not is_loopback(host):
-            raise UsageError(
-                f"--insecure is for loopback addresses only, not {host}: listen on 127.0.0.1, or"
-                " give --ca, --cert and --key"
-            )
-        tls = None
-    elif not all(files):
-        raise UsageError(
-            "give --ca, --cert and --key (mutual TLS), or --insecure on a loopback address"
-        )
-    else:
-        tls = TlsFiles(*files)
-    logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
-    return asyncio.run(_serve_until_told(arguments, host, tls))
-
-
-async def _serve_until_told(arguments: argparse.Namespace, host: str, tls: TlsFiles | None) -> int:
     # grpc takes 100 ms to import: the commands that only read the store do without.
-    from ingest.server import Server
-    from ingest.stores.sqlite import SqliteStore
+    from ingest.serve import Settings, UsageError, serve
 
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    server_credentials = None if tls is None else credentials(tls)
-    store = SqliteStore(sqlite_path(arguments.store))
     try:
-        server = Server(store)
-        port = await server.start(arguments.listen, server_credentials)
-        _say_ready(arguments, f"{host}:{port}", tls)
-        stop = asyncio.create_task(told.wait())
-        broken = asyncio.wrap_future(store.broken)
-        await asyncio.wait((stop, broken), return_when=asyncio.FIRST_COMPLETED)
-        await server.stop(_GRACE_S)
-        if broken.done():
-            await broken  # raises why; whoever started this process starts it again
-    finally:
-        store.close()
-    return 0
-
-
-def _say_ready(arguments: argparse.Namespace, address: str, tls: TlsFiles | None) -> None:
-    if arguments.json:
-        line = json.dumps(
-            {"ready": True, "address": address, "store": arguments.store, "tls": tls is not None}
-        )
-    else:
-        how = "plain text" if tls is None else "mutual TLS"
-        line = f"jiahe-ingest: listening on {address} ({how}), store {arguments.store}"
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from ingest.export import export_csv
-    from ingest.samples import Selection
-    from ingest.stores.opening import connect_readonly
-
-    selection = Selection(
-        arguments.gateway, arguments.device, arguments.tag, arguments.start, arguments.end
-    )
-    sql = connect_readonly(sqlite_path(arguments.store))
-    try:
-        export_csv(sql, selection, sys.stdout)
-    finally:
-        sql.close()
-    return 0
-
-
-def _audit(arguments: argparse.Namespace) -> int:
-    from ingest import audit
-    from ingest.stores.opening import connect_readonly
-
-    sql = connect_readonly(sqlite_path(arguments.store))
-    try:
-        if arguments.by == "day":
-            return audit.say_days(sql, sys.stdout, as_json=arguments.json, now_ns=time.time_ns())
-        return audit.say_epochs(sql, sys.stdout, as_json=arguments.json)
-    finally:
-        sql.close()
+        return serve(Settings.of(arguments))
+    except UsageError as error:
+        sys.stderr.write(f"jiahe-ingest: {error}\n")
+        return 2
 
 
 if __name__ == "__main__":

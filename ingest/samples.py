@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from ingest.chain import Run
 from ingest.clock import BootClock, epoch_clock
 from ingest.decode import between, entries, event_times, row_times
 from ingest.payload import decompress
@@ -23,6 +24,8 @@ from ingest.sorter import Sorter
 _PAYLOADS_CACHED = 2
 _TAG_SETS_CACHED = 256
 _FAR = 1 << 62
+#: A value that is reported on change is said again within this time.
+_CARRIED_NS = 3600 * 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,53 @@ class Reader:
             if series:
                 clock = epoch_clock(self._sql, gateway, epoch)
                 yield from self._of_epoch(gateway, epoch, series, clock, selection)
+
+    def latest(self, run: Run, device: str | None, tag: str | None) -> Iterator[Sample]:
+        """The newest entry of each tag of a run's groups, not older than an hour before the newest
+        tick of its group."""
+        for one in self._series(run.gateway, run.epoch, device):
+            left = {one_tag.name for one_tag in self.tags(one.tag_set)}
+            left = left if tag is None else left & {tag}
+            until: int | None = None
+            for piece in self._pieces_backwards(run.gateway, run.epoch, one):
+                newest = self._newest(piece, one, run.clock, left)
+                until = until or max((s.time_ns for s in newest), default=0) - _CARRIED_NS
+                left -= {sample.tag for sample in newest}
+                yield from newest
+                if not left or (newest and newest[0].time_ns < until):
+                    break
+
+    def _newest(
+        self, piece: _Piece, series: _Series, clock: BootClock, tags: set[str]
+    ) -> list[Sample]:
+        found: dict[str, Sample] = {}
+        for sample in self._of_piece(piece, series, clock, Selection()):
+            if sample.tag in tags:
+                found[sample.tag] = sample  # in order of time
+        return list(found.values())
+
+    def _pieces_backwards(self, gateway: str, epoch: int, one: _Series) -> Iterator[_Piece]:
+        """Those of ticks, the newest first, then those of events; an hour's, and some more."""
+        name = (gateway, epoch, one.grp)
+        ticks_back = _CARRIED_NS // max(one.period_ns, 1)
+        (last,) = self._sql.execute(
+            "SELECT coalesce(max(first_tick), 0) FROM runs WHERE gateway = ? AND epoch = ?"
+            " AND grp = ? AND rows > 0",
+            name,
+        ).fetchone()
+        for payload, run, tick, ticks in self._sql.execute(
+            "SELECT payload, run, first_tick, ticks FROM runs WHERE gateway = ? AND epoch = ?"
+            " AND grp = ? AND rows > 0 AND first_tick >= ? ORDER BY first_tick DESC",
+            (*name, last - ticks_back),
+        ):
+            yield _Piece(payload, run, -1, tick, ticks, one.grp)
+        for payload, run, part, number, count in self._sql.execute(
+            "SELECT payload, run, part, first, count FROM events WHERE gateway = ? AND epoch = ?"
+            " AND grp = ? AND last_ns >= (SELECT max(last_ns) FROM events WHERE gateway = ?"
+            " AND epoch = ? AND grp = ?) - ? ORDER BY first DESC",
+            (*name, *name, _CARRIED_NS),
+        ):
+            yield _Piece(payload, run, part, number, count, one.grp)
 
     def _series(self, gateway: str, epoch: int, device: str | None) -> Iterator[_Series]:
         for row in self._sql.execute(

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.metadata
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
@@ -21,14 +23,16 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest import limits, session
+from ingest import certificates, limits, session
+from ingest.certificates import Certificate
 from ingest.desk import Desk
 from ingest.opening import notice
 from ingest.shelf import Pieces, Shelf
 from ingest.stores.api import Known, Store
 from ingest.stream import Context, Stream
-from ingest.tls import Identify, identity_of
+from ingest.tls import Identify, identity_of, refused_peer
 
+_log = logging.getLogger("jiahe-ingest")
 SERVICE = pb.DESCRIPTOR.services_by_name["IngestService"].full_name
 
 _OPTIONS = [
@@ -59,8 +63,12 @@ class IngestServicer:
         identify: Identify = identity_of,
         features: Collection[int] = session.FEATURES,
         software: str = "",
+        streams_max: int = limits.STREAMS_MAX,
+        own: Callable[[], Certificate | None] = lambda: None,
     ) -> None:
         self.store = store
+        self._own = own
+        self._streams_max = streams_max
         self.store_failed = store_failed
         self.desk = Desk()
         self._identify = identify
@@ -125,11 +133,22 @@ class IngestServicer:
         """The behaviour of the method Stream."""
         silent = sum(stream.session.state == "hello" for stream in self._streams)
         if silent >= limits.STREAMS_SILENT_MAX:
-            await context.abort(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"{silent} streams have not said Hello yet; the receiver is busy, try again",
+            words = f"{silent} streams have not said Hello yet; the receiver is busy, try again"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, words)
+        if len(self._streams) >= self._streams_max:
+            words = (
+                f"this receiver serves {self._streams_max} boxes at once, and they are there; wait,"
+                " or its operators raise its limit of open files"
             )
-        stream = Stream(self, self._identify(context), address_of(context.peer()))
+            _log.warning("%s: told to wait: %s", address_of(context.peer()), words)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, words)
+        address = address_of(context.peer())
+        peer = certificates.of_peer(context.auth_context())
+        refused = refused_peer(peer, self._own())
+        if refused is not None:
+            _log.warning("%s: refused, %s", address, refused)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, refused)
+        stream = Stream(self, self._identify(context), address, peer)
         stream.start(requests)
         self._streams.add(stream)
         try:
@@ -148,6 +167,14 @@ class IngestServicer:
             self.store.heard(gateway, stream.heard_ns)
 
 
+def software() -> str:
+    """ "jiahe-ingest 0.1.0"; "jiahe-ingest" where it is not installed."""
+    try:
+        return f"jiahe-ingest {importlib.metadata.version('jiahe')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "jiahe-ingest"
+
+
 def address_of(peer: str) -> str:
     """Of gRPC's "ipv4:10.0.0.7:51234" the address."""
     scheme, _, address = peer.partition(":")
@@ -163,9 +190,13 @@ class Server:
         identify: Identify = identity_of,
         features: Collection[int] = session.FEATURES,
         software: str = "",
+        streams_max: int = limits.STREAMS_MAX,
+        own: Callable[[], Certificate | None] = lambda: None,
     ) -> None:
-        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=limits.STREAMS_MAX)
-        self._servicer = IngestServicer(store, self._store_failed, identify, features, software)
+        self._server = grpc.aio.server(options=_OPTIONS)
+        self._servicer = IngestServicer(
+            store, self._store_failed, identify, features, software, streams_max, own
+        )
         self._ailing: asyncio.Task[None] | None = None
         # As bytes, both ways: what a request holds is looked at before it is parsed.
         handler = grpc.stream_stream_rpc_method_handler(self._servicer.serve)

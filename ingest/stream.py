@@ -14,16 +14,20 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import grpc
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest import limits, session
+from ingest import certificates, limits, session
+from ingest.certificates import Certificate
 from ingest.desk import Desk
+from ingest.opening import notice
 from ingest.refusal import quoted
 from ingest.stores.api import Known, Outcomes, Put, PutBlocks, PutTagSet, Store, StoreError
 
+_DAY_S = 86_400.0
 _log = logging.getLogger("jiahe-ingest")
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -44,8 +48,16 @@ class Shared(Protocol):
 class Stream:
     """`identity`: the gateway's id in the certificate; None on a plain-text stream."""
 
-    def __init__(self, servicer: Shared, identity: str | None, address: str) -> None:
+    def __init__(
+        self,
+        servicer: Shared,
+        identity: str | None,
+        address: str,
+        certificate: Certificate | None = None,
+    ) -> None:
         self.servicer = servicer
+        self._certificate = certificate
+        self._warned = -_DAY_S  # when it was told of its certificate's end
         self.address = address
         self.window_bytes = 0
         self.session = servicer.session(self, identity)
@@ -78,6 +90,24 @@ class Stream:
         await self.close()
         await self._wait_while(lambda: self._given > 0)
         self.end("UNAVAILABLE", "the receiver is stopping")
+
+    def check_certificate(self, now: datetime) -> session.Send | session.End | None:
+        """When the box's certificate is over, the end of the stream; when it ends soon, once a day
+        a notice."""
+        one = self._certificate
+        if one is None or one.left(now) > certificates.SOON:
+            return None
+        until = one.not_after.date()
+        if one.left(now) <= timedelta(0):
+            words = f"the certificate of this box ({one.subject}) expired on {until}; renew it"
+            return session.End("UNAUTHENTICATED", words)
+        if self.session.state != "open" or time.monotonic() - self._warned < _DAY_S:
+            return None
+        self._warned = time.monotonic()
+        days = one.left(now).days
+        words = f"the certificate of this box expires on {until}, in {days} days; renew it"
+        kind = pb.NOTICE_KIND_CERTIFICATE_EXPIRES
+        return session.Send(notice(kind, words, time.time_ns()))
 
     def end(self, code: str, detail: str) -> None:
         self._outbox.put_nowait(session.End(code, detail))
@@ -249,6 +279,9 @@ class Stream:
         """What to send: from the outbox, else a heartbeat, or the end of a stream that is dead."""
         heartbeat_s = limits.HEARTBEAT_MS / 1000
         while True:
+            said = self.check_certificate(certificates.utc_now())
+            if said is not None:
+                return said
             try:
                 async with asyncio.timeout(min(heartbeat_s, limits.HELLO_S)):
                     return await self._outbox.get()

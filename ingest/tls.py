@@ -7,21 +7,27 @@ pair that can't be read leaves the old one in use and is said on stderr.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import grpc
 
+from ingest import certificates
+from ingest.certificates import Certificate
+
+_DAY_S = 86_400.0
 _URI_PREFIX = b"urn:jiahe:gateway:"
 _log = logging.getLogger("jiahe-ingest")
 
 
-class TlsError(Exception):
+class TlsError(OSError):
     """A certificate file is missing or unusable; the text says which and why."""
 
 
@@ -70,6 +76,13 @@ class TlsFiles:
         except ssl.SSLError as error:
             raise TlsError(f"--ca {self.ca}: no certificate in it can be read") from error
 
+    def own(self) -> Certificate | None:
+        """The certificate that is in the file now; None: it can't be read."""
+        try:
+            return certificates.read(self.cert.read_bytes())
+        except (OSError, ValueError):
+            return None
+
     def changed(self) -> tuple[float, ...]:
         """Differs from an earlier value when a file was replaced."""
         times = []
@@ -79,6 +92,43 @@ class TlsFiles:
             except FileNotFoundError:
                 times.append(0.0)  # between unlink and rename of a rotation
         return tuple(times)
+
+
+def say_own(files: TlsFiles, now: datetime) -> None:
+    """Log it when the receiver's own certificate is over, or ends soon."""
+    own = files.own()
+    if own is None:
+        _log.error("--cert %s can't be read any more", files.cert)
+        return
+    left = own.left(now)
+    if left <= timedelta(0):
+        _log.error(
+            "the receiver's own certificate %s (%s) expired on %s: no box connects; replace the"
+            " file, it is read again by itself", files.cert, own.subject, own.not_after.date(),
+        )  # fmt: skip
+    elif left <= certificates.SOON:
+        _log.warning(
+            "the receiver's own certificate %s (%s) expires on %s, in %d days; replace the file,"
+            " it is read again by itself", files.cert, own.subject, own.not_after.date(), left.days,
+        )  # fmt: skip
+
+
+async def watch_certificate(files: TlsFiles) -> None:
+    """`say_own` now and each day."""
+    while True:
+        say_own(files, certificates.utc_now())
+        await asyncio.sleep(_DAY_S)
+
+
+def refused_peer(peer: Certificate | None, own: Certificate | None) -> str | None:
+    """Why a certificate that the CA vouches for is none of a gateway's; None: it may be."""
+    if peer is None:
+        return None
+    if not peer.for_clients:
+        return "its certificate is not for clients (extended key usage)"
+    if own is not None and peer.fingerprint == own.fingerprint:
+        return "it shows the receiver's own certificate"
+    return None
 
 
 def _no_password() -> str:

@@ -44,6 +44,22 @@ HELP = {
     "to": Words("到这个时间之前", "before"),
     "format": Words("输出格式（默认 csv）", "of the rows (default csv)"),
     "by": Words("按网关、设备和日给出完整率", "completeness a gateway, device and day"),
+    "expect": Words("每天至少要完整百分之几，否则以状态 1 退出", "percent that a day must reach"),
+    "excel": Words("会被表格软件当作公式的文字前加撇号", "mark what looks like a formula"),
+    "gateways": Words("有哪些网关，各自怎样", "who is there, and how it is"),
+    "latest": Words("每个标签最新的值", "the newest value of each tag"),
+    "import": Words("收进 jiahe buffer export 导出的文件", "take a file of jiahe buffer export"),
+    "file": Words("导出的文件", "the exported file"),
+    "backup": Words("备份数据库，接收端可以照常运行", "copy the store, while it is served"),
+    "target": Words("备份写到哪个文件", "the file to write"),
+    "identity_header": Words(
+        "前面有终结 TLS 的代理：它把网关编号写在这个请求头里",
+        "of a proxy that ends TLS: the header with the gateway's id",
+    ),
+    "keep": Words(
+        "数据只留这么久或这么多，例如 400d、200GiB；可写两次；名字和账目总是留着",
+        "such as 400d or 200GiB: older values are let go, names and books never",
+    ),
     "json": Words("输出一份 JSON", "one JSON document"),
 }
 

@@ -32,6 +32,16 @@ class BlockKey(NamedTuple):
     seq: int
 
 
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Where the scans of the blocks of this run are; they add up to what was put."""
+
+    acked_scans: int
+    buffered_scans: int  # on disk
+    memory_scans: int
+    lost_scans: int  # announced as gaps
+
+
 class BufferUnusableError(Exception):
     """The buffer can't be used as it is. `message` is an id of gateway/messages.py."""
 

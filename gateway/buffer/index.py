@@ -231,6 +231,12 @@ class Index:
             for number, (first, last) in self.segments[segment].spans.items()
         )
 
+    @property
+    def live_blocks(self) -> int:
+        """Blocks that are kept and not acknowledged."""
+        ranges = (r for epoch in self.epochs.values() for r in epoch.live)
+        return sum(last - first + 1 for first, last in ranges)
+
     def has_segment(self, epoch: int) -> bool:
         """Some file holds blocks of the epoch, live or not."""
         return any(epoch in segment.spans for segment in self.segments.values())

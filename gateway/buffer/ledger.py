@@ -4,21 +4,24 @@ A gap waits (`pending`) until the supervisor takes it for the block it is about 
 on that block carries it. It is settled when its carrier is acknowledged, and waits again when the
 carrier is lost. Until it is settled the state file knows it and its carrier, so a restart announces
 it again only where the carrier did not survive.
-The event loop's thread only; touches no disk.
+The event loop's thread only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from gateway.buffer import state
 from gateway.buffer.block import BlockKey
 from gateway.buffer.gaps import GapSet, Loss
 from gateway.buffer.index import Epoch
 from gateway.buffer.ranges import RangeSet
-from gateway.buffer.runs import Run, Runs, how_ended
+from gateway.buffer.runs import NAME, Run, Runs, how_ended
 from gateway.buffer.state import OpenEpoch, State, Unsettled
+from gateway.ports import Disk
 
 #: Carriers that the state file names one by one; gaps of older ones are joined there, to bound it.
 CARRIERS_NAMED_MAX = 16
@@ -27,8 +30,8 @@ CARRIERS_NAMED_MAX = 16
 class Ledger:
     """`state` is what the file says, or will say when it is next saved."""
 
-    def __init__(self, state: State, runs: Runs, is_live: Callable[[BlockKey], bool]) -> None:
-        self.state, self.runs = state, runs
+    def __init__(self, known: State, runs: Runs, is_live: Callable[[BlockKey], bool]) -> None:
+        self.state, self.runs = known, runs
         #: The run before this one; None: there is none, or the box has no memory of it.
         self.before: Run | None = None
         #: Something of this run was lost since `take_loss`.
@@ -37,12 +40,12 @@ class Ledger:
         self.current = 0
         self.lost_by_reason: dict[str, int] = {}
         self._carried: dict[BlockKey, GapSet] = {}
-        for epoch, seq, gap in state.gaps:
+        for epoch, seq, gap in known.gaps:
             if is_live(BlockKey(epoch, seq)):
                 self._carried.setdefault(BlockKey(epoch, seq), GapSet()).add(gap)
             elif not gap.count_unknown:  # else its epoch is open, and says the same
                 self.pending.add(gap)
-            entry = state.epochs.get(gap.epoch)
+            entry = known.epochs.get(gap.epoch)
             if entry is not None and not gap.count_unknown:
                 entry.gone.update(RangeSet((r.first, r.last) for r in gap.blocks))
                 if gap.end_of_epoch:
@@ -190,6 +193,17 @@ class Ledger:
         for key in named:
             unsettled += [Unsettled(*key, gap) for gap in self._carried[key].messages()]
         return unsettled
+
+    def written_to(self, disk: Disk, more: GapSet) -> Callable[[], None]:
+        """What writes the state file as it is now, with `more` gaps; to be called in the disk's
+        thread. That raises OSError.
+        """
+        self.state.gaps = self.unsettled(more)
+        return partial(state.write, disk, state.encode(self.state))
+
+    def write_runs(self, disk: Disk) -> None:
+        """The runs before this one. Raises OSError."""
+        state.write(disk, state.sealed(self.runs.encode()), NAME)
 
     def welcome(self, epoch: int, closed: bool) -> None:
         """The platform has said what it holds of `epoch`, and whether it knows its end."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from functools import partial
 
@@ -99,12 +99,21 @@ def tag_sets_of(content: bytes) -> frozenset[bytes]:
 
 
 class Sets:
-    """`sizes` is what `found` found. The event loop's thread but where it says otherwise."""
+    """`sizes` is what `found` found; `names` of the catalogs of this run and of each epoch that has
+    segments, of revisions 1, 2, ... The event loop's thread but where it says otherwise.
+    """
 
     def __init__(
-        self, disk: Disk, clock: Clock, disk_thread: DiskThread, sizes: dict[bytes, int]
+        self,
+        disk: Disk,
+        clock: Clock,
+        disk_thread: DiskThread,
+        sizes: dict[bytes, int],
+        names: dict[int, tuple[bytes, ...]],
     ) -> None:
         self._disk, self._disk_thread, self._sizes = disk, disk_thread, sizes
+        self.names = names
+        self._collect_due = bool(sizes)
         self._failures = Failures(clock)
         self._gone: set[bytes] = set()  # what the medium has lost
         self._fresh: dict[bytes, bytes] = {}  # of this run, not yet on disk
@@ -117,15 +126,27 @@ class Sets:
         """What the files take."""
         return sum(self._sizes.values())
 
-    def put(self, catalog: bytes, tag_sets: Mapping[bytes, bytes]) -> bytes:
-        """Contents of this run; the catalog's name."""
+    def put(self, epoch: int, catalog: bytes, tag_sets: Mapping[bytes, bytes]) -> None:
+        """The next revision of this run, and the tag sets that it names."""
         name = content_id(catalog)
+        self.names[epoch] = (*self.names.get(epoch, ()), name)
         self._named[name] = tag_sets_of(catalog)
         for key, content in ((name, catalog), *tag_sets.items()):
             self._gone.discard(key)
             if key not in self._whole:
                 self._fresh[key] = content
-        return name
+
+    def forget(self, epoch: int) -> None:
+        """Nothing is kept of an earlier epoch."""
+        if self.names.pop(epoch, None) is not None:
+            self._collect_due = True
+
+    async def collect(self) -> None:
+        """Remove what no kept epoch needs. Raises OSError."""
+        if self._collect_due:
+            needed = [name for names in self.names.values() for name in names]
+            await self._disk_thread(partial(self._collect, needed))
+            self._collect_due = False
 
     async def read(self, key: bytes) -> bytes | None:
         """A content; None if it is gone. Raises OSError while it can't be read."""
@@ -145,18 +166,19 @@ class Sets:
 
     # ---- in the disk's thread --------------------------------------------------------------
 
-    def missing_bytes(self, catalogs: Iterable[bytes]) -> int:
+    def missing_bytes(self, epoch: int) -> int:
         """What `store` would add. Any thread."""
         return sum(
             file_bytes(len(self._fresh[key]))
-            for key in self._with_tag_sets(catalogs)
+            for key in self._with_tag_sets(self.names.get(epoch, ()))
             if key in self._fresh and key not in self._sizes
         )
 
-    def store(self, catalogs: Iterable[bytes]) -> int:
-        """Make what these catalogs of this run need durable; the bytes written. Raises OSError."""
+    def store(self, epoch: int) -> int:
+        """Make what this run's blocks need durable; the bytes written. Raises OSError."""
         written, made = 0, False
-        keys = [key for key in self._with_tag_sets(catalogs) if key in self._fresh]
+        needed = self._with_tag_sets(self.names.get(epoch, ()))
+        keys = [key for key in needed if key in self._fresh]
         for key in keys:
             if key not in self._sizes or not self._is_whole(key):
                 self._sizes[key] = size = write(self._disk, key, self._fresh[key])
@@ -168,10 +190,8 @@ class Sets:
             del self._fresh[key]
         return written
 
-    def collect(self, catalogs: Iterable[bytes]) -> None:
-        """Remove what none of `catalogs` needs; nothing while one of them can't be read. Raises
-        OSError.
-        """
+    def _collect(self, catalogs: Iterable[bytes]) -> None:
+        """Nothing is removed while one of `catalogs` can't be read."""
         needed: set[bytes] = set()
         for key in catalogs:
             needed.add(key)
@@ -189,12 +209,12 @@ class Sets:
         if gone:
             self._disk.sync_dir(SUB)
 
-    def periods(self, catalogs: Collection[bytes]) -> dict[int, int]:
-        """The period of each group that these revisions of one epoch name, as far as they can be
-        read. Any thread.
+    def periods(self, epoch: int, revision: int) -> dict[int, int]:
+        """The period of each group that an epoch's revisions 1 to this one name, as far as they can
+        be read. Any thread.
         """
         merged: dict[int, int] = {}
-        for key in catalogs:
+        for key in self.names.get(epoch, ())[:revision]:
             merged |= self._periods_of(key)
         return merged
 

@@ -5,38 +5,24 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 
+from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import aside, epochs, log, recovery, runs, state
+from gateway.buffer import epochs, recovery, runs, state
 from gateway.buffer.alarm import Alarm
-from gateway.buffer.block import BlockKey, SealedBlock
+from gateway.buffer.block import BlockKey, Books, SealedBlock
 from gateway.buffer.config import BufferConfig
-from gateway.buffer.failures import Failures
-from gateway.buffer.gaps import Decompress, Loss, read_payload
-from gateway.buffer.index import Place
+from gateway.buffer.gaps import Decompress, Loss
 from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
-from gateway.buffer.troubles import disk_hangs, troubles, unclean_end
+from gateway.buffer.reader import Reader
+from gateway.buffer.refused import Refused
+from gateway.buffer.told import is_stuck, snapshot
+from gateway.buffer.troubles import unclean_end
 from gateway.buffer.writer import Writer
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.snapshot import BufferSnapshot, Said
-
-INSTALLATION_BYTES = 16
-#: Of `memory_bytes_max`: from there on blocks in RAM are dropped.
-FULL_SHARE = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """Where the scans of the blocks of this run are; they add up to what was put."""
-
-    acked_scans: int
-    buffered_scans: int  # on disk
-    memory_scans: int
-    lost_scans: int  # announced as gaps
 
 
 class Buffer:
@@ -54,9 +40,9 @@ class Buffer:
         utc_ns: Callable[[int], int | None],
     ) -> None:
         self.config, self.index = config, found.index
-        known.installation = known.installation or secrets.token_bytes(INSTALLATION_BYTES)
+        known.installation = known.installation or secrets.token_bytes(limits.ID_BYTES)
         self.ledger = Ledger(known, found.runs, found.index.is_live)
-        self._disk, self._clock, self._decompress = disk, clock, decompress
+        self._clock = clock
         self._is_new = found.is_new
         self._previous_end = unclean_end(found.last_write_utc_ns, config.flush_every_ns)
         self._found_wrong = [Said(id="buffer.state_lost", args={})] if found.state_lost else []
@@ -64,17 +50,13 @@ class Buffer:
         self._lock = asyncio.Lock()
         self._epoch = 0
         self._last_seq = 0
-        self._aside = aside.Aside(disk)
-        # Set aside before, but the process ended before that was announced.
-        self._rejects = {
-            key: pb.Reject(epoch=key.epoch, seq=key.seq, reason=pb.REJECT_REASON_CONFLICT)
-            for key in found.set_aside
-            if found.index.is_live(key)
-        }
-        self._failures = Failures(clock)
         self._writer = Writer(
             disk, clock, run_blocking, config, decompress, found, self.ledger, self._alarm, utc_ns
         )
+        thread = self._writer.disk_thread
+        self._reader = Reader(disk, clock, thread, found.index, self._damaged)
+        self._refused = Refused(disk, thread, self._reader, decompress, self._set_aside)
+        self._refused.again(key for key in found.set_aside if found.index.is_live(key))
 
     @classmethod
     async def open(
@@ -120,9 +102,9 @@ class Buffer:
         """A serialized CatalogContent of this run, and the serialized TagSetContents that its
         groups name, by their names; before the first block that needs it.
         """
-        known = self._writer.names.get(self._epoch, ())
-        assert self._epoch and revision == len(known) + 1, f"revision {revision} after {len(known)}"
-        self._writer.names[self._epoch] = (*known, self._writer.sets.put(content, tag_sets))
+        known = len(self.catalogs(self._epoch))
+        assert self._epoch and revision == known + 1, f"revision {revision} after {known}"
+        self._writer.sets.put(self._epoch, content, tag_sets)
 
     def begin(self, began_ns: int) -> pb.Begin:
         """For the first block: the run before, and when this one began to sample."""
@@ -185,7 +167,7 @@ class Buffer:
         while True:
             await self._alarm.wait(self._writer.next_due_ns())
             async with self._lock:
-                await self._set_aside()
+                await self._refused.judge()
                 await self._writer.work()
 
     # ---- what the uplink calls -------------------------------------------------------------
@@ -226,7 +208,7 @@ class Buffer:
     def next_live(self, after: BlockKey) -> BlockKey | None:
         """The first block after `after` that is kept and not acknowledged."""
         key = self.index.next_live(after)
-        while key in self._rejects:
+        while key is not None and key in self._refused:
             key = self.index.next_live(key)
         return key
 
@@ -247,46 +229,15 @@ class Buffer:
     @property
     def live_blocks(self) -> int:
         """Blocks that are kept and not acknowledged."""
-        ranges = (r for epoch in self.index.epochs.values() for r in epoch.live)
-        return sum(last - first + 1 for first, last in ranges)
+        return self.index.live_blocks
 
     async def read(self, key: BlockKey) -> SealedBlock | None:
         """The block, verified; None if it is live no more, damaged (then a gap), or unreadable."""
-        return (await self.read_many([key]))[0]
+        return (await self._reader.read([key]))[0]
 
     async def read_many(self, keys: Sequence[BlockKey]) -> list[SealedBlock | None]:
         """`read` of each, with one turn of the disk's thread for all."""
-        found: dict[BlockKey, SealedBlock | None] = {}
-        wanted = []
-        for key in keys:
-            epoch = self.index.epochs.get(key.epoch)
-            if epoch is None or key.seq not in epoch.live:
-                found[key] = None
-            elif key.seq in epoch.ram:
-                found[key] = epoch.ram[key.seq]
-            else:
-                place = epoch.place(key.seq)
-                assert place is not None, f"block {key} is live and nowhere"
-                wanted.append((key, place))
-        if wanted:
-            read = await self._writer.disk_thread(partial(log.read_blocks, self._disk, wanted))
-            for (key, place), result in zip(wanted, read, strict=True):
-                found[key] = self._was_read(key, place, result)
-        return [found[key] for key in keys]
-
-    def _was_read(
-        self, key: BlockKey, place: Place, block: SealedBlock | OSError | None
-    ) -> SealedBlock | None:
-        """What the disk said of a block; one that is damaged is announced."""
-        if isinstance(block, OSError):
-            if not (self._failures.is_gone(key, block) and self.index.is_live(key)):
-                return None
-            block = None
-        self._failures.forget(key)
-        if block is None and self.index.is_live(key) and self.index.place(key) == place:
-            self._writer.damaged_records += 1
-            self._lose(pb.GAP_REASON_DAMAGED, key)
-        return block
+        return await self._reader.read(keys)
 
     def carries(self, keys: Collection[BlockKey]) -> None:
         """What the present stream carries unanswered, as it changes: not given up for room."""
@@ -294,7 +245,7 @@ class Buffer:
 
     def catalogs(self, epoch: int) -> Sequence[bytes]:
         """The names of the epoch's catalogs, of revisions 1, 2, ..."""
-        return self._writer.names.get(epoch, ())
+        return self._writer.sets.names.get(epoch, ())
 
     async def catalog(self, epoch: int, revision: int) -> bytes | None:
         """A serialized CatalogContent; None if it is gone. OSError: it can't be read now."""
@@ -356,7 +307,7 @@ class Buffer:
         """
         key = BlockKey(reject.epoch, reject.seq)
         if self.index.is_live(key):
-            self._rejects[key] = reject
+            self._refused.add(key, reject)
             self._alarm.ring()
 
     def ends_lacking(self, epoch: int, held: RangeSet) -> None:
@@ -378,14 +329,12 @@ class Buffer:
         """What the platform says that it knows beyond the baseline."""
         if features != self.features:
             self.ledger.state.features = features
-            self._writer.dirty = True
-            self._alarm.ring()
+            self._changed()
 
     def platform_highest(self, epoch: int) -> None:
         """The highest epoch of this gateway that the platform ever saw; the next run goes above."""
         if epochs.platform_named(self.ledger.state, epoch):
-            self._writer.dirty = True
-            self._alarm.ring()
+            self._changed()
 
     # ---- what status shows -----------------------------------------------------------------
 
@@ -397,51 +346,19 @@ class Buffer:
     @property
     def is_stuck(self) -> bool:
         """The disk does not answer, and RAM has no room left for what it should take."""
-        held = sum(epoch.ram_bytes for epoch in self.index.epochs.values())
-        is_full = held > FULL_SHARE * self.config.memory_bytes_max
-        return is_full and disk_hangs(self._writer.disk_thread.waits_ns()) is not None
+        return is_stuck(self.config, self._writer, self.index)
 
     def snapshot(self) -> BufferSnapshot:
-        kept = list(self.index.epochs.values())
-        writer = self._writer
-        lost = self.ledger.lost_by_reason
-        cause = disk_hangs(writer.disk_thread.waits_ns()) or writer.cause
-        short = writer.short_of_space is not None
-        return BufferSnapshot(
-            state="memory_only" if cause else "no_space" if short else "ok",
-            cause=cause,
-            warnings=self._found_wrong
-            + troubles(
-                cause,
-                lost,
-                writer.for_space_blocks,
-                writer.short_of_space,
-                writer.damaged_records,
-                self.config.path,
-            ),
-            blocks=self.live_blocks,
-            bytes=self._writer.disk_bytes,
-            max_bytes=self.config.max_bytes,
-            memory_blocks=sum(len(epoch.ram) for epoch in kept),
-            memory_bytes=sum(epoch.ram_bytes for epoch in kept),
-            oldest_s=writer.oldest_s(),
-            written_bytes=writer.written_bytes,
-            flushes=writer.flushes,
-            flush_lag_ms=writer.flush_lag_ns() / 1e6,
-            evicted_blocks=sum(
-                lost.get(reason, 0)
-                for reason in ("evicted_oldest", "refused_newest", "expired", "memory_full")
-            ),
-            rejected_blocks=lost.get("rejected", 0),
-            damaged_records=writer.damaged_records,
-            gaps=dict(lost),
-            previous_end=self._previous_end if self.ledger.after_unclean_end else None,
-        )
+        unclean = self._previous_end if self.ledger.after_unclean_end else None
+        return snapshot(
+            self.config, self._clock, self._writer, self.index, self.ledger, self._found_wrong,
+            unclean,
+        )  # fmt: skip
 
     # ---- within ----------------------------------------------------------------------------
 
     def _drop_acked(self, key: BlockKey) -> None:
-        self._rejects.pop(key, None)
+        self._refused.forget(key)
         epoch = self.index.epochs[key.epoch]
         if key.seq == epoch.end_seq:
             self.ledger.end_acked(key.epoch)
@@ -449,8 +366,7 @@ class Buffer:
             self._alarm.ring()
         if self.ledger.carrier_acked(key):
             self._forget_settled()
-            self._writer.dirty = True
-            self._alarm.ring()
+            self._changed()
 
     def _forget_settled(self) -> None:
         """Earlier epochs of which nothing is kept and nothing is owed."""
@@ -460,32 +376,23 @@ class Buffer:
             if not self.index.epochs[number].live:
                 self.index.forget_epoch(number)
 
-    def _conclude(self, epoch: int) -> None:
-        if self.ledger.conclude(epoch, self.index.epochs[epoch]):
-            self._writer.dirty = True
-            self._alarm.ring()
-
-    def _lose(self, reason: pb.GapReason.ValueType, key: BlockKey) -> None:
-        """A block whose ticks can't be read is gone."""
-        self.index.drop(key, acked=False)
-        self.ledger.lose(reason, key.epoch, Loss(RangeSet([(key.seq, key.seq)])))
-        self._conclude(key.epoch)
+    def _changed(self) -> None:
+        """The state file is behind."""
         self._writer.dirty = True
         self._alarm.ring()
 
-    async def _set_aside(self) -> None:
-        for key, reject in list(self._rejects.items()):
-            block = await self.read(key)
-            conflict = reject.reason == pb.REJECT_REASON_CONFLICT
-            if block is not None and (conflict or not self._is_sound(block)):
-                await self._writer.disk_thread(partial(self._aside.keep, block, reject))
-                self._writer.lose([block], pb.GAP_REASON_REJECTED)
-                self._conclude(key.epoch)
-            self._rejects.pop(key, None)
+    def _conclude(self, epoch: int) -> None:
+        if self.ledger.conclude(epoch, self.index.epochs[epoch]):
+            self._changed()
 
-    def _is_sound(self, block: SealedBlock) -> bool:
-        try:
-            read_payload(block.data, self._decompress)
-        except ValueError:
-            return False
-        return True
+    def _damaged(self, key: BlockKey) -> None:
+        """A block whose ticks can't be read is gone."""
+        self._writer.damaged_records += 1
+        self.index.drop(key, acked=False)
+        self.ledger.lose(pb.GAP_REASON_DAMAGED, key.epoch, Loss(RangeSet([(key.seq, key.seq)])))
+        self._conclude(key.epoch)
+        self._changed()
+
+    def _set_aside(self, block: SealedBlock) -> None:
+        self._writer.lose([block], pb.GAP_REASON_REJECTED)
+        self._conclude(block.epoch)

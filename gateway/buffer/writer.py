@@ -6,16 +6,16 @@ Coroutines here run one at a time, under the buffer's lock; the disk's calls run
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import log, runs, state
+from gateway.buffer import log
 from gateway.buffer.alarm import Alarm
 from gateway.buffer.block import BlockKey, SealedBlock
 from gateway.buffer.config import BufferConfig
-from gateway.buffer.expiry import LOOK_EVERY_NS, Expiry, age_s
+from gateway.buffer.expiry import LOOK_EVERY_NS, Expiry
 from gateway.buffer.gaps import Decompress, GapSet
 from gateway.buffer.index import Index, Segment
 from gateway.buffer.ledger import Ledger
@@ -60,12 +60,10 @@ class Writer:
         self._ledger, self._utc_ns = ledger, utc_ns
         self._expiry = Expiry(config.keep_for_ns)
         self._log = log.Log(
-            disk, config.gateway, self._known_utc_ns, config.segment_bytes_used, found.next_segment
+            disk, config.gateway, self.known_utc_ns, config.segment_bytes_used, found.next_segment
         )
         self.epoch = 0
-        self.sets = Sets(disk, clock, self.disk_thread, found.sets)
-        self.names = found.names  # of catalogs: of this run, and of each epoch that has segments
-        self._collect_due = bool(found.sets)
+        self.sets = Sets(disk, clock, self.disk_thread, found.sets, found.names)
         self.cause: Said | None = None
         self.dirty = False
         self.damaged_records = found.damaged
@@ -85,10 +83,6 @@ class Writer:
         """What all files take that `max_bytes` bounds."""
         return self._index.segment_bytes + self.sets.disk_bytes
 
-    def periods(self, epoch: int, revision: int) -> Mapping[int, int]:
-        """Of the epoch's groups, as far as its catalogs can be read. Any thread."""
-        return self.sets.periods(self.names.get(epoch, ())[:revision])
-
     # ---- when ------------------------------------------------------------------------------
 
     def next_due_ns(self) -> int:
@@ -100,7 +94,7 @@ class Writer:
     def _due_ns(self, block: SealedBlock) -> int:
         return block.oldest_ns + self._config.flush_every_ns - self._config.flush_margin_ns
 
-    def _ram(self) -> dict[int, SealedBlock]:
+    def ram(self) -> dict[int, SealedBlock]:
         current = self._index.epochs.get(self.epoch)
         return current.ram if current else {}
 
@@ -109,26 +103,18 @@ class Writer:
 
     def _waiting(self) -> list[SealedBlock]:
         """What is in RAM and has a place to go."""
-        ram = self._ram().values()
+        ram = self.ram().values()
         return [b for b in ram if not (b.seq in self._refused and self._carried(b))]
 
     def flush_lag_ns(self) -> int:
         """How late the newest flush was, or the one that is overdue now is."""
-        oldest = min((b.oldest_ns for b in self._ram().values()), default=None)
+        oldest = min((b.oldest_ns for b in self.ram().values()), default=None)
         if oldest is None:
             return self._lag_ns
         overdue = self._clock.now_ns() - oldest - self._config.flush_every_ns
         return max(overdue, self._lag_ns, 0)
 
-    def oldest_s(self) -> float | None:
-        """Age of the oldest live block: of its segment, where it is on disk. None: not known."""
-        now = self._clock.now_ns()
-        if (segment := self._index.oldest_live()) is not None:
-            return age_s(segment, now, self._known_utc_ns() or self._clock.utc_ns())
-        oldest = min((b.oldest_ns for b in self._ram().values()), default=None)
-        return None if oldest is None else (now - oldest) / 1e9
-
-    def _known_utc_ns(self) -> int:
+    def known_utc_ns(self) -> int:
         """UTC now; 0 while nothing vouches for it."""
         return self._utc_ns(self._clock.now_ns()) or 0
 
@@ -147,13 +133,13 @@ class Writer:
         if self.cause is None:
             try:
                 await self._unlink_dead()
-                await self._collect()
+                await self.sets.collect()
             except OSError as error:
                 self._fail(error)
 
     async def flush(self, *, everything: bool) -> None:
         """Make durable what is due, or all that is in RAM. A failing disk is a state, no error."""
-        ram, now = self._ram(), self._clock.now_ns()
+        ram, now = self.ram(), self._clock.now_ns()
         due = [b.seq for b in self._waiting() if everything or self._due_ns(b) <= now]
         if not due:
             if self.cause is not None:
@@ -181,20 +167,18 @@ class Writer:
                 if error is not None and error.errno == errno.ENOSPC:
                     await self._evict_for_space(0)
                 size = sum(len(block.data) + 128 for block in batch)
-                if not await self._make_room(size + self.sets.missing_bytes(self._my_names())):
+                if not await self._make_room(size + self.sets.missing_bytes(self.epoch)):
                     self._refused = {block.seq for block in batch if self._carried(block)}
                     going = [block for block in batch if block.seq not in self._refused]
                     self.lose(going, pb.GAP_REASON_REFUSED_NEWEST)
                     return
-                self.written_bytes += await self.disk_thread(
-                    partial(self.sets.store, self._my_names())
-                )
-                await self.disk_thread(partial(self._log.append, batch, self.names, done))
+                self.written_bytes += await self.disk_thread(partial(self.sets.store, self.epoch))
+                await self.disk_thread(partial(self._log.append, batch, self.sets.names, done))
             except OSError as failed:
                 error = failed
                 self._confirm(done)
                 await self._give_up_segment()
-                batch = [block for block in batch if block.seq in self._ram()]
+                batch = [block for block in batch if block.seq in self.ram()]
                 continue
             self._confirm(done)
             self.flushes += 1
@@ -213,9 +197,6 @@ class Writer:
         for key, place in done.blocks:
             self._index.stored(key, place)
         self.written_bytes += done.written_bytes
-
-    def _my_names(self) -> Sequence[bytes]:
-        return self.names.get(self.epoch, ())
 
     def _fail(self, error: OSError) -> None:
         self.cause = write_failed(error, self._config.path)
@@ -254,7 +235,7 @@ class Writer:
             self.short_of_space = None
         while self.disk_bytes + size > self._config.max_bytes:
             await self._unlink_dead(active_too=True)
-            await self._collect()
+            await self.sets.collect()
             if self.disk_bytes + size <= self._config.max_bytes:
                 break
             if self.dirty:  # what was announced must be durable before it goes
@@ -277,7 +258,7 @@ class Writer:
         """
         size = self.disk_bytes
         await self._unlink_dead(active_too=True)
-        await self._collect()
+        await self.sets.collect()
         if self.disk_bytes < size:
             return
         before = self._ledger.lost_by_reason.get("evicted_oldest", 0)
@@ -300,7 +281,7 @@ class Writer:
             unread = [(key, place) for key, place in places if key not in read]
             if unread:
                 losses = await self.disk_thread(
-                    partial(read_losses, self._disk, unread, self._decompress, self.periods)
+                    partial(read_losses, self._disk, unread, self._decompress, self.sets.periods)
                 )
                 read.update((loss.key, loss) for loss in losses)
                 continue
@@ -339,7 +320,9 @@ class Writer:
         One that was acknowledged meanwhile is not lost.
         """
         live = [b for b in blocks if self._index.is_live(BlockKey(b.epoch, b.seq))]
-        self._drop(reason, [block_loss(block, self._decompress, self.periods) for block in live])
+        self._drop(
+            reason, [block_loss(block, self._decompress, self.sets.periods) for block in live]
+        )
         self.dirty = True
 
     def _drop(self, reason: pb.GapReason.ValueType, losses: Sequence[BlockLoss]) -> None:
@@ -380,18 +363,11 @@ class Writer:
         self._index.forget_segment(number)
         for epoch in info.spans:
             if epoch != self.epoch and not self._index.has_segment(epoch):
-                self._collect_due = self.names.pop(epoch, None) is not None or self._collect_due
+                self.sets.forget(epoch)
             known = self._index.epochs.get(epoch)
             settled = epoch != self.epoch and epoch not in self._ledger.state.epochs
             if known is not None and settled and not known.live:
                 self._index.forget_epoch(epoch)
-
-    async def _collect(self) -> None:
-        """Remove catalogs and tag sets that no kept epoch needs. Raises OSError."""
-        if self._collect_due:
-            needed = [name for names in self.names.values() for name in names]
-            await self.disk_thread(partial(self.sets.collect, needed))
-            self._collect_due = False
 
     async def save(self) -> None:
         """Write the state file if it is behind; a failure is a state, no error."""
@@ -406,20 +382,17 @@ class Writer:
 
     async def _save(self, announced: GapSet) -> None:
         self.dirty = False
-        self._ledger.state.gaps = self._ledger.unsettled(announced)
-        text = state.encode(self._ledger.state)
         try:
-            await self.disk_thread(partial(state.write, self._disk, text))
+            await self.disk_thread(self._ledger.written_to(self._disk, announced))
         except OSError:
             self.dirty = True
             raise
 
     def save_now(self) -> None:
         """As `save`, at once: before the first block of a run; the runs before it first."""
-        self._ledger.state.gaps = self._ledger.unsettled(GapSet())
         try:
-            state.write(self._disk, state.sealed(self._ledger.runs.encode()), runs.NAME)
-            state.write(self._disk, state.encode(self._ledger.state))
+            self._ledger.write_runs(self._disk)
+            self._ledger.written_to(self._disk, GapSet())()
         except OSError as error:
             self.dirty = True
             self._fail(error)

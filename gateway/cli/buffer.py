@@ -33,6 +33,10 @@ def main(context: Context, options: argparse.Namespace) -> int:
         from gateway.cli import leave  # here: `jiahe buffer` should not wait for what it needs not
 
         return leave.main(context, options)
+    return _show(context)
+
+
+def _show(context: Context) -> int:
     snapshot = context.status()
     buffer: BufferSnapshot = snapshot["buffer"]
     if context.json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from gateway.cli.context import Context, complain
 from gateway.cli.table import size
 from gateway.clock import SystemClock
 from gateway.config import load, render
+from gateway.config.load import Loaded
 from gateway.machine import machine
 from gateway.system_errors import reason
 from native.block import decompress
@@ -26,11 +26,12 @@ from native.block import decompress
 
 def main(context: Context, options: argparse.Namespace) -> int:
     loaded = load(context.config)
-    if loaded.config is None:
+    found = _buffer_of(loaded)
+    if found is None:
         for problem in loaded.problems:
             sys.stderr.write(render(problem, context.lang) + "\n")
         return 1
-    gateway, directory = loaded.config.id, loaded.config.buffer.path
+    gateway, directory = found
     try:
         if options.action == "export":
             if options.target is None:
@@ -41,6 +42,8 @@ def main(context: Context, options: argparse.Namespace) -> int:
             whose = owner(directory / "state") or "?"
             _say(context, "buffer.kept", gateway=whose, path=str(keep(directory, gateway)))
         elif owner(directory / "state") in (None, gateway):
+            import asyncio  # here: no other action needs it
+
             blocks = asyncio.run(_drop_own(gateway, directory))
             _say(context, "buffer.given_up", blocks=blocks)
         else:
@@ -53,6 +56,19 @@ def main(context: Context, options: argparse.Namespace) -> int:
         complain(context.lang, "buffer.file_failed", path=path, error=reason(error))
         return 1
     return 0
+
+
+def _buffer_of(loaded: Loaded) -> tuple[str, Path] | None:
+    """The gateway's id and the directory; None where the configuration can't be used. That it holds
+    another gateway's files is no reason: it is what these commands are for.
+    """
+    if loaded.config is not None:
+        return loaded.config.id, loaded.config.buffer.path
+    errors = [problem for problem in loaded.problems if problem.severity == "error"]
+    if [problem.id for problem in errors] != ["buffer.other_gateway"]:
+        return None
+    args = errors[0].args
+    return str(args["expected"]), Path(str(args["file"])).parent
 
 
 def _export(context: Context, gateway: str, directory: Path, target: Path) -> int:

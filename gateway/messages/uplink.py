@@ -168,12 +168,14 @@ TABLE = {
         "platform's people must have registered it",
     ),
     "uplink.cloned": Message(
-        "平台说：之后已有另一台网关用同一编号上线（存储卡被复制，或两台网关编号相同），不再接收这一台",
-        "the platform says that another box came up under this id since (a copied card, or two "
-        "boxes with one id), and takes nothing more from this one",
-        "给这台换自己的 [gateway] id 和证书，再 sudo systemctl restart jiahe；数据在缓存里，没有丢",
-        "Give this box an id ([gateway] id) and a certificate of its own, then sudo systemctl "
-        "restart jiahe; its data wait on the box, nothing is lost",
+        "平台上这个编号属于另一台机器，没有接受本机：{error}",
+        "the platform knows another machine under this gateway's id, and did not take this one: "
+        "{error}",
+        "存储卡是复制来的，就给这台换自己的 [gateway] id 和证书，再 sudo systemctl restart jiahe；"
+        "本机是来替换那一台的，就关掉那一台，十分钟后自动接上。数据在缓存里，没有丢",
+        "If the card was copied, give this box an id ([gateway] id) and a certificate of its own, "
+        "then sudo systemctl restart jiahe. If it replaces the other one, switch that off: after "
+        "ten minutes this one is taken by itself. Its data wait on the box, nothing is lost",
     ),
     "uplink.refuses_all": Message(
         "平台（{platform}）什么都不收（{reason}）：{detail}",

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, SealedBlock
 from gateway.buffer.alarm import Alarm
-from gateway.buffer.sets import tag_sets_of
 from gateway.ports import Channel, ChannelError, Clock, RunBlocking, Stream
 from gateway.snapshot import Said, UplinkSnapshot
 from gateway.uplink.backoff import UNREACHABLE, Backoff
 from gateway.uplink.budget import CONNECT_BYTES, message_bytes
+from gateway.uplink.greeting import Identity
+from gateway.uplink.history import Going, History, SessionError
 from gateway.uplink.lanes import Pick
+from gateway.uplink.parcels import Join, Parcels
 from gateway.uplink.plan import Plan
-from gateway.uplink.session import (
-    Going,
-    History,
-    Identity,
-    PlatformTime,
-    Session,
-    SessionError,
-    brief,
-)
-from gateway.uplink.wire import LANE_BYTES_MAX, catalog_message, tag_set_message
+from gateway.uplink.session import PlatformTime, Session
+from gateway.uplink.told import notices, refusals
+from gateway.uplink.wire import LANE_BYTES_MAX
 
 #: A stream that lived so long and acknowledged something ends the back-off. What broke the last one
 #: is told until then, so that nobody who looks each second misses it.
@@ -38,20 +32,6 @@ PAUSE_SAID_NS = 600 * 10**9
 BEATS_USED_UP_MAX = 2
 #: A send that waited so long found the transport full: that it went shows that bytes move.
 MOVED_NS = 100_000_000
-#: What the platform says to people is shown for so long.
-NOTICE_NS = 3600 * 10**9
-
-NOTICES: dict[int, str] = {
-    pb.NOTICE_KIND_CLONE_REFUSED: "uplink.notice_clone",
-    pb.NOTICE_KIND_TAKEN_OVER: "uplink.notice_taken_over",
-    pb.NOTICE_KIND_PLATFORM_LOST: "uplink.notice_lost",
-    pb.NOTICE_KIND_CERTIFICATE_EXPIRES: "uplink.notice_certificate",
-}
-KNOWN = frozenset(pb.RejectReason.values())
-
-#: Joins serialized blocks of successive seqs into a bundle, with these features; ValueError where
-#: it can't. In any thread.
-Join = Callable[[Sequence[bytes], Collection[int]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +66,7 @@ class Uplink:
         self._config, self._clock, self._channel, self._buffer = config, clock, channel, buffer
         self._platform_time, self._warnings = platform_time, warnings
         self._plan = plan or Plan()
-        self._join, self._run_blocking = join, run_blocking
+        self._parcels = Parcels(buffer, join, run_blocking, clock.now_ns)
         self._identity = Identity(config.gateway, clock.boot_id, config.software, config.machine)
         self._history = History()
         self._backoff = Backoff(uniform)
@@ -289,13 +269,13 @@ class Uplink:
         if self._at_hand is not None and self._at_hand[0] == pick:
             found = self._at_hand[1]  # it was read before what it needs first went
         else:
-            found = await self._read_blocks(session, pick)
+            found = await self._parcels.read(session, pick)
         self._at_hand = None
         if not found:
             return True
         read = (pick, found)
         pick = pick._replace(keys=pick.keys[: len(found)])
-        sets = await self._missing_set(session, pick, found[0])
+        sets = await self._parcels.missing(session, pick, found[0])
         if sets is None:
             return True
         if sets:
@@ -308,7 +288,7 @@ class Uplink:
             await self._start(session, stream, going)
             return True
         bundle = None
-        if len(found) > 1 and (bundle := await self._joined(session, pick, found)) is None:
+        if len(found) > 1 and (bundle := await self._parcels.joined(session, pick, found)) is None:
             return True
         if not self._is_next(session, pick):
             return True  # acknowledged, dropped or paused while it was read
@@ -324,85 +304,6 @@ class Uplink:
         """What was picked may still go: every block of it waits, and nothing shut the way."""
         now = session.next_blocks(self._clock.now_ns())
         return now is not None and now.lane == pick.lane and now.keys[: len(pick.keys)] == pick.keys
-
-    async def _read_blocks(self, session: Session, pick: Pick) -> list[SealedBlock]:
-        """The picked blocks as far as they can be read, and joined; none if not the first."""
-        found: list[SealedBlock] = []
-        unpacked = scans = samples = 0
-        for block in await self._buffer.read_many(pick.keys):
-            if block is None or block.catalog_revision != (found or [block])[0].catalog_revision:
-                break
-            if len(pick.keys) > 1:
-                unpacked += pb.Block.FromString(block.data).payload_size
-                scans, samples = scans + block.scans, samples + block.samples
-                over = unpacked > limits.PAYLOAD_BYTES_MAX or scans > limits.ROWS_MAX
-                if found and (over or samples > limits.SAMPLES_MAX):
-                    break
-            found.append(block)
-        if not found:
-            session.unreadable(pick._replace(keys=pick.keys[:1]), self._clock.now_ns())
-        return found
-
-    async def _joined(
-        self, session: Session, pick: Pick, found: Sequence[SealedBlock]
-    ) -> bytes | None:
-        """The blocks in one; None if they can't be joined, and go one by one."""
-        made: list[bytes] = []
-        data = [block.data for block in found]
-        try:
-            await self._run_blocking(lambda: made.append(self._join(data, session.features)))
-        except ValueError:
-            session.alone(pick)
-            return None
-        return made[0]
-
-    async def _missing_set(
-        self, session: Session, pick: Pick, block: SealedBlock
-    ) -> list[Going] | None:
-        """What must go before the block: the next catalog or tag set, or nothing; None if it can't
-        be had, now or ever, so that the block does not go.
-        """
-        epoch = block.epoch
-        names = self._buffer.catalogs(epoch)
-        for revision in range(1, block.catalog_revision + 1):
-            if session.has_revision(epoch, revision):
-                continue
-            if session.is_unreadable(epoch, revision):
-                session.unreadable(pick, self._clock.now_ns())
-                return None
-            name = names[revision - 1] if revision <= len(names) else b""
-            if session.has_content(name):
-                message = catalog_message(epoch, revision, name, None)
-                return [Going(message, revision=(epoch, revision))]
-            try:
-                return await self._set_of(session, (epoch, revision), name)
-            except OSError:
-                now_ns = self._clock.now_ns()
-                session.unreadable(pick, now_ns, catalog=(epoch, revision))
-                return None
-            except LookupError:
-                if session.may_hold_revision(epoch, revision):
-                    session.assume(epoch, revision)
-                    continue
-                self._buffer.undecodable(block)
-                return None
-        return []
-
-    async def _set_of(self, session: Session, catalog: tuple[int, int], name: bytes) -> list[Going]:
-        """The first tag set of a catalog that the platform lacks, else the catalog. Raises OSError
-        while one can't be read, LookupError where it is gone.
-        """
-        content = await self._buffer.catalog(*catalog)
-        if content is None:
-            raise LookupError
-        for tag_set in sorted(tag_sets_of(content)):
-            if not session.has_content(tag_set):
-                found = await self._buffer.tag_set(tag_set)
-                if found is None:
-                    raise LookupError
-                return [Going(tag_set_message(found), content=tag_set)]
-        message = catalog_message(*catalog, name, content)
-        return [Going(message, content=name, revision=catalog)]
 
     def _may_send(self, session: Session, pick: Pick, size: int) -> bool:
         size += LANE_BYTES_MAX
@@ -422,26 +323,6 @@ class Uplink:
         waiting = (s for key, s in self._misfits.values() if self._buffer.index.is_live(key))
         return list(waiting)[:1]
 
-    def _refusals(self) -> Iterator[Said]:
-        """Blocks that wait because this platform does not take them."""
-        reject, history = self._history.last_reject, self._history
-        if reject is None or not history.refused:
-            return
-        name = pb.RejectReason.Name(reject.reason) if reject.reason in KNOWN else "UNSUPPORTED"
-        reason = name.removeprefix("REJECT_REASON_").lower()
-        all_of_them = self._session is not None and self._session.refuses_all
-        yield Said(
-            id="uplink.refuses_all" if all_of_them else "uplink.refused_blocks",
-            args={"reason": reason, "platform": history.platform, "detail": brief(reject.detail)},
-        )
-
-    def _notices(self, now_ns: int) -> Iterator[Said]:
-        """What the platform said to people of late."""
-        for kind, (notice, heard_ns) in sorted(self._history.notices.items()):
-            if now_ns - heard_ns < NOTICE_NS:
-                args = {"address": notice.address or "?", "detail": notice.detail}
-                yield Said(id=NOTICES.get(kind, "uplink.notice"), args=args)
-
     def snapshot(self) -> UplinkSnapshot:
         now_ns = self._clock.now_ns()
         history, session = self._history, self._session
@@ -457,8 +338,8 @@ class Uplink:
             cause=cause,
             warnings=[
                 *self._still_misfits(),
-                *self._refusals(),
-                *self._notices(now_ns),
+                *refusals(history, refuses_all=bool(session and session.refusals.refuses_all)),
+                *notices(history, now_ns),
                 *self._plan.warnings(),
                 *self._warnings(),
             ],

@@ -10,6 +10,8 @@ from ingest.stores.api import StoreError
 from ingest.stores.schema import APPLICATION_ID, SCHEMA, VERSION
 
 _BUSY_MS = 30_000
+#: The write-ahead log shrinks to this once a reader that kept it long has let go.
+_LOG_BYTES_KEPT = 16 << 20
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -28,6 +30,8 @@ def connect(path: Path) -> sqlite3.Connection:
         sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         journal = sql.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         sql.execute("PRAGMA synchronous = FULL")
+        sql.execute("PRAGMA wal_autocheckpoint = 1000")
+        sql.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_KEPT}")
         synchronous = sql.execute("PRAGMA synchronous").fetchone()[0]
         if journal != "wal" or synchronous < 2:
             raise StoreError(
@@ -42,7 +46,7 @@ def connect(path: Path) -> sqlite3.Connection:
             sql.execute(f"PRAGMA user_version = {VERSION}")
         sql.execute("COMMIT")
         if new:
-            _sync_directory(path.absolute().parent)
+            sync_directory(path.absolute().parent)
     except (sqlite3.Error, OSError, StoreError) as error:
         sql.close()
         if isinstance(error, StoreError):
@@ -56,12 +60,42 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise StoreError(f"store {path}: no such file; name the one that `serve` writes")
     try:
-        sql = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
+        return _open_readonly(path, "mode=ro")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname not in _NOT_WRITABLE:
+            raise StoreError(f"store {path}: {error}") from error
+    except sqlite3.Error as error:
+        raise StoreError(f"store {path}: {error}") from error
+    return _connect_immutable(path)
+
+
+#: What SQLite says where it can't make the shared memory of its log beside a file.
+_NOT_WRITABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT")
+
+
+def _connect_immutable(path: Path) -> sqlite3.Connection:
+    """For a store on read-only media, or in a directory that may not be written."""
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size > 0:
+        raise StoreError(
+            f"store {path}: its directory can't be written, and {log.name} holds what is not in the"
+            " file yet. Copy both into a directory that can be written, and name the copy"
+        )
+    try:
+        return _open_readonly(path, "mode=ro&immutable=1")
+    except sqlite3.Error as error:
+        raise StoreError(f"store {path}: {error}; may it be read?") from error
+
+
+def _open_readonly(path: Path, how: str) -> sqlite3.Connection:
+    sql = sqlite3.connect(f"file:{_quoted(path)}?{how}", uri=True, isolation_level=None)
+    try:
         sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         if _check_version(sql, path):
             raise StoreError(f"store {path}: the file is empty; name the one that `serve` writes")
-    except sqlite3.Error as error:
-        raise StoreError(f"store {path}: {error}") from error
+    except (sqlite3.Error, StoreError):
+        sql.close()
+        raise
     return sql
 
 
@@ -87,7 +121,7 @@ def _check_version(sql: sqlite3.Connection, path: Path) -> bool:
     return False
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Make the new file's name durable."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -24,9 +25,11 @@ from typing import Any, TypeVar
 
 from ingest.stores import catalogs, hello
 from ingest.stores.api import Known, Outcomes, Put, Speaker, StoreError
+from ingest.stores.identity import FileIdentity
 from ingest.stores.lock import StoreLock
 from ingest.stores.opening import connect
 from ingest.stores.put import put
+from ingest.stores.retention import Keep, let_go
 
 _T = TypeVar("_T")
 _Job = tuple[Callable[[sqlite3.Connection], Any], Future[Any]]
@@ -46,6 +49,7 @@ class SqliteStore:
         except StoreError:
             self._held.close()
             raise
+        self._identity = FileIdentity(path)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
         self._lock = threading.Lock()
@@ -73,6 +77,10 @@ class SqliteStore:
 
     def put(self, item: Put) -> Future[Outcomes]:
         return self._submit(partial(put, item=item))
+
+    def let_go(self, keep: Keep) -> Future[bool]:
+        """Let some payloads go that need not be kept; whether there may be more."""
+        return self._submit(partial(let_go, keep=keep, utc_ns=time.time_ns()))
 
     def close(self) -> None:
         with self._lock:
@@ -110,9 +118,11 @@ class SqliteStore:
     def _do(self, jobs: list[_Job]) -> None:
         """All jobs in one transaction; in halves where one can't be done, until it is alone."""
         try:
+            self._identity.check()
             if self._sql is None:
                 self._sql = connect(self._path)
             results = _transaction(self._sql, jobs)
+            self._identity.check()
         except _JobError as error:
             self._undo(error.__cause__)
             half = len(jobs) // 2
@@ -140,6 +150,7 @@ class SqliteStore:
         if self._sql is not None:
             self._sql.close()
             self._sql = None
+            self._identity.closed()
 
     def _fail(self, jobs: list[_Job], error: BaseException | None) -> None:
         known = isinstance(error, sqlite3.Error | StoreError)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 import grpc
 from cryptography import x509
@@ -41,6 +43,8 @@ class Authority:
         names: list[x509.GeneralName],
         *,
         is_ca: bool = False,
+        usage: Sequence[x509.ObjectIdentifier] = (),
+        ends_in: timedelta = timedelta(days=60),
     ) -> bytes:
         now = datetime.now(UTC)
         builder = (
@@ -49,35 +53,45 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=60))
+            .not_valid_before(now - timedelta(days=2))
+            .not_valid_after(now + ends_in)
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        if usage:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         return certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, stem: str, common: str, names: list[x509.GeneralName]) -> tuple[Path, Path]:
+    def issue(
+        self, stem: str, common: str, names: list[x509.GeneralName], **options: Any
+    ) -> tuple[Path, Path]:
         """Files (cert, key) in the directory."""
         key = ec.generate_private_key(ec.SECP256R1())
         cert_file, key_file = (self.directory / f"{stem}.{end}" for end in ("pem", "key"))
-        cert_file.write_bytes(self._sign(_name(common), key, names))
+        cert_file.write_bytes(self._sign(_name(common), key, names, **options))
         key_file.write_bytes(_pem(key))
         return cert_file, key_file
 
-    def receiver(self, stem: str = "receiver") -> tuple[str, ...]:
+    def receiver(self, stem: str = "receiver", **options: Any) -> tuple[str, ...]:
         """Options of `serve`."""
         address = x509.IPAddress(IPv4Address("127.0.0.1"))
-        cert, key = self.issue(stem, "receiver", [address])
+        cert, key = self.issue(stem, "receiver", [address], **options)
         return ("--ca", str(self.ca), "--cert", str(cert), "--key", str(key))
 
-    def gateway(self, identity: str, *, in_san: bool = True) -> grpc.ChannelCredentials:
+    def credentials(self, cert: Path | str, key: Path | str) -> grpc.ChannelCredentials:
+        """Of who shows this certificate, and trusts this authority."""
+        return grpc.ssl_channel_credentials(
+            self.ca.read_bytes(), Path(key).read_bytes(), Path(cert).read_bytes()
+        )
+
+    def gateway(
+        self, identity: str, *, in_san: bool = True, **options: Any
+    ) -> grpc.ChannelCredentials:
         """What a gateway of that id connects with."""
         names: list[x509.GeneralName] = []
         if in_san:
             names.append(x509.UniformResourceIdentifier(f"urn:jiahe:gateway:{identity}"))
-        cert, key = self.issue("gateway", "some box" if in_san else identity, names)
-        return grpc.ssl_channel_credentials(
-            self.ca.read_bytes(), key.read_bytes(), cert.read_bytes()
-        )
+        common = "some box" if in_san else identity
+        return self.credentials(*self.issue("gateway", common, names, **options))

@@ -23,8 +23,12 @@ Stream = grpc.aio.StreamStreamCall[pb.StreamRequest, pb.StreamResponse]
 
 def ingest(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run one `jiahe-ingest` command to its end."""
+    return python("-m", "ingest.main", *arguments)
+
+
+def python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ingest.main", *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -26,16 +26,16 @@ def said(one: Inline, *requests: pb.StreamRequest) -> list[pb.StreamResponse]:
     return [answer for request in requests for answer in one.receive(request.SerializeToString())]
 
 
-def store_of(path: Path, blocks: Sequence[pb.Block | pb.Bundle]) -> Path:
+def store_of(path: Path, blocks: Sequence[pb.Block | pb.Bundle], **options: Any) -> Path:
     """A receiver's file that took these blocks of `examples`, in this order."""
     sql = connect(path)
-    one = stream(InlineStore(sql))
+    one = stream(InlineStore(sql), **options)
     said(one, receiver.hello(max(block.epoch for block in blocks)))
-    for epoch in {block.epoch for block in blocks}:
+    for epoch in sorted({block.epoch for block in blocks}):
         said(one, *examples.opening(epoch))
     for block in blocks:
         kind = "block" if isinstance(block, pb.Block) else "bundle"
-        (answer, *_) = said(one, pb.StreamRequest(**{kind: block}))[-1:]
-        assert answer.HasField("ack"), answer
+        answers = said(one, pb.StreamRequest(**{kind: block}))
+        assert answers[-1].HasField("ack"), answers
     sql.close()
     return path

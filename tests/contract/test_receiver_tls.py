@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from jiahe.ingest.v1 import ingest_pb2 as pb
+from jiahe.ingest.v1 import ingest_pb2_grpc
 
+from ingest import session
+from ingest.certificates import Certificate
+from ingest.server import IngestServicer
+from ingest.stream import Stream
 from tests.contract import receiver
 from tests.contract.examples import EPOCH
 from tests.contract.pki import Authority
+from tests.contract.test_receiver_limits import HeldStore
 
 
 def outcome(address: str, credentials: grpc.ChannelCredentials | None, gateway: str) -> str:
@@ -120,3 +134,134 @@ def test_serve_with_files_that_do_not_fit_names_the_file(tmp_path: Path) -> None
         )
         assert (done.returncode, words in done.stderr) == (1, True), done.stderr
         assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_certificate_whose_urn_stands_in_another_kind_of_name_is_not_that_gateway(
+    tmp_path: Path,
+) -> None:
+    """field.md 6.11."""
+    authority = Authority(tmp_path / "pki")
+    cert, key = authority.issue("fake", "some box", [x509.DNSName("urn:jiahe:gateway:victim")])
+    options = authority.receiver(usage=[ExtendedKeyUsageOID.SERVER_AUTH])
+    with receiver.serving(tmp_path / "store.db", *options) as (address, _):
+        fake = authority.credentials(cert, key)
+        assert outcome(address, fake, "victim") == "PERMISSION_DENIED"
+
+
+@pytest.mark.parametrize("usage", [[], [ExtendedKeyUsageOID.SERVER_AUTH]])
+def test_the_receiver_s_own_certificate_is_no_gateway_s(
+    tmp_path: Path, usage: list[x509.ObjectIdentifier]
+) -> None:
+    authority = Authority(tmp_path / "pki")
+    options = authority.receiver(usage=usage)
+    own = authority.credentials(options[3], options[5])
+    with receiver.serving(tmp_path / "store.db", *options) as (address, _):
+        assert outcome(address, own, "receiver") in ("PERMISSION_DENIED", "UNAVAILABLE")
+
+
+def test_certificate_that_ends_soon_is_told_to_its_box(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "pki")
+    credentials = authority.gateway("jx-1", ends_in=timedelta(days=9, hours=1))
+
+    async def told(address: str) -> pb.Notice:
+        async with receiver.stream(address, credentials) as call:
+            await call.write(receiver.hello(EPOCH, "jx-1"))
+            assert (await receiver.answer(call)).HasField("welcome")
+            await call.write(pb.StreamRequest(heartbeat=pb.Heartbeat(id=1)))
+            while not (message := await receiver.answer(call)).HasField("notice"):
+                await call.write(pb.StreamRequest(heartbeat=pb.Heartbeat(id=2)))
+            return message.notice
+
+    with receiver.serving(tmp_path / "store.db", *authority.receiver()) as (address, _):
+        notice = asyncio.run(told(address))
+    assert notice.kind == pb.NOTICE_KIND_CERTIFICATE_EXPIRES
+    assert "in 9 days" in notice.detail
+
+
+def test_stream_of_a_certificate_that_is_over_is_ended_with_words() -> None:
+    """field.md 5.23: it lived when the stream was opened."""
+    now = datetime(2026, 11, 1, tzinfo=UTC)
+    certificate = Certificate("CN=jx-1", now + timedelta(hours=1), True, b"")
+
+    async def looked_at() -> list[object]:
+        servicer = IngestServicer(HeldStore(), lambda: None)
+        try:
+            stream = Stream(servicer, "jx-1", "10.0.0.1:5", certificate)
+            stream.session.state = "open"
+            moments = (now, now, now + timedelta(hours=1))
+            return [stream.check_certificate(moment) for moment in moments]
+        finally:
+            servicer.desk.close()
+
+    notice, again, end = asyncio.run(looked_at())
+    assert isinstance(notice, session.Send) and again is None
+    assert isinstance(end, session.End)
+    assert end.code == "UNAUTHENTICATED" and "CN=jx-1" in end.detail
+
+
+def test_own_certificate_that_is_over_or_ends_soon_is_said_at_the_start(tmp_path: Path) -> None:
+    """field.md 5.11."""
+    authority = Authority(tmp_path / "pki")
+    for days, words in ((-1, "expired on"), (9, "expires on")):
+        options = authority.receiver(ends_in=timedelta(days=days, hours=1))
+        with serving_with_log(tmp_path / "store.db", options) as (_, log):
+            assert words in next(line for line in log if "own certificate" in line)
+
+
+@contextlib.contextmanager
+def serving_with_log(store: Path, options: tuple[str, ...]) -> Iterator[tuple[str, Iterator[str]]]:
+    """(address, lines of the log) of a receiver."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "ingest.main", "serve", "--listen", "127.0.0.1:0", "--json",
+         "--store", f"sqlite:{store}", *options],
+        cwd=receiver.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            yield json.loads(process.stdout.readline())["address"], iter(process.stderr)
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+def test_refused_handshakes_are_one_line_each_with_the_reason(tmp_path: Path) -> None:
+    authority, other = Authority(tmp_path / "pki"), Authority(tmp_path / "other", "other CA")
+    foreign_cert, foreign_key = other.issue("gateway", "jx-1", [])
+    expired = authority.gateway("jx-1", ends_in=timedelta(days=-1))
+    strangers = [
+        (authority.credentials(foreign_cert, foreign_key), "of another authority"),
+        (grpc.ssl_channel_credentials(authority.ca.read_bytes()), "it showed no certificate"),
+        (expired, "has expired"),
+        (None, "does not speak TLS"),
+    ]
+    with serving_with_log(tmp_path / "store.db", authority.receiver()) as (address, log):
+        for credentials, words in strangers:
+            assert outcome(address, credentials, "jx-1") == "UNAVAILABLE"
+            line = next(log)
+            assert line.startswith("WARNING a connection was refused") and words in line, line
+
+
+def test_identity_behind_a_proxy_is_taken_only_from_the_header_that_is_named(
+    tmp_path: Path,
+) -> None:
+    async def speak(address: str, metadata: tuple[tuple[str, str], ...]) -> str:
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub = ingest_pb2_grpc.IngestServiceStub(channel)
+            call = stub.Stream(metadata=metadata)
+            await call.write(receiver.hello(EPOCH, "jx-1"))
+            try:
+                assert isinstance(await call.read(), pb.StreamResponse)
+            except grpc.aio.AioRpcError as error:
+                return str(error.code().name)
+            return "welcome"
+
+    options = ("--insecure", "--identity-header", "X-Gateway")
+    with receiver.serving(tmp_path / "store.db", *options) as (address, _):
+        for metadata, said in (
+            ((("x-gateway", "jx-1"),), "welcome"),
+            ((("x-gateway", "urn:jiahe:gateway:jx-1"),), "welcome"),
+            ((("x-gateway", "jx-2"),), "PERMISSION_DENIED"),
+            ((("x-other", "jx-1"),), "PERMISSION_DENIED"),
+            ((), "PERMISSION_DENIED"),
+        ):
+            assert asyncio.run(speak(address, metadata)) == said, metadata

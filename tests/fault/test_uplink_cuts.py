@@ -14,7 +14,7 @@ from gateway.clock import SystemClock
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.channel import GrpcChannel
 from tests.kit.blocks import block, join, no_zstd, put_catalog
-from tests.kit.cutter import Cutter
+from tests.kit.cutter import Cutter, passes
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.fake_platform import FakePlatform
 from tests.kit.virtual_time import inline
@@ -150,10 +150,7 @@ def test_link_when_dead_for_a_while_is_left_in_10_s_and_found_again_in_10_s() ->
                 await rig.drained(10)
                 rig.cutter.black_hole()
                 rig.put(1, 500)
-                loop = asyncio.get_running_loop()
-                healed = loop.create_future()
-                loop.call_later(dead_s, healed.set_result, None)
-                await healed
+                await passes(dead_s)
                 rig.cutter.heal()
                 await rig.drained(10)
             assert rig.platform.conflicts == 0

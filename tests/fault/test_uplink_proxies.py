@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.fault.test_uplink_cuts import MIB, Rig, box_behind
+from tests.kit.cutter import passes
 from tests.kit.fake_platform import FakePlatform
 from tests.unit.test_uplink import Service, serving
 
@@ -72,7 +73,7 @@ async def proxy(name: str, folder: Path, target: int) -> AsyncIterator[int]:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
                 except OSError:
-                    await asyncio.sleep(0.05)
+                    await passes(0.05)
                 else:
                     writer.close()
                     break
@@ -85,8 +86,7 @@ async def proxy(name: str, folder: Path, target: int) -> AsyncIterator[int]:
 
 def program(name: str) -> str:
     found = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin")
-    if found is None:
-        pytest.skip(f"{name} is not installed: scripts/setup --tests installs it")
+    assert found is not None, f"{name} is not installed: scripts/setup --tests installs it"
     return found
 
 

@@ -18,7 +18,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import Buffer, BufferConfig
 from gateway.buffer.ranges import RangeSet
-from gateway.uplink.session import SessionError
+from gateway.uplink.history import SessionError
 from tests.fuzz.damage import damage
 from tests.kit.blocks import no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk

@@ -13,7 +13,7 @@ from tests.kit.blocks import block, join, no_zstd, put_catalog
 from tests.kit.fake_channel import FakeChannel, FakeStream
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.fake_platform import FakePlatform
-from tests.kit.virtual_time import VirtualClock, inline, run
+from tests.kit.virtual_time import VirtualClock, inline, passed, run
 
 S = 10**9
 #: When the kernel asks for a connection again, since the first time (RFC 6298).
@@ -39,7 +39,7 @@ class Radio(FakeChannel):
         is_long = self.attempts % OPEN_LONG_EACH == OPEN_LONG_EACH - 1
         most_s = OPEN_LONG_S_MAX if is_long else OPEN_S_MAX
         answer_s = next((ask for ask in ASKS_S if now_s + ask >= self.heals_s), most_s)
-        await asyncio.sleep(min(answer_s, most_s))
+        await passed(round(min(answer_s, most_s) * 1e9))
         if answer_s >= most_s:
             self.attempts += 1
             raise ChannelError("uplink.unreachable", address="fake")

@@ -151,7 +151,7 @@ def test_reject_when_the_block_is_acked_while_it_is_set_aside_is_no_loss() -> No
         ready = pb.Reject(epoch=buffer.epoch, seq=1, reason=pb.REJECT_REASON_CONFLICT)
         buffer.reject(ready)
         thread.between = lambda: buffer.acked(buffer.epoch, 1, 1)
-        await buffer._set_aside()
+        await buffer._refused.judge()
         assert not buffer.gaps_pending
 
     run(main())

@@ -64,9 +64,9 @@ def test_sets_when_runs_have_an_unchanged_file_are_written_once_and_shared() -> 
     async def main() -> None:
         disk = FakeDisk()
         for _ in range(5):
-            buffer = await opened(disk.crash())
+            disk = disk.crash()
+            buffer = await opened(disk)
             await fill(buffer, 1)
-            disk = buffer._disk  # type: ignore[assignment]  # as the crash left it
         assert len(sets(disk)) == 2
         assert buffer.snapshot()["written_bytes"] < SETS_BYTES
         assert await buffer.tag_set(content_id(TAG_SET)) == TAG_SET

@@ -17,15 +17,14 @@ from ingest.completeness import days
 from ingest.export import export_csv
 from ingest.samples import Selection
 from ingest.stores.opening import connect_readonly
-from tests.contract import examples
+from tests.contract import examples, streams
 from tests.contract.examples import BOOT, EPOCH, PERIOD_NS, START_NS, UTC_NS
-from tests.contract.streams import store_of
 
 NOW_NS = UTC_NS + 3600 * 10**9
 
 
 def filled(path: Path, blocks: Sequence[pb.Block | pb.Bundle]) -> sqlite3.Connection:
-    store_of(path / "store.db", blocks)
+    streams.store_of(path / "store.db", blocks)
     return connect_readonly(path / "store.db")
 
 

@@ -14,7 +14,10 @@ from ingest.words import HELP
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["export"], ["audit"]])
+@pytest.mark.parametrize(
+    "command",
+    [[], ["serve"], ["export"], ["audit"], ["gateways"], ["latest"], ["import"], ["backup"]],
+)
 @pytest.mark.parametrize(
     ("environment", "usage"),
     [

@@ -6,11 +6,8 @@ import pytest
 from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.uplink.session import (
-    BLOCK_BYTES_MAX_LEAST,
-    HELD_RANGES_MAX,
-    SessionError,
-)
+from gateway.uplink.greeting import BLOCK_BYTES_MAX_LEAST, HELD_RANGES_MAX
+from gateway.uplink.history import SessionError
 from tests.kit.blocks import block
 from tests.kit.fake_disk import FakeDisk
 from tests.unit.test_session import Box, case
@@ -136,9 +133,8 @@ async def test_catalog_when_the_platform_names_it_is_not_needed_nor_its_content_
     epoch = box.buffer.epoch
     box.hello()
     box.welcome({epoch: []}, revisions={epoch: 1}, tag_sets=[b"x" * 16])
-    assert box.session.has_revision(epoch, 1) and not box.session.has_revision(epoch, 2)
-    assert box.session.has_content(box.buffer.catalogs(epoch)[0])
-    assert box.session.has_content(b"x" * 16) and not box.session.has_content(b"y" * 16)
+    assert box.session.known.revisions == {(epoch, 1)}
+    assert box.session.known.contents == {b"x" * 16, box.buffer.catalogs(epoch)[0]}
 
 
 @case
@@ -158,8 +154,8 @@ async def test_catalog_when_the_platform_lacks_what_it_named_is_sent_again_and_n
     second = box.again()
     second.hello()
     second.welcome({epoch: []}, revisions={epoch: 1})
-    assert not second.session.has_revision(epoch, 1)
-    assert second.session.may_hold_revision(epoch, 1)
+    assert (epoch, 1) not in second.session.known.revisions
+    assert second.session.known.may_hold(epoch, 1)
     await second.send()
     second.feed(reject=reject)  # with its catalog: it is the block's fault
     assert second.history.rejects == 1

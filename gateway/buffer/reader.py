@@ -1,0 +1,61 @@
+"""Blocks read back for sending: from RAM, or verified from the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from gateway.buffer import log
+from gateway.buffer.block import BlockKey, SealedBlock
+from gateway.buffer.failures import Failures
+from gateway.buffer.index import Index, Place
+from gateway.buffer.thread import DiskThread
+from gateway.ports import Clock, Disk
+
+
+class Reader:
+    """`damaged` is told of blocks that can't be read any more."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        clock: Clock,
+        disk_thread: DiskThread,
+        index: Index,
+        damaged: Callable[[BlockKey], None],
+    ) -> None:
+        self._disk, self._disk_thread, self._index = disk, disk_thread, index
+        self._damaged = damaged
+        self._failures = Failures(clock)
+
+    async def read(self, keys: Sequence[BlockKey]) -> list[SealedBlock | None]:
+        """Each block; None if it is live no more, damaged, or unreadable for now."""
+        found: dict[BlockKey, SealedBlock | None] = {}
+        wanted = []
+        for key in keys:
+            epoch = self._index.epochs.get(key.epoch)
+            if epoch is None or key.seq not in epoch.live:
+                found[key] = None
+            elif key.seq in epoch.ram:
+                found[key] = epoch.ram[key.seq]
+            else:
+                place = epoch.place(key.seq)
+                assert place is not None, f"block {key} is live and nowhere"
+                wanted.append((key, place))
+        if wanted:
+            read = await self._disk_thread(partial(log.read_blocks, self._disk, wanted))
+            for (key, place), result in zip(wanted, read, strict=True):
+                found[key] = self._was_read(key, place, result)
+        return [found[key] for key in keys]
+
+    def _was_read(
+        self, key: BlockKey, place: Place, block: SealedBlock | OSError | None
+    ) -> SealedBlock | None:
+        if isinstance(block, OSError):
+            if not (self._failures.is_gone(key, block) and self._index.is_live(key)):
+                return None
+            block = None
+        self._failures.forget(key)
+        if block is None and self._index.is_live(key) and self._index.place(key) == place:
+            self._damaged(key)
+        return block

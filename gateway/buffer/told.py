@@ -1,0 +1,79 @@
+"""What `status` shows of the buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.buffer.config import BufferConfig
+from gateway.buffer.expiry import age_s
+from gateway.buffer.index import Index
+from gateway.buffer.ledger import Ledger
+from gateway.buffer.troubles import disk_hangs, troubles
+from gateway.buffer.writer import Writer
+from gateway.ports import Clock
+from gateway.snapshot import BufferSnapshot, Said
+
+#: Of `memory_bytes_max`: from there on blocks in RAM are dropped.
+FULL_SHARE = 0.95
+
+
+def is_stuck(config: BufferConfig, writer: Writer, index: Index) -> bool:
+    """The disk does not answer, and RAM has no room left for what it should take."""
+    held = sum(epoch.ram_bytes for epoch in index.epochs.values())
+    is_full = held > FULL_SHARE * config.memory_bytes_max
+    return is_full and disk_hangs(writer.disk_thread.waits_ns()) is not None
+
+
+def snapshot(
+    config: BufferConfig,
+    clock: Clock,
+    writer: Writer,
+    index: Index,
+    ledger: Ledger,
+    found_wrong: Sequence[Said],
+    unclean: Said | None,
+) -> BufferSnapshot:
+    """Of the whole buffer. `found_wrong`: as it was opened; `unclean`: how the run before ended."""
+    kept = list(index.epochs.values())
+    lost = ledger.lost_by_reason
+    cause = disk_hangs(writer.disk_thread.waits_ns()) or writer.cause
+    wrong = troubles(
+        cause,
+        lost,
+        writer.for_space_blocks,
+        writer.short_of_space,
+        writer.damaged_records,
+        config.path,
+    )
+    short = writer.short_of_space is not None
+    return BufferSnapshot(
+        state="memory_only" if cause else "no_space" if short else "ok",
+        cause=cause,
+        warnings=[*found_wrong, *wrong],
+        blocks=index.live_blocks,
+        bytes=writer.disk_bytes,
+        max_bytes=config.max_bytes,
+        memory_blocks=sum(len(epoch.ram) for epoch in kept),
+        memory_bytes=sum(epoch.ram_bytes for epoch in kept),
+        oldest_s=_oldest_s(clock, writer, index),
+        written_bytes=writer.written_bytes,
+        flushes=writer.flushes,
+        flush_lag_ms=writer.flush_lag_ns() / 1e6,
+        evicted_blocks=sum(
+            lost.get(reason, 0)
+            for reason in ("evicted_oldest", "refused_newest", "expired", "memory_full")
+        ),
+        rejected_blocks=lost.get("rejected", 0),
+        damaged_records=writer.damaged_records,
+        gaps=dict(lost),
+        previous_end=unclean,
+    )
+
+
+def _oldest_s(clock: Clock, writer: Writer, index: Index) -> float | None:
+    """Age of the oldest live block: of its segment, where it is on disk. None: not known."""
+    now = clock.now_ns()
+    if (segment := index.oldest_live()) is not None:
+        return age_s(segment, now, writer.known_utc_ns() or clock.utc_ns())
+    oldest = min((b.oldest_ns for b in writer.ram().values()), default=None)
+    return None if oldest is None else (now - oldest) / 1e9

@@ -1,0 +1,197 @@
+"""Hello and Welcome: what each side says that it has, before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from jiahe.ingest import limits
+from jiahe.ingest.v1 import ingest_pb2 as pb
+
+from gateway.buffer import Buffer
+from gateway.buffer.ranges import RangeSet
+from gateway.uplink.history import History, Refused, SessionError, brief
+
+PROTOCOL_MIN = PROTOCOL_MAX = 1
+#: What this box knows beyond the baseline, where the platform does.
+FEATURES = frozenset(
+    {
+        pb.FEATURE_BUNDLES,
+        pb.FEATURE_EVENTS,
+        pb.FEATURE_PARTS,
+        pb.FEATURE_SOURCE_TIME,
+        pb.FEATURE_PLAIN_FLOATS,
+    }
+)
+#: No receiver may refuse a block up to this size (jiahe.ingest.limits): one that says so errs.
+BLOCK_BYTES_MAX_LEAST = limits.BLOCK_BYTES_MAX
+#: Ranges that all pages of a Welcome may name, and epochs whose end it lacks. So many keep the
+#: event loop busy for a second or two.
+HELD_RANGES_MAX, ENDS_LACKING_MAX = 1 << 18, 1 << 10
+#: Of an earlier run, Hello names so many ranges at most; the last covers what is left.
+KEPT_RANGES_MAX = 64
+
+
+class Identity(NamedTuple):
+    """Who speaks; for Hello."""
+
+    gateway: str
+    boot_id: str
+    software: str
+    machine: bytes = b""
+
+
+@dataclass(slots=True)
+class _Held:
+    """What the platform says it holds of one epoch. `names`: of its catalogs, by Hello."""
+
+    names: list[bytes]
+    blocks: RangeSet = field(default_factory=RangeSet)
+    closed: bool = False
+    catalog_revision: int = 0
+
+
+class Greeting:
+    """Of one stream."""
+
+    def __init__(self, identity: Identity, buffer: Buffer) -> None:
+        self._identity, self._buffer = identity, buffer
+        self._held: dict[int, _Held] = {}  # of this epoch and each that Hello named
+        self._lacking: dict[int, RangeSet] = {}
+        self._pages = self._ranges = 0
+        self.more_epochs = 0  # earlier ones that Hello did not name
+        self.tag_sets: set[bytes] = set()  # that the platform names as held
+        self.welcome: pb.Welcome | None = None  # its first page, without what all pages have
+
+    def hello(self) -> bytes:
+        buffer, identity = self._buffer, self._identity
+        hello = pb.Hello(
+            protocol_min=PROTOCOL_MIN,
+            protocol_max=PROTOCOL_MAX,
+            features=sorted(FEATURES),
+            gateway=identity.gateway,
+            epoch=buffer.epoch,
+            boot_id=identity.boot_id,
+            installation=buffer.installation,
+            machine=identity.machine,
+            software=identity.software,
+            catalogs=buffer.catalogs(buffer.epoch),
+        )
+        earlier = list(buffer.earlier())
+        size = hello.ByteSize() + 64
+        for kept in earlier[: limits.HELLO_EPOCHS_MAX]:
+            if len(kept.kept) > KEPT_RANGES_MAX:
+                kept.kept[KEPT_RANGES_MAX - 1].last = kept.kept[-1].last
+                del kept.kept[KEPT_RANGES_MAX:]
+            size += kept.ByteSize() + 4
+            if size > limits.HELLO_BYTES_MAX and hello.earlier:
+                break
+            hello.earlier.append(kept)
+        self.more_epochs = hello.earlier_more = len(earlier) - len(hello.earlier)
+        self._held = {kept.epoch: _Held(list(kept.catalogs)) for kept in hello.earlier}
+        self._held[buffer.epoch] = _Held(list(hello.catalogs))
+        return pb.StreamRequest(hello=hello).SerializeToString()
+
+    @property
+    def last_epoch(self) -> int:
+        """The last epoch of which blocks may go: not of one that Hello did not name."""
+        current = self._buffer.epoch
+        earlier = (epoch for epoch in self._held if epoch != current)
+        return max(earlier, default=0) if self.more_epochs else current
+
+    def page(self, welcome: pb.Welcome) -> bool:
+        """One page of Welcome; True for the last. Raises SessionError."""
+        if self.welcome is None:
+            _check(welcome)
+            self.welcome = pb.Welcome()
+            self.welcome.CopyFrom(welcome)
+            for name in ("held", "tag_sets", "ends_lacking"):
+                self.welcome.ClearField(name)
+        self._pages += 1
+        entries = [*welcome.held, *welcome.ends_lacking]
+        self._ranges += sum(1 + len(entry.held) for entry in entries) + len(welcome.tag_sets)
+        if self._ranges > HELD_RANGES_MAX or self._pages > HELD_RANGES_MAX >> 6:
+            raise SessionError(
+                "uplink.broken", error=f"a welcome of more than {HELD_RANGES_MAX} ranges"
+            )
+        self.tag_sets.update(welcome.tag_sets)
+        for entry in welcome.held:
+            held = self._held.get(entry.epoch)
+            if held is not None:
+                _add(held.blocks, entry)
+                held.closed |= entry.closed
+                held.catalog_revision = max(held.catalog_revision, entry.catalog_revision)
+        for entry in welcome.ends_lacking:
+            if entry.epoch not in self._held:
+                _add(self._lacking.setdefault(entry.epoch, RangeSet()), entry)
+        if len(self._lacking) > ENDS_LACKING_MAX:
+            raise SessionError("uplink.broken", error="a welcome that lacks too many ends")
+        return not welcome.more
+
+    def believe(self, history: History) -> frozenset[int]:
+        """All pages are here: take them for true, or leave. The features of both sides. Raises
+        SessionError; then nothing was acted on.
+        """
+        welcome, buffer, current = self.welcome, self._buffer, self._buffer.epoch
+        assert welcome is not None
+        sent = history.sent.get(current, RangeSet())
+        if self._held[current].blocks.minus(sent):
+            raise SessionError("uplink.claims_unsent")
+        features = FEATURES & set(welcome.features)
+        buffer.platform_features(features)
+        history.welcomed_by(brief(welcome.software), _platform(welcome))
+        for epoch, held in sorted(self._held.items()):
+            buffer.welcome(epoch, held.blocks, held.closed)
+        for epoch, blocks in sorted(self._lacking.items()):
+            buffer.ends_lacking(epoch, blocks)
+        if 0 < welcome.highest_epoch < current:
+            buffer.platform_back(welcome.highest_epoch)
+        buffer.platform_highest(welcome.highest_epoch)
+        return features
+
+    def revisions(self) -> dict[tuple[int, int], bytes]:
+        """(epoch, revision) of the catalogs that the platform says it holds, with their names."""
+        return {
+            (epoch, number): name
+            for epoch, held in self._held.items()
+            for number, name in enumerate(held.names[: held.catalog_revision], 1)
+        }
+
+    def names_revision(self, epoch: int, revision: int) -> bool:
+        """The platform says that it holds this revision, whether the box knows its name or not."""
+        held = self._held.get(epoch)
+        return held is not None and revision <= held.catalog_revision
+
+    def names_any(self, epoch: int) -> bool:
+        """The platform says that it holds some catalog of the epoch."""
+        return self.names_revision(epoch, 1)
+
+
+def _check(welcome: pb.Welcome) -> None:
+    low = max(PROTOCOL_MIN, welcome.protocol_min)
+    if low > min(PROTOCOL_MAX, welcome.protocol_max):
+        said = f"{welcome.protocol_min}-{welcome.protocol_max}"
+        raise SessionError("uplink.version", version=said)
+    for size, message in (
+        (welcome.block_bytes_max, "uplink.block_limit"),
+        (welcome.message_bytes_max, "uplink.message_limit"),
+    ):
+        if 0 < size < BLOCK_BYTES_MAX_LEAST:
+            raise SessionError(message, bytes=size, least=BLOCK_BYTES_MAX_LEAST)
+
+
+def _platform(welcome: pb.Welcome) -> Refused:
+    return Refused(
+        welcome.software,
+        tuple(sorted(welcome.features)),
+        (welcome.protocol_min, welcome.protocol_max),
+        (welcome.block_bytes_max, welcome.message_bytes_max),
+    )
+
+
+def _add(ranges: RangeSet, entry: pb.EpochHeld) -> None:
+    """What a page holds of an epoch. Raises SessionError for numbers that no box ever reaches."""
+    for first, last in sorted((r.first, r.last) for r in entry.held):
+        if last >= limits.SEQ_END:
+            raise SessionError("uplink.claims_unsent")
+        ranges.add(first, last)

@@ -1,0 +1,96 @@
+"""Refused TLS handshakes, each in one line of words.
+
+gRPC tells nobody of a handshake that failed, but for a line on standard error when it is asked to
+be talkative. So it is asked, its lines are caught in a pipe before they reach the log, and of them
+only what people can use goes on: why. Who it was gRPC does not say.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+import time
+from collections import Counter
+from types import TracebackType
+
+#: How a line of gRPC's begins: level, month and day, time, thread, file:line.
+_OF_GRPC = re.compile(r"[IWEF]\d{4} [\d:.]+ +\d+ \S+:\d+\] ")
+_FAILED = re.compile(r"Handshake failed with error \S+ (.*)")
+_WHY = {
+    "certificate has expired": "its certificate has expired; renew it",
+    "certificate is not yet valid": "its certificate is not valid yet; is its clock right?",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is of another authority than --ca",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it showed no certificate",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS (plain text, or something else)",
+    "HTTP_REQUEST": "it speaks plain HTTP, not TLS",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not trust the authority of this receiver's certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "it finds this receiver's certificate expired",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it refuses this receiver's certificate",
+}
+#: Of one reason, lines a minute; more are counted.
+_LINES_A_MINUTE = 10
+
+
+def reason(line: str) -> str | None:
+    """Why a handshake failed, of a line of gRPC's; None: the line is of something else."""
+    match = _FAILED.search(line)
+    if match is None:
+        return None
+    known = next((words for mark, words in _WHY.items() if mark in match[1]), None)
+    return known or match[1][:200]
+
+
+class HandshakeLog:
+    """While it is entered, standard error of the process goes through here."""
+
+    def __enter__(self) -> None:
+        self._asked = "GRPC_VERBOSITY" not in os.environ
+        os.environ.setdefault("GRPC_VERBOSITY", "info")
+        self._counts: Counter[str] = Counter()
+        self._minute = 0
+        sys.stderr.flush()
+        self._real = os.dup(2)
+        reading, writing = os.pipe()
+        os.dup2(writing, 2)
+        os.close(writing)
+        self._pipe = os.fdopen(reading, encoding="utf-8", errors="replace")
+        self._thread = threading.Thread(target=self._read, name="handshakes")
+        self._thread.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        sys.stderr.flush()
+        os.dup2(self._real, 2)  # closes the pipe's last writing end
+        self._thread.join()
+        self._pipe.close()
+        os.close(self._real)
+        if self._asked:
+            del os.environ["GRPC_VERBOSITY"]
+
+    def _read(self) -> None:
+        for line in self._pipe:
+            why = reason(line)
+            if why is not None:
+                self._say(why)
+            elif not _OF_GRPC.match(line) or line[0] in "EF":
+                os.write(self._real, line.encode())
+
+    def _say(self, why: str) -> None:
+        minute = int(time.monotonic() // 60)
+        if minute != self._minute:
+            for earlier, count in self._counts.items():
+                if count > _LINES_A_MINUTE:
+                    self._write(f"{count} handshakes in a minute were refused: {earlier}")
+            self._minute, self._counts = minute, Counter()
+        self._counts[why] += 1
+        if self._counts[why] <= _LINES_A_MINUTE:
+            self._write(f"a connection was refused in its TLS handshake: {why}")
+
+    def _write(self, words: str) -> None:
+        os.write(self._real, f"WARNING {words}\n".encode())

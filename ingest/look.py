@@ -1,0 +1,115 @@
+"""The commands that look at a store, or take a file into one, or out of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from ingest import state
+from ingest.audit import say_days, say_epochs
+from ingest.export import export_csv
+from ingest.importing import import_file
+from ingest.samples import Selection
+from ingest.stores import sqlite_path
+from ingest.stores.backup import backup as make_backup
+from ingest.stores.lock import StoreLock
+from ingest.stores.opening import connect, connect_readonly
+from ingest.words import cleaned
+
+
+@contextmanager
+def _reading(arguments: argparse.Namespace) -> Iterator[sqlite3.Connection]:
+    with closing(connect_readonly(sqlite_path(arguments.store))) as sql:
+        yield sql
+
+
+def export(arguments: argparse.Namespace) -> int:
+    selection = Selection(
+        arguments.gateway, arguments.device, arguments.tag, arguments.start, arguments.end
+    )
+    with _reading(arguments) as sql:
+        export_csv(sql, selection, sys.stdout, excel=arguments.excel)
+    return 0
+
+
+def audit(arguments: argparse.Namespace) -> int:
+    with _reading(arguments) as sql:
+        if arguments.by != "day" and arguments.expect is None:
+            return say_epochs(sql, sys.stdout, as_json=arguments.json, gateway=arguments.gateway)
+        return say_days(
+            sql, sys.stdout, as_json=arguments.json, now_ns=time.time_ns(),
+            gateway=arguments.gateway, start_ns=arguments.start, end_ns=arguments.end,
+            expect=arguments.expect,
+        )  # fmt: skip
+
+
+def gateways(arguments: argparse.Namespace) -> int:
+    with _reading(arguments) as sql:
+        found = state.gateways(sql, time.time_ns())
+    if arguments.json:
+        return _document("gateways", found)
+    for one in found:
+        heard = one["heard_s_ago"]
+        ago = "never heard" if heard is None else f"heard {heard:.0f} s ago"
+        sys.stdout.write(
+            f"{cleaned(one['gateway'])}: run {one['run']}, {ago} from {cleaned(one['address'])},"
+            f" {cleaned(one['software'])}, {one['blocks']} blocks of {one['runs']} runs,"
+            f" {one['open_runs']} open\n"
+        )
+    return 0
+
+
+def latest(arguments: argparse.Namespace) -> int:
+    with _reading(arguments) as sql:
+        found = list(state.latest(sql, arguments.gateway, arguments.device, arguments.tag))
+    if arguments.json:
+        return _document("latest", found)
+    now_ns = time.time_ns()
+    for one in found:
+        value = "-" if one["value"] is None else cleaned(one["value"])
+        age = (now_ns - one["time_ns"]) / 1e9
+        names = ".".join(cleaned(one[name]) for name in ("gateway", "device", "tag"))
+        uncertain = ", its time is uncertain" if one["uncertain_time"] else ""
+        sys.stdout.write(f"{names} = {value} ({one['quality']}, {age:.1f} s ago{uncertain})\n")
+    return 0
+
+
+def take_file(arguments: argparse.Namespace) -> int:
+    """0: all of it is held now; 1: some was refused, or the file has no end."""
+    path = sqlite_path(arguments.store)
+    lock = StoreLock(path)
+    try:
+        with closing(connect(path)) as sql:
+            done = import_file(arguments.file, sql)
+    finally:
+        lock.close()
+    sys.stdout.write(
+        f"{cleaned(done.gateway)}: {done.stored} blocks stored, {done.duplicates} were held"
+        f" already, {len(done.refused)} refused\n"
+    )
+    for words in done.refused:
+        sys.stderr.write(f"jiahe-ingest: {cleaned(words)}\n")
+    if done.cut:
+        sys.stderr.write(
+            f"jiahe-ingest: {arguments.file} has no end, it was cut short: copy it again; what"
+            " stands before is taken\n"
+        )
+    return 1 if done.refused or done.cut else 0
+
+
+def backup(arguments: argparse.Namespace) -> int:
+    size = make_backup(sqlite_path(arguments.store), arguments.file)
+    sys.stdout.write(f"{arguments.file}: {size} bytes, complete\n")
+    return 0
+
+
+def _document(name: str, found: list[dict[str, Any]]) -> int:
+    document = {"format": 1, name: found}
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+    return 0

@@ -1,0 +1,172 @@
+"""`jiahe-ingest serve`: what its options mean, and the process around the server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import resource
+import signal
+import sys
+from dataclasses import dataclass
+
+from ingest import limits
+from ingest.handshakes import HandshakeLog
+from ingest.server import Server, software
+from ingest.stores import sqlite_path
+from ingest.stores.retention import Keep, parse_keep
+from ingest.stores.sqlite import SqliteStore
+from ingest.tls import (
+    Identify,
+    TlsFiles,
+    credentials,
+    identity_from_header,
+    identity_of,
+    is_loopback,
+    watch_certificate,
+)
+
+#: How long open streams may still finish after SIGTERM.
+_GRACE_S = 2.0
+#: How often what need not be kept is let go, and a certificate of ours is looked at.
+_KEEP_EVERY_S = 3600.0
+#: Of the interpreter's lock: a check gives it up after this, or the loop waits for longer.
+_SWITCH_S = 0.001
+_log = logging.getLogger("jiahe-ingest")
+
+
+class UsageError(Exception):
+    """Options that don't go together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    listen: str
+    host: str
+    store: str
+    tls: TlsFiles | None
+    identify: Identify
+    keep: Keep
+    as_json: bool
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Settings:
+        """Raises UsageError."""
+        host = _listen_host(arguments.listen)
+        tls = _tls(arguments, host)
+        identify: Identify = identity_of
+        if arguments.identity_header is not None:
+            if tls is not None:
+                raise UsageError(
+                    "--identity-header is for a proxy that ends TLS: it goes with --insecure"
+                )
+            identify = identity_from_header(arguments.identity_header)
+        keep = parse_keep(arguments.keep)
+        return cls(arguments.listen, host, arguments.store, tls, identify, keep, arguments.json)
+
+
+def _listen_host(address: str) -> str:
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65_535:
+        raise UsageError(f"--listen {address!r}: write HOST:PORT, e.g. 127.0.0.1:8443 or [::]:8443")
+    return host
+
+
+def _tls(arguments: argparse.Namespace, host: str) -> TlsFiles | None:
+    files = (arguments.ca, arguments.cert, arguments.key)
+    if arguments.insecure:
+        if any(files):
+            raise UsageError("--insecure goes without --ca, --cert and --key")
+        if not is_loopback(host):
+            raise UsageError(
+                f"--insecure is for loopback addresses only, not {host}: listen on 127.0.0.1, or"
+                " give --ca, --cert and --key"
+            )
+        return None
+    if not all(files):
+        raise UsageError(
+            "give --ca, --cert and --key (mutual TLS), or --insecure on a loopback address"
+        )
+    return TlsFiles(*files)
+
+
+def serve(settings: Settings) -> int:
+    """Until SIGTERM or SIGINT. Returns the exit status; raises StoreError, OSError."""
+    logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    sys.setswitchinterval(_SWITCH_S)
+    streams = raise_descriptors()
+    listener = HandshakeLog() if settings.tls is not None else contextlib.nullcontext()
+    with listener:
+        return asyncio.run(_serve_until_told(settings, streams))
+
+
+def raise_descriptors() -> int:
+    """Raise this process's limit of open files as far as it may be; how many streams that serves,
+    which is said where it is fewer than could come."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.STREAMS_MAX + limits.DESCRIPTORS_OWN
+    if soft < wanted:
+        soft = min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    streams = min(limits.STREAMS_MAX, soft - limits.DESCRIPTORS_OWN)
+    if streams < limits.STREAMS_MAX:
+        _log.warning(
+            "%d boxes can be served at once: this process may open %d files; raise the limit"
+            " (LimitNOFILE=%d in the systemd unit), others are told to wait",
+            streams, soft, wanted,
+        )  # fmt: skip
+    return streams
+
+
+async def _serve_until_told(settings: Settings, streams: int) -> int:
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    tls = settings.tls
+    server_credentials = None if tls is None else credentials(tls)
+    store = SqliteStore(sqlite_path(settings.store))
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        server = Server(
+            store,
+            settings.identify,
+            software=software(),
+            streams_max=streams,
+            own=(lambda: None) if tls is None else tls.own,
+        )
+        port = await server.start(settings.listen, server_credentials)
+        _say_ready(settings, f"{settings.host}:{port}")
+        tasks.append(asyncio.create_task(_let_go(store, settings.keep)))
+        if tls is not None:
+            tasks.append(asyncio.create_task(watch_certificate(tls)))
+        stop = asyncio.create_task(told.wait())
+        broken = asyncio.wrap_future(store.broken)
+        await asyncio.wait((stop, broken), return_when=asyncio.FIRST_COMPLETED)
+        await server.stop(_GRACE_S)
+        if broken.done():
+            await broken  # raises why; whoever started this process starts it again
+    finally:
+        for task in tasks:
+            task.cancel()
+        store.close()
+    return 0
+
+
+async def _let_go(store: SqliteStore, keep: Keep) -> None:
+    """Each hour, step by step, so that nobody waits for it."""
+    while keep != Keep():
+        more = await asyncio.wrap_future(store.let_go(keep))
+        await asyncio.sleep(0 if more else _KEEP_EVERY_S)
+
+
+def _say_ready(settings: Settings, address: str) -> None:
+    tls = settings.tls is not None
+    if settings.as_json:
+        line = json.dumps({"ready": True, "address": address, "store": settings.store, "tls": tls})
+    else:
+        how = "mutual TLS" if tls else "plain text"
+        line = f"jiahe-ingest: listening on {address} ({how}), store {settings.store}"
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,68 @@
+"""`jiahe clock restore`, and `jiahe buffer` by hand, as typed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.kit.rig import BIN
+from tests.unit.test_buffer_leave import BLOCKS, filled
+
+CONFIG = """
+version = 1
+[gateway]
+id = "{id}"
+language = "{language}"
+control = "control.sock"
+[platform]
+address = "127.0.0.1:1"
+insecure = true
+[buffer]
+path = "buffer"
+"""
+
+
+def typed(folder: Path, *command: str, gateway: str = "gw-1", language: str = "en") -> str:
+    """What the command says; its exit code first."""
+    (folder / "gateway.toml").write_text(CONFIG.format(id=gateway, language=language))
+    done = subprocess.run(
+        [BIN / "jiahe", *command, "--config", folder / "gateway.toml"],
+        capture_output=True, text=True, cwd=folder,
+    )  # fmt: skip
+    return f"{done.returncode} {done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "is written"), ("zh", "已写入")])
+def test_export_when_typed_writes_the_file_and_says_what_is_in_it(
+    tmp_path: Path, language: str, word: str
+) -> None:
+    filled(tmp_path / "buffer")
+    said = typed(tmp_path, "buffer", "export", "out", language=language)
+    assert said.startswith("0 ") and word in said and str(BLOCKS) in said
+    assert (tmp_path / "out").stat().st_size > 100
+
+
+def test_export_when_no_file_is_named_says_how_to_write_it(tmp_path: Path) -> None:
+    said = typed(tmp_path, "buffer", "export")
+    assert said.startswith("2 ") and "jiahe buffer export /media/usb/jiahe.export" in said
+
+
+def test_buffer_of_a_former_id_when_typed_is_moved_or_dropped_and_the_own_one_is_not(
+    tmp_path: Path,
+) -> None:
+    filled(tmp_path / "buffer", "gw-old")
+    said = typed(tmp_path, "buffer", "keep", gateway="gw-new")
+    assert said.startswith("0 ") and "buffer.gw-old-" in said
+    filled(tmp_path / "buffer", "gw-new")
+    said = typed(tmp_path, "buffer", "keep", gateway="gw-new")
+    assert said.startswith("1 ") and "itself" in said
+    said = typed(tmp_path, "buffer", "drop", gateway="gw-new")
+    assert said.startswith("0 ") and f"{BLOCKS} blocks were given up" in said
+    said = typed(tmp_path, "buffer", "drop", gateway="gw-3")
+    assert said.startswith("0 ") and "gw-new was removed" in said
+
+
+def test_clock_when_nothing_is_known_is_left_alone_without_a_word(tmp_path: Path) -> None:
+    assert typed(tmp_path, "clock", "restore") == "0 "
