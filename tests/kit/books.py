@@ -105,7 +105,7 @@ def read_stored(path: Path) -> Stored:
         sql.close()
 
 
-def _opening(sql: sqlite3.Connection) -> Iterator[tuple[str, pb.StreamRequest]]:
+def opening(sql: sqlite3.Connection) -> Iterator[tuple[str, pb.StreamRequest]]:
     """What each gateway sent before its blocks: (gateway, message). '': of all of them."""
     for (content,) in sql.execute("SELECT content FROM tag_sets"):
         yield "", pb.StreamRequest(tag_set=pb.TagSet(content=content))
@@ -118,7 +118,7 @@ def _opening(sql: sqlite3.Connection) -> Iterator[tuple[str, pb.StreamRequest]]:
 
 
 def _read_rows(sql: sqlite3.Connection, stored: Stored) -> None:
-    opening = list(_opening(sql))
+    before = list(opening(sql))
     held: dict[int, set[int]] = {}  # payload: seqs that lie in it
     for gateway, epoch, seq, payload, scans in sql.execute(
         "SELECT gateway, epoch, seq, payload, scans FROM blocks"
@@ -129,7 +129,7 @@ def _read_rows(sql: sqlite3.Connection, stored: Stored) -> None:
     for number, gateway, epoch, first_seq, blocks, compression, content in sql.execute(
         "SELECT payload, gateway, epoch, first_seq, blocks, compression, content FROM payloads"
     ):
-        known = [message for whose, message in opening if whose in ("", gateway)]
+        known = [message for whose, message in before if whose in ("", gateway)]
         for entry in counters(known, epoch, first_seq, blocks > 0, compression, content):
             if entry.seq in held.get(number, ()):  # else it came twice, and lies in another
                 span_ns = None if entry.span_us is None else entry.span_us * 1000
