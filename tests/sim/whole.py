@@ -206,7 +206,8 @@ class Whole:
         return 1_790_000_000 * SECOND + round(asyncio.get_running_loop().time() * 1e9)
 
     async def wait(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        clock = self.boxes[0].clock
+        await clock.sleep_until(clock.now_ns() + round(seconds * 1e9))
 
     async def run(self, events: int) -> None:
         """The history, then everything is mended and drained."""
