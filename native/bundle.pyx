@@ -2,8 +2,8 @@
 
 A short block pays for each column's first value, and for its heads; of twenty blocks of half a
 second that is more than the rest (docs/decisions/0009). So `native.join` puts their runs one behind
-the other. Names, sizes and checksums of the single blocks stay beside it, and GroupRun.block_ticks
-says which ticks are whose: proto/README.md, "Bundles". Blocks that can't be joined travel one by one.
+the other. Names, sizes and checksums of the single blocks stay beside it; GroupRun.block_ticks says
+which ticks are whose: proto/README.md, "Bundles". What can't be joined travels one by one.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
