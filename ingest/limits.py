@@ -60,9 +60,9 @@ __all__ = [
 
 PROTOCOL = 1
 
-#: Payloads up to this many bytes can't hold too many messages, and are not counted before they are
-#: parsed: 131,072 messages of some 90 bytes.
-COUNTED_BYTES_MIN = 256 << 10
+#: Payloads with no more bytes than this that may begin a message are not counted before they are
+#: parsed: as many messages of some 90 bytes, for as long as one check takes.
+UNCOUNTED_MAX = 1_000_000
 
 #: What one stream may have sent and not yet seen acknowledged, said in Welcome. Bytes shrink with
 #: the crowd: a new stream is promised a part of what is left of WINDOWS_BYTES_TOTAL.

@@ -37,7 +37,7 @@ def put(store: SqliteStore, block: pb.Block) -> tuple[Outcome, ...]:
 def rows(path: Path) -> int:
     sql = connect_readonly(path)
     try:
-        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
             return export_csv(sql, Selection(), nowhere)
     finally:
         sql.close()
@@ -90,7 +90,7 @@ def test_backup_of_a_store_that_is_written_is_whole_and_can_be_served(tmp_path: 
 
 def test_backup_that_fails_leaves_nothing_and_says_why(tmp_path: Path) -> None:
     opened(tmp_path / "store.db").close()
-    with pytest.raises(StoreError, match="backup to .* failed"):
+    with pytest.raises(StoreError, match=r"backup to .* failed"):
         backup(tmp_path / "store.db", tmp_path / "nowhere" / "copy.db")
     assert not [path for path in tmp_path.iterdir() if "copy" in path.name]
 
