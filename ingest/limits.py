@@ -73,6 +73,9 @@ WINDOWS_BYTES_TOTAL = 128 << 20
 WINDOW_PART = 16
 #: Over its window, a stream is read no further. Room for the heartbeats behind it.
 WINDOW_SLACK_BYTES = 64 << 10
+#: What all streams together hold, read and not yet durable: a large message beyond it ends its
+#: stream, and its box comes again. Twice in memory while it is parsed.
+HELD_BYTES_TOTAL = 160 << 20
 #: Requests of one stream that wait for their turn, whatever their size.
 REQUESTS_MAX = 1024
 HEARTBEAT_MS = 10_000
