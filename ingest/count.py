@@ -1,8 +1,8 @@
 """How many messages a payload holds, counted on its bytes before they are parsed.
 
 Each message begins with its tag, so there are no more of them than bytes that could be one: where
-those are few enough, nothing is counted. Else this walks the fields, goes into the messages that may
-be many, steps over everything else, and stops at the first limit that is passed.
+those are few enough, nothing is counted. Else this walks the fields, goes into the messages that
+may be many, steps over everything else, and stops at the first limit that is passed.
 """
 
 from __future__ import annotations
@@ -103,9 +103,14 @@ _TAGS = bytes(_tags(BLOCK) | _tags(BUNDLE))
 _STEP = 4096
 
 
+def suspects(payload: bytes) -> int:
+    """Bytes that may begin a message: no fewer than there are messages."""
+    return len(payload) - len(payload.translate(None, _TAGS))
+
+
 def check_counts(payload: bytes, kinds: dict[int, Kind]) -> Iterator[int]:
     """Yields what it cost so far, in fields; raises TooManyError, FieldsError."""
-    if len(payload) - len(payload.translate(None, _TAGS)) <= limits.UNCOUNTED_MAX:
+    if suspects(payload) <= limits.UNCOUNTED_MAX:
         return
     counts: dict[str, int] = {}
     walked = total = 0

@@ -63,6 +63,8 @@ PROTOCOL = 1
 #: Payloads with no more bytes than this that may begin a message are not counted before they are
 #: parsed: as many messages of some 90 bytes, for as long as one check takes.
 UNCOUNTED_MAX = 1_000_000
+#: A run with more such bytes is parsed column by column.
+PARSED_AT_ONCE_MAX = 50_000
 
 #: What one stream may have sent and not yet seen acknowledged, said in Welcome. Bytes shrink with
 #: the crowd: a new stream is promised a part of what is left of WINDOWS_BYTES_TOTAL.
