@@ -24,6 +24,7 @@ from ingest.facts import Block, Facts
 from ingest.fields import FieldsError
 from ingest.payload import KNOWN, PayloadError, crc32c, decompress
 from ingest.refusal import RefusedError, malformed, too_large, unsupported
+from ingest.split import parse_run, split
 
 Carried = pb.Block | pb.Bundle
 Steps = Iterator[int | Facts]
@@ -89,28 +90,34 @@ def check_carried(carried: Carried, layout: Layout, features: frozenset[int]) ->
             )
         is_block = isinstance(carried, pb.Block)
         yield from check_counts(unpacked, BLOCK if is_block else BUNDLE)
-        kind = pb.BlockPayload if is_block else pb.BundlePayload
-        payload = kind.FromString(unpacked)
+        check = RunCheck(layout, features, 0 if is_block else names_count(carried))
+        rest = b""
+        for parts in split(unpacked):
+            if isinstance(parts, int):
+                yield parts
+                continue
+            rest = parts.rest
+            for index, (start, end) in enumerate(parts.runs):
+                for parsed in parse_run(unpacked[start:end]):
+                    if isinstance(parsed, int):
+                        yield parsed
+                    else:
+                        yield from check.add(index, *parsed)
+        _said(carried, check.scans, check.samples)
+        if isinstance(carried, pb.Block):
+            yield _block_facts(carried, pb.BlockPayload.FromString(rest), check)
+        else:
+            yield _bundle_facts(carried, pb.BundlePayload.FromString(rest), check)
     except TooManyError as error:
         raise RefusedError(pb.REJECT_REASON_TOO_LARGE, str(error)) from error
     except (PayloadError, FieldsError, DecodeError) as error:
         raise RefusedError(pb.REJECT_REASON_MALFORMED, f"payload can't be read: {error}") from error
-    if isinstance(carried, pb.Block):
-        assert isinstance(payload, pb.BlockPayload)
-        yield from _check_block(carried, payload, layout, features)
-    else:
-        assert isinstance(payload, pb.BundlePayload)
-        yield from _check_bundle(carried, payload, layout, features)
 
 
-def _check_runs(
-    runs: Sequence[pb.GroupRun], blocks: int, layout: Layout, features: frozenset[int]
-) -> Iterator[int | RunCheck]:
-    too_large("runs", len(runs), limits.RUNS_MAX)
-    check = RunCheck(layout, features, blocks)
-    for index, run in enumerate(runs):
-        yield from check.add(index, run)
-    yield check
+def names_count(carried: Carried) -> int:
+    """How many blocks it names."""
+    first, last = names(carried)
+    return last - first + 1
 
 
 def _said(carried: Carried, scans: Sequence[int], samples: Sequence[int]) -> None:
@@ -123,42 +130,20 @@ def _said(carried: Carried, scans: Sequence[int], samples: Sequence[int]) -> Non
     )
 
 
-def _check_block(
-    block: pb.Block, payload: pb.BlockPayload, layout: Layout, features: frozenset[int]
-) -> Steps:
-    check: RunCheck | None = None
-    for step in _check_runs(payload.runs, 0, layout, features):
-        if isinstance(step, int):
-            yield step
-        else:
-            check = step
-    assert check is not None
-    _said(block, check.scans, check.samples)
-    extra = _extra(payload)
-    if extra is not None:
+def _block_facts(block: pb.Block, extra: pb.BlockPayload, check: RunCheck) -> Facts:
+    """`extra`: what the block says beside its runs."""
+    says = extra.ByteSize() > 0
+    if says:
         check_extra(extra, block.seq)
-    one = Block(block.payload_size, block.payload_crc32c, block.scans, block.samples, extra)
-    yield Facts((one,), tuple(check.runs), tuple(check.events))
+    one = Block(
+        block.payload_size, block.payload_crc32c, block.scans, block.samples,
+        extra if says else None,
+    )  # fmt: skip
+    return Facts((one,), tuple(check.runs), tuple(check.events))
 
 
-def _extra(payload: pb.BlockPayload) -> pb.BlockPayload | None:
-    """What a block says beside its runs, or None; the runs are let go."""
-    payload.ClearField("runs")
-    return payload if payload.ByteSize() else None
-
-
-def _check_bundle(
-    bundle: pb.Bundle, payload: pb.BundlePayload, layout: Layout, features: frozenset[int]
-) -> Steps:
+def _bundle_facts(bundle: pb.Bundle, payload: pb.BundlePayload, check: RunCheck) -> Facts:
     count = len(bundle.block_sizes)
-    check: RunCheck | None = None
-    for step in _check_runs(payload.runs, count, layout, features):
-        if isinstance(step, int):
-            yield step
-        else:
-            check = step
-    assert check is not None
-    _said(bundle, check.scans, check.samples)
     extras: dict[int, pb.BlockPayload] = {}
     for one in payload.extras:
         malformed(one.block >= count, f"an extra of block {one.block} in a bundle of {count}")
@@ -168,11 +153,11 @@ def _check_bundle(
         alone = pb.BlockPayload()
         alone.CopyFrom(one.payload)
         extras[one.block] = alone
+    for place, size in enumerate(bundle.block_sizes):
+        too_large(f"size of block {place}", size, limits.PAYLOAD_BYTES_MAX)
     sealed = zip(bundle.block_sizes, bundle.block_crc32cs, check.scans, check.samples, strict=True)
     blocks = tuple(
         Block(size, crc, scans, samples, extras.get(place))
         for place, (size, crc, scans, samples) in enumerate(sealed)
     )
-    for place, size in enumerate(bundle.block_sizes):
-        too_large(f"size of block {place}", size, limits.PAYLOAD_BYTES_MAX)
-    yield Facts(blocks, tuple(check.runs), tuple(check.events))
+    return Facts(blocks, tuple(check.runs), tuple(check.events))

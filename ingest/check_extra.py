@@ -24,7 +24,10 @@ def check_extra(payload: pb.BlockPayload, seq: int) -> None:
             is_absurd(anchor.boot_time_ns),
             f"anchor: boot_time_ns {anchor.boot_time_ns} is beyond a hundred years",
         )
+    ranges = 0
     for gap in payload.gaps:
+        ranges += len(gap.blocks) + len(gap.ticks) + len(gap.events)
+        too_large("ranges of gaps", ranges, limits.GAP_RANGES_MAX)
         _check_gap(gap)
     if payload.HasField("begin"):
         malformed(seq != 1, "begin outside of block 1")

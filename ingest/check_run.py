@@ -40,17 +40,17 @@ class RunCheck:
         self._zero_ns: dict[int, int] = {}
         self._messages = 0
 
-    def add(self, index: int, run: pb.GroupRun) -> Iterator[int]:
-        """Yields costs; raises RefusedError."""
+    def add(self, index: int, run: pb.GroupRun, columns: Sequence[pb.Column]) -> Iterator[int]:
+        """Yields costs; raises RefusedError. `columns`: the run's; they may stand outside of it."""
         where = f"run {index} (group {run.group})"
         plan = self._layout.groups.get(run.group)
         if plan is None:
             malformed(True, f"{where}: the catalog has no such group")
         assert plan is not None
         if run.ticks:
-            yield from self._add_ticks(index, run, plan, where)
+            yield from self._add_ticks(index, run, columns, plan, where)
         else:
-            empty = not (run.columns or run.late_us or run.skipped or run.parts or run.half_span_us)
+            empty = not (columns or run.late_us or run.skipped or run.parts or run.half_span_us)
             malformed(not empty or not run.events, f"{where}: no ticks")
             malformed(is_absurd(run.first_due_ns), f"{where}: due beyond a hundred years")
         if run.events:
@@ -60,7 +60,9 @@ class RunCheck:
 
     # ---- Ticks ------------------------------------------------------------------------------
 
-    def _add_ticks(self, index: int, run: pb.GroupRun, plan: Plan, where: str) -> Iterator[int]:
+    def _add_ticks(
+        self, index: int, run: pb.GroupRun, columns: Sequence[pb.Column], plan: Plan, where: str
+    ) -> Iterator[int]:
         self._check_due(run, plan, where)
         skipped = _skipped(where, run.skipped, run.first_tick, run.first_tick + run.ticks)
         rows = run.ticks - sum(one[1] for one in skipped)
@@ -70,7 +72,7 @@ class RunCheck:
             self.scans[place] += count
         too_large("rows", sum(self.scans), limits.ROWS_MAX)
         early, late = _late_bounds(where, run, rows)
-        yield from self._check_columns(run, plan, rows, split_rows, where)
+        yield from self._check_columns(run, columns, plan, rows, split_rows, where)
         self.runs.append(
             Run(index, run.group, run.first_tick, splits, skipped, run.first_due_ns,
                 plan.period_ns, early * 1000, late * 1000)
@@ -97,9 +99,10 @@ class RunCheck:
         )
 
     def _check_columns(
-        self, run: pb.GroupRun, plan: Plan, rows: int, split_rows: Sequence[int], where: str
-    ) -> Iterator[int]:
-        kinds, parts, columns = plan.tags.kinds, plan.tags.parts, run.columns
+        self, run: pb.GroupRun, columns: Sequence[pb.Column], plan: Plan, rows: int,
+        split_rows: Sequence[int], where: str,
+    ) -> Iterator[int]:  # fmt: skip
+        kinds, parts = plan.tags.kinds, plan.tags.parts
         if len(columns) != len(kinds) and (rows > 0 or len(columns) > 0):
             malformed(True, f"{where}: {len(columns)} columns for {len(kinds)} tags")
         bad = self._bad_of_parts(run, rows, where)

@@ -1,7 +1,8 @@
 """How many messages a payload holds, counted on its bytes before they are parsed.
 
-Walks the fields, goes into the messages that may be many, steps over everything else, and stops at
-the first limit that is passed. A small payload can't hold too many and is not walked.
+Each message begins with its tag, so there are no more of them than bytes that could be one: where
+those are few enough, nothing is counted. Else this walks the fields, goes into the messages that
+may be many, steps over everything else, and stops at the first limit that is passed.
 """
 
 from __future__ import annotations
@@ -87,13 +88,29 @@ BUNDLE = {
         {pb.BlockExtra.PAYLOAD_FIELD_NUMBER: Kind("extras", limits.BUNDLE_BLOCKS_MAX, BLOCK)},
     ),
 }
+
+
+def _tags(kinds: dict[int, Kind]) -> set[int]:
+    """The first bytes of the tags of these messages; also of a tag in more bytes than it needs."""
+    found: set[int] = set()
+    for number, kind in kinds.items():
+        found |= {number << 3 | BYTES, number << 3 | BYTES | 0x80} | _tags(kind.within)
+    return found
+
+
+_TAGS = bytes(_tags(BLOCK) | _tags(BUNDLE))
 #: Fields walked between two turns of somebody else.
 _STEP = 4096
 
 
+def suspects(payload: bytes) -> int:
+    """Bytes that may begin a message: no fewer than there are messages."""
+    return len(payload) - len(payload.translate(None, _TAGS))
+
+
 def check_counts(payload: bytes, kinds: dict[int, Kind]) -> Iterator[int]:
     """Yields what it cost so far, in fields; raises TooManyError, FieldsError."""
-    if len(payload) <= limits.COUNTED_BYTES_MIN:
+    if suspects(payload) <= limits.UNCOUNTED_MAX:
         return
     counts: dict[str, int] = {}
     walked = total = 0

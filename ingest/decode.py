@@ -102,7 +102,8 @@ def entries(
     else:
         qualities = [int(pb.QUALITY_GOOD)] * len(places)
     good = sum(quality < pb.QUALITY_BAD for quality in qualities)
-    source_ns = integrate(column.source_time_ns, column.source_time_order, len(places))
+    given = column.source_time_ns[: len(places)]
+    source_ns = integrate(given, column.source_time_order, len(places))
     values = _texts(tag, column) if tag.type in _TEXTS else _numbers(tag, column, good)
     for place, source, quality in zip(places, source_ns, qualities, strict=True):
         if quality >= pb.QUALITY_BAD:

@@ -33,7 +33,7 @@ def finish(steps: Iterator[Any]) -> Any:
     try:
         *_, found = steps
     except RefusedError as error:
-        return error
+        return error.alone()
     return found
 
 
@@ -96,7 +96,7 @@ class Desk:
                     return units, False
             raise AssertionError("a check that ends without a result")
         except RefusedError as error:
-            future.set_result(error)
+            future.set_result(error.alone())
         except BaseException as error:
             future.set_exception(error)  # raised where the result is waited for
             if not isinstance(error, Exception):

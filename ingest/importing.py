@@ -18,7 +18,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from ingest import limits, session
 from ingest.inline import Inline, InlineStore
 from ingest.payload import crc32c
-from ingest.stores.api import Known, Outcome, Outcomes, Put, PutBlocks, Speaker
+from ingest.stores.api import Known, Outcome, Outcomes, Put, PutBlocks, Speaker, StoreError
 from ingest.stores.catalogs import bind_known
 from ingest.stores.epochs import epoch_row
 
@@ -26,7 +26,7 @@ MAGIC = b"JIAHEEX1"
 _HEAD = 8
 
 
-class FileError(Exception):
+class FileError(StoreError):
     """The file is none, or damaged from here on; the text says where."""
 
 

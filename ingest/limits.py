@@ -60,9 +60,11 @@ __all__ = [
 
 PROTOCOL = 1
 
-#: Payloads up to this many bytes can't hold too many messages, and are not counted before they are
-#: parsed: 131,072 messages of some 90 bytes.
-COUNTED_BYTES_MIN = 256 << 10
+#: Payloads with no more bytes than this that may begin a message are not counted before they are
+#: parsed: as many messages of some 90 bytes, for as long as one check takes.
+UNCOUNTED_MAX = 1_000_000
+#: A run with more such bytes is parsed column by column.
+PARSED_AT_ONCE_MAX = 50_000
 
 #: What one stream may have sent and not yet seen acknowledged, said in Welcome. Bytes shrink with
 #: the crowd: a new stream is promised a part of what is left of WINDOWS_BYTES_TOTAL.
@@ -73,6 +75,9 @@ WINDOWS_BYTES_TOTAL = 128 << 20
 WINDOW_PART = 16
 #: Over its window, a stream is read no further. Room for the heartbeats behind it.
 WINDOW_SLACK_BYTES = 64 << 10
+#: What all streams together hold, read and not yet durable: a large message beyond it ends its
+#: stream, and its box comes again. Twice in memory while it is parsed.
+HELD_BYTES_TOTAL = 160 << 20
 #: Requests of one stream that wait for their turn, whatever their size.
 REQUESTS_MAX = 1024
 HEARTBEAT_MS = 10_000

@@ -14,7 +14,6 @@ from typing import Any
 from ingest import state
 from ingest.audit import say_days, say_epochs
 from ingest.export import export_csv
-from ingest.importing import import_file
 from ingest.samples import Selection
 from ingest.stores import sqlite_path
 from ingest.stores.backup import backup as make_backup
@@ -82,6 +81,8 @@ def latest(arguments: argparse.Namespace) -> int:
 
 def take_file(arguments: argparse.Namespace) -> int:
     """0: all of it is held now; 1: some was refused, or the file has no end."""
+    from ingest.importing import import_file
+
     path = sqlite_path(arguments.store)
     lock = StoreLock(path)
     try:

@@ -16,7 +16,6 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from ingest import look
-from ingest.importing import FileError
 from ingest.payload import PayloadError
 from ingest.sorter import SortError
 from ingest.stores.api import StoreError
@@ -31,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `export | head`: who reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (StoreError, SortError, FileError, OSError) as error:
+    except (StoreError, SortError, OSError) as error:
         sys.stderr.write(f"jiahe-ingest: {error}\n")
         return 1
     except (sqlite3.Error, PayloadError, DecodeError) as error:

@@ -22,6 +22,10 @@ class RefusedError(Exception):
         self.reason = reason
         self.detail = detail
 
+    def alone(self) -> RefusedError:
+        """The same without its traceback, whose frames hold what was refused."""
+        return RefusedError(self.reason, self.detail)
+
 
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -71,6 +71,7 @@ class IngestServicer:
         self._streams_max = streams_max
         self.store_failed = store_failed
         self.desk = Desk()
+        self.held_bytes = 0
         self._identify = identify
         self._features = features
         self._software = software

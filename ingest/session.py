@@ -101,23 +101,28 @@ class Session:
             beat = pb.StreamRequest.FromString(data).heartbeat
         except DecodeError:
             return None
-        answer = pb.Heartbeat(id=beat.id, utc_ns=self._utc_ns())
-        return [Send(pb.StreamResponse(heartbeat=answer))]
+        return [Send(self._answer(beat))]
+
+    def _answer(self, beat: pb.Heartbeat) -> pb.StreamResponse:
+        return pb.StreamResponse(heartbeat=pb.Heartbeat(id=beat.id, utc_ns=self._utc_ns()))
 
     def receive(self, data: bytes) -> Steps:
+        """The caller keeps no name of `data`: it is let go here once it is parsed."""
         if self.state == "ended":
             return
-        kind = _NUMBERS.get(only_field(data), "")
+        number = only_field(data)
+        kind = _NUMBERS.get(number, "")
         try:
             if self.state == "hello" or kind == "hello":
                 yield from self._receive_hello(kind, data)
-            elif kind == "piece":
-                yield from self._receive_piece(pb.StreamRequest.FromString(data).piece)
-            elif kind == "heartbeat":
-                yield from self.urgent(data) or ()
+                return
+            request = pb.StreamRequest() if not kind else pb.StreamRequest.FromString(data)
+            del data
+            if kind == "piece":
+                yield from self._receive_piece(request.piece)
             elif kind:
-                yield from self._receive_whole(kind, data)
-            elif not only_field(data):
+                yield from self._receive_whole(kind, request)
+            elif not number:
                 yield self._end("INVALID_ARGUMENT", "a request that is no StreamRequest")
             # else: of a newer box, a message that this version does not know
         except DecodeError as error:
@@ -201,15 +206,20 @@ class Session:
             words = f"a {kind or 'message of no known kind'} of {len(whole)} bytes in pieces"
             yield self._end("INVALID_ARGUMENT", words)
             return
-        yield from self._receive_whole(kind, whole)
+        request = pb.StreamRequest.FromString(whole)
+        del whole
+        yield from self._receive_whole(kind, request)
 
-    def _receive_whole(self, kind: str, data: bytes) -> Steps:
-        request = pb.StreamRequest.FromString(data)
+    def _receive_whole(self, kind: str, request: pb.StreamRequest) -> Steps:
         match kind:
             case "tag_set":
-                yield from self._receive_tag_set(request.tag_set.content)
+                content = request.tag_set.content
+                request.Clear()
+                yield from self._receive_tag_set(content)
             case "catalog":
                 yield from self._receive_catalog(request.catalog)
+            case "heartbeat":
+                yield Send(self._answer(request.heartbeat))
             case "block":
                 yield from self._receive_block(request.block)
             case "bundle":

@@ -38,6 +38,7 @@ class Shared(Protocol):
     store: Store
     store_failed: Callable[[], None]
     desk: Desk
+    held_bytes: int
 
     def session(self, stream: Stream, identity: str | None) -> session.Session: ...
 
@@ -67,8 +68,8 @@ class Stream:
         self._noted = self._heard
         self._tasks: list[asyncio.Task[None]] = []
         self._requests: deque[bytes] = deque()
-        self._queued_bytes = 0  # read and not yet given to the store
-        self._given = self._given_bytes = 0  # to the store, not yet acknowledged
+        self._held_bytes = 0  # read, and not yet acknowledged by the store
+        self._given = 0  # items that the store has, not yet acknowledged
         self._results: list[tuple[Put, Outcomes]] = []
         self._changed = asyncio.Event()
         self._all_read = False
@@ -84,6 +85,8 @@ class Stream:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._hold(-sum(map(len, self._requests)))
+        self._requests.clear()
 
     async def stop(self) -> None:
         """Take no more requests, acknowledge what the store was given, end the stream."""
@@ -134,13 +137,15 @@ class Stream:
             self._heard, self.heard_ns = time.monotonic(), time.time_ns()
             commands = self.session.urgent(data)
             if commands is None:
+                if self._is_too_much(len(data)):
+                    return
+                self._hold(len(data))
                 self._requests.append(data)
-                self._queued_bytes += len(data)
-                self._changed.set()
             else:
                 for command in commands:
                     await self._execute(command)
                 self._note_heard()
+            del data  # it may be large, and the next one far
             await self._wait_while(self._full)
             self._heard = time.monotonic()
         self._all_read = True
@@ -152,9 +157,23 @@ class Stream:
             self._noted = self._heard
             self.servicer.store.heard(self.session.gateway, self.heard_ns)
 
+    def _is_too_much(self, size: int) -> bool:
+        """Whether all streams together hold too much for another large message: then this one
+        ends."""
+        over = self.servicer.held_bytes + size > limits.HELD_BYTES_TOTAL
+        if not over or size <= limits.WINDOW_BYTES_MIN:
+            return False
+        self.end("RESOURCE_EXHAUSTED", "the receiver holds all that it may; try again")
+        return True
+
+    def _hold(self, size: int) -> None:
+        self._held_bytes += size
+        self.servicer.held_bytes += size
+        self._changed.set()
+
     def _full(self) -> bool:
         return (
-            self._queued_bytes + self._given_bytes
+            self._held_bytes
             > max(self.window_bytes, limits.WINDOW_BYTES_MIN) + limits.WINDOW_SLACK_BYTES
             or len(self._requests) + self._given >= limits.REQUESTS_MAX
             or self._outbox.qsize() > limits.REQUESTS_MAX
@@ -171,15 +190,13 @@ class Stream:
             await self._wait_while(lambda: not self._requests and not self._all_read)
             if not self._requests:
                 break
-            data = self._requests.popleft()
-            await self._take(data)
-            self._queued_bytes -= len(data)
-            self._changed.set()
+            size = len(self._requests[0])
+            await self._take(self.session.receive(self._requests.popleft()))
+            self._hold(-size)
         await self._wait_while(lambda: self._given > 0)
         self.end("OK", "")
 
-    async def _take(self, data: bytes) -> None:
-        steps = self.session.receive(data)
+    async def _take(self, steps: session.Steps) -> None:
         result: Any = None
         while True:
             try:
@@ -245,8 +262,7 @@ class Stream:
 
     def _count(self, items: int, size: int) -> None:
         self._given += items
-        self._given_bytes += size
-        self._changed.set()
+        self._hold(size)
 
     # ---- Out --------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import session
 from ingest.inline import Inline, InlineStore
+from ingest.shelf import Pieces
 from ingest.stores.opening import connect
+from ingest.stores.schema import SCHEMA
 from tests.contract import examples, receiver
 from tests.contract.examples import UTC_NS
 
@@ -24,6 +27,28 @@ def stream(store: InlineStore, identity: str | None = None, **options: Any) -> I
 def said(one: Inline, *requests: pb.StreamRequest) -> list[pb.StreamResponse]:
     """The answers to them."""
     return [answer for request in requests for answer in one.receive(request.SerializeToString())]
+
+
+class Box:
+    """Streams of boxes to one receiver, whose store is in memory and whose clock is `utc_ns`."""
+
+    def __init__(self) -> None:
+        self.sql = sqlite3.connect(":memory:", isolation_level=None)
+        for statement in SCHEMA.split(";\n"):
+            self.sql.execute(statement)
+        self.store = InlineStore(self.sql)
+        self.pieces = Pieces()
+        self.utc_ns = UTC_NS
+
+    def stream(self, identity: str | None = None, **options: Any) -> Inline:
+        options = {"address": "10.0.0.1:5000", "pieces": self.pieces} | options
+        return stream(self.store, identity, utc_ns=lambda: self.utc_ns, **options)
+
+    def opened(self, request: pb.StreamRequest | None = None, **options: Any) -> Inline:
+        one = self.stream(**options)
+        (first, *_) = said(one, request or receiver.hello(examples.EPOCH))
+        assert first.HasField("welcome")
+        return one
 
 
 def store_of(path: Path, blocks: Sequence[pb.Block | pb.Bundle], **options: Any) -> Path:

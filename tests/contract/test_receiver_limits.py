@@ -183,6 +183,58 @@ def test_streams_that_never_say_hello_are_few(monkeypatch: pytest.MonkeyPatch) -
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED and "try again" in details
 
 
+def test_box_beyond_what_the_receiver_may_open_is_told_to_wait() -> None:
+    """field.md 5.16."""
+
+    async def beyond() -> tuple[grpc.StatusCode, str]:
+        store = HeldStore()
+        server = Server(store, streams_max=1)
+        store.address = f"127.0.0.1:{await server.start('127.0.0.1:0', None)}"
+        try:
+            async with receiver.stream(store.address) as first:
+                await welcome(first)
+                async with receiver.stream(store.address) as second:
+                    return await second.code(), await second.details()
+        finally:
+            await server.stop(1)
+
+    code, details = asyncio.run(beyond())
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "serves 1 boxes at once" in details and "wait" in details
+
+
+def test_limit_of_open_files_is_raised_or_said(tmp_path: Path) -> None:
+    """field.md 5.16: what `serve` does of itself, in a process whose limits are low."""
+    program = (
+        "import resource, logging; logging.basicConfig(); from ingest.serve import *\n"
+        "for soft, hard in ((64, 8192), (64, 300)):\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))\n"
+        "    print(raise_descriptors(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])\n"
+    )
+    done = receiver.python("-c", program)
+    own = limits.DESCRIPTORS_OWN
+    wanted = limits.STREAMS_MAX + own
+    assert done.stdout.split() == [str(limits.STREAMS_MAX), str(wanted), str(300 - own), "300"]
+    assert done.stderr.count("can be served at once") == 1
+    assert f"LimitNOFILE={wanted}" in done.stderr
+
+
+def test_large_message_beyond_what_all_may_hold_ends_its_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "HELD_BYTES_TOTAL", 100_000)
+
+    async def large() -> tuple[grpc.StatusCode, str]:
+        store = HeldStore()
+        async with open_stream(store) as (_, call):
+            await welcome(call)
+            await call.write(pb.StreamRequest(block=pb.Block(payload=bytes(1 << 20))))
+            return await call.code(), await call.details()
+
+    code, details = asyncio.run(large())
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED and "try again" in details
+
+
 def test_store_that_fails_ends_the_stream_and_acknowledges_nothing() -> None:
     async def fail() -> tuple[grpc.StatusCode, str]:
         store = HeldStore(many=1)

@@ -33,6 +33,9 @@ FUZZERS = {
     "table": "tests.fuzz.point_tables",
     "control": "tests.fuzz.control_socket",
     "platform": "tests.fuzz.platform",
+    "ingest-session": "tests.fuzz.ingest_session",
+    "ingest-payload": "tests.fuzz.ingest_payload",
+    "ingest-opening": "tests.fuzz.ingest_opening",
 }
 SECONDS = 10.0
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest import audit
+from ingest import audit, samples
 from ingest.completeness import days
 from ingest.export import export_csv
 from ingest.samples import Selection
@@ -234,6 +234,32 @@ def test_export_selects_by_device_tag_and_time(tmp_path: Path) -> None:
     assert count(device="lathe-9") == count(gateway="gw-2") == 0
     assert count(tag="joint1", start_ns=utc + PERIOD_NS, end_ns=utc + 4 * PERIOD_NS) == 3
     sql.close()
+
+
+@pytest.mark.parametrize("bundled", [False, True])
+def test_export_of_a_short_time_opens_no_other_payload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundled: bool
+) -> None:
+    """field.md 5.18: by index, whatever the store's age."""
+    blocks: list[pb.Block | pb.Bundle]
+    if bundled:
+        blocks = [examples.bundle(first, 10) for first in range(1, 401, 10)]
+    else:
+        blocks = [examples.block(seq) for seq in range(1, 401)]
+    sql = filled(tmp_path, blocks)
+    opened = []
+    real = samples.decompress
+
+    def counted(compression: int, carried: bytes, size: int) -> bytes:
+        opened.append(size)
+        return real(compression, carried, size)
+
+    monkeypatch.setattr(samples, "decompress", counted)
+    start_ns = UTC_NS + 2000 * PERIOD_NS
+    one_block = Selection(tag="joint1", start_ns=start_ns, end_ns=start_ns + 10 * PERIOD_NS)
+    assert export_csv(sql, one_block, io.StringIO()) == 10
+    sql.close()
+    assert len(opened) <= 4
 
 
 def test_export_of_a_boot_without_anchors_marks_every_time_uncertain(tmp_path: Path) -> None:

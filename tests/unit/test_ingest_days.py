@@ -67,9 +67,9 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
 
 
 def payload(
-    block: int, *, at_ns: int = 0, blocks: int = 1, end: bool = False, gaps: tuple[pb.Gap, ...] = (),
-    begin: pb.Begin | None = None, skipped: tuple[tuple[int, int, int], ...] = (),
-    boot: str = BOOT,
+    block: int, *, at_ns: int = 0, blocks: int = 1, end: bool = False,
+    gaps: tuple[pb.Gap, ...] = (), begin: pb.Begin | None = None,
+    skipped: tuple[tuple[int, int, int], ...] = (), boot: str = BOOT,
 ) -> pb.BlockPayload:  # fmt: skip
     """Ten ticks a block, from block number `block` (from 0) on, of a run that began `at_ns` after
     START_NS."""

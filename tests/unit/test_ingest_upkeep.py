@@ -37,7 +37,7 @@ def put(store: SqliteStore, block: pb.Block) -> tuple[Outcome, ...]:
 def rows(path: Path) -> int:
     sql = connect_readonly(path)
     try:
-        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
             return export_csv(sql, Selection(), nowhere)
     finally:
         sql.close()

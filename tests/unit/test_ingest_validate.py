@@ -111,14 +111,16 @@ SEQS = pb.SeqRange(first=5, last=5).SerializeToString()
     [
         (_nested(1, times=limits.ANCHORS_MAX + 1), "anchors"),
         (_nested(RUNS, times=4 << 20), "runs"),
-        (_nested(RUNS, COLUMNS, times=limits.COLUMNS_MAX + 1), "columns"),
-        (_nested(RUNS, SKIPPED, times=limits.PIECES_MAX + 1), "skipped ticks"),
-        (_nested(RUNS, COLUMNS, QUALITY, times=limits.PIECES_MAX + 1), "quality runs"),
-        (_nested(RUNS, COLUMNS, TEXTS, times=limits.PIECES_MAX + 1), "text runs"),
+        (_nested(RUNS, COLUMNS, times=4 * limits.COLUMNS_MAX), "columns"),
+        (_nested(RUNS, SKIPPED, times=limits.UNCOUNTED_MAX + 1), "skipped ticks"),
+        (_nested(RUNS, COLUMNS, QUALITY, times=limits.UNCOUNTED_MAX + 1), "quality runs"),
+        (_nested(RUNS, COLUMNS, TEXTS, times=limits.UNCOUNTED_MAX + 1), "text runs"),
         (_nested(GAPS, times=limits.GAPS_MAX + 1), "gaps"),
         (_nested(GAPS, 3, inner=SEQS, times=1_000_000), "ranges of blocks in gaps"),
-        (_nested(GAPS, 4, times=limits.GAP_RANGES_MAX + 1), "runs of ticks in gaps"),
-        (b"\x20\x00" * (limits.FIELDS_MAX + 1024), "fields"),
+        (_nested(GAPS, 4, times=limits.UNCOUNTED_MAX + 1), "runs of ticks in gaps"),
+        (_nested(GAPS, 3, inner=SEQS, times=limits.GAP_RANGES_MAX + 1), "ranges of gaps"),
+        (b"\x8a\x00\x00" * (limits.UNCOUNTED_MAX + 1), "anchors"),
+        (b"\x20\x0a" * (limits.FIELDS_MAX + 1024), "fields"),
     ],
 )
 def test_messages_of_more_than_the_cap_are_refused_before_they_are_built(
@@ -151,7 +153,7 @@ def _peak_kb() -> int:
 
 @given(st.binary(max_size=40), st.integers(0, 60))
 def test_count_of_any_bytes_never_refuses_what_the_parser_takes(noise: bytes, cut: int) -> None:
-    filler = _nested(15, inner=bytes(limits.COUNTED_BYTES_MIN))  # large enough to be counted
+    filler = _nested(15, inner=b"\x0a" * (limits.UNCOUNTED_MAX + 1))  # large enough to be counted
     block = examples.block(1)
     payload = decompress(block.compression, block.payload, block.payload_size)
     list(check_counts(payload + filler, BLOCK))
