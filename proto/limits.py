@@ -22,11 +22,7 @@ LABEL_BYTES_MAX = 256
 LABELS_MAX = 4096
 #: The name of a boot.
 BOOT_ID_CHARS_MAX = 64
-<<<<<<< HEAD
-#: Names of contents, installations and machines: the first bytes of a SHA-256, or random ones.
-=======
 #: Names of contents, installations and machines: first bytes of a SHA-256, or as many at random.
->>>>>>> 558497871f461b6d54c540df53834d9450916d00
 ID_BYTES = 16
 #: Scale, offset, resolution, deadband: a decimal number as text.
 DECIMAL_CHARS_MAX = 64
