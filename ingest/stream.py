@@ -73,6 +73,7 @@ class Stream:
         self._results: list[tuple[Put, Outcomes]] = []
         self._changed = asyncio.Event()
         self._all_read = False
+        self._paused = False
 
     def start(self, requests: AsyncIterator[bytes]) -> None:
         self._tasks = [
@@ -146,8 +147,10 @@ class Stream:
                     await self._execute(command)
                 self._note_heard()
             del data  # it may be large, and the next one far
-            await self._wait_while(self._full)
-            self._heard = time.monotonic()
+            if self._full():
+                self._paused = True
+                await self._wait_while(self._full)
+                self._heard, self._paused = time.monotonic(), False
         self._all_read = True
         self._changed.set()
 
@@ -308,7 +311,7 @@ class Stream:
                     return session.End("DEADLINE_EXCEEDED", "no Hello in time")
             elif self.session.state in ("opening", "open"):
                 # A box over its window is not read, so it can't be heard.
-                if silent_s > heartbeat_s * limits.HEARTBEATS_DEAD and not self._full():
+                if silent_s > heartbeat_s * limits.HEARTBEATS_DEAD and not self._paused:
                     return session.End("DEADLINE_EXCEEDED", f"nothing heard for {silent_s:.0f} s")
                 beat = pb.Heartbeat(utc_ns=time.time_ns())
                 return session.Send(pb.StreamResponse(heartbeat=beat))

@@ -150,6 +150,11 @@ class GapSet:
         """The epochs whose end these gaps announce."""
         return set(self._ends)
 
+    def end(self, epoch: int) -> pb.Gap | None:
+        """What is announced of the end of `epoch`, joined; None if nothing is."""
+        found = self._ends.get(epoch)
+        return None if found is None else found.message()
+
     def messages(self) -> list[pb.Gap]:
         gaps = [_message(r, e, loss) for (r, e), loss in sorted(self._losses.items(), key=_key)]
         return gaps + [self._ends[epoch].message() for epoch in sorted(self._ends)]

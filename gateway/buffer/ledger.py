@@ -225,11 +225,11 @@ class Ledger:
         entry = self.state.epochs.get(number)
         if entry is None or number == self.current or epoch.live or number not in self._settled:
             return False
-        if number in self._announced():
-            return False
         known = RangeSet(epoch.acked)
         known.update(epoch.gone)
         known.update(entry.gone)
+        if number in self._announced():
+            return self._lost_since(number, known)
         holes = RangeSet([(1, max(known.highest, entry.end_seq))]).minus(known)
         if number in self._closed or entry.end_seq:
             if holes:
@@ -250,6 +250,21 @@ class Ledger:
             )
         )
         return False
+
+    def _lost_since(self, number: int, known: RangeSet) -> bool:
+        """The end of an epoch is on its way, and says what the platform held when it was announced:
+        what it lost since is announced apart. True if there is any.
+        """
+        told = RangeSet()
+        for gaps in (self.pending, self._taken, *self._carried.values()):
+            end = gaps.end(number)
+            if end is not None:
+                told.add(1, end.after_seq)
+                known.update(RangeSet((r.first, r.last) for r in end.blocks))
+        lost = told.minus(known)
+        if lost:
+            self.lose(pb.GAP_REASON_PLATFORM_LOST, number, Loss(lost))
+        return bool(lost)
 
     def _announced(self) -> set[int]:
         ends = self.pending.ends() | self._taken.ends()

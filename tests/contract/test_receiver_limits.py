@@ -96,6 +96,7 @@ def test_box_that_sends_more_than_its_window_is_read_no_further_until_the_store_
 ) -> None:
     """Its memory here stays bounded by what it was promised, however fast it is."""
     monkeypatch.setattr(limits, "HEARTBEAT_MS", 20)
+    monkeypatch.setattr(limits, "HEARTBEATS_DEAD", 10_000)
     for name in ("WINDOW_BYTES", "WINDOW_BYTES_MIN", "WINDOW_SLACK_BYTES"):
         monkeypatch.setattr(limits, name, 10_000)
     size = len(examples.block(1).payload)

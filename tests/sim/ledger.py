@@ -48,11 +48,12 @@ def _nothing_missing(world: World) -> list[str]:
 
 def _nothing_twice(world: World) -> list[str]:
     """I2, I5: a name has one content, and it is the one that was sealed."""
-    wrong = [f"{world.platform.conflicts} contents refused"] if world.platform.conflicts else []
+    wrong = list(world.platform.wrong)
     if world.platform.without_catalog and world.rotten < 2:  # two bits may hit both copies
         wrong.append(f"{world.platform.without_catalog} blocks before their catalog")
     for key, stored in world.platform.blocks.items():
-        if stored.SerializeToString() != world.sealed[key].data:
+        head = pb.Block.FromString(world.sealed[key].data)
+        if stored != (head.payload_size, head.payload_crc32c):
             wrong.append(f"block {key} is not what was sealed")
     return wrong
 
@@ -61,12 +62,18 @@ def _durable_kept(world: World) -> list[str]:
     """I4: what the box called durable is stored, or was dropped for a reason that is no crash."""
     if world.rotten:
         return []  # a damaged block has no name any more: it may stand in a crash gap
-    _, dropped, _ = _gone(world)
+    named, dropped, after = _gone(world)
     return [
         f"block {epoch >> 32}/{seq} was durable and is not stored"
         for epoch, seq in sorted(world.durable)
         if (epoch, seq) not in world.platform.blocks
         and seq not in dropped.get(epoch, RangeSet())
+        and not (
+            # What a platform that was put back had acknowledged to an earlier process, and the box
+            # had forgotten, is announced with what the crash took.
+            world.platform.restores
+            and (seq in named.get(epoch, RangeSet()) or seq > after.get(epoch, 1 << 60))
+        )
         and not (epoch == world.buffer.epoch and seq in world.buffer.index.epoch(epoch).live)
     ]
 

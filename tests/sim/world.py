@@ -18,11 +18,13 @@ from gateway.config.units import Rate
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.budget import message_bytes
 from gateway.uplink.plan import DataPlan
-from tests.kit.blocks import SETS_BYTES, block, join, no_zstd, put_catalog
+from ingest import session
+from native.bundle import bundle
+from tests.kit.blocks import SETS_BYTES, block, no_zstd, put_catalog
 from tests.kit.fake_channel import FakeChannel
 from tests.kit.fake_disk import FakeDisk
-from tests.kit.fake_platform import FakePlatform, PlatformPeer
 from tests.kit.virtual_time import VirtualClock, inline
+from tests.sim.real_platform import GATEWAY, Peer, Receiver
 
 SECOND = 10**9
 SEAL_NS = SECOND // 2
@@ -40,7 +42,9 @@ class World:
         self.rng = random.Random(seed)
         self.buffer_class = buffer_class
         self.disk = FakeDisk()
-        self.platform = FakePlatform(window_blocks=self.rng.choice([1, 2, 4, 16]))
+        self.platform_clock = VirtualClock()
+        self.platform = Receiver(self.rng.choice([500, 2000, 1 << 20]), self.platform_clock.utc_ns)
+        self.platform.hang_up = self._hang_up
         self.channel = FakeChannel(
             self._accept, self.rng, delay_s=self.rng.choice([0.01, 0.4, 1.5])
         )
@@ -62,8 +66,12 @@ class World:
         self.faults: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _accept(self, reply: Callable[[bytes], None]) -> PlatformPeer:
+    def _accept(self, reply: Callable[[bytes], None]) -> Peer:
         return self.platform.accept(reply)
+
+    def _hang_up(self, peer: Peer) -> None:
+        if self.channel.stream is not None and self.channel.stream.peer is peer:
+            self.channel.cut()
 
     def _carry(self, size: int) -> None:
         self.carried += message_bytes(size)
@@ -73,8 +81,7 @@ class World:
     async def start(self) -> None:
         self.boots += 1
         self.clock = VirtualClock(f"boot-{self.boots}")
-        self.platform.utc_ns = self.clock.utc_ns
-        config = BufferConfig("gw-1", free_bytes_min=0, **self.limits)  # type: ignore[arg-type]
+        config = BufferConfig(GATEWAY, free_bytes_min=0, **self.limits)  # type: ignore[arg-type]
         clock = self.clock
         self.buffer = await self.buffer_class.open(
             self.disk, clock, inline, config, no_zstd, lambda now_ns: clock.utc_at_boot_ns + now_ns
@@ -88,13 +95,15 @@ class World:
         counted = plan.snapshot()["used_bytes"]
         assert self.disk_failed or counted >= self.carried, f"{counted} of {self.carried} counted"
         self.uplink = Uplink(
-            UplinkConfig("gw-1", "fake", "sim", send_every_ns=self.send_every_ns),
+            UplinkConfig(
+                GATEWAY, "fake", "sim", send_every_ns=self.send_every_ns, machine=b"box" * 5 + b"."
+            ),
             clock=self.clock,
             channel=self.channel,
             buffer=self.buffer,
             uniform=self.rng.uniform,
             platform_time=lambda utc, asked, answered: None,
-            join=join,
+            join=bundle,
             run_blocking=inline,
             plan=plan,
         )
@@ -128,6 +137,8 @@ class World:
             oldest_ns=self.clock.now_ns() - SEAL_NS,
             gaps=buffer.take_gaps(),
             end_of_epoch=last,
+            begin=buffer.begin(0) if buffer.last_seq == 0 else None,
+            needs=sorted(buffer.features & {int(pb.FEATURE_PLAIN_FLOATS)}),
         )
         self._tick += ticks
         self._sampled += ticks
@@ -157,8 +168,7 @@ class World:
             await fault(self)
         self.disk.fail = lambda operation: None
         self.platform.holding = False
-        if self.platform.reason != pb.REJECT_REASON_CONFLICT:
-            self.platform.reject, self.platform.software = (lambda block: False), "fake 2"
+        self.platform.features, self.platform.software = session.FEATURES, "receiver 9"
         self.channel.up = True
         self.channel.cut()
         await self.crash()
@@ -197,11 +207,21 @@ class World:
         await self.start()
 
     async def upgrade(self) -> None:
-        """The platform's software changes, and what it knows."""
-        bundles = [[], [int(pb.FEATURE_BUNDLES)]]
-        self.platform.features = self.rng.choice(bundles)
-        self.platform.software = f"fake {self.rng.random()}"
+        """The platform is replaced by a newer one, or by an older, which lacks features."""
+        known = [frozenset[int](), frozenset({int(pb.FEATURE_BUNDLES)}), session.FEATURES]
+        self.platform.features = self.rng.choice(known)
+        self.platform.software = f"receiver {self.rng.random()}"
         self.channel.cut()
+
+    async def clone(self) -> None:
+        """Another machine tries to speak under the box's id, and is gone."""
+        said: list[bytes] = []
+        peer = self.platform.accept(said.append)
+        hello = pb.Hello(
+            protocol_min=1, protocol_max=1, gateway=GATEWAY, epoch=self.buffer.epoch ^ 1,
+            boot_id="its boot", installation=b"i" * 16, machine=b"another machine.",
+        )  # fmt: skip
+        peer.receive(pb.StreamRequest(hello=hello).SerializeToString())
 
     async def cut(self) -> None:
         self.channel.cut()
@@ -242,20 +262,6 @@ class World:
 
         self.disk.fail = fail
 
-    async def reject(self) -> None:
-        """The platform refuses one block: for good, or until it is another one."""
-        reasons = [pb.REJECT_REASON_CONFLICT, pb.REJECT_REASON_UNSUPPORTED]
-        self.platform.reason = self.rng.choice(reasons)
-        victims: list[tuple[int, int]] = []
-
-        def refuse(offered: pb.Block) -> bool:
-            key = (offered.epoch, offered.seq)
-            if not victims and key not in self.platform.blocks:
-                victims.append(key)
-            return key in victims
-
-        self.platform.reject = refuse
-
     async def rot(self) -> None:
         """A power cut, and one bit of one file flips."""
         self.rotten += 1
@@ -270,21 +276,17 @@ class World:
             self.disk.replace(name, data[:at] + flipped + data[at + 1 :])
         await self.start()
 
-    async def restore(self) -> None:
-        """The platform goes back to a backup without some blocks of this run.
+    async def back_up(self) -> None:
+        self.platform.back_up()
 
-        Not those that carried gaps: what a settled gap said is known to the platform alone.
-        """
-        self.channel.cut()
-        for epoch, seq in list(self.platform.blocks):
-            carried = pb.BlockPayload.FromString(self.platform.blocks[epoch, seq].payload)
-            plain = not carried.gaps and not carried.end_of_epoch
-            if epoch == self.buffer.epoch and plain and self.rng.random() < 0.3:
-                del self.platform.blocks[epoch, seq]
+    async def restore(self) -> None:
+        """The platform goes back to its backup."""
+        if self.platform.restore():
+            self.channel.cut()
 
 
 FAULTS = [
     World.crash, World.crash, World.kill, World.restart, World.cut, World.outage, World.outage,
-    World.half_open, World.hold_acks, World.bad_disk, World.bad_sync, World.reject,
-    World.rot, World.restore, World.upgrade,
+    World.half_open, World.hold_acks, World.bad_disk, World.bad_sync, World.rot, World.back_up,
+    World.back_up, World.restore, World.restore, World.upgrade, World.upgrade, World.clone,
 ]  # fmt: skip

@@ -283,3 +283,25 @@ async def test_welcome_when_its_block_limit_is_below_1_mib_ends_the_stream_untou
             box.welcome(block_bytes_max=limit)
         assert caught.value.message == "uplink.block_limit"
         assert await box.send() == [] and box.live == [(1, 3)] and box.history.rejects == 0
+
+
+@case
+async def test_end_of_a_run_when_the_platform_was_put_back_since_is_told_with_what_it_lost() -> (
+    None
+):
+    """The block that carries the crash gap is sealed, and says what the platform held before."""
+    disk = FakeDisk()
+    first = await Box.open(disk)
+    old = first.buffer.epoch
+    disk = disk.crash()
+    box = await Box.open(disk)
+    box.hello()
+    box.welcome({old: [(1, 9)]})
+    box.put(1)  # with the crash gap after block 9
+    await box.buffer.flush()
+    third = await Box.open(disk.crash())
+    third.hello()
+    third.welcome({old: [(1, 4)], box.buffer.epoch: []})
+    (gap,) = (gap for gap in third.buffer.take_gaps() if gap.epoch == old)
+    assert gap.reason == pb.GAP_REASON_PLATFORM_LOST
+    assert [(r.first, r.last) for r in gap.blocks] == [(5, 9)]
