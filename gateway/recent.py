@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from gateway.snapshot import DeviceSnapshot, LinkSnapshot
@@ -34,6 +35,9 @@ class Counts(NamedTuple):
         return Counts(*(max(one, two) for one, two in zip(self, other, strict=True)))
 
 
+_FIELDS = len(Counts._fields)
+
+
 def _of_device(one: DeviceSnapshot) -> Counts:
     return Counts(one["requests"], one["timeouts"], one["damaged"])
 
@@ -51,15 +55,15 @@ class _Good(NamedTuple):
 
 class _Look(NamedTuple):
     at_ns: int
-    links: Mapping[str, Counts]
-    devices: Mapping[str, Counts]
+    counts: array[int]  # of all links and devices, one after another: an object each would be many
 
 
 class Recent:
     """Looks at the counters, at most a minute old. What was never looked at counted from zero."""
 
     def __init__(self) -> None:
-        self._looks = deque([_Look(0, {}, {})])
+        self._looks = deque([_Look(0, array("Q"))])
+        self._places: dict[str, int] = {}  # of whom the counts of a look are where
         self._good: dict[str, _Good] = {}
         self._up_ns: dict[str, int] = {}
         self.noisy: set[str] = set()  # links that were said to be, until they are well again
@@ -71,9 +75,22 @@ class Recent:
         looks = self._looks
         self._up_ns |= {each["name"]: now_ns for each in links if each["state"] == "up"}
         if now_ns - looks[-1].at_ns >= EVERY_NS:
-            by_link = {each["name"]: _of_link(each) for each in links}
-            by_device = {each["name"]: _of_device(each) for each in devices}
-            looks.append(_Look(now_ns, by_link, by_device))
+            now = {f"link {each['name']}": _of_link(each) for each in links}
+            now |= {f"device {each['name']}": _of_device(each) for each in devices}
+            for who in now:
+                self._places.setdefault(who, _FIELDS * len(self._places))
+            counts = array("Q", bytes(8 * _FIELDS * len(self._places)))
+            for who, its in now.items():
+                place = self._places[who]
+                counts[place : place + _FIELDS] = array("Q", its)
+            looks.append(_Look(now_ns, counts))
+
+    def _before(self, who: str) -> Counts:
+        """What it had counted at the oldest look."""
+        place, counts = self._places.get(who), self._looks[0].counts
+        if place is None or place >= len(counts):
+            return Counts()
+        return Counts(*counts[place : place + _FIELDS])
 
     def forget(self, now_ns: int) -> None:
         """What is older than a minute."""
@@ -89,15 +106,13 @@ class Recent:
         """What it counted within a minute; with `good_ns`, the time of its last good answer, only
         what was counted since this was first asked after that.
         """
-        now, name = _of_device(device), device["name"]
-        before = self._looks[0].devices.get(name, Counts())
-        return now.minus(before.later(self._since_good(f"device {name}", now, good_ns)))
+        now, who = _of_device(device), f"device {device['name']}"
+        return now.minus(self._before(who).later(self._since_good(who, now, good_ns)))
 
     def of_link(self, link: LinkSnapshot, good_ns: int | None = None) -> Counts:
         """Likewise; `good_ns`: of any device on it."""
-        now, name = _of_link(link), link["name"]
-        before = self._looks[0].links.get(name, Counts())
-        return now.minus(before.later(self._since_good(f"link {name}", now, good_ns)))
+        now, who = _of_link(link), f"link {link['name']}"
+        return now.minus(self._before(who).later(self._since_good(who, now, good_ns)))
 
     def _since_good(self, who: str, now: Counts, good_ns: int | None) -> Counts:
         if good_ns is None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import resource
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-
-from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway import __version__
 from gateway.buffer.store import Buffer
@@ -19,16 +16,14 @@ from gateway.causes import explain
 from gateway.clock import Anchors
 from gateway.config.changes import Files
 from gateway.config.model import GatewayConfig
-from gateway.control.server import Peer, RequestError
+from gateway.control.server import Peer
 from gateway.ports import Clock, Disk
 from gateway.recent import Filling, Recent
 from gateway.scanning import Scanning
 from gateway.sealing import Sealing
 from gateway.snapshot import Counters, Said, Snapshot, UplinkSnapshot
 from gateway.troubles import worst_first
-from gateway.values import show
-
-WATCH_EVERY_MS_MIN, WATCH_EVERY_MS_MAX = 100, 86_400_000
+from gateway.watching import Watching
 
 
 class _Uplink(Protocol):
@@ -120,75 +115,15 @@ def _rss_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-_QUALITY_IDS = {
-    pb.QUALITY_BAD_NO_ANSWER: "device.no_answer",
-    pb.QUALITY_BAD_LINK_DOWN: "device.link_down",
-    pb.QUALITY_BAD_DAMAGED: "device.damaged",
-    pb.QUALITY_BAD_WRONG_ANSWER: "device.wrong_answer",
-    pb.QUALITY_BAD_REFUSED: "device.refused",
-    pb.QUALITY_BAD_DEVICE_FAILURE: "device.failure",
-    pb.QUALITY_BAD_BUSY: "device.busy",
-    pb.QUALITY_BAD_GATEWAY: "device.gateway",
-    pb.QUALITY_BAD_NOT_A_VALUE: "device.not_a_value",
-    pb.QUALITY_BAD_NOT_ASKED: "device.no_answer",
-}
-
-
 class Answers:
     """The handlers of the control socket."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._watching = Watching(parts.scanning, parts.clock)
 
     def handlers(self) -> dict[str, Any]:
-        return {"status": self._status, "watch": self._watch}
+        return {"status": self._status, "watch": self._watching.stream}
 
     async def _status(self, params: Mapping[str, Any], peer: Peer) -> Any:
         return snapshot(self._parts)
-
-    async def _watch(self, params: Mapping[str, Any], peer: Peer) -> AsyncIterator[Any]:
-        """Params: target (None, "device" or "device.tag"), every_ms."""
-        target, every_ms = params.get("target"), params.get("every_ms", 1000)
-        if type(every_ms) is not int or every_ms > WATCH_EVERY_MS_MAX:
-            raise RequestError("daemon.bad_request", error="every_ms is no number of milliseconds")
-        every_s = max(WATCH_EVERY_MS_MIN, every_ms) / 1000
-        devices, tag = self._resolve(target)
-        while True:
-            yield [row for device in devices for row in self._values(device, tag)]
-            await asyncio.sleep(every_s)
-
-    def _resolve(self, target: Any) -> tuple[list[str], str | None]:
-        names = self._parts.scanning.device_names()
-        if target is None:
-            return names, None
-        if target in names:
-            return [target], None
-        # Names of devices and tags may hold dots: the longest device name that fits.
-        for name in sorted(names, key=len, reverse=True):
-            if isinstance(target, str) and target.startswith(name + "."):
-                tag = target[len(name) + 1 :]
-                if any(found["tag"].name == tag for found in self._parts.scanning.latest(name)):
-                    return [name], tag
-        raise RequestError("cli.no_target", target=str(target))
-
-    def _values(self, device: str, tag: str | None) -> list[dict[str, Any]]:
-        now_ns = self._parts.clock.now_ns()
-        rows = []
-        for found in self._parts.scanning.latest(device):
-            spec, quality = found["tag"], found["quality"]
-            if tag is not None and spec.name != tag:
-                continue
-            text = "good" if quality == pb.QUALITY_GOOD else "bad" if quality else "starting"
-            said = _QUALITY_IDS.get(quality)
-            rows.append(
-                {
-                    "device": device,
-                    "tag": spec.name,
-                    "value": show(spec, found["raw"]),
-                    "unit": spec.unit,
-                    "quality": text,
-                    "cause": Said(id=said, args={"code": "1-3"}) if said else None,
-                    "age_s": (now_ns - found["time_ns"]) / 1e9 if found["time_ns"] else None,
-                }
-            )
-        return rows

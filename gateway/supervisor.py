@@ -24,8 +24,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from drivers.listener import descriptors_max
-from gateway import __version__, catalog, lastknown, sysd
+from gateway import __version__, catalog, descriptors, lastknown, sysd
 from gateway.buffer.block import BufferUnusableError
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.disk import OsDisk
@@ -58,10 +57,6 @@ LEARN_EVERY_S = 1.0
 ACKS_S_MAX = 1.0
 #: How long a stop may take, whatever hangs; systemd waits 15 s.
 STOP_S_MAX = 12.0
-#: Descriptors: of the control socket's clients 32, gRPC some 20, the buffer's files, and as many
-#: again while connections come and go; of a link one, and one that is being made or closed. Where
-#: they run out gRPC aborts the process, so with fewer it does not start.
-FILES_BESIDE_LINKS, FILES_A_LINK = 128, 2
 #: Looks for the journal take a hundredth of the time at most, unless they would be farther apart.
 LOOKS_APART, LOOK_NS_MAX = 100, 5_000_000_000
 #: A beat this late is a hung part: the watchdog stays silent.
@@ -331,7 +326,7 @@ def main(config: GatewayConfig, path: Path, read: Sequence[Path]) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[sysd.log_handler()])
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     lang = config.language
-    needed = FILES_BESIDE_LINKS + FILES_A_LINK * len(config.links) + descriptors_max(config.links)
+    needed = descriptors.needed(config.links)
     limit = _allow_files(needed)
     if limit < needed:
         said = {"limit": limit, "needed": needed}

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 Space = Literal["holding", "input", "coil", "discrete"]
@@ -94,6 +95,7 @@ class Range:
         return f"{self.space}:{self.first}-{self.last}"
 
 
+@lru_cache(maxsize=1 << 14)  # devices have the same addresses
 def parse(text: str) -> Address:
     """The address that `text` means; spaces around it do not matter.
 
@@ -119,6 +121,7 @@ def parse(text: str) -> Address:
     raise AddressError("modbus.address_syntax", text=stripped)
 
 
+@lru_cache(maxsize=1 << 14)
 def manual(text: str) -> Address | None:
     """What `space:N` would mean if N was a manual's number of that space: `holding:40010` is the
     tenth register, `coil:00012` the twelfth coil. None where it does not look like one.

@@ -47,10 +47,14 @@ class Place:
 
 def place(tag: TagSpec) -> Place:
     """Raises AddressError if the address cannot be read."""
-    address = parse(tag.address)
+    return _place(tag.address, tag.length if tag.type == "string" else TYPE_BYTES[tag.type])
+
+
+@lru_cache(maxsize=1 << 14)  # as of addresses
+def _place(text: str, length: int) -> Place:
+    address = parse(text)
     if not address.is_register:
         return Place(address, 1, Range(address.space, address.number, address.number))
-    length = tag.length if tag.type == "string" else TYPE_BYTES[tag.type]
     last = address.number + max(1, (length + 1) // 2) - 1
     return Place(address, length, Range(address.space, address.number, last))
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gateway import descriptors
 from gateway.cli import identity
 from gateway.cli.context import DEFAULT_CONFIG, Context
 from gateway.cli.forecast import PER_DAYS, Forecast, forecast
@@ -27,7 +28,7 @@ BUSY_PERCENT = 80
 
 def main(context: Context, options: argparse.Namespace) -> int:
     """0 if the configuration is fine, warnings included."""
-    loaded = _loaded(context.config)
+    loaded = _with_descriptors(_loaded(context.config))
     errors = sum(each.count for each in loaded.problems if each.severity == "error")
     made = forecast(loaded.config) if loaded.config and not errors else None
     if context.json:
@@ -82,6 +83,19 @@ def _judged(loaded: Loaded, service: Identity | None) -> Loaded:
         args = {"user": service.name, "path": str(folder)}
         problems.append(Located(str(folder), 0, 0, "error", "config.service_not_writing", args))
     return replace(loaded, problems=problems)
+
+
+def _with_descriptors(loaded: Loaded) -> Loaded:
+    """With a word where the service may not open as many files as the links take."""
+    if loaded.config is None:
+        return loaded
+    needed, limit = descriptors.needed(loaded.config.links), descriptors.allowed()
+    if limit is None or limit >= needed:
+        return loaded
+    args = {"links": len(loaded.config.links), "needed": needed, "limit": limit}
+    file = str(loaded.files[0])
+    few = Located(file, 0, 0, "error", "config.few_files", args)
+    return replace(loaded, problems=[few, *loaded.problems])
 
 
 def _denied(problem: Located, service: Identity) -> Located:

@@ -17,6 +17,7 @@
     spelling    how things are written, for remedies
     points      tags from a CSV table
     model       the result
+    loading     all of them into one configuration, or into what is wrong
     capacity    whether all of it can be delivered
     problems    a mistake and its rendering; alike ones as one
 """
@@ -27,14 +28,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gateway.config.load import Loaded, load
+    from gateway.config.loading import Loaded, load
     from gateway.config.model import GatewayConfig
     from gateway.config.problems import Located, remedy_of, render
 
 __all__ = ["GatewayConfig", "Loaded", "Located", "load", "remedy_of", "render"]
 
 _HOMES = {
-    "GatewayConfig": "model", "Loaded": "load", "Located": "problems", "load": "load",
+    "GatewayConfig": "model", "Loaded": "loading", "Located": "problems", "load": "loading",
     "remedy_of": "problems", "render": "problems",
 }  # fmt: skip
 
@@ -44,6 +45,5 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = import_module(f"{__name__}.{_HOMES[name]}")
-    # All of it, so that `load` is the function, and not the module that it comes from.
-    globals().update({each: getattr(home, each) for each in _HOMES if _HOMES[each] == _HOMES[name]})
+    globals()[name] = getattr(home, name)
     return globals()[name]

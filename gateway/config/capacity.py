@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from jiahe.ingest.limits import (
     CATALOG_BYTES_MAX,
     GROUPS_MAX,
@@ -80,9 +78,5 @@ class Capacity:
 
 def _tag_bytes(tag: TagSpec) -> int:
     """At most so many, described to the platform."""
-    labels = _bytes_of(tag.labels.values()) + _LABEL_BYTES * len(tag.labels)
-    return _TAG_BYTES + _bytes_of((tag.name, tag.address, tag.unit)) + labels
-
-
-def _bytes_of(texts: Iterable[str]) -> int:
-    return sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
+    texts = "".join((tag.name, tag.address, tag.unit, *tag.labels.values()))
+    return _TAG_BYTES + len(texts.encode()) + _LABEL_BYTES * len(tag.labels)

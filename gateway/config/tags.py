@@ -199,6 +199,10 @@ def is_name(name: str, *, dots: bool = False) -> bool:
     return 0 < len(name) <= spelling.NAME_MAX and plain.isalnum()
 
 
+#: Of the keys that a tag may leave out.
+_DEFAULTS = {key.name: key.default for key in TAG.values() if not key.required}
+
+
 def finish(
     name: str, tag: Tag, every_ns: int | None, order: ByteOrder, problems: Problems
 ) -> TagSpec | None:
@@ -206,10 +210,11 @@ def finish(
     way, which was reported.
     """
     before = len(problems)
-    values = dict(tag.values)
     if tag.bad:
         return None
-    complete(tag.place, values, values, TAG, problems)
+    values = {**_DEFAULTS, **tag.values}
+    if "address" not in values or "type" not in values:
+        complete(tag.place, tag.values, values, TAG, problems)
     kind = values.get("type")
     for key in tag.values:
         only = PROFILE_TAG[key].only

@@ -35,6 +35,9 @@ from gateway.plain import plain
 UNITS_MAX = 255
 #: Of a number, before and after its point.
 DIGITS_MAX = 30
+#: What texts of keys came to. Keys are the schema's, and live as long as the process.
+_KNOWN: dict[tuple[int, str], Any] = {}
+_KNOWN_MAX, _KNOWN_CHARS_MAX = 1 << 15, 32
 _INTEGER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 
 _Number = TypeVar("_Number", int, Decimal)
@@ -61,7 +64,15 @@ def convert(key: Key, value: Any) -> Any:
     """
     if isinstance(value, int) and abs(value) >= INT64_END:
         raise WrongError("config.absurd_number", key=key.name, digits=18)
-    return _CONVERT[key.kind](key, value)
+    if not isinstance(value, str) or len(value) > _KNOWN_CHARS_MAX:
+        return _CONVERT[key.kind](key, value)
+    # Tables say the same few things again and again; what comes of a text is never changed.
+    known = (id(key), value)
+    if known not in _KNOWN:
+        if len(_KNOWN) >= _KNOWN_MAX:
+            _KNOWN.clear()
+        _KNOWN[known] = _CONVERT[key.kind](key, value)
+    return _KNOWN[known]
 
 
 def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:

@@ -28,7 +28,7 @@ IDLE_SECONDS = 60.0
 #: Of a request's id: an integer that every language holds exactly, or a text of so many characters.
 ID_END, ID_CHARS_MAX = 1 << 53, 64
 #: Bytes that a client may leave unread for `unread_seconds` before it is dropped.
-UNREAD_MAX = 4 << 20
+UNREAD_MAX = 1 << 20
 
 _log = logging.getLogger(__name__)
 

@@ -51,6 +51,16 @@ TABLE = {
         "相同的设备共用一个 profile 或 tags_file；缩短对照（labels）的文字",
         "Let devices alike share one profile or tags_file; shorten labels",
     ),
+    "config.few_files": Message(
+        "{links} 条链路要打开 {needed} 个文件，服务只许 {limit} 个：它不会启动",
+        "{links} links take {needed} open files, the service may have {limit}: it would not start",
+        "sudo mkdir -p /etc/systemd/system/jiahe.service.d && printf "
+        "'[Service]\\nLimitNOFILE={needed}\\n' | sudo tee "
+        "/etc/systemd/system/jiahe.service.d/files.conf && sudo systemctl daemon-reload",
+        "sudo mkdir -p /etc/systemd/system/jiahe.service.d && printf "
+        "'[Service]\\nLimitNOFILE={needed}\\n' | sudo tee "
+        "/etc/systemd/system/jiahe.service.d/files.conf && sudo systemctl daemon-reload",
+    ),
     "config.alike": Message(
         "同样的问题还有 {count} 处（第 {lines} 行），这里是其中第一处：{said}",
         "{count} more like it (on lines {lines}); the first of them: {said}",

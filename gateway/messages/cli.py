@@ -37,6 +37,12 @@ SAID = {
         "名称见 jiahe devices；写法：设备 或 设备.标签",
         "See jiahe devices for names; write DEVICE or DEVICE.TAG",
     ),
+    "cli.too_many_rows": Message(
+        "标签太多，一次最多看 {most} 个",
+        "there are too many tags to watch: {most} at once",
+        "指明设备，例如：jiahe watch {device}",
+        "Name a device, such as: jiahe watch {device}",
+    ),
     "cli.bad_every": Message(
         "--every-ms 不能是 {value}",
         "--every-ms cannot be {value}",

@@ -24,6 +24,7 @@ from gateway.certificates import TlsFiles, judge, parse
 from gateway.config import load
 from gateway.messages import remedy, text
 from gateway.snapshot import Said
+from gateway.uplink.credentials import Credentials
 from tests.kit.authority import LOOPBACK, Authority, gateway_name
 
 NOW = datetime.now(UTC)
@@ -257,6 +258,7 @@ def test_key_when_every_user_may_read_it_then_said_and_used_all_the_same(
         assert [fault.said["id"] for fault in faults] == ["certificate.open_key"] * said
         assert not any(fault.fatal for fault in faults)
         if said:
+            assert Credentials(files).warnings() == [faults[0].said], "jiahe status says so, too"
             command = text_of_remedy(faults[0].said)
             assert command == f"sudo chmod o-rwx {files.key}"
             subprocess.run(shlex.split(command)[1:], check=True)

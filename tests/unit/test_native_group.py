@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -419,3 +420,15 @@ def test_rows_when_no_seal_comes_for_5_s_all_wait_for_it(
     assert [group.snapshot()["skipped"] for group in box] == [{}] * groups
     assert sum(block.scans for block in sealer.seal(1, 1, 1)) == groups * ticks
     assert pool.used < POOL_BYTES / 2
+
+
+def test_rows_of_10_s_wait_for_their_seal_and_nobody_is_rung_for() -> None:
+    """`send_every = "10 s"`, 20 machines of 47 floats each 100 ms: one run of 100 rows each."""
+    made = plan([tag(f"t{i}", "float32") for i in range(47)], period_ns=10**8)
+    box = Box([replace(made, device=f"d{number}") for number in range(20)])
+    data = registers("float32", "ABCD", 1.5) * 47
+    for number in range(20):
+        for tick in range(100):
+            assert not _rings(box.sealer, partial(box.push, number, tick, data))
+    assert len(box.seal()) == 20 * 47 * 100
+    assert [run.ticks for run in box.runs] == [100] * 20 and len(box.blocks) == 1

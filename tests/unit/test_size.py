@@ -18,6 +18,7 @@ import pytest
 from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, TagSpec
 from drivers.modbus.planner import plan_device
 from drivers.modbus.runner import open_links
+from gateway.recent import Recent
 from native.group import Group
 
 SECOND = 10**9
@@ -116,6 +117,24 @@ def test_devices_alike_are_told_apart_all_the_same(brief: bool) -> None:
     assert one.plan.tags is other.plan.tags
     found = made.runners[0].devices(brief)
     assert [each["name"] for each in found] == ["d0", "d1"]
+
+
+def test_looks_of_a_minute_are_kept_as_numbers() -> None:
+    """Twelve looks at a device take less than one device takes otherwise."""
+    made = opened(3)
+    (runner,) = made.runners
+    recent, seen = Recent(), 0
+    tracemalloc.start()
+    try:
+        for second in range(0, 70, 5):
+            links, devices = runner.links(), runner.devices(True)
+            recent.look(links, devices, (second + 10) * SECOND)
+            recent.forget((second + 10) * SECOND)
+        del links, devices
+        seen, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert seen / DEVICES < 2048
 
 
 _HEAP = """

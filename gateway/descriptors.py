@@ -1,0 +1,37 @@
+"""How many files the daemon may have open, and how many the service lets it.
+
+Where descriptors run out gRPC aborts the process, so with fewer it does not start.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+from drivers.api import LinkSpec
+from drivers.listener import descriptors_max
+
+#: Of the control socket's clients 32, gRPC some 20, the buffer's files, and as many again while
+#: connections come and go; of a link one, and one that is being made or closed.
+BESIDE_LINKS, OF_LINK = 128, 2
+SERVICE = "jiahe.service"
+_ANSWER_SECONDS = 5.0
+
+
+def needed(links: Sequence[LinkSpec]) -> int:
+    """At most so many are open at once."""
+    return BESIDE_LINKS + OF_LINK * len(links) + descriptors_max(links)
+
+
+def allowed() -> int | None:
+    """How many systemd lets the service have; None where it does not run one, or says nothing."""
+    command = ("systemctl", "show", SERVICE, "--property=LoadState,LimitNOFILE")
+    try:
+        told = subprocess.run(
+            command, capture_output=True, encoding="utf-8", timeout=_ANSWER_SECONDS, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None
+    said = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+    limit = said.get("LimitNOFILE", "")
+    return int(limit) if said.get("LoadState") == "loaded" and limit.isdecimal() else None
