@@ -19,10 +19,10 @@ Files of the directory
     rejected/                 blocks that were set aside, for people: see `refused`, `aside`
 
 A segment is a run of records: a segment header (format version, gateway id, UTC), names of
-catalogs, blocks. Every block follows, in the same segment, the names of the catalogs that it needs, so a lost
-state file parts no block from them. A second copy is synced with the first, and one lies a page
-further on, so that no damaged bit or page costs all blocks of a segment. What is named is durable
-before the block is. A new process never appends to an old segment.
+catalogs, blocks. Every block follows, in the same segment, the names of the catalogs that it needs,
+so a lost state file parts no block from them. A second copy is synced with the first, and one lies
+a page further on, so that no damaged bit or page costs all blocks of a segment. What is named is
+durable before the block is. A new process never appends to an old segment.
 
 States of a block
 -----------------
