@@ -7,6 +7,7 @@ only what people can use goes on: why. Who it was gRPC does not say.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -79,7 +80,7 @@ class HandshakeLog:
             if why is not None:
                 self._say(why)
             elif not _OF_GRPC.match(line) or line[0] in "EF":
-                os.write(self._real, line.encode())
+                self._pass(line)
 
     def _say(self, why: str) -> None:
         minute = int(time.monotonic() // 60)
@@ -93,4 +94,9 @@ class HandshakeLog:
             self._write(f"a connection was refused in its TLS handshake: {why}")
 
     def _write(self, words: str) -> None:
-        os.write(self._real, f"WARNING {words}\n".encode())
+        self._pass(f"WARNING {words}\n")
+
+    def _pass(self, line: str) -> None:
+        # Where nobody takes the log any more, the receiver goes on, and the pipe must not fill up.
+        with contextlib.suppress(OSError):
+            os.write(self._real, line.encode())

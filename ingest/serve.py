@@ -17,6 +17,7 @@ from ingest import limits
 from ingest.handshakes import HandshakeLog
 from ingest.server import Server, software
 from ingest.stores import sqlite_path
+from ingest.stores.api import StoreError
 from ingest.stores.retention import Keep, parse_keep
 from ingest.stores.sqlite import SqliteStore
 from ingest.tls import (
@@ -170,7 +171,11 @@ async def _serve_until_told(settings: Settings, streams: int) -> int:
 async def _let_go(store: SqliteStore, keep: Keep) -> None:
     """Each hour, step by step, so that nobody waits for it."""
     while keep != Keep():
-        more = await asyncio.wrap_future(store.let_go(keep))
+        try:
+            more = await asyncio.wrap_future(store.let_go(keep))
+        except StoreError as error:
+            _log.error("--keep: nothing was let go: %s", error)
+            more = False
         await asyncio.sleep(0 if more else _KEEP_EVERY_S)
 
 

@@ -14,6 +14,7 @@ results of `Store` come whenever the store has them, through `stored`, and becom
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from itertools import groupby
 
 from google.protobuf.message import DecodeError
 from jiahe.ingest.v1 import ingest_pb2 as pb
@@ -273,13 +274,14 @@ class Session:
                 if outcomes[0] is Outcome.CONFLICT:  # another stream was faster
                     self._layouts.refuse(item.epoch, item.revision, "came with two contents")
             elif isinstance(item, PutBlocks):
-                for seq, outcome in enumerate(outcomes, item.first_seq):
+                seq, epoch = item.first_seq, item.carried.epoch
+                for outcome, alike in groupby(outcomes):
+                    last = seq + len(list(alike)) - 1
                     if outcome in (Outcome.STORED, Outcome.DUPLICATE):
-                        acked.append((item.carried.epoch, seq))
+                        acked += [(epoch, one) for one in range(seq, last + 1)]
                     else:
-                        commands.append(
-                            self._reject(item.carried.epoch, seq, seq, _NOT_STORED[outcome])
-                        )
+                        commands.append(self._reject(epoch, seq, last, _NOT_STORED[outcome]))
+                    seq = last + 1
                 if _says_lost(item):
                     kind, words = pb.NOTICE_KIND_PLATFORM_LOST, _LOST_WORDS
                     commands.append(Send(notice(kind, words, self._utc_ns())))

@@ -29,9 +29,7 @@ def gateways(sql: sqlite3.Connection, now_ns: int) -> list[dict[str, Any]]:
             "SELECT count(*), total(NOT closed) FROM epochs WHERE gateway = ?", (name,)
         ).fetchone()
         (received_ns,) = sql.execute(
-            "SELECT max(received_utc_ns) FROM payloads p WHERE gateway = ? AND epoch IN"
-            " (SELECT epoch FROM epochs WHERE gateway = p.gateway)",
-            (name,),
+            "SELECT max(received_utc_ns) FROM payloads WHERE gateway = ?", (name,)
         ).fetchone()
         (blocks,) = sql.execute(
             "SELECT total(last - first + 1) FROM held WHERE gateway = ?", (name,)

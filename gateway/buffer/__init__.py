@@ -13,13 +13,16 @@ Files of the directory
 
     lock                      held by flock(2), as the directory is, while a daemon runs; its pid
     state                     run counter, epochs without an end, unsettled gaps: see `state`
+    runs                      the runs before this one: see `runs`
     0000000000000001.seg ...  segments, rising, of about `segment_bytes`: see `record`
-    rejected/                 blocks that the platform refused, for people: see `aside`
+    sets/                     catalogs and tag sets, by their content: see `sets`
+    rejected/                 blocks that were set aside, for people: see `refused`, `aside`
 
-A segment is a run of records: a segment header (format version, gateway id, UTC), catalogs, blocks.
-Every block follows, in the same segment, the catalog that it needs, so unlinking one segment never
-orphans another. A second copy is synced with the first, and one lies a page further on, so that no
-damaged bit or page costs all blocks of a segment. A new process never appends to an old segment.
+A segment is a run of records: a segment header (format version, gateway id, UTC), names of
+catalogs, blocks. Every block follows, in the same segment, the names of the catalogs that it needs,
+so a lost state file parts no block from them. A second copy is synced with the first, and one lies
+a page further on, so that no damaged bit or page costs all blocks of a segment. What is named is
+durable before the block is. A new process never appends to an old segment.
 
 States of a block
 -----------------

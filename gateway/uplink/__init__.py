@@ -3,8 +3,14 @@
 Theory of operation
 ===================
 
-    session   sans-IO: messages in, messages out, timers. Knows the protocol, no socket, no clock
-    lanes     which block goes next, and how many may be on their way
+    session   sans-IO: messages in, messages out. Knows the protocol, no socket, no clock; with
+    greeting  Hello and Welcome; `known`, what the platform holds of catalogs and tag sets
+    silence   heartbeats, and when a stream is dead
+    refusals  what becomes of blocks that the platform refuses
+    lanes     which blocks go next, and how many may be on their way
+    pace      how many bytes may be on the wire, and at what length streams are cut
+    history   what outlives a stream
+    parcels   what a message brings: blocks, joined, and what they need first
     backoff   how long to wait before the next connection
     channel   grpc.aio; no other module of the daemon imports grpc, but
     credentials   the certificate files, read again when they change
@@ -15,7 +21,7 @@ Theory of operation
 A stream's life:
 
     waiting ──▶ connecting ──▶ hello sent ──Welcome──▶ streaming ──▶ broken ──▶ waiting
-       ▲             └── failed ──┴─ 20 s ─┐                           │
+       ▲             └── failed ──┴─ 10 s ─┐                           │
        └──────────────── backoff ──────────┴───────────────────────────┘
 
 With a data budget that is used up the stream ends when what is on its way was answered, and none is
@@ -32,12 +38,14 @@ U3  A block follows the catalog that it needs: on its stream, or on one before, 
     What can't be read is neither sent without it nor given up before that is known to last.
 U4  The live lane (blocks sealed after this stream's Welcome) goes first. Backfill takes half of the
     window while the live lane has anything, and never its last quarter.
-U5  Silence ends a stream: 20 s without Welcome, then three heartbeats and the time that Welcome
-    took. The wire's own keepalive is not relied on.
+U5  Silence ends a stream: 10 s without Welcome, 9 s while answers are awaited, else three
+    heartbeats and the time that Welcome took. The wire's own keepalive is not relied on.
 U6  The back-off starts over only after a stream that lasted and acknowledged something.
 U7  Nothing goes before it is paid: the durable count never says less than what was sent, with the
     answers to it. The backlog pays only while less of the budget is used than of the period is
     over, and a tenth.
+U8  What the platform refuses is kept; only what the box itself finds wrong, or the platform holds
+    with another content while it takes others, is set aside.
 
 A broken stream loses nothing: what was not acknowledged is sent again on the next one, and the
 platform, which knows blocks by (gateway, epoch, seq), keeps one.

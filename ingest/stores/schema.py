@@ -92,6 +92,7 @@ CREATE TABLE payloads (            -- in their order of arrival
   content BLOB,                    -- as carried; NULL: older than what is kept
   received_utc_ns INTEGER NOT NULL
 );
+CREATE INDEX payloads_by_epoch ON payloads (gateway, epoch, received_utc_ns);
 CREATE INDEX payloads_by_time ON payloads (received_utc_ns) WHERE content IS NOT NULL;
 
 CREATE TABLE blocks (

@@ -181,6 +181,15 @@ def test_block_of_a_bundle_with_another_identity_is_a_conflict_of_that_block_onl
     assert acked([ack]) == [(1, 1), (3, 3)]
 
 
+def test_successive_conflicts_of_a_bundle_are_one_reject(box: Box) -> None:
+    one = box.opened()
+    conflicting = [block(seq, add=7) for seq in (2, 3)]
+    said(one, *examples.opening(), *conflicting)
+    reject, ack = said(one, pb.StreamRequest(bundle=examples.bundle(1, 4)))
+    assert (reject.reject.seq, reject.reject.last_seq) == (2, 3)
+    assert acked([ack]) == [(1, 1), (4, 4)]
+
+
 def test_bundle_that_can_t_be_taken_is_refused_as_a_whole(box: Box) -> None:
     one = box.opened()
     said(one, *examples.opening())
