@@ -68,7 +68,7 @@ PARSED_AT_ONCE_MAX = 50_000
 
 #: What one stream may have sent and not yet seen acknowledged, said in Welcome. Bytes shrink with
 #: the crowd: a new stream is promised a part of what is left of WINDOWS_BYTES_TOTAL.
-WINDOW_BLOCKS = 64
+WINDOW_BLOCKS = 256
 WINDOW_BYTES = 4 << 20
 WINDOW_BYTES_MIN = 192 << 10
 WINDOWS_BYTES_TOTAL = 128 << 20
@@ -80,7 +80,7 @@ WINDOW_SLACK_BYTES = 64 << 10
 HELD_BYTES_TOTAL = 160 << 20
 #: Requests of one stream that wait for their turn, whatever their size.
 REQUESTS_MAX = 1024
-HEARTBEAT_MS = 10_000
+HEARTBEAT_MS = 20_000
 #: A stream that was silent for this many heartbeats is dead.
 HEARTBEATS_DEAD = 3
 #: Health says NOT_SERVING for this long after the store last failed. Not until it works again:

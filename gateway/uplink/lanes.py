@@ -19,7 +19,7 @@ from gateway.buffer import BlockKey
 from gateway.buffer.ranges import RangeSet
 
 #: Blocks that travel together: more of them save little, and hold up what comes behind.
-TOGETHER_BLOCKS, TOGETHER_BYTES = 64, 256 << 10
+TOGETHER_BLOCKS, TOGETHER_BYTES = 256, 256 << 10
 
 
 class Kept(Protocol):

@@ -1,8 +1,8 @@
 """When a stream is dead: heartbeats, and what silence means. No I/O, no clock.
 
-Idle, each side says something each `heartbeat_ms` of Welcome, and three times that is silence.
-While answers are awaited the platform is asked after ASK_NS without a word, and dead after DEAD_NS:
-its answer to a heartbeat waits for no store.
+Idle, each side says something each `heartbeat_ms` of Welcome; a heartbeat that is not answered
+within DEAD_NS, since it waits for no store, or three of them without a word are silence. While
+answers are awaited the platform is asked after ASK_NS without a word, and dead after DEAD_NS.
 """
 
 from __future__ import annotations
@@ -75,11 +75,14 @@ class Silence:
     @property
     def _dead_ns(self) -> int:
         idle_ns = self._heard_ns + self._silence_ns_max
-        if self._busy_ns is None:
-            return idle_ns
         # A slow answer is no dead link: as long as the last took, thrice.
         busy_ns = max(DEAD_NS, 3 * (self._history.round_trip_ns or 0))
-        return min(idle_ns, self._since_ns() + busy_ns)
+        if self._busy_ns is not None:
+            return min(idle_ns, self._since_ns() + busy_ns)
+        if self._beats:  # a heartbeat is answered whatever the platform does
+            asked_ns = max(self._heard_ns, min(self._beats.values()))
+            return min(idle_ns, asked_ns + busy_ns)
+        return idle_ns
 
     @property
     def next_ns(self) -> int:

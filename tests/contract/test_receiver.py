@@ -43,7 +43,7 @@ def test_blocks_when_sent_twice_are_stored_once_and_acked_twice(tmp_path: Path) 
         first = asyncio.run(send_blocks(address, blocks))
         again = asyncio.run(send_blocks(address, blocks))
     assert (first.window_blocks, first.window_bytes, first.block_bytes_max) == (
-        64,
+        256,
         4 << 20,
         1 << 20,
     )

@@ -395,6 +395,22 @@ async def test_garbage_when_received_ends_the_stream_with_words() -> None:
 
 
 @case
+async def test_idle_link_when_dead_is_found_within_30_s() -> None:
+    box = await Box.open()
+    box.hello()
+    box.welcome(heartbeat_ms=20_000)
+    box.session.timer(0)  # the heartbeat that measures the link
+    box.feed(1, heartbeat=pb.Heartbeat(id=1))
+    assert box.session.timer(19 * SECOND) == []
+    assert len(box.session.timer(20 * SECOND)) == 1
+    assert box.session.next_timer_ns <= 30 * SECOND
+    assert box.session.timer(28 * SECOND) == []
+    with pytest.raises(SessionError) as error:
+        box.session.timer(30 * SECOND)
+    assert error.value.message == "uplink.silent"
+
+
+@case
 async def test_silence_while_answers_are_awaited_is_asked_about_and_ends_the_stream_in_9_s() -> (
     None
 ):
