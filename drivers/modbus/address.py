@@ -30,7 +30,8 @@ FUNCTION: dict[Space, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4
 
 #: Signs of a space in what people write, the longer ones first.
 _SIGNS: tuple[tuple[str, Space], ...] = (
-    ("hold", "holding"), ("discrete", "discrete"), ("离散", "discrete"), ("di", "discrete"), ("coil", "coil"),
+    ("hold", "holding"), ("discrete", "discrete"), ("离散", "discrete"), ("di", "discrete"),
+    ("coil", "coil"),
     ("线圈", "coil"), ("do", "coil"), ("input", "input"), ("输入", "input"), ("ir", "input"),
 )  # fmt: skip
 _NUMBER = re.compile(

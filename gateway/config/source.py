@@ -27,7 +27,7 @@ SIZE_MAX = 4 << 20
 #: More syntax errors than this in one file are not looked for.
 SYNTAX_ERRORS_MAX = 40
 #: At least this many are, and more while all readings come to no more bytes than that.
-SYNTAX_ERRORS_LEAST, READ_BYTES = 4, 8 << 20
+SYNTAX_ERRORS_LEAST, READ_BYTES = 2, 8 << 20
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # line ends are \n by then
 BLANKED = dict.fromkeys((*range(9), *range(11, 32), 127), " ")

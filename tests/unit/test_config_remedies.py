@@ -149,7 +149,7 @@ SLIPS = [
     Slip("config.version", GOOD.replace("version = 1", "version = 9"), r"软件读 (version = 1)",
          assigned),
     Slip("config.unknown_key_near", GOOD.replace("every", "period"), rest("改成 "), word),
-    Slip("config.unknown_key_near", GOOD.replace("every", "evry"), rest("改成 "), word),
+    Slip("config.unknown_key_near", GOOD.replace("every", "everyy"), rest("改成 "), word),
     Slip("config.port_in_address", GOOD.replace('"10.0.0.1:502"', '"10.0.0.1"\nport = 502'), WRITE,
          lambda lines, problem, typed: lines.__setitem__(slice(8, 10), [typed])),
     Slip("config.no_such_driver", GOOD.replace("modbus", "modbusx"), rest("可选："), word),
