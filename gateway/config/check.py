@@ -13,7 +13,6 @@ from gateway.config.schema import TABLES, Table
 from gateway.config.synonyms import SYNONYMS
 from gateway.config.values import WrongError, convert, nearest
 
-
 #: After so many problems no more names are guessed at: each guess takes as long as reading a page.
 GUESSES_MAX = 500
 
