@@ -21,6 +21,7 @@ import random
 import resource
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -57,7 +58,7 @@ LEARN_EVERY_S = 1.0
 ACKS_S_MAX = 1.0
 #: How long a stop may take, whatever hangs; systemd waits 15 s.
 STOP_S_MAX = 12.0
-#: Looks for the journal take a hundredth of the time at most, unless they would be farther apart.
+#: Looks for the journal take a hundredth of a core at most, unless they would be farther apart.
 LOOKS_APART, LOOK_NS_MAX = 100, 5_000_000_000
 #: A beat this late is a hung part: the watchdog stays silent.
 BEATS_MAX = 20
@@ -284,8 +285,9 @@ class Supervisor:
             if beat_ns < BEATS_MAX * 1_000_000_000 and not parts.buffer.is_stuck:
                 self._notify.watchdog()
             if (begun_ns := self._clock.now_ns()) >= look_ns:
+                before_ns = time.thread_time_ns()
                 self._journal.told(snapshot(parts, brief=True), begun_ns)
-                took_ns = self._clock.now_ns() - begun_ns
+                took_ns = time.thread_time_ns() - before_ns
                 look_ns = begun_ns + min(LOOKS_APART * took_ns, LOOK_NS_MAX)
 
     def _say(self, message: str, **args: object) -> None:

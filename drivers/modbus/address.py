@@ -28,6 +28,15 @@ LAST_ADDRESS = 65535
 #: The function that reads each space (Modbus Application Protocol V1.1b3 sections 6.1 to 6.4).
 FUNCTION: dict[Space, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 
+#: Signs of a space in what people write, the longer ones first.
+_SIGNS: tuple[tuple[str, Space], ...] = (
+    ("hold", "holding"), ("discrete", "discrete"), ("离散", "discrete"), ("di", "discrete"),
+    ("coil", "coil"),
+    ("线圈", "coil"), ("do", "coil"), ("input", "input"), ("输入", "input"), ("ir", "input"),
+)  # fmt: skip
+_NUMBER = re.compile(
+    r"([134])[xX]([0-9]{4,5})|(0[xX][0-9A-Fa-f]{1,4}|[0-9A-Fa-f]{1,4}[hH]|[0-9]{1,20})"
+)
 _NAMED = re.compile(r"([A-Za-z]+):(0[xX][0-9A-Fa-f]{1,20}|[0-9]{1,20})(?:\.([0-9]{1,20}))?")
 _MODICON = re.compile(r"([0134])([0-9]{4,5})(?:\.([0-9]{1,20}))?")
 _MODICON_SPACE: dict[str, Space] = {"0": "coil", "1": "discrete", "3": "input", "4": "holding"}
@@ -118,7 +127,7 @@ def parse(text: str) -> Address:
                 "modbus.address_from_one", text=stripped, first=stripped.split(".")[0][:-1] + "1"
             )
         return _address(_MODICON_SPACE[modicon[1]], number, modicon[3], stripped)
-    raise AddressError("modbus.address_syntax", text=stripped)
+    raise AddressError("modbus.address_syntax", text=stripped, example=likely(stripped))
 
 
 @lru_cache(maxsize=1 << 14)
@@ -138,6 +147,25 @@ def manual(text: str) -> Address | None:
         return None
 
 
+def likely(text: str) -> str:
+    """What an address that makes no sense may stand for: "16" for `holding:16`, "4x0010" for 40010,
+    "0010H" for `holding:0x0010`, "保持寄存器 7" for `holding:7`.
+    """
+    found = _NUMBER.search(text)
+    if found is None:
+        return "holding:0"
+    if found[1]:
+        return found[1] + found[2]
+    digits = found[3].lower()
+    hexadecimal = digits.startswith("0x") or digits.endswith("h")
+    digits = digits.removeprefix("0x").removesuffix("h")
+    before = text[: found.start()].lower()
+    space = next((space for sign, space in _SIGNS if sign in before), "holding")
+    if int(digits, 16 if hexadecimal else 10) > LAST_ADDRESS:
+        return "holding:0"
+    return f"{space}:0x{digits}" if hexadecimal else f"{space}:{digits}"
+
+
 def parse_range(text: str) -> Range:
     """A stretch of addresses: `holding:100-199`, or any single address that `parse` takes without a
     bit.
@@ -148,13 +176,13 @@ def parse_range(text: str) -> Range:
     head, dash, tail = text.strip().partition("-")
     first = parse(head)
     if first.bit is not None:
-        raise AddressError("modbus.address_syntax", text=text.strip())
+        raise AddressError("modbus.address_syntax", text=text.strip(), example="holding:100-199")
     if not dash:
         return Range(first.space, first.number, first.number)
     prefix = "" if head[0].isdigit() else head.partition(":")[0] + ":"
     last = parse(prefix + tail.strip())
     if last.bit is not None or last.space != first.space:
-        raise AddressError("modbus.address_syntax", text=text.strip())
+        raise AddressError("modbus.address_syntax", text=text.strip(), example="holding:100-199")
     if last.number < first.number:
         raise AddressError("modbus.range_backwards", text=text.strip())
     return Range(first.space, first.number, last.number)
@@ -164,7 +192,7 @@ def _space(name: str, text: str) -> Space:
     for space in SPACES:
         if name.lower() == space:
             return space
-    raise AddressError("modbus.address_space", text=text, space=name)
+    raise AddressError("modbus.address_space", text=text, space=name, example=likely(text))
 
 
 def _address(space: Space, number: int, bit: str | None, text: str) -> Address:

@@ -79,7 +79,7 @@ def _device(device: DeviceSpec) -> Iterator[Problem]:
         args = {
             "framing": device.framing,
             "link": device.link.type,
-            "framings": ", ".join(framings),
+            "framings": ", ".join(f'"{each}"' for each in framings),
         }
         yield Problem(("framing",), "modbus.framing", args)
     elif device.link.listen_only and device.framing != "rtu":

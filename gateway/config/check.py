@@ -13,6 +13,9 @@ from gateway.config.schema import TABLES, Table
 from gateway.config.synonyms import SYNONYMS
 from gateway.config.values import WrongError, convert, nearest
 
+#: After so many problems no more names are guessed at: each guess takes as long as reading a page.
+GUESSES_MAX = 500
+
 
 class Origin(Protocol):
     """A file that values came from: it knows where each stands."""
@@ -79,7 +82,7 @@ def check_table(
             break
         key = table.get(name)
         if key is None:
-            problems.append(_unknown(place / name, name, table))
+            problems.append(_unknown(place / name, name, table, len(problems)))
             continue
         if purpose := reserved.of_value(name, value):
             said = {"id": purpose, "args": {}}
@@ -121,7 +124,7 @@ def complete(
     return whole
 
 
-def _unknown(place: Place, name: str, table: Table) -> Located:
+def _unknown(place: Place, name: str, table: Table, before: int) -> Located:
     if purpose := reserved.of_key(table, name):
         return place.error("config.reserved", key=name, purpose={"id": purpose, "args": {}})
     habit = SYNONYMS.get(name, name)
@@ -130,7 +133,7 @@ def _unknown(place: Place, name: str, table: Table) -> Located:
         if tables:
             where = ", ".join(tables)
             return place.error("config.key_elsewhere", key=name, meant=meant, where=where)
-    if near := nearest(name, table):
+    if before < GUESSES_MAX and (near := nearest(name, table)):
         return place.error("config.unknown_key_near", key=name, near=near)
     return place.error("config.unknown_key", key=name, known=", ".join(table))
 

@@ -145,6 +145,9 @@ def render(problem: Located, lang: str) -> str:
 def remedy_of(problem: Located, lang: str) -> str:
     """What to do about it; of one that stands for others, what to do about each of them."""
     said = problem.args["said"] if problem.id == "config.alike" else None
+    typed = (said or {"args": problem.args})["args"].get("typed")
+    if typed:
+        return text("config.typed", lang, typed=typed)
     if said:
         mend = remedy(said["id"], lang, **said["args"])
     else:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import tomllib
 from decimal import Decimal, InvalidOperation
 from pathlib import Path as FilePath
 from typing import Any
 
 from gateway.config import narrow, spelling
+from gateway.config.meant import meant
 from gateway.config.positions import DEPTH_MAX, Path, Positions, Spot, Statement
 from gateway.config.problems import Located, Problems, Severity
 from gateway.config.synonyms import SYNONYMS
@@ -25,7 +27,7 @@ SIZE_MAX = 4 << 20
 #: More syntax errors than this in one file are not looked for.
 SYNTAX_ERRORS_MAX = 40
 #: At least this many are, and more while all readings come to no more bytes than that.
-SYNTAX_ERRORS_LEAST, READ_BYTES = 4, 8 << 20
+SYNTAX_ERRORS_LEAST, READ_BYTES = 2, 8 << 20
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # line ends are \n by then
 BLANKED = dict.fromkeys((*range(9), *range(11, 32), 127), " ")
@@ -141,7 +143,8 @@ class Source:
             )
             return ""
         if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or raw.count(0) > len(raw) // 4:
-            self.problems.append(Located(self.file, 0, 0, "error", "config.utf16"))
+            args = {"file": shlex.quote(self.file)}
+            self.problems.append(Located(self.file, 0, 0, "error", "config.utf16", args))
             return ""
         raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
         try:
@@ -151,7 +154,8 @@ class Source:
             text = raw.decode("gb18030", errors="replace")
             self._decoded = text
             line = before.count("\n") + 1
-            self._say(Spot(line, len(before.rpartition("\n")[2]) + 1), "config.not_utf8")
+            spot = Spot(line, len(before.rpartition("\n")[2]) + 1)
+            self._say(spot, "config.not_utf8", file=shlex.quote(self.file))
         self._decoded = text
         for number, written in enumerate(text.split("\n"), 1):
             if (found := CONTROL.search(written)) and len(self.problems) < SYNTAX_ERRORS_MAX:
@@ -279,11 +283,20 @@ class Source:
             self._say(spot, message, key=key, first=f"{self.file}:{first.line}:{first.column}")
         elif message in ("config.syntax_array", "config.syntax_string", "config.syntax_inline"):
             opened = self.positions.values.get(statement.path, statement.start)
-            self._say(self.positions.spot(opened), message)
+            typed = self._typed(spot, statement) if message == "config.syntax_string" else {}
+            self._say(self.positions.spot(opened), message, **typed)
         elif message:
-            self._say(spot, message)
+            self._say(spot, message, **self._typed(spot, statement))
         else:
             self._say(spot, "config.syntax", error=error)
+
+    def _typed(self, spot: Spot, statement: Statement) -> dict[str, str]:
+        """What to type instead of a statement of one line, where that can be told."""
+        text = self.positions.text[statement.start : statement.end]
+        if statement.header or "\n" in text.strip():
+            return {}
+        typed = meant(self.positions.line(spot.line), spot.column)
+        return {"typed": typed} if typed else {}
 
     def _stray(self, offset: int, statement: Statement) -> None:
         """A sign that other languages put there: what the line is without it."""

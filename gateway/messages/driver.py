@@ -13,13 +13,16 @@ _ADDRESS_EN = (
 
 TABLE = {
     "modbus.address_syntax": Message(
-        "地址 {text} 看不懂", "the address {text} makes no sense", _ADDRESS_ZH, _ADDRESS_EN
+        "地址 {text} 看不懂",
+        "the address {text} makes no sense",
+        _ADDRESS_ZH + "，例如：{example}",
+        _ADDRESS_EN + ", such as: {example}",
     ),
     "modbus.address_space": Message(
         "地址 {text} 里的 {space} 不认识",
         "{space} in the address {text} is unknown",
-        _ADDRESS_ZH,
-        _ADDRESS_EN,
+        _ADDRESS_ZH + "，例如：{example}",
+        _ADDRESS_EN + ", such as: {example}",
     ),
     "modbus.address_from_one": Message(
         "{text} 不存在：手册编号从 1 开始",

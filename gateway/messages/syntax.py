@@ -103,14 +103,18 @@ FILES = {
     "config.not_utf8": Message(
         "文件不是 UTF-8 编码（像是 GBK）",
         "the file is not UTF-8 (it looks like GBK)",
-        "用编辑器另存为 UTF-8，或：iconv -f GB18030 -t UTF-8",
-        "Save it as UTF-8 in the editor, or: iconv -f GB18030 -t UTF-8",
+        "用编辑器另存为 UTF-8，或：iconv -f GB18030 -t UTF-8 -o {file}.new {file} && "
+        "mv {file}.new {file}",
+        "Save it as UTF-8 in the editor, or: iconv -f GB18030 -t UTF-8 -o {file}.new {file} && "
+        "mv {file}.new {file}",
     ),
     "config.utf16": Message(
         "文件像是 UTF-16 编码（记事本的 Unicode），或不是文本",
         "the file looks like UTF-16 (Notepad's Unicode), or is no text",
-        "用编辑器另存为 UTF-8，或：iconv -f UTF-16 -t UTF-8",
-        "Save it as UTF-8 in the editor, or: iconv -f UTF-16 -t UTF-8",
+        "用编辑器另存为 UTF-8，或：iconv -f UTF-16 -t UTF-8 -o {file}.new {file} && "
+        "mv {file}.new {file}",
+        "Save it as UTF-8 in the editor, or: iconv -f UTF-16 -t UTF-8 -o {file}.new {file} && "
+        "mv {file}.new {file}",
     ),
     "config.control_character": Message(
         "有不可见的控制字符 {code}",
@@ -142,8 +146,8 @@ SYNTAX = {
     "config.syntax_key": Message(
         "这里应当是一个配置项的名称",
         "a key is expected here",
-        '写成 名称 = 值；名称有空格、点或中文时加英文双引号："1号机"',
-        'Write  name = value; names with spaces, dots or Chinese go in double quotes: "press 1"',
+        '写成 名称 = 值；名称有中文时加英文双引号："1号机"',
+        'Write  name = value; names with Chinese go in double quotes: "1号机"',
     ),
     "config.syntax_name": Message(
         "名称“{name}”要放在英文双引号里",
@@ -155,7 +159,7 @@ SYNTAX = {
         "名称后面缺少等号 =",
         "an equals sign = is missing after the key",
         '写成 名称 = 值；名称有中文时加英文双引号："1号机" = ...',
-        'Write  name = value; names with Chinese go in double quotes: "press 1" = ...',
+        'Write  name = value; names with Chinese go in double quotes: "1号机" = ...',
     ),
     "config.syntax_value": Message(
         "值看不懂",
@@ -205,6 +209,7 @@ SYNTAX = {
         "名称写在表头里：[devices.名称]、[links.名称]",
         "The name stands in the header: [devices.NAME], [links.NAME]",
     ),
+    "config.typed": Message("写成 {typed}", "Write {typed}"),
     "config.stray_sign": Message(
         "这里不能有 {found}", "there can be no {found} here", "写成 {wanted}", "Write {wanted}"
     ),

@@ -9,6 +9,8 @@ import json
 import os
 import pwd
 import shutil
+import subprocess
+import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
@@ -204,3 +206,30 @@ def test_table_when_its_name_does_not_end_in_csv_then_it_is_not_opened(
 def test_caller_when_the_variable_is_nonsense_then_nobody_asked(sudo: None) -> None:
     for said in ("", "x", "-1", "0", "4294967296", "99999999999999999999", "１"):
         assert identity.caller({"SUDO_UID": said}) is None
+
+
+def test_program_when_freshly_started_then_it_has_all_it_needs_before_it_gives_up_its_rights(
+    system: Path, sudo: None
+) -> None:
+    """What is imported late would be looked for with the other user's rights."""
+    files = Authority(system.parent, "ours").files("box")
+    for each in (files.ca, files.cert, files.key):
+        each.chmod(0o644)
+    (system.parent / "t.csv").write_bytes(
+        "点位,地址,类型\n压力,holding:1,int16\n".encode("gb18030")
+    )
+    (system.parent / "buffer").mkdir()
+    (system.parent / "buffer" / "state").write_bytes(b"nonsense")
+    system.write_text(GOOD.replace("insecure = true", f'ca = "{files.ca}"\ncert = "{files.cert}"\n'
+                                   f'key = "{files.key}"') + 'tags_file = "t.csv"\n')  # fmt: skip
+    program = (
+        "import sys; from gateway.cli import identity; from gateway.cli.main import main; "
+        f"identity.SERVICE_USER = {SERVICE.pw_name!r}; sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "check", "--json", system],
+        capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr, done.stderr
+    ids = [each["id"] for each in json.loads(done.stdout)["problems"]]
+    assert ids == ["certificate.open_key", *(["config.service_not_writing"] if IS_ROOT else [])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -148,7 +149,7 @@ SLIPS = [
     Slip("config.version", GOOD.replace("version = 1", "version = 9"), r"软件读 (version = 1)",
          assigned),
     Slip("config.unknown_key_near", GOOD.replace("every", "period"), rest("改成 "), word),
-    Slip("config.unknown_key_near", GOOD.replace("every", "evry"), rest("改成 "), word),
+    Slip("config.unknown_key_near", GOOD.replace("every", "everyy"), rest("改成 "), word),
     Slip("config.port_in_address", GOOD.replace('"10.0.0.1:502"', '"10.0.0.1"\nport = 502'), WRITE,
          lambda lines, problem, typed: lines.__setitem__(slice(8, 10), [typed])),
     Slip("config.no_such_driver", GOOD.replace("modbus", "modbusx"), rest("可选："), word),
@@ -190,8 +191,54 @@ SLIPS = [
             ('address = "holding', 'address: "holding'),
         ]
     ],
+    # TOML, by people who do not know TOML
+    *[
+        Slip(message, text, WRITE, line)
+        for message, text in [
+            ("config.syntax_value", GOOD.replace('"box"', "box")),
+            ("config.syntax_value", GOOD.replace('"box"', '"box"\nsite = 车间')),
+            ("config.syntax_value", GOOD.replace("= true", "= True")),
+            ("config.syntax_value", GOOD.replace("= true", "= yes")),
+            ("config.syntax_value", GOOD.replace('"tcp"', "tcp # a link")),
+            ("config.syntax_value", GOOD.replace('"int16" }', '"int16", report = change }')),
+            ("config.syntax_value", GOOD.replace('"holding:1"', "holding:1")),
+            ("config.syntax_rest", GOOD.replace('"1 s"', "1s")),
+            ("config.syntax_rest", GOOD.replace('"1 s"', "500 ms")),
+            ("config.syntax_rest", SERIAL + "baud = 9600bps\n" + ON_COM1),
+            ("config.syntax_equals", GOOD.replace('type = "tcp"', 'type "tcp"')),
+            ("config.syntax_equals", GOOD.replace('type = "tcp"', "type tcp")),
+            ("config.syntax_string", GOOD.replace('"tcp"', '"tcp')),
+            ("config.syntax_string", GOOD.replace('"tcp"', "'tcp\"")),
+            ("config.syntax_escape", GOOD.replace('"box"', '"box"\nsite = "D:\\hall"')),
+        ]
+    ],
     Slip("config.syntax_bracket", GOOD.replace("[links.net]", "[links.net"), rest("写成 (?=\\[)")
          .replace(r"([\s\S]+)", r"(\S+?)，"), line),
+    *[
+        Slip(message, GOOD.replace("holding:1", written), rest("例如："),
+             lambda lines, problem, typed: word(lines, problem, f'"{typed}"'))
+        for message, written in [
+            ("modbus.address_syntax", "16"), ("modbus.address_syntax", "4x0010"),
+            ("modbus.address_syntax", "0010H"), ("modbus.address_syntax", "0x0010"),
+            ("modbus.address_syntax", "D100"), ("modbus.address_syntax", "holding-7"),
+            ("modbus.address_syntax", "保持寄存器 7"), ("modbus.address_syntax", "输入寄存器7"),
+            ("modbus.address_syntax", "nonsense"), ("modbus.address_syntax", "9" * 30),
+            ("modbus.address_space", "HR:7"), ("modbus.address_space", "hold:0x10"),
+        ]
+    ],
+    Slip("modbus.framing", GOOD.replace('"modbus"', '"modbus"\nframing = "ascii"').replace(
+        'type = "tcp"', 'type = "udp"'), r'可选：("\w+")', word),
+    Slip("modbus.data_bits", SERIAL + "data_bits = 7\n" + ON_COM1, r"(data_bits = 8)",
+         lambda lines, problem, typed: lines.__setitem__(lines.index("data_bits = 7"), typed)),
+    Slip("config.unit_left_out", SERIAL + ON_COM1.replace("unit = 1\n", ""), SUCH_AS, below),
+    Slip("config.empty", GOOD.replace('"10.0.0.1:502"', '""'), SUCH_AS, assigned),
+    Slip("config.no_such_profile_near", HEAD + DEVICE + 'profile = "chint-dtsu66"\n',
+         r"改成 ([^；]+)", lambda lines, problem, typed: word(lines, problem, f'"{typed}"')),
+    Slip("config.bad_packet", GOOD.replace('type = "tcp"\naddress = "10.0.0.1:502"',
+         'type = "listen"\nlisten = "0.0.0.0:6000"\nregister = "JX007"') + "unit = 1\n",
+         SUCH_AS, assigned),
+    Slip("config.bad_listen", GOOD.replace('type = "tcp"\naddress = "10.0.0.1:502"',
+         'type = "listen"\nlisten = "6000"') + "unit = 1\n", SUCH_AS, assigned),
     # addresses
     Slip("modbus.two_readings", GOOD.replace("holding:1", "holding:40010"),
          r"就写 (holding:\d+)；",
@@ -262,3 +309,19 @@ def test_remedy_when_in_english_then_it_names_the_same(tmp_path: Path, slip: Sli
         if problem.id == slip.message and (typed := re.search(slip.pattern, zh)):
             for part in re.findall(r'[\w.:/"-]*[0-9"=][\w.:/"-]*', typed[1]):
                 assert part in en, (part, en)
+
+
+@pytest.mark.parametrize("coding", ["gb18030", "utf-16"])
+def test_file_when_in_another_coding_then_the_command_converts_it(
+    tmp_path: Path, coding: str
+) -> None:
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    file = folder / "gateway.toml"
+    file.write_bytes(GOOD.replace('"box"', '"box"\nsite = "车间"').encode(coding))
+    (problem,) = (
+        each for each in load(file).problems if each.id in ("config.not_utf8", "config.utf16")
+    )
+    command = remedy_of(problem, "zh").partition("或：")[2]
+    subprocess.run(["sh", "-c", command], check=True)
+    assert load(file).problems == []
