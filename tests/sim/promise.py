@@ -14,6 +14,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer.ranges import RangeSet
 from ingest import audit
+from ingest.chain import absent_runs
 from tests.kit.books import opening
 from tests.kit.short import short_reader
 from tests.sim.plant import GOOD, state_of, text_of
@@ -155,6 +156,15 @@ def _blocks(box: Box, whole: Whole) -> Iterator[str]:
         for book in audit.epochs(sql)
         if book["gateway"] == box.name
     }
+    # Where the chain of runs is broken: one that is named and is not there, or the one before a run
+    # whose first block is not there. Of those before it nobody can know.
+    absent = max((run for name, run, _ in absent_runs(sql) if name == box.name), default=0)
+    for (epoch,) in sql.execute(
+        "SELECT epoch FROM epochs e WHERE gateway = ? AND NOT EXISTS (SELECT 1 FROM begins b"
+        " WHERE b.gateway = e.gateway AND b.epoch = e.epoch)",
+        (box.name,),
+    ):
+        absent = max(absent, epoch - 1)
     gone: dict[int, RangeSet] = defaultdict(RangeSet)
     after: dict[int, int] = {}
     for epoch, first, last in sql.execute(
@@ -185,9 +195,10 @@ def _blocks(box: Box, whole: Whole) -> Iterator[str]:
         for seq in books.blocks:
             if seq in stored[epoch] or seq in gone[epoch] or seq in live:
                 continue
-            if (box.name, epoch, seq) in whole.taken_back and missing.get(epoch):
+            told = missing.get(epoch) or epoch <= absent
+            if told and (box.name, epoch, seq) in whole.taken_back:
                 continue
             if seq <= after.get(epoch, 1 << 60):
                 yield f"block {epoch >> 32}/{seq} is nowhere"
-        if not is_now and epoch not in closed and (books.blocks or stored[epoch]):
+        if not is_now and epoch not in closed and epoch > absent and (books.blocks or stored[epoch]):
             yield f"run {epoch >> 32} has no end"

@@ -199,7 +199,7 @@ class Whole:
         self.backup: sqlite3.Connection | None = None
         self.boxes = [Box(f"gw-{n}", self) for n in range(self.rng.choice([1, 1, 2]))]
         self.faults: list[str] = []
-        self.taken_back: set[tuple[str, int, int]] = set()  # blocks that the platform once held
+        self.taken_back: set[tuple[str, int, int]] = set()  # from the platform; no box recalls
 
     @staticmethod
     def utc_now_ns() -> int:
@@ -288,7 +288,12 @@ class Whole:
         if self.backup is not None:
             before = held(self.receiver.sql)
             self.receiver.restore(self.backup)
-            self.taken_back |= before - held(self.receiver.sql)
+            remembered = {(box.name, run) for box in self.boxes for run in box.buffer.index.epochs}
+            self.taken_back |= {
+                (name, run, seq)
+                for name, run, seq in before - held(self.receiver.sql)
+                if (name, run) not in remembered
+            }
             self.backup = None
             for box in self.boxes:
                 box.channel.cut()
