@@ -17,8 +17,7 @@ from gateway.buffer.owner import owner
 from gateway.cli.context import Context, complain
 from gateway.cli.table import size
 from gateway.clock import SystemClock
-from gateway.config import load, render
-from gateway.config.load import Loaded
+from gateway.config import Loaded, load, render
 from gateway.machine import machine
 from gateway.system_errors import reason
 from native.block import decompress
