@@ -131,7 +131,8 @@ class Source:
         if self._lines_of is not self._decoded:
             self._lines_of, self._lines = self._decoded, self._decoded.split("\n")
         line = self._lines[spot.line - 1]
-        problem = Located(self.file, spot.line, spot.column, "error", message, args, line)
+        column = min(spot.column, len(line) + 1)  # a bracket that was added for it made it longer
+        problem = Located(self.file, spot.line, column, "error", message, args, line)
         self.problems.append(problem)
 
     def _decode(self, raw: bytes) -> str:
