@@ -200,5 +200,10 @@ def _blocks(box: Box, whole: Whole) -> Iterator[str]:
                 continue
             if seq <= after.get(epoch, 1 << 60):
                 yield f"block {epoch >> 32}/{seq} is nowhere"
-        if not is_now and epoch not in closed and epoch > absent and (books.blocks or stored[epoch]):
+        if (
+            not is_now
+            and epoch not in closed
+            and epoch > absent
+            and (books.blocks or stored[epoch])
+        ):
             yield f"run {epoch >> 32} has no end"
