@@ -1,8 +1,8 @@
 # Jiahe: make setup, then make demo or make test. Each target does what it needs first.
 VENV := .venv
 PY   := $(VENV)/bin/python
-# Most tests wait for time-outs and other processes: file by file, on as many cores as there are.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Most tests wait for time-outs and other processes: four files at once, on two cores as well.
+SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup demo test bench lint reliability lock proto clean help
@@ -30,9 +30,9 @@ bench: setup     ## ratios against peers, into bench/results/latest.json ## 与�
 lint: setup      ## ruff, mypy --strict, cython-lint, codespell ## ruff、mypy --strict、cython-lint、codespell
 	@scripts/lint
 
-reliability: setup ## the long fault and fuzz runs ## 长时间的故障和模糊测试
+reliability: setup ## the long fault, fuzz and simulation runs ## 长时间的故障、模糊和仿真测试
 	@scripts/setup --tests
-	@JIAHE_LONG=1 $(PY) -m pytest tests/fault tests/fuzz
+	@JIAHE_LONG=1 SEEDS=$${SEEDS:-10000} $(PY) -m pytest tests/fault tests/fuzz tests/sim
 
 proto: setup     ## regenerate proto/gen from proto/ ## 由 proto/ 重新生成 proto/gen
 	@scripts/proto

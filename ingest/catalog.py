@@ -7,6 +7,7 @@ revisions up to it. Texts are read again from the content when rows are exported
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import zoneinfo
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -34,6 +35,8 @@ _KINDS = {
     pb.VALUE_TYPE_LOCAL_TIME: NUMBER,
 }
 _TAGS_A_STEP = 64
+
+_time_zones = functools.cache(zoneinfo.available_timezones)  # reads a folder of hundreds of files
 
 
 def content_id(content: bytes) -> bytes:
@@ -203,7 +206,7 @@ def compile_catalog(content: bytes, known: Collection[int]) -> Iterator[int | Ca
         ) from error
     check_needs("a catalog", head.needs, known)
     too_large("bytes of site", len(head.site.encode()), limits.TEXT_BYTES_MAX)
-    zone = head.time_zone if head.time_zone in zoneinfo.available_timezones() else ""
+    zone = head.time_zone if head.time_zone in _time_zones() else ""
     name = content_id(content)
     yield Catalog(name, head.site, zone, tuple(groups.values()), tuple(ended.items()))
 
