@@ -144,6 +144,21 @@ def _carried(entries: list[Entry], books: Books) -> Iterator[str]:
                     yield f"state of group {group} at tick {tick} reads as {carried[group]}"
 
 
+def _broken_at(sql: sqlite3.Connection, name: str) -> int:
+    """Where the chain of runs is broken: of that run and those before it nobody can know.
+
+    It is one that is named and is not there, or the one before a run whose first block is not there.
+    """
+    absent = max((run for gateway, run, _ in absent_runs(sql) if gateway == name), default=0)
+    for (epoch,) in sql.execute(
+        "SELECT epoch FROM epochs e WHERE gateway = ? AND NOT EXISTS (SELECT 1 FROM begins b"
+        " WHERE b.gateway = e.gateway AND b.epoch = e.epoch)",
+        (name,),
+    ):
+        absent = max(absent, epoch - 1)
+    return absent
+
+
 def _blocks(box: Box, whole: Whole) -> Iterator[str]:
     """Every sealed block is stored, under a gap, or still on the living box; runs have an end.
 
@@ -156,15 +171,7 @@ def _blocks(box: Box, whole: Whole) -> Iterator[str]:
         for book in audit.epochs(sql)
         if book["gateway"] == box.name
     }
-    # Where the chain of runs is broken: one that is named and is not there, or the one before a run
-    # whose first block is not there. Of those before it nobody can know.
-    absent = max((run for name, run, _ in absent_runs(sql) if name == box.name), default=0)
-    for (epoch,) in sql.execute(
-        "SELECT epoch FROM epochs e WHERE gateway = ? AND NOT EXISTS (SELECT 1 FROM begins b"
-        " WHERE b.gateway = e.gateway AND b.epoch = e.epoch)",
-        (box.name,),
-    ):
-        absent = max(absent, epoch - 1)
+    absent = _broken_at(sql, box.name)
     gone: dict[int, RangeSet] = defaultdict(RangeSet)
     after: dict[int, int] = {}
     for epoch, first, last in sql.execute(
