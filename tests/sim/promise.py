@@ -147,7 +147,7 @@ def _carried(entries: list[Entry], books: Books) -> Iterator[str]:
 def _broken_at(sql: sqlite3.Connection, name: str) -> int:
     """Where the chain of runs is broken: of that run and those before it nobody can know.
 
-    It is one that is named and is not there, or the one before a run whose first block is not there.
+    One that is named and is not there, or the one before a run whose first block is not there.
     """
     absent = max((run for gateway, run, _ in absent_runs(sql) if gateway == name), default=0)
     for (epoch,) in sql.execute(
