@@ -29,41 +29,41 @@ class Field(NamedTuple):
 def fields(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Field]:
     """The fields of the message in data[start:end], in order. Raises FieldsError."""
     at, end = start, len(data) if end is None else end
-    try:
-        while at < end:
-            tag, at = varint(data, at)
-            begin = at
-            match tag & 7:
-                case 0:
-                    _, at = varint(data, at)
-                case 1:
-                    at += 8
-                case 2:
-                    size, begin = varint(data, at)
-                    at = begin + size
-                case 5:
-                    at += 4
-                case other:
-                    raise FieldsError(f"wire type {other}")
-            if at > end:
-                raise FieldsError("a field is longer than its message")
-            yield Field(tag >> 3, tag & 7, begin, at)
-    except IndexError:
-        raise FieldsError("it ends within a field") from None
+    while at < end:
+        tag, at = varint(data, at)
+        begin = at
+        match tag & 7:
+            case 0:
+                _, at = varint(data, at)
+            case 1:
+                at += 8
+            case 2:
+                size, begin = varint(data, at)
+                at = begin + size
+            case 5:
+                at += 4
+            case other:
+                raise FieldsError(f"wire type {other}")
+        if at > end:
+            raise FieldsError("a field is longer than its message")
+        yield Field(tag >> 3, tag & 7, begin, at)
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """The number at `at` and where it ends. Raises IndexError beyond the data, FieldsError."""
-    value = data[at]
-    if value < 0x80:
-        return value, at + 1
-    value &= 0x7F
-    for shift in range(7, 7 * _VARINT_BYTES_MAX, 7):
-        at += 1
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
+    """The number at `at` and where it ends. Raises FieldsError."""
+    try:
+        value = data[at]
+        if value < 0x80:
             return value, at + 1
+        value &= 0x7F
+        for shift in range(7, 7 * _VARINT_BYTES_MAX, 7):
+            at += 1
+            byte = data[at]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value, at + 1
+    except IndexError:
+        raise FieldsError("it ends within a number") from None
     raise FieldsError("a number of more than ten bytes")
 
 

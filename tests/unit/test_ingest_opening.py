@@ -9,7 +9,9 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits, session
+from ingest.catalog import compile_tag_set
 from ingest.inline import Inline
+from ingest.refusal import RefusedError
 from tests.contract import examples, receiver
 from tests.contract.examples import EPOCH, UTC_NS
 from tests.contract.streams import Box, said
@@ -202,3 +204,10 @@ def test_nobody_ends_an_epoch_of_another_machine(box: Box) -> None:
     closed = dict(box.sql.execute("SELECT epoch, closed FROM epochs"))
     assert closed == {EPOCH: 0, EPOCH + 1: 0}
     assert box.sql.execute("SELECT * FROM crash_ends").fetchall() == []
+
+
+@pytest.mark.parametrize("needs", [b"\x7a\x01\x9d", b"\x7a\x02\x01\xff", b"\x78\xff"])
+def test_needs_when_cut_within_a_number_is_malformed(needs: bytes) -> None:
+    with pytest.raises(RefusedError, match="number") as refused:
+        list(compile_tag_set(needs, ()))
+    assert refused.value.reason == pb.REJECT_REASON_MALFORMED
