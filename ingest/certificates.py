@@ -19,6 +19,8 @@ class Certificate:
     """`for_clients`: its extended key usage, if it has one, names clients."""
 
     subject: str
+    issuer: x509.Name
+    serial: int
     not_after: datetime
     for_clients: bool
     fingerprint: bytes
@@ -37,6 +39,8 @@ def read(pem: bytes) -> Certificate:
         for_clients = True
     return Certificate(
         made.subject.rfc4514_string(),
+        made.issuer,
+        made.serial_number,
         made.not_valid_after_utc,
         for_clients,
         made.fingerprint(hashes.SHA256()),

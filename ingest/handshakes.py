@@ -1,8 +1,9 @@
 """Refused TLS handshakes, each in one line of words.
 
-gRPC tells nobody of a handshake that failed, but for a line on standard error when it is asked to
-be talkative. So it is asked, its lines are caught in a pipe before they reach the log, and of them
-only what people can use goes on: why. Who it was gRPC does not say.
+gRPC tells nobody of a handshake that failed, but for its trace on standard error when it is asked
+to be talkative. So it is asked, its lines are caught in a pipe before they reach the log, and of
+them only what people can use goes on: who, and why. Of a peer whose certificate was not taken the
+address is all that is known.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from types import TracebackType
 
 #: How a line of gRPC's begins: level, month and day, time, thread, file:line.
 _OF_GRPC = re.compile(r"[IWEF]\d{4} [\d:.]+ +\d+ \S+:\d+\] ")
-_FAILED = re.compile(r"Handshake failed with error \S+ (.*)")
+#: How the further lines of one begin.
+_MORE_OF_GRPC = re.compile(r"=== Source Location Trace: ===|src/\S+:\d+\s*$| shutdown=|\s*$")
+#: The trace of a step that failed. The peer's address stands some lines below, behind the places
+#: in gRPC's source where the error was made.
+_FAILED = re.compile(r"CallNextHandshakerLocked: error=.*handshake failed \(\w+\): \S+ (.*)")
+_ADDRESS = re.compile(r"grpc\.internal\.endpoint_peer_address=([^ ,}]+)")
+_ASKED = {"GRPC_VERBOSITY": "info", "GRPC_TRACE": "handshaker"}
 _WHY = {
     "certificate has expired": "its certificate has expired; renew it",
     "certificate is not yet valid": "its certificate is not valid yet; is its clock right?",
@@ -43,12 +50,19 @@ def reason(line: str) -> str | None:
     return known or match[1][:200]
 
 
+def address_of(peer: str) -> str:
+    """Of gRPC's "ipv4:10.0.0.7:51234" the address."""
+    scheme, _, address = peer.partition(":")
+    return address.replace("%5B", "[").replace("%5D", "]") if scheme.startswith("ipv") else peer
+
+
 class HandshakeLog:
-    """While it is entered, standard error of the process goes through here."""
+    """While it is entered, standard error of the process goes through here. What gRPC traces is
+    settled by its import: so this is entered before."""
 
     def __enter__(self) -> None:
-        self._asked = "GRPC_VERBOSITY" not in os.environ
-        os.environ.setdefault("GRPC_VERBOSITY", "info")
+        self._asked = {name: said for name, said in _ASKED.items() if name not in os.environ}
+        os.environ.update(self._asked)
         self._counts: Counter[str] = Counter()
         self._minute = 0
         sys.stderr.flush()
@@ -71,18 +85,23 @@ class HandshakeLog:
         self._thread.join()
         self._pipe.close()
         os.close(self._real)
-        if self._asked:
-            del os.environ["GRPC_VERBOSITY"]
+        for name in self._asked:
+            del os.environ[name]
 
     def _read(self) -> None:
+        why: str | None = None
         for line in self._pipe:
-            why = reason(line)
-            if why is not None:
-                self._say(why)
-            elif not _OF_GRPC.match(line) or line[0] in "EF":
+            is_first, is_more = _OF_GRPC.match(line), _MORE_OF_GRPC.match(line)
+            if is_first:
+                why = reason(line)
+            where = _ADDRESS.search(line)
+            if why is not None and where is not None:
+                self._say(why, address_of(where[1]))
+                why = None
+            elif not (is_first or is_more) or line[0] in "EF":
                 self._pass(line)
 
-    def _say(self, why: str) -> None:
+    def _say(self, why: str, address: str) -> None:
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
             for earlier, count in self._counts.items():
@@ -91,7 +110,7 @@ class HandshakeLog:
             self._minute, self._counts = minute, Counter()
         self._counts[why] += 1
         if self._counts[why] <= _LINES_A_MINUTE:
-            self._write(f"a connection was refused in its TLS handshake: {why}")
+            self._write(f"{address}: refused in its TLS handshake: {why}")
 
     def _write(self, words: str) -> None:
         self._pass(f"WARNING {words}\n")

@@ -6,6 +6,7 @@ Exit 0: fine; 1: something is wrong and was said on stderr; 2: usage.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sqlite3
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from ingest import look
+from ingest.handshakes import HandshakeLog
 from ingest.payload import PayloadError
 from ingest.sorter import SortError
 from ingest.stores.api import StoreError
@@ -92,6 +94,7 @@ def _serve_options(serve: Parser, say: Callable[[str], str]) -> None:
     serve.add_argument("--ca", type=Path, help=say("ca"))
     serve.add_argument("--cert", type=Path, help=say("cert"))
     serve.add_argument("--key", type=Path, help=say("key"))
+    serve.add_argument("--crl", type=Path, metavar="FILE", help=say("crl"))
     serve.add_argument("--insecure", action="store_true", help=say("insecure"))
     serve.add_argument("--identity-header", metavar="NAME", help=say("identity_header"))
     serve.add_argument("--keep", action="append", default=[], metavar="LIMIT", help=say("keep"))
@@ -115,14 +118,16 @@ def _time(text: str) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    # grpc takes 100 ms to import: the commands that only read the store do without.
-    from ingest.serve import Settings, UsageError, serve
+    with contextlib.nullcontext() if arguments.insecure else HandshakeLog():
+        # Not before: what gRPC traces is settled by its import, and that takes 100 ms, which the
+        # commands that only read the store do without.
+        from ingest.serve import Settings, UsageError, serve
 
-    try:
-        return serve(Settings.of(arguments))
-    except UsageError as error:
-        sys.stderr.write(f"jiahe-ingest: {error}\n")
-        return 2
+        try:
+            return serve(Settings.of(arguments))
+        except UsageError as error:
+            sys.stderr.write(f"jiahe-ingest: {error}\n")
+            return 2
 
 
 if __name__ == "__main__":

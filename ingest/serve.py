@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import ctypes
 import json
 import logging
@@ -12,9 +11,11 @@ import resource
 import signal
 import sys
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from ingest import limits
-from ingest.handshakes import HandshakeLog
+from ingest.revoked import Revoked
 from ingest.server import Server, software
 from ingest.stores import sqlite_path
 from ingest.stores.api import StoreError
@@ -24,10 +25,11 @@ from ingest.tls import (
     Identify,
     TlsFiles,
     credentials,
+    each_day,
     identity_from_header,
     identity_of,
     is_loopback,
-    watch_certificate,
+    say_own,
 )
 
 #: How long open streams may still finish after SIGTERM.
@@ -51,6 +53,7 @@ class Settings:
     host: str
     store: str
     tls: TlsFiles | None
+    crl: Path | None
     identify: Identify
     keep: Keep
     as_json: bool
@@ -67,8 +70,15 @@ class Settings:
                     "--identity-header is for a proxy that ends TLS: it goes with --insecure"
                 )
             identify = identity_from_header(arguments.identity_header)
-        keep = parse_keep(arguments.keep)
-        return cls(arguments.listen, host, arguments.store, tls, identify, keep, arguments.json)
+        if arguments.crl is not None and tls is None:
+            raise UsageError(
+                "--crl goes with --ca, --cert and --key: behind a proxy that ends TLS, the proxy"
+                " keeps revoked certificates out"
+            )
+        return cls(
+            arguments.listen, host, arguments.store, tls, arguments.crl, identify,
+            parse_keep(arguments.keep), arguments.json,
+        )  # fmt: skip
 
 
 def _listen_host(address: str) -> str:
@@ -102,9 +112,7 @@ def serve(settings: Settings) -> int:
     sys.setswitchinterval(_SWITCH_S)
     give_memory_back()
     streams = raise_descriptors()
-    listener = HandshakeLog() if settings.tls is not None else contextlib.nullcontext()
-    with listener:
-        return asyncio.run(_serve_until_told(settings, streams))
+    return asyncio.run(_serve_until_told(settings, streams))
 
 
 def give_memory_back() -> None:
@@ -140,6 +148,7 @@ async def _serve_until_told(settings: Settings, streams: int) -> int:
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     tls = settings.tls
     server_credentials = None if tls is None else credentials(tls)
+    revoked = None if tls is None or settings.crl is None else Revoked(settings.crl, tls.ca)
     store = SqliteStore(sqlite_path(settings.store))
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -149,12 +158,15 @@ async def _serve_until_told(settings: Settings, streams: int) -> int:
             software=software(),
             streams_max=streams,
             own=(lambda: None) if tls is None else tls.own,
+            revoked=(lambda certificate: None) if revoked is None else revoked.refuses,
         )
         port = await server.start(settings.listen, server_credentials)
         _say_ready(settings, f"{settings.host}:{port}")
         tasks.append(asyncio.create_task(_let_go(store, settings.keep)))
         if tls is not None:
-            tasks.append(asyncio.create_task(watch_certificate(tls)))
+            tasks.append(asyncio.create_task(each_day(partial(say_own, tls))))
+        if revoked is not None:
+            tasks.append(asyncio.create_task(each_day(revoked.say_late)))
         stop = asyncio.create_task(told.wait())
         broken = asyncio.wrap_future(store.broken)
         await asyncio.wait((stop, broken), return_when=asyncio.FIRST_COMPLETED)

@@ -26,6 +26,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from ingest import certificates, limits, session
 from ingest.certificates import Certificate
 from ingest.desk import Desk
+from ingest.handshakes import address_of
 from ingest.opening import notice
 from ingest.shelf import Pieces, Shelf
 from ingest.stores.api import Known, Store
@@ -65,9 +66,11 @@ class IngestServicer:
         software: str = "",
         streams_max: int = limits.STREAMS_MAX,
         own: Callable[[], Certificate | None] = lambda: None,
+        revoked: Callable[[Certificate], str | None] = lambda certificate: None,
     ) -> None:
         self.store = store
         self._own = own
+        self.revoked = revoked
         self._streams_max = streams_max
         self.store_failed = store_failed
         self.desk = Desk()
@@ -176,12 +179,6 @@ def software() -> str:
         return "jiahe-ingest"
 
 
-def address_of(peer: str) -> str:
-    """Of gRPC's "ipv4:10.0.0.7:51234" the address."""
-    scheme, _, address = peer.partition(":")
-    return address.replace("%5B", "[").replace("%5D", "]") if scheme.startswith("ipv") else peer
-
-
 class Server:
     """The listening receiver: `start`, then `stop`."""
 
@@ -193,10 +190,11 @@ class Server:
         software: str = "",
         streams_max: int = limits.STREAMS_MAX,
         own: Callable[[], Certificate | None] = lambda: None,
+        revoked: Callable[[Certificate], str | None] = lambda certificate: None,
     ) -> None:
         self._server = grpc.aio.server(options=_OPTIONS)
         self._servicer = IngestServicer(
-            store, self._store_failed, identify, features, software, streams_max, own
+            store, self._store_failed, identify, features, software, streams_max, own, revoked
         )
         self._ailing: asyncio.Task[None] | None = None
         # As bytes, both ways: what a request holds is looked at before it is parsed.

@@ -39,6 +39,8 @@ class Shared(Protocol):
     store_failed: Callable[[], None]
     desk: Desk
     held_bytes: int
+    #: Why a certificate is not taken any more; None: it is.
+    revoked: Callable[[Certificate], str | None]
 
     def session(self, stream: Stream, identity: str | None) -> session.Session: ...
 
@@ -96,10 +98,15 @@ class Stream:
         self.end("UNAVAILABLE", "the receiver is stopping")
 
     def check_certificate(self, now: datetime) -> session.Send | session.End | None:
-        """When the box's certificate is over, the end of the stream; when it ends soon, once a day
-        a notice."""
+        """When the box's certificate is over or revoked, the end of the stream; when it ends soon,
+        once a day a notice."""
         one = self._certificate
-        if one is None or one.left(now) > certificates.SOON:
+        if one is None:
+            return None
+        revoked = self.servicer.revoked(one)
+        if revoked is not None:
+            return session.End("UNAUTHENTICATED", revoked)
+        if one.left(now) > certificates.SOON:
             return None
         until = one.not_after.date()
         if one.left(now) <= timedelta(0):

@@ -113,10 +113,10 @@ def say_own(files: TlsFiles, now: datetime) -> None:
         )  # fmt: skip
 
 
-async def watch_certificate(files: TlsFiles) -> None:
-    """`say_own` now and each day."""
+async def each_day(look: Callable[[datetime], None]) -> None:
+    """Have a look now, and each day."""
     while True:
-        say_own(files, certificates.utc_now())
+        look(certificates.utc_now())
         await asyncio.sleep(_DAY_S)
 
 

@@ -35,6 +35,10 @@ HELP = {
     "ca": Words("签发网关证书的机构（PEM）", "PEM of the CA that signed the gateways"),
     "cert": Words("接收端的证书（PEM）", "PEM of the receiver's certificate"),
     "key": Words("它的私钥（PEM）", "PEM of its private key"),
+    "crl": Words(
+        "吊销了哪些网关证书（PEM 格式的 CRL，由 --ca 的机构签发）",
+        "PEM of the CRLs of --ca: gateways' certificates that were revoked",
+    ),
     "insecure": Words("不加密，只允许本机地址", "plain text, on loopback only"),
     "ready_json": Words("开始监听时说一行 JSON", "say that it listens as JSON"),
     "gateway": Words("只要这个网关", "only this gateway"),

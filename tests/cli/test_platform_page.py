@@ -11,6 +11,8 @@ import grpc
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from ingest import certificates
+from ingest.revoked import Revoked
 from tests.contract import receiver
 from tests.contract.test_receiver_tls import outcome
 
@@ -50,8 +52,16 @@ def test_certificates_when_made_as_the_page_says_then_the_receiver_knows_the_gat
         assert outcome(host, credentials, "jx-2") == "PERMISSION_DENIED"
 
 
+def test_revoked_when_made_as_the_page_says_then_the_gateway_is_kept_out(tmp_path: Path) -> None:
+    _certificates(tmp_path, PAGES[0], ID="jx-1", HOST="localhost")
+    shown = certificates.read((tmp_path / "gateway.pem").read_bytes())
+    lines = _block(PAGES[0], "sh", "-gencrl")
+    subprocess.run(["sh", "-euc", lines], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    assert Revoked(tmp_path / "crl.pem", tmp_path / "ca.pem").refuses(shown) is not None
+
+
 def test_commands_when_in_two_languages_then_the_same() -> None:
-    for language, words in (("sh", "openssl $SIGN"), ("ini", "[Service]")):
+    for language, words in (("sh", "openssl $SIGN"), ("sh", "-gencrl"), ("ini", "[Service]")):
         assert _block(PAGES[0], language, words) == _block(PAGES[1], language, words)
 
 

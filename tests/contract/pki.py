@@ -74,6 +74,25 @@ class Authority:
         key_file.write_bytes(_pem(key))
         return cert_file, key_file
 
+    def revoke(self, file: Path, *certificates: Path, until: timedelta = timedelta(days=7)) -> Path:
+        """Write the list of what this authority takes back."""
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._name)
+            .last_update(now - timedelta(days=30))
+            .next_update(now + until)
+        )
+        for path in certificates:
+            serial = x509.load_pem_x509_certificate(path.read_bytes()).serial_number
+            made = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)
+            builder = builder.add_revoked_certificate(made.build())
+        new = file.with_name(f"{file.name}.new")
+        new.write_bytes(
+            builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        )
+        return new.replace(file)
+
     def receiver(self, stem: str = "receiver", **options: Any) -> tuple[str, ...]:
         """Options of `serve`."""
         address = x509.IPAddress(IPv4Address("127.0.0.1"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -181,7 +182,7 @@ def test_certificate_that_ends_soon_is_told_to_its_box(tmp_path: Path) -> None:
 def test_stream_of_a_certificate_that_is_over_is_ended_with_words() -> None:
     """field.md 5.23: it lived when the stream was opened."""
     now = datetime(2026, 11, 1, tzinfo=UTC)
-    certificate = Certificate("CN=jx-1", now + timedelta(hours=1), True, b"")
+    certificate = Certificate("CN=jx-1", x509.Name([]), 1, now + timedelta(hours=1), True, b"")
 
     async def looked_at() -> list[object]:
         servicer = IngestServicer(HeldStore(), lambda: None)
@@ -224,7 +225,7 @@ def serving_with_log(store: Path, options: tuple[str, ...]) -> Iterator[tuple[st
             process.communicate(timeout=30)
 
 
-def test_refused_handshakes_are_one_line_each_with_the_reason(tmp_path: Path) -> None:
+def test_refused_handshakes_are_one_line_each_with_who_and_why(tmp_path: Path) -> None:
     authority, other = Authority(tmp_path / "pki"), Authority(tmp_path / "other", "other CA")
     foreign_cert, foreign_key = other.issue("gateway", "jx-1", [])
     expired = authority.gateway("jx-1", ends_in=timedelta(days=-1))
@@ -238,7 +239,8 @@ def test_refused_handshakes_are_one_line_each_with_the_reason(tmp_path: Path) ->
         for credentials, words in strangers:
             assert outcome(address, credentials, "jx-1") == "UNAVAILABLE"
             line = next(log)
-            assert line.startswith("WARNING a connection was refused") and words in line, line
+            assert re.match(r"WARNING 127\.0\.0\.1:\d+: refused in its TLS handshake: ", line), line
+            assert words in line
 
 
 def test_identity_behind_a_proxy_is_taken_only_from_the_header_that_is_named(
