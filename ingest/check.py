@@ -36,7 +36,7 @@ def names(carried: Carried) -> tuple[int, int]:
     """The first and last seq."""
     if isinstance(carried, pb.Block):
         return carried.seq, carried.seq
-    return carried.first_seq, carried.first_seq + max(len(carried.block_sizes), 1) - 1
+    return carried.first_seq, carried.first_seq + max(len(carried.block_checks), 1) - 1
 
 
 def check_name(carried: Carried, known: Collection[int]) -> None:
@@ -66,12 +66,9 @@ def check_name(carried: Carried, known: Collection[int]) -> None:
 
 def _check_bundle_head(bundle: pb.Bundle, known: Collection[int]) -> None:
     unsupported(pb.FEATURE_BUNDLES not in known, "it is a bundle")
-    sizes = len(bundle.block_sizes)
-    too_large("blocks of a bundle", sizes, limits.BUNDLE_BLOCKS_MAX)
-    malformed(
-        sizes == 0 or len(bundle.block_crc32cs) != sizes,
-        f"a bundle of {sizes} sizes and {len(bundle.block_crc32cs)} checksums",
-    )
+    count = len(bundle.block_checks)
+    too_large("blocks of a bundle", count, limits.BUNDLE_BLOCKS_MAX)
+    malformed(count == 0, "a bundle of no blocks")
 
 
 def check_carried(carried: Carried, layout: Layout, features: frozenset[int]) -> Steps:
@@ -135,15 +132,13 @@ def _block_facts(block: pb.Block, extra: pb.BlockPayload, check: RunCheck) -> Fa
     says = extra.ByteSize() > 0
     if says:
         check_extra(extra, block.seq)
-    one = Block(
-        block.payload_size, block.payload_crc32c, block.scans, block.samples,
-        extra if says else None,
-    )  # fmt: skip
+    crc = block.payload_crc32c
+    one = Block(crc & 0xFF, crc, block.scans, block.samples, extra if says else None)
     return Facts((one,), tuple(check.runs), tuple(check.events))
 
 
 def _bundle_facts(bundle: pb.Bundle, payload: pb.BundlePayload, check: RunCheck) -> Facts:
-    count = len(bundle.block_sizes)
+    count = len(bundle.block_checks)
     extras: dict[int, pb.BlockPayload] = {}
     for one in payload.extras:
         malformed(one.block >= count, f"an extra of block {one.block} in a bundle of {count}")
@@ -153,11 +148,9 @@ def _bundle_facts(bundle: pb.Bundle, payload: pb.BundlePayload, check: RunCheck)
         alone = pb.BlockPayload()
         alone.CopyFrom(one.payload)
         extras[one.block] = alone
-    for place, size in enumerate(bundle.block_sizes):
-        too_large(f"size of block {place}", size, limits.PAYLOAD_BYTES_MAX)
-    sealed = zip(bundle.block_sizes, bundle.block_crc32cs, check.scans, check.samples, strict=True)
+    sealed = zip(bundle.block_checks, check.scans, check.samples, strict=True)
     blocks = tuple(
-        Block(size, crc, scans, samples, extras.get(place))
-        for place, (size, crc, scans, samples) in enumerate(sealed)
+        Block(byte, None, scans, samples, extras.get(place))
+        for place, (byte, scans, samples) in enumerate(sealed)
     )
     return Facts(blocks, tuple(check.runs), tuple(check.events))

@@ -48,10 +48,13 @@ class Events:
 
 
 class Block(NamedTuple):
-    """One block of the payload: its identity, its counts, and what it says beside runs."""
+    """One block of the payload: its identity, its counts, and what it says beside runs.
 
-    size: int
-    crc32c: int
+    `check`: the lowest byte of the block's CRC-32C; `crc32c`: all of it, None in a bundle.
+    """
+
+    check: int
+    crc32c: int | None
     scans: int
     samples: int
     extra: pb.BlockPayload | None

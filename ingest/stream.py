@@ -277,7 +277,7 @@ class Stream:
     # ---- Out --------------------------------------------------------------------------------
 
     async def messages(self, context: Context) -> AsyncIterator[bytes]:
-        """The outbox, heartbeats between; returns or aborts when the stream ends."""
+        """The outbox; returns or aborts when the stream ends."""
         while True:
             item = await self._next()
             self._changed.set()
@@ -302,7 +302,9 @@ class Stream:
             _log.warning("%s: %s", self.session.gateway, message.notice.detail)
 
     async def _next(self) -> session.Send | session.End:
-        """What to send: from the outbox, else a heartbeat, or the end of a stream that is dead."""
+        """What to send: from the outbox, or the end of a stream that is dead. A box asks when it
+        wants to know that somebody is there: heartbeats unasked would cost its SIM card as much.
+        """
         heartbeat_s = limits.HEARTBEAT_MS / 1000
         while True:
             said = self.check_certificate(certificates.utc_now())
@@ -316,12 +318,9 @@ class Stream:
             if self.session.state == "hello":
                 if silent_s >= limits.HELLO_S:
                     return session.End("DEADLINE_EXCEEDED", "no Hello in time")
-            elif self.session.state in ("opening", "open"):
-                # A box over its window is not read, so it can't be heard.
-                if silent_s > heartbeat_s * limits.HEARTBEATS_DEAD and not self._paused:
-                    return session.End("DEADLINE_EXCEEDED", f"nothing heard for {silent_s:.0f} s")
-                beat = pb.Heartbeat(utc_ns=time.time_ns())
-                return session.Send(pb.StreamResponse(heartbeat=beat))
+            elif silent_s > heartbeat_s * limits.HEARTBEATS_DEAD and not self._paused:
+                # Paused, it is over its window: it is not read, so it can't be heard.
+                return session.End("DEADLINE_EXCEEDED", f"nothing heard for {silent_s:.0f} s")
 
 
 def _size(item: Put) -> int:

@@ -2,7 +2,7 @@
 
 A short block pays for each column's first value, and for its heads; of twenty blocks of half a
 second that is more than the rest (docs/decisions/0009). So `native.join` puts their runs one behind
-the other. Names, sizes and checksums of the single blocks stay beside it; GroupRun.block_ticks says
+the other. Names and check bytes of the single blocks stay beside it; GroupRun.block_ticks says
 which ticks are whose: proto/README.md, "Bundles". What can't be joined travels one by one.
 """
 
@@ -11,7 +11,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from native.bytes cimport put_bytes, put_field, put_varint, varint_size
+from native.bytes cimport put_bytes, put_field, put_varint
 from native.crc cimport crc32c_of
 from native.encode cimport MESSAGE_HEAD, close_message
 from native.join cimport let_go, put_runs, walk_block
@@ -40,7 +40,7 @@ from native.zstd cimport (
 cdef enum:
     # jiahe.ingest.limits: of one payload, when decompressed.
     PAYLOAD_MAX = 8 * 1024 * 1024
-    BLOCKS_MAX = 4096
+    BLOCKS_MAX = 1024
 
 
 cdef inline uint8_t *put_fixed32(uint8_t *p, uint32_t v) noexcept nogil:
@@ -173,13 +173,13 @@ cdef bytes finished(
     joiner_t *j, const head_t *heads, uint32_t count, uint64_t needs
 ):
     """The payload compressed, behind the head of a Bundle."""
-    cdef size_t head_room = 128 + 20 * <size_t>count
+    cdef size_t head_room = 256 + <size_t>count
     cdef size_t bound = ZSTD_compressBound(j.size)
     cdef uint8_t *head = <uint8_t *>malloc(head_room)
     cdef uint8_t *packed = <uint8_t *>malloc(bound)
     cdef const uint8_t *body = packed
     cdef size_t size = 0
-    cdef uint64_t scans = 0, samples = 0, said = 0
+    cdef uint64_t scans = 0, samples = 0
     cdef uint32_t compression = COMPRESSION_ZSTD, i
     cdef uint8_t *p = head
     if head == NULL or packed == NULL:
@@ -193,7 +193,6 @@ cdef bytes finished(
         for i in range(count):
             scans += heads[i].scans
             samples += heads[i].samples
-            said += varint_size(heads[i].size)
         p = put_field(p, 1, heads[0].epoch)
         p = put_field(p, 2, heads[0].seq)
         p = put_field(p, 3, heads[0].revision)
@@ -207,13 +206,10 @@ cdef bytes finished(
                 p = put_varint(p, 10 << 3)
                 p = put_varint(p, i)
         p = put_varint(p, (11 << 3) | 2)
-        p = put_varint(p, said)
+        p = put_varint(p, count)
         for i in range(count):
-            p = put_varint(p, heads[i].size)
-        p = put_varint(p, (12 << 3) | 2)
-        p = put_varint(p, 4 * <uint64_t>count)
-        for i in range(count):
-            p = put_fixed32(p, heads[i].crc)
+            p[i] = <uint8_t>heads[i].crc
+        p += count
         p = put_varint(p, (7 << 3) | 2)
         p = put_varint(p, size)
     result = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(<size_t>(p - head) + size))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -217,6 +218,15 @@ def test_text_when_shipped_then_names_no_machine_of_a_developer() -> None:
             if match := place.search(line) or index.search(line.replace("--no-emit-", "emit-")):
                 found.append(f"{name(file)}:{number}: {match.group()}")
     assert not found
+
+
+def test_file_when_shipped_then_it_is_no_link() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert listed
+    links = [line for line in listed.splitlines() if line.startswith("120000")]
+    assert not links, links
 
 
 def test_lock_when_written_then_every_package_has_its_hash_and_no_host() -> None:

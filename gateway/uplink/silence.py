@@ -1,8 +1,8 @@
 """When a stream is dead: heartbeats, and what silence means. No I/O, no clock.
 
-Idle, each side says something each `heartbeat_ms` of Welcome; a heartbeat that is not answered
-within DEAD_NS, since it waits for no store, or three of them without a word are silence. While
-answers are awaited the platform is asked after ASK_NS without a word, and dead after DEAD_NS.
+Idle, the box asks each `heartbeat_ms` of Welcome; a heartbeat that is not answered within DEAD_NS,
+since it waits for no store, or three of them without a word are silence. While answers are awaited
+the platform is asked after ASK_NS without a word, and dead after DEAD_NS.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from __future__ import annotations
 #: "JHin": marks the file as a Jiahe ingest store (PRAGMA application_id).
 APPLICATION_ID = 0x4A48696E
 #: PRAGMA user_version. A file of another version is refused, never half read.
-VERSION = 2
+VERSION = 3
 
 SCHEMA = """
 CREATE TABLE gateways (            -- one row a gateway
@@ -100,7 +100,8 @@ CREATE TABLE blocks (
   payload INTEGER NOT NULL REFERENCES payloads,
   place INTEGER NOT NULL,          -- in its bundle, from 0
   catalog_revision INTEGER NOT NULL,
-  payload_size INTEGER NOT NULL, payload_crc32c INTEGER NOT NULL,  -- of the block, come alone
+  check_byte INTEGER NOT NULL,     -- the lowest byte of its CRC-32C
+  payload_crc32c INTEGER,          -- NULL: it came in a bundle
   scans INTEGER NOT NULL, samples INTEGER NOT NULL,
   lane INTEGER NOT NULL,           -- that carried it first
   PRIMARY KEY (gateway, epoch, seq)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest.facts import Events, Run, part_of
+from ingest.facts import Block, Events, Run, part_of
 from ingest.stores.api import Outcome, Outcomes, PutBlocks
 from ingest.stores.catalogs import held_chain
 from ingest.stores.epochs import epoch_row
@@ -47,7 +47,7 @@ def put_blocks(sql: sqlite3.Connection, item: PutBlocks) -> Outcomes:
         block = facts.blocks[place]
         sql.execute(
             "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*name, item.first_seq + place, payload, place, revision, block.size, block.crc32c,
+            (*name, item.first_seq + place, payload, place, revision, block.check, block.crc32c,
              block.scans, block.samples, carried.lane),
         )  # fmt: skip
     for begin, end in _segments(new):
@@ -69,7 +69,7 @@ def _compare(sql: sqlite3.Connection, item: PutBlocks) -> list[Outcome]:
     held = {
         seq: content
         for seq, *content in sql.execute(
-            "SELECT seq, payload_size, payload_crc32c, catalog_revision FROM blocks"
+            "SELECT seq, check_byte, payload_crc32c, catalog_revision FROM blocks"
             " WHERE gateway = ? AND epoch = ? AND seq BETWEEN ? AND ?",
             (item.gateway, item.carried.epoch, item.first_seq, item.first_seq + len(blocks) - 1),
         )
@@ -79,11 +79,19 @@ def _compare(sql: sqlite3.Connection, item: PutBlocks) -> list[Outcome]:
         old = held.get(seq)
         if old is None:
             outcomes.append(Outcome.STORED)
-        elif old == [block.size, block.crc32c, item.carried.catalog_revision]:
+        elif _is_same(old, block, item.carried.catalog_revision):
             outcomes.append(Outcome.DUPLICATE)
         else:
             outcomes.append(Outcome.CONFLICT)
     return outcomes
+
+
+def _is_same(held: Sequence[int | None], block: Block, revision: int) -> bool:
+    """Whether what is held under this name is this block, as far as both say what they are."""
+    check, crc32c, held_revision = held
+    if (check, held_revision) != (block.check, revision):
+        return False
+    return None in (crc32c, block.crc32c) or crc32c == block.crc32c
 
 
 def _segments(places: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -181,8 +181,7 @@ def bundle(
         scans=scans,
         samples=samples,
         needs=needs,
-        block_sizes=[block.payload_size for block in blocks],
-        block_crc32cs=[block.payload_crc32c for block in blocks],
+        block_checks=bytes(block.payload_crc32c & 0xFF for block in blocks),
         lane=lane,
     )
 

@@ -29,6 +29,19 @@ def said(one: Inline, *requests: pb.StreamRequest) -> list[pb.StreamResponse]:
     return [answer for request in requests for answer in one.receive(request.SerializeToString())]
 
 
+def ended(one: Inline) -> session.End:
+    assert one.ended is not None
+    return one.ended
+
+
+def block(*args: Any, **options: Any) -> pb.StreamRequest:
+    return pb.StreamRequest(block=examples.block(*args, **options))
+
+
+def acked(answers: Sequence[pb.StreamResponse]) -> list[tuple[int, int]]:
+    return [(r.first, r.last) for answer in answers for r in answer.ack.ranges]
+
+
 class Box:
     """Streams of boxes to one receiver, whose store is in memory and whose clock is `utc_ns`."""
 

@@ -92,7 +92,7 @@ def test_ledger_when_a_block_is_stored_under_two_names_then_it_is_twice(
         "INSERT INTO payloads SELECT NULL, gateway, epoch, first_seq + 1000, blocks, compression,"
         f" size, content, received_utc_ns FROM payloads WHERE payload = {ALONE}",
         "INSERT INTO blocks SELECT gateway, epoch, seq + 1000, (SELECT max(payload) FROM payloads),"
-        " place, catalog_revision, payload_size, payload_crc32c, scans, samples, lane"
+        " place, catalog_revision, check_byte, payload_crc32c, scans, samples, lane"
         f" FROM blocks WHERE payload = {ALONE}",
     )
     report = run.check(store)
@@ -128,8 +128,7 @@ def sent(sql: sqlite3.Connection) -> tuple[pb.StreamRequest, list[pb.StreamReque
         "SELECT payload, first_seq, blocks, compression, size, content FROM payloads"
     ).fetchall():
         named = sql.execute(
-            "SELECT seq, payload_size, payload_crc32c, scans, samples FROM blocks"
-            " WHERE payload = ? ORDER BY place",
+            "SELECT seq, check_byte, scans, samples FROM blocks WHERE payload = ? ORDER BY place",
             (number,),
         ).fetchall()
         seqs |= {seq for seq, *_ in named}
@@ -139,11 +138,11 @@ def sent(sql: sqlite3.Connection) -> tuple[pb.StreamRequest, list[pb.StreamReque
         head = {
             "epoch": epoch, "catalog_revision": 1, "compression": kind, "payload_size": size,
             "payload_crc32c": crc32c(plain), "payload": content, "lane": pb.LANE_BACKFILL,
-            "scans": sum(one[3] for one in named), "samples": sum(one[4] for one in named),
+            "scans": sum(one[2] for one in named), "samples": sum(one[3] for one in named),
         }  # fmt: skip
         if blocks:
-            sizes, crcs = [one[1] for one in named], [one[2] for one in named]
-            bundle = pb.Bundle(**head, first_seq=first_seq, block_sizes=sizes, block_crc32cs=crcs)
+            checks = bytes(one[1] for one in named)
+            bundle = pb.Bundle(**head, first_seq=first_seq, block_checks=checks)
             requests.append(pb.StreamRequest(bundle=bundle))
         else:
             requests.append(pb.StreamRequest(block=pb.Block(**head, seq=first_seq)))

@@ -97,8 +97,7 @@ def join(blocks: Sequence[bytes], features: Collection[int] = ()) -> bytes:
     for number, head in enumerate(heads):
         if (head.epoch, head.seq) != (first.epoch, first.seq + number):
             raise ValueError("not successive")
-        made.block_sizes.append(head.payload_size)
-        made.block_crc32cs.append(head.payload_crc32c)
+        made.block_checks += bytes([head.payload_crc32c & 0xFF])
         inner = pb.BlockPayload.FromString(head.payload)
         for run in inner.runs:
             if not whole.runs:
@@ -126,9 +125,7 @@ def unbundle(bundle: pb.Bundle) -> list[pb.Block]:
     extras = {extra.block: extra.payload for extra in whole.extras}
     blocks = []
     at = 0
-    for number, (size, crc) in enumerate(
-        zip(bundle.block_sizes, bundle.block_crc32cs, strict=True)
-    ):
+    for number, check in enumerate(bundle.block_checks):
         inner = pb.BlockPayload()
         inner.CopyFrom(extras.get(number, inner))
         ticks = 0
@@ -139,13 +136,14 @@ def unbundle(bundle: pb.Bundle) -> list[pb.Block]:
             inner.runs.extend(payload(first_tick, ticks).runs)
             at += ticks
         body = inner.SerializeToString()
-        assert (len(body), crc32c(body)) == (size, crc), f"block {number} is not what was joined"
+        crc = crc32c(body)
+        assert crc & 0xFF == check, f"block {number} is not what was joined"
         blocks.append(
             pb.Block(
                 epoch=bundle.epoch, seq=bundle.first_seq + number,
                 catalog_revision=bundle.catalog_revision, compression=pb.COMPRESSION_NONE,
-                payload_size=size, payload_crc32c=crc, payload=body, scans=ticks, samples=ticks,
-                lane=bundle.lane,
+                payload_size=len(body), payload_crc32c=crc, payload=body,
+                scans=ticks, samples=ticks, lane=bundle.lane,
             )
         )  # fmt: skip
     return blocks

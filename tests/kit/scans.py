@@ -198,8 +198,7 @@ class Box:
         joined = pb.BundlePayload.FromString(unpacked(made))
         assert counts(joined.runs) == (made.scans, made.samples)
         assert ticks_of(joined.runs) == ticks_of(self.runs)
-        assert list(made.block_sizes) == [block.payload_size for block in self.blocks]
-        assert list(made.block_crc32cs) == [block.payload_crc32c for block in self.blocks]
+        assert list(made.block_checks) == [block.payload_crc32c & 0xFF for block in self.blocks]
         extras = {extra.block: extra.payload for extra in joined.extras}
         for number, block in enumerate(self.blocks):
             alone = pb.BlockPayload.FromString(unpacked(block))

@@ -65,10 +65,10 @@ class Receiver:
     # ---- its books -------------------------------------------------------------------------
 
     @property
-    def blocks(self) -> dict[tuple[int, int], tuple[int, int]]:
-        """Size and checksum of what is held, by (epoch, seq)."""
-        rows = self.sql.execute("SELECT epoch, seq, payload_size, payload_crc32c FROM blocks")
-        return {(epoch, seq): (size, crc) for epoch, seq, size, crc in rows}
+    def blocks(self) -> dict[tuple[int, int], int]:
+        """Check bytes of what is held, by (epoch, seq)."""
+        rows = self.sql.execute("SELECT epoch, seq, check_byte FROM blocks")
+        return {(epoch, seq): check for epoch, seq, check in rows}
 
     @property
     def closed(self) -> set[int]:

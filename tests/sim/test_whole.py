@@ -93,7 +93,7 @@ class AcknowledgesUnstored(InlineStore):
 
     def put(self, item: Put) -> Outcomes:
         if isinstance(item, PutBlocks) and self._chance.random() < 0.02:
-            count = len(getattr(item.carried, "block_sizes", ())) or 1
+            count = len(getattr(item.carried, "block_checks", ())) or 1
             return (Outcome.STORED,) * count
         return super().put(item)
 

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest import limits, session
+from ingest import limits
 from ingest.catalog import compile_tag_set
-from ingest.inline import Inline
 from ingest.refusal import RefusedError
 from tests.contract import examples, receiver
 from tests.contract.examples import EPOCH, UTC_NS
-from tests.contract.streams import Box, said
+from tests.contract.streams import Box, acked, block, ended, said
 
 MINUTE_NS = 60 * 10**9
-
-
-@pytest.fixture
-def box() -> Iterator[Box]:
-    made = Box()
-    yield made
-    made.sql.close()
-
-
-def ended(one: Inline) -> session.End:
-    assert one.ended is not None
-    return one.ended
-
-
-def block(*args: Any, **options: Any) -> pb.StreamRequest:
-    return pb.StreamRequest(block=examples.block(*args, **options))
-
-
-def acked(answers: list[pb.StreamResponse]) -> list[tuple[int, int]]:
-    return [(r.first, r.last) for answer in answers for r in answer.ack.ranges]
 
 
 # ---- Hello ------------------------------------------------------------------------------------

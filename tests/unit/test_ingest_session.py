@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,33 +10,12 @@ from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits, session
-from ingest.inline import Inline
 from ingest.shelf import Pieces
 from tests.contract import encode, examples, receiver
 from tests.contract.examples import EPOCH, UTC_NS
-from tests.contract.streams import Box, said
+from tests.contract.streams import Box, acked, block, ended, said
 
 MINUTE_NS = 60 * 10**9
-
-
-@pytest.fixture
-def box() -> Iterator[Box]:
-    made = Box()
-    yield made
-    made.sql.close()
-
-
-def ended(one: Inline) -> session.End:
-    assert one.ended is not None
-    return one.ended
-
-
-def block(*args: Any, **options: Any) -> pb.StreamRequest:
-    return pb.StreamRequest(block=examples.block(*args, **options))
-
-
-def acked(answers: list[pb.StreamResponse]) -> list[tuple[int, int]]:
-    return [(r.first, r.last) for answer in answers for r in answer.ack.ranges]
 
 
 # ---- Catalogs ---------------------------------------------------------------------------------

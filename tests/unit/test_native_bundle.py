@@ -145,7 +145,7 @@ def test_a_tick_that_is_missing_between_blocks_begins_another_run() -> None:
     del box.sealed[1], box.blocks[1], box.runs[1]
     gone.seq = 2
     box.sealed[1], box.blocks[1] = gone.SerializeToString(), gone
-    assert len(box.bundle().block_sizes) == 2
+    assert len(box.bundle().block_checks) == 2
 
 
 def test_what_is_no_row_of_successive_blocks_is_refused() -> None:

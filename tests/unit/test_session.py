@@ -294,7 +294,7 @@ async def test_live_blocks_when_send_every_is_long_wait_and_leave_together() -> 
     assert await box.messages(due - 1) == []
     assert box.session.next_free_ns(SECOND) == due
     (request,) = await box.messages(due)
-    assert request.bundle.lane == pb.LANE_LIVE and len(request.bundle.block_sizes) == 19
+    assert request.bundle.lane == pb.LANE_LIVE and len(request.bundle.block_checks) == 19
 
 
 @case

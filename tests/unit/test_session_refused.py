@@ -95,7 +95,7 @@ async def test_bundle_when_refused_goes_block_by_block_to_find_the_one() -> None
     box.hello()
     box.welcome(features=[pb.FEATURE_BUNDLES])
     (request,) = await box.messages()
-    assert list(request.bundle.block_sizes) and request.bundle.first_seq == 1
+    assert request.bundle.block_checks and request.bundle.first_seq == 1
     epoch = box.buffer.epoch
     box.feed(reject=pb.Reject(epoch=epoch, seq=1, last_seq=4, reason=pb.REJECT_REASON_UNSUPPORTED))
     again = await box.messages()

@@ -1088,8 +1088,7 @@ class Bundle(_message.Message):
     SCANS_FIELD_NUMBER: _builtins.int
     SAMPLES_FIELD_NUMBER: _builtins.int
     NEEDS_FIELD_NUMBER: _builtins.int
-    BLOCK_SIZES_FIELD_NUMBER: _builtins.int
-    BLOCK_CRC32CS_FIELD_NUMBER: _builtins.int
+    BLOCK_CHECKS_FIELD_NUMBER: _builtins.int
     LANE_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     first_seq: _builtins.int
@@ -1102,15 +1101,11 @@ class Bundle(_message.Message):
     """A BundlePayload, compressed as said."""
     scans: _builtins.int
     samples: _builtins.int
+    block_checks: _builtins.bytes
+    """A byte a block: the lowest of its Block.payload_crc32c as it would come alone."""
     lane: Global___Lane.ValueType
     @_builtins.property
     def needs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
-    @_builtins.property
-    def block_sizes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Of each block, as it would come alone: Block.payload_size and Block.payload_crc32c. As many as blocks."""
-
-    @_builtins.property
-    def block_crc32cs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
@@ -1124,13 +1119,12 @@ class Bundle(_message.Message):
         scans: _builtins.int = ...,
         samples: _builtins.int = ...,
         needs: _abc.Iterable[_builtins.int] | None = ...,
-        block_sizes: _abc.Iterable[_builtins.int] | None = ...,
-        block_crc32cs: _abc.Iterable[_builtins.int] | None = ...,
+        block_checks: _builtins.bytes = ...,
         lane: Global___Lane.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_crc32cs", b"block_crc32cs", "block_sizes", b"block_sizes", "catalog_revision", b"catalog_revision", "compression", b"compression", "epoch", b"epoch", "first_seq", b"first_seq", "lane", b"lane", "needs", b"needs", "payload", b"payload", "payload_crc32c", b"payload_crc32c", "payload_size", b"payload_size", "samples", b"samples", "scans", b"scans"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_checks", b"block_checks", "catalog_revision", b"catalog_revision", "compression", b"compression", "epoch", b"epoch", "first_seq", b"first_seq", "lane", b"lane", "needs", b"needs", "payload", b"payload", "payload_crc32c", b"payload_crc32c", "payload_size", b"payload_size", "samples", b"samples", "scans", b"scans"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1862,7 +1856,9 @@ class Welcome(_message.Message):
     """
     utc_ns: _builtins.int
     heartbeat_ms: _builtins.int
-    """Both sides send a Heartbeat when they sent nothing for this long; three times this: the stream is dead."""
+    """The box sends a Heartbeat when it sent nothing for this long, and the platform answers; three times this
+    without a word: the stream is dead.
+    """
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Numbers of Feature."""
