@@ -21,6 +21,7 @@ from jiahe.ingest.limits import (
     GAPS_MAX,
     GATEWAY_ID_BYTES_MAX,
     GROUPS_MAX,
+    HEARTBEAT_MS,
     HELLO_BYTES_MAX,
     HELLO_EPOCHS_MAX,
     ID_BYTES,
@@ -51,7 +52,7 @@ __all__ = [
     "ANCHORS_MAX", "BLOCK_BYTES_MAX", "BOOT_ID_CHARS_MAX", "BUNDLE_BLOCKS_MAX",
     "CATALOG_BYTES_MAX", "COLUMNS_MAX", "DECIMAL_CHARS_MAX", "EPOCH_END", "EPOCH_GROUPS_MAX",
     "FIELDS_MAX", "GAPS_MAX", "GAP_RANGES_MAX", "GATEWAY_ID_BYTES_MAX", "GROUPS_MAX",
-    "HELLO_BYTES_MAX", "HELLO_EPOCHS_MAX", "ID_BYTES", "INT64_END", "LABELS_MAX",
+    "HEARTBEAT_MS", "HELLO_BYTES_MAX", "HELLO_EPOCHS_MAX", "ID_BYTES", "INT64_END", "LABELS_MAX",
     "LABEL_BYTES_MAX", "LATE_US_MAX", "MESSAGE_BYTES_MAX", "NAME_BYTES_MAX", "NEEDS_MAX",
     "PAYLOAD_BYTES_MAX", "PIECED_BYTES_MAX", "PIECES_MAX", "RATIO_FREE_BYTES", "RATIO_MAX",
     "RESPONSE_BYTES_MAX", "ROWS_MAX", "RUNS_MAX", "SAMPLES_MAX", "SEQ_END", "SPAN_NS_MAX",
@@ -80,7 +81,6 @@ WINDOW_SLACK_BYTES = 64 << 10
 HELD_BYTES_TOTAL = 160 << 20
 #: Requests of one stream that wait for their turn, whatever their size.
 REQUESTS_MAX = 1024
-HEARTBEAT_MS = 20_000
 #: A stream that was silent for this many heartbeats is dead.
 HEARTBEATS_DEAD = 3
 #: Health says NOT_SERVING for this long after the store last failed. Not until it works again:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from hashlib import shake_128
 from typing import Any
 
+from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers import registry
@@ -35,7 +36,7 @@ ENVELOPE_BYTES = 430
 #: And of the payload itself: headers of the packets and TLS records that it fills.
 ENVELOPE_PART = 22
 #: A box says that it lives when it said nothing for this long, and is answered.
-HEARTBEAT_NS = 20 * 10**9
+HEARTBEAT_NS = limits.HEARTBEAT_MS * 1_000_000
 HEARTBEAT_BYTES = 400
 #: The days of the longest month.
 PER_DAYS = {"day": 1, "month": 31}

@@ -26,7 +26,7 @@ def test_welcome_says_versions_features_limits_and_time(box: Box) -> None:
     assert (welcome.protocol_min, welcome.protocol_max) == (1, 1)
     assert list(welcome.features) == [1, 2, 3, 4, 5]
     assert (welcome.software, welcome.heartbeat_ms, welcome.utc_ns) == (
-        "receiver 1", 20_000, UTC_NS,
+        "receiver 1", 20_500, UTC_NS,
     )  # fmt: skip
     assert (welcome.window_blocks, welcome.window_bytes) == (256, 4 << 20)
     assert (welcome.block_bytes_max, welcome.message_bytes_max) == (1 << 20, 2 << 20)
