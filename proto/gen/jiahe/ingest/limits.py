@@ -99,8 +99,8 @@ HELLO_BYTES_MAX = 64 << 10
 #: A message of the platform: a Welcome of many ranges goes on on further pages.
 RESPONSE_BYTES_MAX = 256 << 10
 #: How long a box may say nothing before it asks whether the platform is there: what our receiver
-#: says in Welcome.heartbeat_ms, and `jiahe check` counts with. With the 9 s that an answer may take,
-#: a dead link is seen within 30 s; between two sends a minute apart go two, and no third just before.
+#: says in Welcome.heartbeat_ms, and `jiahe check` counts with. With the 9 s that an answer may
+#: take, a dead link is seen within 30 s; of two sends a minute apart two go between, no third.
 HEARTBEAT_MS = 20_500
 #: A message that travels in pieces: a tag set, with what stands around it.
 PIECED_BYTES_MAX = TAG_SET_BYTES_MAX + (1 << 10)
