@@ -146,7 +146,11 @@ class Machines:
 
     def wait_asked(self) -> None:
         """Until one of them was asked and has answered."""
-        self._line()
+        assert self._line() == "asked"
+
+    def wait_all_asked(self) -> None:
+        """Until each of them has, after `wait_asked`."""
+        assert self._line() == "all"
 
     def __enter__(self) -> Self:
         return self

@@ -1,8 +1,8 @@
 /* Many Modbus TCP machines, each with an address, registers and a connection of its own.
  *
  *   machines COUNT     prints their port; machine N (from 0) listens on 127.1.(N / 250).(N % 250 + 1).
- *                      Prints "asked" when the first of them has answered. Goes on until its standard
- *                      input ends, then prints how many requests were answered
+ *                      Prints "asked" when the first of them has answered, "all" when each has. Goes on
+ *                      until its standard input ends, then prints how many requests were answered
  *
  * FC3, registers 0 to 1023. Of three neighbours one never changes, one counts the requests of its machine,
  * one is noise within three bits. No machine knows of another: whatever order they are asked in, each
@@ -22,7 +22,7 @@ struct machine {
 
 static struct machine *machines;
 static uint64_t answered;
-static int told;
+static int count_all, machines_asked;
 
 static uint16_t value_of(struct machine *m, unsigned address)
 {
@@ -39,6 +39,7 @@ static void answer(struct machine *m)
 {
     static uint8_t out[IN_FLIGHT_MAX * ANSWER_BYTES_MAX];
     size_t size = 0, at = 0;
+    int asked_before = machines_asked;
     for (; m->held - at >= REQUEST_BYTES; at += REQUEST_BYTES) {
         const uint8_t *q = m->in + at;
         unsigned first = (unsigned)(q[8] << 8 | q[9]), count = q[11];
@@ -57,16 +58,18 @@ static void answer(struct machine *m)
             a[ANSWER_HEAD_BYTES + 2 * i + 1] = (uint8_t)value;
         }
         size += ANSWER_HEAD_BYTES + 2 * count;
-        m->answered++;
+        machines_asked += !m->answered++;
         answered++;
     }
     m->held -= at;
     memmove(m->in, m->in + at, m->held);
     if (size && send(m->connection, out, size, MSG_NOSIGNAL) != (ssize_t)size)
         die("send");
-    if (answered && !told) {
-        told = 1;
-        puts("asked");
+    if (machines_asked > asked_before) {
+        if (asked_before == 0)
+            puts("asked");
+        if (machines_asked == count_all)
+            puts("all");
         fflush(stdout);
     }
 }
@@ -127,6 +130,7 @@ int main(int argc, char **argv)
     files.rlim_cur = (rlim_t)(2 * count + FILES_BESIDE);
     if (files.rlim_cur > files.rlim_max || setrlimit(RLIMIT_NOFILE, &files) < 0)
         die("a listener and a connection a machine");
+    count_all = count;
     machines = calloc((size_t)count, sizeof *machines);
     int *listeners = calloc((size_t)count, sizeof *listeners);
     for (int i = 0; i < count; i++) {

@@ -28,15 +28,15 @@ def folder(project: Path) -> Path:
     return project / "systemd"
 
 
-@pytest.fixture
-def unit(folder: Path, tmp_path: Path) -> Path:
-    """The unit with a program that exists here in place of /usr/bin/jiahe."""
-    text = (folder / "jiahe.service").read_text()
-    there = text.replace("ExecStart=/usr/bin/jiahe ", f"ExecStart={shutil.which('true')} ")
-    assert there != text
-    file = tmp_path / "jiahe.service"
-    file.write_text(there)
-    return file
+@pytest.fixture(params=["jiahe.service", "jiahe-clock.service"])
+def unit(folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Both units, with a program that exists here in place of /usr/bin/jiahe."""
+    for name in ("jiahe.service", "jiahe-clock.service"):
+        text = (folder / name).read_text()
+        there = text.replace("ExecStart=/usr/bin/jiahe ", f"ExecStart={shutil.which('true')} ")
+        assert there != text
+        (tmp_path / name).write_text(there)
+    return tmp_path / str(request.param)
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
