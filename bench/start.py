@@ -1,4 +1,4 @@
-"""P12: from exec to the first request on the wire, and to an answer of each of 24 machines; how long
+"""P12: from exec to the first request on the wire, to an answer of each of 24 machines; and how long
 `jiahe status` takes.
 """
 
