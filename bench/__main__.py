@@ -17,6 +17,7 @@ from bench import (
     modbus_rtu,
     modbus_tcp,
     modbus_tls,
+    reading,
     samples,
     size,
     start,
@@ -42,6 +43,7 @@ BENCHES: dict[str, Bench] = {
     "P13": modbus_tls.encrypted,
     "P14": size.thousand,
     "P15": size.two_hundred,
+    "P16": reading.reading,
 }
 
 

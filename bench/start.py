@@ -1,5 +1,5 @@
-"""P12: from exec to the first request on the wire, to an answer of each of 24 machines; and how long
-`jiahe status` takes.
+"""P12: from exec to the first request on the wire, to an answer of each of 24 machines, and how
+long `jiahe status` takes.
 """
 
 from __future__ import annotations
