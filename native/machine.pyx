@@ -83,6 +83,7 @@ from native.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT
 
 cdef enum:
     READS_MOST = 8  # of one port before the others have their turn
+    KEPT_AWAY = 1000000  # a time-out that is seen so many ns late: the port was not looked at
 
 
 cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
@@ -286,6 +287,10 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
             l.settle = False
             no_answer(l, 0, now)
     else:
+        if l.flying and now - l.flights[0].deadline > KEPT_AWAY and not l.listen_only:
+            # This thread was kept from running, or had many others to serve: what was answered in
+            # time lies in the port.
+            link_readable(l, now)
         while i < l.flying and l.state == UP:
             if now >= l.flights[i].deadline:
                 no_answer(l, i, now)
