@@ -34,10 +34,10 @@ def thinking_machines() -> Iterator[list[str]]:
             while True:
                 head = await reader.readexactly(12)
                 transaction, unit, count = struct.unpack(">H4xB3xH", head)
-                await asyncio.sleep(THINKS_S)
                 size = 2 * count
-                writer.write(struct.pack(">HHHBBB", transaction, 0, 3 + size, unit, 3, size))
-                writer.write(bytes(size))
+                answer = struct.pack(">HHHBBB", transaction, 0, 3 + size, unit, 3, size)
+                later = asyncio.get_running_loop().call_later
+                later(THINKS_S, writer.write, answer + bytes(size))
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
