@@ -105,4 +105,5 @@ def _tag(tag: TagSpec) -> pb.Tag:
         deadband=deadband,
         at_least_ns=tag.at_least_ns,
         text_encoding=tag.encoding if tag.type == "string" else "",
+        description=tag.description,
     )

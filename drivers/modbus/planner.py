@@ -24,6 +24,7 @@ whose last requests are longest.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -189,20 +190,42 @@ def _cheapest(
     space: Space, row: tuple[Range, ...], barriers: tuple[bool, ...], longest: int, wire: Wire
 ) -> list[Range]:
     """The dynamic programme of the module's head, over the outermost stretches in `row`."""
+    # Prices of registers rise evenly, so of two beginnings the better one stays better: those that
+    # may still win are kept in order, the best first. Bits come eight a byte: each run is priced.
+    even = space in ("holding", "input")
+    step = 2 * wire.plan_byte_ns
     best = [(0, 0)]  # price and number of requests that read the first j stretches
     begins = [0]  # where the last of those requests begins
+    open_: deque[tuple[int, int, int]] = deque()  # price from there on, requests, beginning
+    first = 0  # the first beginning that a run up to `end` may have
     for end, last in enumerate(row):
-        found, found_begin = (0, 0), -1
-        for begin in range(end, -1, -1):
-            count = last.last - row[begin].first + 1
-            if begin < end and (count > longest or barriers[begin]):
-                break  # a longer run is longer still, and has the same barrier in it
-            price, requests = best[begin]
-            option = (price + wire.price_ns(data_bytes(space, count)), requests + 1)
-            if found_begin < 0 or option <= found:
-                found, found_begin = option, begin
-        best.append(found)
-        begins.append(found_begin)
+        if end and barriers[end - 1]:
+            first = end
+        while first < end and last.last - row[first].first + 1 > longest:
+            first += 1
+        if even:
+            price, requests = best[end]
+            option = (price - step * row[end].first, requests, end)
+            while open_ and open_[-1][:2] > option[:2]:
+                open_.pop()
+            open_.append(option)
+            while open_[0][2] < first:
+                open_.popleft()
+            begin = open_[0][2]
+        else:
+            ways = (
+                (
+                    best[at][0] + wire.price_ns(data_bytes(space, last.last - row[at].first + 1)),
+                    best[at][1],
+                    at,
+                )
+                for at in range(first, end + 1)
+            )
+            begin = min(ways)[2]
+        price, requests = best[begin]
+        count = last.last - row[begin].first + 1
+        best.append((price + wire.price_ns(data_bytes(space, count)), requests + 1))
+        begins.append(begin)
     runs: list[Range] = []
     end = len(row)
     while end:

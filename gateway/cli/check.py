@@ -212,11 +212,11 @@ def _words(context: Context, loaded: Loaded, made: Forecast) -> list[str]:
 
 
 def _budget_words(context: Context, budget: Rate | None, made: Forecast) -> list[str]:
-    """Whether the SIM card carries it."""
+    """Whether the box will stay within it, as it counts."""
     if budget is None:
         return []
-    least = made.bytes_a_day_min * PER_DAYS[budget.per]
-    most = made.bytes_a_day_max * PER_DAYS[budget.per]
+    least = made.counted_a_day_min * PER_DAYS[budget.per]
+    most = made.counted_a_day_max * PER_DAYS[budget.per]
     one_block = least_budget(made.catalog_bytes)
     if max(most, one_block) <= budget.size_bytes:
         return []

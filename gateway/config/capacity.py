@@ -78,5 +78,5 @@ class Capacity:
 
 def _tag_bytes(tag: TagSpec) -> int:
     """At most so many, described to the platform."""
-    texts = "".join((tag.name, tag.address, tag.unit, *tag.labels.values()))
+    texts = "".join((tag.name, tag.address, tag.unit, tag.description, *tag.labels.values()))
     return _TAG_BYTES + len(texts.encode()) + _LABEL_BYTES * len(tag.labels)

@@ -251,5 +251,6 @@ def finish(
         deadband=band.amount if band else None,
         deadband_percent=bool(band and band.percent),
         at_least_ns=values["at_least"] or 0,
+        description=values["description"],
         where=tag.place.where(),
     )

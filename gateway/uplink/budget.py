@@ -24,7 +24,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gateway.config.units import Per, Rate
+from gateway.uplink.pace import PIECE_BYTES
 from gateway.uplink.periods import DAY_NS, LENGTH_NS, begin_ns, number
+from gateway.uplink.wire import PIECE_BYTES_OVER
 
 #: Of a message, each way: gRPC, HTTP/2, TLS 1.3, TCP and IPv6 headers, and the TCP acks for it.
 MESSAGE_BYTES = 350
@@ -49,13 +51,19 @@ def message_bytes(size: int) -> int:
     return size + size // MESSAGE_PART + MESSAGE_BYTES
 
 
+def pieces_bytes(size: int) -> int:
+    """The most that a message of `size` bytes costs, which goes in pieces where it is long."""
+    whole, rest = divmod(size, PIECE_BYTES)
+    return whole * message_bytes(PIECE_BYTES + PIECE_BYTES_OVER) + message_bytes(rest)
+
+
 #: An ack, or a heartbeat.
 ANSWER_BYTES = message_bytes(40)
 
 
 def alone(size: int) -> int:
     """The budget that carries messages of `size` bytes and nothing else."""
-    return CONNECT_BYTES + message_bytes(size) + ANSWER_BYTES + RESERVE_BYTES
+    return CONNECT_BYTES + pieces_bytes(size) + ANSWER_BYTES + RESERVE_BYTES
 
 
 def least(catalog_bytes: int) -> int:
@@ -166,7 +174,7 @@ class Budget:
         of the live lane shuts it: nothing smaller slips by.
         """
         self.look(now_ns)
-        then = self.used + message_bytes(size) + answers * ANSWER_BYTES
+        then = self.used + pieces_bytes(size) + answers * ANSWER_BYTES
         fits = not self._is_shut and then + RESERVE_BYTES <= self.rate.size_bytes
         if backlog:
             ahead = self.gone(now_ns) + BACKLOG_AHEAD

@@ -82,6 +82,11 @@ class History:
     last_ack_ns: int | None = None
     round_trip_ns: int | None = None
 
+    @property
+    def owed(self) -> int:
+        """Bytes that have not gone of the message that is on its way in pieces."""
+        return 0 if self.going is None else len(self.going.message) - self.going.offset
+
     def went(self, pick: Pick, size: int) -> None:
         """Blocks were sent, in a message of `size` bytes."""
         for key in pick.keys:

@@ -311,6 +311,7 @@ class Uplink:
         misfit = self._plan.misfit(size)
         if misfit is not None:
             self._misfits[pick.lane] = (pick.keys[0], misfit)
+        size += self._history.owed
         return self._plan.may_send(size, session.on_way + 1, backlog=is_backlog)
 
     # ---- what status shows -----------------------------------------------------------------

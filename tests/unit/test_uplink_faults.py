@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import Buffer, BufferConfig, record, segment
+from gateway.buffer import BlockKey, Buffer, BufferConfig, record, segment
 from gateway.buffer.failures import READ_FAILURES_MAX
 from gateway.buffer.state import OpenEpoch
 from gateway.catalog import content_id
 from gateway.config.units import Rate
 from gateway.uplink import Uplink, UplinkConfig
-from gateway.uplink.budget import RESERVE_BYTES
+from gateway.uplink.budget import ANSWER_BYTES, RESERVE_BYTES, message_bytes
 from gateway.uplink.periods import DAY_NS
 from gateway.uplink.plan import DataPlan, Plan
 from gateway.uplink.session import UNREADABLE_RETRY_NS
@@ -335,3 +335,28 @@ def test_card_when_it_refuses_for_seconds_while_the_link_flaps_loses_nothing(wha
             assert stored(rig, old) == BLOCKS and rig.buffer.snapshot()["gaps"] == {}
 
     run(main())
+
+
+def test_budget_when_a_block_goes_in_pieces_then_it_begins_only_where_all_of_them_fit() -> None:
+    """Half a block is bytes for nothing: another run could not go on with it."""
+
+    async def main(spare: int) -> tuple[int, int]:
+        disk, clock = FakeDisk(), VirtualClock()
+        rate = Rate(2_000_000, "day")
+        plan = await DataPlan.open(rate, disk, inline, clock, lambda now_ns: NOON + now_ns)
+        rig = await opened(disk, plan)
+        rig.platform.heartbeat_ms = 300_000
+        async with rig.running():
+            await rig.wait(SECOND)  # connected; the first heartbeat is answered
+            rig.put(1, pad=600_000)
+            size = rig.buffer.size(BlockKey(rig.buffer.epoch, 1))
+            spent = plan.snapshot()["used_bytes"]
+            one_message = message_bytes(size) + 2 * ANSWER_BYTES + RESERVE_BYTES
+            await plan.pay(rate.size_bytes - one_message - spent - spare)
+            await rig.wait(60 * SECOND)
+            assert plan.snapshot()["used_bytes"] <= rate.size_bytes
+            return rig.platform.pieces, len(rig.platform.blocks)
+
+    assert run(main(4000)) == (0, 0)
+    pieces, blocks = run(main(20_000))
+    assert blocks == 1 and pieces >= 10
