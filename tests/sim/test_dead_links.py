@@ -105,7 +105,7 @@ def test_line_when_idle_for_an_hour_costs_what_the_page_says() -> None:
 
     async def main() -> None:
         clock, platform = VirtualClock(), FakePlatform()
-        platform.heartbeat_ms = 10_000
+        platform.heartbeat_ms = limits.HEARTBEAT_MS
         channel = FakeChannel(platform.accept, random.Random(1))
         buffer = await Buffer.open(
             FakeDisk(), clock, inline, BufferConfig("gw-1", free_bytes_min=0), no_zstd
