@@ -33,9 +33,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Take these steps; they yield what each cost, at last what they found."""
+    """Take these steps; they yield what each cost, at last what they found. `size`: bytes that
+    they unpack."""
 
     steps: Iterator[Any]
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

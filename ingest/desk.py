@@ -4,13 +4,16 @@ Of the gateways that have something to check, the one goes on that used least of
 that is costly to check makes its own gateway wait, and a small one of another gateway waits for one
 turn at most, whoever else is there. Used is what the steps yield; it halves with each
 `_HALF_UNITS` that all of them used together, so that nobody pays for long ago.
+
+A check that was begun keeps what it unpacked until its end, so those that are begun are bounded:
+large ones begin only while all that are begun stay below `BEGUN_BYTES_MAX`.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,12 +23,24 @@ from ingest.refusal import RefusedError
 #: About microseconds: a turn, and after how many of all of them what each used counts half.
 _TURN_UNITS = 3_000
 _HALF_UNITS = 2_000_000
+#: Bytes that begun checks unpack, all together; a single one may be larger. Parsed they take some
+#: fifteen times as much. Small checks find as much room again, behind large ones that fill it.
+BEGUN_BYTES_MAX = 2 << 20
+_SMALL_BYTES = 64 << 10
+
+
+@dataclass(slots=True)
+class _Check:
+    steps: Iterator[Any]
+    size: int
+    future: Future[Any]
+    begun: bool = False
 
 
 @dataclass(slots=True)
 class _Waiting:
     used: int = 0
-    checks: deque[tuple[Iterator[Any], Future[Any]]] = field(default_factory=deque)
+    checks: deque[_Check] = field(default_factory=deque)
 
 
 def finish(steps: Iterator[Any]) -> Any:
@@ -44,16 +59,20 @@ class Desk:
         self._lock = threading.Condition()
         self._gateways: dict[str, _Waiting] = {}
         self._spent = 0
+        self._begun_bytes = 0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="check", daemon=True)
         self._thread.start()
 
-    def ask(self, gateway: str, steps: Iterator[Any]) -> Future[Any]:
-        """Its Future ends with what `finish(steps)` would give."""
+    def ask(self, gateway: str, steps: Iterator[Any], size: int = 0) -> Future[Any]:
+        """Its Future ends with what `finish(steps)` would give. `size`: bytes that it unpacks. What
+        is cancelled before it was begun is left undone."""
         future: Future[Any] = Future()
-        future.set_running_or_notify_cancel()
         with self._lock:
-            self._gateways.setdefault(gateway, _Waiting()).checks.append((steps, future))
+            one = self._gateways.setdefault(gateway, _Waiting())
+            # A stream that ended leaves its check behind: not one for each that follows.
+            one.checks = deque(check for check in one.checks if not check.future.cancelled())
+            one.checks.append(_Check(steps, size, future))
             self._lock.notify()
         return future
 
@@ -71,14 +90,40 @@ class Desk:
                     self._lock.wait()
                 if self._closed:
                     return
-                gateway = min(self._waiting(), key=lambda one: one.used)
-                steps, future = gateway.checks[0]
-            units, done = self._turn(steps, future)
+                gateway = self._next()
+                check = gateway.checks[0]
+                if not self._begin(check):
+                    gateway.checks.popleft()
+                    continue
+            units, done = self._turn(check.steps, check.future)
             with self._lock:
                 gateway.used += units
                 self._forget(units)
                 if done:
                     gateway.checks.popleft()
+                    self._begun_bytes -= check.size
+
+    def _next(self) -> _Waiting:
+        """Of those that may go on, the one that used least; a large check that finds no room lets
+        no other large one begin before it."""
+        waiting = sorted(self._waiting(), key=lambda one: one.used)
+        room = BEGUN_BYTES_MAX - self._begun_bytes
+        for one in waiting:
+            check = one.checks[0]
+            more = BEGUN_BYTES_MAX if check.size <= _SMALL_BYTES else 0
+            if check.begun or check.size <= room + more or not self._begun_bytes:
+                return one
+            if not more:
+                room = min(room, 0)
+        raise AssertionError("what is begun waits for its next turn")
+
+    def _begin(self, check: _Check) -> bool:
+        """False: nobody waits for it any more."""
+        if check.begun:
+            return True
+        check.begun = check.future.set_running_or_notify_cancel()
+        self._begun_bytes += check.size if check.begun else 0
+        return check.begun
 
     def _waiting(self) -> list[_Waiting]:
         return [one for one in self._gateways.values() if one.checks]
@@ -112,6 +157,3 @@ class Desk:
             one.used //= 2
             if not one.used and not one.checks:
                 del self._gateways[name]
-
-
-Ask = Callable[[str, Iterator[Any]], Future[Any]]

@@ -83,7 +83,7 @@ class Inline:
                 return self._store.hello(speaker)
             case session.Load(what, arguments):
                 return getattr(self._store, what)(*arguments)
-            case session.Check(steps):
+            case session.Check(steps, _):
                 return finish(steps)
             case session.Store(item):
                 results = [(item, self._store.put(item))]

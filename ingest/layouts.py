@@ -63,7 +63,7 @@ class Layouts:
         name = content_id(content)
         if isinstance(self._shelf.get(name), TagSet):
             return name
-        found = yield Check(compile_tag_set(content, self._features))
+        found = yield Check(compile_tag_set(content, self._features), len(content))
         if isinstance(found, RefusedError):
             self._bad_sets[name] = found
             if len(self._bad_sets) > limits.BAD_TAG_SETS_MAX:
@@ -110,7 +110,7 @@ class Layouts:
         return (yield from self._catalog(catalog.id))
 
     def _compile(self, content: bytes) -> Generator[Command, Any, Catalog]:
-        found = yield Check(compile_catalog(content, self._features))
+        found = yield Check(compile_catalog(content, self._features), len(content))
         if isinstance(found, RefusedError):
             raise found
         assert isinstance(found, Catalog)
@@ -171,7 +171,7 @@ class Layouts:
             raise RefusedError(
                 _UNKNOWN, f"tag set {name.hex()} is not held; send it before the catalog"
             )
-        found = yield Check(compile_tag_set(content, self._features))
+        found = yield Check(compile_tag_set(content, self._features), len(content))
         if isinstance(found, RefusedError):
             raise found
         assert isinstance(found, TagSet)

@@ -71,14 +71,18 @@ PARSED_AT_ONCE_MAX = 50_000
 #: the crowd: a new stream is promised a part of what is left of WINDOWS_BYTES_TOTAL.
 WINDOW_BLOCKS = 256
 WINDOW_BYTES = 4 << 20
-WINDOW_BYTES_MIN = 192 << 10
-WINDOWS_BYTES_TOTAL = 128 << 20
+WINDOW_BYTES_MIN = 96 << 10
+WINDOWS_BYTES_TOTAL = 64 << 20
 WINDOW_PART = 16
 #: Over its window, a stream is read no further. Room for the heartbeats behind it.
 WINDOW_SLACK_BYTES = 64 << 10
-#: What all streams together hold, read and not yet durable: a large message beyond it ends its
-#: stream, and its box comes again. Twice in memory while it is parsed.
-HELD_BYTES_TOTAL = 160 << 20
+#: What all streams together hold, read and not yet durable: beyond it a stream that holds anything
+#: is read no further. So 400 streams hold this and one message each (106 MiB), whatever they send,
+#: and 400 that keep to their windows are always read.
+HELD_BYTES_TOTAL = 96 << 20
+#: A block or bundle in pieces: one a little over its own limit is still read, so that it can be
+#: refused in words.
+BLOCK_PIECES_BYTES_MAX = 2 * BLOCK_BYTES_MAX
 #: Requests of one stream that wait for their turn, whatever their size.
 REQUESTS_MAX = 1024
 #: A stream that was silent for this many heartbeats is dead.
@@ -116,7 +120,7 @@ LAYOUTS_CACHED_MAX = 8
 #: Compiled tag sets and catalogs that all sessions share.
 SHELF_BYTES_MAX = 64 << 20
 #: Messages in pieces that wait for their rest, of all gateways.
-PIECES_BYTES_TOTAL = 64 << 20
+PIECES_BYTES_TOTAL = 48 << 20
 
 #: What people are told of a refusal. Texts of a box that it quotes are cut before, to QUOTED_CHARS.
 DETAIL_CHARS_MAX = 500

@@ -42,6 +42,9 @@ _OPTIONS = [
     # stream.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 64 << 10),
+    # Nor is more read from a connection at once: gRPC sets aside up to megabytes for each.
+    ("grpc.experimental.tcp_read_chunk_size", 8 << 10),
+    ("grpc.experimental.tcp_max_read_chunk_size", 32 << 10),
     # Else a second receiver shares the port, and boxes land on either.
     ("grpc.so_reuseport", 0),
     ("grpc.max_concurrent_streams", limits.STREAMS_PER_CONNECTION_MAX),
@@ -74,7 +77,8 @@ class IngestServicer:
         self._streams_max = streams_max
         self.store_failed = store_failed
         self.desk = Desk()
-        self.held_bytes = 0
+        self.holds_too_much = False
+        self._held_bytes = 0
         self._identify = identify
         self._features = features
         self._software = software
@@ -96,6 +100,14 @@ class IngestServicer:
             features=self._features,
             software=self._software,
         )
+
+    def hold(self, size: int) -> None:
+        self._held_bytes += size
+        if self.holds_too_much != (self._held_bytes > limits.HELD_BYTES_TOTAL):
+            self.holds_too_much = not self.holds_too_much
+            if not self.holds_too_much:
+                for stream in self._streams:
+                    stream.look_again()
 
     def _promise(self, stream: Stream) -> int:
         """A part of what is left, so that each finds something however many come."""

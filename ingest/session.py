@@ -51,8 +51,8 @@ _NUMBERS = {field.number: field.name for field in pb.StreamRequest.DESCRIPTOR.fi
 _PIECED = {
     "tag_set": limits.PIECED_BYTES_MAX,
     "catalog": limits.PIECED_BYTES_MAX,
-    "block": limits.MESSAGE_BYTES_MAX,
-    "bundle": limits.MESSAGE_BYTES_MAX,
+    "block": limits.BLOCK_PIECES_BYTES_MAX,
+    "bundle": limits.BLOCK_PIECES_BYTES_MAX,
 }
 #: Blocks that no healthy box sends; a stream that sends many is ended.
 _BROKEN = (pb.REJECT_REASON_TOO_LARGE, pb.REJECT_REASON_CHECKSUM, pb.REJECT_REASON_MALFORMED)
@@ -241,7 +241,8 @@ class Session:
         try:
             check_name(carried, self._features)
             layout = yield from self._layouts.get(carried.epoch, carried.catalog_revision)
-            found = yield Check(check_carried(carried, layout, self._features))
+            steps = check_carried(carried, layout, self._features)
+            found = yield Check(steps, carried.payload_size)
             if isinstance(found, RefusedError):
                 raise found
         except RefusedError as error:

@@ -2,9 +2,9 @@
 
 A reader takes requests off the wire and answers heartbeats at once, so that a blocked store never
 makes a stream look dead. Everything else waits for its turn in a queue, which holds no more than
-the window that was promised to the box: beyond it nothing is read, and HTTP/2 flow control holds
-the box back. Acknowledgements are gathered for one turn of the loop: what one commit made durable
-leaves as one Ack.
+the window that was promised to the box, nor than all streams together may hold: beyond it nothing
+is read, and HTTP/2 flow control holds the box back. Acknowledgements are gathered for one turn of
+the loop: what one commit made durable leaves as one Ack.
 """
 
 from __future__ import annotations
@@ -38,9 +38,14 @@ class Shared(Protocol):
     store: Store
     store_failed: Callable[[], None]
     desk: Desk
-    held_bytes: int
     #: Why a certificate is not taken any more; None: it is.
     revoked: Callable[[Certificate], str | None]
+
+    #: All streams together hold as much as they may.
+    holds_too_much: bool
+
+    def hold(self, size: int) -> None:
+        """A stream holds so many bytes more; negative: less."""
 
     def session(self, stream: Stream, identity: str | None) -> session.Session: ...
 
@@ -88,6 +93,7 @@ class Stream:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()  # else what they were at stays in memory, in a circle of names
         self._hold(-sum(map(len, self._requests)))
         self._requests.clear()
 
@@ -145,8 +151,6 @@ class Stream:
             self._heard, self.heard_ns = time.monotonic(), time.time_ns()
             commands = self.session.urgent(data)
             if commands is None:
-                if self._is_too_much(len(data)):
-                    return
                 self._hold(len(data))
                 self._requests.append(data)
             else:
@@ -167,23 +171,19 @@ class Stream:
             self._noted = self._heard
             self.servicer.store.heard(self.session.gateway, self.heard_ns)
 
-    def _is_too_much(self, size: int) -> bool:
-        """Whether all streams together hold too much for another large message: then this one
-        ends."""
-        over = self.servicer.held_bytes + size > limits.HELD_BYTES_TOTAL
-        if not over or size <= limits.WINDOW_BYTES_MIN:
-            return False
-        self.end("RESOURCE_EXHAUSTED", "the receiver holds all that it may; try again")
-        return True
-
     def _hold(self, size: int) -> None:
         self._held_bytes += size
-        self.servicer.held_bytes += size
+        self.servicer.hold(size)
+        self._changed.set()
+
+    def look_again(self) -> None:
+        """All streams together hold less than they did."""
         self._changed.set()
 
     def _full(self) -> bool:
         return (
-            self._held_bytes
+            (self._held_bytes > 0 and self.servicer.holds_too_much)
+            or self._held_bytes
             > max(self.window_bytes, limits.WINDOW_BYTES_MIN) + limits.WINDOW_SLACK_BYTES
             or len(self._requests) + self._given >= limits.REQUESTS_MAX
             or self._outbox.qsize() > limits.REQUESTS_MAX
@@ -201,8 +201,10 @@ class Stream:
             if not self._requests:
                 break
             size = len(self._requests[0])
-            await self._take(self.session.receive(self._requests.popleft()))
-            self._hold(-size)
+            try:
+                await self._take(self.session.receive(self._requests.popleft()))
+            finally:
+                self._hold(-size)
         await self._wait_while(lambda: self._given > 0)
         self.end("OK", "")
 
@@ -226,8 +228,8 @@ class Stream:
                 self._say_hello(speaker.software, known)
                 self.servicer.spoke(self, known)
                 return known
-            case session.Check(steps):
-                asked = self.servicer.desk.ask(self.session.gateway or self.address, steps)
+            case session.Check(steps, size):
+                asked = self.servicer.desk.ask(self.session.gateway, steps, size)
                 return await asyncio.wrap_future(asked)
             case session.Load(what, arguments):
                 return await asyncio.wrap_future(getattr(self.servicer.store, what)(*arguments))

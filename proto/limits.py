@@ -45,9 +45,10 @@ CATALOG_BYTES_MAX = 64 << 20
 
 #: The carried payload of one block. A box seals before it.
 BLOCK_BYTES_MAX = 1 << 20
-#: One gRPC message. Whatever is larger travels in pieces; a block a little over its own limit is
-#: still read, so that it can be refused in words.
-MESSAGE_BYTES_MAX = 2 * BLOCK_BYTES_MAX
+#: One gRPC message; whatever is larger travels in pieces. A message that came in part waits in the
+#: receiver's memory, of each of its streams, and nothing but this bounds it. Room for 256 KiB of
+#: blocks that travel together.
+MESSAGE_BYTES_MAX = 272 << 10
 #: The payload of one block when decompressed.
 PAYLOAD_BYTES_MAX = 8 << 20
 #: Above `RATIO_FREE_BYTES`, a payload may not unpack to more than this times its carried size.

@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from jiahe.ingest import limits
 
 from gateway.certificates import TlsFiles
 from gateway.ports import ChannelError
@@ -25,10 +26,8 @@ METHOD = "/jiahe.ingest.v1.IngestService/Stream"
 OPEN_S_MAX, OPEN_LONG_S_MAX, OPEN_LONG_EACH = 6.0, 20.0, 4
 LOOPBACK = {"localhost", "127.0.0.1", "::1", "[::1]"}
 
-#: A message of the platform is small: acks and pages of Welcome.
-RECEIVE_BYTES_MAX = 4 << 20
 _OPTIONS = [
-    ("grpc.max_receive_message_length", RECEIVE_BYTES_MAX),
+    ("grpc.max_receive_message_length", limits.RESPONSE_BYTES_MAX),
     ("grpc.max_send_message_length", -1),
     ("grpc.use_local_subchannel_pool", 1),  # a new channel is a new connection
     ("grpc.enable_http_proxy", 0),

@@ -23,8 +23,6 @@ FEATURES = frozenset(
         pb.FEATURE_PLAIN_FLOATS,
     }
 )
-#: No receiver may refuse a block up to this size (jiahe.ingest.limits): one that says so errs.
-BLOCK_BYTES_MAX_LEAST = limits.BLOCK_BYTES_MAX
 #: Ranges that all pages of a Welcome may name, and epochs whose end it lacks. So many keep the
 #: event loop busy for a second or two.
 HELD_RANGES_MAX, ENDS_LACKING_MAX = 1 << 18, 1 << 10
@@ -172,12 +170,13 @@ def _check(welcome: pb.Welcome) -> None:
     if low > min(PROTOCOL_MAX, welcome.protocol_max):
         said = f"{welcome.protocol_min}-{welcome.protocol_max}"
         raise SessionError("uplink.version", version=said)
-    for size, message in (
-        (welcome.block_bytes_max, "uplink.block_limit"),
-        (welcome.message_bytes_max, "uplink.message_limit"),
+    # No receiver may refuse what is no larger than the table says: one that says so errs.
+    for size, least, message in (
+        (welcome.block_bytes_max, limits.BLOCK_BYTES_MAX, "uplink.block_limit"),
+        (welcome.message_bytes_max, limits.MESSAGE_BYTES_MAX, "uplink.message_limit"),
     ):
-        if 0 < size < BLOCK_BYTES_MAX_LEAST:
-            raise SessionError(message, bytes=size, least=BLOCK_BYTES_MAX_LEAST)
+        if 0 < size < least:
+            raise SessionError(message, bytes=size, least=least)
 
 
 def _platform(welcome: pb.Welcome) -> Refused:

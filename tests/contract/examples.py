@@ -133,3 +133,17 @@ def bundle(first_seq: int, count: int, *, epoch: int = EPOCH, ticks: int = 10) -
     if first_seq == 1:
         payload.extras.add(block=0, payload=pb.BlockPayload(anchors=[anchor()]))
     return encode.bundle(blocks, payload)
+
+
+def pieces(request: pb.StreamRequest, size: int = 200_000) -> list[pb.StreamRequest]:
+    """A message that is larger than one may be, as it travels."""
+    message = request.SerializeToString()
+    return [
+        pb.StreamRequest(
+            piece=pb.Piece(
+                message_id=content_id(message), message_size=len(message), offset=offset,
+                data=message[offset : offset + size],
+            )
+        )
+        for offset in range(0, len(message), size)
+    ]  # fmt: skip

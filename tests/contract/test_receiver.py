@@ -113,7 +113,9 @@ def test_block_over_the_limit_is_rejected_in_words(tmp_path: Path) -> None:
         async with receiver.stream(address) as call:
             await call.write(receiver.hello(EPOCH))
             await receiver.answer(call)
-            await call.write(put(pb.Block(epoch=EPOCH, seq=9, payload=bytes((1 << 20) + 1))))
+            block = pb.Block(epoch=EPOCH, seq=9, payload=bytes((1 << 20) + 1))
+            for piece in examples.pieces(put(block)):
+                await call.write(piece)
             return (await receiver.answer(call)).reject
 
     with receiver.serving(tmp_path / "store.db") as (address, _):

@@ -41,6 +41,7 @@ class HeldStore:
     def __init__(self, many: int = limits.WINDOW_BLOCKS) -> None:
         """`many.set` after that many blocks."""
         self._many = many
+        self._released = False
         self.puts: list[tuple[Put, Future[Outcomes]]] = []
         self.many = asyncio.Event()
         self.address = ""
@@ -61,13 +62,19 @@ class HeldStore:
 
     def put(self, item: Put) -> Future[Outcomes]:
         future: Future[Outcomes] = Future()
-        if not isinstance(item, PutBlocks):
+        if not isinstance(item, PutBlocks) or self._released:
             future.set_result((Outcome.STORED,))
             return future
         self.puts.append((item, future))
         if len(self.puts) >= self._many:
             self.many.set()
         return future
+
+    def release(self) -> None:
+        """All that waits is stored, and what comes from now on at once."""
+        self._released = True
+        while self.puts:
+            self.puts.pop()[1].set_result((Outcome.STORED,))
 
     def close(self) -> None: ...
 
@@ -113,12 +120,8 @@ def test_box_that_sends_more_than_its_window_is_read_no_further_until_the_store_
                     await other.write(receiver.hello(EPOCH, f"gw-other-{number}"))
                     assert (await receiver.answer(other)).HasField("welcome")
             assert len(store.puts) < count
-            acked: set[int] = set()
-            while len(acked) < count:
-                while store.puts:
-                    store.puts.pop()[1].set_result((Outcome.STORED,))
-                for one in (await receiver.answer(call)).ack.ranges:
-                    acked |= set(range(one.first, one.last + 1))
+            store.release()
+            await receiver.acked(call, set(range(1, count + 1)))
 
     asyncio.run(flood())
 
@@ -220,20 +223,64 @@ def test_limit_of_open_files_is_raised_or_said(tmp_path: Path) -> None:
     assert f"LimitNOFILE={wanted}" in done.stderr
 
 
-def test_large_message_beyond_what_all_may_hold_ends_its_stream(
+def test_streams_when_all_together_hold_too_much_then_who_holds_something_is_read_no_further(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(limits, "HELD_BYTES_TOTAL", 100_000)
+    """And who holds nothing is read on: its heartbeats are answered, its block is taken."""
+    size = len(examples.block(1).payload)
+    monkeypatch.setattr(limits, "HELD_BYTES_TOTAL", 5 * size)
 
-    async def large() -> tuple[grpc.StatusCode, str]:
+    async def crowded() -> None:
+        store = HeldStore(6)
+        async with open_stream(store) as (server, greedy):
+            await welcome(greedy)
+            for seq in range(1, 101):
+                await greedy.write(pb.StreamRequest(block=examples.block(seq)))
+            await store.many.wait()
+            assert server._servicer.holds_too_much
+            for number in range(3):
+                async with receiver.stream(store.address) as other:
+                    await other.write(receiver.hello(EPOCH, f"gw-other-{number}"))
+                    assert (await receiver.answer(other)).HasField("welcome")
+                    await other.write(pb.StreamRequest(heartbeat=pb.Heartbeat(id=9)))
+                    assert (await receiver.answer(other)).heartbeat.id == 9
+            assert len(store.puts) < 10
+            store.release()
+            await receiver.acked(greedy, set(range(1, 101)))
+            assert not server._servicer.holds_too_much
+
+    asyncio.run(crowded())
+
+
+def test_stream_when_it_ends_with_a_block_in_its_check_then_holds_nothing_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began, stop = threading.Event(), threading.Event()
+
+    def endless(carried: Carried, layout: Layout, features: frozenset[int]) -> Iterator[Any]:
+        while not stop.is_set():
+            began.set()
+            yield 5_000
+        yield from check_carried(carried, layout, features)
+
+    monkeypatch.setattr(session, "check_carried", endless)
+
+    async def ends() -> None:
         store = HeldStore()
-        async with open_stream(store) as (_, call):
+        async with open_stream(store) as (server, call):
             await welcome(call)
-            await call.write(pb.StreamRequest(block=pb.Block(payload=bytes(1 << 20))))
-            return await call.code(), await call.details()
+            await call.write(pb.StreamRequest(block=examples.block(1)))
+            await asyncio.to_thread(began.wait, 10)
+            held = server._servicer._held_bytes
+            call.cancel()
+            async with asyncio.timeout(10):
+                while server._servicer._held_bytes:
+                    async with receiver.stream(store.address) as probe:
+                        await probe.wait_for_connection()
+            assert held > 0
+            stop.set()
 
-    code, details = asyncio.run(large())
-    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED and "try again" in details
+    asyncio.run(ends())
 
 
 def test_store_that_fails_ends_the_stream_and_acknowledges_nothing() -> None:

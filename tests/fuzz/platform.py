@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
+from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import Buffer, BufferConfig
@@ -42,7 +43,7 @@ def _welcome(rng: random.Random, epochs: list[int], high: int) -> pb.Welcome:
         software=rng.choice(["a 1", "a 2", "\x1b[2J"]),
         window_blocks=rng.choice([4, 64, *_ODD[:8]]), window_bytes=rng.choice([1 << 20, *_ODD]),
         block_bytes_max=rng.choice([0, 1 << 20, 1 << 20, 5]),
-        message_bytes_max=rng.choice([0, 2 << 20, 9]), more=rng.random() < 0.2,
+        message_bytes_max=rng.choice([0, limits.MESSAGE_BYTES_MAX, 9]), more=rng.random() < 0.2,
         highest_epoch=rng.choice([*epochs, *_ODD]),
         utc_ns=rng.choice([*_ODD, 1_795_000_000 * 10**9]),
         heartbeat_ms=rng.choice([0, 10_000, 1, 2**32 - 1]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer.ranges import RangeSet
@@ -18,7 +19,8 @@ class FakePlatform:
 
     def __init__(self, *, window_blocks: int = 8, window_bytes: int = 1 << 20) -> None:
         self.window_blocks, self.window_bytes = window_blocks, window_bytes
-        self.block_bytes_max, self.message_bytes_max = 1 << 20, 2 << 20
+        self.block_bytes_max = limits.BLOCK_BYTES_MAX
+        self.message_bytes_max = limits.MESSAGE_BYTES_MAX
         self.features = [int(pb.FEATURE_BUNDLES)]
         self.software = "fake 1"
         self.blocks: dict[tuple[int, int], pb.Block] = {}

@@ -130,7 +130,7 @@ class Stream:
                 receiver.refused.append(f"{code}: {detail}")
             case Open(speaker):
                 return receiver.store.hello(speaker)
-            case Check(steps):
+            case Check(steps, _):
                 return finish(steps)
             case Load(what, arguments):
                 return getattr(receiver.store, what)(*arguments)

@@ -29,7 +29,10 @@ def test_welcome_says_versions_features_limits_and_time(box: Box) -> None:
         "receiver 1", 20_500, UTC_NS,
     )  # fmt: skip
     assert (welcome.window_blocks, welcome.window_bytes) == (256, 4 << 20)
-    assert (welcome.block_bytes_max, welcome.message_bytes_max) == (1 << 20, 2 << 20)
+    assert (welcome.block_bytes_max, welcome.message_bytes_max) == (
+        limits.BLOCK_BYTES_MAX,
+        limits.MESSAGE_BYTES_MAX,
+    )
     assert [one.epoch for one in welcome.held] == [EPOCH]
     assert welcome.highest_epoch == 0  # known before this Hello
 

@@ -10,7 +10,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
 from gateway.buffer.state import OpenEpoch
-from gateway.uplink.greeting import BLOCK_BYTES_MAX_LEAST, Identity
+from gateway.uplink.greeting import Identity
 from gateway.uplink.history import WELCOME_NS_MIN, Going, History, SessionError
 from gateway.uplink.lanes import Pick
 from gateway.uplink.pace import PIECE_BYTES, ROOM_BYTES_FIRST
@@ -324,10 +324,10 @@ async def test_message_when_longer_than_the_link_takes_goes_on_where_the_last_st
 @case
 async def test_block_when_larger_than_the_platform_takes_is_kept_unsent() -> None:
     box = await Box.open()
-    box.put(1, pad=BLOCK_BYTES_MAX_LEAST + 1000)
+    box.put(1, pad=limits.BLOCK_BYTES_MAX + 1000)
     box.put(1)
     box.hello()
-    box.welcome(block_bytes_max=BLOCK_BYTES_MAX_LEAST)
+    box.welcome(block_bytes_max=limits.BLOCK_BYTES_MAX)
     assert [seq for _, seq, _ in await box.send()] == [2]
     assert box.live == [(1, 2)] and box.history.rejects == 1
 

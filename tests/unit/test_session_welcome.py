@@ -6,7 +6,7 @@ import pytest
 from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.uplink.greeting import BLOCK_BYTES_MAX_LEAST, HELD_RANGES_MAX
+from gateway.uplink.greeting import HELD_RANGES_MAX
 from gateway.uplink.history import SessionError
 from tests.kit.blocks import block
 from tests.kit.fake_disk import FakeDisk
@@ -275,7 +275,7 @@ async def test_epoch_when_the_platform_knows_its_end_gets_no_crash_gap() -> None
 
 @case
 async def test_welcome_when_its_block_limit_is_below_1_mib_ends_the_stream_untouched() -> None:
-    for limit in (1, BLOCK_BYTES_MAX_LEAST - 1):
+    for limit in (1, limits.BLOCK_BYTES_MAX - 1):
         box = await Box.open()
         box.put(3)
         box.hello()
