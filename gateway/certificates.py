@@ -204,7 +204,10 @@ def _time(tag: int, value: bytes) -> datetime:
         text = ("19" if text >= "50" else "20") + text
     elif tag != _GENERALIZED_TIME:
         raise ValueError("no time")
-    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+    if len(text) != 15 or not text[:-1].isdecimal() or text[-1] != "Z":
+        raise ValueError("no time")
+    day, clock = (int(text[:4]), int(text[4:6]), int(text[6:8])), text[8:14]
+    return datetime(*day, int(clock[:2]), int(clock[2:4]), int(clock[4:]), tzinfo=UTC)
 
 
 def _common_name(subject: bytes) -> str:

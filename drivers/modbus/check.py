@@ -10,10 +10,11 @@ from drivers.modbus.limits import MAX_BITS, MAX_REGISTERS
 from drivers.modbus.overlap import overlaps
 from drivers.modbus.planner import Place, place
 
-#: Valid units: on a serial bus 1-247 (0 is broadcast, the rest reserved: Modbus over Serial Line
-#: V1.02 section 2.2); over TCP any byte, 0 and 255 being the device itself (Messaging on TCP/IP
-#: V1.0b 4.4.2.1).
-_UNITS = {"serial": (1, 247), "tcp": (0, 255), "udp": (0, 255), "listen": (0, 255)}
+#: Any byte; over TCP 0 and 255 are the device itself (Messaging on TCP/IP V1.0b 4.4.2.1). On a
+#: serial bus those outside are broadcast or reserved (Modbus over Serial Line V1.02 section 2.2),
+#: and some devices have them all the same.
+_UNIT_MAX = 255
+_SERIAL_UNITS = range(1, 248)
 _FRAMINGS = {
     "serial": ("rtu", "ascii"),
     "tcp": ("tcp", "rtu", "ascii"),
@@ -65,15 +66,11 @@ _Rule = Callable[[TagSpec, Place, DeviceSpec], _Found]
 
 
 def _device(device: DeviceSpec) -> Iterator[Problem]:
-    first, last = _UNITS[device.link.type]
-    if not first <= device.unit <= last:
-        args: dict[str, object] = {
-            "unit": device.unit,
-            "first": first,
-            "last": last,
-            "link": device.link.type,
-        }
-        yield Problem(("unit",), "modbus.unit", args)
+    args: dict[str, object] = {"unit": device.unit}
+    if not 0 <= device.unit <= _UNIT_MAX:
+        yield Problem(("unit",), "modbus.unit", {**args, "last": _UNIT_MAX})
+    elif device.link.type == "serial" and device.unit not in _SERIAL_UNITS:
+        yield Problem(("unit",), "modbus.unit_reserved", args, severity="warning")
     framings = _FRAMINGS[device.link.type]
     if device.framing not in framings:
         args = {

@@ -226,6 +226,7 @@ def _links(merged: _Merged, capacity: Capacity, problems: Problems) -> dict[str,
     links: dict[str, LinkSpec | None] = {}
     places: dict[str, Place] = {}
     ports: dict[str, str] = {}
+    targets: dict[tuple[str, str, int], str] = {}
     for name, place, data in merged.named("links"):
         if over := capacity.take_link(place):
             problems.append(over)
@@ -240,6 +241,12 @@ def _links(merged: _Merged, capacity: Capacity, problems: Problems) -> dict[str,
                 problems.append(at.value_error("config.port_twice", port=link.port, other=other))
             elif not _is_there(Path(link.port)):
                 problems.append(at.warning("link.port_missing", target=link.port))
+        elif link is not None and link.type in ("tcp", "udp"):
+            target = f"{link.host}:{link.tcp_port}"
+            key = (link.type, link.host.lower().rstrip("."), link.tcp_port)
+            if (other := targets.setdefault(key, name)) != name:
+                at = place / "address"
+                problems.append(at.value_error("config.target_twice", target=target, other=other))
     for name in merged.lost("links"):
         links.setdefault(name, None)
     dialin.judge([link for link in links.values() if link is not None], places, problems)

@@ -260,6 +260,12 @@ RULES = {
         "一个串口只写一条链路，多台设备共用它",
         "One link a port; several devices share it",
     ),
+    "config.target_twice": Message(
+        "地址 {target} 已由链路“{other}”使用",
+        "the address {target} already belongs to link {other}",
+        "一个地址只写一条链路，多台设备共用它；设备允许几个请求同时进行时写 in_flight",
+        "One link an address; several devices share it, and in_flight lets it ask several at once",
+    ),
     "config.bad_packet": Message(
         "“{key}”的值 {value} 看不懂",
         "{key} = {value} makes no sense",

@@ -127,10 +127,17 @@ TABLE = {
         "Change the address, or make the hole smaller",
     ),
     "modbus.unit": Message(
-        "站号 {unit} 不能用于 {link} 链路",
-        "unit {unit} cannot be on a {link} link",
-        "可用 {first} 到 {last}",
-        "From {first} to {last}",
+        "没有站号 {unit}",
+        "there is no unit {unit}",
+        "可用 0 到 {last}",
+        "From 0 to {last}",
+    ),
+    "modbus.unit_reserved": Message(
+        "串行总线上站号 0 是广播，248 到 255 保留；仍按 {unit} 读取",
+        "on a serial bus unit 0 is broadcast and 248 to 255 are reserved; unit {unit} is read "
+        "all the same",
+        "读不到时，在设备上改成 1 到 247",
+        "If it does not answer, set the device to one of 1 to 247",
     ),
     "modbus.listen_only_framing": Message(
         "只听（listen_only）的总线只支持 RTU，不支持 {framing}",

@@ -407,3 +407,12 @@ def test_device_when_dead_leaves_its_neighbours_their_period() -> None:
             assert scanner.gaps(unit)[OVERRUN] <= allowed
     first = min(r.due_ns for r in scanner.rows if r.device == f"d{dead}" and r.quality == 1)
     assert first - back_ns <= BACK_NS + 2 * PERIOD_NS
+
+
+@pytest.mark.parametrize("unit", [0, 248, 255])
+def test_unit_when_the_standard_reserves_it_then_read_all_the_same(unit: int) -> None:
+    with SerialSlave() as slave:
+        scanner = Scanner(slave, devices={unit: [pairs((0, 100), device=f"d{unit}")]})
+        with scanner.running():
+            scanner.until(lambda: scanner.good() >= 20)
+    scanner.check()

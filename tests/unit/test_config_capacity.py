@@ -37,7 +37,7 @@ def text_of(size: int) -> str:
 
 def test_links_when_at_the_most_then_one_more_is_refused(tmp_path: Path) -> None:
     links = "".join(
-        f'[links.l{n}]\ntype = "tcp"\naddress = "10.0.{n // 200}.{n % 200}"\n'
+        f'[links.l{n}]\ntype = "tcp"\naddress = "10.1.{n // 200}.{n % 200}"\n'
         for n in range(limits.LINKS_MAX - 1)
     )
     assert said(tmp_path, HEAD + links + DEVICE + TAGS) == []
