@@ -11,12 +11,14 @@ import pwd
 import socket
 import stat
 import struct
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.control import REQUEST_MAX
+from gateway.control.allowance import Allowance
 from gateway.control.client import group_of
 from gateway.messages import WORDS_MAX
 from gateway.system_errors import reason
@@ -83,6 +85,7 @@ class ControlServer:
         #: Those that are served, in the order in which they came or last asked.
         self._served: dict[_Connection, Peer] = {}
         self._logged: set[tuple[str, type[Exception]]] = set()
+        self._allowance = Allowance()
 
     async def start(self) -> None:
         """Listen. Raises AlreadyRunningError, or RequestError where the socket cannot be made."""
@@ -180,9 +183,14 @@ class ControlServer:
             except (ValueError, TypeError, KeyError, RecursionError) as error:
                 await connection.refuse("daemon.bad_request", error=_in_short(error))
                 return
+            while (wait_s := self._allowance.wait_s(peer.uid, time.monotonic())) > 0:  # noqa: ASYNC110 - time is no event to wait for
+                await asyncio.sleep(wait_s)
             await self._answer(connection, peer, number, method, params)
             if connection in self._served:  # to the end of the row
                 self._served[connection] = self._served.pop(connection)
+
+    def _charge(self, peer: Peer, worked_s: float) -> None:
+        self._allowance.charge(peer.uid, worked_s, time.monotonic())
 
     async def _answer(
         self,
@@ -198,11 +206,16 @@ class ControlServer:
                 raise RequestError("daemon.unknown_method", method=method)
             answer = handler(params, peer)
             if isinstance(answer, AsyncIterator):
+                self._charge(peer, 0.0)
                 await connection.stream(number, answer)
                 await connection.send({"id": number, "end": True})
             else:
-                await connection.send({"id": number, "result": await answer})
+                begun_s = time.thread_time()
+                written = _written({"id": number, "result": await answer})
+                self._charge(peer, time.thread_time() - begun_s)
+                await connection.write(written)
         except RequestError as error:
+            self._charge(peer, 0.0)
             said = {"id": error.message, "args": error.arguments}
             await connection.send({"id": number, "error": said})
         except (
@@ -210,6 +223,7 @@ class ControlServer:
         ) as error:  # fmt: skip
             if isinstance(error, ConnectionError | TimeoutError):
                 raise
+            self._charge(peer, 0.0)
             self._log_once(method, error)
             args = {"method": method, "error": _in_short(error)}
             said = {"id": "daemon.failed_request", "args": args}
@@ -229,6 +243,13 @@ def _request(line: bytes) -> tuple[int | str | None, str, dict[str, Any]]:
     if not isinstance(method, str) or not isinstance(params, dict):
         raise TypeError("method is a text, params an object")
     return number, method, params
+
+
+def _written(message: Mapping[str, Any]) -> bytes:
+    """As it goes to the client."""
+    text = json.dumps(message, ensure_ascii=False, default=str)
+    # Halves of a character, as a request may hold them, go back as they came.
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _in_short(error: BaseException) -> str:
@@ -278,9 +299,11 @@ class _Connection:
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Raises TimeoutError for a client that does not read."""
-        written = json.dumps(message, ensure_ascii=False, default=str)
-        # Halves of a character, as a request may hold them, go back as they came.
-        self._writer.write(written.encode("utf-8", "backslashreplace") + b"\n")
+        await self.write(_written(message))
+
+    async def write(self, line: bytes) -> None:
+        """What `_written` made. Raises TimeoutError for a client that does not read."""
+        self._writer.write(line)
         async with asyncio.timeout(self._unread_seconds):
             await self._writer.drain()
 

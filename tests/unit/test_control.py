@@ -7,13 +7,16 @@ import json
 import os
 import socket
 import stat
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.control import REQUEST_MAX
+from gateway.control.allowance import BURST_S, SHARE, Allowance
 from gateway.control.client import ControlClient, ControlError
 from gateway.control.server import (
     CONNECTIONS_MAX,
@@ -344,6 +347,48 @@ def test_request_when_odd_then_answered_and_nobody_else_harmed(
     assert answers[-1].get("error", {}).get("id") == expected
     if expected is None:
         assert answers[-1]["id"] == json.loads(request_line)["id"]
+
+
+def test_user_when_it_asks_without_end_then_takes_its_share_of_the_loop_and_no_more(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "s"
+    worked_s = [0.0]
+    until = time.monotonic() + 2.0
+
+    async def costly(params: Mapping[str, Any], peer: Peer) -> Any:
+        begun_s = time.thread_time()
+        while time.thread_time() - begun_s < 0.01:
+            pass
+        worked_s[0] += time.thread_time() - begun_s
+        return "done"
+
+    def ask() -> None:
+        with ControlClient(path) as client:
+            while time.monotonic() < until:
+                client.call("costly")
+
+    def use() -> None:
+        with ThreadPoolExecutor(4) as pool:
+            for asked in [pool.submit(ask) for _ in range(4)]:
+                asked.result()
+
+    serve(path, use, {"costly": costly})
+    took_s = time.monotonic() - until + 2.0
+    # Each of the four may be at work when the allowance is used up.
+    assert BURST_S / 2 < worked_s[0] < BURST_S + took_s * SHARE + 4 * 0.02
+
+
+def test_allowance_when_one_user_has_used_it_up_then_it_waits_and_nobody_else() -> None:
+    allowance = Allowance()
+    for second in range(600):  # `jiahe status` each second, of 300 devices
+        assert allowance.wait_s(1, float(second)) == 0
+        allowance.charge(1, 0.03, float(second))
+    while not (wait_s := allowance.wait_s(2, 600.0)):
+        allowance.charge(2, 0.1, 600.0)
+    assert 0 < wait_s <= 0.1 / SHARE
+    assert allowance.wait_s(2, 600.0 + wait_s) == pytest.approx(0)
+    assert allowance.wait_s(1, 600.0) == 0
 
 
 def test_socket_when_served_then_only_owner_and_group(tmp_path: Path) -> None:
