@@ -55,19 +55,20 @@ WITH cover AS (
     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
 SELECT gateway, epoch, grp, before, first FROM seen WHERE before < first"""
 
-_MISSING_EVENTS = """
+_EVENT_HOLES = """
 WITH cover AS (
   SELECT DISTINCT gateway, epoch, grp, 0 AS first, 0 AS last_1 FROM events WHERE gateway = ?1
   UNION ALL
-  SELECT gateway, epoch, grp, first, first + count FROM events WHERE gateway = ?1
+  SELECT gateway, epoch, grp, first, first + count FROM events
+  LEFT JOIN crash_ends USING (gateway, epoch)
+  WHERE gateway = ?1 AND (after_seq IS NULL OR first_seq <= after_seq)
   UNION ALL
   SELECT gateway, epoch, grp, first, first + count FROM gap_events JOIN gaps USING (gap)
   WHERE gateway = ?1
 ), seen AS (SELECT *, max(last_1) OVER earlier AS before FROM cover
   WINDOW earlier AS (PARTITION BY gateway, epoch, grp ORDER BY first, last_1
     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
-SELECT gateway, epoch, total(first - before) FROM seen WHERE before < first
-GROUP BY gateway, epoch"""
+SELECT gateway, epoch, grp, before, first FROM seen WHERE before < first"""
 
 _EVENTS = (
     "SELECT gateway, epoch, total(taken) FROM events WHERE gateway = ?1 GROUP BY gateway, epoch"
@@ -171,7 +172,6 @@ def _epochs_of(sql: sqlite3.Connection, name: str) -> list[dict[str, Any]]:
         }
     for key, query in (
         ("missing_blocks", _MISSING_BLOCKS),
-        ("missing_events", _MISSING_EVENTS),
         ("events", _EVENTS),
         ("twice", _TWICE_TICKS),
     ):
@@ -186,6 +186,12 @@ def _epochs_of(sql: sqlite3.Connection, name: str) -> list[dict[str, Any]]:
             books[gateway, epoch]["missing"] += int(last_1 - first)
         else:
             books[gateway, epoch]["gaps"][reason_name(explained)]["ticks"] += int(last_1 - first)
+    for gateway, epoch, group, first, last_1 in sql.execute(_EVENT_HOLES, (name,)):
+        explained = reason_of(sql, gateway, epoch, group, first, last_1, "events")
+        if explained is None:
+            books[gateway, epoch]["missing_events"] += int(last_1 - first)
+        else:
+            books[gateway, epoch]["gaps"][reason_name(explained)]["events"] += int(last_1 - first)
     return list(books.values())
 
 

@@ -23,10 +23,13 @@ class Alarm:
             await self._rung.wait()
         elif not self._rung.is_set() and until_ns > self._clock.now_ns():
             sleep = asyncio.ensure_future(self._clock.sleep_until(until_ns))
-            ring = asyncio.ensure_future(self._rung.wait())
+            sleep.add_done_callback(self._slept)
             try:
-                await asyncio.wait({sleep, ring}, return_when=asyncio.FIRST_COMPLETED)
+                await self._rung.wait()
             finally:
                 sleep.cancel()
-                ring.cancel()
         self._rung.clear()
+
+    def _slept(self, sleep: asyncio.Task[None]) -> None:
+        if not sleep.cancelled():
+            self._rung.set()

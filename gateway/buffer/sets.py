@@ -119,6 +119,7 @@ class Sets:
         self._fresh: dict[bytes, bytes] = {}  # of this run, not yet on disk
         self._whole: set[bytes] = set()  # on disk, and read or written by this run
         self._named: dict[bytes, frozenset[bytes]] = {}  # by catalog
+        self._own: dict[bytes, dict[int, int]] = {}  # periods of this run, whatever the disk does
         self._periods: OrderedDict[bytes, dict[int, int]] = OrderedDict()
 
     @property
@@ -131,6 +132,7 @@ class Sets:
         name = content_id(catalog)
         self.names[epoch] = (*self.names.get(epoch, ()), name)
         self._named[name] = tag_sets_of(catalog)
+        self._own[name] = _periods(catalog)
         for key, content in ((name, catalog), *tag_sets.items()):
             self._gone.discard(key)
             if key not in self._whole:
@@ -219,16 +221,13 @@ class Sets:
         return merged
 
     def _periods_of(self, key: bytes) -> dict[int, int]:
-        known = self._periods.get(key)
+        known = self._own.get(key) or self._periods.get(key)
         if known is None:
-            content = self._fresh.get(key)
-            if content is None:
-                try:
-                    content = read(self._disk, key)
-                except OSError:
-                    content = None
-            groups = pb.CatalogContent.FromString(content).groups if content else ()
-            known = {group.id: group.period_ns for group in groups}
+            try:
+                content = read(self._disk, key)
+            except OSError:
+                content = None
+            known = _periods(content or b"")
             if content is not None:
                 self._periods[key] = known
                 while len(self._periods) > _PERIODS_MAX:
@@ -258,6 +257,10 @@ class Sets:
             return read(self._disk, key) is not None
         except OSError:
             return False
+
+
+def _periods(catalog: bytes) -> dict[int, int]:
+    return {group.id: group.period_ns for group in pb.CatalogContent.FromString(catalog).groups}
 
 
 def _name(key: bytes) -> str:

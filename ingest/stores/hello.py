@@ -82,7 +82,22 @@ def _is_another(sql: sqlite3.Connection, who: Speaker, bound: _Bound) -> bool:
         "SELECT boot_id FROM epochs WHERE gateway = ? AND epoch = ? AND said_hello",
         (who.gateway, who.epoch),
     ).fetchone()
-    return said is not None and (bound.current_epoch != who.epoch or said[0] != who.boot_id)
+    if said is None or bound.current_epoch == who.epoch:
+        return said is not None and said[0] != who.boot_id
+    return not _follows(sql, who, bound.current_epoch)
+
+
+def _follows(sql: sqlite3.Connection, who: Speaker, epoch: int) -> bool:
+    """Whether the run that speaks comes after `epoch`, whose Hello then was late on its way: it
+    names it as an earlier one, or its first block did.
+    """
+    if any(earlier == epoch for earlier, _ in who.earlier):
+        return True
+    row = sql.execute(
+        "SELECT 1 FROM begins WHERE gateway = ? AND epoch = ? AND previous_epoch = ?",
+        (who.gateway, who.epoch, epoch),
+    ).fetchone()
+    return row is not None
 
 
 def _bind(sql: sqlite3.Connection, who: Speaker, taken_from: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
@@ -143,5 +144,27 @@ def test_block_when_the_state_file_is_lost_is_still_read_with_what_it_needs() ->
         (kept,) = second.earlier()
         assert list(kept.catalogs) == [content_id(catalog_content())]
         assert await second.catalog(first.epoch, 1) == catalog_content()
+
+    run(main())
+
+
+def test_loss_when_the_disk_opens_no_file_any_more_then_its_ticks_are_counted() -> None:
+    async def main() -> None:
+        disk = FakeDisk()
+        buffer = await opened(disk, memory_bytes_max=1000)
+        await fill(buffer, 1)
+
+        def fail(operation: str) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        disk.fail = fail
+        for seq in range(2, 30):
+            buffer.put(block(buffer.epoch, seq, first_tick=3 * seq, ticks=3))
+        (gap,) = buffer.take_gaps()
+        assert gap.reason == pb.GAP_REASON_MEMORY_FULL
+        (blocks,), (ticks,) = gap.blocks, gap.ticks
+        assert blocks.first == 2 and blocks.last > 2
+        lost = blocks.last - blocks.first + 1
+        assert (ticks.group, ticks.first_tick, ticks.count) == (1, 3 * blocks.first, 3 * lost)
 
     run(main())

@@ -17,7 +17,7 @@ from ingest.completeness import days
 from ingest.export import export_csv
 from ingest.samples import Selection
 from ingest.stores.opening import connect_readonly
-from tests.contract import examples, streams
+from tests.contract import encode, examples, streams
 from tests.contract.examples import BOOT, EPOCH, PERIOD_NS, START_NS, UTC_NS
 
 NOW_NS = UTC_NS + 3600 * 10**9
@@ -127,6 +127,28 @@ def test_crash_gap_that_names_holes_counts_them_and_what_is_held_beyond(tmp_path
     old, _ = books(tmp_path, *held, after)
     assert (old["missing"], old["missing_blocks"]) == (2, 0)
     assert old["gaps"] == {"crash": {"ticks": 10, "events": 0, "blocks": 1, "unknown": 1}}
+
+
+def pushed(seq: int, gaps: Sequence[pb.Gap] = ()) -> pb.Block:
+    """Block `seq` with pushed value number seq - 1 beside its ticks."""
+    payload = pb.BlockPayload(runs=[examples.run((seq - 1) * 10, 10)], gaps=gaps)
+    events = payload.runs[0].events.add(first=seq - 1, count=1, time_us=[0])
+    events.columns.add(tag=0, column=encode.column([seq], rows=[0]))
+    return encode.block(EPOCH, seq, payload, needs=[pb.FEATURE_EVENTS])
+
+
+def test_pushed_values_when_nothing_says_where_they_are_then_missing(tmp_path: Path) -> None:
+    (book,) = books(tmp_path, pushed(1), pushed(3))
+    assert (book["missing_events"], book["events"]) == (1, 2)
+
+
+def test_pushed_values_when_their_block_is_announced_then_they_follow_from_its_neighbours(
+    tmp_path: Path,
+) -> None:
+    gap = lost(pb.GAP_REASON_DAMAGED, 2)
+    (book,) = books(tmp_path, pushed(1), pushed(3, [gap]))
+    assert (book["missing"], book["missing_events"]) == (0, 0)
+    assert book["gaps"] == {"damaged": {"ticks": 10, "events": 1, "blocks": 1, "unknown": 0}}
 
 
 def test_skipped_ticks_are_gaps_by_reason_and_no_scans(tmp_path: Path) -> None:

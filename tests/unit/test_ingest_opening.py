@@ -175,6 +175,20 @@ def test_copied_card_in_boxes_without_names_shows_by_the_return_of_an_earlier_ru
     assert ended(two_boots).code == "ALREADY_EXISTS"
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_hello_when_it_comes_after_that_of_the_next_run_then_the_next_run_is_no_clone(
+    box: Box, told: bool
+) -> None:
+    """The first run died with its Hello on the way. `told`: the next one has told its end."""
+    later = receiver.hello(EPOCH + 1, boot_id="boot-b", earlier=() if told else (EPOCH,))
+    begin = pb.Begin(previous_epoch=EPOCH, ended=pb.RUN_END_POWER_LOST)
+    first = block(1, epoch=EPOCH + 1, begin=begin)
+    said(box.opened(later), *examples.opening(EPOCH + 1), *([first] if told else []))
+    box.opened(receiver.hello(EPOCH))
+    again = box.stream()
+    assert said(again, later)[0].HasField("welcome"), ended(again)
+
+
 def test_nobody_ends_an_epoch_of_another_machine(box: Box) -> None:
     said(box.opened(), *examples.opening(), block(1))
     box.utc_ns += 11 * MINUTE_NS
