@@ -59,20 +59,16 @@ def block(
     gaps: Iterable[pb.Gap] = (),
     end_of_epoch: bool = False,
     pad: int = 0,
-    begin: pb.Begin | None = None,
-    needs: Iterable[int] = (),
 ) -> SealedBlock:
     """A sealed block, uncompressed; `pad` more bytes of an anchor's boot id."""
     inner = payload(first_tick, ticks, gaps, end_of_epoch=end_of_epoch)
-    if begin is not None:
-        inner.begin.CopyFrom(begin)
     if pad:
         inner.anchors.add(boot_id="x" * pad)
     body = inner.SerializeToString()
     outer = pb.Block(
         epoch=epoch, seq=seq, catalog_revision=1, compression=pb.COMPRESSION_NONE,
         payload_size=len(body), payload_crc32c=crc32c(body), payload=body,
-        scans=ticks, samples=ticks, needs=needs,
+        scans=ticks, samples=ticks,
     )  # fmt: skip
     data = outer.SerializeToString()
     return SealedBlock(epoch, seq, 1, data, oldest_ns, ticks, ticks, end_of_epoch)

@@ -86,12 +86,11 @@ class FakeChannel:
     ) -> None:
         self._accept, self._rng, self.delay_s = accept, rng, delay_s
         self.stream: FakeStream | None = None
-        self.up = True
         self.carry: Callable[[int], None] = lambda size: None
 
     async def open(self) -> FakeStream:
         stream = FakeStream(self.delay_s, self._rng, lambda size: self.carry(size))
-        peer = self._accept(stream.reply) if self.up else None
+        peer = self._accept(stream.reply)
         if peer is None:
             raise ChannelError("uplink.refused", address="fake")
         stream.peer = peer

@@ -20,9 +20,12 @@ class _Selector(selectors.SelectSelector):
     loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if ready or timeout == 0:
-            return ready
+        if len(self.get_map()) > 1:  # more than what wakes the loop from other threads
+            ready = super().select(0)
+            if ready:
+                return ready
+        if timeout == 0:
+            return []
         if timeout is None:
             raise DeadlockError("nothing is due, ever")
         self.loop.now_s += max(0.0, timeout)
@@ -50,14 +53,11 @@ class VirtualClock:
     ) -> None:
         self._boot_id = boot_id
         self.utc_at_boot_ns = utc_at_boot_ns
-        self._booted_ns = self._loop_ns()
-
-    @staticmethod
-    def _loop_ns() -> int:
-        return round(asyncio.get_running_loop().time() * 1e9)
+        self._loop = asyncio.get_running_loop()
+        self._booted_ns = round(self._loop.time() * 1e9)
 
     def now_ns(self) -> int:
-        return self._loop_ns() - self._booted_ns
+        return round(self._loop.time() * 1e9) - self._booted_ns
 
     def utc_ns(self) -> int:
         return self.utc_at_boot_ns + self.now_ns()
@@ -67,13 +67,12 @@ class VirtualClock:
         return self._boot_id
 
     async def sleep_until(self, boot_ns: int) -> None:
-        loop = asyncio.get_running_loop()
         left_ns = boot_ns - self.now_ns()
         if left_ns <= 0:
             return
-        rung = loop.create_future()
+        rung = self._loop.create_future()
         # A microsecond more, so that rounding never wakes before the time.
-        timer = loop.call_later(left_ns / 1e9 + 1e-6, rung.set_result, None)
+        timer = self._loop.call_later(left_ns / 1e9 + 1e-6, rung.set_result, None)
         try:
             await rung
         finally:
