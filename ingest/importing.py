@@ -1,7 +1,8 @@
 """`jiahe-ingest import FILE`: an export file (proto/README.md), taken as a stream would be.
 
 Its Hello binds the gateway's id to no machine and ends nobody's run: a file is carried by people.
-All else is checked and stored as on a stream, and a name that is held stays as it is.
+All else is checked and stored as on a stream, and a name that is held stays as it is. A receiver may
+serve the store meanwhile: nothing that one knows of a store becomes untrue by more blocks in it.
 """
 
 from __future__ import annotations
@@ -70,7 +71,11 @@ def messages(file: BinaryIO) -> Iterator[bytes | None]:
 
 
 class _FileStore(InlineStore):
-    """What a file's session asks; counts what became of its blocks."""
+    """What a file's session asks; counts what became of its blocks.
+
+    After each transaction the file is free for as long as that took: a receiver that waits for its
+    turn looks now and then, and must find one.
+    """
 
     def __init__(self, sql: sqlite3.Connection, imported: Imported) -> None:
         super().__init__(sql)
@@ -90,7 +95,9 @@ class _FileStore(InlineStore):
         return Known()
 
     def put(self, item: Put) -> Outcomes:
+        began = time.monotonic()
         outcomes = super().put(item)
+        time.sleep(time.monotonic() - began)
         if isinstance(item, PutBlocks):
             self._imported.stored += outcomes.count(Outcome.STORED)
             self._imported.duplicates += outcomes.count(Outcome.DUPLICATE)

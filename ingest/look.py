@@ -17,7 +17,6 @@ from ingest.export import export_csv
 from ingest.samples import Selection
 from ingest.stores import sqlite_path
 from ingest.stores.backup import backup as make_backup
-from ingest.stores.lock import StoreLock
 from ingest.stores.opening import connect, connect_readonly
 from ingest.words import cleaned
 
@@ -83,13 +82,8 @@ def take_file(arguments: argparse.Namespace) -> int:
     """0: all of it is held now; 1: some was refused, or the file has no end."""
     from ingest.importing import import_file
 
-    path = sqlite_path(arguments.store)
-    lock = StoreLock(path)
-    try:
-        with closing(connect(path)) as sql:
-            done = import_file(arguments.file, sql)
-    finally:
-        lock.close()
+    with closing(connect(sqlite_path(arguments.store))) as sql:
+        done = import_file(arguments.file, sql)
     sys.stdout.write(
         f"{cleaned(done.gateway)}: {done.stored} blocks stored, {done.duplicates} were held"
         f" already, {len(done.refused)} refused\n"

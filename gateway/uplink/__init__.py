@@ -31,8 +31,8 @@ Invariants
 ----------
 
 U1  Nothing is trimmed but by an ack, or a Welcome, for a block that this process sent or, of an
-    earlier epoch, still keeps. An ack for a block that was never sent, or a Welcome that claims
-    more of this epoch than was ever sent, ends the stream and trims nothing.
+    earlier epoch, still keeps. An ack for a block that was never sent, or a Welcome that claims a
+    block of this epoch that never was, ends the stream and trims nothing.
 U2  Acks are a block's or a range's, never cumulative: two lanes arrive in any order.
 U3  A block follows the catalog that it needs: on its stream, or on one before, as Welcome says.
     What can't be read is neither sent without it nor given up before that is known to last.

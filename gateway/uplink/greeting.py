@@ -132,9 +132,13 @@ class Greeting:
         """
         welcome, buffer, current = self.welcome, self._buffer, self._buffer.epoch
         assert welcome is not None
-        sent = history.sent.get(current, RangeSet())
-        if self._held[current].blocks.minus(sent):
+        own = self._held[current]
+        if own.blocks and own.blocks.highest > buffer.last_seq:
             raise SessionError("uplink.claims_unsent")
+        # What this process never sent may have come by hand (`jiahe buffer export`). It goes all
+        # the same, and is trimmed when that is acknowledged.
+        unsent = own.blocks.minus(history.sent.get(current, RangeSet()))
+        own.blocks = own.blocks.minus(unsent)
         features = FEATURES & set(welcome.features)
         buffer.platform_features(features)
         history.welcomed_by(brief(welcome.software), _platform(welcome))

@@ -31,8 +31,8 @@ class FileIdentity:
         self._log_is: _Identity | None = None
         self._lost: str | None = None
 
-    def closed(self) -> None:
-        """The log may be a new one next: this process closes the last connection to the old."""
+    def may_have_a_new_log(self) -> None:
+        """A connection was closed or opened: who closes the last one removes the log."""
         self._log_is = None
 
     def check(self) -> None:

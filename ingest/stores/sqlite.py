@@ -121,6 +121,7 @@ class SqliteStore:
             self._identity.check()
             if self._sql is None:
                 self._sql = connect(self._path)
+                self._identity.may_have_a_new_log()
             results = _transaction(self._sql, jobs)
             self._identity.check()
         except _JobError as error:
@@ -150,7 +151,7 @@ class SqliteStore:
         if self._sql is not None:
             self._sql.close()
             self._sql = None
-            self._identity.closed()
+            self._identity.may_have_a_new_log()
 
     def _fail(self, jobs: list[_Job], error: BaseException | None) -> None:
         known = isinstance(error, sqlite3.Error | StoreError)

@@ -19,9 +19,24 @@ async def test_welcome_when_it_claims_unsent_blocks_is_refused_and_trims_nothing
     box.put(5)
     box.hello()
     with pytest.raises(SessionError) as caught:
-        box.welcome({box.buffer.epoch: [(1, 3)]})
+        box.welcome({box.buffer.epoch: [(1, 3), (6, 6)]})
     assert caught.value.message == "uplink.claims_unsent"
     assert box.live == [(1, 5)]
+
+
+@case
+async def test_welcome_when_it_holds_what_came_by_hand_then_it_is_sent_and_trimmed_by_its_ack() -> (
+    None
+):
+    box = await Box.open()
+    box.put(5)
+    epoch = box.buffer.epoch
+    box.hello()
+    box.welcome({epoch: [(1, 3)]})
+    assert box.live == [(1, 5)]
+    assert [seq for _, seq, _ in await box.send()] == [1, 2, 3, 4, 5]
+    box.ack(1, 5)
+    assert box.live == []
 
 
 @case
