@@ -51,6 +51,8 @@ class TagSpec:
     deadband: Decimal | None = None  # absolute, in units of the value; or percent of the last value
     deadband_percent: bool = False
     at_least_ns: int = 0  # an unchanged value is repeated after this; 0: after an hour
+    min: Decimal | None = None  # of the value: below it is uncertain
+    max: Decimal | None = None
     description: str = ""  # what it is, for people
     where: str = ""  # file:line:column, for messages
 

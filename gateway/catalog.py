@@ -105,5 +105,7 @@ def _tag(tag: TagSpec) -> pb.Tag:
         deadband=deadband,
         at_least_ns=tag.at_least_ns,
         text_encoding=tag.encoding if tag.type == "string" else "",
+        min="" if tag.min is None else format(tag.min, "f"),
+        max="" if tag.max is None else format(tag.max, "f"),
         description=tag.description,
     )

@@ -39,6 +39,7 @@ _QUALITY_IDS = {
     pb.QUALITY_BAD_GATEWAY: "device.gateway",
     pb.QUALITY_BAD_NOT_A_VALUE: "device.not_a_value",
     pb.QUALITY_BAD_NOT_ASKED: "device.no_answer",
+    pb.QUALITY_UNCERTAIN_OUT_OF_RANGE: "device.value_out_of_range",
 }
 
 
@@ -99,7 +100,7 @@ class Watching:
             spec, quality = found["tag"], found["quality"]
             if tag is not None and spec.name != tag:
                 continue
-            text = "good" if quality == pb.QUALITY_GOOD else "bad" if quality else "starting"
+            text = _class_of(quality)
             said = _QUALITY_IDS.get(quality)
             rows.append(
                 {
@@ -113,3 +114,11 @@ class Watching:
                 }
             )
         return rows
+
+
+def _class_of(quality: int) -> str:
+    if quality == pb.QUALITY_UNSPECIFIED:
+        return "starting"
+    if quality < pb.QUALITY_UNCERTAIN:
+        return "good"
+    return "uncertain" if quality < pb.QUALITY_BAD else "bad"

@@ -18,7 +18,7 @@ from native.encode cimport (
     put_values,
     to_decimal,
 )
-from native.filter cimport pick_changes, round_values
+from native.filter cimport doubt_values, pick_changes, round_values
 from native.rows cimport (
     TYPE_FLOAT32,
     TYPE_FLOAT64,
@@ -215,6 +215,7 @@ cdef uint8_t *put_numbers(
     cdef uint32_t i, n = 0, entries = s.row_count
     cdef int64_t *values = t.values
     decode_numbers(f, row_data(s.layout, s.rows), s.layout.stride, s.row_count, t.values, t.quality)
+    doubt_values(f, props, t.values, s.row_count, t.quality)
     round_values(f, props, t.values, s.row_count)
     if props.on_change:
         entries = pick_changes(

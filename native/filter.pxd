@@ -3,6 +3,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from native.rows cimport field_t
 from native.props cimport fieldprops_t, fieldstate_t
 
+cdef void doubt_values(
+    const field_t *f, const fieldprops_t *p, const int64_t *values, uint32_t n, uint8_t *quality
+) noexcept nogil
 cdef void round_values(
     const field_t *f, const fieldprops_t *p, int64_t *values, uint32_t n
 ) noexcept nogil

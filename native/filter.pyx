@@ -32,7 +32,7 @@ from native.rows cimport (
     field_t,
 )
 from native.props cimport fieldprops_t, fieldstate_t
-from native.reasons cimport BAD
+from native.reasons cimport BAD, GOOD, UNCERTAIN_OUT_OF_RANGE
 
 
 cdef double as_double(uint8_t type, int64_t value) noexcept nogil:
@@ -89,6 +89,20 @@ cdef int64_t from_double(uint8_t type, double value) noexcept nogil:
     if type == TYPE_UINT32:
         return <int64_t>within(value, 0, 4294967295.0)
     return <int64_t>within(value, 0, 9999 if type == TYPE_BCD16 else 99999999)
+
+
+cdef void doubt_values(
+    const field_t *f, const fieldprops_t *p, const int64_t *values, uint32_t n, uint8_t *quality
+) noexcept nogil:
+    """A value outside the tag's min and max is a value, and uncertain."""
+    cdef uint32_t i
+    cdef double value
+    if not p.ranged:
+        return
+    for i in range(n):
+        value = as_double(f.type, values[i])
+        if quality[i] == GOOD and not p.low <= value <= p.high:
+            quality[i] = UNCERTAIN_OUT_OF_RANGE
 
 
 cdef void round_values(

@@ -6,7 +6,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from native.decode cimport decode_numbers, decode_text, text_valid
-from native.filter cimport as_double
+from native.filter cimport as_double, doubt_values
 from native.group cimport Group
 from native.rows cimport (
     TYPE_BOOL,
@@ -74,8 +74,9 @@ def qualities(Group group not None) -> dict:
                 if f.type == TYPE_STRING:
                     size = decode_text(f, row_data(layout, row), text)
                     quality = quality_of_text(group, i, text, size, quality)
-                elif f.type >= TYPE_FLOAT32:  # what may be no number
+                elif f.type >= TYPE_FLOAT32 or group.g.props[i].ranged:  # what may be no number
                     decode_numbers(f, row_data(layout, row), layout.stride, 1, &value, &quality)
+                    doubt_values(f, &group.g.props[i], &value, 1, &quality)
             counts[quality] += 1
         free(row)
     return {i: counts[i] for i in range(256) if counts[i]}
@@ -108,6 +109,7 @@ def latest(Group group not None):
                 result = PyBytes_FromStringAndSize(<char *>text, <Py_ssize_t>size)
             else:
                 decode_numbers(f, row_data(layout, row), layout.stride, 1, &value, &quality)
+                doubt_values(f, &group.g.props[i], &value, 1, &quality)
                 if f.type == TYPE_BOOL:
                     result = value != 0
                 elif f.type == TYPE_FLOAT32 or f.type == TYPE_FLOAT64:

@@ -15,6 +15,9 @@ cdef struct fieldprops_t:
     double deadband       # absolute: in raw units; percent: a fraction
     bint deadband_percent
     int64_t at_least_ns
+    bint ranged           # raw values below `low` or above `high` are uncertain
+    double low
+    double high
     uint8_t text_encoding  # 0 ascii, 1 utf-8, 2 gb18030
 
 

@@ -79,7 +79,7 @@ _TAG_CAUSES = {
     **{quality: _QUALITY_CAUSES[quality] for quality in range(131, 137)},
     137: "device.not_a_value",
 }
-_NOT_ASKED = 138
+_OUT_OF_RANGE, _NOT_ASKED = 65, 138
 
 
 @dataclass(slots=True)
@@ -262,6 +262,9 @@ def _judge(
             "id": "device.partly",
             "args": {"count": sum(bad.values()), "device": found["name"]},
         }
+    if doubtful := tags.get(_OUT_OF_RANGE, 0):
+        args = {"count": doubtful, "device": found["name"]}
+        return "good", {"id": "device.out_of_range", "args": args}
     return "good", None
 
 

@@ -15,14 +15,14 @@ from typing import Any
 
 from gateway.config.positions import Path, Spot
 from gateway.config.problems import Located, Problems, Severity
-from gateway.config.schema import PROFILE_TAG
+from gateway.config.schema import TAG
 from gateway.config.source import BLANKED, CONTROL, SIZE_MAX
 from gateway.config.units import show_size
 from gateway.files import Inode
 
 #: Heading to key. `name` is the tag's name, `space` goes before a bare number in `address`.
 HEADINGS: Mapping[str, str] = {
-    **{key: key for key in ("name", "space", *PROFILE_TAG)},
+    **{key: key for key in ("name", "space", *TAG)},
     "点位": "name", "名称": "name", "标签": "name", "tag": "name", "变量名": "name",
     "功能区": "space", "寄存器类型": "space", "地址": "address", "寄存器地址": "address",
     "类型": "type", "数据类型": "type", "字节序": "order", "倍率": "scale", "系数": "scale",
@@ -141,7 +141,7 @@ class PointTable:
             self._problem(Spot(max(1, rows.line_num), 1), "config.csv_syntax", error=str(error))
 
     def _headings(self, row: list[str], delimiter: str) -> list[str] | None:
-        known = ", ".join(("name", "space", *PROFILE_TAG))
+        known = ", ".join(("name", "space", *TAG))
         heads = [HEADINGS.get(cell.strip(), HEADINGS.get(cell.strip().lower(), "")) for cell in row]
         if not any(heads):
             example = delimiter.join(("name", "address", "type"))
@@ -203,7 +203,7 @@ def _columns(line: str, delimiter: str) -> list[int]:
 
 def _value(key: str, cell: str) -> Any:
     """A cell as TOML would have given it; what cannot be converted stays text, and is refused."""
-    kind = PROFILE_TAG[key].kind
+    kind = TAG[key].kind
     try:
         if kind == "int":
             return int(cell)

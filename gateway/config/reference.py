@@ -24,7 +24,6 @@ from gateway.config.schema import (
     LINK_TLS,
     PLATFORM,
     PROFILE,
-    PROFILE_TAG,
     TAG,
     Key,
     Table,
@@ -48,7 +47,6 @@ _TABLES: tuple[tuple[str, Table], ...] = (
     ("[devices.NAME]", DEVICE),
     ("[devices.NAME.tags]", TAG),
     ("[profile]", PROFILE),
-    ("[tags]", {name: PROFILE_TAG[name] for name in PROFILE_TAG if name not in TAG}),
 )
 _WORDS = {
     "en": ("key", "example", "default", "range", "meaning", "required", "only"),

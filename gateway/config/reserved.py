@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.config.schema import DEVICE, FILE, LINK, PROFILE_TAG, TAG, Table
+from gateway.config.schema import DEVICE, FILE, LINK, TAG, Table
 
 _LINE_OF_ITS_OWN = dict.fromkeys(("baud", "parity", "stop_bits"), "config.for_own_line")
 _TAG = {
@@ -16,7 +16,6 @@ _TAG = {
     "bits": "config.for_bits",
     "signed": "config.for_signed",
 }
-_RANGE = {"min": "config.for_range", "max": "config.for_range"}
 
 #: Of each table of the schema, with its header in the documentation.
 KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
@@ -34,8 +33,7 @@ KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
             **_LINE_OF_ITS_OWN,
         },
     ),
-    ("[devices.NAME.tags]", TAG, {**_TAG, **_RANGE}),
-    ("[tags]", PROFILE_TAG, _TAG),
+    ("[devices.NAME.tags]", TAG, _TAG),
 )
 #: Values of keys that there are.
 VALUES: Mapping[str, Mapping[str, str]] = {

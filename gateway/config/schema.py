@@ -240,6 +240,10 @@ TAG = _table(
     Key("deadband", "deadband", '0.5', "变化小于它不报（或 \"1 %\"）",
         'smaller changes are not reported (or "1 %")',
         only=NUMBERS),
+    Key("min", "decimal", "0", "低于它的值记为不确定", "a value below it is uncertain",
+        only=NUMBERS),
+    Key("max", "decimal", "100", "高于它的值记为不确定", "a value above it is uncertain",
+        only=NUMBERS),
     Key("description", "text", '"总有功电能"', "说明，给人看", "what it is, for people",
         default=""),
     Key("at_least", "duration", '"60 s"', "不变也隔这么久报一次，最迟一小时",
@@ -252,14 +256,6 @@ TABLES: Mapping[str, Table] = {
     "[gateway]": GATEWAY, "[platform]": PLATFORM, "[buffer]": BUFFER, "[links.…]": LINK,
     "[links.….tls]": LINK_TLS, "[devices.…]": DEVICE, "[devices.….tags]": TAG,
 }  # fmt: skip
-
-PROFILE_TAG = {
-    **TAG,
-    **_table(
-        Key("min", "decimal", "0", "正常下限", "lowest that is normal"),
-        Key("max", "decimal", "100", "正常上限", "highest that is normal"),
-    ),
-}
 
 PROFILE_FILE = _table(
     Key("profile", "table", "", "模板自己", "the profile itself"),

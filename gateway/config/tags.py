@@ -14,7 +14,7 @@ from gateway.config import spelling
 from gateway.config.check import Place, check_table, complete
 from gateway.config.points import PointTable
 from gateway.config.problems import Problems
-from gateway.config.schema import PROFILE, PROFILE_FILE, PROFILE_TAG, TAG, Table
+from gateway.config.schema import PROFILE, PROFILE_FILE, TAG, Table
 from gateway.config.source import SIZE_MAX, Source
 from gateway.config.values import nearest
 from gateway.files import Content, Inode, read
@@ -176,7 +176,7 @@ class TagReader:
     def _table(self, path: FilePath, content: Content) -> Profile:
         rows = PointTable(str(path), content.raw, content.inode)
         self._problems.extend(rows.problems)
-        own = self.own(Place(rows, ()), rows.data, PROFILE_TAG)
+        own = self.own(Place(rows, ()), rows.data, TAG)
         return Profile({}, own, bool(len(rows.problems)))
 
     def _profile(self, path: FilePath, content: Content) -> Profile:
@@ -187,7 +187,7 @@ class TagReader:
         about = parts.get("profile", {})
         defaults = check_table(top / "profile", about, PROFILE, self._problems)
         complete(top / "profile", about, dict(defaults), PROFILE, self._problems)
-        own = self.own(top / "tags", parts.get("tags", {}), PROFILE_TAG)
+        own = self.own(top / "tags", parts.get("tags", {}), TAG)
         return Profile(defaults, own, bool(len(source.problems)))
 
 
@@ -217,7 +217,7 @@ def finish(
         complete(tag.place, tag.values, values, TAG, problems)
     kind = values.get("type")
     for key in tag.values:
-        only = PROFILE_TAG[key].only
+        only = TAG[key].only
         if only and kind is not None and kind not in only:
             args = {"key": key, "types": ", ".join(only), "type": kind}
             problems.append(tag.at(key).error("config.tag_key_needs", **args))
@@ -227,6 +227,9 @@ def finish(
     for key in ("deadband", "at_least"):
         if values[key] is not None and values["report"] == "all":
             problems.append(tag.at(key).error("config.tag_key_conflict", key=key))
+    if values["min"] is not None and values["max"] is not None and values["min"] > values["max"]:
+        args = {"min": f"{values['min']:f}", "max": f"{values['max']:f}"}
+        problems.append(tag.at("min").error("config.min_over_max", **args))
     period = values["every"] or every_ns
     if period is None:
         problems.append(tag.place.error("config.no_period", tag=name))
@@ -251,6 +254,8 @@ def finish(
         deadband=band.amount if band else None,
         deadband_percent=bool(band and band.percent),
         at_least_ns=values["at_least"] or 0,
+        min=values["min"],
+        max=values["max"],
         description=values["description"],
         where=tag.place.where(),
     )

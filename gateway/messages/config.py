@@ -260,6 +260,12 @@ RULES = {
         "一个串口只写一条链路，多台设备共用它",
         "One link a port; several devices share it",
     ),
+    "config.min_over_max": Message(
+        "min {min} 大于 max {max}",
+        "min, {min}, is above max, {max}",
+        "对调，或删掉一个",
+        "Swap them, or take one out",
+    ),
     "config.target_twice": Message(
         "地址 {target} 已由链路“{other}”使用",
         "the address {target} already belongs to link {other}",

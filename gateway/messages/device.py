@@ -124,6 +124,14 @@ TABLE = {
         "核对 type 和 order；传感器断线时有的设备也这样表示",
         "Check type and order; some devices also say so when a sensor is disconnected",
     ),
+    "device.out_of_range": Message(
+        "{count} 个标签的值超出 min 到 max",
+        "{count} tags are outside their min and max",
+        "看是哪些：jiahe watch {device}；与说明书核对 type、order（常是 CDAB）、scale",
+        "See which: jiahe watch {device}; compare type, order (often CDAB) and scale with the "
+        "manual",
+    ),
+    "device.value_out_of_range": Message("超出 min 到 max", "outside its min and max"),
     "device.busy": Message(
         "设备忙（异常码 5 或 6）",
         "the device is busy (exception 5 or 6)",

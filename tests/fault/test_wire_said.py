@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from threading import Event, Thread
 from typing import Any
 
@@ -25,14 +26,22 @@ LOOKS, LOOK_S, LASTING = 500, 0.02, 30
 class Said:
     """One link with a device `d1`, `d2` … for each of `units`; two tags each, far apart."""
 
-    def __init__(self, slave: SerialSlave | TcpSlave, units: Sequence[int] = (1,)) -> None:
+    def __init__(
+        self,
+        slave: SerialSlave | TcpSlave,
+        units: Sequence[int] = (1,),
+        *,
+        most: Decimal | None = None,
+    ) -> None:
         told: dict[str, Any] = {"timeout_ns": TIMEOUT_NS}
         if isinstance(slave, SerialSlave):
             told |= {"type": "serial", "port": str(slave.path), "baud": 115_200}
         else:
             told |= {"type": "tcp", "host": "127.0.0.1", "tcp_port": slave.port}
         link = LinkSpec("com1", **told)
-        tags = tuple(TagSpec(f"t{at}", f"holding:{at}", "uint16", PERIOD_NS) for at in (0, 900))
+        tags = tuple(
+            TagSpec(f"t{at}", f"holding:{at}", "uint16", PERIOD_NS, max=most) for at in (0, 900)
+        )
         framing: Any = slave.framing
         devices = [DeviceSpec(f"d{unit}", link, "modbus", tags, unit, framing) for unit in units]
         self._opened = open_links([(link, [plan_device(each) for each in devices])], 0, {})
@@ -181,3 +190,13 @@ def test_tags_when_one_cause_explains_them_then_that_is_said_with_how_many_they_
             of_two = {"id": "device.failure", "args": {"bad": 1, "tags": 2}}
             said.until(lambda: said.cause() == of_two, 10)
     assert about(of_two, "zh") == "2 个标签中 1 个读不到：设备报告内部故障（异常码 4）"
+
+
+def test_device_when_values_are_outside_their_limits_then_said_with_how_many_and_good() -> None:
+    with TcpSlave() as slave:
+        said = Said(slave, most=Decimal(500))  # each register holds its address
+        with said.running():
+            said.until(lambda: said.cause()["id"] == "device.out_of_range")
+            device = said.now()[1][0]
+    assert device["state"] == "good"
+    assert device["cause"]["args"] == {"count": 1, "device": "d1"}

@@ -17,7 +17,7 @@ title = "x"
 driver = "modbus"
 [tags]
 power = { address = "holding:0", type = "int16", unit = "kW", description = "总有功功率" }
-speed = { address = "holding:1", type = "int16" }
+speed = { address = "holding:1", type = "int16", min = -0.5, max = 9 }
 """
 DEVICE = """
 [devices.d1]
@@ -27,11 +27,11 @@ unit = 1
 every = "1 s"
 profile = "p.toml"
 [devices.d1.tags]
-speed = { description = "spindle" }
+speed = { description = "spindle", max = 1500 }
 """
 
 
-def test_description_when_a_file_says_it_then_it_goes_to_the_platform(tmp_path: Path) -> None:
+def test_tag_when_files_describe_it_then_that_goes_to_the_platform(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text(PROFILE, "utf-8")
     (tmp_path / "gateway.toml").write_text(HEAD + DEVICE, "utf-8")
     config = load(tmp_path / "gateway.toml").config
@@ -40,5 +40,6 @@ def test_description_when_a_file_says_it_then_it_goes_to_the_platform(tmp_path: 
     (group,) = registry.get("modbus").plan(device).groups
     made = build("site", "", [(1, device, group)])
     (content,) = made.tag_sets.values()
-    told = {tag.name: tag.description for tag in pb.TagSetContent.FromString(content).tags}
-    assert told == {"power": "总有功功率", "speed": "spindle"}
+    power, speed = pb.TagSetContent.FromString(content).tags
+    assert (power.description, power.min, power.max) == ("总有功功率", "", "")
+    assert (speed.description, speed.min, speed.max) == ("spindle", "-0.5", "1500")

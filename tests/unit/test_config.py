@@ -395,6 +395,21 @@ def test_unit_when_left_out_on_a_serial_link_then_said(tmp_path: Path) -> None:
     assert said(load(write(tmp_path, serial + DEVICE + "unit = 1\n" + tags))) == []
 
 
+def test_limits_when_min_is_above_max_then_refused_though_they_stand_in_two_files(
+    tmp_path: Path,
+) -> None:
+    write(
+        tmp_path,
+        '[profile]\ntitle = "P"\ndriver = "modbus"\n'
+        '[tags]\na = { address = "holding:1", type = "int16", min = 1, max = 9 }\n',
+        "mine.toml",
+    )
+    text = HEAD + DEVICE + 'profile = "mine.toml"\n[devices.press.tags]\na = {{ min = {} }}\n'
+    assert said(load(write(tmp_path, text.format("9")))) == []
+    (problem,) = load(write(tmp_path, text.format("9.5"))).problems
+    assert (problem.id, problem.args) == ("config.min_over_max", {"min": "9.5", "max": "9"})
+
+
 @pytest.mark.parametrize(
     ("first", "second", "found"),
     [

@@ -29,8 +29,7 @@ LINES = [
     *[
         (key, TAG, key.partition(" ")[0])
         for key in (
-            'no_value = ["0xFFFF"]', "min = 0", "max = 500", 'bits = { 0 = "door open" }',
-            "signed = true",
+            'no_value = ["0xFFFF"]', 'bits = { 0 = "door open" }', "signed = true",
         )
     ],
 ]  # fmt: skip

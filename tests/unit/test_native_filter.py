@@ -10,9 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from native.latest import latest, qualities
 from tests.kit.scans import GOOD, PERIOD_NS, START_NS, Box, plan, registers, tag
 
 UNCERTAIN, BAD, BAD_NO_ANSWER, BAD_DAMAGED = 64, 128, 129, 131
+UNCERTAIN_OUT_OF_RANGE = 65
 #: After so many rows an unchanged value is said again, whatever the tag says.
 HOUR_ROWS = 3600 * 10**9 // PERIOD_NS
 
@@ -78,6 +80,50 @@ def test_tag_when_reported_on_change_has_an_entry_where_it_changed(
     made = tag("t", report="change", scale=scale, offset=offset, at_least_ns=at_least * PERIOD_NS)
     got = reported(Box([plan([made])]), rows, seal_after)
     assert got == expected(rows, scale, offset, Decimal(0), False, at_least)
+
+
+edges = st.none() | st.integers(-80, 80)
+
+
+@given(rows_of_int16, seals, scales, offsets, edges, edges)
+def test_value_when_outside_min_and_max_then_uncertain_and_kept(
+    rows: list[Row],
+    seal_after: set[int],
+    scale: Decimal,
+    offset: Decimal,
+    low: int | None,
+    high: int | None,
+) -> None:
+    """Limits on the value's own grid, where equality decides, and off it."""
+    step = Decimal("0.5") * abs(scale)
+    least, most = (None if edge is None else edge * step + offset for edge in (low, high))
+    box = Box([plan([tag("t", scale=scale, offset=offset, min=least, max=most)])])
+
+    def judged(raw: int, quality: int) -> int:
+        value = raw * scale + offset
+        outside = (least is not None and value < least) or (most is not None and value > most)
+        return UNCERTAIN_OUT_OF_RANGE if outside and quality == GOOD else quality
+
+    wanted = [
+        (row, text(raw * scale + offset) if quality < BAD else None, judged(raw, quality))
+        for row, (raw, quality) in enumerate(rows)
+    ]
+    assert reported(box, rows, seal_after) == wanted
+    (group,) = box.groups
+    (_, ((_, newest),)) = latest(group)
+    assert newest == wanted[-1][2]
+    assert qualities(group) == {newest: 1}
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("scale", ["1", "0.001"])
+def test_float_when_it_is_the_limit_itself_then_good(kind: Any, scale: str) -> None:
+    """0.1 as a float32 is above 0.1: a limit is taken as the type has it."""
+    limit = Decimal("0.1") * Decimal(scale)
+    box = Box([plan([tag("t", kind, scale=Decimal(scale), min=limit, max=limit)])])
+    for tick, value in enumerate((0.1, 0.1 * (1 - 1e-6), 0.1 * (1 + 1e-6))):
+        box.push(0, tick, registers(kind, "ABCD", value))
+    assert [entry.quality for entry in box.seal()] == [GOOD, *[UNCERTAIN_OUT_OF_RANGE] * 2]
 
 
 @given(rows_of_int16, seals, scales, offsets, st.integers(1, 30), st.booleans())

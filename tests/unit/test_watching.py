@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import TagSpec
 from gateway.clock import SystemClock
@@ -16,18 +17,18 @@ PEER = Peer(1, 1000, 1000)
 
 
 class Scanning:
-    """Devices of so many tags each, all of them read."""
+    """Devices of so many tags each, all of them read, with this quality."""
 
-    def __init__(self, **devices: int) -> None:
-        self._devices = devices
+    def __init__(self, quality: int = pb.QUALITY_GOOD, **devices: int) -> None:
+        self._quality, self._devices = quality, devices
 
     def device_names(self) -> list[str]:
         return list(self._devices)
 
     def latest(self, device: str) -> list[dict[str, Any]]:
         return [
-            {"tag": TagSpec(f"t{n}", f"holding:{n}", "int16", 10**9), "quality": 1, "raw": n,
-             "time_ns": 1}
+            {"tag": TagSpec(f"t{n}", f"holding:{n}", "int16", 10**9),
+             "quality": self._quality, "raw": n, "time_ns": 1}
             for n in range(self._devices[device])
         ]  # fmt: skip
 
@@ -52,6 +53,22 @@ def test_watch_when_there_are_more_tags_than_may_be_then_a_device_is_asked_for()
     assert len(rows(watching, target="big")) == ROWS_MAX
     assert len(rows(watching, target="more")) == 1
     assert len(rows(watching, target="big.t7")) == 1
+
+
+@pytest.mark.parametrize(
+    ("quality", "word", "cause"),
+    [
+        (pb.QUALITY_GOOD, "good", None),
+        (pb.QUALITY_UNCERTAIN_OUT_OF_RANGE, "uncertain", "device.value_out_of_range"),
+        (pb.QUALITY_BAD_BUSY, "bad", "device.busy"),
+        (pb.QUALITY_UNSPECIFIED, "starting", None),
+    ],
+)
+def test_watch_when_a_value_has_a_quality_then_its_class_and_cause(
+    quality: int, word: str, cause: str | None
+) -> None:
+    (row,) = rows(Watching(Scanning(quality, a=1), SystemClock()))
+    assert (row["quality"], row["cause"] and row["cause"]["id"]) == (word, cause)
 
 
 @pytest.mark.parametrize("every_ms", [1e400, "5", None, True, [], EVERY_MS_MAX + 1, 10**400])

@@ -26,7 +26,7 @@ def scans(group: GroupPlan, seed: str, count: int) -> list[bytes]:
 
 
 def _simulated(tag: TagSpec) -> SimTag:
-    low, high = raw_range(tag.type, tag.unit, (None, None), tag.scale, tag.offset)
+    low, high = raw_range(tag.type, tag.unit, (tag.min, tag.max), tag.scale, tag.offset)
     return SimTag(
         tag.name, parse(tag.address), tag.type, tag.order, tag.length, low, high,
         tuple(tag.labels), rises=tag.unit in RISING,
