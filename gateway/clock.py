@@ -179,6 +179,8 @@ class Anchors:
         self._system: _Belief | None = None
         self._issued: _Belief | None = None
         self._vouched: _Belief | None = None  # the last issued that something vouched for
+        self._has_voided = False  # some anchor that was issued voids earlier ones
+        self._owes_void = False  # and it may be lost, so the next has to
         self._refused: Said | None = None
 
     def platform_said(self, utc_ns: int, asked_ns: int, answered_ns: int) -> None:
@@ -226,8 +228,11 @@ class Anchors:
         return [] if self._refused is None else [self._refused]
 
     def restate(self) -> None:
-        """The block with the last anchor may be lost: the next one has one again."""
+        """Blocks may be lost with their anchors: the next one has one again, which voids what any
+        of theirs did.
+        """
         self._issued = None
+        self._owes_void = self._has_voided
 
     def due(self, now_ns: int) -> pb.Anchor | None:
         """The anchor to put into the block that is sealed at `now_ns` (boot clock), or None.
@@ -240,7 +245,10 @@ class Anchors:
         self._issued = belief
         voids = False
         if belief.source in VOUCHED:
-            voids = self._vouched is not None and _contradicts(belief, self._vouched)
+            news = self._vouched is not None and _contradicts(belief, self._vouched)
+            voids = news or self._owes_void
+            self._has_voided |= voids
+            self._owes_void = False
             self._vouched = belief
         return pb.Anchor(
             boot_id=self._clock.boot_id,

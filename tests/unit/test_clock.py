@@ -261,6 +261,31 @@ def test_anchor_when_its_block_was_lost_is_said_again() -> None:
     assert again is not None and not again.voids_earlier
 
 
+def test_anchor_that_voids_when_it_may_be_lost_is_said_again_as_one_that_voids() -> None:
+    clock = HandClock()
+    clock.offset_ns = 0
+    anchors = Anchors(clock)
+
+    def says(offset_ns: int) -> pb.Anchor | None:
+        clock.boot_ns += 10 * S
+        anchors.platform_said(clock.boot_ns + offset_ns, clock.boot_ns - 1_000_000, clock.boot_ns)
+        return due(anchors, clock)
+
+    says(UTC_2026 + 3600 * S)
+    says(UTC_2026)
+    right = says(UTC_2026)
+    assert right is not None and right.voids_earlier
+    hourly = due(anchors, clock, ANCHOR_EVERY_NS)
+    assert hourly is not None and not hourly.voids_earlier, "nothing was lost"
+    for _ in range(2):  # the anchor that was said again may be lost as well
+        anchors.restate()
+        again = due(anchors, clock, S)
+        assert again is not None and again.voids_earlier
+    assert due(anchors, clock, S) is None
+    hourly = due(anchors, clock, ANCHOR_EVERY_NS)
+    assert hourly is not None and not hourly.voids_earlier
+
+
 @pytest.mark.parametrize("was_set_forward", [False, True])
 def test_box_that_starts_in_1970_when_it_knew_the_time_before_estimates(
     was_set_forward: bool,
