@@ -1,8 +1,8 @@
 """`jiahe-ingest import FILE`: an export file (proto/README.md), taken as a stream would be.
 
 Its Hello binds the gateway's id to no machine and ends nobody's run: a file is carried by people.
-All else is checked and stored as on a stream, and a name that is held stays as it is. A receiver may
-serve the store meanwhile: nothing that one knows of a store becomes untrue by more blocks in it.
+All else is checked and stored as on a stream, and a name that is held stays as it is. A receiver
+may serve the store meanwhile: nothing that it knows of it becomes untrue by more blocks in it.
 """
 
 from __future__ import annotations

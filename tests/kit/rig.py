@@ -157,12 +157,12 @@ class Rig:
 
     # ---- the platform ----------------------------------------------------------------------
 
-    def start_receiver(self) -> None:
+    def start_receiver(self, within: Sequence[str] = ()) -> None:
         """On the same store, and after the first time on the same port."""
         self._receiver = Program(
             "jiahe-ingest", "serve", "--listen", f"127.0.0.1:{self._receiver_port}",
             "--store", f"sqlite:{self.store}", "--json", *self._security,
-            log=self.folder / "receiver.log",
+            log=self.folder / "receiver.log", within=within,
         )  # fmt: skip
         self._receiver_port = int(str(self._receiver.ready["address"]).rpartition(":")[2])
 
