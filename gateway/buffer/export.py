@@ -16,9 +16,10 @@ from typing import NamedTuple, TypeVar
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import log, recovery, sets
+from gateway.buffer import log, recovery, segment, sets
 from gateway.buffer.block import BlockKey
 from gateway.buffer.disk import OsFile
+from gateway.buffer.index import Place
 from gateway.ports import File
 from native.crc import crc32c
 
@@ -29,7 +30,7 @@ _HEAD = struct.Struct("<II")
 
 
 class Exported(NamedTuple):
-    """`left_out`: blocks that are damaged, or whose catalog is."""
+    """`left_out`: blocks that are damaged, or whose catalog is; not what a daemon dropped."""
 
     blocks: int
     bytes: int
@@ -135,11 +136,15 @@ class _Kept:
             )
             needed = None if block is None else list(self._needed(epoch, block.catalog_revision))
             if block is None or needed is None or None in needed:
-                self.left_out += 1
+                self.left_out += self._is_kept(place)
                 continue
             yield from (request for request in needed if request is not None)
             self.blocks += 1
             yield pb.StreamRequest(block=pb.Block.FromString(block.data))
+
+    def _is_kept(self, place: Place | None) -> bool:
+        """A daemon removes a file once nothing of it is needed, and catalogs after that."""
+        return place is not None and segment.name(place.segment) in self._disk.list()
 
     def _needed(self, epoch: int, revision: int) -> Iterator[pb.StreamRequest | None]:
         """What is not in the file yet; None: it is gone."""

@@ -59,6 +59,8 @@ def recover(disk: Disk, gateway: str) -> tuple[Recovered, state.State]:
         found.next_segment = number + 1
         try:
             _recover_file(found, disk, number, gateway, number == numbers[-1])
+        except FileNotFoundError:  # beside a daemon, which needed it no more
+            continue
         except OSError as error:
             if error.errno not in segment.MEDIUM_ERRORS:
                 raise

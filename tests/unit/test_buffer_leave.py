@@ -10,9 +10,10 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import Buffer, BufferConfig, BufferUnusableError, OsDisk
-from gateway.buffer.export import MAGIC, export
+from gateway.buffer.export import MAGIC, ReadOnlyDisk, export
 from gateway.buffer.leave import drop_other, drop_own, keep
 from gateway.clock import SystemClock
+from gateway.ports import File
 from native.crc import crc32c
 from tests.kit.blocks import TAG_SET, block, catalog_content, no_zstd, put_catalog
 from tests.kit.virtual_time import inline
@@ -97,6 +98,32 @@ def test_export_when_something_is_damaged_leaves_it_out_and_says_how_much(tmp_pa
     done = export(tmp_path / "buffer", "gw-1", "jiahe", b"", tmp_path / "out")
     assert done.blocks == 0 and done.left_out >= BLOCKS - 1
     assert len(requests(tmp_path / "out")) == 1
+
+
+@pytest.mark.parametrize("opens", [1, 2])
+def test_export_when_the_daemon_drops_a_file_meanwhile_has_the_others(
+    opens: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file goes after it was listed, or after its blocks were."""
+    for _ in range(2):
+        filled(tmp_path / "buffer")
+    dropped = min((tmp_path / "buffer").glob("*.seg"))
+    opened_so_far: list[str] = []
+    open_file = ReadOnlyDisk.open
+
+    def open_late(disk: ReadOnlyDisk, name: str, *, create: bool = False) -> File:
+        opened_so_far.append(name)
+        if name == dropped.name and opened_so_far.count(name) == opens:
+            dropped.unlink()
+        return open_file(disk, name, create=create)
+
+    monkeypatch.setattr(ReadOnlyDisk, "open", open_late)
+    done = export(tmp_path / "buffer", "gw-1", "jiahe", b"", tmp_path / "out")
+    assert not dropped.exists()
+    assert (done.blocks, done.left_out) == (BLOCKS, 0)
+    assert [r.block.seq for r in requests(tmp_path / "out") if r.HasField("block")] == list(
+        range(1, BLOCKS + 1)
+    )
 
 
 def test_buffer_when_the_id_was_changed_is_moved_aside_or_removed(tmp_path: Path) -> None:
