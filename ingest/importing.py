@@ -1,8 +1,9 @@
 """`jiahe-ingest import FILE`: an export file (proto/README.md), taken as a stream would be.
 
 Its Hello binds the gateway's id to no machine and ends nobody's run: a file is carried by people.
-All else is checked and stored as on a stream, and a name that is held stays as it is. A receiver
-may serve the store meanwhile: nothing that it knows of it becomes untrue by more blocks in it.
+All else is checked and stored as on a stream, and a name that is held stays as it is. However many
+of its blocks are refused, those behind them are taken. A receiver may serve the store meanwhile:
+nothing that it knows of it becomes untrue by more blocks in it.
 """
 
 from __future__ import annotations
@@ -109,7 +110,9 @@ def import_file(
 ) -> Imported:
     """Take what the file holds. Raises FileError with what came before it stored, OSError."""
     imported = Imported(cut=True)
-    one = Inline(session.Session(None, utc_ns, address=str(path)), _FileStore(sql, imported))
+    # A box behind a stream can be told to stop; what is in a file can't, nor does it come again.
+    taken = session.Session(None, utc_ns, address=str(path), broken_max=None)
+    one = Inline(taken, _FileStore(sql, imported))
     with path.open("rb") as file:
         for data in messages(file):
             if data is None:

@@ -61,7 +61,8 @@ _BROKEN = (pb.REJECT_REASON_TOO_LARGE, pb.REJECT_REASON_CHECKSUM, pb.REJECT_REAS
 class Session:
     """`identity` is the gateway's id in its certificate; None on a plain-text stream. `window`
     gives how many bytes the stream may have on its way. `features` is what the receiver reads:
-    shorter than FEATURES, it plays an older one."""
+    shorter than FEATURES, it plays an older one. `broken_max`: after more blocks that were none it
+    ends; None: never."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Session:
         features: Collection[int] = FEATURES,
         versions: tuple[int, int] = (limits.PROTOCOL, limits.PROTOCOL),
         software: str = "",
+        broken_max: int | None = limits.BROKEN_BLOCKS_MAX,
     ) -> None:
         self.state = "hello"
         self.gateway = ""
@@ -91,6 +93,7 @@ class Session:
         self._features = frozenset(features)
         self._versions = versions
         self._software = software
+        self._broken_max = broken_max
         self._layouts = Layouts("", self._shelf, self._features)
 
     def urgent(self, data: bytes) -> list[Command] | None:
@@ -249,7 +252,7 @@ class Session:
             first, last = names(carried)
             yield self._reject(carried.epoch, first, last, error)
             self.broken += error.reason in _BROKEN
-            if self.broken > limits.BROKEN_BLOCKS_MAX:
+            if self._broken_max is not None and self.broken > self._broken_max:
                 words = f"{self.broken} blocks of this stream could not be taken; the last:"
                 yield self._end("RESOURCE_EXHAUSTED", f"{words} {error.detail}")
             return

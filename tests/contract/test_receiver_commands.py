@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from ingest import limits
 from ingest.export import export_csv
 from ingest.importing import FileError, import_file, messages
 from ingest.samples import Reader, Selection
@@ -145,6 +146,21 @@ def test_import_of_a_file_that_was_cut_or_damaged_says_so(tmp_path: Path) -> Non
     sql.close()
     done = receiver.ingest("import", "--store", f"sqlite:{tmp_path / 'store.db'}", file)
     assert done.returncode == 1 and "Traceback" not in done.stderr
+
+
+def test_import_when_more_blocks_are_broken_than_a_stream_may_send_then_those_behind_are_taken(
+    tmp_path: Path,
+) -> None:
+    count = limits.BROKEN_BLOCKS_MAX + 1
+    blocks = [examples.block(seq) for seq in range(1, count + 3)]
+    for broken in blocks[:count]:
+        broken.payload_crc32c ^= 1
+    requests = [pb.StreamRequest(block=block) for block in blocks]
+    file = exported(tmp_path / "stick", *examples.opening(), *requests)
+    url = f"sqlite:{tmp_path / 'store.db'}"
+    done = receiver.ingest("import", "--store", url, file)
+    assert done.returncode == 1 and f"2 blocks stored, 0 were held already, {count}" in done.stdout
+    assert done.stderr.count("CHECKSUM") == count
 
 
 def test_backup_command_copies_the_store(tmp_path: Path) -> None:
