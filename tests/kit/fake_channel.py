@@ -61,6 +61,10 @@ class FakeStream:
             yield message
         self._check()
 
+    @property
+    def is_broken(self) -> bool:
+        return self._broken
+
     def break_(self) -> None:
         """The connection dies, and the box notices."""
         self._broken = True

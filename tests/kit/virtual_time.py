@@ -18,9 +18,18 @@ class _Selector(selectors.SelectSelector):
     """Never waits: it moves the loop's clock to the next timer."""
 
     loop: VirtualLoop
+    files = 0  # that are waited for; the first is what wakes the loop from other threads
+
+    def register(self, *args: Any) -> selectors.SelectorKey:
+        self.files += 1
+        return super().register(*args)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        self.files -= 1
+        return super().unregister(fileobj)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if len(self.get_map()) > 1:  # more than what wakes the loop from other threads
+        if self.files > 1:
             ready = super().select(0)
             if ready:
                 return ready

@@ -160,11 +160,15 @@ class Box:
         stream = self.world.receiver.accept(reply, self.address)
         channel = self.channel
 
+        def is_open() -> bool:
+            now = channel.stream
+            return now is not None and now.peer is stream and not now.is_broken
+
         def hang_up() -> None:
-            if channel.stream is not None and channel.stream.peer is stream:
+            if is_open():
                 channel.cut()
 
-        stream.hang_up = hang_up
+        stream.is_open, stream.hang_up = is_open, hang_up
         return stream
 
     def _carry(self, size: int) -> None:

@@ -14,7 +14,7 @@ from tests.sim.world import NeverDrainedError, World
 
 #: `make reliability SEEDS=100000` tries more.
 SEEDS = int(os.environ.get("SEEDS", "2000"))
-EVENTS = 7
+EVENTS = 6
 PARTS = 5
 
 

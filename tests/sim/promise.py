@@ -220,8 +220,8 @@ class _Blocks:
         self.box, self.world, self.sql = box, world, world.receiver.sql
         self.books = {
             book["epoch"]: book
-            for book in audit.epochs(self.sql)
-            if book["gateway"] == box.name and book["epoch"] in box.runs
+            for book in audit.epochs(self.sql, box.name)
+            if book["epoch"] in box.runs
         }
         self.gaps = [*self._told()]
         waiting = box.buffer.ledger.unsettled(type(box.buffer.ledger.pending)())

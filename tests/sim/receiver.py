@@ -109,7 +109,7 @@ class Receiver:
         is_clone = bound is not None and bound.machine != speaker.machine
         if known.bound_to is not None:
             self.clones_refused += 1
-            if not is_clone:
+            if not is_clone and stream.is_open():  # else a run that is over was late
                 self.wrong.append(f"{speaker.gateway} was refused as its own clone")
             return
         if is_clone and bound is not None and now_ns - bound.heard_ns < CLONE_REFUSED_NS:
@@ -145,7 +145,9 @@ class Receiver:
 
 
 class Stream:
-    """One stream, driven as ingest.stream does it. `hang_up` ends it on the wire."""
+    """One stream, driven as ingest.stream does it. `is_open`: the box still has it; `hang_up` ends
+    it on the wire.
+    """
 
     def __init__(self, receiver: Receiver, reply: Reply, address: str) -> None:
         self._receiver, self._reply = receiver, reply
@@ -154,6 +156,7 @@ class Stream:
         self._noted_ns = 0
         self.heard_ns = 0
         self.over = False
+        self.is_open: Callable[[], bool] = lambda: True
         self.hang_up: Callable[[], None] = lambda: None
 
     @property
