@@ -97,9 +97,9 @@ BUFFER = _table(
     Key("max_size", "size", '"2 GiB"', "最多占用的磁盘", "the most disk that it takes",
         default=2048 * MIB, low=16 * MIB, high=2**50),
     Key("keep_for", "duration", '"30 days"',
-        "平台没确认的数据最多留多久；实际会再多留至多一小时，时钟从没对过时一直留着",
-        "how long it keeps what was not acknowledged; up to an hour longer, and as long as the"
-        " clock was never set",
+        "平台没确认的数据最多留多久；实际会再多留至多一小时（时间跳变或停机之后至多一天），时钟从没对过时一直留着",
+        "how long it keeps what was not acknowledged; up to an hour longer (a day after the time"
+        " jumped or the box was off), and as long as the clock was never set",
         default=30 * DAY, low=60 * S, high=3650 * DAY),
     Key("flush_every", "duration", '"1 s"', "断电最多丢失多久的数据",
         "the most that a power cut can take",

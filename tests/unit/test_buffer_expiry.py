@@ -26,9 +26,12 @@ class Box:
         self.disk = disk
         self.clock = VirtualClock(utc_at_boot_ns=utc_at_boot_ns)
         self.trusted = True
+        self.keep_for = KEEP_FOR
 
     async def start(self) -> Box:
-        config = BufferConfig("gw-1", keep_for_ns=KEEP_FOR, free_bytes_min=0, segment_bytes=300)
+        config = BufferConfig(
+            "gw-1", keep_for_ns=self.keep_for, free_bytes_min=0, segment_bytes=300
+        )
         self.buffer = await Buffer.open(
             self.disk, self.clock, inline, config, no_zstd, self._utc_ns
         )
@@ -100,9 +103,57 @@ def test_blocks_when_the_clock_runs_ahead_for_a_while_do_not_expire(trusted: boo
     async def story(box: Box) -> None:
         await box.fill(20)
         box.trusted = trusted
-        await box.visit(40 * DAY, (1 if trusted else 5) * HOUR - 120 * SECOND)
+        await box.visit(40 * DAY, 5 * HOUR)
         assert box.buffer.live_blocks == 20
         assert not box.buffer.gaps_pending
+
+    box(story)
+
+
+def test_blocks_of_an_earlier_run_when_the_clock_runs_ahead_for_hours_do_not_expire() -> None:
+    async def story(box: Box) -> None:
+        await box.fill(20)
+        box.task.cancel()
+        for wait in (0, 2 * HOUR):  # wrong from the start of the run, or later
+            later = await Box(box.disk, box.clock.utc_at_boot_ns + HOUR).start()
+            await later.wait(wait)
+            await later.visit(40 * DAY, 5 * HOUR)
+            assert later.buffer.live_blocks == 20
+            assert not later.buffer.gaps_pending
+            later.task.cancel()
+
+    box(story)
+
+
+def test_blocks_when_the_box_was_off_for_long_expire_a_day_after() -> None:
+    async def story(box: Box) -> None:
+        await box.fill(20)
+        box.task.cancel()
+        later = Box(box.disk, box.clock.utc_at_boot_ns + 40 * DAY)
+        later.keep_for = 30 * DAY
+        await later.start()
+        await later.fill(5)
+        await later.wait(DAY - 120 * SECOND)
+        assert later.buffer.live_blocks == 25
+        await later.wait(HOUR + 5 * 60 * SECOND)
+        assert 5 <= later.buffer.live_blocks < 10
+        later.task.cancel()
+
+    box(story)
+
+
+def test_blocks_when_the_clock_jumps_after_a_day_of_creeping_do_not_expire_by_the_jump() -> None:
+    async def story(box: Box) -> None:
+        await box.fill(20)
+        box.task.cancel()
+        later = Box(box.disk, box.clock.utc_at_boot_ns)
+        later.keep_for = 30 * DAY
+        await later.start()
+        later.clock.utc_at_boot_ns += SECOND
+        await later.wait(DAY - 90 * SECOND)
+        await later.visit(60 * DAY, 3 * HOUR)
+        assert later.buffer.live_blocks == 20
+        later.task.cancel()
 
     box(story)
 
