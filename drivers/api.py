@@ -54,7 +54,6 @@ class TagSpec:
     min: Decimal | None = None  # of the value: below it is uncertain
     max: Decimal | None = None
     description: str = ""  # what it is, for people
-    where: str = ""  # file:line:column, for messages
 
 
 #: The most that is tried where a link learns how many requests it takes at once.
@@ -92,7 +91,6 @@ class LinkSpec:
     in_flight: int = 1  # the most requests at once
     in_flight_learned: bool = False  # how many up to there is found out
     tls: TlsFiles | None = None  # tcp: Modbus Security
-    where: str = ""
 
     @property
     def char_ns(self) -> int:
@@ -116,7 +114,6 @@ class DeviceSpec:
     max_bits: int = 2000
     holes: tuple[str, ...] = ()  # "holding:100-199": never read, not even to bridge
     pause_ns: int = 0  # silence this device wants, over the link's
-    where: str = ""
 
 
 class Request(NamedTuple):

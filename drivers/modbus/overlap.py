@@ -46,6 +46,8 @@ def _stretches(row: Sequence[_Stretch]) -> Iterator[Problem]:
 
 def _bits_of_wholes(placed: Sequence[tuple[TagSpec, Place]]) -> Iterator[Problem]:
     """Bits of a register that is a part of a float or a text."""
+    if all(at.address.bit is None for _, at in placed):
+        return
     wholes = {
         (at.range.space, number): tag
         for tag, at in placed

@@ -108,7 +108,6 @@ class DeviceBuilder:
             max_bits=parts.setting("max_bits", 2000),
             holes=tuple(parts.setting("holes", ())),
             pause_ns=parts.setting("pause", 0),
-            where=place.where(),
         )
         if over := self._capacity.take_device(device, len(names), place):
             self._problems.append(over)
@@ -200,7 +199,7 @@ class DeviceBuilder:
         """The device without its tags where its driver has judged them, of one like it on a link
         like its own.
         """
-        one = replace(device, name="", unit=0, tags=(), where="")
+        one = replace(device, name="", unit=0, tags=())
         alike = replace(one, link=LinkSpec(name="", type=device.link.type))
         _, judged = self._judged.setdefault(id(device.tags), (device.tags, set()))
         if alike in judged:

@@ -93,7 +93,6 @@ def build_link(
         tls=tls,
         register=checked["register"] or b"",
         heartbeat=checked["heartbeat"] or b"",
-        where=place.where(),
     )
 
 

@@ -261,15 +261,16 @@ def _plant(
     links = _links(merged, capacity, problems)
     builder = DeviceBuilder(links, capacity, problems)
     devices: dict[str, DeviceSpec] = {}
+    places: dict[str, Place] = {}
     units: dict[tuple[str, int], str] = {}
     for name, place, data in merged.named("devices"):
         for device in builder.build(name, place, data):
             if device.name in devices:
-                first = devices[device.name].where
+                first = places[device.name].where()
                 args = {"name": device.name, "first": first}
                 problems.append(place.error("config.twice_name", **args))
                 continue
-            devices[device.name] = device
+            devices[device.name], places[device.name] = device, place
             other = units.setdefault((device.link.name, device.unit), device.name)
             if other != device.name:
                 at = place / "unit"

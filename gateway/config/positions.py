@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from contextlib import suppress
+from functools import cached_property
 from typing import NamedTuple
 
 Path = tuple[str | int, ...]
@@ -71,17 +72,38 @@ class _DeepError(_BrokenError):
 
 
 class Positions:
-    """The map of one document. `keys` and `values` are offsets of characters, by path."""
+    """The map of one document, drawn when it is first looked at: a file without a mistake needs
+    none.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.keys: dict[Path, int] = {}
-        self.values: dict[Path, int] = {}
-        self.statements: list[Statement] = []
+        self._keys: dict[Path, int] = {}
+        self._values: dict[Path, int] = {}
+        self._statements: list[Statement] = []
         self._arrays: dict[Path, int] = {}  # arrays of tables: how many so far
         self._unread: dict[Path, int] = {}  # flat inline tables: where they start
-        self._lines = [0, *(match.end() for match in re.finditer("\n", text))]
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
+
+    @cached_property
+    def statements(self) -> list[Statement]:
         self._walk()
+        return self._statements
+
+    @property
+    def keys(self) -> dict[Path, int]:
+        """Offsets of characters, by path."""
+        _ = self.statements
+        return self._keys
+
+    @property
+    def values(self) -> dict[Path, int]:
+        """The same."""
+        _ = self.statements
+        return self._values
 
     def spot(self, offset: int) -> Spot:
         line = bisect_right(self._lines, offset)
@@ -138,18 +160,19 @@ class Positions:
                     parts, at = self._dotted(at)
                     for name, offset in parts:
                         path = (*path, name)
-                        self.keys.setdefault(path, offset)
+                        self._keys.setdefault(path, offset)
                     at = self._assigned(path, at, 0)
             except _BrokenError as error:
                 broken, deep = True, isinstance(error, _DeepError)
                 fresh = _FRESH_LINE.search(text, start)
                 at = fresh.start() if fresh else len(text)
             at = self._skip(_REST, at)
-            self.statements.append(Statement(start, at, path, header, broken, deep))
+            self._statements.append(Statement(start, at, path, header, broken, deep))
             faults += broken
 
     def _read(self, path: Path) -> None:
         """Read the flat inline table that holds `path`, if it was not yet."""
+        _ = self.statements
         for length in range(1, len(path)):
             if (at := self._unread.pop(path[:length], None)) is not None:
                 with suppress(_BrokenError):  # what came before the fault was noted
@@ -166,12 +189,12 @@ class Positions:
         path: Path = ()
         for number, (name, offset) in enumerate(parts, 1):
             path = (*path, name)
-            self.keys.setdefault(path, offset)
+            self._keys.setdefault(path, offset)
             if double and number == len(parts):
                 index = self._arrays.get(path, 0)
                 self._arrays[path] = index + 1
                 path = (*path, index)
-                self.keys[path] = offset
+                self._keys[path] = offset
             elif path in self._arrays:
                 path = (*path, self._arrays[path] - 1)
         return path
@@ -200,7 +223,7 @@ class Positions:
         return self._value(path, self._skip(_BLANK, at + 1), depth)
 
     def _value(self, path: Path, at: int, depth: int) -> int:
-        self.values.setdefault(path, at)
+        self._values.setdefault(path, at)
         if depth > DEPTH_MAX:
             raise _DeepError
         if self.text.startswith("[", at):
@@ -242,7 +265,7 @@ class Positions:
             inner = path
             for name, offset in parts:
                 inner = (*inner, name)
-                self.keys.setdefault(inner, offset)
+                self._keys.setdefault(inner, offset)
             at = self._skip(_GAP, self._assigned(inner, at, depth))
             if self.text.startswith(",", at):
                 at += 1

@@ -11,6 +11,7 @@ import ast
 import re
 import shlex
 import tomllib
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from pathlib import Path as FilePath
 from typing import Any
@@ -166,6 +167,12 @@ class Source:
 
     def _parse(self) -> dict[str, Any]:
         fed = self.positions.text
+        # A key of very many parts takes tomllib minutes: such a line is looked at before.
+        if not self.problems and all(line.count(".") <= DEPTH_MAX for line in fed.split("\n")):
+            with suppress(RecursionError, ValueError):
+                data = tomllib.loads(fed, parse_float=_decimal)
+                if not _is_deep(data):
+                    return data
         for deep in [each for each in self.positions.statements if each.deep]:
             opened = self.positions.values.get(deep.path, deep.start)
             self._say(self.positions.spot(opened), "config.too_deep", most=DEPTH_MAX)
@@ -341,6 +348,21 @@ def _splice(fed: str, start: int, end: int, mended: str, text: str) -> str:
     lines = fed.split("\n")
     lines[first : last + 1] = mended.split("\n")[first : last + 1]
     return "\n".join(lines)
+
+
+def _is_deep(data: dict[str, Any]) -> bool:
+    """Whether something in it may be too deep: then each statement is looked at."""
+    level: list[Any] = [data]
+    for _ in range(DEPTH_MAX):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _decimal(number: str) -> Decimal:

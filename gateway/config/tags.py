@@ -257,5 +257,4 @@ def finish(
         min=values["min"],
         max=values["max"],
         description=values["description"],
-        where=tag.place.where(),
     )
