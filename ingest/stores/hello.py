@@ -1,9 +1,10 @@
 """Who speaks for a gateway, and what it is told. Functions of an open transaction.
 
 A gateway's id is bound to one machine, or, where nothing names the hardware, to one installation.
-Another one is refused while the bound one was heard lately, and takes over after that. Of a copied
-card in two boxes that can't be told apart so, this much shows: a daemon never takes an epoch again,
-so the return of an earlier run, or one epoch with two boots, can only be a second box.
+Another one is refused while the bound one was heard lately, and takes over after that. A box that
+names its hardware and one that does not are two: a card may be copied from either into the other.
+Of a copied card in two boxes that both name none, this much shows: a daemon never takes an epoch
+again, so the return of an earlier run, or one epoch with two boots, can only be a second box.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ _NOBODY = _Bound(0, 0, b"", b"", "", 0)
 def same_machine(
     machine: bytes, installation: bytes, other_machine: bytes, other_installation: bytes
 ) -> bool:
-    """Where one of them has no name of its hardware, the installation decides."""
-    if machine and other_machine:
+    """Where neither has a name of its hardware, the installation decides."""
+    if machine or other_machine:
         return machine == other_machine
     return installation == other_installation
 

@@ -135,10 +135,10 @@ class Box:
         self.channel.carry = self._carry
 
     def clone(self) -> Box:
-        """The same card in another box."""
+        """The same card in another box, which names its hardware or, by turns, does not."""
         other = Box.__new__(Box)
         other.__dict__.update(self.__dict__)
-        other.address, other.machine = f"{self.name}:2", b"another machine "
+        other.address, other.machine = f"{self.name}:2", b"another machine " * (self.boots % 2)
         other.disk = self.disk.copy()
         other.runs, other.durable, other.forgotten = {}, set(), set()
         other.carried, other.boots, other.on, other._tasks = 0, 1000, False, []

@@ -159,7 +159,26 @@ def test_without_names_of_hardware_the_installation_decides(box: Box) -> None:
     assert said(one, receiver.hello(EPOCH + 1, machine=b"", installation=other)) == []
     assert ended(one).code == "ALREADY_EXISTS"
     assert said(box.stream(), receiver.hello(EPOCH + 1, machine=b""))
-    assert said(box.stream(), receiver.hello(EPOCH + 2))  # its hardware could be read this time
+
+
+@pytest.mark.parametrize(
+    ("bound", "other"), [(examples.MACHINE, b""), (b"", examples.MACHINE)], ids=["named", "not"]
+)
+def test_copied_card_when_only_one_of_the_boxes_names_its_hardware_then_is_another_machine(
+    box: Box, bound: bytes, other: bytes
+) -> None:
+    """One installation, the copy's run the next: it ousts nobody, and ends no run of the other."""
+    said(box.opened(receiver.hello(EPOCH, machine=bound)), *examples.opening(), block(1))
+    hello = receiver.hello(EPOCH + 1, machine=other, boot_id="boot-b", earlier=(EPOCH,))
+    copy = box.stream(address="10.0.0.2:5000")
+    assert said(copy, hello) == []
+    assert ended(copy).code == "ALREADY_EXISTS" and "10.0.0.1:5000" in ended(copy).detail
+    assert said(box.stream(), receiver.hello(EPOCH, machine=bound))[0].HasField("welcome")
+    box.utc_ns += 11 * MINUTE_NS
+    crash = pb.Gap(reason=pb.GAP_REASON_CRASH, epoch=EPOCH, count_unknown=True, after_seq=1)
+    ends = block(1, epoch=EPOCH + 1, gaps=(crash,))
+    assert acked(said(box.opened(hello), *examples.opening(EPOCH + 1), ends)) == [(1, 1)]
+    assert not any(closed for (closed,) in box.sql.execute("SELECT closed FROM epochs"))
 
 
 def test_copied_card_in_boxes_without_names_shows_by_the_return_of_an_earlier_run(
