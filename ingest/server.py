@@ -2,7 +2,8 @@
 
 Requests come as bytes: what they hold is counted before it is parsed. What takes long to check is
 checked by turns (`desk`). Memory is bounded by what is promised: each stream's window comes out of
-one purse, streams that have not said Hello are few, and a gateway has one stream.
+one purse, streams that have not said Hello are few, and a gateway has one stream. Of those few the
+oldest of the peer that has most makes room, so that a peer that opens many keeps nobody else out.
 
 The newest stream of a machine wins: a box that lost its connection is not kept out by the ghost of
 its old stream. Whether another machine may speak under the id is decided in the store.
@@ -15,6 +16,7 @@ import contextlib
 import importlib.metadata
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
@@ -85,7 +87,7 @@ class IngestServicer:
         self._shelf = Shelf()
         self._pieces = Pieces()
         self._promised = 0
-        self._streams: set[Stream] = set()
+        self._streams: dict[Stream, str] = {}  # in order of arrival, each with its peer
         self._newest: dict[str, Stream] = {}  # by gateway
 
     def session(self, stream: Stream, identity: str | None) -> session.Session:
@@ -147,10 +149,6 @@ class IngestServicer:
 
     async def serve(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
         """The behaviour of the method Stream."""
-        silent = sum(stream.session.state == "hello" for stream in self._streams)
-        if silent >= limits.STREAMS_SILENT_MAX:
-            words = f"{silent} streams have not said Hello yet; the receiver is busy, try again"
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, words)
         if len(self._streams) >= self._streams_max:
             words = (
                 f"this receiver serves {self._streams_max} boxes at once, and they are there; wait,"
@@ -164,9 +162,14 @@ class IngestServicer:
         if refused is not None:
             _log.warning("%s: refused, %s", address, refused)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, refused)
-        stream = Stream(self, self._identify(context), address, peer)
+        identity = self._identify(context)
+        name = peer.fingerprint.hex() if peer else identity or address.rpartition(":")[0]
+        if not self._make_room(name):
+            words = "too many streams have not said Hello yet; the receiver is busy, try again"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, words)
+        stream = Stream(self, identity, address, peer)
         stream.start(requests)
-        self._streams.add(stream)
+        self._streams[stream] = name
         try:
             async for message in stream.messages(context):
                 yield message
@@ -174,8 +177,24 @@ class IngestServicer:
             self._leave(stream)
             await stream.close()
 
+    def _make_room(self, peer: str) -> bool:
+        """For one more stream without Hello, of this peer: its certificate, else its id or address.
+        False: there is none, and no peer has more than one."""
+        silent = [stream for stream in self._streams if stream.is_silent]
+        if len(silent) < limits.STREAMS_SILENT_MAX:
+            return True
+        counts = Counter(self._streams[stream] for stream in silent)
+        counts[peer] += 1
+        most = max(counts, key=lambda name: (counts[name], name == peer))
+        if counts[most] == 1:
+            return False
+        oldest = next(stream for stream in silent if self._streams[stream] == most)
+        words = f"{counts[most]} streams of this peer have not said Hello, the oldest makes room"
+        oldest.end("RESOURCE_EXHAUSTED", words)
+        return True
+
     def _leave(self, stream: Stream) -> None:
-        self._streams.discard(stream)
+        del self._streams[stream]
         self._promised -= stream.window_bytes
         gateway = stream.session.gateway
         if self._newest.get(gateway) is stream:

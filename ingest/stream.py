@@ -81,6 +81,7 @@ class Stream:
         self._changed = asyncio.Event()
         self._all_read = False
         self._paused = False
+        self._ending = False
 
     def start(self, requests: AsyncIterator[bytes]) -> None:
         self._tasks = [
@@ -126,7 +127,13 @@ class Stream:
         kind = pb.NOTICE_KIND_CERTIFICATE_EXPIRES
         return session.Send(notice(kind, words, time.time_ns()))
 
+    @property
+    def is_silent(self) -> bool:
+        """It goes on, and has not said Hello yet."""
+        return self.session.state == "hello" and not self._ending
+
     def end(self, code: str, detail: str) -> None:
+        self._ending = True
         self._outbox.put_nowait(session.End(code, detail))
 
     def send(self, message: pb.StreamResponse) -> None:

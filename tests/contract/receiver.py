@@ -63,7 +63,9 @@ def serving(store: Path, *options: str | Path) -> Iterator[tuple[str, subprocess
 
 @contextlib.asynccontextmanager
 async def stream(
-    address: str, credentials: grpc.ChannelCredentials | None = None
+    address: str,
+    credentials: grpc.ChannelCredentials | None = None,
+    metadata: tuple[tuple[str, str], ...] = (),
 ) -> AsyncIterator[Stream]:
     """An open stream to the receiver."""
     options = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own, as a box has
@@ -75,7 +77,7 @@ async def stream(
     async with channel:
         # Typed stubs of grpc know only the form that is given an iterator of requests.
         stub: Any = ingest_pb2_grpc.IngestServiceStub(channel)
-        yield stub.Stream()
+        yield stub.Stream(metadata=metadata)
 
 
 def hello(

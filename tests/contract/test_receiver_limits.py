@@ -23,6 +23,7 @@ from ingest.catalog import Layout
 from ingest.check import Carried, check_carried
 from ingest.server import SERVICE, Server
 from ingest.stores.api import Known, Outcome, Outcomes, Put, PutBlocks, Speaker, StoreError
+from ingest.tls import identity_from_header
 from tests.contract import examples, receiver
 from tests.contract.examples import EPOCH
 
@@ -170,21 +171,76 @@ def test_window_shrinks_with_the_crowd() -> None:
     assert sum(windows) < limits.WINDOWS_BYTES_TOTAL + 120 * limits.WINDOW_BYTES_MIN
 
 
-def test_streams_that_never_say_hello_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "STREAMS_SILENT_MAX", 1)
+class Arrivals:
+    """A server's streams, each known once the receiver has it."""
 
-    async def silent() -> tuple[grpc.StatusCode, str]:
-        store = HeldStore()
-        async with open_stream(store) as (server, call):
-            await call.wait_for_connection()
-            while not server._servicer._streams:
-                async with receiver.stream(store.address) as probe:
-                    await probe.wait_for_connection()
-            async with receiver.stream(store.address) as other:
-                return await other.code(), await other.details()
+    def __init__(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.streams = contextlib.AsyncExitStack()
+        self._here: asyncio.Queue[None] = asyncio.Queue()
+        self._session = server._servicer.session
+        monkeypatch.setattr(server._servicer, "session", self._made)
 
-    code, details = asyncio.run(silent())
-    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED and "try again" in details
+    def _made(self, stream: Any, identity: str | None) -> session.Session:
+        self._here.put_nowait(None)
+        return self._session(stream, identity)
+
+    async def silent(self, address: str, peer: str = "") -> receiver.Stream:
+        """One that says nothing, of the peer of this name."""
+        headers = (("x-gateway", peer),)
+        call = await self.streams.enter_async_context(receiver.stream(address, metadata=headers))
+        await asyncio.wait_for(self._here.get(), 10)
+        return call
+
+
+async def ended(call: receiver.Stream) -> str:
+    async with asyncio.timeout(10):
+        assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        return str(await call.details())
+
+
+def test_streams_without_hello_when_one_peer_fills_their_room_then_another_box_is_let_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The oldest of that peer, here of one address, makes room."""
+    monkeypatch.setattr(limits, "STREAMS_SILENT_MAX", 2)
+
+    async def fill() -> None:
+        server = Server(HeldStore())
+        address = f"127.0.0.1:{await server.start('127.0.0.1:0', None)}"
+        arrivals = Arrivals(server, monkeypatch)
+        async with arrivals.streams as opened:
+            opened.push_async_callback(server.stop, 1)
+            first, second = [await arrivals.silent(address) for _ in range(2)]
+            async with receiver.stream(address) as honest:
+                await welcome(honest)
+            assert "makes room" in await ended(first)
+            await welcome(second)
+
+    asyncio.run(fill())
+
+
+def test_streams_without_hello_when_their_room_is_full_then_the_peer_with_most_makes_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where each has one, who comes is told to try again."""
+    monkeypatch.setattr(limits, "STREAMS_SILENT_MAX", 3)
+
+    async def fill() -> None:
+        server = Server(HeldStore(), identity_from_header("x-gateway"))
+        address = f"127.0.0.1:{await server.start('127.0.0.1:0', None)}"
+        arrivals = Arrivals(server, monkeypatch)
+        async with arrivals.streams as opened:
+            opened.push_async_callback(server.stop, 1)
+            slow, *many = [await arrivals.silent(address, peer) for peer in ("b", "a", "a")]
+            other = await arrivals.silent(address, "c")
+            assert "makes room" in await ended(many[0])
+            async with receiver.stream(address, metadata=(("x-gateway", "d"),)) as late:
+                assert "try again" in await ended(late)
+            for call, name in ((slow, "b"), (many[1], "a"), (other, "c")):
+                await call.write(receiver.hello(EPOCH, name))
+                assert (await receiver.answer(call)).HasField("welcome")
+
+    asyncio.run(fill())
 
 
 def test_box_beyond_what_the_receiver_may_open_is_told_to_wait() -> None:
