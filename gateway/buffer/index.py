@@ -137,6 +137,10 @@ class Index:
         epoch = self.epochs.get(key.epoch)
         return epoch is not None and key.seq in epoch.live
 
+    def has_live(self, epoch: int) -> bool:
+        """Some block of the epoch is kept and not acknowledged."""
+        return epoch in self.epochs and bool(self.epochs[epoch].live)
+
     def place(self, key: BlockKey) -> Place | None:
         """Where the block is on disk; None if it is not."""
         epoch = self.epochs.get(key.epoch)

@@ -25,6 +25,9 @@ from gateway.ports import Disk
 
 #: Carriers that the state file names one by one; gaps of older ones are joined there, to bound it.
 CARRIERS_NAMED_MAX = 16
+#: Runs that the platform named and the box knows nothing of, whose end is owed. It names the others
+#: again once these are settled.
+UNKNOWN_RUNS_MAX = 256
 
 
 class Ledger:
@@ -105,11 +108,13 @@ class Ledger:
 
     def lacking(self, epoch: int, boot_id: str, now_ns: int) -> bool:
         """The platform does not know how this earlier epoch ended, and the box had told it: owed
-        again, from what is remembered of the run. True if that is new.
+        again, from what is remembered of the run. True if that is new, and not one too many.
         """
         if epoch in self.state.epochs or epoch >> 32 >= self.current >> 32:
             return False
         run = self.runs.get(epoch)
+        if run is None and sum(map(self.knows_nothing_of, self.state.epochs)) >= UNKNOWN_RUNS_MAX:
+            return False
         entry = OpenEpoch(epoch, "", 0, boot_id, now_ns, reason=pb.GAP_REASON_BOX_FORGOT)
         if run is not None:
             entry.reason = pb.GAP_REASON_PLATFORM_LOST
@@ -122,6 +127,11 @@ class Ledger:
         self.state.epochs[epoch] = entry
         self._closed.discard(epoch)
         return True
+
+    def knows_nothing_of(self, epoch: int) -> bool:
+        """An end of this run is owed because the platform named it, for no other reason."""
+        entry = self.state.epochs.get(epoch)
+        return entry is not None and entry.reason == pb.GAP_REASON_BOX_FORGOT
 
     def take_loss(self) -> bool:
         """Whether something of this run was lost since the last call."""
@@ -176,8 +186,13 @@ class Ledger:
         if carried is None:
             return False
         for epoch in carried.ends() - self._announced():  # else a piece of its end still waits
-            self.state.epochs.pop(epoch, None)
+            self._end_told(epoch)
         return True
+
+    def _end_told(self, epoch: int) -> None:
+        self.state.epochs.pop(epoch, None)
+        self._settled.discard(epoch)
+        self._closed.discard(epoch)
 
     def unsettled(self, more: GapSet) -> list[Unsettled]:
         """Every gap that is not settled, and `more`, for the state file.
@@ -236,7 +251,7 @@ class Ledger:
                 told_before = entry.reason == pb.GAP_REASON_PLATFORM_LOST
                 reason = entry.reason if told_before else pb.GAP_REASON_DAMAGED
                 self.lose(reason, number, Loss(holes))
-            del self.state.epochs[number]
+            self._end_told(number)
             return True
         self.pending.add(
             pb.Gap(

@@ -192,15 +192,16 @@ class Buffer:
         return self.ledger.state.features
 
     def earlier(self) -> Iterator[pb.EpochKept]:
-        """For Hello: earlier epochs with live blocks, or whose end must still be told."""
-        for number in sorted(self.index.epochs.keys() | self.ledger.state.epochs.keys()):
-            if number == self._epoch:
-                continue
+        """For Hello: earlier epochs with live blocks; then those whose end must still be told, of
+        which the box knows nothing last.
+        """
+        has_live, knows_nothing_of = self.index.has_live, self.ledger.knows_nothing_of
+        numbers = (self.index.epochs.keys() | self.ledger.state.epochs.keys()) - {self._epoch}
+        for number in sorted(numbers, key=lambda n: (not has_live(n), knows_nothing_of(n), n)):
             kept = pb.EpochKept(epoch=number)
-            if number in self.index.epochs:
+            if has_live(number):
                 for first, last in self.index.epochs[number].live:
                     kept.kept.add(first=first, last=last)
-            if kept.kept:
                 kept.catalogs.extend(self.catalogs(number))
             if kept.kept or number in self.ledger.state.epochs:
                 yield kept
@@ -312,7 +313,7 @@ class Buffer:
 
     def ends_lacking(self, epoch: int, held: RangeSet) -> None:
         """The platform holds this of an earlier epoch that Hello did not name, and not its end."""
-        if epoch in self.index.epochs and self.index.epochs[epoch].live:
+        if self.index.has_live(epoch):
             return  # too many for one Hello: it is named when it is its turn
         began = self.ledger.state.now
         assert began is not None

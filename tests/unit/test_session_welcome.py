@@ -6,7 +6,9 @@ import pytest
 from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.uplink.greeting import HELD_RANGES_MAX
+from gateway.buffer.ledger import UNKNOWN_RUNS_MAX
+from gateway.buffer.state import encode
+from gateway.uplink.greeting import ENDS_LACKING_MAX, HELD_RANGES_MAX
 from gateway.uplink.history import SessionError
 from tests.kit.blocks import block
 from tests.kit.fake_disk import FakeDisk
@@ -221,6 +223,36 @@ async def test_welcome_when_it_lacks_an_end_gets_what_the_box_remembers_or_that_
     assert gaps[old].reason == pb.GAP_REASON_PLATFORM_LOST
     for gap in gaps.values():
         assert gap.count_unknown and gap.after_seq == 4 and gap.until_boot_id == "boot-1"
+
+
+@case
+async def test_welcome_when_it_makes_up_runs_without_end_costs_little_and_starves_nobody() -> None:
+    disk = FakeDisk()
+    for _ in range(2):  # a run without blocks, and one with some
+        first = await Box.open(disk)
+        first.put(3 * (first.buffer.epoch >> 32 == 2))
+        await first.buffer.flush()
+    real = first.buffer.epoch
+    box, sizes = await Box.open(disk.crash()), []
+    for stream in range(4):
+        box = box.again()
+        box.hello()
+        numbers = range(1 + stream * ENDS_LACKING_MAX, 1 + (stream + 1) * ENDS_LACKING_MAX)
+        box.welcome(ends_lacking=[pb.EpochHeld(epoch=number) for number in numbers])
+        state = box.buffer.ledger.state
+        sizes.append((len(state.epochs), len(encode(state)), len(box.buffer.index.epochs)))
+    assert len({*sizes}) == 1 and sizes[0][0] <= 3 + UNKNOWN_RUNS_MAX
+    (hello,) = box.again().hello()
+    named = [kept.epoch >> 32 for kept in hello.hello.earlier]
+    assert named == [2, 1] + [0] * UNKNOWN_RUNS_MAX
+    assert [(epoch, seq) for epoch, seq, _ in await box.send()] == [(real, n) for n in (1, 2, 3)]
+    box.put()
+    await box.send()
+    box.ack(1, 1)  # so they are told: there is room for others
+    box = box.again()
+    box.hello()
+    box.welcome({box.buffer.epoch: [(1, 1)]}, ends_lacking=[pb.EpochHeld(epoch=1 << 31)])
+    assert [gap.epoch for gap in box.buffer.take_gaps()] == [1 << 31]
 
 
 @case

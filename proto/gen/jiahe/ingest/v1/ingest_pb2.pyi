@@ -596,7 +596,8 @@ class Hello(_message.Message):
     @_builtins.property
     def earlier(self) -> _containers.RepeatedCompositeFieldContainer[Global___EpochKept]:
         """Earlier epochs that are not settled: of which the box keeps blocks, or whose end it could not announce
-        yet. The oldest 500; the next when those are settled, in the Hello of a later stream.
+        yet. 500 at most, those with blocks before others, the oldest first; the next when those are settled, in
+        the Hello of a later stream.
         """
 
     def __init__(
