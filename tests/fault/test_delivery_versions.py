@@ -1,4 +1,4 @@
-"""Boxes and platforms of different versions: real processes, a backlog sealed before one changed."""
+"""Boxes and platforms of different versions: real processes, a backlog from before the change."""
 
 from __future__ import annotations
 
