@@ -27,6 +27,9 @@ GATEWAY = "forecast-box"
 DAY_NS = 86_400 * 10**9
 #: Of what is sent.
 TOLERANCE = 0.10
+#: A busy machine answers so late that TCP acknowledges by itself: of the few segments of the box that
+#: sends least, one up and one down may be such.
+LATE_BYTES = 2 * 52
 #: After an acknowledgement: the bare acks of TCP have passed too.
 SETTLED_S = 0.15
 HEAD = """\
@@ -136,6 +139,7 @@ class Found:
 
     forecast: dict[str, Any]
     sent: float
+    late: float  # how much of that may be bare acks: LATE_BYTES
     counted: float
 
 
@@ -201,6 +205,7 @@ def run(folder: Path, box: Box) -> Found:
         return Found(
             made,
             (last.ip_bytes - first.ip_bytes) / days,
+            LATE_BYTES / days,
             (last.counted_bytes - first.counted_bytes) / days,
         )
 
@@ -218,7 +223,7 @@ def test_check_when_a_box_runs_then_sends_within_10_percent_of_what_it_foretold(
             pairs.append(("counted", found.forecast["counted_a_day"], found.counted))
         for what, foretold_bytes, came in pairs:
             said.append(f"{name}: {foretold_bytes / 1e6:.2f} MB a day, {came / 1e6:.2f} {what}")
-            if abs(foretold_bytes / came - 1) > TOLERANCE:
+            if not came * (1 - TOLERANCE) - found.late <= foretold_bytes <= came * (1 + TOLERANCE):
                 wrong.append(said[-1])
     (tmp_path / "forecast.txt").write_text("\n".join(said) + "\n", encoding="utf-8")
     assert not wrong, "\n".join(said)
