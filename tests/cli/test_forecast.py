@@ -27,8 +27,8 @@ GATEWAY = "forecast-box"
 DAY_NS = 86_400 * 10**9
 #: Of what is sent.
 TOLERANCE = 0.10
-#: A busy machine answers so late that TCP acknowledges by itself: of the few segments of the box that
-#: sends least, one up and one down may be such.
+#: A busy machine answers so late that TCP acknowledges by itself: of the few segments of the box
+#: that sends least, one up and one down may be such.
 LATE_BYTES = 2 * 52
 #: After an acknowledgement: the bare acks of TCP have passed too.
 SETTLED_S = 0.15
