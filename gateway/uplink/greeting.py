@@ -11,6 +11,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import Buffer
 from gateway.buffer.ranges import RangeSet
 from gateway.uplink.history import History, Refused, SessionError, brief
+from gateway.uplink.lanes import Keys
 
 PROTOCOL_MIN = PROTOCOL_MAX = 1
 #: What this box knows beyond the baseline, where the platform does.
@@ -52,12 +53,14 @@ class _Held:
 class Greeting:
     """Of one stream."""
 
-    def __init__(self, identity: Identity, buffer: Buffer) -> None:
-        self._identity, self._buffer = identity, buffer
+    def __init__(self, identity: Identity, buffer: Buffer, refused: Keys) -> None:
+        """`refused`: blocks that the platform takes no more."""
+        self._identity, self._buffer, self._refused = identity, buffer, refused
         self._held: dict[int, _Held] = {}  # of this epoch and each that Hello named
         self._lacking: dict[int, RangeSet] = {}
         self._pages = self._ranges = 0
-        self.more_epochs = 0  # earlier ones that Hello did not name
+        self._in_turn: list[int] = []  # epochs named that have more than refused blocks
+        self.unnamed: frozenset[int] = frozenset()  # earlier epochs that Hello had no room for
         self.tag_sets: set[bytes] = set()  # that the platform names as held
         self.welcome: pb.Welcome | None = None  # its first page, without what all pages have
 
@@ -75,7 +78,8 @@ class Greeting:
             software=identity.software,
             catalogs=buffer.catalogs(buffer.epoch),
         )
-        earlier = list(buffer.earlier())
+        # What the platform refused must not keep those behind it from their turn.
+        earlier = sorted(buffer.earlier(), key=self._is_stuck)
         size = hello.ByteSize() + 64
         for kept in earlier[: limits.HELLO_EPOCHS_MAX]:
             if len(kept.kept) > KEPT_RANGES_MAX:
@@ -85,17 +89,26 @@ class Greeting:
             if size > limits.HELLO_BYTES_MAX and hello.earlier:
                 break
             hello.earlier.append(kept)
-        self.more_epochs = hello.earlier_more = len(earlier) - len(hello.earlier)
+        named = len(hello.earlier)
+        self.unnamed = frozenset(kept.epoch for kept in earlier[named:])
+        hello.earlier_more = len(self.unnamed)
+        self._in_turn = [kept.epoch for kept in hello.earlier if not self._is_stuck(kept)]
         self._held = {kept.epoch: _Held(list(kept.catalogs)) for kept in hello.earlier}
         self._held[buffer.epoch] = _Held(list(hello.catalogs))
         return pb.StreamRequest(hello=hello).SerializeToString()
 
+    def _is_stuck(self, kept: pb.EpochKept) -> bool:
+        """All that is left of an epoch are blocks that the platform refused."""
+        ranges = [(r.first, r.last) for r in kept.kept]
+        return bool(ranges) and all(self._refused.holds(kept.epoch, *r) for r in ranges)
+
     @property
-    def last_epoch(self) -> int:
-        """The last epoch of which blocks may go: not of one that Hello did not name."""
-        current = self._buffer.epoch
-        earlier = (epoch for epoch in self._held if epoch != current)
-        return max(earlier, default=0) if self.more_epochs else current
+    def makes_room(self) -> bool:
+        """Some epochs had no room in Hello, and one that it named needs none any more."""
+        if not self.unnamed:
+            return False
+        left = {kept.epoch: kept for kept in self._buffer.earlier()}
+        return any(e not in left or self._is_stuck(left[e]) for e in self._in_turn)
 
     def page(self, welcome: pb.Welcome) -> bool:
         """One page of Welcome; True for the last. Raises SessionError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -66,6 +67,7 @@ class History:
     refused: Keys = field(default_factory=Keys)
     refused_by: Refused | None = None
     refused_in_row: int = 0
+    pauses: int = 0  # since then, for a platform that refuses everything
     conflicts: list[pb.Reject] = field(default_factory=list)  # until the platform takes something
     trusts_held_catalogs: bool = True  # until the platform lacks one that it said it holds
     cuts: Cuts = field(default_factory=Cuts)
@@ -96,11 +98,22 @@ class History:
         self.sent_blocks += len(pick.keys)
         self.sent_bytes += size
 
-    def check_sent(self, epoch: int, first: int, last: int) -> None:
-        """Raises SessionError unless all of these blocks were sent."""
-        sent = self.sent.get(epoch, RangeSet())
-        if first > last or RangeSet([(first, last)]).minus(sent):
+    def check_sent(self, epoch: int, blocks: Iterable[tuple[int, int]]) -> None:
+        """Of ranges. Raises SessionError unless there are some, and all of them were sent."""
+        asked = RangeSet(blocks)
+        if not asked or asked.minus(self.sent.get(epoch, RangeSet())):
             raise SessionError("uplink.claims_unsent")
+
+    def acked(self, ack: pb.Ack) -> dict[int, RangeSet]:
+        """What the platform acknowledges, by epoch. Raises SessionError unless all was sent."""
+        found: dict[int, RangeSet] = {}
+        for r in ack.ranges:
+            if r.first > r.last:
+                raise SessionError("uplink.claims_unsent")
+            found.setdefault(r.epoch, RangeSet()).add(r.first, r.last)
+        for epoch, blocks in found.items():
+            self.check_sent(epoch, blocks)
+        return found
 
     def noticed(self, notice: pb.Notice, now_ns: int) -> None:
         """What the platform says to people; the last of each kind is kept."""
@@ -114,7 +127,7 @@ class History:
         self.platform = software
         if platform != self.refused_by:
             self.refused.clear()
-            self.refused_by, self.refused_in_row = platform, 0
+            self.refused_by, self.refused_in_row, self.pauses = platform, 0, 0
         self.conflicts.clear()
 
 

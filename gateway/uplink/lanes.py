@@ -10,9 +10,10 @@ sealed before the stream goes at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, KeysView
+from collections.abc import Collection, Iterable, KeysView
 from typing import NamedTuple, Protocol
 
+from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey
@@ -52,6 +53,11 @@ class Keys:
         if epoch in self._seqs:
             self._seqs[epoch].remove(first, last)
 
+    def holds(self, epoch: int, first: int, last: int) -> bool:
+        """Whether all of these blocks are members."""
+        held = self._seqs.get(epoch)
+        return held is not None and not RangeSet([(first, last)]).minus(held)
+
     def last_of_run(self, key: BlockKey) -> BlockKey:
         """The last of the run of members that begins with `key`, which is one."""
         return BlockKey(key.epoch, self._seqs[key.epoch].last_of(key.seq))
@@ -67,8 +73,8 @@ class Keys:
 
 
 class Lanes:
-    """`live_from`: the first block of the live lane. `last_epoch`: the last of the earlier ones
-    that Hello named. `refused`: what this platform takes no more. The window is the platform's.
+    """`live_from`: the first block of the live lane. `unnamed`: earlier epochs that Hello did not
+    name. `refused`: what this platform takes no more. The window is the platform's.
     """
 
     def __init__(
@@ -79,12 +85,12 @@ class Lanes:
         window_bytes: int,
         *,
         refused: Keys,
-        last_epoch: int,
+        unnamed: Collection[int] = (),
         send_every_ns: int = 0,
         together: bool = False,
     ) -> None:
         self._kept, self._refused = kept, refused
-        self._live_from, self._last_epoch = live_from, last_epoch
+        self._live_from, self._unnamed = live_from, unnamed
         self._live = BlockKey(live_from.epoch, live_from.seq - 1)
         self._backfill = BlockKey(0, 0)
         self._window_blocks, self._window_bytes = max(1, window_blocks), max(1, window_bytes)
@@ -125,9 +131,10 @@ class Lanes:
 
     def _next_old(self) -> BlockKey | None:
         old = self._next_waiting(self._backfill)
-        if old is not None and self._last_epoch < old.epoch < self._live_from.epoch:
-            # Of a run that Hello did not name, it goes on a later stream.
-            old = self._next_waiting(BlockKey(self._live_from.epoch, 0))
+        while old is not None and old.epoch in self._unnamed:
+            # It goes on a later stream. That of an epoch before has gone by now.
+            self._backfill = BlockKey(old.epoch, limits.SEQ_END)
+            old = self._next_waiting(self._backfill)
         return None if old is None or old >= self._live_from else old
 
     def _due_ns(self, key: BlockKey) -> int:
@@ -215,7 +222,11 @@ class Lanes:
 
     def done(self, epoch: int, first: int, last: int) -> int:
         """Blocks `first`..`last` are answered; how many of them were on their way."""
-        answered = [k for k in self._on_way if k.epoch == epoch and first <= k.seq <= last]
+        if last - first < len(self._on_way):
+            named = (BlockKey(epoch, seq) for seq in range(first, last + 1))
+            answered = [key for key in named if key in self._on_way]
+        else:
+            answered = [k for k in self._on_way if k.epoch == epoch and first <= k.seq <= last]
         for key in answered:
             size, lane = self._on_way.pop(key)
             self._bytes -= size

@@ -74,6 +74,7 @@ class Pace:
         self.room = room
         self.sent = self.confirmed = 0
         self._marks: dict[Hashable, tuple[int, int]] = {}  # what will be answered: position, when
+        self._is_short = False  # something waits for room
 
     def went(self, size: int) -> None:
         """`size` bytes of messages were handed to the transport."""
@@ -111,13 +112,17 @@ class Pace:
 
     def takes(self, size: int) -> bool:
         """Whether a message of so many bytes may go; one alone always may."""
-        return self.unconfirmed == 0 or size <= self.left
+        fits = self.unconfirmed == 0 or size <= self.left
+        self._is_short = not fits
+        return fits
 
     @property
     def wants_mark(self) -> bool:
-        """Much is on its way, and an answer soon would tell how fast it moves."""
+        """Much is on its way, and an answer soon would tell how fast it moves; or something waits
+        for the room that an answer would give.
+        """
         least = PIECE_BYTES // 2 if self.cuts.careful else self.room // 2
-        return self.unconfirmed >= least
+        return self.unconfirmed >= least or (self._is_short and self.unconfirmed > 0)
 
     @property
     def piece_bytes(self) -> int:

@@ -56,14 +56,15 @@ class Refusals:
             history.conflicts.append(reject)
         else:
             self._buffer.reject(reject)
-        over = history.refused_in_row - REFUSED_IN_ROW_MAX
-        if over >= 0:
-            wait_ns = min(10**9 << min(over, 10), BLOCK_INTERVAL_MS_MAX * 1_000_000)
-            self.free_ns = max(self.free_ns, now_ns + wait_ns)
+        # Those that were on their way already when the pause began don't make it longer.
+        if history.refused_in_row >= REFUSED_IN_ROW_MAX and now_ns >= self.free_ns:
+            wait_ns = min(10**9 << min(history.pauses, 10), BLOCK_INTERVAL_MS_MAX * 1_000_000)
+            history.pauses += 1
+            self.free_ns = now_ns + wait_ns
 
     def taken(self) -> None:
         """The platform takes blocks: what it refused was the blocks' own fault."""
-        self._history.refused_in_row = self.free_ns = 0
+        self._history.refused_in_row = self._history.pauses = self.free_ns = 0
         for reject in self._history.conflicts:
             self._buffer.reject(reject)
         self._history.conflicts.clear()

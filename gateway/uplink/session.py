@@ -51,7 +51,7 @@ class Session:
         self._lanes: Lanes | None = None  # from Welcome on
         self._pace = Pace(history.cuts, history.room)
         self._silence = Silence(history, self._pace)
-        self._greeting = Greeting(identity, buffer)
+        self._greeting = Greeting(identity, buffer, history.refused)
         self.refusals = Refusals(history, buffer)
         self.known = Known(self._greeting)
         self._again_ns: int | None = None  # when what was unreadable is tried again
@@ -61,6 +61,7 @@ class Session:
         self._has_carried = False  # anything but Hello and heartbeats
         self.features: frozenset[int] = frozenset()
         self.acked = 0
+        self._weighed = (0, history.rejects)  # what was answered when `_end_if_done` looked
         #: A message that the last stream left in pieces is further than it was.
         self.went_on = False
 
@@ -178,8 +179,11 @@ class Session:
         """A stream that has named not all runs, and has nothing left of those that it named."""
         assert self._lanes is not None
         is_quiet = not self._lanes.on_way and self._history.going is None
-        if self._greeting.more_epochs and self.acked and is_quiet and self._lanes.backlog_is_gone:
-            raise SessionError("uplink.renewed", is_ours=True)
+        answered = (self.acked, self._history.rejects)
+        if answered != self._weighed and is_quiet and self._lanes.backlog_is_gone:
+            self._weighed = answered
+            if self._greeting.makes_room:
+                raise SessionError("uplink.renewed", is_ours=True)
 
     def _is_full(self, size: int) -> bool:
         """The stream would pass the length at which streams are cut. Raises SessionError when it is
@@ -212,11 +216,6 @@ class Session:
 
     # ---- messages --------------------------------------------------------------------------
 
-    @property
-    def together(self) -> bool:
-        """The platform takes bundles."""
-        return pb.FEATURE_BUNDLES in self.features
-
     def alone(self, pick: Pick) -> None:
         """These can't be joined: they go one by one."""
         assert self._lanes is not None
@@ -245,6 +244,10 @@ class Session:
         wrap = block_message if bundle is None else bundle_message
         return Going(wrap(carried, pick.lane), pick=pick)
 
+    def is_behind(self, going: Going) -> bool:
+        """It would go in pieces, and another message does so now: one at a time."""
+        return self._history.going is not None and not self.is_small(going)
+
     def is_small(self, going: Going) -> bool:
         """It goes as one message, between the pieces of another if need be."""
         size = len(going.message)
@@ -253,7 +256,6 @@ class Session:
         return size <= self._message_bytes_max and size <= self._pace.piece_bytes
 
     def takes(self, size: int) -> bool:
-        """Whether so many bytes may go now."""
         return self._pace.takes(size) and not self._is_full(size)
 
     def start(self, going: Going, now_ns: int) -> bytes | None:
@@ -336,9 +338,9 @@ class Session:
             welcome.window_blocks,
             welcome.window_bytes,
             refused=history.refused,
-            last_epoch=greeting.last_epoch,
+            unnamed=greeting.unnamed,
             send_every_ns=self._send_every_ns,
-            together=self.together,
+            together=pb.FEATURE_BUNDLES in self.features,
         )
         self._buffer.carries(self._lanes.on_way)
         self._resume(welcome)
@@ -359,25 +361,24 @@ class Session:
                 going.pick = going.pick._replace(lane=pb.LANE_BACKFILL)  # fresh it is no more
 
     def _on_ack(self, ack: pb.Ack, lanes: Lanes, now_ns: int) -> None:
-        for r in ack.ranges:
-            self._history.check_sent(r.epoch, r.first, r.last)
-        for r in ack.ranges:
-            for key in [
-                k for k in lanes.on_way if k.epoch == r.epoch and r.first <= k.seq <= r.last
-            ]:
-                self._pace.answered(key, now_ns)
-            answered = lanes.done(r.epoch, r.first, r.last)
-            self._buffer.acked(r.epoch, r.first, r.last)
-            self.acked += answered
-            self._history.acked_blocks += answered
-            self._history.last_ack_ns = now_ns
-        if ack.ranges:
-            self.refusals.taken()
+        acked = self._history.acked(ack)
+        answered = [k for k in lanes.on_way if k.epoch in acked and k.seq in acked[k.epoch]]
+        for key in answered:
+            self._pace.answered(key, now_ns)
+            lanes.done(key.epoch, key.seq, key.seq)
+        for epoch, ranges in acked.items():
+            for first, last in ranges:
+                self._buffer.acked(epoch, first, last)
         self._history.room = self._pace.room
+        if answered:  # else an old acknowledgement, said again
+            self.acked += len(answered)
+            self._history.acked_blocks += len(answered)
+            self._history.last_ack_ns = now_ns
+            self.refusals.taken()
 
     def _on_reject(self, reject: pb.Reject, lanes: Lanes, now_ns: int) -> None:
         last = max(reject.seq, reject.last_seq)
-        self._history.check_sent(reject.epoch, reject.seq, last)
+        self._history.check_sent(reject.epoch, [(reject.seq, last)])
         unknown = reject.reason == pb.REJECT_REASON_UNKNOWN_CATALOG
         trusted = self._history.trusts_held_catalogs and self._greeting.names_any(reject.epoch)
         if unknown and trusted:

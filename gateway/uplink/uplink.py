@@ -74,6 +74,7 @@ class Uplink:
         self._session: Session | None = None
         self._outbox: list[bytes] = []
         self._at_hand: tuple[Pick, list[SealedBlock]] | None = None
+        self._behind: Going | None = None  # in pieces; the blocks that are next wait for its end
         self._watched_ns = 0  # when the timers are looked at
         self._state, self._since_ns = "connecting", clock.now_ns()
         self._cause: Said | None = None
@@ -218,16 +219,24 @@ class Uplink:
         while True:
             while self._outbox:
                 await self._send(session, stream, self._outbox.pop(0))
+            if self._measure(session):
+                continue
             now_ns = self._clock.now_ns()
-            if (beat := session.mark(now_ns)) is not None:
-                self._outbox.append(beat)
-            elif not (
-                await self._send_blocks(session, stream) or await self._send_piece(session, stream)
-            ):
-                if self._plan.is_used_up and not session.on_way:
-                    raise SessionError("budget.hung_up")
-                self._look_at_timers(session)
-                await self._alarm.wait(session.next_free_ns(now_ns))
+            if await self._send_blocks(session, stream) or await self._send_piece(session, stream):
+                continue
+            if self._measure(session):  # something waits for room
+                continue
+            if self._plan.is_used_up and not session.on_way:
+                raise SessionError("budget.hung_up")
+            self._look_at_timers(session)
+            await self._alarm.wait(session.next_free_ns(now_ns))
+
+    def _measure(self, session: Session) -> bool:
+        """Ask the platform, where its answer tells how far the link is; False where not."""
+        beat = session.mark(self._clock.now_ns())
+        if beat is not None:
+            self._outbox.append(beat)
+        return beat is not None
 
     async def _send(self, session: Session, stream: Stream, message: bytes) -> None:
         await self._plan.pay(message_bytes(len(message)), session.on_way + 1)
@@ -266,6 +275,8 @@ class Uplink:
             return False
         if not self._may_send(session, pick, sum(map(self._buffer.size, pick.keys))):
             return False
+        if self._history.going is not None and self._behind is self._history.going:
+            return False
         if self._at_hand is not None and self._at_hand[0] == pick:
             found = self._at_hand[1]  # it was read before what it needs first went
         else:
@@ -280,12 +291,14 @@ class Uplink:
             return True
         if sets:
             (going,) = sets
-            if not session.is_small(going) and session.piece_size is not None:
-                return False  # one message is in pieces at a time
+            if session.is_behind(going):
+                self._behind = self._history.going
+                return False
             if not self._may_send(session, pick, len(going.message) + len(found[0].data)):
                 return False
             self._at_hand = read
-            await self._start(session, stream, going)
+            if self._is_next(session, pick):  # else acknowledged, dropped or paused meanwhile
+                await self._start(session, stream, going)
             return True
         bundle = None
         if len(found) > 1 and (bundle := await self._parcels.joined(session, pick, found)) is None:
@@ -295,7 +308,8 @@ class Uplink:
         whole = session.blocks(pick, found, bundle, self._clock.now_ns())
         if whole is None:
             return True
-        if not session.is_small(whole) and session.piece_size is not None:
+        if session.is_behind(whole):
+            self._behind = self._history.going
             return False
         await self._start(session, stream, whole)
         return True

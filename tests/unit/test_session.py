@@ -439,3 +439,19 @@ async def test_notice_when_said_is_kept_for_people_as_plain_words() -> None:
     notice, heard_ns = box.history.notices[kind]
     assert (notice.address, heard_ns) == ("10.0.0.7:1", 7)
     assert notice.detail.isprintable() and len(notice.detail) <= 200
+
+
+@case
+async def test_ack_when_it_says_one_range_again_and_again_is_one() -> None:
+    """Each would cost a look at all that is on its way."""
+    box = await Box.open()
+    box.put(3)
+    box.hello()
+    box.welcome()
+    await box.send()
+    trimmed: list[tuple[int, int]] = []
+    acked = box.buffer.acked
+    box.buffer.acked = lambda epoch, *one: trimmed.append(one) or acked(epoch, *one)  # type: ignore
+    one = pb.AckRange(epoch=box.buffer.epoch, first=1, last=2)
+    box.feed(ack=pb.Ack(ranges=[one] * 10_000))
+    assert trimmed == [(1, 2)] and box.live == [(3, 3)]

@@ -104,3 +104,22 @@ async def test_bundle_when_refused_goes_block_by_block_to_find_the_one() -> None
     box.feed(reject=pb.Reject(epoch=epoch, seq=3, reason=pb.REJECT_REASON_UNSUPPORTED))
     box.ack(4, 4)
     assert box.live == [(3, 3)] and await box.send() == []
+
+
+@case
+async def test_conflicts_when_the_platform_says_an_old_ack_again_set_no_block_aside() -> None:
+    """It takes nothing new, so the fault is its own."""
+    box = await Box.open()
+    epoch = box.buffer.epoch
+    box.put(6)
+    box.hello()
+    box.welcome()
+    await box.send()
+    task = asyncio.ensure_future(box.buffer.run())
+    box.ack(1, 1)
+    for seq in range(2, 7):
+        box.feed(reject=pb.Reject(epoch=epoch, seq=seq, reason=pb.REJECT_REASON_CONFLICT))
+    box.ack(1, 1)
+    await passed(SECOND)
+    assert box.live == [(2, 6)]
+    task.cancel()
