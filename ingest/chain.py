@@ -1,115 +1,161 @@
 """The runs of a gateway in their order, which is the chain that their first blocks tell: never that
 of their numbers, since a box that lost its disk begins again anywhere.
 
-Where the chain is broken (a first block that never came, a box that lost its memory), the pieces
-are put in the order of the times at which they began.
+Where the chain is broken (a first block that never came, a box that lost its memory) or divides
+(the box could not note its run, a copied card), runs come in the order of the times at which they
+began. Of a run of which no block came, the next one's first block and the gaps tell the time.
 """
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from ingest.clock import Anchor, BootClock, boot_anchors, epoch_clock
+from ingest.clock import BootClock, boot_anchors, unvouched_clock
+from ingest.told import Begin, Told, begins, told
 
-
-class Begin(NamedTuple):
-    previous_epoch: int
-    previous_last_seq: int
-    sampled_until_ns: int
-    previous_boot_id: str
-    ended: int
-    began_ns: int
+_NEVER_NS = 1 << 63
 
 
 @dataclass(slots=True)
 class Run:
-    """`end_utc_ns`: when it was surely over, as the next run or its crash gap says; None: nobody
-    says. `absent_before`: the run that it names as the one before, and of which nothing is here."""
+    """`began_utc_ns`: None: it had blocks, and nothing says since when; it may have been from the
+    end of the run before. `end_utc_ns`: when it was surely over, as the next run or its crash gap
+    says; None: nobody says. `announced`: what of it is not here is in gaps. `absent_before`: the
+    run that it names as the one before, and of which nothing is here. `linked`: the run that it
+    names as the one before is that in this order."""
 
     gateway: str
     epoch: int
     clock: BootClock
     closed: bool
     begin: Begin | None
-    began_utc_ns: int
-    end_utc_ns: int | None = None
+    began_ns: int | None
+    began_utc_ns: int | None
+    end_utc_ns: int | None
+    announced: bool
     absent_before: int = 0
     linked: bool = False
 
 
 def runs_of(sql: sqlite3.Connection, gateway: str) -> list[Run]:
-    """The runs of a gateway, the first one first."""
-    runs = {
-        epoch: _run(sql, gateway, epoch, bool(closed))
-        for epoch, closed in sql.execute(
-            "SELECT epoch, closed FROM epochs WHERE gateway = ?", (gateway,)
-        ).fetchall()
+    """The runs of a gateway, the first one first; without those of which nothing tells when they
+    were."""
+    said = begins(sql, gateway)
+    names = [
+        epoch for (epoch,) in sql.execute("SELECT epoch FROM epochs WHERE gateway = ?", (gateway,))
+    ]
+    named = {begin.previous_epoch: begin for begin in said.values()}
+    known = {epoch: told(sql, gateway, epoch, said.get(epoch), named.get(epoch)) for epoch in names}
+    runs: list[Run] = []
+    later_utc_ns = None
+    for epoch in reversed(_in_order(known, _followers(sql, gateway, known))):
+        run = _placed(sql, known[epoch], later_utc_ns)
+        if run is not None:
+            runs.append(run)
+            later_utc_ns = later_utc_ns if run.began_utc_ns is None else run.began_utc_ns
+    runs.reverse()
+    for before, run in zip([None, *runs[:-1]], runs, strict=True):
+        previous = 0 if run.begin is None else run.begin.previous_epoch
+        run.linked = before is not None and before.epoch == previous
+        run.absent_before = 0 if previous in known else previous
+    return runs
+
+
+def _followers(
+    sql: sqlite3.Connection, gateway: str, known: Mapping[int, Told]
+) -> dict[int, set[int]]:
+    """Of each epoch those that say that it was before: in their first block, or in a gap."""
+    found: dict[int, set[int]] = defaultdict(set)
+    for one in known.values():
+        if one.begin is not None and one.begin.previous_epoch in known:
+            found[one.begin.previous_epoch].add(one.epoch)
+    for epoch, by in sql.execute(
+        "SELECT DISTINCT epoch, in_epoch FROM gaps"
+        " WHERE gateway = ? AND epoch != in_epoch AND NOT foreign_machine",
+        (gateway,),
+    ):
+        found[epoch].add(by)
+    return found
+
+
+def _in_order(known: Mapping[int, Told], followers: Mapping[int, set[int]]) -> list[int]:
+    """The epochs, each behind those that it follows, else by time: a run was not later than any
+    that follows it."""
+    preceding: dict[int, set[int]] = defaultdict(set)
+    for epoch, behind in followers.items():
+        for one in behind:
+            preceding[one].add(epoch)
+    began = {
+        epoch: _NEVER_NS if one.began_utc_ns is None else one.began_utc_ns
+        for epoch, one in known.items()
     }
-    after = {run.begin.previous_epoch: run for run in runs.values() if run.begin and run.begin[0]}
-    ordered: list[Run] = []
-    heads = [run for run in runs.values() if run.begin is None or run.begin[0] not in runs]
-    for head in sorted(heads, key=lambda run: (run.began_utc_ns, run.epoch)):
-        one: Run | None = head
-        while one is not None and one not in ordered:
-            ordered.append(one)
-            one = after.get(one.epoch)
-    ordered += [run for run in runs.values() if run not in ordered]  # a circle: nobody's order
-    for before, run in zip([None, *ordered[:-1]], ordered, strict=True):
-        if run.begin is not None and run.begin.previous_epoch:
-            if run.begin.previous_epoch not in runs:
-                run.absent_before = run.begin.previous_epoch
-            elif before is not None and before.epoch == run.begin.previous_epoch:
-                _link(sql, before, run, run.begin)
-    return ordered
+    times: dict[int, int] = {}
+    for epoch in sorted(known, key=lambda one: (began[one], one)):
+        left = [epoch]
+        while left:
+            one = left.pop()
+            if one not in times:
+                times[one] = began[epoch]
+                left += preceding[one]
+    waits = {epoch: len(preceding[epoch]) for epoch in known}
+    heap = [(times[epoch], epoch) for epoch in known if not waits[epoch]]
+    heapq.heapify(heap)
+    ordered: dict[int, None] = {}
+    while len(ordered) < len(known):
+        if not heap:  # a circle: nobody's order
+            left = [epoch for epoch in known if epoch not in ordered]
+            heap.append(min((times[epoch], epoch) for epoch in left))
+        _, epoch = heapq.heappop(heap)
+        if epoch in ordered:
+            continue
+        ordered[epoch] = None
+        for one in followers.get(epoch, ()):
+            waits[one] -= 1
+            if not waits[one]:
+                heapq.heappush(heap, (times[one], one))
+    return list(ordered)
 
 
-def _run(sql: sqlite3.Connection, gateway: str, epoch: int, closed: bool) -> Run:
-    clock = epoch_clock(sql, gateway, epoch)
-    row = sql.execute(
-        "SELECT previous_epoch, previous_last_seq, sampled_until_ns, previous_boot_id, ended,"
-        " began_ns FROM begins WHERE gateway = ? AND epoch = ?",
-        (gateway, epoch),
-    ).fetchone()
-    begin = None if row is None else Begin(*row)
-    (first_ns,) = sql.execute(
-        "SELECT min(zero_ns) FROM series WHERE gateway = ? AND epoch = ?", (gateway, epoch)
-    ).fetchone()
-    began_ns = begin.began_ns if begin else first_ns
-    (received_ns,) = sql.execute(
-        "SELECT min(received_utc_ns) FROM payloads WHERE gateway = ? AND epoch = ?",
-        (gateway, epoch),
-    ).fetchone()
-    began = clock.utc_ns(began_ns) if began_ns is not None else received_ns or 0
-    return Run(gateway, epoch, clock, closed, begin, began, _crash_utc_ns(sql, gateway, epoch))
-
-
-def _crash_utc_ns(sql: sqlite3.Connection, gateway: str, epoch: int) -> int | None:
-    """Until when a gap of unknown count says that the run may have gone on."""
-    row = sql.execute(
-        "SELECT until_ns, until_boot_id FROM gaps WHERE gateway = ? AND epoch = ?"
-        " AND count_unknown AND NOT foreign_machine ORDER BY gap LIMIT 1",
-        (gateway, epoch),
-    ).fetchone()
-    if row is None:
+def _placed(sql: sqlite3.Connection, one: Told, later_utc_ns: int | None) -> Run | None:
+    """The run in time; None: nothing tells. `later_utc_ns`: when the next one began of which that
+    is known."""
+    clock, began_utc_ns = one.clock, one.began_utc_ns
+    end_utc_ns = _end_utc_ns(sql, one)
+    if began_utc_ns is None and later_utc_ns is None:
         return None
-    return _on_boot(sql, gateway, row[1], row[0])
+    if clock is None and began_utc_ns is not None:
+        clock = unvouched_clock(one.began_ns or 0, began_utc_ns)
+    elif clock is None and later_utc_ns is not None:
+        # All that is known of its boot: it was over before the next run.
+        clock = unvouched_clock(one.until_ns or 0, later_utc_ns)
+        end_utc_ns = later_utc_ns
+    assert clock is not None
+    if began_utc_ns is None and one.began_ns is not None:
+        began_utc_ns = clock.utc_ns(one.began_ns)
+    elif began_utc_ns is None and not one.last_seq:
+        # It had no block: it ended as soon as it began.
+        began_utc_ns = later_utc_ns if one.until_ns is None else clock.utc_ns(one.until_ns)
+    return Run(
+        one.gateway, one.epoch, clock, one.closed, one.begin, one.began_ns, began_utc_ns,
+        end_utc_ns, one.announced,
+    )  # fmt: skip
 
 
-def _on_boot(sql: sqlite3.Connection, gateway: str, boot_id: str, boot_ns: int) -> int | None:
-    anchors: list[Anchor] = boot_anchors(sql, gateway, boot_id)
-    return BootClock(anchors).utc_ns(boot_ns) if anchors else None
-
-
-def _link(sql: sqlite3.Connection, before: Run, run: Run, begin: Begin) -> None:
-    """What a run says of the one before it in the order."""
-    run.linked = True
-    until = _on_boot(sql, run.gateway, begin.previous_boot_id, begin.sampled_until_ns)
-    if until is not None:
-        before.end_utc_ns = until
+def _end_utc_ns(sql: sqlite3.Connection, one: Told) -> int | None:
+    said = [] if one.crash is None else [one.crash]
+    if one.next_begin is not None:
+        said.insert(0, (one.next_begin.sampled_until_ns, one.next_begin.previous_boot_id))
+    for boot_ns, boot_id in said:
+        anchors = boot_anchors(sql, one.gateway, boot_id)
+        if anchors:
+            return BootClock(anchors).utc_ns(boot_ns)
+    return None
 
 
 def absent_runs(sql: sqlite3.Connection) -> list[tuple[str, int, int]]:

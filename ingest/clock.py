@@ -162,22 +162,30 @@ def boot_anchors(sql: sqlite3.Connection, gateway: str, boot_id: str) -> list[An
     ]
 
 
-def epoch_clock(sql: sqlite3.Connection, gateway: str, epoch: int) -> BootClock:
-    """The clock that the times of an epoch count on.
+def received_clock(sql: sqlite3.Connection, gateway: str, epoch: int) -> BootClock | None:
+    """For an epoch without any anchor of its boot: a block can't have been received before it was
+    sampled, so the least of (received - last due) bounds the offset from above. Close for what came
+    live. None where no tick came."""
+    (offset,) = sql.execute(
+        "SELECT min(p.received_utc_ns - (zero_ns + (first_tick + ticks - 1) * period_ns))"
+        " FROM runs r JOIN series USING (gateway, epoch, grp)"
+        " JOIN payloads p ON p.payload = r.payload WHERE r.gateway = ? AND r.epoch = ?",
+        (gateway, epoch),
+    ).fetchone()
+    return None if offset is None else unvouched_clock(0, offset)
 
-    Without any anchor of its boot: a block can't have been received before it was sampled, so the
-    least of (received - last due) bounds the offset from above. Close for what came live.
-    """
+
+def unvouched_clock(boot_ns: int, utc_ns: int) -> BootClock:
+    """Of a boot of which one moment is known about."""
+    return BootClock([Anchor(boot_ns, utc_ns, pb.ANCHOR_SOURCE_UNKNOWN, 0)])
+
+
+def epoch_clock(sql: sqlite3.Connection, gateway: str, epoch: int) -> BootClock:
+    """The clock that the times of an epoch count on."""
     (boot_id,) = sql.execute(
         "SELECT boot_id FROM epochs WHERE gateway = ? AND epoch = ?", (gateway, epoch)
     ).fetchone()
     anchors = boot_anchors(sql, gateway, boot_id)
-    if not anchors:
-        (offset,) = sql.execute(
-            "SELECT min(p.received_utc_ns - (zero_ns + (first_tick + ticks - 1) * period_ns))"
-            " FROM runs r JOIN series USING (gateway, epoch, grp)"
-            " JOIN payloads p ON p.payload = r.payload WHERE r.gateway = ? AND r.epoch = ?",
-            (gateway, epoch),
-        ).fetchone()
-        anchors = [Anchor(0, offset or 0, pb.ANCHOR_SOURCE_UNKNOWN, 0)]
-    return BootClock(anchors)
+    if anchors:
+        return BootClock(anchors)
+    return received_clock(sql, gateway, epoch) or unvouched_clock(0, 0)

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ingest.chain import Run, runs_of
-from ingest.spans import Group, groups_of, spans
+from ingest.spans import Group, groups_of, knows_groups, spans
 
 CLASSES = ("complete", "gaps", "stopped", "missing", "awaited")
 _S = 1_000_000_000
@@ -126,9 +126,12 @@ def days(
         try:
             runs = runs_of(sql, name)
             books = Books(name, _zone(sql, runs), start_ns, end_ns)
+            groups: list[Group] = []
+            over_ns = _FIRST_UTC_NS
             for place, run in enumerate(runs):
                 after = runs[place + 1] if place + 1 < len(runs) else None
-                _add_run(sql, books, run, after, now_ns)
+                groups = _groups(sql, runs, place, groups)
+                over_ns = _add_run(sql, books, run, groups, after, over_ns, now_ns)
         finally:
             sql.execute("COMMIT")
         found += books.rows()
@@ -148,26 +151,48 @@ def _zone(sql: sqlite3.Connection, runs: list[Run]) -> tzinfo:
     return UTC
 
 
+def _groups(
+    sql: sqlite3.Connection, runs: list[Run], place: int, before: list[Group]
+) -> list[Group]:
+    """Those of the run; where no catalog of it came, they are those of the run before, or of the
+    next that has one."""
+    if knows_groups(sql, runs[place]):
+        return list(groups_of(sql, runs[place]))
+    if not before:
+        known = next((run for run in runs[place:] if knows_groups(sql, run)), None)
+        before = [] if known is None else list(groups_of(sql, known))
+    return [replace(one, zero_ns=None, end_ns=None) for one in before if one.end_ns is None]
+
+
 def _add_run(
-    sql: sqlite3.Connection, books: Books, run: Run, after: Run | None, now_ns: int
-) -> None:
-    for group in groups_of(sql, run):
-        last_ns = _add_ticks(sql, books, run, group)
+    sql: sqlite3.Connection, books: Books, run: Run, groups: list[Group], after: Run | None,
+    over_ns: int, now_ns: int,
+) -> int:  # fmt: skip
+    """When the run was over, in UTC. `over_ns`: when the one before was."""
+    began_ns = over_ns if run.began_utc_ns is None else run.began_utc_ns
+    for group in groups:
+        last_ns = began_ns if group.zero_ns is None else _add_ticks(sql, books, run, group)
+        announced = run.announced if group.zero_ns is None else group.tail_announced
+        over_ns = max(over_ns, last_ns)
         if group.end_ns is not None:
             continue  # it ended within its run
         begin_ns = last_ns
         if after is None:
-            if group.tail_announced and run.end_utc_ns is not None:
+            if announced and run.end_utc_ns is not None:
                 begin_ns = min(max(last_ns, run.end_utc_ns), max(last_ns, now_ns))
                 books.add(run, group, "gaps", last_ns, begin_ns)
             books.add(run, group, "awaited", begin_ns, now_ns)
             continue
-        end_ns = max(last_ns, min(_end_of(run, last_ns), max(after.began_utc_ns, last_ns)))
-        books.add(run, group, "gaps" if group.tail_announced else "missing", last_ns, end_ns)
+        end_ns = max(last_ns, _end_of(run, last_ns))
+        next_ns = end_ns if after.began_utc_ns is None else max(after.began_utc_ns, last_ns)
+        end_ns = min(end_ns, next_ns)
+        books.add(run, group, "gaps" if announced else "missing", last_ns, end_ns)
+        over_ns = max(over_ns, end_ns)
         between = "stopped" if after.linked or run.closed else "missing"
         if after.absent_before:
             between = "missing"
-        books.add(run, group, between, end_ns, after.began_utc_ns)
+        books.add(run, group, between, end_ns, next_ns)
+    return over_ns
 
 
 def _end_of(run: Run, last_ns: int) -> int:
@@ -179,7 +204,7 @@ def _add_ticks(sql: sqlite3.Connection, books: Books, run: Run, group: Group) ->
     """The ticks of a group; until when they go, in UTC."""
 
     def utc_ns(tick: int) -> int:
-        return run.clock.utc_ns(group.zero_ns + tick * group.period_ns)
+        return run.clock.utc_ns((group.zero_ns or 0) + tick * group.period_ns)
 
     last = 0
     for span in spans(sql, run, group):

@@ -15,14 +15,14 @@ _INT64_MAX = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A scheduled group of a run. `zero_ns`: when its tick 0 was due. `end_ns`: when it ended
-    within the run, as its catalog says. `tail_announced`: what comes after its last tick is in a
-    gap."""
+    """A scheduled group of a run. `zero_ns`: when its tick 0 was due; None: nothing tells, and no
+    tick is known of. `end_ns`: when it ended within the run, as its catalog says. `tail_announced`:
+    what comes after its last tick is in a gap."""
 
     id: int
     device: str
     period_ns: int
-    zero_ns: int
+    zero_ns: int | None
     end_ns: int | None
     tail_announced: bool
 
@@ -37,13 +37,9 @@ class Span(NamedTuple):
 
 
 def groups_of(sql: sqlite3.Connection, run: Run) -> Iterator[Group]:
-    """The groups of the run with a schedule, as far as it is known when they began."""
+    """The groups of the run with a schedule; those that a later revision added once a tick of them
+    is known of."""
     name = (run.gateway, run.epoch)
-    began_ns = None if run.begin is None else run.begin.began_ns
-    if began_ns is None:
-        (began_ns,) = sql.execute(
-            "SELECT min(zero_ns) FROM series WHERE gateway = ? AND epoch = ?", name
-        ).fetchone()
     ends = dict(
         sql.execute(
             "SELECT grp, last_tick FROM catalogs JOIN catalog_ends USING (catalog)"
@@ -57,11 +53,31 @@ def groups_of(sql: sqlite3.Connection, run: Run) -> Iterator[Group]:
         " WHERE gateway = ? AND epoch = ? AND g.period_ns > 0 ORDER BY g.device, g.grp",
         name,
     ).fetchall():
-        zero = zero_ns if zero_ns is not None else (began_ns if revision == 1 else None)
-        if zero is None:
+        zero = _announced_zero_ns(sql, run, grp, period_ns) if zero_ns is None else zero_ns
+        if zero is None and revision == 1:
+            zero = run.began_ns
+        if zero is None and (revision > 1 or grp in ends):
             continue
         end_ns = None if grp not in ends else zero + (ends[grp] + 1) * period_ns
         yield Group(grp, device, period_ns, zero, end_ns, _tail_announced(sql, run, grp))
+
+
+def _announced_zero_ns(sql: sqlite3.Connection, run: Run, grp: int, period_ns: int) -> int | None:
+    """When tick 0 of a group was due of which no tick came, as a gap has it."""
+    row = sql.execute(
+        "SELECT first_due_ns - first_tick * ?4 FROM gap_ticks JOIN gaps USING (gap)"
+        " WHERE gateway = ?1 AND epoch = ?2 AND grp = ?3 AND NOT foreign_machine LIMIT 1",
+        (run.gateway, run.epoch, grp, period_ns),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def knows_groups(sql: sqlite3.Connection, run: Run) -> bool:
+    """Whether a catalog of the run is here."""
+    row = sql.execute(
+        "SELECT 1 FROM catalogs WHERE gateway = ? AND epoch = ?", (run.gateway, run.epoch)
+    ).fetchone()
+    return row is not None
 
 
 def _tail_announced(sql: sqlite3.Connection, run: Run, grp: int) -> bool:
@@ -117,7 +133,7 @@ def spans(sql: sqlite3.Connection, run: Run, group: Group) -> Iterator[Span]:
             if at.first < at.last_1:
                 yield at
             at = Span(what, new, last_1)
-    if group.end_ns is not None:
+    if group.end_ns is not None and group.zero_ns is not None:
         end = (group.end_ns - group.zero_ns) // group.period_ns
         if end > at.last_1:
             if at.first < at.last_1:

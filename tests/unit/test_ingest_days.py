@@ -12,6 +12,7 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import audit
+from ingest.chain import runs_of
 from ingest.completeness import CLASSES, days
 from ingest.inline import Inline, InlineStore
 from ingest.stores.opening import connect
@@ -221,6 +222,118 @@ def test_two_groups_of_a_device_count_alike(platform: Platform) -> None:
     assert platform.day(UTC_NS + BLOCK_NS) == {
         "configured_s": 0.1, "complete_s": 0.075, "awaited_s": 0.025,
     }  # fmt: skip
+
+
+def lost(*, ticks: int = 0, blocks: int = 4) -> pb.Gap:
+    """All of run NEXT, which began a second after the first; its ticks where `ticks` says them."""
+    gap = pb.Gap(reason=pb.GAP_REASON_EVICTED_OLDEST, epoch=NEXT, end_of_epoch=True)
+    gap.blocks.add(first=1, last=blocks)
+    if ticks:
+        due_ns = START_NS + S
+        last_ns = due_ns + (ticks - 1) * PERIOD_NS
+        gap.ticks.add(group=1, first_tick=0, count=ticks, first_due_ns=due_ns, last_due_ns=last_ns)
+    return gap
+
+
+@pytest.mark.parametrize(
+    ("said_hello", "boot"), [(False, BOOT), (True, BOOT), (False, "boot-b")],
+    ids=["unheard of", "said Hello", "of a boot without anchors"],
+)  # fmt: skip
+def test_run_when_all_its_blocks_were_evicted_and_announced_then_it_is_in_gaps(
+    platform: Platform, said_hello: bool, boot: str
+) -> None:
+    platform.run(EPOCH, (1, payload(0, end=True)))
+    if said_hello:
+        platform.run(NEXT)
+    after = begin(NEXT, 4, 39 * S, 40 * S)
+    after.previous_boot_id = boot
+    platform.run(THIRD, (1, payload(0, at_ns=40 * S, begin=after, gaps=(lost(ticks=3800),))))
+    assert platform.day(UTC_NS + 40 * S + BLOCK_NS) == {
+        "configured_s": 40.1, "complete_s": 0.2, "gaps_s": 38.0, "stopped_s": 1.9,
+    }  # fmt: skip
+
+
+def test_run_when_nothing_says_since_when_it_had_blocks_then_all_until_its_end_is_in_gaps(
+    platform: Platform,
+) -> None:
+    platform.run(EPOCH, (1, payload(0, end=True)))
+    after = begin(NEXT, 4, 39 * S, 40 * S)
+    platform.run(THIRD, (1, payload(0, at_ns=40 * S, begin=after, gaps=(lost(),))))
+    told = {"configured_s": 40.1, "complete_s": 0.2, "gaps_s": 38.9, "stopped_s": 1.0}
+    assert platform.day(UTC_NS + 40 * S + BLOCK_NS) == told
+
+
+def test_run_when_not_all_its_blocks_are_announced_then_it_is_missing(platform: Platform) -> None:
+    platform.run(EPOCH, (1, payload(0, end=True)))
+    after = begin(NEXT, 4, 39 * S, 40 * S)
+    platform.run(THIRD, (1, payload(0, at_ns=40 * S, begin=after, gaps=(lost(blocks=3),))))
+    told = {"configured_s": 40.1, "complete_s": 0.2, "missing_s": 38.9, "stopped_s": 1.0}
+    assert platform.day(UTC_NS + 40 * S + BLOCK_NS) == told
+
+
+def test_run_when_it_said_hello_and_crashed_without_a_block_then_the_order_stands(
+    platform: Platform,
+) -> None:
+    platform.run(EPOCH, (1, payload(0, end=True)))
+    platform.run(NEXT)
+    crash = pb.Gap(
+        reason=pb.GAP_REASON_CRASH, epoch=NEXT, count_unknown=True, until_ns=START_NS + 40 * S,
+        until_boot_id=BOOT,
+    )  # fmt: skip
+    after = begin(NEXT, 0, 20 * S, 40 * S)
+    first = payload(0, at_ns=40 * S, begin=after, gaps=(crash,))
+    platform.run(THIRD, (1, first), (2, payload(1, at_ns=40 * S)))
+    assert platform.day(UTC_NS + 40 * S + 2 * BLOCK_NS) == {
+        "configured_s": 40.2, "complete_s": 0.3, "stopped_s": 39.9,
+    }  # fmt: skip
+
+
+def test_run_when_it_said_no_more_than_hello_then_the_one_before_is_awaited(
+    platform: Platform,
+) -> None:
+    platform.run(EPOCH, (1, payload(0)))
+    platform.run(NEXT)
+    assert platform.day(UTC_NS + S) == {
+        "configured_s": 1.0, "complete_s": 0.1, "awaited_s": 0.9,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("evicted", [False, True])
+def test_runs_when_two_name_the_same_one_before_then_no_time_counts_twice(
+    platform: Platform, evicted: bool
+) -> None:
+    """The box could not note its second run, so the third too says that the first was before it.
+    `evicted`: nothing of the second came, and the third announces it."""
+    platform.run(EPOCH, (1, payload(0, end=True)))
+    gaps = (lost(ticks=10),) if evicted else ()
+    if not evicted:
+        after = begin(EPOCH, 1, BLOCK_NS, 10 * S)
+        platform.run(NEXT, (1, payload(0, at_ns=10 * S, begin=after)))
+    after = begin(EPOCH, 1, BLOCK_NS, 40 * S)
+    platform.run(THIRD, (1, payload(0, at_ns=40 * S, begin=after, gaps=gaps)))
+    told = platform.day(UTC_NS + 40 * S + BLOCK_NS)
+    assert told == {"configured_s": 40.1} | (
+        {"complete_s": 0.2, "gaps_s": 0.1, "stopped_s": 39.8}
+        if evicted
+        else {"complete_s": 0.3, "stopped_s": 9.9, "missing_s": 29.9}
+    )
+
+
+def test_order_when_a_run_in_a_broken_chain_has_a_wrong_clock_then_it_is_that_of_the_chain(
+    platform: Platform,
+) -> None:
+    """Run NEXT began in 2036 by its clock; the one behind it, and one that names nobody, didn't."""
+    platform.run(EPOCH, (1, payload(0, end=True)))
+    wrong = payload(0, at_ns=S, begin=begin(EPOCH, 1, BLOCK_NS, S), end=True, boot="boot-w")
+    wrong.anchors[0].utc_ns += 3652 * DAY_NS
+    platform.run(NEXT, (1, wrong))
+    after = begin(NEXT, 1, S + BLOCK_NS, 2 * S)
+    after.previous_boot_id = "boot-w"
+    platform.run(THIRD, (1, payload(0, at_ns=2 * S, begin=after, end=True)))
+    lone = THIRD + (1 << 32)
+    platform.run(lone, (1, payload(0, at_ns=3 * S)))
+    order = [run.epoch for run in runs_of(platform.sql, "gw-1")]
+    assert order == [EPOCH, NEXT, THIRD, lone]
 
 
 def test_epochs_that_name_each_other_in_a_circle_are_ordered_somehow(platform: Platform) -> None:
