@@ -12,7 +12,7 @@ Files of the directory
 ----------------------
 
     lock                      held by flock(2), as the directory is, while a daemon runs; its pid
-    state                     run counter, epochs without an end, unsettled gaps: see `state`
+    state                     run counter, epochs without an end, gaps: see `state`, `delivered`
     runs                      the runs before this one: see `runs`
     0000000000000001.seg ...  segments, rising, of about `segment_bytes`: see `record`
     sets/                     catalogs and tag sets, by their content: see `sets`
@@ -31,6 +31,7 @@ States of a block
              │ └─ack─▶ forgotten    │        └─the platform lost it─▶ disk again
              └─ memory bound ─▶ gone ◀─ evicted, expired, damaged, rejected
                                   └─▶ pending gap ─▶ carried by a block ─▶ settled by its ack
+                                           └────── the platform lost it ◀──────┘
 
 Invariants
 ----------

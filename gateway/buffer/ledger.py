@@ -2,25 +2,26 @@
 
 A gap waits (`pending`) until the supervisor takes it for the block it is about to seal; from `put`
 on that block carries it. It is settled when its carrier is acknowledged, and waits again when the
-carrier is lost. Until it is settled the state file knows it and its carrier, so a restart announces
-it again only where the carrier did not survive.
+carrier is lost, here or by the platform. Until it is settled the state file knows it and its
+carrier, so a restart announces it again only where the carrier did not survive.
 The event loop's thread only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import state
 from gateway.buffer.block import BlockKey
+from gateway.buffer.delivered import Delivered
 from gateway.buffer.gaps import GapSet, Loss
 from gateway.buffer.index import Epoch
 from gateway.buffer.ranges import RangeSet
 from gateway.buffer.runs import NAME, Run, Runs, how_ended
-from gateway.buffer.state import OpenEpoch, State, Unsettled
+from gateway.buffer.state import CarriedGap, OpenEpoch, State
 from gateway.ports import Disk
 
 #: Carriers that the state file names one by one; gaps of older ones are joined there, to bound it.
@@ -43,6 +44,7 @@ class Ledger:
         self.current = 0
         self.lost_by_reason: dict[str, int] = {}
         self._carried: dict[BlockKey, GapSet] = {}
+        self._delivered = Delivered(known.delivered)
         for epoch, seq, gap in known.gaps:
             if is_live(BlockKey(epoch, seq)):
                 self._carried.setdefault(BlockKey(epoch, seq), GapSet()).add(gap)
@@ -108,10 +110,13 @@ class Ledger:
 
     def lacking(self, epoch: int, boot_id: str, now_ns: int) -> bool:
         """The platform does not know how this earlier epoch ended, and the box had told it: owed
-        again, from what is remembered of the run. True if that is new, and not one too many.
+        again, from what is remembered of the run. True if that is new, and not one too many, or if
+        no Welcome said yet what the platform holds of it.
         """
-        if epoch in self.state.epochs or epoch >> 32 >= self.current >> 32:
+        if epoch >> 32 >= self.current >> 32:
             return False
+        if epoch in self.state.epochs:
+            return epoch not in self._settled
         run = self.runs.get(epoch)
         if run is None and sum(map(self.knows_nothing_of, self.state.epochs)) >= UNKNOWN_RUNS_MAX:
             return False
@@ -157,8 +162,21 @@ class Ledger:
             lost += last - first + 1
             for key in [k for k in self._carried if k.epoch == epoch and first <= k.seq <= last]:
                 self.pending.update(self._carried.pop(key))
+        self._owe_again(self._delivered.lost(epoch, loss.blocks.__contains__))
         name = pb.GapReason.Name(reason).removeprefix("GAP_REASON_").lower()
         self.lost_by_reason[name] = self.lost_by_reason.get(name, 0) + lost
+
+    def _owe_again(self, gaps: Sequence[pb.Gap]) -> None:
+        """The platform had taken these, and has them no more. The end of an epoch is told anew, by
+        what it then says that it holds.
+        """
+        for gap in gaps:
+            if not gap.count_unknown:
+                self.pending.add(gap)
+            elif gap.epoch not in self.state.epochs:
+                self.state.epochs[gap.epoch] = OpenEpoch(
+                    gap.epoch, "", 0, gap.until_boot_id, gap.until_ns, reason=gap.reason
+                )
 
     def inherit(self, gaps: Iterable[pb.Gap]) -> None:
         """Gaps that a lost block carried; an end of an epoch that is open is told again anyway."""
@@ -185,6 +203,7 @@ class Ledger:
         carried = self._carried.pop(key, None)
         if carried is None:
             return False
+        self._delivered.add(key, carried)
         for epoch in carried.ends() - self._announced():  # else a piece of its end still waits
             self._end_told(epoch)
         return True
@@ -194,7 +213,7 @@ class Ledger:
         self._settled.discard(epoch)
         self._closed.discard(epoch)
 
-    def unsettled(self, more: GapSet) -> list[Unsettled]:
+    def unsettled(self, more: GapSet) -> list[CarriedGap]:
         """Every gap that is not settled, and `more`, for the state file.
 
         Ends of epochs that no block carries are left out: an open epoch in the file says the same.
@@ -204,16 +223,16 @@ class Ledger:
         loose = GapSet()
         for part in (self.pending, self._taken, more, *(self._carried[key] for key in old)):
             loose.update(part)
-        unsettled = [Unsettled(0, 0, gap) for gap in loose.messages() if not gap.count_unknown]
+        unsettled = [CarriedGap(0, 0, gap) for gap in loose.messages() if not gap.count_unknown]
         for key in named:
-            unsettled += [Unsettled(*key, gap) for gap in self._carried[key].messages()]
+            unsettled += [CarriedGap(*key, gap) for gap in self._carried[key].messages()]
         return unsettled
 
     def written_to(self, disk: Disk, more: GapSet) -> Callable[[], None]:
         """What writes the state file as it is now, with `more` gaps; to be called in the disk's
         thread. That raises OSError.
         """
-        self.state.gaps = self.unsettled(more)
+        self.state.gaps, self.state.delivered = self.unsettled(more), self._delivered.kept
         return partial(state.write, disk, state.encode(self.state))
 
     def write_runs(self, disk: Disk) -> None:
@@ -264,7 +283,9 @@ class Ledger:
                 until_boot_id=entry.until_boot_id,
             )
         )
-        return False
+        lost = self._delivered.lost(number, lambda seq: seq not in known)
+        self._owe_again(lost)
+        return bool(lost)
 
     def _lost_since(self, number: int, known: RangeSet) -> bool:
         """The end of an epoch is on its way, and says what the platform held when it was announced:

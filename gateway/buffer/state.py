@@ -1,5 +1,5 @@
 """The small durable facts: the run counter, the run that is on, epochs without an end, gaps without
-a durable carrier, what the platform said that it knows.
+a durable carrier and those that were delivered, what the platform said that it knows.
 
 One file, `state`, replaced atomically; the runs before stand in another (see `runs`), the uplink's
 data budget in a third. Each holds the same line twice, with its checksum, and a page of line feeds
@@ -50,7 +50,7 @@ class OpenEpoch:
     end_seq: int = 0
 
 
-class Unsettled(NamedTuple):
+class CarriedGap(NamedTuple):
     """A gap, and the block (epoch, seq) that carries it; (0, 0) while none does."""
 
     epoch: int
@@ -63,6 +63,7 @@ class State:
     """`run`: the counter of the newest epoch of this box; `highest`: the highest epoch that the
     platform named. `installation`: 16 random bytes, made with the buffer. `now`: the run that is
     on. `features`: what the platform knows beyond the baseline, by its last Welcome (see Feature).
+    `gaps` are not settled, `delivered` are (see `delivered`).
     """
 
     gateway: str
@@ -72,7 +73,8 @@ class State:
     now: Run | None = None
     features: frozenset[int] = frozenset()
     epochs: dict[int, OpenEpoch] = field(default_factory=dict)
-    gaps: list[Unsettled] = field(default_factory=list)
+    gaps: list[CarriedGap] = field(default_factory=list)
+    delivered: list[CarriedGap] = field(default_factory=list)
 
 
 def encode(state: State) -> bytes:
@@ -156,11 +158,22 @@ def _to_json(state: State) -> dict[str, Any]:
             for e in state.epochs.values()
         ],
         "ends": [[e.epoch, e.end_seq] for e in state.epochs.values() if e.end_seq],
-        "gaps": [
-            [epoch, seq, base64.b64encode(gap.SerializeToString()).decode()]
-            for epoch, seq, gap in state.gaps
-        ],
+        "gaps": [_gap_to_json(gap) for gap in state.gaps],
+        "delivered": [_gap_to_json(gap) for gap in state.delivered],
     }
+
+
+def _gap_to_json(carried: CarriedGap) -> list[Any]:
+    data = base64.b64encode(carried.gap.SerializeToString()).decode()
+    return [carried.epoch, carried.seq, data]
+
+
+def _gap_from_json(value: list[Any]) -> CarriedGap:
+    epoch, seq, data = value
+    try:
+        return CarriedGap(epoch, seq, pb.Gap.FromString(base64.b64decode(data)))
+    except DecodeError as error:  # checksummed, so only a bug of ours gets here
+        raise AssertionError("a gap that was never written") from error
 
 
 def _from_json(value: dict[str, Any]) -> State:
@@ -174,11 +187,6 @@ def _from_json(value: dict[str, Any]) -> State:
         )
     for epoch, end_seq in value.get("ends", ()):
         state.epochs[epoch].end_seq = end_seq
-    try:
-        state.gaps = [
-            Unsettled(epoch, seq, pb.Gap.FromString(base64.b64decode(text)))
-            for epoch, seq, text in value["gaps"]
-        ]
-    except DecodeError as error:  # checksummed, so only a bug of ours gets here
-        raise AssertionError("a gap that was never written") from error
+    state.gaps = [_gap_from_json(gap) for gap in value["gaps"]]
+    state.delivered = [_gap_from_json(gap) for gap in value.get("delivered", ())]
     return state

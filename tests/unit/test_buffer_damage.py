@@ -94,7 +94,8 @@ def test_bit_when_flipped_anywhere_costs_one_block_at_most_and_is_announced() ->
 def test_state_when_any_bit_is_flipped_or_half_is_cut_off_is_read_whole() -> None:
     gap = pb.Gap(reason=pb.GAP_REASON_EXPIRED, epoch=3, blocks=[pb.SeqRange(first=1, last=9)])
     kept = state.State("gw-1", 5, 77, bytes(range(16)), Run(9, "boot", 1), frozenset({1, 3}))
-    kept.gaps.append(state.Unsettled(4, 2, gap))
+    kept.gaps.append(state.CarriedGap(4, 2, gap))
+    kept.delivered.append(state.CarriedGap(3, 1, gap))
     kept.epochs[9] = state.OpenEpoch(9, "boot", 1, "next", 2, RangeSet([(1, 4)]))
     disk = FakeDisk()
     state.write(disk, state.encode(kept))
