@@ -163,7 +163,7 @@ class Stream:
             else:
                 for command in commands:
                     await self._execute(command)
-                self._note_heard()
+            self._note_heard()
             del data  # it may be large, and the next one far
             if self._full():
                 self._paused = True
@@ -173,7 +173,7 @@ class Stream:
         self._changed.set()
 
     def _note_heard(self) -> None:
-        """A stream that only beats: the store learns now and then that its box is there."""
+        """The store learns now and then that the box is there, whatever it says."""
         if self.session.state == "open" and self._heard - self._noted >= limits.HEARD_EVERY_S:
             self._noted = self._heard
             self.servicer.store.heard(self.session.gateway, self.heard_ns)

@@ -45,6 +45,7 @@ class HeldStore:
         self._released = False
         self.puts: list[tuple[Put, Future[Outcomes]]] = []
         self.many = asyncio.Event()
+        self.heard_from: list[str] = []
         self.address = ""
         self.hello_answer: Future[Known] | None = None
         self.revisions_answer: Future[Sequence[bytes]] | None = None
@@ -53,6 +54,7 @@ class HeldStore:
         return self.hello_answer or done(Known((pb.EpochHeld(epoch=speaker.epoch),)))
 
     def heard(self, gateway: str, utc_ns: int) -> Future[None]:
+        self.heard_from.append(gateway)
         return done(None)
 
     def revisions(self, gateway: str, epoch: int, revision: int) -> Future[Sequence[bytes]]:
@@ -148,6 +150,23 @@ def test_heartbeats_are_answered_whatever_the_store_does() -> None:
             assert (await receiver.answer(call)).HasField("reject")
 
     asyncio.run(blocked())
+
+
+def test_box_that_sends_blocks_and_never_beats_counts_as_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a copied card would take its id after the receiver crashed."""
+    monkeypatch.setattr(limits, "HEARD_EVERY_S", 0.0)
+
+    async def busy() -> None:
+        store = HeldStore(1)
+        async with open_stream(store) as (_, call):
+            await welcome(call)
+            await call.write(pb.StreamRequest(block=examples.block(1)))
+            await store.many.wait()
+            assert set(store.heard_from) == {"gw-1"}
+
+    asyncio.run(busy())
 
 
 def test_window_shrinks_with_the_crowd() -> None:
