@@ -50,11 +50,6 @@ def check_name(carried: Carried, known: Collection[int]) -> None:
         _check_bundle_head(carried, known)
     too_large("carried payload (bytes)", len(carried.payload), limits.BLOCK_BYTES_MAX)
     too_large("payload_size", carried.payload_size, limits.PAYLOAD_BYTES_MAX)
-    too_large(
-        "payload_size against the bytes carried",
-        carried.payload_size,
-        max(limits.RATIO_FREE_BYTES, limits.RATIO_MAX * len(carried.payload)),
-    )
     too_large("scans", carried.scans, limits.ROWS_MAX)
     too_large("samples", carried.samples, limits.SAMPLES_MAX)
     too_large("features needed", len(carried.needs), limits.NEEDS_MAX)

@@ -39,8 +39,27 @@ from native.zstd cimport (
 
 cdef enum:
     # jiahe.ingest.limits: of one payload, when decompressed.
-    PAYLOAD_MAX = 8 * 1024 * 1024
-    BLOCKS_MAX = 1024
+    PAYLOAD_BYTES_MAX = 8 * 1024 * 1024
+    BUNDLE_BLOCKS_MAX = 1024
+    RUNS_MAX = 20_000
+    COLUMNS_MAX = 300_000
+    PIECES_MAX = 1 << 19
+    ANCHORS_MAX = 1 << 13
+    GAPS_MAX = 1 << 15
+    GAP_RANGES_MAX = 1 << 17
+    FIELDS_MAX = 1 << 21
+
+
+cdef struct counts_t:
+    uint32_t runs
+    uint32_t columns
+    uint32_t quality
+    uint32_t texts
+    uint32_t skipped
+    uint32_t anchors
+    uint32_t gaps
+    uint32_t ranges
+    uint32_t fields
 
 
 cdef inline uint8_t *put_fixed32(uint8_t *p, uint32_t v) noexcept nogil:
@@ -159,6 +178,54 @@ cdef Fault join(
     return fault
 
 
+cdef void count_run(span_t run, counts_t *c) noexcept nogil:
+    cdef wirefield_t f, g
+    c.runs += 1
+    while run.p < run.end and take_field(&run, &f):
+        c.fields += 1
+        if f.number == 9:
+            c.skipped += 1
+        elif f.number == 10:
+            c.columns += 1
+            while f.bytes.p < f.bytes.end and take_field(&f.bytes, &g):
+                c.fields += 1
+                c.quality += g.number == 5
+                c.texts += g.number == 8
+
+
+cdef void count_extra(span_t extra, counts_t *c) noexcept nogil:
+    """What one block says beside its runs."""
+    cdef wirefield_t f, g, h
+    while extra.p < extra.end and take_field(&extra, &f):
+        c.fields += 1
+        while f.wire == 2 and f.bytes.p < f.bytes.end and take_field(&f.bytes, &g):
+            c.fields += 1
+            c.anchors += g.number == 1
+            if g.number == 3:
+                c.gaps += 1
+                while g.bytes.p < g.bytes.end and take_field(&g.bytes, &h):
+                    c.fields += 1
+                    c.ranges += h.wire == 2
+
+
+cdef bint has_too_many(span_t payload) noexcept nogil:
+    """Of anything that a platform counts (ingest.count), and refuses where there are more."""
+    cdef counts_t c
+    cdef wirefield_t f
+    memset(&c, 0, sizeof(c))
+    while payload.p < payload.end and take_field(&payload, &f):
+        c.fields += 1
+        if f.number == 2:
+            count_run(f.bytes, &c)
+        elif f.number == 3:
+            count_extra(f.bytes, &c)
+    return (
+        c.runs > RUNS_MAX or c.columns > COLUMNS_MAX or c.quality > PIECES_MAX
+        or c.texts > PIECES_MAX or c.skipped > PIECES_MAX or c.anchors > ANCHORS_MAX
+        or c.gaps > GAPS_MAX or c.ranges > GAP_RANGES_MAX or c.fields > FIELDS_MAX
+    )
+
+
 cdef object fault_said(Fault fault):
     if fault == NO_MEMORY:
         return MemoryError()
@@ -238,8 +305,8 @@ def bundle(blocks, features=frozenset()) -> bytes:
     cdef Fault fault = FINE
     cdef bytes one
     blocks = list(blocks)
-    if not 1 <= count <= BLOCKS_MAX:
-        raise ValueError(f"{count} blocks: a bundle has 1 to {BLOCKS_MAX}")
+    if not 1 <= count <= BUNDLE_BLOCKS_MAX:
+        raise ValueError(f"{count} blocks: a bundle has 1 to {BUNDLE_BLOCKS_MAX}")
     memset(&j, 0, sizeof(joiner_t))
     j.block_count = count
     heads = <head_t *>calloc(count, sizeof(head_t))
@@ -260,7 +327,7 @@ def bundle(blocks, features=frozenset()) -> bytes:
                 raise ValueError("not successive blocks of one epoch and catalog revision")
             total += heads[i].size
             needs |= heads[i].needs
-            if total > PAYLOAD_MAX:
+            if total > PAYLOAD_BYTES_MAX:
                 raise fault_said(TOO_LARGE)
         arena = <uint8_t *>malloc(2 * total + 1)
         if arena == NULL:
@@ -269,10 +336,11 @@ def bundle(blocks, features=frozenset()) -> bytes:
         needs &= ~(<uint64_t>1 << FEATURE_PLAIN_FLOATS)
         with nogil:
             fault = join(&j, heads, count, arena, arena + total)
+            data.p, data.end = j.out, j.out + j.size
+            if not fault and (j.size > PAYLOAD_BYTES_MAX or has_too_many(data)):
+                fault = TOO_LARGE
         if fault:
             raise fault_said(fault)
-        if j.size > PAYLOAD_MAX:
-            raise fault_said(TOO_LARGE)
         if j.t.is_plain:
             needs |= <uint64_t>1 << FEATURE_PLAIN_FLOATS
         return finished(&j, heads, count, needs)

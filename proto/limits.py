@@ -49,11 +49,9 @@ BLOCK_BYTES_MAX = 1 << 20
 #: receiver's memory, of each of its streams, and nothing but this bounds it. Room for 256 KiB of
 #: blocks that travel together.
 MESSAGE_BYTES_MAX = 272 << 10
-#: The payload of one block when decompressed.
+#: The payload of one block when decompressed, however few bytes it was: a plant that stands still,
+#: or does not answer, packs 700:1.
 PAYLOAD_BYTES_MAX = 8 << 20
-#: Above `RATIO_FREE_BYTES`, a payload may not unpack to more than this times its carried size.
-RATIO_MAX = 100
-RATIO_FREE_BYTES = 1 << 20
 #: Rows and entries of one block. Lists that end early continue with zeros, so that a few bytes
 #: can declare any number of rows: these two bound what a reader has to build.
 ROWS_MAX = 1 << 20

@@ -111,18 +111,18 @@ def homecoming(all_there: asyncio.Barrier) -> Play:
 
 
 def hostile(all_there: asyncio.Barrier) -> Play:
-    """Boxes that keep to no window, all at once: blocks and pieces as long as a message may be, and
-    messages that never end."""
+    """Boxes that keep to no window, all at once: blocks and pieces as long as a message may be,
+    small blocks that unpack to very much, and messages that never end."""
     opening = [request.SerializeToString() for request in examples.opening()]
     room = limits.MESSAGE_BYTES_MAX - _MESSAGE_BYTES_OVER
-    floods = (3 * _blocks(2, room * 9 // 10), _pieces(room))
+    floods = (_pieces(room), 3 * _blocks(2, room * 9 // 10), 60 * _still())
 
     async def flood(box: Box) -> None:
         await box.opened()
         await all_there.wait()
         await box.send(*opening)
         for _ in range(2):
-            await box.send(*floods[box.number % 2])
+            await box.send(*floods[box.number % 4 - 1])
 
     by_grpc = _by_grpc(flood)
 
@@ -133,6 +133,19 @@ def hostile(all_there: asyncio.Barrier) -> Play:
             await by_grpc(address, number, counts)
 
     return play
+
+
+def _still() -> list[bytes]:
+    """A block of a plant that stands still, some thousand times smaller than it is."""
+    count = limits.ROWS_MAX
+    run = examples.run(0, 1)
+    run.ticks = count
+    run.late_us[:] = run.half_span_us[:] = [0] * count
+    for column in run.columns:
+        column.order = 0
+        column.values[:] = [100] * count
+    made = examples.encode.block(examples.EPOCH, 1, pb.BlockPayload(runs=[run]))
+    return [pb.StreamRequest(block=made).SerializeToString()]
 
 
 def _pieces(room: int) -> Sequence[bytes]:

@@ -266,25 +266,6 @@ def payload_bytes(folder: Path) -> Iterator[Told]:
         yield with_text(block(texts_of(size, 200_000)))
 
 
-@case("RATIO_FREE_BYTES")
-def ratio_free(folder: Path) -> Iterator[Told]:
-    for size in (limits.RATIO_FREE_BYTES, limits.RATIO_FREE_BYTES + 1):
-        yield with_text(block(texts_of(size, 10)))
-
-
-@case("RATIO_MAX")
-def ratio(folder: Path) -> Iterator[Told]:
-    near = block(texts_of(3 << 20, 30_000))
-    size = len(near.block.payload) * limits.RATIO_MAX
-    for more in (0, 1):
-        made = block(texts_of(size + more, 30_000))
-        if len(made.block.payload) != len(near.block.payload):  # of other lengths, near the edge
-            size = len(made.block.payload) * limits.RATIO_MAX
-            made = block(texts_of(size + more, 30_000))
-        assert made.block.payload_size == len(made.block.payload) * limits.RATIO_MAX + more
-        yield with_text(made)
-
-
 @case("ROWS_MAX")
 def most_rows(folder: Path) -> Iterator[Told]:
     for count in (limits.ROWS_MAX, limits.ROWS_MAX + 1):

@@ -67,8 +67,9 @@ async def is_served(address: str) -> None:
 def test_memory_when_400_hostile_boxes_send_all_that_they_can_then_below_512_mb(
     tmp_path: Path,
 ) -> None:
-    """Blocks and pieces of the largest message, whatever the window is, and messages without an
-    end: what is too much is not read. A box that keeps to the rules is served meanwhile."""
+    """Blocks and pieces of the largest message, whatever the window is, blocks of 600 bytes that
+    unpack to 6 MB, and messages without an end: what is too much is not read. A box that keeps to
+    the rules is served meanwhile."""
     with receiver.serving(tmp_path / "store.db") as (address, process):
         with crowd(address, "hostile", 8) as counts:
             while most_memory_bytes(process) < 150 * 10**6:  # they are at it

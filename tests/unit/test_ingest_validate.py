@@ -63,10 +63,10 @@ def test_payload_longer_than_declared_is_refused(compression: pb.Compression.Val
 def test_bomb_when_it_declares_its_size_is_refused_before_it_is_unpacked(
     pack: Callable[[bytes], bytes],
 ) -> None:
-    carried = pack(bytes(limits.PAYLOAD_BYTES_MAX))
+    size = limits.PAYLOAD_BYTES_MAX + 1
     block = pb.Block(
-        epoch=1, seq=1, compression=pb.COMPRESSION_ZSTD, payload=carried,
-        payload_size=limits.PAYLOAD_BYTES_MAX,
+        epoch=1, seq=1, compression=pb.COMPRESSION_ZSTD, payload=pack(bytes(size)),
+        payload_size=size,
     )  # fmt: skip
     assert refused(block).reason == pb.REJECT_REASON_TOO_LARGE
 

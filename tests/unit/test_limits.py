@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import pytest
 from jiahe.ingest import limits as shared
 
 from ingest import limits as receiver
@@ -13,6 +17,20 @@ def test_receiver_when_it_has_a_limit_of_the_table_then_it_is_the_tables() -> No
     assert common
     for name in common:
         assert getattr(receiver, name) == getattr(shared, name), name
+
+
+@pytest.mark.parametrize(("name", "count"), [("bundle.pyx", 9), ("joiner.pxd", 1)])
+def test_native_code_when_it_names_limits_of_the_table_then_they_are_the_tables(
+    name: str, count: int
+) -> None:
+    text = (Path(__file__).parents[2] / "native" / name).read_text()
+    found = re.findall(
+        r"^    ([A-Z_]+_MAX) = ([\d_]+)(?: (<<|\*) (\d+))?(?: \* (\d+))?$", text, re.M
+    )
+    for limit, first, sign, second, third in found:
+        number = int(first) << int(second) if sign == "<<" else int(first) * int(second or 1)
+        assert number * int(third or 1) == getattr(shared, limit), limit
+    assert len(found) == count
 
 
 def test_table_when_a_catalog_is_at_its_most_then_the_other_limits_let_it_through() -> None:

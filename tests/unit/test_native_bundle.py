@@ -14,6 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from ingest.check import check_name
+from ingest.count import BUNDLE, check_counts
+from ingest.session import FEATURES
 from native.bundle import bundle
 from tests.contract.encode import crc32c
 from tests.kit.scans import GOOD, Box, plan, registers, tag, unpacked
@@ -202,3 +205,41 @@ def test_damaged_blocks_are_refused_or_joined_and_never_crash(
         bundle(box.sealed)
     except ValueError as error:
         assert str(error)
+
+
+def plant(seconds: list[int], quality: int) -> list[bytes]:
+    """Blocks of 150,000 tags that stand still, half of what `jiahe check` passes: a scan of each of
+    500 devices a second."""
+    tags = [tag(f"t{number}") for number in range(300)]
+    box = Box([plan(tags, device=f"d{number}") for number in range(500)], pool_bytes=256 << 20)
+    requests = box.groups[0].snapshot()["requests"]
+    sealed: list[bytes] = []
+    for second in seconds:
+        for number in range(500):
+            box.push(number, second, bytes(600), status=[quality] * requests)
+        sealed += [one.data for one in box.sealer.seal(1, len(sealed) + 1, 1)]
+    return sealed
+
+
+@pytest.mark.parametrize("quality", [GOOD, int(SILENT)])
+def test_bundle_when_the_plant_is_still_or_silent_is_taken_as_its_blocks_are(quality: int) -> None:
+    """It packs 700:1."""
+    sealed = plant([0, 1, 2], quality)
+    for block in map(pb.Block.FromString, sealed):
+        check_name(block, FEATURES)
+    for count in range(2, len(sealed) + 1):
+        made = pb.Bundle.FromString(bundle(sealed[:count]))
+        check_name(made, FEATURES)
+        list(check_counts(unpacked(made), BUNDLE))
+
+
+def test_blocks_when_together_they_have_more_columns_than_a_platform_takes_are_not_joined() -> None:
+    """A tick is missing between them each time, so that no run goes on."""
+    blocks = [pb.Block.FromString(one) for one in plant([0, 1, 2, 3, 4], GOOD)[::2]]
+    for seq, block in enumerate(blocks, 1):
+        block.seq = seq
+    sealed = [block.SerializeToString() for block in blocks]
+    together = pb.Bundle.FromString(bundle(sealed[:2]))
+    list(check_counts(unpacked(together), BUNDLE))
+    with pytest.raises(ValueError, match="larger than one payload may be"):
+        bundle(sealed)
