@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -168,7 +167,6 @@ async def back_up(world: World, box: Box) -> None:
 
 async def put_back(world: World, box: Box) -> None:
     """The platform's store is put back to an older state."""
-    told = _told(world.receiver.sql)
     world.receiver.restore(world.backup)
     world.backup = world.receiver.backup()
     world.restores += 1
@@ -181,19 +179,7 @@ async def put_back(world: World, box: Box) -> None:
         world.taken_back |= {
             (one.name, run, seq) for run in settled for seq in one.runs[run].blocks
         }
-    world.taken_back |= told - _told(world.receiver.sql)
     _cut_all(world)
-
-
-def _told(sql: sqlite3.Connection) -> set[tuple[str, int, int]]:
-    """The blocks that gaps name."""
-    return {
-        (gateway, epoch, seq)
-        for gateway, epoch, first, last in sql.execute(
-            "SELECT gateway, epoch, first, last FROM gap_blocks JOIN gaps USING (gap)"
-        )
-        for seq in range(first, last + 1)
-    }
 
 
 def _cut_all(world: World) -> None:
