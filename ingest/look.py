@@ -20,11 +20,33 @@ from ingest.stores.backup import backup as make_backup
 from ingest.stores.opening import connect, connect_readonly
 from ingest.words import cleaned
 
+#: So many known gateways are named where an unknown one was asked for.
+_GATEWAYS_SHOWN = 20
+
+
+class UnknownGatewayError(Exception):
+    """`--gateway` names one of which the store knows nothing. The text names the known ones."""
+
 
 @contextmanager
 def _reading(arguments: argparse.Namespace) -> Iterator[sqlite3.Connection]:
+    """Raises UnknownGatewayError."""
     with closing(connect_readonly(sqlite_path(arguments.store))) as sql:
+        _check_gateway(sql, getattr(arguments, "gateway", None))
         yield sql
+
+
+def _check_gateway(sql: sqlite3.Connection, name: str | None) -> None:
+    known = [row[0] for row in sql.execute("SELECT gateway FROM gateways ORDER BY gateway")]
+    if name is None or name in known:
+        return
+    shown = ", ".join(cleaned(one) for one in known[:_GATEWAYS_SHOWN])
+    more = len(known) - _GATEWAYS_SHOWN
+    others = f" and {more} more (jiahe-ingest gateways)" if more > 0 else ""
+    raise UnknownGatewayError(
+        f"--gateway {cleaned(name)}: the store knows no such gateway; it knows"
+        f" {shown or 'none'}{others}"
+    )
 
 
 def export(arguments: argparse.Namespace) -> int:

@@ -36,6 +36,9 @@ def main(context: Context, options: argparse.Namespace) -> int:
             if options.target is None:
                 complain(context.lang, "buffer.no_file")
                 return 2
+            if Path(options.target).is_dir():
+                complain(context.lang, "buffer.file_is_folder", path=str(Path(options.target)))
+                return 1
             return _export(context, gateway, directory, Path(options.target))
         if options.action == "keep":
             whose = owner(directory / "state") or "?"
@@ -51,8 +54,11 @@ def main(context: Context, options: argparse.Namespace) -> int:
         complain(context.lang, error.message, **error.arguments)
         return 1
     except OSError as error:
-        path = str(error.filename or options.target or directory)
-        complain(context.lang, "buffer.file_failed", path=path, error=reason(error))
+        path = Path(error.filename or options.target or directory)
+        folder = str(path.absolute().parent)
+        complain(
+            context.lang, "buffer.file_failed", path=str(path), folder=folder, error=reason(error)
+        )
         return 1
     return 0
 

@@ -20,24 +20,25 @@ TABLE = {
     "buffer.disk_full": Message(
         "磁盘 {path} 写满了：数据暂存内存，断电会丢失",
         "the disk of {path} is full: data is kept in memory, a power cut would lose it",
-        "清理磁盘：df -h {path}、sudo du -xh。有空间后自动写回",
-        "Clear the disk: df -h {path}, sudo du -xh. It is written again by itself once there is "
-        "room",
+        "清理磁盘：df -h {path}、sudo du -xh / | sort -h | tail。有空间后自动写回",
+        "Clear the disk: df -h {path}, sudo du -xh / | sort -h | tail. It is written again by "
+        "itself once there is room",
     ),
     "buffer.no_space": Message(
         "磁盘空间不足：{path} 只剩 {free}，已丢弃 {blocks} 个块，记为缺口",
         "the disk is short of space: {path} has {free} left; {blocks} blocks were dropped, and "
         "announced as gaps",
-        "别的程序占满了磁盘，清理它：df -h {path}、sudo du -xh；加大 max_size 没有用",
-        "Other programs filled the disk, clear it: df -h {path}, sudo du -xh; a larger max_size "
-        "is no help",
+        "别的程序占满了磁盘，清理它：df -h {path}、sudo du -xh / | sort -h | tail；"
+        "加大 max_size 没有用",
+        "Other programs filled the disk, clear it: df -h {path}, sudo du -xh / | sort -h | tail; "
+        "a larger max_size is no help",
     ),
     "buffer.no_space_before": Message(
         "磁盘空间曾经不足：{path} 已丢弃 {blocks} 个块，记为缺口，现在够了",
         "the disk was short of space: {blocks} blocks of {path} were dropped, and announced as "
         "gaps; it has room again",
-        "找出占满磁盘的程序：sudo du -xh；加大 max_size 没有用",
-        "Find what filled the disk: sudo du -xh; a larger max_size is no help",
+        "找出占满磁盘的程序：sudo du -xh / | sort -h | tail；加大 max_size 没有用",
+        "Find what filled the disk: sudo du -xh / | sort -h | tail; a larger max_size is no help",
     ),
     "buffer.memory_full": Message(
         "写不了盘时内存也放满了：已丢弃 {blocks} 个块，记为缺口",
@@ -82,15 +83,17 @@ TABLE = {
     "buffer.disk_near": Message(
         "磁盘只剩 {free}（{path}），低于 {floor} 就丢最早的数据",
         "only {free} are left on the disk of {path}; below {floor} the oldest data is dropped",
-        "别的程序快占满了磁盘，清理它：df -h {path}、sudo du -xh",
-        "Other programs are filling the disk, clear it: df -h {path}, sudo du -xh",
+        "别的程序快占满了磁盘，清理它：df -h {path}、sudo du -xh / | sort -h | tail",
+        "Other programs are filling the disk, clear it: df -h {path}, sudo du -xh / | sort -h | "
+        "tail",
     ),
     "buffer.disk_near_newest": Message(
         "磁盘只剩 {free}（{path}），写满后新数据只在内存里，放不下就丢（给别人留 {floor}）",
         "only {free} are left on the disk of {path} ({floor} are meant for others); once it is "
         "full, new data stays in memory, and is dropped when that is full",
-        "别的程序快占满了磁盘，清理它：df -h {path}、sudo du -xh",
-        "Other programs are filling the disk, clear it: df -h {path}, sudo du -xh",
+        "别的程序快占满了磁盘，清理它：df -h {path}、sudo du -xh / | sort -h | tail",
+        "Other programs are filling the disk, clear it: df -h {path}, sudo du -xh / | sort -h | "
+        "tail",
     ),
     "buffer.damaged": Message(
         "缓存中有 {records} 条记录损坏，已跳过，记为缺口",
@@ -142,8 +145,15 @@ TABLE = {
     "buffer.file_failed": Message(
         "{path} 出错：{error}",
         "{path} failed: {error}",
-        "检查路径、权限和空间：df -h {path}",
-        "Check the path, its permissions and its space: df -h {path}",
+        "检查文件夹 {folder} 在不在（U 盘是否已挂载）、权限和空间：df -h {folder}",
+        "Check that the folder {folder} is there (is the stick mounted?), its permissions and its "
+        "space: df -h {folder}",
+    ),
+    "buffer.file_is_folder": Message(
+        "{path} 是文件夹，不是文件",
+        "{path} is a folder, not a file",
+        "写上文件名：sudo jiahe buffer export {path}/jiahe.export",
+        "Name a file in it: sudo jiahe buffer export {path}/jiahe.export",
     ),
     "buffer.kept": Message(
         "网关 {gateway} 的缓存已移到 {path}",
@@ -165,8 +175,9 @@ TABLE = {
     "buffer.locked": Message(
         "缓存目录 {path} 正被另一个 jiahe 使用",
         "the buffer directory {path} is used by another jiahe",
-        "不要让两个守护进程用同一目录：systemctl status jiahe",
-        "Two daemons must not share a directory: systemctl status jiahe",
+        "守护进程正在运行就先停下：sudo systemctl stop jiahe；两个守护进程不能用同一目录",
+        "If the daemon is running, stop it first: sudo systemctl stop jiahe; two daemons must not "
+        "share a directory",
     ),
     "buffer.newer_format": Message(
         "缓存文件 {file} 的格式版本是 {version}，这个软件只认识到 {known}",

@@ -319,13 +319,15 @@ CHECK = {
         "{least} at least",
     ),
     "cli.over_budget": Message(
-        "流量上限 {budget}/{per} 不够：至少要 {least}；加大 every、deadband、send_every 或套餐",
-        "data_budget, {budget} a {per}, is too little: it takes {least} at least; raise every, "
-        "deadband, send_every, or buy more",
+        "流量上限 {budget}/{per} 不够：至少要 {least}（按网关偏高的统计）；"
+        "加大 every、deadband、send_every 或套餐",
+        "data_budget, {budget} a {per}, is too little: it takes {least} at least (as the box "
+        "counts, on the high side); raise every, deadband, send_every, or buy more",
     ),
     "cli.near_budget": Message(
-        "流量上限 {budget}/{per} 可能不够：最多要 {most}；看 jiahe uplink",
-        "data_budget, {budget} a {per}, may be too little: it takes up to {most}; see jiahe uplink",
+        "流量上限 {budget}/{per} 可能不够：最多要 {most}（按网关偏高的统计）；看 jiahe uplink",
+        "data_budget, {budget} a {per}, may be too little: it takes up to {most} (as the box "
+        "counts, on the high side); see jiahe uplink",
     ),
     "cli.estimate": Message(
         "以上是按协议和假定的应答时间的估算；真实值：jiahe links",

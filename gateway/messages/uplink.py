@@ -167,15 +167,23 @@ TABLE = {
         "[gateway] id must equal the one in the certificate (never copy another box's), and the "
         "platform's people must have registered it",
     ),
+    "uplink.revoked": Message(
+        "平台不允许本网关上传，证书已被吊销：{error}",
+        "the platform does not admit this gateway, its certificate was revoked: {error}",
+        "请平台方重新签发，换上 gateway.pem 和 gateway.key",
+        "Have the platform's people issue a new one, and put its gateway.pem and gateway.key there",
+    ),
     "uplink.cloned": Message(
         "平台上这个编号属于另一台机器，没有接受本机：{error}",
         "the platform knows another machine under this gateway's id, and did not take this one: "
         "{error}",
-        "存储卡是复制来的，就给这台换自己的 [gateway] id 和证书，再 sudo systemctl restart jiahe；"
+        "存储卡是复制来的：sudo systemctl stop jiahe；给这台换自己的 [gateway] id 和证书；"
+        "sudo jiahe buffer keep；sudo systemctl start jiahe。"
         "本机是来替换那一台的，就关掉那一台，十分钟后自动接上。数据在缓存里，没有丢",
-        "If the card was copied, give this box an id ([gateway] id) and a certificate of its own, "
-        "then sudo systemctl restart jiahe. If it replaces the other one, switch that off: after "
-        "ten minutes this one is taken by itself. Its data wait on the box, nothing is lost",
+        "If the card was copied: sudo systemctl stop jiahe; give this box an id ([gateway] id) and "
+        "a certificate of its own; sudo jiahe buffer keep; sudo systemctl start jiahe. If it "
+        "replaces the other one, switch that off: after ten minutes this one is taken by itself. "
+        "Its data wait on the box, nothing is lost",
     ),
     "uplink.refuses_all": Message(
         "平台（{platform}）什么都不收（{reason}）：{detail}",

@@ -186,7 +186,7 @@ def _error(address: str, code: grpc.StatusCode, details: str, *, was_open: bool)
     """The status in the words of gateway/messages."""
     low = details.lower()
     if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
-        message = "uplink.permission"
+        message = "uplink.revoked" if "revoked" in low else "uplink.permission"
     elif code == grpc.StatusCode.ALREADY_EXISTS:
         message = "uplink.cloned"
     elif code == grpc.StatusCode.DEADLINE_EXCEEDED and not was_open:

@@ -49,6 +49,24 @@ def test_export_when_no_file_is_named_says_how_to_write_it(tmp_path: Path) -> No
     assert said.startswith("2 ") and "jiahe buffer export /media/usb/jiahe.export" in said
 
 
+def test_export_when_the_folder_is_missing_then_it_is_named(tmp_path: Path) -> None:
+    filled(tmp_path / "buffer")
+    said = typed(tmp_path, "buffer", "export", "usb/out")
+    assert said.startswith("1 ") and said.rstrip().endswith(f"df -h {tmp_path / 'usb'}")
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "is a folder"), ("zh", "是文件夹")])
+def test_export_when_a_folder_is_named_then_a_file_name_is_given(
+    tmp_path: Path, language: str, word: str
+) -> None:
+    filled(tmp_path / "buffer")
+    (tmp_path / "usb").mkdir()
+    said = typed(tmp_path, "buffer", "export", "usb/", language=language)
+    assert said.startswith("1 ") and word in said
+    assert "sudo jiahe buffer export usb/jiahe.export" in said
+    assert [file.name for file in tmp_path.glob("usb*")] == ["usb"]
+
+
 def test_buffer_of_a_former_id_when_typed_is_moved_or_dropped_and_the_own_one_is_not(
     tmp_path: Path,
 ) -> None:

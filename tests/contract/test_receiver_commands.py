@@ -66,11 +66,20 @@ def test_audit_with_a_goal_sets_the_exit_status(tmp_path: Path) -> None:
     url = store(tmp_path, examples.block(1), examples.block(3))
     for options, status in (
         ((), 1), (("--by", "day"), 1), (("--expect", "50"), 0), (("--expect", "99.9"), 1),
-        (("--expect", "99.9", "--gateway", "other"), 0),
+        (("--expect", "50", "--gateway", "gw-1"), 0),
     ):  # fmt: skip
         done = receiver.ingest("audit", "--store", url, *options)
         assert done.returncode == status, (options, done.stderr)
     assert "99.9 % expected" in receiver.ingest("audit", "--store", url, "--expect", "99.9").stderr
+
+
+@pytest.mark.parametrize("command", ["audit", "export", "latest"])
+def test_gateway_when_the_store_does_not_know_it_then_the_known_ones_are_named(
+    tmp_path: Path, command: str
+) -> None:
+    done = receiver.ingest(command, "--store", store(tmp_path), "--gateway", "other")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("--gateway other: the store knows no such gateway; it knows gw-1\n")
 
 
 def test_export_for_a_spreadsheet_marks_formulas_and_quotes_returns(tmp_path: Path) -> None:

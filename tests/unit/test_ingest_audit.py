@@ -301,7 +301,7 @@ def test_sql_and_fields_of_the_platform_page_are_those_of_the_store(
     text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
     sql = filled(tmp_path, [examples.block(1)])
     (example,) = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
-    assert [row[0] for row in sql.execute(example)] == ["robot-3"]
+    assert [row[:2] for row in sql.execute(example)] == [("gw-1", "robot-3")]
     tables = {
         name for (name,) in sql.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
     } - {"sqlite_sequence"}

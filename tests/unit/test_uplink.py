@@ -36,17 +36,18 @@ from tests.kit.virtual_time import inline
 
 
 class Service(ingest_pb2_grpc.IngestServiceServicer):
-    """The platform of the kit behind real gRPC. `code` refuses each stream."""
+    """The platform of the kit behind real gRPC. `code` refuses each stream, with `details`."""
 
     def __init__(self, platform: FakePlatform) -> None:
         self.platform = platform
         self.code: grpc.StatusCode | None = None
+        self.details = "not you"
         self.stored = asyncio.Condition()
         self.streams = 0
 
     async def Stream(self, request_iterator, context):  # type: ignore[no-untyped-def]
         if self.code is not None:
-            await context.abort(self.code, "not you")
+            await context.abort(self.code, self.details)
         self.streams += 1
         down: asyncio.Queue[bytes] = asyncio.Queue()
         peer = self.platform.accept(down.put_nowait)
@@ -150,6 +151,10 @@ def test_connection_when_refused_unknown_or_not_admitted_says_which() -> None:
             assert await failure(GrpcChannel(f"127.0.0.1:{port}", None)) == "uplink.cloned"
             service.code = grpc.StatusCode.UNAVAILABLE
             assert await failure(GrpcChannel(f"127.0.0.1:{port}", None)) == "uplink.unavailable"
+            service.code = grpc.StatusCode.UNAUTHENTICATED
+            assert await failure(GrpcChannel(f"127.0.0.1:{port}", None)) == "uplink.permission"
+            service.details = "the certificate of this box was revoked by its authority"
+            assert await failure(GrpcChannel(f"127.0.0.1:{port}", None)) == "uplink.revoked"
 
     asyncio.run(main())
 

@@ -1455,7 +1455,7 @@ class Part(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def quality(self) -> _containers.RepeatedCompositeFieldContainer[Global___QualityRun]:
-        """One entry a row."""
+        """One entry a row. Empty: the part was good in every row."""
 
     def __init__(
         self,
