@@ -60,10 +60,12 @@ def runs_of(sql: sqlite3.Connection, gateway: str) -> list[Run]:
             runs.append(run)
             later_utc_ns = later_utc_ns if run.began_utc_ns is None else run.began_utc_ns
     runs.reverse()
-    for before, run in zip([None, *runs[:-1]], runs, strict=True):
+    before: Run | None = None
+    for run in runs:
         previous = 0 if run.begin is None else run.begin.previous_epoch
         run.linked = before is not None and before.epoch == previous
         run.absent_before = 0 if previous in known else previous
+        before = run
     return runs
 
 

@@ -298,6 +298,13 @@ def test_run_when_it_said_no_more_than_hello_then_the_one_before_is_awaited(
     }  # fmt: skip
 
 
+def test_gateway_when_it_said_no_more_than_hello_then_its_books_are_empty(
+    platform: Platform,
+) -> None:
+    platform.run(EPOCH)
+    assert runs_of(platform.sql, "gw-1") == [] and platform.day(UTC_NS + S) == {}
+
+
 @pytest.mark.parametrize("evicted", [False, True])
 def test_runs_when_two_name_the_same_one_before_then_no_time_counts_twice(
     platform: Platform, evicted: bool
