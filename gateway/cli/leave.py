@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,7 @@ def main(context: Context, options: argparse.Namespace) -> int:
         elif owner(directory / "state") in (None, gateway):
             import asyncio  # here: no other action needs it
 
+            _become_owner(directory)
             blocks = asyncio.run(_drop_own(gateway, directory))
             _say(context, "buffer.given_up", blocks=blocks)
         else:
@@ -85,6 +87,14 @@ def _export(context: Context, gateway: str, directory: Path, target: Path) -> in
     if done.left_out:
         complain(context.lang, "buffer.exported_without", blocks=done.left_out)
     return 0
+
+
+def _become_owner(directory: Path) -> None:
+    """The service must be able to read what root has written for it. Raises OSError."""
+    if os.geteuid() == 0:
+        whose = directory.stat()
+        os.setegid(whose.st_gid)
+        os.seteuid(whose.st_uid)
 
 
 async def _drop_own(gateway: str, directory: Path) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -80,6 +83,19 @@ def test_buffer_of_a_former_id_when_typed_is_moved_or_dropped_and_the_own_one_is
     assert said.startswith("0 ") and f"{BLOCKS} blocks were given up" in said
     said = typed(tmp_path, "buffer", "drop", gateway="gw-3")
     assert said.startswith("0 ") and "gw-new was removed" in said
+
+
+def test_drop_when_root_types_it_then_the_service_may_read_what_is_left() -> None:
+    with tempfile.TemporaryDirectory(prefix="jiahe-test-") as name:  # pytest's are for root alone
+        folder = Path(name)
+        folder.chmod(0o755)
+        filled(folder / "buffer")
+        service = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
+        for file in [folder / "buffer", *(folder / "buffer").rglob("*")]:
+            os.chown(file, service, -1)
+        assert typed(folder, "buffer", "drop").startswith("0 ")
+        left = {file.stat().st_uid for file in (folder / "buffer").rglob("*")}
+        assert left == {service}
 
 
 def test_clock_when_nothing_is_known_is_left_alone_without_a_word(tmp_path: Path) -> None:
