@@ -32,26 +32,6 @@ TOLERANCE = 0.10
 LATE_BYTES = 2 * 52
 #: After an acknowledgement: the bare acks of TCP have passed too.
 SETTLED_S = 0.15
-HEAD = """\
-version = 1
-
-[gateway]
-id       = "forecast-box"
-site     = "forecast"
-language = "en"
-control  = "control.sock"
-
-[platform]
-address = "127.0.0.1:{relay}"
-ca   = "pki/ca.pem"
-cert = "pki/box.pem"
-key  = "pki/box.key"
-{platform}
-
-[buffer]
-path = "buffer"
-{buffer}
-"""
 #: Machines, as profiles that the simulator plays too. Their counter, with which the values move,
 #: lies in a hole that the request for the values before and after it bridges.
 MACHINES: Mapping[str, str] = {
@@ -148,7 +128,7 @@ def written(rig: Rig, box: Box) -> str:
     for name, tags in MACHINES.items():
         text = f'[profile]\ntitle = "{name}"\ndriver = "modbus"\n\n[tags]{tags}'
         (rig.folder / f"{name}.toml").write_text(text, encoding="utf-8")
-    text = HEAD.format(relay=rig.relay.port, platform=box.platform, buffer=box.buffer)
+    text = rig.head(platform=box.platform, buffer=box.buffer)
     for number, link in enumerate(box.links):
         where = rig.simulate(
             f"link{number}", f"{rig.folder}/{link.machine}.toml",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.kit.dtu import free_port
-from tests.kit.factory import DEVICE, GATEWAY, HEAD, MAP, PERIOD_NS, Factory, resources
+from tests.kit.factory import DEVICE, MAP, PERIOD_NS, Factory, resources
 from tests.kit.rig import wait_for
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ class Dialled(Factory):
         made = self.folder / "map.toml"
         made.write_text(MAP)
         self.port = free_port()
-        text = HEAD.format(gateway=GATEWAY, relay=self.relay.port, platform="", buffer="")
+        text = self.head()
         for name, register in DTUS.items():
             self.simulate(
                 # So fast a bus that no heartbeat falls into an answer: none is asked for twice.

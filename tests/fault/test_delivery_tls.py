@@ -15,19 +15,7 @@ from tests.cli.daemon import jiahe
 from tests.kit.authority import Authority
 from tests.kit.rig import Rig, wait_for
 
-_CONFIG = """\
-version = 1
-[gateway]
-id       = "tls-box"
-language = "en"
-control  = "control.sock"
-[platform]
-address = "127.0.0.1:{relay}"
-ca   = "pki/ca.pem"
-cert = "pki/box.pem"
-key  = "pki/box.key"
-[buffer]
-path = "buffer"
+_PRESS = """\
 [links.press]
 type    = "tcp"
 address = "{press}"
@@ -49,7 +37,7 @@ def started(rig: Rig, folder: Path, *, secured: bool) -> TlsFiles:
     how = ("--tls", str(plc.cert), str(plc.key), str(plc.ca)) if secured else ()
     press = rig.simulate("press", str(made), "--counter", "holding:0", *how)
     tls = f'tls = {{ ca = "{ours.ca}", cert = "{ours.cert}", key = "{ours.key}" }}'
-    text = _CONFIG.format(relay=rig.relay.port, press=press, tls=tls if secured else "")
+    text = rig.head() + _PRESS.format(press=press, tls=tls if secured else "")
     rig.config.write_text(text, "utf-8")
     rig.start_daemon()
     wait_for("samples at the platform", lambda: acked(rig) > 0)

@@ -62,13 +62,8 @@ def thinking_machines() -> Iterator[list[str]]:
         thread.join(30)
 
 
-def configuration(platform_port: int, addresses: list[str]) -> str:
-    parts = [
-        f'version = 1\n[gateway]\nid = "{GATEWAY}"\nlanguage = "en"\ncontrol = "control.sock"',
-        f'[platform]\naddress = "127.0.0.1:{platform_port}"',
-        'ca = "pki/ca.pem"\ncert = "pki/box.pem"\nkey = "pki/box.key"',
-        '[buffer]\npath = "buffer"',
-    ]
+def links(addresses: list[str]) -> str:
+    parts = []
     for n, address in enumerate(addresses):
         parts.append(f'[links.l{n}]\ntype = "tcp"\naddress = "{address}"')
         parts.append(f'timeout = "{TIMEOUT_MS} ms"')
@@ -81,25 +76,25 @@ def test_daemon_when_kept_from_running_then_what_was_answered_meanwhile_is_no_ti
     tmp_path: Path,
 ) -> None:
     with thinking_machines() as addresses, Rig(tmp_path / "run", GATEWAY) as rig:
-        rig.config.write_text(configuration(rig.relay.port, addresses), encoding="utf-8")
+        rig.config.write_text(rig.head() + links(addresses), encoding="utf-8")
         rig.start_daemon()
         assert rig.daemon is not None
 
-        def links() -> list[dict[str, int]]:
+        def told() -> list[dict[str, int]]:
             status = rig.status()
             return [] if status is None else status["links"]
 
         wait_for(
             "answers of all machines",
-            lambda: len(links()) == MACHINES and all(one["answers"] > 2 for one in links()),
+            lambda: len(told()) == MACHINES and all(one["answers"] > 2 for one in told()),
         )
-        before = sum(one["timeouts"] for one in links())
+        before = sum(one["timeouts"] for one in told())
         for _ in range(4):
             os.kill(rig.daemon.pid, signal.SIGSTOP)
             threading.Event().wait(FROZEN_S)
             os.kill(rig.daemon.pid, signal.SIGCONT)
-            answers = sum(one["answers"] for one in links())
+            answers = sum(one["answers"] for one in told())
             wait_for(
-                "it goes on", lambda seen=answers: sum(one["answers"] for one in links()) > seen
+                "it goes on", lambda seen=answers: sum(one["answers"] for one in told()) > seen
             )
-        assert sum(one["timeouts"] for one in links()) == before
+        assert sum(one["timeouts"] for one in told()) == before

@@ -39,26 +39,6 @@ temperature = { address = "holding:2", type = "int16" }
 position    = { address = "holding:3", type = "float32" }
 load        = { address = "holding:5", type = "uint16" }
 """
-HEAD = """\
-version = 1
-
-[gateway]
-id       = "{gateway}"
-site     = "fault tests"
-language = "en"
-control  = "control.sock"
-
-[platform]
-address = "127.0.0.1:{relay}"
-ca   = "pki/ca.pem"
-cert = "pki/box.pem"
-key  = "pki/box.key"
-{platform}
-
-[buffer]
-path = "buffer"
-{buffer}
-"""
 _LINKS = """
 [links.robot]
 type    = "tcp"
@@ -148,11 +128,7 @@ class Factory(Rig):
         made = self.folder / "map.toml"
         made.write_text(MAP)
         counter = ("--counter", "holding:0")
-        text = (HEAD + _LINKS).format(
-            gateway=GATEWAY,
-            relay=self.relay.port,
-            platform=self._platform,
-            buffer=self._buffer,
+        text = self.head(platform=self._platform, buffer=self._buffer) + _LINKS.format(
             robot=self.simulate("robot", str(made), *counter),
             cnc=self.simulate("cnc", str(made), *counter),
             meter=self.simulate("meter", str(made), *counter, "--baud", "115200", pty=True),

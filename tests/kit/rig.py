@@ -99,6 +99,28 @@ class Program:
                     pipe.close()
 
 
+_HEAD = """\
+version = 1
+
+[gateway]
+id       = "{gateway}"
+site     = "tests"
+language = "en"
+control  = "control.sock"
+
+[platform]
+address = "127.0.0.1:{relay}"
+ca   = "pki/ca.pem"
+cert = "pki/box.pem"
+key  = "pki/box.key"
+{platform}
+
+[buffer]
+path = "buffer"
+{buffer}
+"""
+
+
 class Rig:
     """Simulators, relay and receiver; the daemon comes and goes as the story wants."""
 
@@ -128,6 +150,11 @@ class Rig:
                 if program is not None:
                     ending.callback(program.stop)
             ending.callback(self.relay.close)
+
+    def head(self, *, platform: str = "", buffer: str = "") -> str:
+        """What a gateway.toml of this rig begins with, and more lines of two sections."""
+        relay = self.relay.port
+        return _HEAD.format(gateway=self.gateway, relay=relay, platform=platform, buffer=buffer)
 
     # ---- the machines ----------------------------------------------------------------------
 
