@@ -172,6 +172,7 @@ class Supervisor:
             run_blocking=run_blocking,
             warnings=lambda: [*channel.warnings(), *self._anchors.warnings()],
             plan=plan,
+            wants_time=lambda: self._clock.utc_error_ns() is None,
         )
 
     def _buffer_config(self) -> BufferConfig:

@@ -108,7 +108,8 @@ class Session:
         return [Send(self._answer(beat))]
 
     def _answer(self, beat: pb.Heartbeat) -> pb.StreamResponse:
-        return pb.StreamResponse(heartbeat=pb.Heartbeat(id=beat.id, utc_ns=self._utc_ns()))
+        utc_ns = self._utc_ns() if beat.wants_utc else 0
+        return pb.StreamResponse(heartbeat=pb.Heartbeat(id=beat.id, utc_ns=utc_ns))
 
     def receive(self, data: bytes) -> Steps:
         """The caller keeps no name of `data`: it is let go here once it is parsed."""

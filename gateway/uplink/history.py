@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -62,6 +62,8 @@ class Refused(NamedTuple):
 class History:
     """What outlives a stream: the blocks that this process ever sent, what it learned, counters."""
 
+    #: Whether the platform's time is of use: nothing else sets this box's clock.
+    wants_time: Callable[[], bool] = lambda: True
     sent: dict[int, RangeSet] = field(default_factory=dict)
     going: Going | None = None
     refused: Keys = field(default_factory=Keys)

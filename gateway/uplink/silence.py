@@ -114,7 +114,8 @@ class Silence:
         self._beat_id += 1
         self._beats = {k: v for k, v in self._beats.items() if k > self._beat_id - 4}
         self._beats[self._beat_id] = now_ns
-        beat = pb.StreamRequest(heartbeat=pb.Heartbeat(id=self._beat_id)).SerializeToString()
+        asked = pb.Heartbeat(id=self._beat_id, wants_utc=self._history.wants_time())
+        beat = pb.StreamRequest(heartbeat=asked).SerializeToString()
         self._sent_ns = now_ns
         self._pace.went(len(beat))
         self._pace.mark(self._beat_id, now_ns)

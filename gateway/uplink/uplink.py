@@ -59,6 +59,7 @@ class Uplink:
         run_blocking: RunBlocking,
         warnings: Callable[[], list[Said]] = list,
         plan: Plan | None = None,
+        wants_time: Callable[[], bool] = lambda: True,
     ) -> None:
         """`join`: called by `run_blocking`. `warnings`: what is wrong with the way to the platform
         while it works. `plan`: what the SIM card may carry; None: no limit.
@@ -68,7 +69,7 @@ class Uplink:
         self._plan = plan or Plan()
         self._parcels = Parcels(buffer, join, run_blocking, clock.now_ns)
         self._identity = Identity(config.gateway, clock.boot_id, config.software, config.machine)
-        self._history = History()
+        self._history = History(wants_time)
         self._backoff = Backoff(uniform)
         self._alarm, self._timers = Alarm(clock), Alarm(clock)
         self._session: Session | None = None

@@ -245,7 +245,8 @@ def test_pieces_of_all_gateways_stay_within_their_room() -> None:
 
 
 def test_heartbeat_is_answered_at_once_with_its_id_and_the_time(box: Box) -> None:
-    request = pb.StreamRequest(heartbeat=pb.Heartbeat(id=9)).SerializeToString()
+    asked = pb.Heartbeat(id=9, wants_utc=True)
+    request = pb.StreamRequest(heartbeat=asked).SerializeToString()
     one = box.opened()
     commands = one.session.urgent(request)
     assert commands is not None
@@ -253,6 +254,10 @@ def test_heartbeat_is_answered_at_once_with_its_id_and_the_time(box: Box) -> Non
     assert isinstance(command, session.Send)
     beat = command.message.heartbeat
     assert (beat.id, beat.utc_ns) == (9, UTC_NS)
+    asked.wants_utc = False
+    (command,) = one.session.urgent(pb.StreamRequest(heartbeat=asked).SerializeToString()) or ()
+    assert isinstance(command, session.Send)
+    assert command.message.heartbeat == pb.Heartbeat(id=9)
     assert one.session.urgent(block(1).SerializeToString()) is None
 
 

@@ -348,6 +348,16 @@ async def test_flow_when_paused_or_slowed_is_honoured_down_to_a_block_a_minute()
 
 
 @case
+async def test_heartbeat_when_the_box_knows_the_time_asks_for_none() -> None:
+    box = await Box.open()
+    box.history.wants_time = lambda: False
+    box.hello()
+    box.welcome(heartbeat_ms=1000)
+    (message,) = box.session.timer(0)
+    assert not pb.StreamRequest.FromString(message).heartbeat.wants_utc
+
+
+@case
 async def test_heartbeat_when_answered_gives_round_trip_and_platform_time() -> None:
     box = await Box.open()
     box.hello()
@@ -356,6 +366,7 @@ async def test_heartbeat_when_answered_gives_round_trip_and_platform_time() -> N
     assert box.session.next_timer_ns == 0
     (message,) = box.session.timer(0)
     beat = pb.StreamRequest.FromString(message).heartbeat
+    assert beat.wants_utc
     box.feed(40, heartbeat=pb.Heartbeat(id=beat.id, utc_ns=77))
     assert box.times[-1] == (77, 0, 40)
     assert box.history.round_trip_ns == 40

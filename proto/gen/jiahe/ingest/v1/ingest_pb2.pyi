@@ -1798,19 +1798,23 @@ class Heartbeat(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     UTC_NS_FIELD_NUMBER: _builtins.int
+    WANTS_UTC_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Up: a number. Down: the number that is answered, or 0. Answered whatever the store does."""
     utc_ns: _builtins.int
-    """Down: the platform's UTC."""
+    """Down: the platform's UTC, where it is wanted."""
+    wants_utc: _builtins.bool
+    """Up: the answer is to say the platform's UTC, since nothing else sets this box's clock."""
     def __init__(
         self,
         *,
         id: _builtins.int = ...,
         utc_ns: _builtins.int = ...,
+        wants_utc: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "utc_ns", b"utc_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "utc_ns", b"utc_ns", "wants_utc", b"wants_utc"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
