@@ -43,7 +43,9 @@ def outcome(address: str, credentials: grpc.ChannelCredentials | None, gateway: 
                 return str(first.WhichOneof("message"))
             return str((await call.code()).name)
 
-    return asyncio.run(speak())
+    # gRPC says INTERNAL where the stream ended while Hello was written; the next attempt says why.
+    said = (asyncio.run(speak()) for _ in range(5))
+    return next((one for one in said if one != "INTERNAL"), "INTERNAL")
 
 
 @pytest.mark.parametrize("in_san", [True, False])
