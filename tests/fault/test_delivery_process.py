@@ -93,7 +93,7 @@ def test_daemon_when_a_second_one_is_started_then_it_is_refused_in_words(factory
     assert second.stop() == 1
     said = log.read_text()
     assert "used by another jiahe" in said
-    assert "Two daemons must not share a directory" in said
+    assert "two daemons must not share a directory" in said
     assert len(said.splitlines()) == 1, said
     assert factory.told()["uplink"]["state"] == "connected"
     assert factory.stop_daemon() == 0
