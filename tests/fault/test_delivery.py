@@ -74,7 +74,7 @@ def test_uplink_when_down_for_30_s_then_live_data_goes_first_and_nothing_is_miss
     factory = silence.down
     waiting = factory.told()["uplink"]["backlog_blocks"]
     assert waiting > OUTAGE_S * 5
-    factory.relay.slow(0.1)
+    factory.relay.slow(0.25)
     factory.relay.mend()
     factory.wait_drained()
     assert factory.stop_daemon() == 0
