@@ -28,7 +28,9 @@ _RAW = [b"1e400", b"NaN", b"-Infinity", b"[" * 990, b"{", b'"\\ud800"', b"\xff\x
 @contextmanager
 def cases(folder: Path) -> Iterator[Callable[[random.Random], None]]:
     failures: list[dict[str, Any]] = []
-    logging.getLogger("gateway.control").setLevel(logging.CRITICAL)  # what it provokes is said
+    log = logging.getLogger("gateway.control")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # what it provokes is said
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda _, told: failures.append(told))
     server = ControlServer(folder / "s", {"status": _status, "watch": _watch})
@@ -47,6 +49,7 @@ def cases(folder: Path) -> Iterator[Callable[[random.Random], None]]:
     try:
         yield case
     finally:
+        log.setLevel(level)
         asyncio.run_coroutine_threadsafe(server.close(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
