@@ -49,6 +49,9 @@ UNKNOWN_ERROR_NS = 2**63 - 1
 UTC_NS_MIN, UTC_NS_END = 1_704_067_200 * 10**9, 4_102_444_800 * 10**9
 #: What the kernel called synchronised stands against the platform's word for so long.
 SYSTEM_TRUSTED_NS = 86_400 * 10**9
+#: How often the platform's time is asked for once it is known: a crystal is off by 60 ms then, no
+#: more than an answer over 5G.
+PLATFORM_ASKED_EVERY_NS = 600 * 10**9
 #: A clock that was set to the last known time at boot is not later than that, but for this.
 ESTIMATE_SLACK_NS = 2 * 10**9
 VOUCHED = frozenset({pb.ANCHOR_SOURCE_SYSTEM, pb.ANCHOR_SOURCE_PLATFORM})
@@ -176,6 +179,7 @@ class Anchors:
         self._clock, self._last_known, self._not_before_ns = clock, last_known, not_before_ns
         self._platform: _Belief | None = None
         self._contrary: _Belief | None = None
+        self._said_ns: int | None = None  # when the platform said it last
         self._system: _Belief | None = None
         self._issued: _Belief | None = None
         self._vouched: _Belief | None = None  # the last issued that something vouched for
@@ -193,6 +197,7 @@ class Anchors:
         half = (answered_ns - asked_ns + 1) // 2
         middle = asked_ns + half
         said = _Belief(utc_ns - middle, half, pb.ANCHOR_SOURCE_PLATFORM, answered_ns)
+        self._said_ns = answered_ns
         self._refused = self._why_not(said, utc_ns)
         if self._refused is not None:
             return
@@ -203,6 +208,14 @@ class Anchors:
             self._contrary = said
         elif said.error_ns <= held.aged_error_ns(answered_ns):
             self._platform, self._contrary = said, None
+
+    def wants_platform(self, now_ns: int) -> bool:
+        """Whether the platform's time would tell something: each answer costs bytes of the SIM."""
+        if self._clock.utc_error_ns() is not None:
+            return False
+        if self._said_ns is None or self._contrary is not None or self._refused is not None:
+            return True
+        return now_ns - self._said_ns >= PLATFORM_ASKED_EVERY_NS
 
     def _repeats_contrary(self, said: _Belief, held: _Belief) -> bool:
         contrary = self._contrary

@@ -172,7 +172,7 @@ class Supervisor:
             run_blocking=run_blocking,
             warnings=lambda: [*channel.warnings(), *self._anchors.warnings()],
             plan=plan,
-            wants_time=lambda: self._clock.utc_error_ns() is None,
+            wants_time=lambda: self._anchors.wants_platform(self._clock.now_ns()),
         )
 
     def _buffer_config(self) -> BufferConfig:

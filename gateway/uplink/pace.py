@@ -42,6 +42,11 @@ class Cuts:
     _last: tuple[int, int] | None = None  # what the last that was cut had confirmed, and sent
     _ended: int = 0
 
+    @property
+    def carried(self) -> int:
+        """What a stream is known to carry."""
+        return self.length or (self._last[0] if self._last else 0)
+
     def was_cut(self, confirmed: int, sent: int) -> None:
         """The other side, or the wire, ended a stream that had carried this much."""
         self.careful = True
@@ -126,8 +131,13 @@ class Pace:
 
     @property
     def piece_bytes(self) -> int:
-        """The most that one message may carry: so that others pass between."""
-        return max(PIECE_BYTES, self.room // 4)
+        """The most that one message may carry: so that others pass between, and where streams were
+        cut a part of what one carries, however fast the link is.
+        """
+        most = self.room // 4
+        if self.cuts.careful:
+            most = min(most, max(self.cuts.carried, self.confirmed) // CUT_ROOM_PART)
+        return max(PIECE_BYTES, most)
 
     def is_full(self, size: int) -> bool:
         """With so many bytes more the stream would pass the length at which streams are cut."""

@@ -95,7 +95,7 @@ async def running(**cuts: float | None) -> AsyncIterator[Rig]:
 
 @pytest.mark.parametrize(
     "cuts",
-    [{"after_bytes": MIB}, {"after_bytes": 300_000}, {"after_s": 1.0}],
+    [{"after_bytes": MIB}, {"after_bytes": 300_000}, {"after_s": 1.0, "bytes_per_s": 10**7}],
     ids=["1 MiB as nginx", "300 kB", "1 s"],
 )
 def test_backlog_of_50_mb_when_streams_are_cut_arrives_and_little_goes_twice(

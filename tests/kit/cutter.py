@@ -23,8 +23,11 @@ async def passes(seconds: float) -> None:
     """When so much time has passed on the loop's clock."""
     loop = asyncio.get_running_loop()
     rung = loop.create_future()
-    loop.call_later(seconds, rung.set_result, None)
-    await rung
+    bell = loop.call_later(seconds, rung.set_result, None)
+    try:
+        await rung
+    finally:
+        bell.cancel()
 
 
 class Cutter:

@@ -222,7 +222,7 @@ class Box:
             UplinkConfig(self.name, "sim", "sim", self.send_every_ns, self.machine),
             clock=clock, channel=self.channel, buffer=self.buffer, uniform=rng.uniform,
             platform_time=anchors.platform_said, join=world.join, run_blocking=self._on_disk,
-            plan=data_plan,
+            plan=data_plan, wants_time=lambda: anchors.wants_platform(clock.now_ns()),
         )  # fmt: skip
         shown = Plant(rng, clock.now_ns() + SECOND, self.layout)
         self.books = self.runs[self.epoch] = Books(shown, {n: [] for n in shown.plans})

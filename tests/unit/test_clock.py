@@ -11,6 +11,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.clock import (
     ANCHOR_EVERY_NS,
     DRIFT_PPM,
+    PLATFORM_ASKED_EVERY_NS,
     SYSTEM_ERROR_MIN_NS,
     UNKNOWN_ERROR_NS,
     Anchors,
@@ -21,6 +22,7 @@ from gateway.clock import (
 from gateway.messages import text
 
 S = 10**9
+HOUR = 3600 * S
 UTC_2026 = 1_795_000_000 * S
 
 
@@ -58,6 +60,30 @@ def test_utc_when_nothing_vouches_for_it_is_not_known_until_the_platform_says_it
     assert anchors.utc_ns(clock.boot_ns) is None
     anchors.platform_said(UTC_2026, clock.boot_ns, clock.boot_ns)
     assert anchors.utc_ns(clock.boot_ns + S) == UTC_2026 + S
+
+
+def test_platform_time_when_known_is_asked_for_again_after_ten_minutes_or_a_contradiction() -> None:
+    clock = HandClock()
+    anchors = Anchors(clock)
+
+    def wants(later_ns: int = 0) -> bool:
+        clock.boot_ns += later_ns
+        return anchors.wants_platform(clock.boot_ns)
+
+    def said(ahead_ns: int = 0) -> None:
+        anchors.platform_said(UTC_2026 + clock.boot_ns + ahead_ns, clock.boot_ns, clock.boot_ns)
+
+    assert wants()
+    said()
+    assert not wants() and not wants(PLATFORM_ASKED_EVERY_NS - 1) and wants(1)
+    said(HOUR)
+    assert wants(), "the platform contradicts itself: which of the two is it?"
+    said(HOUR)
+    assert not wants()
+    said(-UTC_2026)
+    assert wants(), "no time of this century"
+    clock.error_ns = 30_000_000
+    assert not wants(), "the kernel vouches for it"
 
 
 def test_first_block_when_kernel_is_synchronised_then_system_anchor() -> None:
