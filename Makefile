@@ -44,5 +44,6 @@ lock:            ## rewrite the lock files from requirements*.in ## 由 requirem
 	    --no-emit-find-links --no-emit-trusted-host --allow-unsafe $$f.in -o $$f.lock; done
 
 clean:           ## everything that was built ## 删除编译出的一切
-	rm -rf $(VENV) build dist *.egg-info native/*.so native/*.c native/*.html .build.log .setup-stamp node_modules
+	rm -rf $(VENV) build dist *.egg-info .build.log .setup-stamp node_modules
+	find native \( -name '*.so' -o -name '*.c' -o -name '*.html' \) -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Compiles native/*.pyx. Everything declarative is in pyproject.toml.
+"""Compiles native/**/*.pyx. Everything declarative is in pyproject.toml.
 
 JIAHE_DEBUG=1     bounds checks, overflow checks, assertions; leak counters
 JIAHE_TRACE=1     line tracing for coverage
@@ -16,7 +16,7 @@ DEBUG, TRACE, SANITIZE = (
 )
 
 #: What an extension needs of the system.
-LIBRARIES = {"block": ["zstd"], "bundle": ["zstd"], "tls": ["ssl", "crypto"]}
+LIBRARIES = {"seal": ["zstd"], "bundle": ["zstd"], "tls": ["ssl", "crypto"]}
 
 #: What has loops for vector units: the compiler must be asked to use them.
 VECTORISED = {"encode": ["-O3"]}
@@ -40,14 +40,14 @@ directives = {
 
 extensions = [
     Extension(
-        f"native.{path.stem}",
+        ".".join(path.with_suffix("").parts),
         [str(path)],
         libraries=LIBRARIES.get(path.stem, []),
         extra_compile_args=compile_args + VECTORISED.get(path.stem, []),
         extra_link_args=link_args,
         define_macros=macros,
     )
-    for path in sorted(Path("native").glob("*.pyx"))
+    for path in sorted(Path("native").rglob("*.pyx"))
 ]
 
 setup(ext_modules=cythonize(extensions, compiler_directives=directives, nthreads=os.cpu_count()))

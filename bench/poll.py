@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from drivers.api import DeviceSpec, Field, Framing, GroupPlan, LinkSpec, Request, TagSpec, TlsFiles
-from native.block import Sealer
-from native.group import Group
-from native.link import Link
-from native.loop import Loop
+from native.block.seal import Sealer
+from native.engine.link import Link
+from native.engine.loop import Loop
+from native.rows.group import Group
 
 SEAL_S = 0.5
 #: `fast`: always overdue, so that the wire never idles. Each scan is a few requests.

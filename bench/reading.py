@@ -27,8 +27,8 @@ from drivers.api import DeviceSpec, LinkSpec
 from gateway.catalog import build
 from ingest.inline import InlineStore
 from ingest.stores.opening import connect
-from native.block import Sealer
-from native.group import Group
+from native.block.seal import Sealer
+from native.rows.group import Group
 from tests.contract import receiver
 from tests.contract.examples import UTC_NS, anchor
 from tests.contract.streams import said, stream

@@ -17,8 +17,8 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from bench.harness import Result, Row, interleaved, quantity
 from bench.traces import S, Trace, robot
 from drivers.api import TYPE_BYTES, Field, GroupPlan, Request, TagSpec
-from native.block import Sealer
-from native.group import Group
+from native.block.seal import Sealer
+from native.rows.group import Group
 
 SECONDS = 20
 

@@ -228,14 +228,15 @@ class Driver(Protocol):
     ) -> OpenedLinks:
         """Build the runners. Groups are numbered from `first_group` in the order of links, devices,
         groups. `kept` is what `OpenedLinks.learned` gave in an earlier run; entries that do not fit
-        are left out. `pool`: the native.group.Pool of the box, where all rows wait for the seal.
+        are left out. `pool`: the native.rows.group.Pool of the box, where all rows wait for the
+        seal.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedLinks:
-    """`groups` are native.group.Group objects, in the order they are numbered: the sealer takes
-    them.
+    """`groups` are native.rows.group.Group objects, in the order they are numbered: the sealer
+    takes them.
     """
 
     runners: tuple[Runner, ...]

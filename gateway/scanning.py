@@ -14,7 +14,7 @@ from typing import Any
 from drivers import registry
 from drivers.api import DevicePlan, DeviceSpec, OpenedLinks, Runner
 from gateway.config.model import GatewayConfig
-from native.group import Pool
+from native.rows.group import Pool
 
 _log = logging.getLogger(__name__)
 

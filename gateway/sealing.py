@@ -21,7 +21,7 @@ from gateway.buffer.block import SealedBlock
 from gateway.buffer.store import Buffer
 from gateway.clock import Anchors
 from gateway.ports import Clock
-from native.block import Sealer
+from native.block.seal import Sealer
 
 REVISION = 1  # of the only catalog of an epoch: a changed configuration starts a new run
 

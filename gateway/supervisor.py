@@ -48,8 +48,8 @@ from gateway.uplink.channel import GrpcChannel
 from gateway.uplink.plan import DataPlan
 from gateway.uplink.uplink import Uplink, UplinkConfig
 from native import heap
-from native.block import decompress
-from native.bundle import bundle
+from native.block.bundle import bundle
+from native.block.seal import decompress
 
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import pytest
 
 from drivers.api import LinkSpec
-from native.port import Port
+from native.wire.port import Port
 
 #: <asm-generic/ioctls.h>, the same on x86 and ARM: struct termios2 with the speeds at its end.
 _TCGETS2 = 0x802C542A

@@ -28,10 +28,10 @@ from drivers.modbus.dialled import DialledIn
 from drivers.modbus.learn import Learner
 from drivers.modbus.limits import limits_of
 from drivers.modbus.planner import plan_group
-from native.group import Group, Pool
-from native.latest import latest, qualities
-from native.link import Link
-from native.loop import Loop
+from native.block.latest import latest, qualities
+from native.engine.link import Link
+from native.engine.loop import Loop
+from native.rows.group import Group, Pool
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ _NET_CAUSES = {
     errno.EPROTO: "link.garbage",
     errno.ETIMEDOUT: "link.timeout",
     errno.EADDRNOTAVAIL: "link.unreachable",
-    # From here on TLS_* of native/transport.pxd.
+    # From here on TLS_* of native/wire/transport.pxd.
     4097: "link.tls_files",
     4098: "link.tls_untrusted",
     4099: "link.tls_dates",

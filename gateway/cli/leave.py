@@ -21,7 +21,7 @@ from gateway.clock import SystemClock
 from gateway.config import Loaded, load, render
 from gateway.machine import machine
 from gateway.system_errors import reason
-from native.block import decompress
+from native.block.seal import decompress
 
 
 def main(context: Context, options: argparse.Namespace) -> int:

@@ -21,9 +21,9 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import GroupPlan
 from gateway.uplink.lanes import TOGETHER_BLOCKS, TOGETHER_BYTES
-from native.block import Sealer
-from native.bundle import bundle
-from native.group import Group
+from native.block.bundle import bundle
+from native.block.seal import Sealer
+from native.rows.group import Group
 
 DAY_NS = 86_400 * 10**9
 FEATURES = frozenset(number for number in pb.Feature.values() if number)

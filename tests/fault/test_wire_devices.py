@@ -19,8 +19,8 @@ import pytest
 from drivers import registry
 from drivers.api import DeviceSpec, Field, LinkSpec, OpenedLinks, Request, TagSpec
 from drivers.modbus.simulator import now_ns
-from native.block import Sealer
-from native.modbus import Codec
+from native.block.seal import Sealer
+from native.modbus.codec import Codec
 from tests.kit.scanner import LOOK_S, LOOKS, PERIOD_NS, Scanner
 from tests.kit.slave import Asked, Script, SerialSlave, Step, TcpSlave, answer, honest, refusal
 from tests.kit.wire import serial_bus, tcp_units

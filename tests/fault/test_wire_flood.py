@@ -14,9 +14,9 @@ import pytest
 
 from drivers.api import DeviceSpec, TlsFiles
 from drivers.modbus.simulator import now_ns
-from native.group import Group
-from native.link import Link
-from native.loop import Loop
+from native.engine.link import Link
+from native.engine.loop import Loop
+from native.rows.group import Group
 from tests.kit.authority import Authority
 from tests.kit.scanner import Scanner, pairs
 from tests.kit.slave import TcpSlave, honest

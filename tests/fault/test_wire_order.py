@@ -13,8 +13,8 @@ from threading import Event, Thread
 import pytest
 
 from drivers.api import DeviceSpec, LinkSpec
-from native.link import Link
-from native.loop import Loop
+from native.engine.link import Link
+from native.engine.loop import Loop
 from tests.kit.scanner import Scanner, pairs
 from tests.kit.scans import Box
 from tests.kit.slave import Asked, SerialSlave, TcpSlave, answer

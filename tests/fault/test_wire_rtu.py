@@ -16,8 +16,8 @@ import pytest
 
 from drivers.api import DeviceSpec, Field, GroupPlan, Request, TagSpec
 from drivers.modbus.simulator import now_ns
-from native.link import Link
-from native.loop import Loop
+from native.engine.link import Link
+from native.engine.loop import Loop
 from tests.kit.scanner import PERIOD_NS, TIMEOUT_NS, Scanner, pairs
 from tests.kit.scans import Box
 from tests.kit.slave import (

@@ -22,7 +22,7 @@ from cryptography import x509
 from drivers.modbus.simulator import now_ns
 from drivers.modbus.simulator.tcp import server_context
 from gateway.certificates import TlsFiles
-from native import tls
+from native.wire import tls
 from tests.kit.authority import Authority
 from tests.kit.scanner import Scanner
 from tests.kit.slave import HANG_UP, RESET, Asked, Script, Step, TcpSlave, Wire, answer, honest

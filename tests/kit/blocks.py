@@ -79,7 +79,7 @@ def no_zstd(data: bytes, size: int) -> bytes:
 
 
 def join(blocks: Sequence[bytes], features: Collection[int] = ()) -> bytes:
-    """A bundle of such blocks, as `native.bundle.bundle` makes one: runs joined, the rest as
+    """A bundle of such blocks, as `native.block.bundle.bundle` makes one: runs joined, the rest as
     extras. Raises ValueError where they, or their ticks, are not successive.
     """
     heads = [pb.Block.FromString(data) for data in blocks]

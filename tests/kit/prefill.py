@@ -13,7 +13,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import Buffer, BufferConfig, OsDisk, SealedBlock
 from gateway.catalog import content_id
 from gateway.clock import SystemClock
-from native.block import decompress
+from native.block.seal import decompress
 from native.crc import crc32c
 from tests.kit.books import COUNTER_TAG
 from tests.kit.virtual_time import inline

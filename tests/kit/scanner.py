@@ -19,8 +19,8 @@ from threading import Event, Thread
 from typing import Any, NamedTuple
 
 from drivers.api import DeviceSpec, Field, GroupPlan, LinkSpec, Request, TagSpec
-from native.link import Link
-from native.loop import Loop
+from native.engine.link import Link
+from native.engine.loop import Loop
 from tests.kit.dtu import Dtu
 from tests.kit.scans import GOOD, Box
 from tests.kit.short import short_reader

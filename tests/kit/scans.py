@@ -18,9 +18,9 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import TYPE_BYTES, DeviceSpec, Field, GroupPlan, LinkSpec, Request, TagSpec
 from gateway.catalog import build
-from native.block import Sealer
-from native.bundle import bundle
-from native.group import POOL_BYTES, Group, Pool
+from native.block.bundle import bundle
+from native.block.seal import Sealer
+from native.rows.group import POOL_BYTES, Group, Pool
 from tests.contract.encode import counts, crc32c
 from tests.contract.encode import name as name_of
 from tests.kit.short import short_reader

@@ -17,7 +17,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from drivers import registry
 from drivers.api import DeviceSpec, LinkSpec
 from gateway.catalog import build
-from native.block import Sealer
+from native.block.seal import Sealer
 from tests.kit.short import short_reader
 from tests.kit.wire import crossed_pair
 from tests.peer import servers, table

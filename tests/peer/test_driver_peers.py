@@ -14,7 +14,7 @@ from pymodbus.client import ModbusSerialClient
 from drivers import registry
 from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, Runner, TagSpec
 from drivers.modbus.simulator import now_ns
-from native.block import Sealer
+from native.block.seal import Sealer
 from tests.kit.authority import Authority
 from tests.kit.wire import crossed_pair, serial_bus, tcp_units
 from tests.peer import servers, table

@@ -21,7 +21,7 @@ from gateway.sealing import REVISION
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.budget import message_bytes
 from gateway.uplink.plan import DataPlan
-from native.block import Sealed, Sealer, decompress
+from native.block.seal import Sealed, Sealer, decompress
 from tests.kit.fake_channel import FakeChannel
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock

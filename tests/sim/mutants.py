@@ -15,7 +15,7 @@ from gateway.buffer.ranges import RangeSet
 from gateway.sealing import Sealing
 from ingest.inline import InlineStore
 from ingest.stores.api import Known, Outcome, Outcomes, Put, PutBlocks, Speaker
-from native.bundle import bundle
+from native.block.bundle import bundle
 from tests.contract.encode import crc32c
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.short import short_reader

@@ -23,7 +23,7 @@ from drivers import registry
 from drivers.api import DeviceSpec, Field, GroupPlan, LinkSpec, Request, TagSpec
 from gateway.catalog import CatalogMade, build
 from gateway.config import load
-from native.group import Group
+from native.rows.group import Group
 
 SECOND = 10**9
 GOOD, SILENT = 1, 129

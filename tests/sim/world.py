@@ -13,7 +13,7 @@ import random
 from gateway.buffer import Buffer
 from gateway.sealing import Sealing
 from ingest.session import FEATURES
-from native.bundle import bundle
+from native.block.bundle import bundle
 from tests.kit import virtual_time
 from tests.sim.box import Box
 from tests.sim.faults import FAULTS, SILENT_S, nothing

@@ -19,7 +19,7 @@ def test_receiver_when_it_has_a_limit_of_the_table_then_it_is_the_tables() -> No
         assert getattr(receiver, name) == getattr(shared, name), name
 
 
-@pytest.mark.parametrize(("name", "count"), [("bundle.pyx", 9), ("joiner.pxd", 1)])
+@pytest.mark.parametrize(("name", "count"), [("block/bundle.pyx", 9), ("block/joiner.pxd", 1)])
 def test_native_code_when_it_names_limits_of_the_table_then_they_are_the_tables(
     name: str, count: int
 ) -> None:

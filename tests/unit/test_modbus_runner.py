@@ -22,7 +22,7 @@ from drivers.modbus import runner
 from drivers.modbus.address import Range
 from drivers.modbus.limits import Limits, limits_of
 from drivers.modbus.planner import plan_device, plan_group
-from native.group import Group
+from native.rows.group import Group
 
 SECOND = 10**9
 LINK = LinkSpec("line", "tcp", host="127.0.0.1")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import Field, GroupPlan, Request
-from native.latest import latest
+from native.block.latest import latest
 from tests.kit.scans import GOOD, PERIOD_NS, START_NS, Box, plan, registers, tag
 
 NOT_A_VALUE = pb.QUALITY_BAD_NOT_A_VALUE

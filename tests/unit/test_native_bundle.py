@@ -17,7 +17,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from ingest.check import check_name
 from ingest.count import BUNDLE, check_counts
 from ingest.session import FEATURES
-from native.bundle import bundle
+from native.block.bundle import bundle
 from tests.contract.encode import crc32c
 from tests.kit.scans import GOOD, Box, plan, registers, tag, unpacked
 

@@ -1,4 +1,4 @@
-"""The frames of native.modbus: worked examples, in one piece or byte by byte, and any bytes.
+"""The frames of native.modbus.codec: worked examples, in one piece or byte by byte, and any bytes.
 
 The examples' checksums were computed apart from this project and checked against pymodbus; the
 simulator's frames, which share nothing with native/, make the rest.
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from drivers.modbus.simulator.frames import FRAMINGS
 from native.crc import crc16, lrc
-from native.modbus import Codec, ModbusExceptionError
+from native.modbus.codec import Codec, ModbusExceptionError
 
 #: framing; unit, function, address, count, transaction; request; answer; its data.
 EXAMPLES = [

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from native.latest import latest, qualities
+from native.block.latest import latest, qualities
 from tests.kit.scans import GOOD, PERIOD_NS, START_NS, Box, plan, registers, tag
 
 UNCERTAIN, BAD, BAD_NO_ANSWER, BAD_DAMAGED = 64, 128, 129, 131

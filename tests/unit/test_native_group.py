@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import Field, GroupPlan, Request
-from native.block import Sealer
-from native.group import POOL_BYTES, Group, Pool
-from native.latest import latest, qualities
-from native.shape import STORE_BYTES_MAX, TYPES, VALUE_BYTES_MAX
+from native.block.latest import latest, qualities
+from native.block.seal import Sealer
+from native.rows.group import POOL_BYTES, Group, Pool
+from native.rows.shape import STORE_BYTES_MAX, TYPES, VALUE_BYTES_MAX
 from tests.kit.scans import GOOD, PERIOD_NS, START_NS, Box, plan, registers, tag, unpacked
 
 #: Of one row with one tag of 16 bits: its head, a status, two bytes, rounded up.

@@ -7,10 +7,10 @@ from threading import Thread
 import pytest
 
 from drivers.api import DeviceSpec, LinkSpec
-from native.group import Group
-from native.link import Link
-from native.loop import Loop
-from native.port import Port
+from native.engine.link import Link
+from native.engine.loop import Loop
+from native.rows.group import Group
+from native.wire.port import Port
 from tests.kit.scanner import Scanner, pairs
 from tests.kit.slave import TcpSlave
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from drivers.api import LinkSpec
-from native.port import Port
+from native.wire.port import Port
 
 #: As `socket` does not name it before Python 3.12.
 TCP_USER_TIMEOUT = 18

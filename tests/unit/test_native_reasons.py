@@ -11,8 +11,8 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import ValueType
 from gateway import catalog
-from native.group import GAP_NAMES
-from native.shape import TYPES
+from native.rows.group import GAP_NAMES
+from native.rows.shape import TYPES
 
 _LINE = re.compile(r"^\s+([A-Z][A-Z0-9_]*) = (\d+)", re.MULTILINE)
 

@@ -15,8 +15,8 @@ import pytest
 
 from drivers.api import LinkSpec
 from drivers.modbus import runner
-from native import tls
-from native.port import Port
+from native.wire import tls
+from native.wire.port import Port
 from tests.kit.authority import Authority
 from tests.kit.slave import RESET, TcpSlave
 from tests.kit.tls_slave import TlsSlave
@@ -101,15 +101,15 @@ def test_key_when_it_has_a_password_is_refused_without_asking_the_terminal(tmp_p
 
 def test_openssl_when_no_link_is_secured_is_not_loaded(project: Path) -> None:
     script = (
-        "import sys; from drivers.api import LinkSpec; from native.port import Port;"
+        "import sys; from drivers.api import LinkSpec; from native.wire.port import Port;"
         "Port(LinkSpec('l', 'tcp', host='127.0.0.1')); import gateway.supervisor;"
-        "sys.exit('native.tls' in sys.modules)"
+        "sys.exit('native.wire.tls' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=project).returncode == 0
 
 
 def test_fault_when_numbered_in_native_has_its_text_in_the_driver(project: Path) -> None:
-    source = (project / "native" / "transport.pxd").read_text("utf-8")
+    source = (project / "native" / "wire" / "transport.pxd").read_text("utf-8")
     enumeration = source[source.index("TLS_FILES = 4097") : source.index("};")]
     names = re.findall(r"^ *TLS_(\w+)", enumeration, re.MULTILINE)
     names = ["FILES", *names] if names[0] != "FILES" else names

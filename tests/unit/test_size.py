@@ -19,7 +19,7 @@ from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, TagSpec
 from drivers.modbus.planner import plan_device
 from drivers.modbus.runner import open_links
 from gateway.recent import Recent
-from native.group import Group
+from native.rows.group import Group
 
 SECOND = 10**9
 DEVICES = 60

@@ -1,0 +1,1 @@
+"""From stored rows to sealed blocks and bundles: decode, filter, encode, compress."""

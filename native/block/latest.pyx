@@ -1,0 +1,124 @@
+"""The newest row of a group: its values for `jiahe watch`, how good it is for `status`."""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from native.block.decode cimport decode_numbers, decode_text, text_valid
+from native.block.filter cimport as_double, doubt_values
+from native.rows.group cimport Group
+from native.rows.store cimport (
+    TYPE_BOOL,
+    TYPE_FLOAT32,
+    TYPE_FLOAT64,
+    TYPE_STRING,
+    TYPE_UINT64,
+    field_t,
+    layout_t,
+    pthread_mutex_lock,
+    pthread_mutex_unlock,
+    row_data,
+    row_status,
+    row_t,
+)
+from native.reasons cimport BAD, BAD_NOT_A_VALUE, GOOD
+
+
+cdef uint8_t *copy_latest(Group group, layout_t **layout) except? NULL:
+    """A copy of the newest row, to be freed; NULL before the first. No Python object is touched
+    under the lock: a scan thread may wait for it.
+    """
+    cdef uint8_t *row = <uint8_t *>malloc(group.shape.row_bytes_max)
+    if row == NULL:
+        raise MemoryError
+    pthread_mutex_lock(&group.g.lock)
+    layout[0] = group.g.latest
+    if layout[0] != NULL:
+        memcpy(row, layout[0].latest, layout[0].stride)
+    pthread_mutex_unlock(&group.g.lock)
+    if layout[0] == NULL:
+        free(row)
+        return NULL
+    return row
+
+
+cdef uint8_t quality_of_text(
+    Group group, int tag, const uint8_t *text, size_t size, uint8_t quality
+) noexcept nogil:
+    if quality == GOOD and not text_valid(text, size, group.g.props[tag].text_encoding):
+        return BAD_NOT_A_VALUE
+    return quality
+
+
+def qualities(Group group not None) -> dict:
+    """How many tags have which quality in the newest row; empty before the first. What a device's
+    state is told from each second: no object a tag.
+    """
+    cdef layout_t *layout = NULL
+    cdef const field_t *f
+    cdef uint32_t counts[256]
+    cdef uint8_t text[256]
+    cdef uint8_t quality
+    cdef int64_t value = 0
+    cdef size_t size
+    cdef uint8_t *row = copy_latest(group, &layout)
+    if row == NULL:
+        return {}
+    memset(counts, 0, sizeof(counts))
+    with nogil:
+        for i in range(layout.field_count):
+            f = &layout.fields[i]
+            quality = row_status(row)[f.request]
+            if quality == GOOD:
+                if f.type == TYPE_STRING:
+                    size = decode_text(f, row_data(layout, row), text)
+                    quality = quality_of_text(group, i, text, size, quality)
+                elif f.type >= TYPE_FLOAT32 or group.g.props[i].ranged:  # what may be no number
+                    decode_numbers(f, row_data(layout, row), layout.stride, 1, &value, &quality)
+                    doubt_values(f, &group.g.props[i], &value, 1, &quality)
+            counts[quality] += 1
+        free(row)
+    return {i: counts[i] for i in range(256) if counts[i]}
+
+
+def latest(Group group not None):
+    """(time in boot ns, [(raw value or None, quality), one a tag]) of the newest row; None before
+    the first.
+
+    Raw: int, bool, float (a float32 as the double of the same value), or the bytes of a text.
+    """
+    cdef layout_t *layout = NULL
+    cdef const field_t *f
+    cdef uint8_t text[256]
+    cdef uint8_t quality
+    cdef int64_t value = 0
+    cdef size_t size
+    cdef uint8_t *row = copy_latest(group, &layout)
+    if row == NULL:
+        return None
+    try:
+        values = []
+        for i in range(layout.field_count):
+            f = &layout.fields[i]
+            quality = row_status(row)[f.request]
+            result = None
+            if f.type == TYPE_STRING:
+                size = decode_text(f, row_data(layout, row), text)
+                quality = quality_of_text(group, i, text, size, quality)
+                result = PyBytes_FromStringAndSize(<char *>text, <Py_ssize_t>size)
+            else:
+                decode_numbers(f, row_data(layout, row), layout.stride, 1, &value, &quality)
+                doubt_values(f, &group.g.props[i], &value, 1, &quality)
+                if f.type == TYPE_BOOL:
+                    result = value != 0
+                elif f.type == TYPE_FLOAT32 or f.type == TYPE_FLOAT64:
+                    result = as_double(f.type, value)
+                elif f.type == TYPE_UINT64:
+                    result = <uint64_t>value
+                else:
+                    result = value
+            values.append((result if quality < BAD else None, quality))
+        return (<row_t *>row).mid_ns, values
+    finally:
+        free(row)

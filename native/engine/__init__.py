@@ -1,0 +1,1 @@
+"""Links and their scans: when each request goes out, what comes of it, the thread that waits."""

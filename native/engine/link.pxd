@@ -1,0 +1,16 @@
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from native.wire.port cimport Port
+from native.engine.state cimport link_t
+
+
+cdef class Link:
+    cdef link_t l
+    cdef Port port
+    cdef object spec
+    cdef list groups
+    cdef list device_specs
+    cdef uint64_t events_taken
+    cdef object busy_marks  # deque of (boot ns, busy ns)
+    cdef set_wire(self, int32_t in_flight)
+    cdef double busy_share(self, int64_t now)

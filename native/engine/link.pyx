@@ -1,0 +1,231 @@
+"""A link as Python sees it: built from the configuration, asked for snapshots. See `machine`."""
+
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from native.clock cimport boot_ns
+from native.rows.group cimport Group
+from native.modbus.codec cimport RTU, TCP
+from native.engine.state cimport (
+    BACKOFF_FIRST,
+    DIALIN_FLOOR,
+    DOWN,
+    EVENTS,
+    IN_FLIGHT_MAX,
+    LATENCY_FLOOR,
+    MS,
+    REOPEN_FIRST,
+    UP,
+    device_t,
+    event_t,
+    link_t,
+    member_t,
+    patience,
+)
+from native.wire.transport cimport DIALIN, SERIAL
+
+from collections import deque
+
+from native.modbus.codec import FRAMINGS
+
+cdef tuple STATES = ("down", "connecting", "up")  # by LinkState
+cdef int64_t BUSY_WINDOW = 10000 * MS  # how far back the share of the wire looks
+
+
+cdef class Link:
+    """A port, its devices and their groups. `devices`: (DeviceSpec, [Group, ...]) for each, in
+    order. `in_flight`: what an earlier run learned to be good, where that is learned.
+
+    Raises ValueError when devices of one link differ in their framing, MemoryError.
+    """
+
+    def __cinit__(self, object spec, object devices, int32_t in_flight=1):
+        cdef link_t *link = &self.l
+        cdef Group group
+        cdef int32_t member = 0, i
+        cdef device_t *d
+        memset(link, 0, sizeof(link_t))
+        self.spec = spec
+        self.port = Port(spec)
+        self.groups = [group for _, groups in devices for group in groups]
+        self.device_specs = [device for device, _ in devices]
+        framings = {device.framing for device in self.device_specs}
+        if len(framings) != 1 or not self.groups:
+            raise ValueError(
+                f"link {spec.name}: its devices need groups and one framing, not {sorted(framings)}"
+            )
+        link.port = &self.port.p
+        link.framing = FRAMINGS[framings.pop()]
+        link.state = DOWN
+        link.backoff_ns = REOPEN_FIRST
+        link.random = <uint64_t>boot_ns() | 1
+        self.set_wire(in_flight)
+        link.device_count = <int32_t>len(self.device_specs)
+        link.member_count = <int32_t>len(self.groups)
+        link.devices = <device_t *>calloc(link.device_count, sizeof(device_t))
+        link.members = <member_t *>calloc(link.member_count, sizeof(member_t))
+        link.queue = <int32_t *>calloc(link.member_count, sizeof(int32_t))
+        link.ended = <int32_t *>calloc(link.member_count, sizeof(int32_t))
+        if (
+            link.devices == NULL or link.members == NULL
+            or link.queue == NULL or link.ended == NULL
+        ):
+            raise MemoryError
+        for i, (device, groups) in enumerate(devices):
+            d = &link.devices[i]
+            d.unit = device.unit
+            d.sync = &d.own
+            for k in range(i):
+                if link.devices[k].unit == d.unit:
+                    d.sync = link.devices[k].sync
+                    break
+            d.pause_ns = device.pause_ns
+            d.backoff_ns = BACKOFF_FIRST
+            d.since = boot_ns()
+            for group in groups:
+                link.members[member].g = &group.g
+                link.members[member].device = i
+                member += 1
+        link.since = boot_ns()
+        self.busy_marks = deque([(link.since, 0)])
+
+    cdef set_wire(self, int32_t in_flight):
+        """What the kind of wire and its framing decide."""
+        cdef link_t *link = &self.l
+        spec = self.spec
+        link.timeout_ns = spec.timeout_ns
+        link.wait_least_ns = DIALIN_FLOOR if link.port.kind == DIALIN else LATENCY_FLOOR
+        # Not from 1: a device that counts for itself must not agree with it by chance.
+        link.transaction = <uint16_t>(link.random >> 10)
+        link.in_flight_max = 1
+        if link.framing == TCP:
+            link.in_flight_max = min(max(1, spec.in_flight), IN_FLIGHT_MAX)
+            if spec.in_flight_learned:
+                link.flights_most = link.flights_good = link.in_flight_max
+                link.in_flight_max = min(max(1, in_flight), link.flights_most)
+        if link.port.kind == SERIAL:
+            link.char_ns = spec.char_ns
+            # Serial line V1.02, 2.5.1.1: 3.5 characters, fixed above 19,200 baud.
+            link.silence_ns = 1750000 if spec.baud > 19200 else 7 * link.char_ns // 2
+        link.silence_ns += spec.pause_ns
+        link.listen_only = spec.listen_only
+        if spec.listen_only and (link.port.kind != SERIAL or link.framing != RTU):
+            raise ValueError(f"link {spec.name}: only RTU on a serial port can be overheard")
+
+    def __dealloc__(self):
+        free(self.l.devices)
+        free(self.l.members)
+        free(self.l.queue)
+        free(self.l.ended)
+
+    def resolve(self) -> bool:
+        """Look the host's name up again, for a link that is down; True when there is an address."""
+        if self.l.port.kind == SERIAL or self.l.port.kind == DIALIN or self.l.state != DOWN:
+            return True
+        return self.port.resolve(self.spec.host, self.spec.tcp_port)
+
+    def renew(self) -> bool:
+        """Read a secured link's certificate files again if they changed; whether they can be used.
+        From one thread at a time, beside the loop's.
+        """
+        return self.port.secured.renew()
+
+    def refusals(self) -> list:
+        """(group index, function, address, count, exception code) of requests refused since the
+        last call.
+        """
+        cdef event_t event
+        result = []
+        newest = self.l.event_count
+        for k in range(max(self.events_taken, newest - EVENTS if newest > EVENTS else 0), newest):
+            event = self.l.events[k % EVENTS]
+            result.append((event.member, event.function, event.address, event.count, event.code))
+        self.events_taken = newest
+        return result
+
+    cdef double busy_share(self, int64_t now):
+        """Of the last BUSY_WINDOW or so, whoever asks how often: marks are a second apart."""
+        marks = self.busy_marks
+        if not marks or now - marks[len(marks) - 1][0] >= 1000 * MS:
+            marks.append((now, self.l.busy_ns))
+        while len(marks) > 2 and now - marks[1][0] >= BUSY_WINDOW:
+            marks.popleft()
+        then, busy = marks[0]
+        if now <= then:
+            return 0.0
+        return min(1.0, <double>(self.l.busy_ns - busy) / (now - then) / self.l.in_flight_max)
+
+    def snapshot(self) -> dict:
+        """As gateway.snapshot.LinkSnapshot, but for `cause`, which is an errno or a TLS_* here. Any
+        thread.
+        """
+        cdef link_t *link = &self.l
+        cdef int64_t now = boot_ns()
+        serial = link.port.kind == SERIAL
+        dialled = link.port.kind == DIALIN and link.state == UP
+        line = self.port.counters() if link.state == UP and serial else None
+        if line is not None:
+            del line["breaks"]
+        return {
+            "name": self.spec.name,
+            "type": self.spec.type,
+            "target": self.spec.port if serial else f"{self.spec.host}:{self.spec.tcp_port}",
+            "state": STATES[link.state],
+            "errno": link.error,
+            "no_tid": bool(link.no_tid),
+            "since_s": (now - link.since) / 1e9,
+            "devices": link.device_count,
+            "in_flight": link.in_flight_max,
+            "listen_only": bool(link.listen_only),
+            "requests": link.requests, "answers": link.answers, "timeouts": link.timeouts,
+            "damaged": link.damaged, "wrong": link.wrong, "late": link.late,
+            "exceptions": link.exceptions, "retries": link.retries, "reconnects": link.reconnects,
+            "bytes_in": link.bytes_in, "bytes_out": link.bytes_out,
+            "busy_share": self.busy_share(now),
+            "tls": self.port.secured.describe() if self.port.secured is not None else None,
+            "line_errors": line,
+            "swallowed": link.port.swallowed,
+            "heard_s": (now - link.port.heard) / 1e9 if dialled else None,
+        }
+
+    @property
+    def state(self) -> str:
+        """"down", "connecting" or "up"."""
+        return STATES[self.l.state]
+
+    @property
+    def no_tid(self) -> bool:
+        """Learned: the devices do not echo transaction ids."""
+        return self.l.no_tid
+
+    def devices(self, bint brief=False) -> list:
+        """As gateway.snapshot.DeviceSnapshot, but for `cause` (a quality and an exception code) and
+        names; `brief`: without the groups.
+        """
+        cdef device_t *d
+        cdef int64_t now = boot_ns()
+        cdef Group group
+        result = []
+        for i in range(self.l.device_count):
+            d = &self.l.devices[i]
+            groups = [] if brief else [
+                group.snapshot() for k, group in enumerate(self.groups) if self.l.members[k].device
+                == i
+            ]
+            result.append({
+                "name": self.device_specs[i].name,
+                "unit": d.unit,
+                "silent": bool(d.silent),
+                "ever": bool(d.ever),
+                "owed": bool(d.sync.unsynced),
+                "quality": d.cause, "exception": d.code,
+                "since_s": (now - d.since) / 1e9,
+                "last_good_s": (now - d.last_good) / 1e9 if d.last_good else None,
+                "answer_us": {"p50": d.answer_ns // 1000, "max": d.answer_max_ns // 1000},
+                "requests": d.requests, "timeouts": d.timeouts,
+                "damaged": d.damaged, "exceptions": d.exceptions,
+                "timeout_us": patience(&self.l, d, 0) // 1000,
+                "groups": groups,
+            })
+        return result

@@ -1,0 +1,33 @@
+"""What a scan thread's loop is, as data."""
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from native.rows.store cimport group_t
+from native.engine.state cimport link_t
+from native.engine.timers cimport timers_t
+
+
+cdef struct slot_t:
+    # A group of some link, and the tick that is due next.
+    link_t *link
+    int32_t member
+    group_t *g
+    uint64_t tick
+
+
+cdef struct loop_t:
+    link_t **links
+    int32_t link_count
+    slot_t *slots
+    int32_t slot_count
+    timers_t timers      # a group each, from `slot_count` on a link each
+    int epoll
+    int bell             # rung for a stop, and for a connection that was offered
+    bint running
+    bint stopping
+    bint ticking         # the first tick was due
+    int64_t start_least  # it is not due before,
+    int64_t start_most   # nor after
+    bint old_kernel      # no epoll_pwait2 here
+    uint64_t wakeups
+    int64_t empty_at     # no port had anything to read then: what is there now came later

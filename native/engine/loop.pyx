@@ -1,0 +1,379 @@
+"""The scan thread: one epoll loop that drives one serial link or many TCP links, without the GIL.
+
+Everything that is due lies in one heap: a group's next tick at its absolute deadline (start + tick
+x period, so lateness never adds up), and for each link the next time its state machine wants to be
+called. The thread sleeps until the earlier of the heap's top and input on a port; it is woken once
+for many answers.
+"""
+
+from libc.errno cimport EINTR, EIO, errno
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from native.clock cimport boot_ns, timespec
+from native.wire.dialin cimport dial_offer
+from native.modbus.overhear cimport overhear_arrived
+from native.rows.store cimport group_t
+from native.engine.link cimport Link
+from native.engine.machine cimport (
+    link_await,
+    link_connect,
+    link_due,
+    link_finish,
+    link_idle,
+    link_offered,
+    link_readable,
+    link_time,
+)
+from native.engine.scan cimport link_lost
+from native.engine.state cimport CONNECTING, DOWN, UP, link_t
+from native.engine.timers cimport free_timers, make_timers, set_timer
+from native.wire.transport cimport AWAIT_MOST_MS, DIALIN, WAIT_READ
+
+cdef extern from "<sys/epoll.h>" nogil:
+    ctypedef union epoll_data_t:
+        uint64_t u64
+    cdef struct epoll_event:
+        unsigned int events
+        epoll_data_t data
+    int epoll_create1(int flags) noexcept
+    int epoll_ctl(int ep, int op, int fd, epoll_event *e) noexcept
+    int epoll_wait(int ep, epoll_event *e, int n, int ms) noexcept
+    int epoll_pwait2(int ep, epoll_event *e, int n, const timespec *t, const void *mask) noexcept
+    unsigned int EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
+    int EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CLOEXEC
+
+cdef extern from "<sys/eventfd.h>" nogil:
+    int eventfd(unsigned int value, int flags) noexcept
+    int EFD_NONBLOCK
+    int EFD_CLOEXEC
+
+cdef extern from "<poll.h>" nogil:
+    cdef struct pollfd:
+        int fd
+        short events
+        short revents
+    int ppoll(pollfd *fds, unsigned long n, const timespec *t, const void *mask) noexcept
+    short POLLIN
+
+cdef extern from "<sys/prctl.h>" nogil:
+    int prctl(int option, unsigned long value, ...) noexcept
+    int PR_SET_TIMERSLACK
+
+cdef extern from "<unistd.h>" nogil:
+    int close(int fd) noexcept
+    ssize_t write(int fd, const void *buf, size_t n) noexcept
+    ssize_t read(int fd, void *buf, size_t n) noexcept
+
+cdef enum:
+    BATCH = 64          # events taken at once
+    BELL_MARK = -1
+
+cdef extern from *:
+    """
+    #define START_AFTER INT64_C(50000000)
+    #define START_MOST INT64_C(1500000000)
+    #define OPEN_APART INT64_C(200000)
+    #define DRAIN_FOR INT64_C(600000000)
+    #define POLL_AFTER INT64_C(50000000)
+    #define NEVER INT64_MAX
+    """
+    int64_t POLL_AFTER   # a loop that awaits answers in the read looks for a stop this often
+    int64_t START_AFTER  # from the thread's start to the first tick, at least
+    int64_t START_MOST   # likewise, at most, where links are being connected
+    int64_t OPEN_APART   # links that are opened at the start: no switch loses their requests
+    int64_t DRAIN_FOR    # the longest that a stop waits for answers under way
+    int64_t NEVER
+
+
+cdef inline unsigned int interest(link_t *l) noexcept nogil:
+    """What epoll is to report of the link's port; errors and hang-ups it always does."""
+    if l.state == CONNECTING:
+        return EPOLLIN if l.waits_for == WAIT_READ else EPOLLOUT
+    return 0 if l.deaf_until else EPOLLIN
+
+
+cdef void watch_port(loop_t *p, link_t *l) noexcept nogil:
+    """Have the port's descriptor in the epoll set as the link wants it; closing took it out."""
+    cdef epoll_event e
+    cdef unsigned int wanted
+    if l.state == DOWN or l.port.fd < 0:
+        return
+    wanted = interest(l)
+    if l.registered and wanted == l.watched:
+        return
+    e.events = wanted
+    e.data.u64 = <uint64_t>l.index
+    epoll_ctl(p.epoll, EPOLL_CTL_MOD if l.registered else EPOLL_CTL_ADD, l.port.fd, &e)
+    l.registered = True
+    l.watched = wanted
+
+
+cdef void tick_due(loop_t *p, int32_t item, int64_t now) noexcept nogil:
+    """A group's tick: begin its scan, or have it asked for again when the last one has ended."""
+    cdef slot_t *s = &p.slots[item]
+    cdef group_t *g = s.g
+    # Late over several ticks: only the newest is scanned, the others are overrun.
+    cdef uint64_t tick = <uint64_t>((now - g.start_ns) // g.period_ns)
+    if tick < s.tick:
+        tick = s.tick
+    link_due(s.link, s.member, tick, now)
+    if s.link.members[s.member].scan.awaited:
+        set_timer(&p.timers, item, NEVER)
+        return
+    s.tick = tick + 1
+    set_timer(&p.timers, item, g.start_ns + <int64_t>s.tick * g.period_ns)
+
+
+cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
+    """After any call into a link: overdue ticks begun, its port watched, its next time known."""
+    cdef int32_t member
+    while l.ended_count:
+        l.ended_count -= 1
+        member = l.ended[l.ended_count]
+        tick_due(p, l.first_slot + member, now)
+    watch_port(p, l)
+    # What a session has read ahead is not in the socket, where it would be announced again.
+    set_timer(&p.timers, p.slot_count + l.index, now + 1 if l.more and l.port.session else l.due)
+
+
+cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil:
+    cdef int64_t due = p.timers.heap[0].due
+    cdef int64_t ns
+    cdef timespec t
+    cdef pollfd one
+    cdef int n = 0
+    if not p.ticking:
+        due = min(due, p.start_least if now < p.start_least else p.start_most)
+    ns = due - now
+    if ns < 0:
+        ns = 0
+    if ns > 100000000:
+        ns = 100000000
+    t.tv_sec = 0
+    t.tv_nsec = <long>ns
+    if not p.old_kernel:
+        n = epoll_pwait2(p.epoll, events, BATCH, &t, NULL)
+        # Before Linux 5.11, or under a filter of system calls that does not know it.
+        p.old_kernel = n < 0 and errno != EINTR
+    if p.old_kernel:
+        # One call more, for a wait that epoll_wait would round to milliseconds.
+        one.fd, one.events, one.revents = p.epoll, POLLIN, 0
+        n = ppoll(&one, 1, &t, NULL)
+        if n > 0:
+            n = epoll_wait(p.epoll, events, BATCH, 0) or -1
+    p.wakeups += 1
+    if n == 0:
+        p.empty_at = now + ns  # not the time now: something may have come since the kernel looked
+    return n
+
+
+cdef bint may_await(loop_t *p, int64_t now) noexcept nogil:
+    """Whether the only thing that can happen soon is the answer on the only link."""
+    cdef link_t *link = p.links[0]
+    return (
+        p.link_count == 1 and link.state == UP and link.flying > 0
+        and link.port.ops.await_read != NULL
+        and p.timers.heap[0].due - now > AWAIT_MOST_MS * <int64_t>1000000
+    )
+
+
+cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noexcept nogil:
+    if l.state == CONNECTING:
+        link_connect(l, now)
+    elif l.state == UP:
+        if events & EPOLLIN:
+            if l.listen_only:
+                overhear_arrived(l, l.empty_at if l.more else p.empty_at, now)
+            link_readable(l, now)
+        if l.state == UP and events & (EPOLLERR | EPOLLHUP):
+            link_lost(l, EIO, now)
+            link_time(l, now)
+    settle_link(p, l, now)
+
+
+cdef void take_offers(loop_t *p, int64_t now) noexcept nogil:
+    cdef int32_t i
+    for i in range(p.link_count):
+        if link_offered(p.links[i], now):
+            settle_link(p, p.links[i], now)
+
+
+cdef void loop_begin(loop_t *p) noexcept nogil:
+    cdef int32_t i
+    cdef int64_t now = boot_ns()
+    p.start_least = now + START_AFTER
+    p.start_most = now + p.link_count * OPEN_APART + START_MOST
+    for i in range(p.slot_count):
+        p.slots[i].g.start_ns = p.start_most  # a stop may come before
+        p.slots[i].tick = 0
+    for i in range(p.link_count):
+        p.links[i].reopen_at = now + i * OPEN_APART
+        set_timer(&p.timers, p.slot_count + i, p.links[i].reopen_at)
+
+
+cdef bint may_tick(loop_t *p, int64_t now) noexcept nogil:
+    """Whether each link is up, or can't be soon."""
+    cdef int32_t i
+    if now < p.start_least:
+        return False
+    for i in range(p.link_count if now < p.start_most else 0):
+        if p.links[i].state == CONNECTING or (
+            p.links[i].state == DOWN and p.links[i].error == 0
+        ):
+            return False
+    return True
+
+
+cdef void begin_ticks(loop_t *p, int64_t now) noexcept nogil:
+    """Tick 0 is due."""
+    cdef int32_t i
+    p.ticking = True
+    for i in range(p.slot_count):
+        p.slots[i].g.start_ns = now
+        set_timer(&p.timers, i, now)
+
+
+cdef bint loop_idle(loop_t *p) noexcept nogil:
+    cdef int32_t i
+    for i in range(p.link_count):
+        if not link_idle(p.links[i]):
+            return False
+    return True
+
+
+cdef void loop_run(loop_t *p) noexcept nogil:
+    cdef epoll_event events[BATCH]
+    cdef int64_t now, polled = 0, stopped = 0, stop_at = NEVER
+    cdef uint64_t rung = 0
+    cdef int32_t item, i
+    cdef int n
+    prctl(PR_SET_TIMERSLACK, 1)
+    loop_begin(p)
+    while True:
+        now = boot_ns()
+        if not p.ticking and stop_at == NEVER and may_tick(p, now):
+            begin_ticks(p, now)
+        while p.timers.heap[0].due <= now:
+            item = p.timers.heap[0].item
+            if item < p.slot_count:
+                tick_due(p, item, now)
+                settle_link(p, p.slots[item].link, now)
+            else:
+                i = item - p.slot_count
+                link_time(p.links[i], now)
+                settle_link(p, p.links[i], now)
+        if stop_at != NEVER and (now >= stop_at or loop_idle(p)):
+            break
+        if stop_at == NEVER and now - polled < POLL_AFTER and may_await(p, now):
+            settle_link(p, p.links[0], link_await(p.links[0]))
+            continue
+        polled = now
+        n = wait_events(p, events, now)
+        now = boot_ns()
+        for i in range(n):
+            if events[i].data.u64 == <uint64_t>BELL_MARK:
+                read(p.bell, &rung, 8)
+                continue
+            port_event(p, p.links[events[i].data.u64], events[i].events, now)
+        if n > 0:
+            p.empty_at = now  # they were read since
+        if rung:
+            # Behind the events: those are of the connections that were there before.
+            rung = 0
+            take_offers(p, now)
+            if p.stopping and stop_at == NEVER:
+                stopped = now
+                stop_at = now + DRAIN_FOR
+                for item in range(p.link_count):
+                    p.links[item].draining = True
+    now = boot_ns()
+    for i in range(p.link_count):
+        link_finish(p.links[i], stopped, now)
+
+
+cdef class Loop:
+    """Scans `links` (native.engine.link.Link) in the thread that calls `run`, until `stop`."""
+
+    cdef loop_t p
+    cdef list links
+
+    def __cinit__(self, links):
+        cdef Link link
+        cdef int32_t at = 0, i
+        cdef epoll_event e
+        memset(&self.p, 0, sizeof(loop_t))
+        self.p.epoll = self.p.bell = -1
+        self.links = list(links)
+        self.p.link_count = <int32_t>len(self.links)
+        for link in self.links:
+            self.p.slot_count += link.l.member_count
+        if self.p.slot_count == 0:
+            raise ValueError("a loop needs links with groups")
+        items = self.p.slot_count + self.p.link_count
+        self.p.links = <link_t **>calloc(self.p.link_count, sizeof(link_t *))
+        self.p.slots = <slot_t *>calloc(self.p.slot_count, sizeof(slot_t))
+        if (
+            self.p.links == NULL or self.p.slots == NULL
+            or not make_timers(&self.p.timers, <int32_t>items)
+        ):
+            raise MemoryError
+        for i, link in enumerate(self.links):
+            link.l.index = i
+            link.l.first_slot = at
+            self.p.links[i] = &link.l
+            for k in range(link.l.member_count):
+                self.p.slots[at].link = &link.l
+                self.p.slots[at].member = k
+                self.p.slots[at].g = link.l.members[k].g
+                at += 1
+        self.p.epoll = epoll_create1(EPOLL_CLOEXEC)
+        self.p.bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+        if self.p.epoll < 0 or self.p.bell < 0:
+            raise OSError("no epoll or eventfd: too many open files")
+        e.events = EPOLLIN
+        e.data.u64 = <uint64_t>BELL_MARK
+        epoll_ctl(self.p.epoll, EPOLL_CTL_ADD, self.p.bell, &e)
+
+    def __dealloc__(self):
+        if self.p.epoll >= 0:
+            close(self.p.epoll)
+        if self.p.bell >= 0:
+            close(self.p.bell)
+        free(self.p.links)
+        free(self.p.slots)
+        free_timers(&self.p.timers)
+
+    def run(self) -> None:
+        """Scan until `stop`; once, in the scan thread. Waits at most 0.6 s for answers under way at
+        the end.
+        """
+        if self.p.running:
+            raise RuntimeError("a loop runs once")
+        self.p.running = True
+        with nogil:
+            loop_run(&self.p)
+
+    def stop(self) -> None:
+        """Ask `run` to return. Any thread, any time."""
+        self.p.stopping = True
+        self.ring()
+
+    def offer(self, Link link, int fd) -> None:
+        """Hand `link`, one of type "listen", a connection that its device made: it takes the place
+        of the one that is there. `fd` belongs to the link from here on. Any thread, any time.
+        """
+        if link.l.port.kind != DIALIN:
+            raise ValueError("a link that no device dials in to")
+        dial_offer(link.l.port, fd)
+        self.ring()
+
+    cdef void ring(self):
+        cdef uint64_t one = 1
+        write(self.p.bell, &one, 8)
+
+    @property
+    def wakeups(self) -> int:
+        """How often the thread was woken, for the benches."""
+        return self.p.wakeups

@@ -1,0 +1,340 @@
+"""One link's state machine: schedule in, requests out; answers in, rows out.
+
+Theory of operation
+-------------------
+Every tick of every group on the link ends as a row or as part of a gap, in order:
+
+* `link_due` is told that a tick is due. Link down: the first such tick becomes a row of
+  BAD_LINK_DOWN, the next ones a gap. Device silent and its back-off not over: a gap. The group's
+  last scan still running: the loop asks again when it has ended, and scans the newest tick then
+  due; the ticks between are overrun. Else a scan begins and queues.
+* `pump` sends: while the wire is free and fewer than `in_flight_max` requests fly, the scan that
+  began first and whose device is not pausing sends its next request.
+* An answer is copied into the scratch row; the last one commits the row.
+
+Time-outs are per request and absolute. The wait is learned: three times the slowest answer lately,
+at least LATENCY_FLOOR, never over the configured `timeout`; on a serial wire the time of the
+characters is added.
+
+A device that does not answer a request: the rest of the scan is not asked, the row says
+BAD_NO_ANSWER. After the second such scan in a row (the first, if it never answered) it is silent:
+asked again after 0.25 s, doubling to 2 s, until it answers; meanwhile its ticks are a gap. So a
+dead device costs its bus at most timeout / (timeout + 2 s) of the time, and is back at most 2 s
+after it returns.
+
+Never a late answer for the next one
+------------------------------------
+TCP: by transaction id. A stale id is dropped and counted; three answers in a row that match no
+request close the connection. The first request of a connection flies alone: only when its id came
+back do others fly beside it, because a device that counts for itself may hit the id of another. A
+device that never echoes ids (learned: TID_MISSES answers right in all but the id) is believed by
+order, and after each time-out the connection is made anew.
+
+RTU and ASCII carry no mark. After a time-out the device is *unsynced*: the sizes of the answers
+that may still come are kept, and before anything else it is asked a short read whose answer has
+none of those sizes. Devices answer in the order they are asked, so when that answer comes, nothing
+older can. Where the plan offers no such size the device is probed: a read by a function that the
+plan has not, whose answer or refusal fits no other request. Whether a device answers probes is
+learned by one at its first answer, where its plan has few sizes. One that is mute to them is left
+alone until a whole time-out has passed since its last one (quarantine), and what arrives is thrown
+away: the one case without proof.
+
+Damage (CRC, LRC): wait until the line is silent, repeat once within the scan, then BAD_DAMAGED.
+"""
+
+from libc.errno cimport ENOTCONN, ETIMEDOUT
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from native.engine.answer cimport no_answer, settled, take_input
+from native.engine.ask cimport pump
+from native.clock cimport boot_ns
+from native.wire.dialin cimport dial_is_useless, dial_waits
+from native.modbus.codec cimport TCP
+from native.modbus.overhear cimport overhear, overheard_due
+from native.rows.store cimport group_skip, row_status
+from native.reasons cimport (
+    BAD_LINK_DOWN,
+    BAD_NO_ANSWER,
+    BAD_NOT_ASKED,
+    GAP_DEVICE_SILENT,
+    GAP_LINK_DOWN,
+    GAP_OVERRUN,
+)
+from native.engine.scan cimport link_lost, scan_begin, scan_fail
+from native.engine.state cimport (
+    CONNECT_LEAST,
+    CONNECTING,
+    DOWN,
+    INPUT_ROOM,
+    SETTLE_LEAST,
+    UP,
+    clear_queue,
+    device_t,
+    doubt_ns,
+    enqueue,
+    link_t,
+    member_t,
+    synced,
+    touch,
+)
+from native.wire.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT
+
+
+cdef enum:
+    READS_MOST = 8  # of one port before the others have their turn
+    KEPT_AWAY = 1000000  # a time-out that is seen so many ns late: the port was not looked at
+
+
+cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
+    """`n` bytes have been read behind the input."""
+    l.bytes_in += <uint64_t>n
+    if l.settle:
+        # Still talking: the silence begins anew.
+        l.input_size = 0
+        l.settle_until = now + (l.silence_ns if l.silence_ns > SETTLE_LEAST else SETTLE_LEAST)
+        return
+    l.input_size += <size_t>n
+    if l.listen_only:
+        overhear(l, now)
+        return
+    if l.char_ns:
+        touch(l, now)
+    take_input(l, now)
+    if l.port.kind == DATAGRAM:
+        # A datagram stands for itself: the rest of a cut one is no beginning of the next.
+        l.input_size = 0
+
+
+cdef void link_readable(link_t *l, int64_t now) noexcept nogil:
+    """Take what has arrived; on a stream a short read means that nothing is left. A peer that
+    floods is left for the next turn, so that its neighbours are served.
+    """
+    cdef ssize_t n
+    cdef size_t room
+    cdef int reads = 0
+    l.more = False
+    while l.state == UP:
+        if reads == READS_MOST:
+            l.more = True
+            break
+        reads += 1
+        if l.input_size == INPUT_ROOM:
+            l.input_size = 0
+            l.wrong += 1
+        room = INPUT_ROOM - l.input_size
+        n = l.port.ops.read(l.port, l.input + l.input_size, room)
+        # Not the caller's: what is here may have come, and been asked for, since then.
+        now = boot_ns()
+        if n < 0:
+            link_lost(l, <int>(-n), now)
+        if n <= 0:
+            break
+        take_bytes(l, n, now)
+        if not l.port.ops.packets and <size_t>n < room:
+            break
+    pump(l, now)
+
+
+cdef int64_t link_await(link_t *l) noexcept nogil:
+    """Wait for input within the read itself, one system call instead of two; returns the time."""
+    cdef ssize_t n = l.port.ops.await_read(
+        l.port, l.input + l.input_size, INPUT_ROOM - l.input_size
+    )
+    cdef int64_t now = boot_ns()
+    if n < 0:
+        link_lost(l, <int>(-n), now)
+    elif n > 0:
+        take_bytes(l, n, now)
+    if n:
+        pump(l, now)
+    return now
+
+
+cdef void link_up(link_t *l, int64_t now) noexcept nogil:
+    cdef int32_t i
+    l.state = UP
+    l.since = now
+    l.error = 0
+    l.input_size = 0
+    l.free_at = now
+    l.deaf_until = 0
+    l.settle = False
+    l.sent_here = 0
+    l.proven = False
+    l.wrong_in_a_row = 0
+    l.timeouts_in_a_row = 0
+    l.hearing = False
+    l.empty_at = now
+    l.doubt_until = now + doubt_ns(l)
+    for i in range(l.device_count):
+        if l.framing == TCP:
+            synced(l.devices[i].sync)
+        l.devices[i].next_try = 0
+
+
+cdef void link_open(link_t *l, int64_t now) noexcept nogil:
+    """Open the port, or begin to."""
+    cdef int result
+    l.registered = False
+    l.shaking = False
+    result = l.port.ops.open(l.port)
+    if result < 0:
+        # That no device has dialled in again does not hide why the last one was lost.
+        link_lost(l, l.error if result == -ENOTCONN and l.error else -result, now)
+    elif result > 0:
+        l.state = CONNECTING
+        l.waits_for = result
+        l.connect_deadline = now + (l.timeout_ns if l.timeout_ns > CONNECT_LEAST else CONNECT_LEAST)
+    else:
+        link_up(l, now)
+    pump(l, now)
+
+
+cdef bint link_offered(link_t *l, int64_t now) noexcept nogil:
+    """Go on with the connection that a device made, if one waits; whether one did."""
+    if l.port.kind != DIALIN or l.draining or not dial_waits(l.port):
+        return False
+    if l.state != DOWN:
+        link_lost(l, 0, now)
+    link_open(l, now)
+    return True
+
+
+cdef void link_connect(link_t *l, int64_t now) noexcept nogil:
+    """What the connection waited for has come: it is made, goes on, or failed."""
+    cdef int result
+    if l.state != CONNECTING:
+        return
+    result = l.port.ops.finish(l.port)
+    if result < 0:
+        link_lost(l, -result, now)
+    elif result > 0:
+        l.waits_for = result
+        l.shaking = True
+    else:
+        link_up(l, now)
+    pump(l, now)
+
+
+cdef void bad_row(
+    link_t *l, int32_t index, uint64_t tick, uint8_t status, int64_t now
+) noexcept nogil:
+    """A row without a question: the first of a trouble that the ticks behind it are a gap for."""
+    cdef member_t *m = &l.members[index]
+    group_skip(m.g, tick, GAP_OVERRUN)
+    scan_begin(l, index, tick)
+    memset(row_status(m.scan.layout.scratch), status, <size_t>m.scan.layout.request_count)
+    scan_fail(l, index, status if status == BAD_LINK_DOWN else BAD_NOT_ASKED, now)
+
+
+cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcept nogil:
+    """Tick `tick` of a member is due; earlier ones that were never scanned are overrun."""
+    cdef member_t *m = &l.members[index]
+    cdef device_t *d = &l.devices[m.device]
+    if l.draining:
+        return
+    if l.listen_only:
+        overheard_due(l, index, tick, now)
+        return
+    if m.scan.active:
+        m.scan.awaited = True
+        return
+    m.g.ticks_due = tick + 1
+    if l.state != UP:
+        if m.scan.fail_status == BAD_LINK_DOWN and m.scan.failed:
+            group_skip(m.g, tick + 1, GAP_LINK_DOWN)
+        else:
+            bad_row(l, index, tick, BAD_LINK_DOWN, now)
+        return
+    if d.silent and now < d.next_try:
+        if m.told:
+            group_skip(m.g, tick + 1, GAP_DEVICE_SILENT)
+        else:
+            m.told = True
+            bad_row(l, index, tick, BAD_NO_ANSWER, now)
+        return
+    group_skip(m.g, tick, GAP_OVERRUN)
+    if d.silent:
+        # One scan tries; the device's other groups wait for what it brings.
+        d.next_try = now + d.backoff_ns + l.timeout_ns
+    scan_begin(l, index, tick)
+    enqueue(l, index)
+    pump(l, now)
+
+
+cdef void link_time(link_t *l, int64_t now) noexcept nogil:
+    """Something that `l.due` announced: a time-out, the end of a silence, time to open."""
+    cdef int32_t i = 0
+    if l.more and l.state == UP and l.port.session != NULL:
+        link_readable(l, now)  # nothing else would; the time-outs below are due all the same
+    if l.state == DOWN:
+        if now >= l.reopen_at and not l.draining:
+            link_open(l, now)
+            return
+    elif l.state == CONNECTING:
+        if now >= l.connect_deadline:
+            link_lost(l, TLS_TIMEOUT if l.shaking else ETIMEDOUT, now)
+    elif l.deaf_until and now >= l.deaf_until:
+        l.deaf_until = 0
+        link_readable(l, now)
+        return
+    elif l.settle:
+        if now >= l.settle_until:
+            settled(l, now)
+        elif l.flying and now >= l.flights[0].deadline + l.timeout_ns:
+            # It never falls silent: a babbler. Give the request up.
+            l.settle = False
+            no_answer(l, 0, now)
+    else:
+        if l.flying and now - l.flights[0].deadline > KEPT_AWAY and not l.listen_only:
+            # This thread was kept from running, or had many others to serve: what was answered in
+            # time lies in the port.
+            link_readable(l, now)
+        while i < l.flying and l.state == UP:
+            if now >= l.flights[i].deadline:
+                no_answer(l, i, now)
+            else:
+                i += 1
+        if l.state == UP and l.timeouts_in_a_row and l.char_ns == 0 and (
+            l.no_tid or l.timeouts_in_a_row >= 3 * l.device_count
+            and (l.port.kind != DIALIN or dial_is_useless(l, now))
+        ):
+            # No id to tell a late answer by, or a connection that leads nowhere any more.
+            link_lost(l, ETIMEDOUT, now)
+    pump(l, now)
+
+
+cdef bint link_idle(link_t *l) noexcept nogil:
+    cdef int32_t i
+    for i in range(0 if l.listen_only else l.member_count):
+        if l.members[i].scan.active:
+            return False
+    return True
+
+
+cdef void link_finish(link_t *l, int64_t stopped, int64_t now) noexcept nogil:
+    """The loop ends: what is still open counts as not answered, ticks due before `stopped` are
+    accounted, the port closes.
+    """
+    cdef int32_t i
+    cdef uint64_t upto
+    cdef uint32_t reason
+    cdef member_t *m
+    l.flying = 0
+    clear_queue(l)
+    for i in range(l.member_count):
+        if l.members[i].scan.active:
+            l.members[i].scan.open = 0
+            scan_fail(l, i, BAD_NOT_ASKED, now)
+    for i in range(l.member_count):
+        m = &l.members[i]
+        if stopped < m.g.start_ns:
+            continue
+        upto = <uint64_t>((stopped - m.g.start_ns) // m.g.period_ns) + 1
+        reason = GAP_DEVICE_SILENT if l.devices[m.device].silent else GAP_OVERRUN
+        group_skip(m.g, upto, reason if l.state == UP else GAP_LINK_DOWN)
+        if m.g.ticks_due < upto:
+            m.g.ticks_due = upto
+    l.port.ops.close(l.port)
+    l.state = DOWN

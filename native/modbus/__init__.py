@@ -1,0 +1,1 @@
+"""Modbus RTU, ASCII and TCP frames, and what is heard on a bus of another master."""

@@ -1,0 +1,255 @@
+"""The plan and the row store of one group. See rows.pxd for who may touch what."""
+
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+from native.reasons cimport (
+    GAP_DEVICE_SILENT,
+    GAP_LINK_DOWN,
+    GAP_MEMORY_FULL,
+    GAP_OVERRUN,
+    GAP_REASONS,
+    GAP_REPLANNED,
+    GOOD,
+)
+
+from native.rows.store cimport (
+    LATE_BUCKETS,
+    fieldstate_t,
+    group_begin,
+    group_commit,
+    group_end,
+    group_skip,
+    group_t,
+    layout_t,
+    pthread_mutex_destroy,
+    pthread_mutex_init,
+    pthread_mutex_lock,
+    pthread_mutex_unlock,
+    request_t,
+    row_data,
+    row_status,
+    row_t,
+)
+from native.rows.shape cimport Answers, answers_of, shape_of
+
+GAP_NAMES = {
+    GAP_OVERRUN: "overrun", GAP_DEVICE_SILENT: "device_silent", GAP_LINK_DOWN: "link_down",
+    GAP_REPLANNED: "replanned", GAP_MEMORY_FULL: "memory_full",
+}
+
+#: What the row stores of the box may take together, unless a pool says otherwise.
+POOL_BYTES = 32 << 20
+
+
+cpdef uint64_t late_bound_us(int bucket) noexcept nogil:
+    """The upper end of a lateness bucket, in microseconds."""
+    cdef int top = bucket // 4 + 1
+    cdef uint64_t one = 1
+    if bucket < 4:
+        return bucket
+    return (one << top) + (<uint64_t>(bucket % 4 + 1) << (top - 2)) - 1
+
+
+cdef uint64_t late_share(const uint64_t *counts, int percent) noexcept nogil:
+    """The upper end of the bucket up to which so many of all scans lie; 0 where there are none."""
+    cdef uint64_t total = 0, seen = 0
+    for i in range(LATE_BUCKETS):
+        total += counts[i]
+    for i in range(LATE_BUCKETS):
+        seen += counts[i]
+        if total and 100 * seen >= percent * total:
+            return late_bound_us(i)
+    return 0
+
+
+cdef class Pool:
+    """The memory that the row stores of groups share: at most `bytes_max`, whatever comes. Where
+    more than half of it is used the sealer is called.
+    """
+
+    def __cinit__(self, size_t bytes_max=POOL_BYTES):
+        self.p.bytes_max = bytes_max
+
+    @property
+    def used(self) -> int:
+        """Bytes that the stores have now."""
+        return self.p.bytes
+
+
+@cython.no_gc_clear  # the pool must be there until the stores are freed
+cdef class Group:
+    """One group. `plan` is a `drivers.api.GroupPlan` or anything of its shape; `pool`: where its
+    rows wait for the seal, one of its own without.
+
+    Raises ValueError for a plan that no scan could follow, MemoryError.
+    """
+
+    def __cinit__(self, uint32_t group_id, object plan, Pool pool=None):
+        self.plan = plan
+        self.pool = Pool() if pool is None else pool
+        self.answers = []
+        memset(&self.g, 0, sizeof(group_t))
+        pthread_mutex_init(&self.g.lock, NULL)
+        self.g.id = group_id
+        self.g.wake_fd = -1
+        self.g.pool = &self.pool.p
+        self.g.period_ns = plan.period_ns
+        if self.g.period_ns <= 0:
+            raise ValueError("a group needs a period")
+        self.shape = shape_of(plan)
+        self.g.row_capacity = self.shape.row_capacity
+        self.g.props = self.shape.props
+        self.g.states = <fieldstate_t *>calloc(
+            max(1, self.shape.state_count), sizeof(fieldstate_t)
+        )
+        self.g.noise_seals = <uint8_t *>calloc(len(plan.tags), 1)
+        if self.g.states == NULL or self.g.noise_seals == NULL:
+            raise MemoryError
+        self.g.current = self.make_layout(plan.requests, plan.fields)
+        if not group_begin(&self.g):
+            raise MemoryError
+
+    def __dealloc__(self):
+        cdef layout_t *layout = self.layouts
+        cdef layout_t *older
+        group_end(&self.g)
+        while layout != NULL:
+            older = layout.older
+            free(layout.requests)
+            free(layout.scratch)
+            free(layout.latest)
+            free(layout)
+            layout = older
+        free(self.g.states)
+        free(self.g.noise_seals)
+        pthread_mutex_destroy(&self.g.lock)
+
+    cdef layout_t *make_layout(self, object requests, object fields) except NULL:
+        cdef layout_t *layout
+        cdef Answers answers
+        if not 0 < len(requests) <= self.shape.requests_max:
+            raise ValueError("a group needs at least one request and at most one a tag")
+        answers = answers_of(requests, fields)
+        if answers.stride > self.shape.row_bytes_max:
+            raise ValueError("the new requests ask for more than the first plan")
+        layout = <layout_t *>calloc(1, sizeof(layout_t))
+        if layout == NULL:
+            raise MemoryError
+        layout.older = self.layouts
+        self.layouts = layout
+        self.answers.append(answers)  # whose fields the layout shows
+        layout.request_count = answers.request_count
+        layout.field_count = answers.field_count
+        layout.data_bytes, layout.stride = answers.data_bytes, answers.stride
+        layout.fields = answers.fields
+        layout.requests = <request_t *>calloc(answers.request_count, sizeof(request_t))
+        layout.scratch = <uint8_t *>calloc(1, layout.stride)
+        layout.latest = <uint8_t *>calloc(1, layout.stride)
+        if layout.requests == NULL or layout.scratch == NULL or layout.latest == NULL:
+            raise MemoryError
+        memcpy(layout.requests, answers.requests, answers.request_count * sizeof(request_t))
+        return layout
+
+    def replan(self, object requests, object fields) -> None:
+        """Use other requests for the same tags from the next seal on. Supervisor's thread.
+
+        Raises ValueError when they ask for more bytes than the first plan, or for more requests
+        than tags.
+        """
+        cdef layout_t *layout = self.make_layout(requests, fields)
+        pthread_mutex_lock(&self.g.lock)
+        self.g.pending = layout
+        pthread_mutex_unlock(&self.g.lock)
+
+    def start(self, int64_t start_ns) -> None:
+        """Tick 0 is due at `start_ns` on the boot clock. Before the first row or skip."""
+        self.g.start_ns = start_ns
+
+    def push(
+        self, uint64_t tick, int64_t mid_ns, uint32_t half_span_us, bytes status, bytes data
+    ) -> None:
+        """Commit one scan from Python: for drivers whose protocol is not compiled, and for the
+        simulation.
+
+        `status` is one quality a request, `data` the answers' data parts one after another. Ticks
+        between the last one and `tick` must have been skipped. Raises ValueError when the sizes or
+        the tick do not fit.
+        """
+        cdef layout_t *layout = self.g.current
+        cdef const uint8_t *s = status
+        cdef const uint8_t *d = data
+        if len(status) != layout.request_count or len(data) != layout.data_bytes:
+            raise ValueError(
+                f"a scan is {layout.request_count} statuses and {layout.data_bytes} bytes"
+            )
+        if tick != self.g.next_tick:
+            raise ValueError(f"tick {tick} does not follow: the next one is {self.g.next_tick}")
+        row = <row_t *>layout.scratch
+        row.mid_ns = mid_ns
+        row.half_span_us = half_span_us
+        memcpy(row_status(layout.scratch), s, <size_t>layout.request_count)
+        memcpy(row_data(layout, layout.scratch), d, layout.data_bytes)
+        self.g.ticks_due = tick + 1
+        with nogil:
+            group_commit(&self.g, layout, tick)
+
+    def skip(self, uint64_t upto, uint32_t reason) -> None:
+        """Account every tick below `upto` without a row as missing, for a GapReason below 6."""
+        if not 0 < reason < GAP_REASONS:
+            raise ValueError(f"{reason} is not a reason that a scan has")
+        if upto > self.g.ticks_due:
+            self.g.ticks_due = upto
+        with nogil:
+            group_skip(&self.g, upto, reason)
+
+    def read(self) -> list[tuple[int, int, int]]:
+        """(function, address, count) of the requests whose data are good in the newest row."""
+        cdef layout_t *layout
+        cdef uint8_t *row = <uint8_t *>malloc(self.shape.row_bytes_max)
+        if row == NULL:
+            raise MemoryError
+        # No Python object is touched under the lock: a scan thread may wait for it.
+        pthread_mutex_lock(&self.g.lock)
+        layout = self.g.latest
+        if layout != NULL:
+            memcpy(row, layout.latest, layout.stride)
+        pthread_mutex_unlock(&self.g.lock)
+        result = []
+        try:
+            for i in range(layout.request_count if layout != NULL else 0):
+                if row_status(row)[i] == GOOD:
+                    r = layout.requests[i]
+                    result.append((r.function, r.address, r.count))
+        finally:
+            free(row)
+        return result
+
+    def scanned(self) -> tuple[int, int]:
+        """(ticks due so far, ticks accounted so far): what the books are kept by."""
+        return self.g.ticks_due, self.g.next_tick
+
+    def snapshot(self) -> dict:
+        """As gateway.snapshot.GroupSnapshot. Any thread."""
+        cdef uint64_t counts[LATE_BUCKETS]
+        memcpy(counts, self.g.late, sizeof(counts))
+        return {
+            "id": self.g.id,
+            "period_ns": self.g.period_ns,
+            "tags": len(self.plan.tags),
+            "requests": self.g.current.request_count,
+            "ticks": self.g.ticks_due,
+            "rows": self.g.rows,
+            "skipped": {
+                name: self.g.skipped[reason]
+                for reason, name in GAP_NAMES.items()
+                if self.g.skipped[reason]
+            },
+            "late_us": {
+                "p50": min(late_share(counts, 50), self.g.late_max_us),
+                "p99": min(late_share(counts, 99), self.g.late_max_us),
+                "max": self.g.late_max_us,
+            },
+        }

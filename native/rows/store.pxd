@@ -1,0 +1,172 @@
+"""The plan and the row stores of one group, shared by its scan thread and the sealer.
+
+The scan thread fills one row at a time in its layout's `scratch`, then commits it to the active
+store. A store holds as many rows as surely fit into one block; then the next one is begun, and the
+full ones wait in line for the sealer, which takes them one by one, the active one last. Both hold
+`lock` only for that. A store's memory grows with its rows, out of one pool for all groups of the
+box: what finds no room there is accounted as memory full. A store's rows all follow one layout:
+when the driver changes the requests, the new layout becomes current when the active store is
+taken, and a scan that began under the old one is accounted as replanned.
+"""
+
+from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from native.rows.props cimport fieldprops_t, fieldstate_t
+from native.reasons cimport GAP_REASONS
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef struct pthread_mutex_t:
+        pass
+    int pthread_mutex_init(pthread_mutex_t *, void *) noexcept
+    int pthread_mutex_lock(pthread_mutex_t *) noexcept
+    int pthread_mutex_unlock(pthread_mutex_t *) noexcept
+    int pthread_mutex_destroy(pthread_mutex_t *) noexcept
+
+cdef enum Type:
+    TYPE_BOOL = 1
+    TYPE_INT16 = 2
+    TYPE_UINT16 = 3
+    TYPE_INT32 = 4
+    TYPE_UINT32 = 5
+    TYPE_INT64 = 6
+    TYPE_UINT64 = 7
+    TYPE_FLOAT32 = 8
+    TYPE_FLOAT64 = 9
+    TYPE_BCD16 = 10
+    TYPE_BCD32 = 11
+    TYPE_STRING = 12
+
+cdef enum:
+    LATE_BUCKETS = 128  # quarter octaves of microseconds
+
+
+cdef struct request_t:
+    uint8_t function
+    uint16_t address
+    uint16_t count
+    uint16_t data_bytes   # of the answer
+    uint32_t offset       # of the answer's data in the row
+    # State of the scan loop, kept here so that it dies with the layout:
+    uint16_t field_count  # tags that it reads
+    bint answered         # well, at least once
+    uint8_t refusals      # in a row
+    uint8_t refused_code  # the last exception
+    int64_t skip_until    # boot ns: set aside until then
+
+
+cdef struct field_t:
+    uint32_t request
+    uint32_t offset       # bytes into the row; bits of functions 1 and 2: bytes * 8 + bit
+    uint8_t type
+    uint8_t order         # 0 ABCD, 1 CDAB, 2 BADC, 3 DCBA
+    signed char bit       # bit of a register, or -1; -2: a bit of functions 1 and 2
+    uint16_t length       # bytes of the raw value
+
+
+cdef struct layout_t:
+    int32_t request_count
+    int32_t field_count
+    uint32_t data_bytes   # of one row's answers
+    uint32_t stride       # of one row in the store
+    request_t *requests
+    const field_t *fields  # one for all groups alike
+    uint8_t *scratch      # the row in progress
+    uint8_t *latest       # the last committed row
+    layout_t *older       # the chain that `Group` frees
+
+
+cdef struct row_t:
+    # A row in the store: this header, then one status a request, then the answers' data.
+    uint64_t tick
+    int64_t mid_ns
+    uint32_t half_span_us
+    uint32_t reserved
+
+
+cdef struct tickgap_t:
+    uint64_t first
+    uint64_t count
+    uint32_t reason
+
+
+cdef enum:
+    GAPS_FEW = 2          # that a store holds without asking for memory
+    GAPS_MAX = 4096       # that one store takes; then the next one is begun
+
+
+cdef struct store_t:
+    layout_t *layout
+    uint8_t *rows
+    uint32_t row_count
+    uint32_t row_room     # that `rows` has memory for
+    uint32_t gap_count
+    uint32_t gap_room
+    uint64_t first_tick
+    uint64_t next_tick
+    int64_t oldest_ns     # when its first scan was complete, or its first gap accounted
+    tickgap_t *gaps       # `few`, or memory of the pool
+    store_t *next         # filled after it
+    bint more             # taken by the sealer: others were filled after it
+    tickgap_t few[GAPS_FEW]
+
+
+cdef struct pool_t:
+    # The memory of all stores of the box.
+    size_t bytes_max
+    size_t bytes          # atomic: what stores have of it
+    int rung              # atomic: the sealer was told that half of it is used
+
+
+cdef struct group_t:
+    uint32_t id
+    int64_t period_ns
+    int64_t start_ns      # tick 0 was due; 0 until the loop starts
+    uint64_t next_tick    # the first tick that is in no store yet (written under lock)
+    pthread_mutex_t lock
+    layout_t *current     # the scan thread's
+    layout_t *pending     # set by replan, current at the next swap
+    layout_t *latest      # whose `latest` is the last committed row; NULL before the first
+    store_t *active
+    store_t *filled       # the first and the last of those that wait for the sealer
+    store_t *filled_last
+    store_t *spare        # without rows or memory
+    pool_t *pool
+    uint32_t row_capacity  # of one store
+    const fieldprops_t *props  # one for all groups alike
+    fieldstate_t *states  # of the tags that are reported on change: props.state is the index
+    uint8_t *noise_seals  # a tag each: seals for which decimals need not be tried
+    int wake_fd           # the sealer's eventfd, or -1
+    # Counters:
+    uint64_t ticks_due
+    uint64_t rows
+    uint64_t skipped[GAP_REASONS]
+    uint64_t late[LATE_BUCKETS]
+    uint64_t late_max_us
+
+
+cdef inline void row_dated(row_t *row, int64_t first_sent, int64_t last_received) noexcept nogil:
+    row.mid_ns = first_sent + (last_received - first_sent) // 2
+    # 32 bits hold 71 minutes: a machine that was frozen meanwhile is late by any time.
+    row.half_span_us = <uint32_t>min((last_received - first_sent) // 2000, <int64_t>UINT32_MAX)
+
+
+cdef inline uint8_t *row_status(uint8_t *row) noexcept nogil:
+    return row + sizeof(row_t)
+
+
+cdef inline uint8_t *row_data(layout_t *layout, uint8_t *row) noexcept nogil:
+    return row + sizeof(row_t) + layout.request_count
+
+
+# Scan thread. `tick` must not be below g.next_tick.
+cdef void group_commit(group_t *g, layout_t *layout, uint64_t tick) noexcept nogil
+cdef void group_skip(group_t *g, uint64_t upto, uint32_t reason) noexcept nogil
+cdef void group_late(group_t *g, int64_t late_ns) noexcept nogil
+
+# Sealer: takes the oldest filled store, or the active one and leaves an empty one; NULL when there
+# is nothing. While its `more` is set, there is another one to take.
+cdef store_t *group_swap(group_t *g) noexcept nogil
+cdef void group_release(group_t *g, store_t *store) noexcept nogil
+
+cdef bint group_begin(group_t *g) noexcept nogil  # the first store; False: no memory
+cdef void group_end(group_t *g) noexcept nogil    # all of them are freed

@@ -1,4 +1,0 @@
-from native.transport cimport ops_t
-
-
-cdef const ops_t *serial_ops() noexcept nogil

@@ -1,0 +1,172 @@
+"""A wire as a link describes it: its kind's functions chosen, its address packed."""
+
+cimport cython
+from cpython.pycapsule cimport PyCapsule_New
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memcpy, memset
+
+from native.wire.dialin cimport dial_forget, dialin_ops
+from native.wire.serial cimport serial_ops
+from native.wire.sockets cimport datagram_ops, stream_ops
+from native.wire.transport cimport (
+    DATAGRAM,
+    DIALIN,
+    PACKET_MAX,
+    SERIAL,
+    STREAM,
+    Kind,
+    counters_t,
+    port_t,
+    store_int,
+    target_t,
+)
+
+import os
+import socket
+import struct
+
+
+cdef void port_init(port_t *p, Kind kind) noexcept nogil:
+    memset(p, 0, sizeof(port_t))
+    p.kind = kind
+    p.fd = p.offered = -1
+    if kind == SERIAL:
+        p.ops = serial_ops()
+    elif kind == DIALIN:
+        p.ops = dialin_ops()
+    else:
+        p.ops = stream_ops() if kind == STREAM else datagram_ops()
+
+
+@cython.no_gc_clear  # `secured` must be there until the port is closed
+cdef class Port:
+    """A wire as `drivers.api.LinkSpec` describes it. For tools and tests; a link owns one of its
+    own.
+
+    Raises ValueError for a path or address that can't be one. Host names are looked up by
+    `resolve`.
+    """
+
+    def __cinit__(self, object spec):
+        kinds = {"serial": SERIAL, "tcp": STREAM, "udp": DATAGRAM, "listen": DIALIN}
+        port_init(&self.p, SERIAL)
+        if spec.type not in kinds:
+            raise ValueError(f"no type of link: {spec.type!r}")
+        port_init(&self.p, kinds[spec.type])
+        if self.p.kind == SERIAL:
+            path = os.fsencode(spec.port)
+            if not 0 < len(path) < <Py_ssize_t>sizeof(self.p.path):
+                raise ValueError(f"no path of a serial port: {spec.port!r}")
+            memcpy(self.p.path, <const char *>path, len(path))
+            self.p.baud, self.p.data_bits = spec.baud, spec.data_bits
+            self.p.parity = ("none", "even", "odd").index(spec.parity)
+            self.p.stop_bits, self.p.rs485 = spec.stop_bits, spec.rs485
+        elif self.p.kind == DIALIN:
+            packets = sorted({spec.register, spec.heartbeat}, key=len, reverse=True)
+            for i, packet in enumerate(packets):
+                if len(packet) > PACKET_MAX:
+                    raise ValueError(f"a packet of {len(packet)} bytes: at most {PACKET_MAX}")
+                memcpy(self.p.packets[i].bytes, <const uint8_t *>packet, len(packet))
+                self.p.packets[i].size = len(packet)
+        else:
+            self.resolve(spec.host, spec.tcp_port, numeric=True)
+        if spec.tls is not None:
+            # OpenSSL is loaded where a link wants it, no sooner.
+            from native.wire.tls import Secured
+            self.secured = Secured(spec)
+            self.secured.attach(PyCapsule_New(&self.p, "port_t", NULL))
+
+    def __dealloc__(self):
+        self.p.ops.close(&self.p)
+        dial_forget(&self.p)
+
+    def resolve(self, str host, int port, *, bint numeric=False) -> bool:
+        """Look the host's name up; False when that fails. May wait for the name server for long,
+        unless `numeric` says to take addresses only.
+        """
+        kind = socket.SOCK_STREAM if self.p.kind == STREAM else socket.SOCK_DGRAM
+        flags = socket.AI_NUMERICHOST if numeric else 0
+        try:
+            family, _, _, _, address = socket.getaddrinfo(host, port, type=kind, flags=flags)[0]
+        except (OSError, UnicodeError):  # UnicodeError: no name at all, like "a..b"
+            return False
+        packed = pack_address(family, address)
+        # Beside the one in use; the lookup after the next, seconds from now, is who writes over it.
+        cdef target_t *target = &self.p.targets[1 - self.p.target]
+        memcpy(target.address, <const uint8_t *>packed, len(packed))
+        target.size = <uint32_t>len(packed)
+        store_int(&self.p.target, 1 - self.p.target)
+        return True
+
+    @property
+    def low_latency(self) -> bool:
+        """Whether the kernel granted low latency at the last open."""
+        return self.p.low_latency
+
+    def open(self) -> None:
+        """Open, or for TCP begin to connect (`finish` when writable). Raises OSError, whose errno
+        is a TLS_* of `transport.pxd` where TLS failed; the same below.
+        """
+        if self.p.fd >= 0:
+            return
+        cdef int result = self.p.ops.open(&self.p)
+        if result < 0:
+            raise OSError(-result, os.strerror(-result))
+
+    def finish(self) -> int:
+        """After the socket became writable: raises OSError when the connection failed. 0: it is
+        made; 1, 2: call again when writable, readable.
+        """
+        cdef int result = self.p.ops.finish(&self.p)
+        if result < 0:
+            raise OSError(-result, os.strerror(-result))
+        return result
+
+    def fileno(self) -> int:
+        return self.p.fd
+
+    def read(self, size_t room=512) -> bytes:
+        """What has arrived, b"" for nothing. Raises OSError when the wire is gone."""
+        cdef uint8_t buffer[4096]
+        cdef ssize_t n = self.p.ops.read(&self.p, buffer, min(room, <size_t>sizeof(buffer)))
+        if n < 0:
+            raise OSError(-n, os.strerror(-n))
+        return buffer[:n]
+
+    def write(self, bytes data) -> int:
+        """How many bytes the kernel took; it may be none. Raises OSError."""
+        cdef ssize_t n = self.p.ops.write(&self.p, data, <size_t>len(data))
+        if n < 0:
+            raise OSError(-n, os.strerror(-n))
+        return n
+
+    def flush(self) -> None:
+        """Discard what has arrived."""
+        self.p.ops.flush(&self.p)
+
+    def counters(self):
+        """{"frame", "parity", "overrun", "breaks"} since the driver was loaded; None: not counted
+        here.
+        """
+        cdef counters_t c
+        memset(&c, 0, sizeof(c))
+        if self.p.fd < 0 or self.p.ops.counters(&self.p, &c) < 0:
+            return None
+        return {"frame": c.frame, "parity": c.parity, "overrun": c.overrun, "breaks": c.breaks}
+
+    def close(self) -> None:
+        """Close without waiting for unsent bytes. Again does nothing."""
+        self.p.ops.close(&self.p)
+
+
+cdef bytes pack_address(int family, tuple address):
+    """struct sockaddr_in or sockaddr_in6 in the host's layout."""
+    if family == socket.AF_INET:
+        return (
+            struct.pack("=H", family) + struct.pack(">H", address[1])
+            + socket.inet_aton(address[0]) + bytes(8)
+        )
+    return (
+        struct.pack("=H", family) + struct.pack(">HI", address[1], address[2])
+        + socket.inet_pton(family, address[0]) + struct.pack("=I", address[3])
+    )

@@ -1,0 +1,158 @@
+"""Sockets, TCP and UDP: non-blocking, closed without waiting."""
+
+from libc.errno cimport ECONNRESET
+from libc.stdint cimport uint8_t
+
+from native.wire.transport cimport (
+    AWAIT_MS,
+    DATAGRAM,
+    STREAM,
+    WAIT_WRITE,
+    counters_t,
+    load_int,
+    ops_t,
+    outcome,
+    port_t,
+    target_t,
+)
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    #include <fcntl.h>
+    #include <netinet/in.h>
+    #include <netinet/tcp.h>
+    #include <sys/socket.h>
+    #include <unistd.h>
+
+    /* No delay, keep-alive; data unacknowledged for so long: the connection leads nowhere. */
+    static void socket_options(int fd, int limit)
+    {
+        int on = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
+    }
+
+    static int socket_open(int stream, const void *address, unsigned size)
+    {
+        int family = ((const struct sockaddr *)address)->sa_family;
+        int fd = socket(family,
+                        (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+            return -errno;
+        if (stream)
+            socket_options(fd, 3000);
+        if (connect(fd, (const struct sockaddr *)address, size) < 0 && errno != EINPROGRESS) {
+            int error = errno;
+            close(fd);
+            return -error;
+        }
+        return fd;
+    }
+
+    static int socket_error(int fd)
+    {
+        int error = 0;
+        socklen_t size = sizeof error;
+        return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? errno : error;
+    }
+
+    /* Connected: from here on only a recv without MSG_DONTWAIT waits, and no longer than this. */
+    static int socket_awaitable(int fd, int milliseconds)
+    {
+        struct timeval limit = {0, milliseconds * 1000};
+        int flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 ||
+            fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
+            return -errno;
+        return 0;
+    }
+    """
+    int socket_open(int, const void *, unsigned) noexcept nogil
+    void socket_options(int, int) noexcept nogil
+    int socket_error(int) noexcept nogil
+    int socket_awaitable(int, int) noexcept nogil
+    int c_close "close"(int) noexcept nogil
+    ssize_t recv(int, void *, size_t, int) noexcept nogil
+    ssize_t send(int, const void *, size_t, int) noexcept nogil
+    int MSG_NOSIGNAL, MSG_DONTWAIT
+
+
+cdef int net_open(port_t *p) noexcept nogil:
+    cdef const target_t *target = &p.targets[load_int(&p.target)]
+    cdef int fd
+    if target.size == 0:
+        return -99  # EADDRNOTAVAIL: the name is not resolved
+    fd = socket_open(p.kind == STREAM, target.address, target.size)
+    if fd < 0:
+        return fd
+    p.fd = fd
+    return WAIT_WRITE if p.kind == STREAM else 0
+
+
+cdef int net_connected(port_t *p) noexcept nogil:
+    return -socket_error(p.fd)
+
+
+cdef int net_finish(port_t *p) noexcept nogil:
+    cdef int result = net_connected(p)
+    return result if result else socket_awaitable(p.fd, AWAIT_MS)
+
+
+cdef ssize_t net_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
+    cdef ssize_t n = recv(p.fd, buffer, room, MSG_DONTWAIT)
+    if n == 0 and p.kind != DATAGRAM:
+        return -ECONNRESET
+    return outcome(n)
+
+
+cdef ssize_t net_await(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
+    cdef ssize_t n = recv(p.fd, buffer, room, 0)
+    if n == 0:
+        return -ECONNRESET
+    return outcome(n)
+
+
+cdef ssize_t net_write(port_t *p, const uint8_t *data, size_t n) noexcept nogil:
+    return outcome(send(p.fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT))
+
+
+cdef void stream_options(int fd, int unacked_ms) noexcept nogil:
+    socket_options(fd, unacked_ms)
+
+
+cdef void net_discard(port_t *p) noexcept nogil:
+    cdef uint8_t scrap[512]
+    cdef int _round
+    for _round in range(16):
+        if recv(p.fd, scrap, sizeof(scrap), MSG_DONTWAIT) <= 0:
+            return
+
+
+cdef void net_close(port_t *p) noexcept nogil:
+    if p.fd >= 0:
+        c_close(p.fd)
+        p.fd = -1
+
+
+cdef int no_count(port_t *p, counters_t *c) noexcept nogil:
+    return -25  # ENOTTY
+
+
+cdef ops_t STREAM_OPS
+cdef ops_t DATAGRAM_OPS
+STREAM_OPS.open, STREAM_OPS.finish = net_open, net_finish
+STREAM_OPS.read, STREAM_OPS.await_read, STREAM_OPS.write = net_read, net_await, net_write
+STREAM_OPS.flush, STREAM_OPS.close, STREAM_OPS.counters = net_discard, net_close, no_count
+DATAGRAM_OPS = STREAM_OPS
+DATAGRAM_OPS.await_read = NULL
+DATAGRAM_OPS.packets = True
+
+
+cdef const ops_t *stream_ops() noexcept nogil:
+    return &STREAM_OPS
+
+
+cdef const ops_t *datagram_ops() noexcept nogil:
+    return &DATAGRAM_OPS
