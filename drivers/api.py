@@ -181,7 +181,7 @@ class Runner(Protocol):
         """Ask `run` to return; it does within 100 ms, its ports closed. Any thread."""
 
     def links(self) -> list[dict[str, Any]]:
-        """A snapshot a link, as gateway/snapshot.py names it. Any thread."""
+        """A snapshot a link, as gateway/report/snapshot.py names it. Any thread."""
 
     def devices(self, brief: bool = False) -> list[dict[str, Any]]:
         """A snapshot a device, likewise; `brief`: "groups" and "learned" may be left empty. Asked

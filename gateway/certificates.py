@@ -18,7 +18,7 @@ from pathlib import Path
 from drivers.api import TlsFiles as TlsFiles
 from gateway import openssl
 from gateway.files import UnfitFileError, is_open_to_all, read
-from gateway.snapshot import Said
+from gateway.report.snapshot import Said
 from gateway.system_errors import reason
 
 SOON = timedelta(days=30)

@@ -32,7 +32,7 @@ from typing import Protocol
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.ports import Clock
-from gateway.snapshot import ClockSnapshot, Said
+from gateway.report.snapshot import ClockSnapshot, Said
 
 _log = logging.getLogger(__name__)
 

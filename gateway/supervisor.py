@@ -35,13 +35,13 @@ from gateway.clock import Anchors, SystemClock, time_zone
 from gateway.config.changes import Files
 from gateway.config.model import GatewayConfig
 from gateway.control.server import ControlServer, RequestError
-from gateway.journal import Journal
 from gateway.keep import Kept
 from gateway.machine import machine
 from gateway.messages import remedy, text
+from gateway.report.journal import Journal
+from gateway.report.status import Answers, Parts, snapshot
 from gateway.scanning import Scanning
 from gateway.sealing import REVISION, Sealing
-from gateway.status import Answers, Parts, snapshot
 from gateway.system_errors import reason
 from gateway.threads import Threads
 from gateway.uplink.channel import GrpcChannel

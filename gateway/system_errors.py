@@ -6,7 +6,7 @@ import errno
 import os
 
 from gateway.files import UnfitFileError
-from gateway.snapshot import Said
+from gateway.report.snapshot import Said
 
 _REASONS = {
     errno.ENOENT: "system.not_there",

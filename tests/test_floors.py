@@ -117,6 +117,12 @@ def test_import_when_it_names_a_library_then_one_that_the_floor_may_know(floor: 
     assert not [str(item) for item in imports(floor) if item.module.split(".")[0] in BANNED[floor]]
 
 
+def test_cli_when_others_import_then_it_is_not_among_them() -> None:
+    """What the daemon needs is no part of what a technician types."""
+    elsewhere = [i for i in imports("gateway") if ROOT / "gateway" / "cli" not in i.file.parents]
+    assert not [str(item) for item in elsewhere if item.module.startswith("gateway.cli")]
+
+
 def test_native_when_it_imports_then_the_standard_library_or_itself() -> None:
     known = sys.stdlib_module_names | {"native", "libc", "cpython", "cython", "posix"}
     assert not [str(item) for item in imports("native") if item.module.split(".")[0] not in known]

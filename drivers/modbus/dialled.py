@@ -44,7 +44,7 @@ class DialledIn:
         self._peer = peer
 
     def snapshot(self, heartbeats: int) -> dict[str, Any]:
-        """As gateway.snapshot.DialledIn, and `errno` of why the address is not open."""
+        """As gateway.report.snapshot.DialledIn, and `errno` of why the address is not open."""
         assert self.listener is not None
         return {
             "register": shown(self._spec.register) if self._spec.register else "",

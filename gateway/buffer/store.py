@@ -22,7 +22,7 @@ from gateway.buffer.told import is_stuck, snapshot
 from gateway.buffer.troubles import unclean_end
 from gateway.buffer.writer import Writer
 from gateway.ports import Clock, Disk, RunBlocking
-from gateway.snapshot import BufferSnapshot, Said
+from gateway.report.snapshot import BufferSnapshot, Said
 
 
 class Buffer:

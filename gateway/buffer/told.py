@@ -11,7 +11,7 @@ from gateway.buffer.ledger import Ledger
 from gateway.buffer.troubles import disk_hangs, troubles
 from gateway.buffer.writer import Writer
 from gateway.ports import Clock
-from gateway.snapshot import BufferSnapshot, Said
+from gateway.report.snapshot import BufferSnapshot, Said
 
 #: Of `memory_bytes_max`: from there on blocks in RAM are dropped.
 FULL_SHARE = 0.95

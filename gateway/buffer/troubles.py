@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from gateway.buffer.config import BufferConfig
 from gateway.config.units import show_size
-from gateway.snapshot import BufferSnapshot, Said
+from gateway.report.snapshot import BufferSnapshot, Said
 from gateway.system_errors import reason
 
 #: A worn card may take a second or two.

@@ -33,7 +33,7 @@ from gateway.buffer.sets import Sets
 from gateway.buffer.thread import DiskThread
 from gateway.buffer.troubles import write_failed
 from gateway.ports import Clock, Disk, RunBlocking
-from gateway.snapshot import Said
+from gateway.report.snapshot import Said
 
 RETRY_NS = 10 * 10**9
 

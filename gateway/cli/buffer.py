@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
+from gateway.amounts import ago, duration, percent, size
 from gateway.cli.context import Context
 from gateway.cli.status import warn
-from gateway.cli.table import ago, duration, facts, percent, size
-from gateway.snapshot import BufferSnapshot
+from gateway.cli.table import facts
+from gateway.report.snapshot import BufferSnapshot
 
 _REASONS = {
     "overrun": "gap.overrun",

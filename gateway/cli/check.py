@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from gateway import descriptors
+from gateway.amounts import period, size
 from gateway.cli import identity
 from gateway.cli.context import DEFAULT_CONFIG, Context
 from gateway.cli.forecast import PER_DAYS, Forecast, forecast
 from gateway.cli.identity import Identity
 from gateway.cli.status import per
-from gateway.cli.table import GREEN, RED, YELLOW, Paint, cut, fitted, period, size, table
+from gateway.cli.table import GREEN, RED, YELLOW, Paint, cut, fitted, table
 from gateway.config import Loaded, Located, load, remedy_of, render
 from gateway.config.units import Rate
 from gateway.messages import text

@@ -66,7 +66,7 @@ class Context:
             raise
 
     def status(self) -> dict[str, Any]:
-        """The daemon's snapshot; gateway/snapshot.py names its parts."""
+        """The daemon's snapshot; gateway/report/snapshot.py names its parts."""
         with self.connect() as client:
             found = client.call("status")
         assert isinstance(found, dict)

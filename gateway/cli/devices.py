@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
+from gateway.amounts import ago, count
 from gateway.cli.context import Context
 from gateway.cli.status import warn
-from gateway.cli.table import RED, YELLOW, ago, count, cut, table
-from gateway.snapshot import DeviceSnapshot
-from gateway.troubles import causes, grouped, of_links, says_it_all
+from gateway.cli.table import RED, YELLOW, cut, table
+from gateway.report.snapshot import DeviceSnapshot
+from gateway.report.troubles import causes, grouped, of_links, says_it_all
 
 
 def main(context: Context, options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway import __version__
+from gateway.amounts import size
 from gateway.buffer.block import BufferUnusableError
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.disk import OsDisk
@@ -16,7 +17,6 @@ from gateway.buffer.export import export
 from gateway.buffer.leave import drop_other, drop_own, keep
 from gateway.buffer.owner import owner
 from gateway.cli.context import Context, complain
-from gateway.cli.table import size
 from gateway.clock import SystemClock
 from gateway.config import Loaded, load, render
 from gateway.machine import machine

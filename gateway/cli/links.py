@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from gateway.amounts import ago, count, duration, percent, size
 from gateway.cli.context import Context
 from gateway.cli.status import warn
-from gateway.cli.table import RED, YELLOW, ago, count, cut, duration, percent, size, table
+from gateway.cli.table import RED, YELLOW, cut, table
 from gateway.plain import plain
-from gateway.snapshot import DeviceSnapshot, DialledIn, LinkSnapshot, Said
-from gateway.troubles import WHOLE_LINK, causes, grouped
+from gateway.report.snapshot import DeviceSnapshot, DialledIn, LinkSnapshot, Said
+from gateway.report.troubles import WHOLE_LINK, causes, grouped
 
 
 def main(context: Context, options: argparse.Namespace) -> int:

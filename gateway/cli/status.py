@@ -7,23 +7,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any, cast
 
+from gateway.amounts import ago, duration, percent, resets, size
 from gateway.cli.context import Context
-from gateway.cli.table import (
-    BOLD,
-    GREEN,
-    RED,
-    YELLOW,
-    ago,
-    cut,
-    duration,
-    facts,
-    fitted,
-    percent,
-    resets,
-    size,
-)
-from gateway.snapshot import BudgetSnapshot, ClockSnapshot, Snapshot, UplinkSnapshot
-from gateway.troubles import grouped, shortened
+from gateway.cli.table import BOLD, GREEN, RED, YELLOW, cut, facts, fitted
+from gateway.report.snapshot import BudgetSnapshot, ClockSnapshot, Snapshot, UplinkSnapshot
+from gateway.report.troubles import grouped, shortened
 
 #: More warnings about links and devices than this are counted, not listed.
 WARNINGS_SHOWN = 12

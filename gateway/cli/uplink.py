@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
+from gateway.amounts import ago, duration, size
 from gateway.cli.context import Context
 from gateway.cli.status import budget_now, round_trip, uplink_state, warn
-from gateway.cli.table import ago, duration, facts, size
+from gateway.cli.table import facts
 from gateway.plain import plain
-from gateway.snapshot import UplinkSnapshot
+from gateway.report.snapshot import UplinkSnapshot
 
 
 def main(context: Context, options: argparse.Namespace) -> int:

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.amounts import ago, shown
 from gateway.cli.context import Context, complain
-from gateway.cli.table import RED, YELLOW, ago, cut, shown, table
+from gateway.cli.table import RED, YELLOW, cut, table
 from gateway.plain import plain
 
 CLEAR = "\033[H\033[2J"

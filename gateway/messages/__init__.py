@@ -90,7 +90,7 @@ def remedy(message: str, lang: str, /, **args: Any) -> str:
 
 
 def say(said: Mapping[str, Any], lang: str) -> str:
-    """The words of a `Said` of gateway/snapshot.py."""
+    """The words of a `Said` of gateway/report/snapshot.py."""
     return text(str(said["id"]), lang, **said.get("args", {}))
 
 

@@ -17,7 +17,7 @@ from jiahe.ingest import limits
 
 from gateway.certificates import TlsFiles
 from gateway.ports import ChannelError
-from gateway.snapshot import Said
+from gateway.report.snapshot import Said
 from gateway.uplink.credentials import Credentials
 
 METHOD = "/jiahe.ingest.v1.IngestService/Stream"

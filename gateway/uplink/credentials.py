@@ -12,7 +12,7 @@ import grpc
 
 from gateway.certificates import Fault, TlsFiles, judge
 from gateway.ports import ChannelError
-from gateway.snapshot import Said
+from gateway.report.snapshot import Said
 
 
 class Credentials:

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 
+from gateway.amounts import resets
+from gateway.amounts import size as show_size
 from gateway.buffer import state
 from gateway.buffer.thread import DiskThread
-from gateway.cli.table import resets
-from gateway.cli.table import size as show_size
 from gateway.config.units import Rate
 from gateway.ports import Clock, Disk, RunBlocking
-from gateway.snapshot import BudgetSnapshot, Said
+from gateway.report.snapshot import BudgetSnapshot, Said
 from gateway.uplink.budget import ANSWER_BYTES, CONNECT_BYTES, FAILED_BYTES, Budget, Note, alone
 from gateway.uplink.periods import LENGTH_NS, first_day
 

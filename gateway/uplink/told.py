@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.snapshot import Said
+from gateway.report.snapshot import Said
 from gateway.uplink.history import History, brief
 
 #: What the platform says to people is shown for so long.

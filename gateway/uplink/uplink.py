@@ -11,7 +11,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import BlockKey, Buffer, SealedBlock
 from gateway.buffer.alarm import Alarm
 from gateway.ports import Channel, ChannelError, Clock, RunBlocking, Stream
-from gateway.snapshot import Said, UplinkSnapshot
+from gateway.report.snapshot import Said, UplinkSnapshot
 from gateway.uplink.backoff import UNREACHABLE, Backoff
 from gateway.uplink.budget import CONNECT_BYTES, message_bytes
 from gateway.uplink.greeting import Identity

@@ -157,7 +157,7 @@ cdef class Link:
         return min(1.0, <double>(self.l.busy_ns - busy) / (now - then) / self.l.in_flight_max)
 
     def snapshot(self) -> dict:
-        """As gateway.snapshot.LinkSnapshot, but for `cause`, which is an errno or a TLS_* here. Any
+        """As gateway.report.snapshot.LinkSnapshot, but for `cause`: an errno or a TLS_* here. Any
         thread.
         """
         cdef link_t *link = &self.l
@@ -200,7 +200,7 @@ cdef class Link:
         return self.l.no_tid
 
     def devices(self, bint brief=False) -> list:
-        """As gateway.snapshot.DeviceSnapshot, but for `cause` (a quality and an exception code) and
+        """As gateway.report.snapshot.DeviceSnapshot, but for `cause` (quality, exception code) and
         names; `brief`: without the groups.
         """
         cdef device_t *d

@@ -299,7 +299,7 @@ cdef class Secured:
         return self.usable
 
     def describe(self) -> dict:
-        """As gateway.snapshot.TlsSnapshot. Any thread."""
+        """As gateway.report.snapshot.TlsSnapshot. Any thread."""
         version, detail = self.s.version, self.s.detail
         up = version != NULL
         return {

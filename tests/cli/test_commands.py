@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.table import shown, width
+from gateway.amounts import shown
+from gateway.cli.table import width
 from tests.cli.daemon import ROWS, SNAPSHOT, daemon, jiahe, on_terminal
 
 ROOT = Path(__file__).parents[2]

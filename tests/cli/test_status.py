@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.cli.table import width
-from gateway.troubles import worst_first
+from gateway.report.troubles import worst_first
 from tests.cli.daemon import SNAPSHOT, daemon, device, jiahe
 
 NEVER = {"id": "device.never_answered", "args": {}}

@@ -14,9 +14,9 @@ from drivers.api import DeviceSpec, LinkSpec, TagSpec
 from drivers.modbus.planner import plan_device
 from drivers.modbus.runner import open_links
 from drivers.modbus.simulator import now_ns
-from gateway.causes import explain
 from gateway.messages import about
-from gateway.recent import Recent
+from gateway.report.causes import explain
+from gateway.report.recent import Recent
 from tests.kit.slave import Asked, SerialSlave, Step, TcpSlave, answer, honest, refusal
 
 PERIOD_NS, TIMEOUT_NS = 20_000_000, 50_000_000

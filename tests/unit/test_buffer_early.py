@@ -9,7 +9,7 @@ import pytest
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.troubles import early
 from gateway.messages import remedy, say
-from gateway.recent import Filling
+from gateway.report.recent import Filling
 from tests.cli.daemon import SNAPSHOT
 
 SECOND = 10**9

@@ -19,7 +19,7 @@ from gateway.buffer.ranges import RangeSet
 from gateway.buffer.runs import Runs
 from gateway.buffer.state import OpenEpoch, State
 from gateway.messages import remedy, text
-from gateway.snapshot import BufferSnapshot
+from gateway.report.snapshot import BufferSnapshot
 from tests.kit.blocks import SETS_BYTES, block, no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, run

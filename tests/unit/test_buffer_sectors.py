@@ -12,7 +12,7 @@ from gateway.buffer.failures import APART_NS, READ_FAILURES_MAX
 from gateway.buffer.ranges import RangeSet
 from gateway.buffer.segment import PAGE_BYTES
 from gateway.buffer.state import OpenEpoch
-from gateway.snapshot import BufferSnapshot
+from gateway.report.snapshot import BufferSnapshot
 from tests.kit.blocks import block, catalog_content, no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, passed, run

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.causes import explain
 from gateway.messages import about, remedy
-from gateway.recent import Recent
+from gateway.report.causes import explain
+from gateway.report.recent import Recent
 from tests.cli.daemon import SNAPSHOT, device
 
 NOW_NS = 1_000_000_000_000

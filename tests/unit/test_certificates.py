@@ -23,7 +23,7 @@ from gateway import openssl
 from gateway.certificates import TlsFiles, judge, parse
 from gateway.config import load
 from gateway.messages import remedy, text
-from gateway.snapshot import Said
+from gateway.report.snapshot import Said
 from gateway.uplink.credentials import Credentials
 from tests.kit.authority import LOOPBACK, Authority, gateway_name
 

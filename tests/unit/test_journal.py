@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.journal import Journal
+from gateway.report.journal import Journal
 
 SILENT = {"id": "device.no_answer", "args": {"device": "meter-1"}}
 DOWN = {
@@ -22,7 +22,7 @@ def _at(*warnings: dict[str, Any], state: str = "good") -> Any:
 
 def _said(caplog: pytest.LogCaptureFixture, lang: str, *moments: Any) -> list[str]:
     journal = Journal(lang)
-    with caplog.at_level("INFO", "gateway.journal"):
+    with caplog.at_level("INFO", "gateway.report.journal"):
         for number, moment in enumerate(moments):
             journal.told(moment, number * 8_000_000_000)
     return [record.getMessage().partition(" → ")[0] for record in caplog.records]

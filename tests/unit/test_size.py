@@ -18,7 +18,7 @@ import pytest
 from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, TagSpec
 from drivers.modbus.planner import plan_device
 from drivers.modbus.runner import open_links
-from gateway.recent import Recent
+from gateway.report.recent import Recent
 from native.rows.group import Group
 
 SECOND = 10**9

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.messages import about, remedy
-from gateway.troubles import grouped, shortened, spans, worst_first
+from gateway.report.troubles import grouped, shortened, spans, worst_first
 from tests.cli.daemon import SNAPSHOT, device
 
 SILENT = {"id": "device.no_answer_since", "args": {"age": {"id": "cli.seconds", "args": {}}}}

@@ -15,7 +15,7 @@ from cryptography import x509
 from gateway.certificates import TlsFiles
 from gateway.messages import remedy, text
 from gateway.ports import ChannelError
-from gateway.snapshot import Said
+from gateway.report.snapshot import Said
 from gateway.uplink.channel import GrpcChannel
 from tests.kit.authority import Authority
 from tests.kit.blocks import block

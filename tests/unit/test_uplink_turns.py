@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import pytest
 from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
@@ -124,6 +125,7 @@ def test_platform_that_pauses_while_a_tag_set_goes_in_pieces_gets_it_and_the_blo
     run(main())
 
 
+@pytest.mark.timeout(600)  # five hundred starts of a buffer, each with more runs to write down
 def test_runs_behind_500_that_the_platform_refuses_are_delivered_and_the_stream_stays() -> None:
     """Hello names 500 earlier runs; live blocks are not held up either."""
 

@@ -11,7 +11,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from drivers.api import TagSpec
 from gateway.clock import SystemClock
 from gateway.control.server import Peer, RequestError
-from gateway.watching import EVERY_MS_MAX, ROWS_A_SECOND, ROWS_MAX, Watching
+from gateway.report.watching import EVERY_MS_MAX, ROWS_A_SECOND, ROWS_MAX, Watching
 
 PEER = Peer(1, 1000, 1000)
 

@@ -12,8 +12,8 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.control.server import Peer, RequestError
 from gateway.ports import Clock
-from gateway.snapshot import Said
-from gateway.values import show
+from gateway.report.snapshot import Said
+from gateway.report.values import show
 
 EVERY_MS_MIN, EVERY_MS_MAX = 100, 86_400_000
 #: Of one answer: a megabyte. Nobody reads more by eye, and a script asks device by device.

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gateway.snapshot import DeviceSnapshot, LinkSnapshot
+from gateway.report.snapshot import DeviceSnapshot, LinkSnapshot
 
 #: How far back "of late" looks, and how far apart the looks are that are kept.
 WINDOW_NS, EVERY_NS = 60 * 10**9, 5 * 10**9

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from gateway.cli.table import duration
+from gateway.amounts import duration
 from gateway.messages import about, remedy, text
-from gateway.snapshot import Said, Snapshot
+from gateway.report.snapshot import Said, Snapshot
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from gateway.messages import NAMED_MAX
-from gateway.snapshot import DeviceSnapshot, LinkSnapshot, Said, Snapshot
+from gateway.report.snapshot import DeviceSnapshot, LinkSnapshot, Said, Snapshot
 
 #: Said of a link that is up: nothing that each of its devices could add.
 WHOLE_LINK = frozenset(

@@ -10,9 +10,9 @@ from typing import Any
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.messages import some
-from gateway.recent import Recent
-from gateway.snapshot import DeviceSnapshot, LinkSnapshot, Said
-from gateway.troubles import WHOLE_LINK
+from gateway.report.recent import Recent
+from gateway.report.snapshot import DeviceSnapshot, LinkSnapshot, Said
+from gateway.report.troubles import WHOLE_LINK
 
 #: What a row says that was due while its device, or its link, was away.
 _AWAY = {pb.QUALITY_BAD_NO_ANSWER, pb.QUALITY_BAD_LINK_DOWN, pb.QUALITY_BAD_NOT_ASKED}

@@ -12,18 +12,18 @@ from typing import Any, Protocol
 from gateway import __version__
 from gateway.buffer.store import Buffer
 from gateway.buffer.troubles import early
-from gateway.causes import explain
 from gateway.clock import Anchors
 from gateway.config.changes import Files
 from gateway.config.model import GatewayConfig
 from gateway.control.server import Peer
 from gateway.ports import Clock, Disk
-from gateway.recent import Filling, Recent
+from gateway.report.causes import explain
+from gateway.report.recent import Filling, Recent
+from gateway.report.snapshot import Counters, Said, Snapshot, UplinkSnapshot
+from gateway.report.troubles import worst_first
+from gateway.report.watching import Watching
 from gateway.scanning import Scanning
 from gateway.sealing import Sealing
-from gateway.snapshot import Counters, Said, Snapshot, UplinkSnapshot
-from gateway.troubles import worst_first
-from gateway.watching import Watching
 
 
 class _Uplink(Protocol):
