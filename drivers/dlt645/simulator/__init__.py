@@ -1,0 +1,1 @@
+"""Meters in pure Python, for training and tests. They share no codec with the driver."""

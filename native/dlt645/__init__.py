@@ -1,0 +1,1 @@
+"""DL/T 645: frames of electricity meters."""
