@@ -1,0 +1,78 @@
+"""A stretch of bytes (or timers, or counters) of one area: what a tag takes, and what an item of a
+request reads. What each costs in a request and in its answer.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from drivers.s7.address import AREAS, Area
+
+#: Of a request: S7 head, function and number of items; then 12 bytes an item.
+JOB_HEAD, ITEM = 12, 12
+#: Of an answer: S7 head with error, function and number; then 4 bytes and the data an item.
+ANSWER_HEAD, ITEM_HEAD = 14, 4
+#: TPKT and COTP around each PDU, which the negotiated length leaves out.
+FRAME_HEAD = 7
+#: Items a request on any CPU: some cut at 19 or 20, and answer as if all were well.
+ITEMS_USUAL = 20
+#: Lengths of a PDU that CPUs grant, and that are proposed, the longest first.
+PDU_PROPOSED = (960, 480, 240)
+PDU_LEAST = PDU_PROPOSED[-1]
+
+
+class Stretch(NamedTuple):
+    """Bytes `first` up to and without `end` of an area (`db` 0 where it is no block); timers and
+    counters are counted, and take two bytes each.
+    """
+
+    area: Area
+    db: int
+    first: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of data that it brings."""
+        return (self.end - self.first) * (2 if self.area in ("T", "C") else 1)
+
+    @property
+    def cost(self) -> int:
+        """Bytes in an answer, with the fill byte of an odd length: some send it after the last
+        item, too.
+        """
+        size = self.size
+        return ITEM_HEAD + size + (size & 1)
+
+    def covers(self, other: Stretch) -> bool:
+        return self[:2] == other[:2] and self.first <= other.first and other.end <= self.end
+
+    def meets(self, other: Stretch) -> bool:
+        return self[:2] == other[:2] and self.first < other.end and other.first < self.end
+
+    def encode(self) -> bytes:
+        """The twelve bytes of the request's item: a length in bytes, always, or in timers."""
+        code = AREAS[self.area]
+        numbered = self.area in ("T", "C")
+        at = self.first if numbered else 8 * self.first
+        head = struct.pack(">BBBBHHB", 0x12, 10, 0x10, code if numbered else 2,
+                           self.end - self.first, self.db, code)  # fmt: skip
+        return head + at.to_bytes(3, "big")
+
+
+class Room(NamedTuple):
+    """What one request may hold: items, and bytes of them in the answer."""
+
+    items: int
+    bytes: int
+
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest item."""
+        return (self.bytes - ITEM_HEAD) // 2 * 2
+
+
+def room_of(pdu: int, items: int = ITEMS_USUAL) -> Room:
+    """Both directions count: 12 + 12 x items and 14 + the answers' bytes are at most the PDU."""
+    return Room(max(1, min(items, (pdu - JOB_HEAD) // ITEM)), pdu - ANSWER_HEAD)

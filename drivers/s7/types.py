@@ -1,0 +1,50 @@
+"""The types of S7 values: how many bytes each takes, and what of the wire is put in another shape
+before it lies in a row.
+
+Numbers are high byte first and need nothing. What STEP 7 packs in a way of its own is put in shape
+by the native floor (`Fix`), so that everything behind it knows plain values only:
+
+    string      STRING[n]: maximum, length, n characters. What lies behind the length is cleared; a
+                length over the maximum is no value
+    s5time      16 bits: two of the time base, three BCD digits -> milliseconds, uint32
+    date_time   DATE_AND_TIME: 8 bytes of BCD (S7-300 and up) -> seven 16-bit fields
+    dtl         DTL: 12 bytes (S7-1200 and up) -> the same; both local time, without a zone
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+#: Bytes on the wire; strings: 2 + length.
+WIRE_BYTES: dict[str, int] = {
+    "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4,
+    "int64": 8, "uint64": 8, "float32": 4, "float64": 8, "bcd16": 2, "bcd32": 4,
+    "s5time": 2, "date_time": 8, "dtl": 12,
+}  # fmt: skip
+STRING_HEAD = 2
+#: The longest STRING that STEP 7 declares.
+STRING_MOST = 254
+#: May be named by their first byte, whatever the letter.
+LONG = ("string", "int64", "uint64", "float64", "date_time", "dtl")
+
+
+class Fix(NamedTuple):
+    """A value that the native floor puts in shape: the number that its code has there, and the
+    bytes that it takes in the row.
+    """
+
+    code: int
+    row_bytes: int
+
+
+FIXES: dict[str, Fix] = {
+    "string": Fix(1, 0),
+    "s5time": Fix(2, 4),
+    "date_time": Fix(3, 14),
+    "dtl": Fix(4, 14),
+}
+
+
+def wire_bytes(type_: str, length: int) -> int:
+    """Bytes of a value in the CPU; `length` of strings in characters."""
+    return STRING_HEAD + length if type_ == "string" else WIRE_BYTES[type_]
