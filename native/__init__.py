@@ -1,10 +1,11 @@
 """The compiled floor: everything between the wire and a sealed block, without the GIL.
 
-`wire` carries bytes, `engine` asks and accounts, `modbus` and `dlt645` know frames, `rows` keeps
-what was read until `block` seals it. For the floors above: `crc` (checksums), `rows.group.Group` (a plan
-with its row store), `engine.link.Link`, `engine.loop.Loop` (the scan thread), `block.seal.Sealer`
-(row stores to numbered blocks), `block.latest` (the newest row as Python values); for tools and
-tests `wire.port.Port` (one wire), `modbus.codec.Codec` and `dlt645.codec.Codec` (sans-IO frames).
+`wire` carries bytes, `engine` asks and accounts, `modbus`, `dlt645` and `s7` know frames, `rows`
+keeps what was read until `block` seals it. For the floors above: `crc` (checksums),
+`rows.group.Group` (a plan with its row store), `engine.link.Link`, `engine.loop.Loop` (the scan
+thread), `block.seal.Sealer` (row stores to numbered blocks), `block.latest` (the newest row as
+Python values); for tools and tests `wire.port.Port` (one wire) and the `codec.Codec` of each
+protocol (sans-IO frames).
 """
 
 import importlib.util
