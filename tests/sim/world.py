@@ -88,11 +88,12 @@ class World:
             box.scanning = False
         await self._drain()
         again = [box for box in self.boxes if box.forgotten]
-        for box in again:  # what an old image does not know is told above the newest number
-            await box.power_cut()
-            box.scanning = False
-        if again:
+        while again:  # what an old image does not know is told by a run above the newest number
+            for box in again:
+                await box.power_cut()
+                box.scanning = False
             await self._drain()
+            again = [box for box in again if box.epoch >> 32 <= max(box.forgotten) >> 32]
 
     async def _drain(self) -> None:
         for _ in range(DRAIN_S_MAX // 5):
