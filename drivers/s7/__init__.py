@@ -2,6 +2,7 @@
 
     address    what an address means            types     how many bytes a type takes
     stretch    bytes of an area, and their cost  pack      the fewest requests that read them
+    check      what is wrong, offline
     simulator  a CPU, of its own code
 
 Only reads exist here: nothing in this folder can write to a PLC.

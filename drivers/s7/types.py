@@ -2,13 +2,13 @@
 before it lies in a row.
 
 Numbers are high byte first and need nothing. What STEP 7 packs in a way of its own is put in shape
-by the native floor (`Fix`), so that everything behind it knows plain values only:
+by native/s7/shape, each into a part of the row of its own, with a status of its own:
 
-    string      STRING[n]: maximum, length, n characters. What lies behind the length is cleared; a
-                length over the maximum is no value
-    s5time      16 bits: two of the time base, three BCD digits -> milliseconds, uint32
-    date_time   DATE_AND_TIME: 8 bytes of BCD (S7-300 and up) -> seven 16-bit fields
-    dtl         DTL: 12 bytes (S7-1200 and up) -> the same; both local time, without a zone
+    string      STRING[n]: maximum, length, n characters -> the characters, then NUL
+    s5time      S5TIME: two bits of the time base, three BCD digits -> milliseconds, uint32
+    date_time   DATE_AND_TIME, 8 bytes of BCD (S7-300 and up) -> nanoseconds since 1970, int64,
+                of the CPU's clock, which has no zone
+    dtl         DTL, 12 bytes (S7-1200 and up): likewise
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ LONG = ("string", "int64", "uint64", "float64", "date_time", "dtl")
 
 
 class Fix(NamedTuple):
-    """A value that the native floor puts in shape: the number that its code has there, and the
-    bytes that it takes in the row.
+    """How a value is put in shape: `Kind` of native/s7/shape, and the bytes that it then takes,
+    of a string as many as it has characters.
     """
 
     code: int
@@ -40,8 +40,8 @@ class Fix(NamedTuple):
 FIXES: dict[str, Fix] = {
     "string": Fix(1, 0),
     "s5time": Fix(2, 4),
-    "date_time": Fix(3, 14),
-    "dtl": Fix(4, 14),
+    "date_time": Fix(3, 8),
+    "dtl": Fix(4, 8),
 }
 
 

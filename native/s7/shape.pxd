@@ -1,0 +1,16 @@
+"""What STEP 7 packs in ways of its own, put in the shape of plain values. Each is False where the
+bytes are no value.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t
+
+cdef enum Kind:
+    TEXT = 1           # STRING[n]: its characters, then NUL up to n
+    S5TIME = 2         # milliseconds, uint32
+    DATE_AND_TIME = 3  # nanoseconds since 1970 of a clock without a zone, int64
+    DTL = 4            # likewise
+
+# Bytes on the wire, and in the row, where `text` bytes of a text are wanted; 0: no such kind.
+cdef uint32_t wire_bytes(uint8_t kind, uint32_t text) noexcept nogil
+cdef uint32_t row_bytes(uint8_t kind, uint32_t text) noexcept nogil
+cdef bint reshape(uint8_t kind, const uint8_t *p, uint8_t *out, uint32_t text) noexcept nogil
