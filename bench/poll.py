@@ -24,7 +24,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from drivers.api import DeviceSpec, Field, Framing, GroupPlan, LinkSpec, Request, TagSpec, TlsFiles
+from drivers.api import DeviceSpec, Field, Framing, GroupPlan, LinkSpec, TagSpec, TlsFiles
+from drivers.modbus.request import Read, request_of
 from native.block.seal import Sealer
 from native.engine.link import Link
 from native.engine.loop import Loop
@@ -42,7 +43,7 @@ def plan(device: str, period_ns: int, requests: int, registers: int) -> GroupPla
         request, offset = divmod(number, registers)
         tags.append(TagSpec(f"t{number}", f"holding:{offset}", "int16", period_ns))
         fields.append(Field(request, 2 * offset, "int16", "ABCD", 2, -1))
-    asked = (Request(3, 0, registers),) * requests
+    asked = (request_of(Read(3, 0, registers)),) * requests
     return GroupPlan(device, period_ns, tuple(tags), asked, tuple(fields), scan_ns=0)
 
 

@@ -16,7 +16,8 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from bench.harness import Result, Row, interleaved, quantity
 from bench.traces import S, Trace, robot
-from drivers.api import TYPE_BYTES, Field, GroupPlan, Request, TagSpec
+from drivers.api import TYPE_BYTES, Field, GroupPlan, TagSpec
+from drivers.modbus.request import Read, request_of
 from native.block.seal import Sealer
 from native.rows.group import Group
 
@@ -30,12 +31,12 @@ def plan_of(trace: Trace) -> GroupPlan:
     for name, kind in zip(trace.names, trace.types, strict=True):
         size = TYPE_BYTES[kind]
         if count + size // 2 > 125:
-            requests.append(Request(3, address, count))
+            requests.append(request_of(Read(3, address, count)))
             address, count = address + count, 0
         fields.append(Field(len(requests), 2 * count, kind, "ABCD", size, -1))
         tags.append(TagSpec(name, f"holding:{address + count}", kind, trace.period_ns))
         count += size // 2
-    requests.append(Request(3, address, count))
+    requests.append(request_of(Read(3, address, count)))
     return GroupPlan(
         "bench", trace.period_ns, tuple(tags), tuple(requests), tuple(fields), scan_ns=0
     )

@@ -117,24 +117,23 @@ class DeviceSpec:
 
 
 class Request(NamedTuple):
-    """One read request. Its answer's data part is 2 x count bytes (registers) or ceil(count / 8)
-    (bits).
-    """
+    """One read request of a plan, as the driver's planner made it."""
 
-    function: int  # 1 coils, 2 discrete inputs, 3 holding registers, 4 input registers
-    address: int  # on the wire, from 0
-    count: int  # type: ignore[assignment]  # registers, or bits; hides tuple.count, unused
+    spec: bytes  # the protocol's own words, read by its native code; at most 1024 bytes
+    parts: tuple[int, ...]  # bytes of data that each part of the answer brings into the row, 1 on
+    ask_chars: int  # characters on the wire, at the most: for deadlines and the forecast
+    answer_chars: int
 
 
 class Field(NamedTuple):
     """Where one tag's raw value lies in the answers of a scan."""
 
-    request: int  # index into the requests
-    offset: int  # bytes into the answer's data; for bits of functions 1 and 2: bit number
+    part: int  # counted over all requests of the plan, in order
+    offset: int  # bytes into the part's data
     type: ValueType
     order: ByteOrder
-    length: int  # bytes of the raw value
-    bit: int  # bit of a register (0 = lowest), or -1
+    length: int  # bytes of the raw value; of a bit: 1
+    bit: int  # of the byte at `offset`, 0 the lowest; or -1
 
 
 @dataclass(frozen=True, slots=True)

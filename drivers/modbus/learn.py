@@ -28,10 +28,11 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from drivers.api import DeviceSpec, Request
+from drivers.api import DeviceSpec
 from drivers.modbus.address import FUNCTION, Range, Space
 from drivers.modbus.limits import limits_of
 from drivers.modbus.planner import outermost, plan_device, ranges_by_period
+from drivers.modbus.request import Read, reads_of
 from drivers.modbus.stretches import Stretches
 
 #: Refusals in a row that are believed, and those of a request that was once answered.
@@ -52,12 +53,12 @@ class Learner:
         self._first = self.limits
         self._declared = limits_of(device).holes
         self._groups = ranges_by_period(device)
-        self._refusals: dict[Request, int] = {}
-        self._answered: set[Request] = set()
+        self._refusals: dict[Read, int] = {}
+        self._answered: set[Read] = set()
         self._readable = Stretches()
-        self._open: dict[Request, int] = {}  # refused, why is not known yet; its exception
-        self._too_long: set[Request] = set()
-        self._unheard: set[Request] = set()
+        self._open: dict[Read, int] = {}  # refused, why is not known yet; its exception
+        self._too_long: set[Read] = set()
+        self._unheard: set[Read] = set()
         self._expect()
 
     @property
@@ -65,7 +66,7 @@ class Learner:
         """Whether `answered` can still teach something: until then it must be told."""
         return bool(self._unheard or self._refusals or self._open or self.limits.refused)
 
-    def answered(self, request: Request) -> None:
+    def answered(self, request: Read) -> None:
         """The device answered this request well."""
         self._refusals.pop(request, None)
         self._unheard.discard(request)
@@ -84,7 +85,7 @@ class Learner:
         )
         self._conclude()
 
-    def refused(self, request: Request, exception: int) -> None:
+    def refused(self, request: Read, exception: int) -> None:
         """The device answered it with an exception; those but 1, 2 and 3 teach nothing."""
         if exception not in (_ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS, _ILLEGAL_VALUE):
             return
@@ -119,7 +120,7 @@ class Learner:
                 told.append({"id": "learned.hole", "args": args2})
         return told
 
-    def _is_stale(self, request: Request) -> bool:
+    def _is_stale(self, request: Read) -> bool:
         """Whether it belongs to a plan of before: it spans a cut, or a hole and more."""
         whole = _range(request)
         if any(r.meets(whole) and r != whole for r in self.limits.refused):
@@ -127,7 +128,7 @@ class Learner:
         cuts = (at for space, at in self.limits.cuts if space == whole.space)
         return any(whole.first < at <= whole.last for at in cuts) and len(self._row(request)) > 1
 
-    def _row(self, request: Request) -> list[Range]:
+    def _row(self, request: Read) -> list[Range]:
         """The tags that the request was made for: those of the first group that it fits exactly."""
         whole = _range(request)
         for rows in self._groups:
@@ -139,7 +140,7 @@ class Learner:
     def _set_aside(self, ranges: Iterable[Range]) -> None:
         self._change(refused=[*self.limits.refused, *ranges])
 
-    def _forget(self, request: Request) -> None:
+    def _forget(self, request: Read) -> None:
         """What was answered there before may be true no longer."""
         whole = _range(request)
         self._answered = {r for r in self._answered if not _range(r).covers(whole)}
@@ -155,7 +156,7 @@ class Learner:
     def _settled(self, tag: Range) -> bool:
         return self._readable.hold(tag) or any(r.meets(tag) for r in self.limits.refused)
 
-    def _explain(self, request: Request, exception: int) -> None:
+    def _explain(self, request: Read, exception: int) -> None:
         whole = _range(request)
         limits = self.limits
         inside = [(s, at) for s, at in limits.cuts if s == whole.space and _within(at, whole)]
@@ -176,7 +177,7 @@ class Learner:
             self._too_long.add(request)
         self._change(cuts=[cut for cut in self.limits.cuts if cut not in inside])
 
-    def _longest_answer(self, like: Request) -> int:
+    def _longest_answer(self, like: Read) -> int:
         return max((r.count for r in self._answered if _kind(r) == _kind(like)), default=1)
 
     def _longest_allowed(self) -> tuple[int, int]:
@@ -213,20 +214,20 @@ class Learner:
 
     def _expect(self) -> None:
         plan = plan_device(self._device, self.limits)
-        asked = {request for group in plan.groups for request in group.requests}
+        asked = {read for group in plan.groups for read in reads_of(group)}
         self._unheard = asked - self._answered
 
 
-def _range(request: Request) -> Range:
+def _range(request: Read) -> Range:
     return Range(_SPACE[request.function], request.address, request.address + request.count - 1)
 
 
-def _kind(request: Request) -> bool:
+def _kind(request: Read) -> bool:
     """True for registers, False for bits: each kind has a limit of its own."""
     return request.function in (3, 4)
 
 
-def _of(request: Request, tag: Range) -> bool:
+def _of(request: Read, tag: Range) -> bool:
     return FUNCTION[tag.space] == request.function
 
 
@@ -234,7 +235,7 @@ def _within(cut: int, whole: Range) -> bool:
     return whole.first < cut <= whole.last
 
 
-def _middle(request: Request, row: Sequence[Range]) -> int | None:
+def _middle(request: Read, row: Sequence[Range]) -> int | None:
     """Where to cut: between two tags, near the middle; rather where nothing lies between them,
     because halves that are then both answered prove that the length was the cause.
     """

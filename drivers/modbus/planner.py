@@ -31,9 +31,19 @@ from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from drivers.api import TYPE_BYTES, DevicePlan, DeviceSpec, Field, GroupPlan, Request, TagSpec
+from drivers.api import (
+    TYPE_BYTES,
+    DevicePlan,
+    DeviceSpec,
+    Field,
+    Framing,
+    GroupPlan,
+    Request,
+    TagSpec,
+)
 from drivers.modbus.address import FUNCTION, SPACES, Address, Range, Space, parse
 from drivers.modbus.limits import Limits, limits_of
+from drivers.modbus.request import Read, request_of
 from drivers.modbus.wire import Wire, wire_of
 
 
@@ -78,7 +88,7 @@ def plan_group(
 ) -> GroupPlan:
     """The cheapest requests that read `tags`. `fields[i]`: where the answers hold `tags[i]`."""
     key = _Tags(tuple(tags))
-    read = _reads(key, limits, wire_of(device), device.link.listen_only)
+    read = _reads(key, limits, wire_of(device), device.framing, device.link.listen_only)
     return GroupPlan(device.name, period_ns, key.tags, read.requests, read.fields, read.scan_ns)
 
 
@@ -131,7 +141,7 @@ def _ranges(key: _Tags) -> tuple[tuple[Range, ...], ...]:
 
 
 @lru_cache(maxsize=64)
-def _reads(key: _Tags, limits: Limits, wire: Wire, listen_only: bool) -> _Reads:
+def _reads(key: _Tags, limits: Limits, wire: Wire, framing: Framing, listen_only: bool) -> _Reads:
     places = [place(tag) for tag in key.tags]
     ranges: list[Range] = []
     for space in SPACES:
@@ -140,7 +150,10 @@ def _reads(key: _Tags, limits: Limits, wire: Wire, listen_only: bool) -> _Reads:
         ranges += outermost(wanted) if listen_only else plan_space(space, wanted, limits, wire)
     row = Row(ranges, limits)
     return _Reads(
-        requests=tuple(Request(FUNCTION[r.space], r.first, r.last - r.first + 1) for r in ranges),
+        requests=tuple(
+            request_of(Read(FUNCTION[r.space], r.first, r.last - r.first + 1), framing)
+            for r in ranges
+        ),
         fields=tuple(_field(tag, at, row) for tag, at in zip(key.tags, places, strict=True)),
         scan_ns=sum(wire.time_ns(data_bytes(r.space, r.last - r.first + 1)) for r in ranges),
     )
@@ -269,9 +282,12 @@ class Row:
 
 
 def _field(tag: TagSpec, at: Place, row: Row) -> Field:
-    index = row.find(at.range)
-    offset = at.address.number - row.ranges[index].first
+    part = row.find(at.range)  # each request has one
+    offset = at.address.number - row.ranges[part].first
     if not at.address.is_register:
-        return Field(index, offset, tag.type, tag.order, at.length, -1)
-    bit = -1 if at.address.bit is None else at.address.bit
-    return Field(index, 2 * offset, tag.type, tag.order, at.length, bit)
+        return Field(part, offset // 8, tag.type, tag.order, 1, offset % 8)
+    bit = at.address.bit
+    if bit is not None:
+        # Bit 0 is the lowest of the register, whose high byte comes first.
+        return Field(part, 2 * offset + (bit < 8), tag.type, tag.order, 1, bit % 8)
+    return Field(part, 2 * offset, tag.type, tag.order, at.length, -1)

@@ -19,7 +19,6 @@ from drivers.api import (
     DeviceSpec,
     LinkSpec,
     OpenedLinks,
-    Request,
     Runner,
 )
 from drivers.listener import Listener
@@ -28,6 +27,7 @@ from drivers.modbus.dialled import DialledIn
 from drivers.modbus.learn import Learner
 from drivers.modbus.limits import limits_of
 from drivers.modbus.planner import plan_group
+from drivers.modbus.request import read_of
 from native.block.latest import latest, qualities
 from native.engine.link import Link
 from native.engine.loop import Loop
@@ -127,13 +127,13 @@ class _Wire:
         """Feed the learner what was refused and what was read; plan anew what that changes."""
         if refusals := self.link.refusals():
             owners = [device for device in self.devices for _ in device.groups]
-            for member, function, address, count, code in refusals:
-                owners[member].learner.refused(Request(function, address, count), code)
+            for member, spec, code in refusals:
+                owners[member].learner.refused(read_of(spec), code)
         for device in self.devices:
             if device.learner.curious:
                 for group in device.groups:
-                    for request in group.read():
-                        device.learner.answered(Request(*request))
+                    for spec in group.read():
+                        device.learner.answered(read_of(spec))
             if device.learner.limits.revision != device.revision:
                 self._replan(device)
 

@@ -34,6 +34,12 @@ from native.rows.store cimport (
 from native.reasons cimport BAD_NOT_A_VALUE, GOOD
 
 
+cdef void load8(const uint8_t *p, size_t stride, uint32_t n, int64_t *out) noexcept nogil:
+    cdef uint32_t i
+    for i in range(n):
+        out[i] = p[i * stride]
+
+
 cdef void load16(
     const uint8_t *p, size_t stride, uint32_t n, int64_t *out, bint swap
 ) noexcept nogil:
@@ -140,15 +146,13 @@ cdef void decode_numbers(
     """Decode one column: `data` points at the first row's answers, `stride` to the next row's."""
     cdef uint32_t i
     cdef uint8_t wide
-    if f.bit == -2:
-        load_bit(data + f.offset // 8, stride, n, out, f.offset % 8)
-        return
-    if f.type == TYPE_BOOL and f.bit >= 0:
-        # Bit 0 is the lowest of the register, whose high byte comes first.
-        load_bit(data + f.offset + (1 if f.bit < 8 else 0), stride, n, out, <uint32_t>f.bit & 7)
+    if f.bit >= 0:
+        load_bit(data + f.offset, stride, n, out, <uint32_t>f.bit)
         return
     wide = <uint8_t>f.length
-    if wide == 2:
+    if wide == 1:
+        load8(data + f.offset, stride, n, out)
+    elif wide == 2:
         load16(data + f.offset, stride, n, out, f.order >= 2)
     elif wide == 4:
         load32(data + f.offset, stride, n, out, f.order)

@@ -29,7 +29,7 @@ cdef uint8_t *copy_latest(Group group, layout_t **layout) except? NULL:
     """A copy of the newest row, to be freed; NULL before the first. No Python object is touched
     under the lock: a scan thread may wait for it.
     """
-    cdef uint8_t *row = <uint8_t *>malloc(group.shape.row_bytes_max)
+    cdef uint8_t *row = <uint8_t *>malloc(group.stride_max)
     if row == NULL:
         raise MemoryError
     pthread_mutex_lock(&group.g.lock)
@@ -69,7 +69,7 @@ def qualities(Group group not None) -> dict:
     with nogil:
         for i in range(layout.field_count):
             f = &layout.fields[i]
-            quality = row_status(row)[f.request]
+            quality = row_status(row)[f.part]
             if quality == GOOD:
                 if f.type == TYPE_STRING:
                     size = decode_text(f, row_data(layout, row), text)
@@ -101,7 +101,7 @@ def latest(Group group not None):
         values = []
         for i in range(layout.field_count):
             f = &layout.fields[i]
-            quality = row_status(row)[f.request]
+            quality = row_status(row)[f.part]
             result = None
             if f.type == TYPE_STRING:
                 size = decode_text(f, row_data(layout, row), text)

@@ -104,10 +104,10 @@ cdef uint8_t *put_run(uint8_t *p, group_t *g, store_t *s, scratch_t *t) noexcept
     if s.row_count:
         for k in range(<uint32_t>s.layout.field_count):
             f = &s.layout.fields[k]
-            if asked == NULL or f.request != asked.request:
+            if asked == NULL or f.part != asked.part:
                 asked = f
                 for i in range(s.row_count):
-                    t.status[i] = row_status(s.rows + <size_t>i * s.layout.stride)[f.request]
+                    t.status[i] = row_status(s.rows + <size_t>i * s.layout.stride)[f.part]
             memcpy(t.quality, t.status, s.row_count)
             p = put_column(p, g, k, s, t)
     return close_message(run, p, 2)

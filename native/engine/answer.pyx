@@ -2,12 +2,13 @@
 
 from libc.errno cimport EPROTO
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memmove, memset
 
 from native.engine.ask cimport send_request
 from native.wire.dialin cimport is_torn, swallow
 from native.engine.flights cimport flights_answered, flights_troubled
-from native.rows.store cimport request_t, row_data, row_status
+from native.engine.protocol cimport mark_part, put_part
+from native.rows.store cimport request_t
 from native.modbus.codec cimport (
     ANSWER,
     BROKEN,
@@ -130,8 +131,8 @@ cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) n
     if f.purpose != SCAN:
         in_step(d, s, f.purpose)
     else:
-        memcpy(row_data(s.layout, m.scan.layout.scratch) + r.offset, frame.data, r.data_bytes)
-        row_status(m.scan.layout.scratch)[f.request] = GOOD
+        put_part(s.layout, r.first_part, 0, frame.data, frame.size)
+        mark_part(s.layout, r.first_part, GOOD)
         r.refusals = 0
         r.answered = True
         m.told = False
@@ -146,11 +147,11 @@ cdef void refused(
 ) noexcept nogil:
     """Tell the driver, and leave alone for a while what is refused again and again."""
     cdef event_t *event = &l.events[l.event_count % EVENTS]
-    event.member, event.function = f.member, r.function
-    event.address, event.count, event.code = r.address, r.count, code
+    event.member, event.request, event.code = f.member, f.request, code
+    event.layout = l.members[f.member].scan.layout.serial
     l.event_count += 1
     r.refusals += 1
-    r.refused_code = code
+    r.refused_quality = quality_of(code)
     if r.refusals >= REFUSALS_LAST:
         # One address that never answered may rest for long; what did answer (the device may be
         # starting) and what the driver may yet split is asked again soon.
@@ -188,7 +189,7 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
         # Protocol, 7).
         d.timeouts += 1
         if f.purpose == SCAN:
-            row_status(m.scan.layout.scratch)[f.request] = BAD_GATEWAY
+            mark_part(s.layout, r.first_part, BAD_GATEWAY)
         else:
             # It may speak of an older request: this one's answer may still come.
             mark_outstanding(d.sync, f.ask.data_bytes, now)
@@ -202,7 +203,7 @@ cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexce
         mark_outstanding(d.sync, f.ask.data_bytes, now)
         scan_fail(l, f.member, d.cause, now)
         return
-    row_status(m.scan.layout.scratch)[f.request] = d.cause
+    mark_part(s.layout, r.first_part, d.cause)
     s.last_received = now
     if d.cause == BAD_REFUSED:
         refused(l, &f, r, code, now)
@@ -231,7 +232,7 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     d.cause = BAD_NO_ANSWER
     l.busy_ns += now - f.sent
     if f.purpose == SCAN:
-        row_status(m.scan.layout.scratch)[f.request] = BAD_NO_ANSWER
+        mark_part(m.scan.layout, m.scan.layout.requests[f.request].first_part, BAD_NO_ANSWER)
     if l.framing != TCP:
         if f.purpose == PROBE:
             d.sync.overdue = now  # its function marks its answer
@@ -279,7 +280,7 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
         return
     l.devices[m.device].cause = BAD_DAMAGED
     if f.purpose == SCAN:
-        row_status(m.scan.layout.scratch)[f.request] = BAD_DAMAGED
+        mark_part(m.scan.layout, m.scan.layout.requests[f.request].first_part, BAD_DAMAGED)
     else:
         m.scan.failed = True
         m.scan.fail_status = BAD_DAMAGED

@@ -6,8 +6,9 @@ from libc.errno cimport EIO
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
-from native.rows.store cimport group_late, layout_t, request_t, row_status
-from native.modbus.codec cimport REQUEST_MAX, TCP, put_request
+from native.engine.protocol cimport mark_part
+from native.rows.store cimport group_late, layout_t, request_t
+from native.modbus.codec cimport REQUEST_MAX, TCP, ask_of, ask_t, put_request
 from native.reasons cimport BAD_BUSY, BAD_NO_ANSWER
 from native.engine.scan cimport link_lost, scan_check
 from native.engine.state cimport (
@@ -29,7 +30,6 @@ from native.engine.state cimport (
     may_fly,
     member_t,
     patience,
-    quality_of,
     scan_t,
     synced,
     unqueue,
@@ -76,18 +76,20 @@ cdef bint choose_size(link_t *l, member_t *m, flight_t *f) noexcept nogil:
     cdef layout_t *layout = m.scan.layout
     cdef device_t *d = &l.devices[m.device]
     cdef request_t *r
+    cdef ask_t ask
     cdef uint16_t count, size
     cdef int32_t i
     for i in range(layout.request_count):
         r = &layout.requests[i]
         if r.skip_until:
             continue
-        for count in range(1, r.count + 1):
-            size = count * 2 if r.function > 2 else (count + 7) // 8
+        ask_of(r, &ask)
+        for count in range(1, ask.count + 1):
+            size = count * 2 if ask.function > 2 else (count + 7) // 8
             if not is_outstanding(d.sync, size):
                 f.purpose = RESYNC
                 f.request = i
-                f.ask.function, f.ask.address, f.ask.count = r.function, r.address, count
+                f.ask.function, f.ask.address, f.ask.count = ask.function, ask.address, count
                 f.ask.data_bytes = size
                 return True
     return False
@@ -107,7 +109,7 @@ cdef bint choose_function(link_t *l, member_t *m, flight_t *f) noexcept nogil:
         if l.devices[l.members[i].device].unit == d.unit:
             layout = l.members[i].g.current
             for k in range(layout.request_count):
-                used |= <uint32_t>1 << layout.requests[k].function
+                used |= <uint32_t>1 << layout.requests[k].spec[0]
     for function in range(4, 0, -1):  # input and holding registers, then bits
         if not used >> function & 1:
             f.purpose = PROBE
@@ -123,11 +125,11 @@ cdef bint choose_first(link_t *l, member_t *m, flight_t *f) noexcept nogil:
     and a device that returned would wait for the next try.
     """
     cdef device_t *d = &l.devices[m.device]
-    cdef request_t *r
+    cdef ask_t ask
     cdef int32_t k, sizes = 0
     for k in range(m.scan.layout.request_count):
-        r = &m.scan.layout.requests[k]
-        sizes = max(sizes, r.count if r.function > 2 else (r.count + 7) // 8)
+        ask_of(&m.scan.layout.requests[k], &ask)
+        sizes = max(sizes, ask.count if ask.function > 2 else (ask.count + 7) // 8)
     if sizes < SIZES_ENOUGH and choose_function(l, m, f):
         return True
     d.sync.probing = MUTE
@@ -158,12 +160,12 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
         d.sync.probed = 0
     r = &s.layout.requests[s.next_request]
     if now < d.busy_until:
-        row_status(m.scan.layout.scratch)[s.next_request] = BAD_BUSY
+        mark_part(s.layout, r.first_part, BAD_BUSY)
         s.next_request += 1
         return True
     if r.skip_until:
         if now < r.skip_until:
-            row_status(m.scan.layout.scratch)[s.next_request] = quality_of(r.refused_code)
+            mark_part(s.layout, r.first_part, r.refused_quality)
             s.next_request += 1
             return True
         r.skip_until = 0
@@ -182,8 +184,7 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
             return False
     else:
         f.request = s.next_request
-        f.ask.function, f.ask.address, f.ask.count = r.function, r.address, r.count
-        f.ask.data_bytes = r.data_bytes
+        ask_of(r, &f.ask)
         s.next_request += 1
     f.wire_ns = wire_time(l, f.ask.data_bytes)
     s.open += 1

@@ -132,15 +132,17 @@ cdef class Link:
         return self.port.secured.renew()
 
     def refusals(self) -> list:
-        """(group index, function, address, count, exception code) of requests refused since the
-        last call.
-        """
+        """(group index, the protocol's words, its code) of requests refused since the last call."""
         cdef event_t event
+        cdef Group group
         result = []
         newest = self.l.event_count
         for k in range(max(self.events_taken, newest - EVENTS if newest > EVENTS else 0), newest):
             event = self.l.events[k % EVENTS]
-            result.append((event.member, event.function, event.address, event.count, event.code))
+            group = self.groups[event.member]
+            spec = group.spec_of(event.layout, event.request)
+            if spec is not None:
+                result.append((event.member, spec, event.code))
         self.events_taken = newest
         return result
 

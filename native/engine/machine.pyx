@@ -224,7 +224,7 @@ cdef void bad_row(
     cdef member_t *m = &l.members[index]
     group_skip(m.g, tick, GAP_OVERRUN)
     scan_begin(l, index, tick)
-    memset(row_status(m.scan.layout.scratch), status, <size_t>m.scan.layout.request_count)
+    memset(row_status(m.scan.layout.scratch), status, <size_t>m.scan.layout.part_count)
     scan_fail(l, index, status if status == BAD_LINK_DOWN else BAD_NOT_ASKED, now)
 
 

@@ -6,7 +6,15 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
 from native.engine.flights cimport flights_troubled
-from native.rows.store cimport group_commit, group_skip, layout_t, row_dated, row_status, row_t
+from native.rows.store cimport (
+    group_commit,
+    group_hold,
+    group_skip,
+    layout_t,
+    row_dated,
+    row_status,
+    row_t,
+)
 from native.modbus.codec cimport TCP
 from native.reasons cimport BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NOT_ASKED, GAP_DEVICE_SILENT
 from native.engine.state cimport (
@@ -43,8 +51,8 @@ cdef void scan_begin(link_t *l, int32_t index, uint64_t tick) noexcept nogil:
     s.last_received = 0
     s.failed = False
     s.fail_status = BAD_NOT_ASKED
-    s.layout = m.g.current
-    memset(row_status(m.scan.layout.scratch), BAD_NOT_ASKED, <size_t>s.layout.request_count)
+    s.layout = group_hold(m.g)
+    memset(row_status(m.scan.layout.scratch), BAD_NOT_ASKED, <size_t>s.layout.part_count)
 
 
 cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
@@ -133,7 +141,7 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
             continue
         layout = m.scan.layout
         status = row_status(m.scan.layout.scratch)
-        for k in range(layout.request_count):
+        for k in range(layout.part_count):
             if status[k] == BAD_NOT_ASKED:
                 status[k] = BAD_LINK_DOWN
         m.scan.open = 0

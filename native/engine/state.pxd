@@ -158,10 +158,9 @@ cdef struct flight_t:
 cdef struct event_t:
     # A request was refused, for the driver to learn from.
     int32_t member
-    uint16_t address
-    uint16_t count
-    uint8_t function
-    uint8_t code
+    uint32_t layout       # its serial
+    int32_t request
+    uint16_t code
 
 
 cdef struct link_t:

@@ -4,6 +4,9 @@ a clock.
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
+from native.bytes cimport be16
+from native.rows.store cimport request_t
+
 cdef enum Framing:
     RTU = 0
     ASCII = 1
@@ -68,4 +71,14 @@ cdef inline bint is_short(const frame_t *frame, const ask_t *ask) noexcept nogil
     return (
         frame.unit == ask.unit and frame.function == ask.function
         and 0 < frame.size < ask.data_bytes
+    )
+
+
+cdef inline void ask_of(const request_t *r, ask_t *ask) noexcept nogil:
+    """The read that a plan's request is: function, address, count; the rest stays as it is."""
+    ask.function = r.spec[0]
+    ask.address = be16(r.spec + 1)
+    ask.count = be16(r.spec + 3)
+    ask.data_bytes = <uint16_t>(
+        2 * ask.count if ask.function > 2 else (ask.count + <uint32_t>7) // 8
     )

@@ -23,7 +23,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 from native.modbus.heard cimport REQUEST, is_request, is_whole, next_request, whole_frame
-from native.modbus.codec cimport RTU_MAX, ask_t
+from native.modbus.codec cimport RTU_MAX, ask_of, ask_t
 from native.modbus.owed cimport asked_since, owe, unit_answered, unit_asked, unit_unasked
 from native.reasons cimport (
     BAD_DAMAGED,
@@ -87,6 +87,7 @@ cdef bint take_heard(
     `since`: when it was asked for, at the earliest. False: it is older than all of them.
     """
     cdef ask_t *ask = &l.heard
+    cdef ask_t planned
     cdef bint fresh = since == l.heard_at
     cdef member_t *m
     cdef request_t *r
@@ -101,9 +102,10 @@ cdef bint take_heard(
             continue
         for k in range(s.layout.request_count):
             r = &s.layout.requests[k]
+            ask_of(r, &planned)
             if (
-                r.function != ask.function or r.address < ask.address
-                or <uint32_t>r.address + r.count > <uint32_t>ask.address + ask.count
+                planned.function != ask.function or planned.address < ask.address
+                or <uint32_t>planned.address + planned.count > <uint32_t>ask.address + ask.count
             ):
                 continue
             if since < s.due_ns and since != l.heard_at:
@@ -113,16 +115,16 @@ cdef bint take_heard(
                 s.first_sent = since
             s.last_received = now
             if data == NULL:
-                if row_status(m.scan.layout.scratch)[k] != GOOD:
-                    row_status(m.scan.layout.scratch)[k] = status
+                if row_status(m.scan.layout.scratch)[r.first_part] != GOOD:
+                    row_status(m.scan.layout.scratch)[r.first_part] = status
                 continue
-            skip = <uint32_t>(r.address - ask.address)
-            to = row_data(s.layout, m.scan.layout.scratch) + r.offset
-            if r.function > 2:
-                memcpy(to, data + 2 * skip, r.data_bytes)
+            skip = <uint32_t>(planned.address - ask.address)
+            to = row_data(s.layout, m.scan.layout.scratch) + s.layout.parts[r.first_part].offset
+            if planned.function > 2:
+                memcpy(to, data + 2 * skip, planned.data_bytes)
             else:
-                copy_bits(to, data, skip, r.count)
-            row_status(m.scan.layout.scratch)[k] = GOOD
+                copy_bits(to, data, skip, planned.count)
+            row_status(m.scan.layout.scratch)[r.first_part] = GOOD
             m.told = False
     return fresh
 
@@ -389,7 +391,7 @@ cdef void overheard_due(link_t *l, int32_t index, uint64_t tick, int64_t now) no
     group_skip(m.g, tick, GAP_OVERRUN)
     scan_begin(l, index, tick)
     m.scan.first_sent = m.scan.last_received = now
-    for i in range(m.scan.layout.request_count):
+    for i in range(m.scan.layout.part_count):
         row_status(m.scan.layout.scratch)[i] = BAD_LINK_DOWN
     overheard_row(l, index, now)
     m.told = True

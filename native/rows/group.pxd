@@ -1,5 +1,7 @@
+from libc.stdint cimport int32_t, uint32_t
+
 from native.rows.store cimport group_t, layout_t, pool_t
-from native.rows.shape cimport Shape
+from native.rows.shape cimport Answers, Shape
 
 
 cdef class Pool:
@@ -11,6 +13,11 @@ cdef class Group:
     cdef public object plan
     cdef Shape shape
     cdef Pool pool
-    cdef list answers     # of its layouts
+    cdef Answers first    # what its plan asks
+    cdef dict answers     # of its layouts that are in use, by their serial
     cdef layout_t *layouts
-    cdef layout_t *make_layout(self, object requests, object fields) except NULL
+    cdef uint32_t serial  # of the newest layout
+    cdef uint32_t stride_max  # of all layouts so far
+    cdef object spec_of(self, uint32_t serial, int32_t number)
+    cdef void free_old(self)
+    cdef layout_t *make_layout(self, Answers answers) except NULL

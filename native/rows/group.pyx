@@ -1,7 +1,7 @@
 """The plan and the row store of one group. See rows.pxd for who may touch what."""
 
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -21,6 +21,8 @@ from native.rows.store cimport (
     group_begin,
     group_commit,
     group_end,
+    group_hold,
+    group_is_done_with,
     group_skip,
     group_t,
     layout_t,
@@ -79,6 +81,13 @@ cdef class Pool:
         return self.p.bytes
 
 
+cdef void free_layout(layout_t *layout) noexcept:
+    free(layout.requests)
+    free(layout.scratch)
+    free(layout.latest)
+    free(layout)
+
+
 @cython.no_gc_clear  # the pool must be there until the stores are freed
 cdef class Group:
     """One group. `plan` is a `drivers.api.GroupPlan` or anything of its shape; `pool`: where its
@@ -90,7 +99,7 @@ cdef class Group:
     def __cinit__(self, uint32_t group_id, object plan, Pool pool=None):
         self.plan = plan
         self.pool = Pool() if pool is None else pool
-        self.answers = []
+        self.answers = {}
         memset(&self.g, 0, sizeof(group_t))
         pthread_mutex_init(&self.g.lock, NULL)
         self.g.id = group_id
@@ -108,7 +117,8 @@ cdef class Group:
         self.g.noise_seals = <uint8_t *>calloc(len(plan.tags), 1)
         if self.g.states == NULL or self.g.noise_seals == NULL:
             raise MemoryError
-        self.g.current = self.make_layout(plan.requests, plan.fields)
+        self.first = answers_of(plan.requests, plan.fields)
+        self.g.current = self.make_layout(self.first)
         if not group_begin(&self.g):
             raise MemoryError
 
@@ -118,51 +128,90 @@ cdef class Group:
         group_end(&self.g)
         while layout != NULL:
             older = layout.older
-            free(layout.requests)
-            free(layout.scratch)
-            free(layout.latest)
-            free(layout)
+            free_layout(layout)
             layout = older
         free(self.g.states)
         free(self.g.noise_seals)
         pthread_mutex_destroy(&self.g.lock)
 
-    cdef layout_t *make_layout(self, object requests, object fields) except NULL:
-        cdef layout_t *layout
-        cdef Answers answers
-        if not 0 < len(requests) <= self.shape.requests_max:
-            raise ValueError("a group needs at least one request and at most one a tag")
-        answers = answers_of(requests, fields)
-        if answers.stride > self.shape.row_bytes_max:
-            raise ValueError("the new requests ask for more than the first plan")
-        layout = <layout_t *>calloc(1, sizeof(layout_t))
+    cdef layout_t *make_layout(self, Answers answers) except NULL:
+        cdef layout_t *layout = <layout_t *>calloc(1, sizeof(layout_t))
         if layout == NULL:
             raise MemoryError
-        layout.older = self.layouts
-        self.layouts = layout
-        self.answers.append(answers)  # whose fields the layout shows
-        layout.request_count = answers.request_count
+        layout.request_count, layout.part_count = answers.request_count, answers.part_count
         layout.field_count = answers.field_count
         layout.data_bytes, layout.stride = answers.data_bytes, answers.stride
-        layout.fields = answers.fields
+        layout.parts, layout.fields = answers.parts, answers.fields
         layout.requests = <request_t *>calloc(answers.request_count, sizeof(request_t))
         layout.scratch = <uint8_t *>calloc(1, layout.stride)
         layout.latest = <uint8_t *>calloc(1, layout.stride)
         if layout.requests == NULL or layout.scratch == NULL or layout.latest == NULL:
+            free_layout(layout)
             raise MemoryError
         memcpy(layout.requests, answers.requests, answers.request_count * sizeof(request_t))
+        self.serial += 1
+        layout.serial = self.serial
+        self.answers[self.serial] = answers
+        self.stride_max = max(self.stride_max, layout.stride)
+        layout.older = self.layouts
+        self.layouts = layout
         return layout
+
+    cdef void free_old(self):
+        """Free the layouts that nothing follows any more."""
+        cdef layout_t **place = &self.layouts
+        cdef layout_t *layout
+        cdef layout_t *old = NULL
+        pthread_mutex_lock(&self.g.lock)
+        while place[0] != NULL:
+            layout = place[0]
+            if group_is_done_with(&self.g, layout):
+                place[0] = layout.older
+                layout.older = old
+                old = layout
+            else:
+                place = &layout.older
+        pthread_mutex_unlock(&self.g.lock)
+        while old != NULL:
+            layout = old
+            old = layout.older
+            del self.answers[layout.serial]
+            free_layout(layout)
+
+    cdef object spec_of(self, uint32_t serial, int32_t number):
+        """The protocol's words of a request; None when its layout is not in use any more."""
+        cdef Answers answers = self.answers.get(serial)
+        return None if answers is None else answers.plan[0][number].spec
+
+    @property
+    def layouts_kept(self) -> int:
+        """How many layouts have memory, for tests."""
+        return len(self.answers)
 
     def replan(self, object requests, object fields) -> None:
         """Use other requests for the same tags from the next seal on. Supervisor's thread.
 
-        Raises ValueError when they ask for more bytes than the first plan, or for more requests
-        than tags.
+        Raises ValueError when the fields are not those of the same tags: their number, types, and
+        texts no longer than those of the first plan.
         """
-        cdef layout_t *layout = self.make_layout(requests, fields)
+        cdef Answers answers = answers_of(requests, fields)
+        cdef layout_t *layout
+        cdef int32_t i
+        if answers.field_count != self.first.field_count:
+            raise ValueError(
+                f"{answers.field_count} fields for the {self.first.field_count} tags of the group"
+            )
+        for i in range(answers.field_count):
+            if (
+                answers.fields[i].type != self.first.fields[i].type
+                or answers.fields[i].length > self.first.fields[i].length
+            ):
+                raise ValueError(f"{fields[i]} is not of the type and length of its tag")
+        layout = self.make_layout(answers)
         pthread_mutex_lock(&self.g.lock)
         self.g.pending = layout
         pthread_mutex_unlock(&self.g.lock)
+        self.free_old()
 
     def start(self, int64_t start_ns) -> None:
         """Tick 0 is due at `start_ns` on the boot clock. Before the first row or skip."""
@@ -174,23 +223,23 @@ cdef class Group:
         """Commit one scan from Python: for drivers whose protocol is not compiled, and for the
         simulation.
 
-        `status` is one quality a request, `data` the answers' data parts one after another. Ticks
+        `status` is one quality a part, `data` the answers' parts one after another. Ticks
         between the last one and `tick` must have been skipped. Raises ValueError when the sizes or
         the tick do not fit.
         """
-        cdef layout_t *layout = self.g.current
+        cdef layout_t *layout = group_hold(&self.g)
         cdef const uint8_t *s = status
         cdef const uint8_t *d = data
-        if len(status) != layout.request_count or len(data) != layout.data_bytes:
+        if len(status) != layout.part_count or len(data) != layout.data_bytes:
             raise ValueError(
-                f"a scan is {layout.request_count} statuses and {layout.data_bytes} bytes"
+                f"a scan is {layout.part_count} statuses and {layout.data_bytes} bytes"
             )
         if tick != self.g.next_tick:
             raise ValueError(f"tick {tick} does not follow: the next one is {self.g.next_tick}")
         row = <row_t *>layout.scratch
         row.mid_ns = mid_ns
         row.half_span_us = half_span_us
-        memcpy(row_status(layout.scratch), s, <size_t>layout.request_count)
+        memcpy(row_status(layout.scratch), s, <size_t>layout.part_count)
         memcpy(row_data(layout, layout.scratch), d, layout.data_bytes)
         self.g.ticks_due = tick + 1
         with nogil:
@@ -205,10 +254,12 @@ cdef class Group:
         with nogil:
             group_skip(&self.g, upto, reason)
 
-    def read(self) -> list[tuple[int, int, int]]:
-        """(function, address, count) of the requests whose data are good in the newest row."""
+    def read(self) -> list[bytes]:
+        """The protocol's words of the requests all of whose parts are good in the newest row."""
         cdef layout_t *layout
-        cdef uint8_t *row = <uint8_t *>malloc(self.shape.row_bytes_max)
+        cdef request_t *r
+        cdef uint8_t *row = <uint8_t *>malloc(self.stride_max)
+        cdef uint32_t k
         if row == NULL:
             raise MemoryError
         # No Python object is touched under the lock: a scan thread may wait for it.
@@ -220,9 +271,12 @@ cdef class Group:
         result = []
         try:
             for i in range(layout.request_count if layout != NULL else 0):
-                if row_status(row)[i] == GOOD:
-                    r = layout.requests[i]
-                    result.append((r.function, r.address, r.count))
+                r = &layout.requests[i]
+                for k in range(r.first_part, r.first_part + r.part_count):
+                    if row_status(row)[k] != GOOD:
+                        break
+                else:
+                    result.append(r.spec[:r.spec_size])
         finally:
             free(row)
         return result

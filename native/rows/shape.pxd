@@ -3,19 +3,22 @@
 from libc.stdint cimport int32_t, uint32_t
 
 from native.rows.props cimport fieldprops_t
-from native.rows.store cimport field_t, request_t
+from native.rows.store cimport field_t, part_t, request_t
 
 
 cdef class Answers:
     # The requests of a plan, and where each tag lies in their answers.
     cdef object __weakref__
     cdef tuple plan
-    cdef request_t *requests
+    cdef request_t *requests      # whose words `plan` keeps
+    cdef part_t *parts
     cdef field_t *fields
     cdef int32_t request_count
+    cdef int32_t part_count
     cdef int32_t field_count
     cdef uint32_t data_bytes      # of one row
     cdef uint32_t stride          # of one row in the store
+    cdef int fill_field(self, field_t *f, object field) except -1
 
 
 cdef class Shape:
@@ -24,8 +27,6 @@ cdef class Shape:
     cdef tuple plan
     cdef fieldprops_t *props
     cdef int32_t state_count      # tags that are reported on change
-    cdef int32_t requests_max
-    cdef size_t row_bytes_max     # of one row, whatever its requests
     cdef uint32_t row_capacity    # rows that surely fit into one block
 
 

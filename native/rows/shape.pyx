@@ -19,6 +19,7 @@ from native.rows.store cimport (
     TYPE_UINT64,
     field_t,
     fieldprops_t,
+    part_t,
     request_t,
     row_t,
 )
@@ -36,8 +37,10 @@ ORDERS = {"ABCD": 0, "CDAB": 1, "BADC": 2, "DCBA": 3}
 STORE_BYTES_MAX = 512 * 1024
 #: A varint of 64 bits.
 VALUE_BYTES_MAX = 10
-#: The data part of one answer (V1.1b3 sections 6.1 to 6.4).
-ANSWER_BYTES_MAX = 250
+#: Bytes of a text, and of the register that a swap may look into.
+TEXT_BYTES_MAX = 256
+#: The protocol's words of one request, the parts of all requests, and the data of one row.
+SPEC_BYTES_MAX, PARTS_MAX, ROW_DATA_MAX = 1024, 65535, 1 << 20
 #: Rows that a store holds at most, so that the sealer's scratch stays small.
 ROWS_MAX = 8192
 
@@ -46,29 +49,12 @@ _answers = WeakValueDictionary()
 _shapes = WeakValueDictionary()
 
 
-cdef size_t data_bytes_max(object plan) except 0:
-    """The most that any requests for the plan's tags can bring, however a device's limits change.
-
-    Requests read runs of neighbours with what lies between them, as far as one answer reaches (250
-    bytes), and some tags once more alone. A smaller limit may well bridge more than a larger one.
-    """
-    spaces = {}
-    for field in plan.fields:
-        r = plan.requests[field.request]
-        bits = 8 if r.function > 2 else 1
-        first = (16 if r.function > 2 else 1) * r.address + bits * field.offset
-        spaces.setdefault(r.function, []).append((first, first + bits * field.length))
-    asked = total = 0
-    for r in plan.requests:
-        asked += 2 * r.count if r.function > 2 else (r.count + 7) // 8
-    for stretches in spaces.values():
-        end = None
-        for first, last_1 in sorted(stretches):
-            own = (last_1 - first + 7) // 8 + 3  # rounded up to whole registers or bytes
-            between = 0 if end is None or first <= end else (first - end + 7) // 8
-            total += 2 * own + min(between, ANSWER_BYTES_MAX)
-            end = last_1 if end is None else max(end, last_1)
-    return max(asked, total)
+#: Bytes of the raw value of each type; texts: their own.
+WIDTHS = {
+    "int16": (2,), "uint16": (2,), "int32": (4,), "uint32": (4,), "int64": (8,), "uint64": (8,),
+    "float32": (4,), "float64": (8,), "bcd16": (2,), "bcd32": (4,), "bool": (1, 2),
+    "string": range(1, TEXT_BYTES_MAX + 1),
+}
 
 
 cdef class Shape:
@@ -79,15 +65,11 @@ cdef class Shape:
         if not plan.tags or len(plan.tags) != len(plan.fields):
             raise ValueError("a group needs one field a tag, and a tag at least")
         self.plan = (plan.tags, plan.requests, plan.fields)
-        most = STORE_BYTES_MAX // (
-            VALUE_BYTES_MAX * (len(plan.tags) + 1) + sum(tag.length for tag in plan.tags)
-        )
+        texts = sum(field.length for field in plan.fields if field.type == "string")
+        most = STORE_BYTES_MAX // (VALUE_BYTES_MAX * (len(plan.tags) + 1) + texts)
         if most < 2:
             raise ValueError("too many tags for one block: give some of them another period")
         self.row_capacity = <uint32_t>min(most, ROWS_MAX)
-        self.requests_max = <int32_t>max(len(plan.tags), len(plan.requests))
-        size = sizeof(row_t) + self.requests_max + data_bytes_max(plan) + 16
-        self.row_bytes_max = (size + 7) & ~7
         self.props = <fieldprops_t *>calloc(len(plan.tags), sizeof(fieldprops_t))
         if self.props == NULL:
             raise MemoryError
@@ -106,49 +88,72 @@ cdef class Answers:
 
     def __cinit__(self, object requests, object fields):
         cdef request_t *r
-        cdef field_t *f
-        cdef uint32_t offset = 0
         cdef int i
-        self.plan = (requests, fields)
+        if not requests:
+            raise ValueError("a group needs one request at least")
+        sizes = [size for request in requests for size in request.parts]
+        if len(sizes) > PARTS_MAX or not all(0 < size <= ROW_DATA_MAX for size in sizes):
+            raise ValueError(f"the requests of a group have at most {PARTS_MAX} parts, none empty")
+        if sum(sizes) > ROW_DATA_MAX:
+            raise ValueError(f"the requests ask for {sum(sizes)} bytes, over {ROW_DATA_MAX}")
+        self.plan = (tuple(requests), tuple(fields))
         self.requests = <request_t *>calloc(len(requests), sizeof(request_t))
-        self.fields = <field_t *>calloc(len(fields), sizeof(field_t))
-        if self.requests == NULL or self.fields == NULL:
+        self.parts = <part_t *>calloc(max(1, len(sizes)), sizeof(part_t))
+        self.fields = <field_t *>calloc(max(1, len(fields)), sizeof(field_t))
+        if self.requests == NULL or self.parts == NULL or self.fields == NULL:
             raise MemoryError
         self.request_count = <int32_t>len(requests)
         self.field_count = <int32_t>len(fields)
+        for i, size in enumerate(sizes):
+            self.parts[i].offset, self.parts[i].bytes = self.data_bytes, size
+            self.data_bytes += <uint32_t>size
+        owners = []
         for i, request in enumerate(requests):
             r = &self.requests[i]
-            r.function, r.address, r.count = request.function, request.address, request.count
-            most = 2000 if r.function <= 2 else 125
-            if not 1 <= r.function <= 4 or not 1 <= r.count <= most or r.address + r.count > 65536:
-                raise ValueError(f"no request can be {request}")
-            r.data_bytes = <uint16_t>(2 * r.count if r.function > 2 else (r.count + 7) // 8)
-            r.offset = offset
-            offset += r.data_bytes
-        self.data_bytes = offset
-        self.stride = (<uint32_t>sizeof(row_t) + self.request_count + offset + 7) & ~<uint32_t>7
+            if type(request.spec) is not bytes or len(request.spec) > SPEC_BYTES_MAX:
+                raise ValueError(f"no words of a request: {request.spec!r:.100}")
+            if not request.parts:
+                raise ValueError(f"a request that brings nothing: {request}")
+            if not 0 <= request.ask_chars + request.answer_chars < 1 << 31:
+                raise ValueError(f"no number of characters: {request}")
+            r.spec, r.spec_size = request.spec, <uint16_t>len(request.spec)
+            r.first_part, r.part_count = self.part_count, <uint16_t>len(request.parts)
+            r.chars = request.ask_chars + request.answer_chars
+            self.part_count += r.part_count
+            owners += [i] * r.part_count
+        self.stride = (
+            <uint32_t>sizeof(row_t) + <uint32_t>self.part_count + self.data_bytes + 7
+        ) & ~<uint32_t>7
         for i, field in enumerate(fields):
-            f = &self.fields[i]
-            if not 0 <= field.request < self.request_count:
-                raise ValueError(f"{field} names no request")
-            r = &self.requests[field.request]
-            r.field_count += 1
-            f.request = field.request
-            f.type, f.order = TYPES[field.type], ORDERS[field.order]
-            f.length = field.length
-            if r.function <= 2:
-                f.bit = -2
-                f.offset = r.offset * 8 + <uint32_t>field.offset
-                inside = 0 <= field.offset < r.count and f.type == TYPE_BOOL
-            else:
-                f.bit = field.bit
-                f.offset = r.offset + <uint32_t>field.offset
-                inside = 0 <= field.offset and field.offset + field.length <= r.data_bytes
-            if not inside:
-                raise ValueError(f"{field} is outside its request {requests[field.request]}")
+            if not 0 <= field.part < self.part_count:
+                raise ValueError(f"{field} names no part of a request")
+            r = &self.requests[owners[field.part]]
+            r.field_count = min(r.field_count + 1, 65535)
+            self.fill_field(&self.fields[i], field)
+
+    cdef int fill_field(self, field_t *f, object field) except -1:
+        cdef part_t *part = &self.parts[field.part]
+        cdef int length = field.length
+        if field.type not in TYPES or field.order not in ORDERS:
+            raise ValueError(f"{field} has no type or order")
+        if length not in WIDTHS[field.type] or not -1 <= field.bit <= 7:
+            raise ValueError(f"{field} has a length or bit that its type can't have")
+        if field.bit >= 0 and (field.type != "bool" or length != 1):
+            raise ValueError(f"{field} is no bit of a byte")
+        f.part = field.part
+        f.type, f.order, f.bit = TYPES[field.type], ORDERS[field.order], field.bit
+        f.length = <uint16_t>length
+        # Of a text whose bytes are swapped, the partner of an odd last byte lies behind it.
+        swapped = field.type == "string" and f.order >= 2
+        reach = length + length % 2 if swapped else length
+        if field.offset < 0 or field.offset + reach > part.bytes:
+            raise ValueError(f"{field} is outside its part of {part.bytes} bytes")
+        f.offset = part.offset + <uint32_t>field.offset
+        return 0
 
     def __dealloc__(self):
         free(self.requests)
+        free(self.parts)
         free(self.fields)
 
 

@@ -40,35 +40,44 @@ cdef enum:
     LATE_BUCKETS = 128  # quarter octaves of microseconds
 
 
+cdef struct part_t:
+    # A stretch of data that an answer brings, with a status of its own.
+    uint32_t offset       # into the data of the row
+    uint32_t bytes
+
+
 cdef struct request_t:
-    uint8_t function
-    uint16_t address
-    uint16_t count
-    uint16_t data_bytes   # of the answer
-    uint32_t offset       # of the answer's data in the row
+    const uint8_t *spec   # the protocol's own words
+    uint16_t spec_size
+    uint16_t part_count
+    uint32_t first_part
+    uint32_t chars        # of request and answer on the wire, at the most
     # State of the scan loop, kept here so that it dies with the layout:
     uint16_t field_count  # tags that it reads
     bint answered         # well, at least once
     uint8_t refusals      # in a row
-    uint8_t refused_code  # the last exception
+    uint8_t refused_quality
     int64_t skip_until    # boot ns: set aside until then
 
 
 cdef struct field_t:
-    uint32_t request
-    uint32_t offset       # bytes into the row; bits of functions 1 and 2: bytes * 8 + bit
+    uint32_t part
+    uint32_t offset       # bytes into the data of the row
     uint8_t type
     uint8_t order         # 0 ABCD, 1 CDAB, 2 BADC, 3 DCBA
-    signed char bit       # bit of a register, or -1; -2: a bit of functions 1 and 2
+    signed char bit       # of the byte at `offset`, 0 the lowest; -1: not a bit
     uint16_t length       # bytes of the raw value
 
 
 cdef struct layout_t:
     int32_t request_count
+    int32_t part_count
     int32_t field_count
+    uint32_t serial       # of its group
     uint32_t data_bytes   # of one row's answers
     uint32_t stride       # of one row in the store
     request_t *requests
+    const part_t *parts   # as the fields
     const field_t *fields  # one for all groups alike
     uint8_t *scratch      # the row in progress
     uint8_t *latest       # the last committed row
@@ -76,7 +85,7 @@ cdef struct layout_t:
 
 
 cdef struct row_t:
-    # A row in the store: this header, then one status a request, then the answers' data.
+    # A row in the store: this header, then one status a part, then the answers' data.
     uint64_t tick
     int64_t mid_ns
     uint32_t half_span_us
@@ -126,10 +135,12 @@ cdef struct group_t:
     layout_t *current     # the scan thread's
     layout_t *pending     # set by replan, current at the next swap
     layout_t *latest      # whose `latest` is the last committed row; NULL before the first
+    layout_t *scanned     # of the scan in progress or the last one: written by `group_hold` alone
     store_t *active
     store_t *filled       # the first and the last of those that wait for the sealer
     store_t *filled_last
     store_t *spare        # without rows or memory
+    layout_t *taken       # of the store that the sealer has; NULL: none
     pool_t *pool
     uint32_t row_capacity  # of one store
     const fieldprops_t *props  # one for all groups alike
@@ -155,8 +166,13 @@ cdef inline uint8_t *row_status(uint8_t *row) noexcept nogil:
 
 
 cdef inline uint8_t *row_data(layout_t *layout, uint8_t *row) noexcept nogil:
-    return row + sizeof(row_t) + layout.request_count
+    return row + sizeof(row_t) + layout.part_count
 
+
+# The layout of the scan that begins: it is not freed before the next call. Scan thread.
+cdef layout_t *group_hold(group_t *g) noexcept nogil
+# Whether nothing follows `layout` any more. Under the lock.
+cdef bint group_is_done_with(group_t *g, const layout_t *layout) noexcept nogil
 
 # Scan thread. `tick` must not be below g.next_tick.
 cdef void group_commit(group_t *g, layout_t *layout, uint64_t tick) noexcept nogil

@@ -28,10 +28,16 @@ cdef extern from *:
     {
         return __atomic_exchange_n(slot, value, __ATOMIC_RELAXED);
     }
+
+    /* In one order for all threads: who frees a layout has seen who holds it, or is seen first. */
+    #define load_layout(slot) __atomic_load_n(slot, __ATOMIC_SEQ_CST)
+    #define store_layout(slot, layout) __atomic_store_n(slot, layout, __ATOMIC_SEQ_CST)
     """
     size_t add_size(size_t *slot, size_t n) noexcept nogil
     size_t take_size(size_t *slot, size_t n) noexcept nogil
     int exchange_int(int *slot, int value) noexcept nogil
+    layout_t *load_layout(layout_t **slot) noexcept nogil
+    void store_layout(layout_t **slot, layout_t *layout) noexcept nogil
 
 cdef enum:
     ROWS_FIRST_BYTES = 512  # what a store begins with, but for wider rows
@@ -178,6 +184,33 @@ cdef void group_end(group_t *g) noexcept nogil:
     g.active = g.spare = NULL
 
 
+cdef layout_t *group_hold(group_t *g) noexcept nogil:
+    cdef layout_t *layout = load_layout(&g.current)
+    cdef layout_t *newer
+    while layout != g.scanned:
+        store_layout(&g.scanned, layout)
+        newer = load_layout(&g.current)
+        if newer == layout:
+            break
+        layout = newer  # the sealer took the store meanwhile
+    return layout
+
+
+cdef bint group_is_done_with(group_t *g, const layout_t *layout) noexcept nogil:
+    cdef const store_t *s = g.filled
+    if (
+        layout == g.current or layout == g.pending or layout == g.latest
+        or layout == g.active.layout or layout == load_layout(&g.scanned)
+        or layout == g.taken
+    ):
+        return False
+    while s != NULL:
+        if s.layout == layout:
+            return False
+        s = s.next
+    return True
+
+
 cdef inline void store_begin(store_t *s, uint64_t tick) noexcept nogil:
     """The flush counts from here: a scan exists when its last answer is in."""
     if s.row_count == 0 and s.gap_count == 0:
@@ -281,6 +314,7 @@ cdef store_t *group_swap(group_t *g) noexcept nogil:
         g.filled = full.next
         full.next = NULL
         full.more = True
+        g.taken = full.layout
         pthread_mutex_unlock(&g.lock)
         return full
     full = g.active
@@ -288,7 +322,8 @@ cdef store_t *group_swap(group_t *g) noexcept nogil:
     if full.row_count == 0 and full.gap_count == 0:
         if full.layout != newest:
             drop_rows(g, full)  # its room is counted in rows
-            full.layout = g.current = newest
+            store_layout(&g.current, newest)
+            full.layout = newest
             g.pending = NULL
         pthread_mutex_unlock(&g.lock)
         return NULL
@@ -298,8 +333,10 @@ cdef store_t *group_swap(group_t *g) noexcept nogil:
         g.active = full  # no memory: its rows wait on
         pthread_mutex_unlock(&g.lock)
         return NULL
-    g.current = g.active.layout = newest
+    store_layout(&g.current, newest)
+    g.active.layout = newest
     g.pending = NULL
+    g.taken = full.layout
     pthread_mutex_unlock(&g.lock)
     return full
 
@@ -320,6 +357,7 @@ cdef void group_release(group_t *g, store_t *s) noexcept nogil:
         s.rows, s.row_room = NULL, 0
     drop_rows(g, s)
     drop_gaps(g, s)
+    g.taken = NULL
     s.row_count = s.gap_count = 0
     s.next = NULL
     if g.spare == NULL:

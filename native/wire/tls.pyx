@@ -12,7 +12,7 @@ that takes no request is.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.errno cimport ECONNRESET, EIO, EPIPE
+from libc.errno cimport ECONNRESET, EIO, ENOTCONN, EPIPE
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
@@ -162,6 +162,8 @@ cdef int tls_finish(port_t *p) noexcept nogil:
 cdef ssize_t tls_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
     cdef session_t *s = <session_t *>p.session
     cdef int n
+    if s.ssl == NULL:
+        return -ENOTCONN
     ERR_clear_error()
     n = SSL_read(s.ssl, buffer, <int>room)
     if n > 0:
@@ -180,6 +182,8 @@ cdef ssize_t tls_write(port_t *p, const uint8_t *data, size_t size) noexcept nog
     cdef uint8_t scrap[16]
     cdef ssize_t answer
     cdef int n
+    if s.ssl == NULL:
+        return -ENOTCONN
     ERR_clear_error()
     n = SSL_write(s.ssl, data, <int>size)
     if n > 0:

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from drivers import registry
-from drivers.api import DeviceSpec, Field, LinkSpec, OpenedLinks, Request, TagSpec
+from drivers.api import DeviceSpec, Field, LinkSpec, OpenedLinks, TagSpec
+from drivers.modbus.request import Read, request_of
 from drivers.modbus.simulator import now_ns
 from native.block.seal import Sealer
 from native.modbus.codec import Codec
@@ -112,7 +113,7 @@ def test_plan_when_changed_under_a_scan_accounts_that_scan_as_replanned() -> Non
             scanner.until(lambda: scanner.good() >= 10)
             for turn in range(6):
                 enough = scanner.good() + 10
-                swapped = [Request(3, (100, 0)[i], 2) for i in range(2)]
+                swapped = [request_of(Read(3, (100, 0)[i], 2)) for i in range(2)]
                 fields = [Field(1 - i, 0, "uint32", "ABCD", 4, -1) for i in range(2)]
                 plan = group.plan
                 group.replan(*((plan.requests, plan.fields) if turn % 2 else (swapped, fields)))

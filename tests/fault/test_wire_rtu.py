@@ -14,7 +14,8 @@ from itertools import islice
 
 import pytest
 
-from drivers.api import DeviceSpec, Field, GroupPlan, Request, TagSpec
+from drivers.api import DeviceSpec, Field, GroupPlan, TagSpec
+from drivers.modbus.request import Read, request_of
 from drivers.modbus.simulator import now_ns
 from native.engine.link import Link
 from native.engine.loop import Loop
@@ -277,8 +278,8 @@ def test_request_when_echoed_by_the_adapter_is_skipped(apart_s: float) -> None:
 def test_request_of_coils_when_its_echo_looks_like_an_answer_is_not_taken_for_it() -> None:
     """W5: 24 coils from 0x0300 on are three bytes, and the echo's third byte says three."""
     tags = tuple(TagSpec(str(i), "coil:768", "bool", PERIOD_NS) for i in range(24))
-    fields = tuple(Field(0, i, "bool", "ABCD", 1, -1) for i in range(24))
-    plan = GroupPlan("d1", PERIOD_NS, tags, (Request(1, 0x0300, 24),), fields, 0)
+    fields = tuple(Field(0, i // 8, "bool", "ABCD", 1, i % 8) for i in range(24))
+    plan = GroupPlan("d1", PERIOD_NS, tags, (request_of(Read(1, 0x0300, 24)),), fields, 0)
 
     def echo(asked: Asked) -> Iterable[Step]:
         return [asked.frame, 0.004, answer(asked, pdu=b"\x01\x03\xff\xff\xff")]

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any, NamedTuple
 
-from drivers.api import DeviceSpec, Field, GroupPlan, LinkSpec, Request, TagSpec
+from drivers.api import DeviceSpec, Field, GroupPlan, LinkSpec, TagSpec
+from drivers.modbus.request import Read, request_of
 from native.engine.link import Link
 from native.engine.loop import Loop
 from tests.kit.dtu import Dtu
@@ -57,7 +58,7 @@ def pairs(
     """
     kind: Any = "uint32" if count > 1 else "uint16"
     tags = tuple(TagSpec(str(a), f"holding:{a}", kind, period_ns) for a in addresses)
-    requests = tuple(Request(3, a, count) for a in addresses)
+    requests = tuple(request_of(Read(3, a, count)) for a in addresses)
     length = min(4, 2 * count)
     fields = tuple(Field(i, 0, kind, "ABCD", length, -1) for i in range(len(addresses)))
     return GroupPlan(device, period_ns, tags, requests, fields, scan_ns=0)

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from drivers.api import TYPE_BYTES, DeviceSpec, Field, GroupPlan, LinkSpec, Request, TagSpec
+from drivers.api import TYPE_BYTES, DeviceSpec, Field, GroupPlan, LinkSpec, TagSpec
+from drivers.modbus.request import Read, request_of
 from gateway.catalog import build
 from native.block.bundle import bundle
 from native.block.seal import Sealer
@@ -60,20 +61,28 @@ def plan(
     tags: Sequence[TagSpec], *, device: str = "d", period_ns: int = PERIOD_NS, apart: bool = False
 ) -> GroupPlan:
     """The tags' registers one after another in one request, or `apart`, each in its own."""
-    requests: list[Request] = []
+    reads: list[Read] = []
     fields: list[Field] = []
     offset = 0
     for one in tags:
         length = one.length if one.type == "string" else TYPE_BYTES[one.type]
         size = length + length % 2
-        if apart or not requests or offset + size > 250:
-            requests.append(Request(3, 0, 0))
+        if apart or not reads or offset + size > 250:
+            reads.append(Read(3, 1000 * len(reads) % 60000, 0))
             offset = 0
-        bit = 0 if one.type == "bool" else -1
-        fields.append(Field(len(requests) - 1, offset, one.type, one.order, length, bit))
+        if one.type == "bool":  # the lowest of its register
+            fields.append(Field(len(reads) - 1, offset + 1, "bool", one.order, 1, 0))
+        else:
+            fields.append(Field(len(reads) - 1, offset, one.type, one.order, length, -1))
         offset += size
-        requests[-1] = Request(3, 1000 * (len(requests) - 1) % 60000, offset // 2)
-    return GroupPlan(device, period_ns, tuple(tags), tuple(requests), tuple(fields), scan_ns=0)
+        reads[-1] = reads[-1]._replace(count=offset // 2)
+    requests = tuple(map(request_of, reads))
+    return GroupPlan(device, period_ns, tuple(tags), requests, tuple(fields), scan_ns=0)
+
+
+def data_bytes(plan: GroupPlan) -> int:
+    """Of one row."""
+    return sum(size for request in plan.requests for size in request.parts)
 
 
 class Sample(NamedTuple):

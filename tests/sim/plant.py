@@ -20,10 +20,12 @@ from typing import NamedTuple
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers import registry
-from drivers.api import DeviceSpec, Field, GroupPlan, LinkSpec, Request, TagSpec
+from drivers.api import DeviceSpec, Field, GroupPlan, LinkSpec, TagSpec
+from drivers.modbus.request import Read, request_of
 from gateway.catalog import CatalogMade, build
 from gateway.config import load
 from native.rows.group import Group
+from tests.kit.scans import data_bytes
 
 SECOND = 10**9
 GOOD, SILENT = 1, 129
@@ -49,7 +51,7 @@ def polled(device: str, period_ns: int) -> GroupPlan:
         Field(0, 6, "string", "ABCD", 8, -1),
         Field(0, 14, "float32", "ABCD", 4, -1),
     )
-    return GroupPlan(device, period_ns, tags, (Request(3, 0, 9),), fields, scan_ns=0)
+    return GroupPlan(device, period_ns, tags, (request_of(Read(3, 0, 9)),), fields, scan_ns=0)
 
 
 class Row(NamedTuple):
@@ -132,7 +134,7 @@ def _pusher() -> GroupPlan:
         TagSpec("event", "holding:0", "uint32", SECOND),
         TagSpec("note", "holding:2", "string", SECOND, length=8),
     )
-    return GroupPlan(PUSHER, SECOND, tags, (Request(3, 0, 6),), (), scan_ns=0)
+    return GroupPlan(PUSHER, SECOND, tags, (request_of(Read(3, 0, 6)),), (), scan_ns=0)
 
 
 @cache
@@ -145,7 +147,7 @@ def _switched_off() -> tuple[GroupPlan, ...]:
         )
         for kind in range(5)
     ]
-    request = (Request(3, 0, 100), Request(3, 100, 100), Request(3, 200, 100))
+    request = tuple(request_of(Read(3, at, 100)) for at in (0, 100, 200))
     return tuple(
         GroupPlan(f"off-{n}", SECOND, kinds[n % 5], request, (), scan_ns=0) for n in range(200)
     )
@@ -200,7 +202,7 @@ class Plant:
                 status, data = bytes([quality]), row(tick).data
                 if number == self.layout.meter_group:
                     status = status * len(one.requests)
-                    data = bytes(sum(2 * request.count for request in one.requests))
+                    data = bytes(data_bytes(one))
                 mid_ns = start_ns + tick * period_ns + int(drawn * 200_000)
                 group.push(tick, mid_ns, 0, status, data)
         if self.layout.pushes and random() < 0.3:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.api import DeviceSpec, LinkSpec, Request, TagSpec, ValueType
+from drivers.api import DeviceSpec, LinkSpec, TagSpec, ValueType
 from drivers.modbus.address import Range
 from drivers.modbus.learn import DOUBTS, Learner
 from drivers.modbus.planner import place, plan_device
+from drivers.modbus.request import Read, reads_of
 
 TCP = LinkSpec("cell", "tcp", host="127.0.0.1")
 
@@ -29,7 +30,7 @@ class Model:
         self.missing, self.longest, self.exception = missing, longest, exception
         self.requests = 0
 
-    def refuses(self, request: Request) -> bool:
+    def refuses(self, request: Read) -> bool:
         self.requests += 1
         asked = range(request.address, request.address + request.count)
         return request.count > self.longest or any(a in self.missing for a in asked)
@@ -37,7 +38,7 @@ class Model:
     def scan(self, spec: DeviceSpec, learner: Learner) -> None:
         """One scan of every group, and what the learner makes of it."""
         plan = plan_device(spec, learner.limits)
-        for request in [r for group in plan.groups for r in group.requests]:
+        for request in [r for group in plan.groups for r in reads_of(group)]:
             if self.refuses(request):
                 learner.refused(request, self.exception)
             else:
@@ -55,8 +56,8 @@ def assert_learned(spec: DeviceSpec, model: Model, learner: Learner) -> None:
     """Every tag that can be read is, and those that cannot have requests of their own."""
     (group,) = plan_device(spec, learner.limits).groups
     for tag, field in zip(group.tags, group.fields, strict=True):
-        at, request = place(tag).range, group.requests[field.request]
-        own = Request(request.function, at.first, at.last - at.first + 1)
+        at, request = place(tag).range, reads_of(group)[field.part]
+        own = Read(request.function, at.first, at.last - at.first + 1)
         if model.refuses(own):
             assert request == own
         else:
@@ -109,14 +110,14 @@ def test_missing_register_between_tags_is_learned_as_a_hole() -> None:
     assert learner.limits.holes == (Range("holding", 3, 4),)
     assert learner.limits.max_registers == 125
     (group,) = plan_device(spec, learner.limits).groups
-    assert group.requests == (Request(3, 0, 3), Request(3, 5, 3))
+    assert reads_of(group) == [Read(3, 0, 3), Read(3, 5, 3)]
 
 
 def test_missing_tag_is_isolated_and_its_neighbours_read_together() -> None:
     spec = device(*range(20))
     learner = learn(spec, Model({7}))
     (group,) = plan_device(spec, learner.limits).groups
-    assert group.requests == (Request(3, 0, 7), Request(3, 7, 1), Request(3, 8, 12))
+    assert reads_of(group) == [Read(3, 0, 7), Read(3, 7, 1), Read(3, 8, 12)]
     assert learner.said() == [{"id": "learned.hole", "args": {"first": "holding:7", "last": 7}}]
 
 
@@ -137,14 +138,14 @@ def test_refused_tag_that_answers_again_joins_its_neighbours() -> None:
     model.missing = set()
     model.scan(spec, learner)
     (group,) = plan_device(spec, learner.limits).groups
-    assert group.requests == (Request(3, 0, 10),)
+    assert reads_of(group) == [Read(3, 0, 10)]
 
 
 @pytest.mark.parametrize("noise", range(10))
 def test_single_refusals_of_noise_set_nothing_aside(noise: int, rng: random.Random) -> None:
     spec = device(*range(10))
     learner = Learner(spec)
-    request = Request(3, 0, 10)
+    request = Read(3, 0, 10)
     for _ in range(50):
         if rng.random() < 0.3:
             learner.refused(request, 2)
@@ -155,7 +156,7 @@ def test_single_refusals_of_noise_set_nothing_aside(noise: int, rng: random.Rand
 def test_request_once_answered_is_doubted_long_before_it_is_cut() -> None:
     spec = device(*range(10))
     learner = Learner(spec)
-    request = Request(3, 0, 10)
+    request = Read(3, 0, 10)
     learner.answered(request)
     for _ in range(DOUBTS - 1):
         learner.refused(request, 2)
@@ -168,7 +169,7 @@ def test_request_once_answered_is_doubted_long_before_it_is_cut() -> None:
 def test_other_exceptions_teach_nothing(exception: int) -> None:
     learner = Learner(device(*range(10)))
     for _ in range(20):
-        learner.refused(Request(3, 0, 10), exception)
+        learner.refused(Read(3, 0, 10), exception)
     assert learner.limits.revision == 0
 
 
@@ -176,7 +177,7 @@ def test_refused_function_sets_all_its_tags_aside_at_once() -> None:
     spec = device(*range(5))
     learner = Learner(spec)
     for _ in range(2):
-        learner.refused(Request(3, 0, 5), 1)
+        learner.refused(Read(3, 0, 5), 1)
     assert len(learner.limits.refused) == 5
 
 

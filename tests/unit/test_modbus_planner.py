@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.api import DeviceSpec, GroupPlan, LinkSpec, Request, TagSpec, ValueType
+from drivers.api import DeviceSpec, GroupPlan, LinkSpec, TagSpec, ValueType
 from drivers.modbus.address import Range
 from drivers.modbus.forecast import link_load
 from drivers.modbus.limits import Limits, limits_of
 from drivers.modbus.planner import data_bytes, plan_device, plan_group, plan_space
+from drivers.modbus.request import Read, reads_of
 from drivers.modbus.wire import Wire, wire_of
 
 SERIAL = LinkSpec("com1", "serial", port="/dev/ttyS1", baud=9600)
@@ -101,8 +102,8 @@ def test_plan_of_serial_bridges_a_hole_only_while_it_is_cheaper() -> None:
     worth = wire.request_ns // (2 * wire.byte_ns)  # registers of hole that cost one request
     near = plan(SERIAL, tag("holding:0"), tag(f"holding:{worth}"))
     far = plan(SERIAL, tag("holding:0"), tag(f"holding:{worth + 2}"))
-    assert near.requests == (Request(3, 0, worth + 1),)
-    assert far.requests == (Request(3, 0, 1), Request(3, worth + 2, 1))
+    assert reads_of(near) == [Read(3, 0, worth + 1)]
+    assert reads_of(far) == [Read(3, 0, 1), Read(3, worth + 2, 1)]
 
 
 def test_plan_of_tcp_bridges_more_than_serial() -> None:
@@ -122,19 +123,19 @@ def test_plan_of_spaces_and_types_says_where_each_tag_lies() -> None:
         tag("discrete:4", "bool"),
         tag("30003", "int16"),
     )
-    assert group.requests == (
-        Request(3, 10, 5),
-        Request(4, 2, 1),
-        Request(1, 7, 13),
-        Request(2, 4, 1),
-    )
-    assert [(f.request, f.offset, f.length, f.bit) for f in group.fields] == [
+    assert reads_of(group) == [
+        Read(3, 10, 5),
+        Read(4, 2, 1),
+        Read(1, 7, 13),
+        Read(2, 4, 1),
+    ]
+    assert [(f.part, f.offset, f.length, f.bit) for f in group.fields] == [
         (0, 0, 4, -1),
-        (0, 0, 2, 3),
+        (0, 1, 1, 3),
         (0, 4, 5, -1),
-        (2, 0, 1, -1),
-        (2, 12, 1, -1),
-        (3, 0, 1, -1),
+        (2, 0, 1, 0),
+        (2, 1, 1, 4),
+        (3, 0, 1, 0),
         (1, 0, 2, -1),
     ]
     assert group.fields[0].order == "CDAB"
@@ -142,31 +143,31 @@ def test_plan_of_spaces_and_types_says_where_each_tag_lies() -> None:
 
 def test_plan_with_declared_hole_never_reads_it() -> None:
     group = plan(TCP, tag("holding:0"), tag("holding:3"), holes=("holding:1-2",))
-    assert group.requests == (Request(3, 0, 1), Request(3, 3, 1))
+    assert reads_of(group) == [Read(3, 0, 1), Read(3, 3, 1)]
 
 
 def test_plan_past_the_largest_read_never_cuts_a_value() -> None:
     tags = [tag(f"holding:{2 * i}", "float32") for i in range(10)]
     group = plan(TCP, *tags, max_registers=7)
     assert len(group.requests) == 4
-    assert all(r.address % 2 == 0 and r.count % 2 == 0 and r.count <= 7 for r in group.requests)
+    assert all(r.address % 2 == 0 and r.count % 2 == 0 and r.count <= 7 for r in reads_of(group))
 
 
 def test_plan_with_refused_tag_asks_it_alone_and_its_neighbours_together() -> None:
     spec = device(TCP, *(tag(f"holding:{i}") for i in range(5)))
     limits = Limits(refused=(Range("holding", 2, 2),))
     group = plan_group(spec, spec.tags, 10**9, limits)
-    assert group.requests == (Request(3, 0, 2), Request(3, 2, 1), Request(3, 3, 2))
-    assert [f.request for f in group.fields] == [0, 0, 1, 2, 2]
+    assert reads_of(group) == [Read(3, 0, 2), Read(3, 2, 1), Read(3, 3, 2)]
+    assert [f.part for f in group.fields] == [0, 0, 1, 2, 2]
 
 
 def test_plan_with_cut_splits_there_but_not_inside_a_value() -> None:
     spec = device(TCP, tag("holding:0", "float32"), tag("holding:2"), tag("holding:3"))
     limits = Limits(cuts=(("holding", 1), ("holding", 3)))
-    assert plan_group(spec, spec.tags, 10**9, limits).requests == (
-        Request(3, 0, 3),
-        Request(3, 3, 1),
-    )
+    assert reads_of(plan_group(spec, spec.tags, 10**9, limits)) == [
+        Read(3, 0, 3),
+        Read(3, 3, 1),
+    ]
 
 
 def test_plan_of_two_periods_has_a_group_each_shortest_first() -> None:
@@ -216,4 +217,4 @@ def test_limits_kept_over_a_restart_never_pass_the_file() -> None:
 
 
 def test_tag_scale_does_not_touch_the_plan() -> None:
-    assert plan(TCP, tag("holding:0", scale=Decimal("0.1"))).requests == (Request(3, 0, 1),)
+    assert reads_of(plan(TCP, tag("holding:0", scale=Decimal("0.1")))) == [Read(3, 0, 1)]

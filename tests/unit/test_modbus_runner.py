@@ -14,7 +14,6 @@ from drivers.api import (
     GroupPlan,
     LinkSpec,
     OpenedLinks,
-    Request,
     TagSpec,
     ValueType,
 )
@@ -23,6 +22,7 @@ from drivers.modbus.address import Range
 from drivers.modbus.limits import Limits, limits_of
 from drivers.modbus.planner import plan_device, plan_group
 from native.rows.group import Group
+from tests.kit.scans import data_bytes
 
 SECOND = 10**9
 LINK = LinkSpec("line", "tcp", host="127.0.0.1")
@@ -70,7 +70,7 @@ def test_start_when_kept_limits_ask_for_more_bytes_than_the_file_plans_by_them(
 ) -> None:
     small = plan_device(BRIDGED, replace(limits_of(BRIDGED), max_registers=70)).groups[0]
     first = plan_device(BRIDGED).groups[0]
-    assert sum(r.count for r in small.requests) > sum(r.count for r in first.requests)
+    assert data_bytes(small) > data_bytes(first)
     kept = {"max_registers": 70, "max_bits": 2000, "holes": [], "refused": []}
     assert opened({"plc": kept}).groups
     assert caplog.text == ""
@@ -135,11 +135,11 @@ def test_plan_when_it_can_not_be_used_is_said_and_the_old_one_stays(
         spec: DeviceSpec, tags: Sequence[TagSpec], period_ns: int, limits: Limits
     ) -> GroupPlan:
         plan = plan_group(spec, tags, period_ns, limits)
-        return replace(plan, requests=tuple(Request(3, r.address, 126) for r in plan.requests))
+        return replace(plan, fields=tuple(f._replace(offset=250) for f in plan.fields))
 
     monkeypatch.setattr(runner, "plan_group", impossible)
     kept = {"max_registers": 70, "max_bits": 2000, "holes": [], "refused": []}
     with caplog.at_level(logging.WARNING):
         (group,) = opened({"plc": kept}).groups
     assert group.snapshot()["requests"] == len(plan_device(BRIDGED).groups[0].requests)
-    assert "plc" in caplog.text and "126" in caplog.text
+    assert "plc" in caplog.text and "offset=250" in caplog.text

@@ -16,7 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from drivers.api import Field, GroupPlan, Request
+from drivers.api import Field, GroupPlan
+from drivers.modbus.request import Read, request_of
 from native.block.latest import latest
 from tests.kit.scans import GOOD, PERIOD_NS, START_NS, Box, plan, registers, tag
 
@@ -218,8 +219,8 @@ def test_bcd_when_a_digit_is_over_nine_is_bad(kind: str, order: str, noise: byte
 @given(st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=20), st.integers(0, 15))
 def test_bit_of_a_register_when_read_is_that_bit(words: list[int], bit: int) -> None:
     made = GroupPlan(
-        "d", PERIOD_NS, (tag("t", "bool"),), (Request(3, 0, 2),),
-        (Field(0, 2, "bool", "ABCD", 2, bit),), 0,
+        "d", PERIOD_NS, (tag("t", "bool"),), (request_of(Read(3, 0, 2)),),
+        (Field(0, 3 - bit // 8, "bool", "ABCD", 1, bit % 8),), 0,
     )  # fmt: skip
     box = Box([made])
     for tick, word in enumerate(words):
@@ -233,7 +234,8 @@ def test_bits_of_coils_when_read_are_lowest_first(data: st.DataObject) -> None:
     places = data.draw(st.lists(st.integers(0, count - 1), min_size=1, max_size=8))
     made = GroupPlan(
         "d", PERIOD_NS, tuple(tag(f"t{i}", "bool") for i in range(len(places))),
-        (Request(1, 7, count),), tuple(Field(0, at, "bool", "ABCD", 1, -1) for at in places), 0,
+        (request_of(Read(1, 7, count)),),
+        tuple(Field(0, at // 8, "bool", "ABCD", 1, at % 8) for at in places), 0,
     )  # fmt: skip
     box = Box([made])
     shown = data.draw(st.lists(st.integers(0, 2**count - 1), min_size=1, max_size=8))

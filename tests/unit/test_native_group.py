@@ -18,12 +18,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from drivers.api import Field, GroupPlan, Request
+from drivers.api import Field, GroupPlan
+from drivers.modbus.request import Read, request_of
 from native.block.latest import latest, qualities
 from native.block.seal import Sealer
 from native.rows.group import POOL_BYTES, Group, Pool
 from native.rows.shape import STORE_BYTES_MAX, TYPES, VALUE_BYTES_MAX
-from tests.kit.scans import GOOD, PERIOD_NS, START_NS, Box, plan, registers, tag, unpacked
+from tests.kit.scans import (
+    GOOD,
+    PERIOD_NS,
+    START_NS,
+    Box,
+    data_bytes,
+    plan,
+    registers,
+    tag,
+    unpacked,
+)
 
 #: Of one row with one tag of 16 bits: its head, a status, two bytes, rounded up.
 ROW_BYTES = 32
@@ -296,29 +307,11 @@ def test_gaps_when_more_than_a_store_s_list_takes_go_on_in_the_next_one() -> Non
 def test_group_when_its_tags_fit_no_block_is_refused_with_the_way_out() -> None:
     made = GroupPlan(
         "d", PERIOD_NS, tuple(tag(str(i), "bool") for i in range(30_000)),
-        tuple(Request(1, 2000 * i, 2000) for i in range(15)),
-        tuple(Field(i // 2000, i % 2000, "bool", "ABCD", 1, -1) for i in range(30_000)), 0,
+        tuple(request_of(Read(1, 2000 * i, 2000)) for i in range(15)),
+        tuple(Field(i // 2000, i % 2000 // 8, "bool", "ABCD", 1, i % 8) for i in range(30_000)), 0,
     )  # fmt: skip
     with pytest.raises(ValueError, match="another period"):
         Group(1, made)
-
-
-def test_replan_when_the_requests_ask_too_much_is_refused_and_the_old_ones_stay() -> None:
-    box = box_of(2)
-    group = box.groups[0]
-    field = Field(0, 0, "int16", "ABCD", 2, -1)
-    for requests in (
-        [Request(3, 0, 100)], [Request(3, 0, 1)] * 3, [], [Request(3, 0, 126)],
-        [Request(6, 0, 1)], [Request(3, 65535, 2)], [Request(1, 0, 2001)],
-    ):  # fmt: skip
-        with pytest.raises(ValueError, match="request"):
-            group.replan(requests, [field, field])
-    with pytest.raises(ValueError, match="outside"):
-        group.replan([Request(3, 0, 1)], [field, Field(0, 1, "int16", "ABCD", 2, -1)])
-    with pytest.raises(ValueError, match="names no request"):
-        group.replan([Request(3, 0, 1)], [field, Field(1, 0, "int16", "ABCD", 2, -1)])
-    box.push(0, 0, word(1) + word(2))
-    assert [entry.value for entry in box.seal()] == ["1", "2"]
 
 
 def test_scan_when_it_does_not_fit_the_plan_is_refused() -> None:
@@ -346,12 +339,13 @@ def test_group_when_its_plan_can_t_be_followed_is_refused(period_ns: int) -> Non
 
 
 def test_read_when_some_requests_failed_names_the_good_ones_of_the_newest_row() -> None:
-    box = Box([plan([tag("a"), tag("b")], apart=True)])
+    made = plan([tag("a"), tag("b")], apart=True)
+    box = Box([made])
     assert box.groups[0].read() == []
     box.push(0, 0, word(1) + word(2), status=[GOOD, 133])
-    assert box.groups[0].read() == [(3, 0, 1)]
+    assert box.groups[0].read() == [made.requests[0].spec]
     box.push(0, 1, word(1) + word(2), status=[130, GOOD])
-    assert box.groups[0].read() == [(3, 1000, 1)]
+    assert box.groups[0].read() == [made.requests[1].spec]
 
 
 def test_read_when_the_collector_runs_within_holds_no_lock() -> None:
@@ -391,7 +385,7 @@ def test_qualities_when_counted_are_those_of_the_newest_values(data: st.DataObje
     made = plan(tags, apart=True)
     box = Box([made])
     assert qualities(box.groups[0]) == {}
-    size = sum(2 * request.count for request in made.requests)
+    size = data_bytes(made)
     raw = data.draw(st.binary(min_size=size, max_size=size))
     status = data.draw(st.lists(st.sampled_from([GOOD, 129, 133]), min_size=len(made.requests),
                                 max_size=len(made.requests)))  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import re
 import select
@@ -63,6 +64,22 @@ def test_port_when_secured_connects_in_rounds_reads_and_frees_all(tmp_path: Path
     del port
     gc.collect()
     assert tls.living() == 0
+
+
+def test_port_when_not_connected_yet_then_has_nothing_to_read_or_flush(tmp_path: Path) -> None:
+    plant = Authority(tmp_path, "plant")
+    with TlsSlave(plant.files("plc")) as slave:
+        port = Port(spec(tmp_path, slave, plant))
+        for _ in range(2):  # before it is opened, then before its handshake
+            port.flush()
+            with pytest.raises(OSError, match=r".*") as failed:
+                port.read()
+            assert failed.value.errno == errno.ENOTCONN
+            with pytest.raises(OSError, match=r".*") as failed:
+                port.write(REQUEST)
+            assert failed.value.errno == errno.ENOTCONN
+            port.open()
+        port.close()
 
 
 def test_write_when_the_peer_is_gone_is_an_error_and_no_signal(tmp_path: Path) -> None:

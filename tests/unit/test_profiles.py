@@ -11,6 +11,7 @@ import pytest
 
 from drivers import profiles, registry
 from drivers.api import DeviceSpec
+from drivers.modbus.request import reads_of
 from drivers.modbus.simulator import Simulator, load_map, raw_value
 from gateway.config import load
 
@@ -51,7 +52,7 @@ def test_profile_as_shipped_is_configured_checked_and_planned(name: str, tmp_pat
     assert device.tags
     assert driver.check(device) == []
     plan = driver.plan(device)
-    assert all(r.count <= device.max_registers for group in plan.groups for r in group.requests)
+    assert all(r.count <= device.max_registers for group in plan.groups for r in reads_of(group))
 
 
 @pytest.mark.parametrize("name", profiles.names())
@@ -94,8 +95,8 @@ def test_profile_of_dtsu666_reads_scaled_floats_as_volts(tmp_path: Path) -> None
 def test_profile_of_sdm630_asks_at_most_forty_registers(tmp_path: Path) -> None:
     device = configured("eastron-sdm630", tmp_path)
     plan = registry.get("modbus").plan(device)
-    assert {r.function for group in plan.groups for r in group.requests} == {4}
-    assert max(r.count for group in plan.groups for r in group.requests) <= 40
+    assert {r.function for group in plan.groups for r in reads_of(group)} == {4}
+    assert max(r.count for group in plan.groups for r in reads_of(group)) <= 40
 
 
 def test_profile_when_simulated_has_its_counter_where_no_tag_lies() -> None:

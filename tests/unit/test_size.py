@@ -20,6 +20,7 @@ from drivers.modbus.planner import plan_device
 from drivers.modbus.runner import open_links
 from gateway.report.recent import Recent
 from native.rows.group import Group
+from tests.kit.scans import data_bytes
 
 SECOND = 10**9
 DEVICES = 60
@@ -102,8 +103,7 @@ def test_look_at_all_devices_makes_no_object_a_tag() -> None:
 def _scan(group: Group) -> None:
     """One whole row."""
     requests = group.plan.requests
-    size = sum(2 * request.count for request in requests)
-    group.push(0, 0, 0, bytes([1] * len(requests)), bytes(size))
+    group.push(0, 0, 0, bytes([1] * len(requests)), bytes(data_bytes(group.plan)))
 
 
 @pytest.mark.parametrize("brief", [False, True])

@@ -7,7 +7,9 @@ from itertools import islice, pairwise
 
 import pytest
 
-from drivers.api import Field, GroupPlan, Request, TagSpec
+from drivers.api import Field, GroupPlan, TagSpec
+from drivers.modbus.request import Read as ModbusRead
+from drivers.modbus.request import request_of
 from drivers.modbus.simulator.example import scans
 from gateway.cli import trial
 from gateway.cli.trial import DAY_NS, Read, content_a_day, rhythm, schedule
@@ -44,7 +46,7 @@ def test_heartbeats_when_pauses_are_long_then_are_counted_in_each() -> None:
 
 
 def read(device: int, tags: Sequence[TagSpec], period_ns: int) -> Read:
-    requests = (Request(3, 0, 2 * len(tags)),)
+    requests = (request_of(ModbusRead(3, 0, 2 * len(tags))),)
     fields = tuple(Field(0, 4 * i, "uint32", "ABCD", 4, -1) for i in range(len(tags)))
     return Read(
         "modbus", GroupPlan(f"d{device}", period_ns, tuple(tags), requests, fields, MS), period_ns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drivers.api import GroupPlan, TagSpec
 from drivers.modbus.address import FUNCTION, parse
+from drivers.modbus.request import reads_of
 from drivers.modbus.simulator.maps import raw_range
 from drivers.modbus.simulator.store import Store
 from drivers.modbus.simulator.usual import RISING
@@ -15,11 +16,9 @@ _SPACE = {function: space for space, function in FUNCTION.items()}
 def scans(group: GroupPlan, seed: str, count: int) -> list[bytes]:
     """The answers' data of `count` successive scans; each is one step of the values."""
     store = Store([_simulated(tag) for tag in group.tags], seed)
+    reads = reads_of(group)
     rows = [
-        b"".join(
-            store.read(_SPACE[request.function], request.address, request.count, step)
-            for request in group.requests
-        )
+        b"".join(store.read(_SPACE[r.function], r.address, r.count, step) for r in reads)
         for step in range(min(count, PHASES))
     ]
     return [rows[step % PHASES] for step in range(count)]

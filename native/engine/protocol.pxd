@@ -1,0 +1,236 @@
+"""What a protocol is to the engine: one table of functions, and how much memory they want.
+
+The engine owns memory, time, sending, deadlines, learned waits, retries, back-off, windows, silence
+between frames, rows, gaps, quality and counters. A protocol says what a frame means, what proves an
+answer, and what must be asked to prove it. It calls no clock and no system, allocates nothing and
+counts nothing; time comes as an argument, in nanoseconds of the boot clock.
+
+Three scopes, each with memory of its own, zeroed by the engine when the link is made:
+
+* a session: this protocol on this link, over all its connections. Its memory begins with session_t.
+* a station: an address on the link; devices with the same address share it. Begins with station_t.
+* a flight: a request on its way, with 24 bytes for what the protocol must know of it.
+
+A protocol offers its table to Python as a capsule named PROTOCOL (see `drivers.api.Station`).
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy
+
+from native.rows.store cimport group_t, layout_t, part_t, request_t, row_data, row_status
+
+cdef enum:
+    PROTOCOL_ABI = 1
+    ASK_MAX = 1024      # bytes of the longest request of any protocol
+    ADDRESS_MAX = 16    # bytes of a station's address
+    OWN_BYTES = 24
+
+
+cdef struct station_t:
+    # The head of a station's memory. The engine fills in the address; `owes_until` is the
+    # protocol's: how long an answer to an older request may still come; 0: none can.
+    uint8_t address[ADDRESS_MAX]
+    uint8_t address_size
+    int64_t owes_until
+
+
+cdef struct session_t:
+    # The head of a session's memory. The engine fills in all but `window` and `remarks`.
+    int64_t char_ns       # of a character on a serial wire; 0: not a serial wire
+    int64_t timeout_ns    # the longest wait for an answer
+    station_t **stations
+    int32_t station_count
+    uint32_t window       # requests that may fly on this connection now
+    uint32_t remarks      # bits that the driver knows how to put in words
+
+
+cdef enum Purpose:
+    PLANNED = 0           # a request of the plan, for a row
+    OWN = 1               # the protocol's own, sent before it, to find out what can be believed
+
+
+cdef struct flight_t:
+    const request_t *request  # of the plan. OWN: the one that waits behind it
+    layout_t *layout
+    station_t *station
+    Purpose purpose
+    uint8_t attempt       # 0, then 1 when it is repeated after damage
+    bint full             # as many flew as may, and others waited
+    int32_t member        # the engine's: which group, and which request of its plan
+    int32_t number
+    int64_t sent
+    int64_t deadline
+    int64_t wire_ns       # what request and answer take on the wire
+    uint8_t own[OWN_BYTES]
+
+
+cdef struct in_t:
+    # What has arrived and is not done with.
+    const uint8_t *p
+    size_t n
+
+
+cdef struct out_t:
+    # What `prepare` and the handshake want sent.
+    uint8_t *p            # room for ASK_MAX bytes
+    size_t n
+    uint32_t chars        # of an OWN request and its answer, on the wire
+    int64_t until         # WAIT: until then
+    uint8_t quality       # REFUSE: what the row says
+    uint16_t code
+    bint flush            # throw away what has arrived before sending
+
+
+cdef struct plan_t:
+    # What a station is asked, as far as a protocol wants to choose a request of its own from it.
+    layout_t *layout      # of the group whose turn it is
+    group_t **groups      # all groups of the station, on this link
+    int32_t group_count
+
+
+cdef enum Prep:
+    SEND = 0        # `out` holds the plan's request
+    SEND_FIRST = 1  # `out` holds a request of the protocol's own; the plan's is still to be sent
+    WAIT = 2        # the station can't be asked before `until`: as one that does not answer
+    REFUSE = 3      # this connection can't carry that request: `quality` and `code`
+
+
+cdef enum Verdict:
+    MORE = 0            # no whole frame yet; `at_least` bytes are still to come
+    ANSWER = 1          # to `flight`: whole, and in its row
+    PARTIAL = 2         # to `flight`, in its row: more of it must be asked for
+    REFUSED = 3         # `flight` was refused: `quality` and `code`
+    BUSY = 4            # `flight` was refused, for now
+    UNREACHED = 5       # something on the way says that the station of `flight` can't be reached
+    IN_VAIN = 6         # `flight`, an OWN request, has come to nothing, and that is no fault
+    FOREIGN_ANSWER = 7  # a whole frame that answers no open request; `whose` owed it, or NULL
+    FOREIGN_REQUEST = 8  # another master asks
+    NOISE = 9           # no frame
+    DAMAGED = 10        # what should be the answer fails its check: the line must fall silent first
+    BROKEN = 11         # the stream can't be followed any more: a new connection
+
+
+cdef struct take_t:
+    # About one frame in front of the input. The engine zeroes it.
+    size_t used           # bytes that are done with, any verdict but MORE
+    size_t at_least       # MORE: so many more bytes come before anything can be told
+    int32_t flight        # which of the open ones
+    station_t *whose
+    uint8_t quality
+    uint16_t code
+
+
+cdef enum Why:
+    NO_ANSWER = 0
+    GARBLED = 1    # an answer was damaged; the request may be repeated
+    CUT_OFF = 2    # the connection was lost
+
+
+cdef enum Hearing:
+    # What `listen_t.hear` found in front.
+    HEARD_NOTHING = 0   # not all there yet
+    HEARD_ASKED = 1     # a request to `whose`
+    HEARD_ANSWER = 2    # `whose` answered what was asked; see `cover`
+    HEARD_REFUSAL = 3   # `whose` refused it: `quality` and `code`
+    HEARD_DAMAGE = 4    # its answer is damaged
+    HEARD_NO_ANSWER = 5  # it got none in time
+    HEARD_OTHER = 6     # a frame that no plan asks for
+    HEARD_NOISE = 7     # no frame
+
+
+cdef struct heard_t:
+    # The engine zeroes it.
+    size_t used
+    station_t *whose
+    int64_t asked_at      # when the request was heard
+    int64_t since         # when it was asked for at the earliest; 0: it can't be told for what
+    bint late             # an answer that was owed
+    uint32_t chars        # of request and answer
+    uint8_t quality
+    uint16_t code
+
+
+cdef struct listen_t:
+    # For a line that another master owns: nothing is ever sent. `empty_at`: the port was seen empty
+    # then, what is there came later. `doubt_until`: what was asked before can't be believed.
+    Hearing (*hear)(
+        void *session, const in_t *in_, heard_t *heard, int64_t empty_at, int64_t doubt_until,
+        int64_t now
+    ) noexcept nogil
+    # Whether the answer or refusal heard last answers `r` too; its data into the row.
+    bint (*covers)(void *session, const request_t *r) noexcept nogil
+    bint (*cover)(void *session, const request_t *r, layout_t *layout) noexcept nogil
+
+
+cdef struct protocol_t:
+    uint16_t abi                 # PROTOCOL_ABI
+    uint16_t session_bytes
+    uint16_t station_bytes
+    # Frames on a line that one asks at a time: what lies there when nothing is awaited is thrown
+    # away. Else a stream.
+    bint line
+    const char *name
+    # A station's address is one; False: it is none of this protocol's. Once, when the link is made.
+    bint (*enrol)(void *session, void *station) noexcept nogil
+    # Connected. 0: ready; > 0: `out` (if it is not empty) begins a handshake; < 0: BROKEN.
+    int (*begin)(void *session, out_t *out, int64_t now) noexcept nogil
+    # Of a handshake: as `begin`; `used` bytes of the input are done with. NULL: there is none.
+    int (*shake)(
+        void *session, const in_t *in_, size_t *used, out_t *out, int64_t now
+    ) noexcept nogil
+    # The plan's request `f.request`, for the station `f.station`, or what must be asked before it.
+    # A second `attempt` is the same request again.
+    Prep (*prepare)(
+        void *session, const plan_t *plan, flight_t *f, out_t *out, int64_t now
+    ) noexcept nogil
+    # The frame in front of the input, held against `n` open flights, the oldest first; there may
+    # be none. An answer's data go into the row by `put` and `mark`.
+    Verdict (*take)(
+        void *session, const in_t *in_, flight_t *open_, int32_t n, take_t *t, int64_t now
+    ) noexcept nogil
+    # A flight that `take` did not end. True: an OWN request whose failure is no fault: go on.
+    bint (*ended)(void *session, const flight_t *f, Why why, int64_t now) noexcept nogil
+    # Whether an awaited frame may begin with these bytes, at least one; NULL: it always may. What
+    # devices that dial in say between frames is told apart by it.
+    bint (*may_begin)(
+        void *session, const flight_t *open_, int32_t n, const uint8_t *p, size_t size
+    ) noexcept nogil
+    const listen_t *listen       # NULL: can't listen only
+
+
+cdef inline bint put_part(
+    layout_t *layout, uint32_t part, uint32_t at, const uint8_t *p, size_t n
+) noexcept nogil:
+    """Bytes of an answer into the row in progress; False, and nothing written, outside the part."""
+    cdef const part_t *one
+    if part >= <uint32_t>layout.part_count:
+        return False
+    one = &layout.parts[part]
+    if at > one.bytes or n > one.bytes - at:
+        return False
+    memcpy(row_data(layout, layout.scratch) + one.offset + at, p, n)
+    return True
+
+
+cdef inline bint mark_part(layout_t *layout, uint32_t part, uint8_t quality) noexcept nogil:
+    """How good a part of the row in progress is; False: there is no such part."""
+    if part >= <uint32_t>layout.part_count:
+        return False
+    row_status(layout.scratch)[part] = quality
+    return True
+
+
+cdef inline bint put(
+    const flight_t *f, uint32_t part, uint32_t at, const uint8_t *p, size_t n
+) noexcept nogil:
+    """Bytes of the answer to `f` into part number `part` of its request."""
+    return part < f.request.part_count and put_part(
+        f.layout, f.request.first_part + part, at, p, n
+    )
+
+
+cdef inline bint mark(const flight_t *f, uint32_t part, uint8_t quality) noexcept nogil:
+    """How good part number `part` of the request of `f` is."""
+    return part < f.request.part_count and mark_part(
+        f.layout, f.request.first_part + part, quality
+    )
