@@ -92,7 +92,7 @@ def peer(name: str, *libraries: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / name
     source = HERE / "peers" / f"{name}.c"
-    flags = [f"-l{library}" for library in libraries]
+    flags = ["-pthread", *(f"-l{library}" for library in libraries)]
     subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-o", program, source, *flags], check=True)
     return str(program)
 

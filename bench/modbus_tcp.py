@@ -80,7 +80,7 @@ def many_devices(rounds: int) -> Iterator[Row]:
             asked = tuple(map(str, (port, DEVICES, PERIOD_US, DEVICE_REGISTERS, SCANS)))
             commands = {
                 "ours": ours("poll", "devices", *asked),
-                "libmodbus, thread each": [peer("libmodbus_poller", "modbus", "pthread"), *asked],
+                "libmodbus, thread each": [peer("libmodbus_poller", "modbus"), *asked],
                 "epoll loop in C": [peer("epoll_poller"), *asked],
             }
             found = _measured(commands, client, rounds)

@@ -1,4 +1,4 @@
-/* Many Modbus TCP machines, each with an address, registers and a connection of its own.
+/* Many Modbus TCP machines, each with an address, registers, a connection and a thread of its own.
  *
  *   machines COUNT     prints their port; machine N (from 0) listens on 127.1.(N / 250).(N % 250 + 1).
  *                      Prints "asked" when the first of them has answered, "all" when each has. Goes on
@@ -6,27 +6,22 @@
  *
  * FC3, registers 0 to 1023. Of three neighbours one never changes, one counts the requests of its machine,
  * one is noise within three bits. No machine knows of another: whatever order they are asked in, each
- * answers from its own state. */
+ * answers from its own state, when its own thread runs. */
 #include "peer.h"
-#include <fcntl.h>
-#include <sys/epoll.h>
 
-enum { MACHINES_MAX = 4000, REGISTERS = 1024, IN_FLIGHT_MAX = 16, FILES_BESIDE = 64 };
+enum { MACHINES_MAX = 4000, REGISTERS = 1024, FILES_BESIDE = 64 };
 
 struct machine {
     uint32_t noise, answered;
-    int connection;
-    size_t held;
-    uint8_t in[IN_FLIGHT_MAX * REQUEST_BYTES];
+    int number, listener;
 };
 
-static struct machine *machines;
-static uint64_t answered;
+static uint64_t answered_all;
 static int count_all, machines_asked;
 
 static uint16_t value_of(struct machine *m, unsigned address)
 {
-    uint16_t base = (uint16_t)(1000 + (m - machines) * 7 + address * 13);
+    uint16_t base = (uint16_t)(1000 + m->number * 7 + address * 13);
     if (address % 3 == 0)
         return base;
     if (address % 3 == 1)
@@ -35,90 +30,46 @@ static uint16_t value_of(struct machine *m, unsigned address)
     return (uint16_t)(base + (m->noise >> 29));
 }
 
-static void answer(struct machine *m)
+/* A machine was asked for the first time. */
+static void note_asked(void)
 {
-    static uint8_t out[IN_FLIGHT_MAX * ANSWER_BYTES_MAX];
-    size_t size = 0, at = 0;
-    int asked_before = machines_asked;
-    for (; m->held - at >= REQUEST_BYTES; at += REQUEST_BYTES) {
-        const uint8_t *q = m->in + at;
-        unsigned first = (unsigned)(q[8] << 8 | q[9]), count = q[11];
-        uint8_t *a = out + size;
-        if (q[7] != 3 || q[10] != 0 || count < 1 || count > REGISTERS_MAX || first + count > REGISTERS) {
-            fprintf(stderr, "a request that these machines do not know\n");
-            exit(1);
-        }
-        memcpy(a, q, 8);
-        a[4] = 0;
-        a[5] = (uint8_t)(3 + 2 * count);
-        a[8] = (uint8_t)(2 * count);
-        for (unsigned i = 0; i < count; i++) {
-            uint16_t value = value_of(m, first + i);
-            a[ANSWER_HEAD_BYTES + 2 * i] = (uint8_t)(value >> 8);
-            a[ANSWER_HEAD_BYTES + 2 * i + 1] = (uint8_t)value;
-        }
-        size += ANSWER_HEAD_BYTES + 2 * count;
-        machines_asked += !m->answered++;
-        answered++;
-    }
-    m->held -= at;
-    memmove(m->in, m->in + at, m->held);
-    if (size && send(m->connection, out, size, MSG_NOSIGNAL) != (ssize_t)size)
-        die("send");
-    if (machines_asked > asked_before) {
-        if (asked_before == 0)
-            puts("asked");
-        if (machines_asked == count_all)
-            puts("all");
-        fflush(stdout);
-    }
+    int asked = __atomic_add_fetch(&machines_asked, 1, __ATOMIC_SEQ_CST);
+    if (asked == 1)
+        puts("asked");
+    if (asked == count_all)
+        puts("all");
+    fflush(stdout);
 }
 
-static void watch(int loop, int fd, uint64_t mark)
+static size_t answer_one(void *whose, const uint8_t *q, uint8_t *out)
 {
-    struct epoll_event e = {.events = EPOLLIN, .data.u64 = mark};
-    if (epoll_ctl(loop, EPOLL_CTL_ADD, fd, &e) < 0)
-        die("epoll_ctl");
+    struct machine *m = whose;
+    unsigned first = (unsigned)(q[8] << 8 | q[9]), count = begin_answer(q, out, REGISTERS);
+    for (unsigned i = 0; i < count; i++)
+        put_register(out, i, value_of(m, first + i));
+    if (!m->answered++)
+        note_asked();
+    __atomic_add_fetch(&answered_all, 1, __ATOMIC_RELAXED);
+    return ANSWER_HEAD_BYTES + 2 * count;
 }
 
-/* Marks of the loop: a machine's number twice, plus one for its listener. */
-static void serve(int loop, const int *listeners, uint64_t end)
+/* One connection after the other, as machines with little room do. */
+static void *live(void *argument)
 {
-    struct epoll_event events[64];
+    struct machine *m = argument;
     for (;;) {
-        int n = epoll_wait(loop, events, 64, -1);
-        for (int i = 0; i < n; i++) {
-            uint64_t mark = events[i].data.u64;
-            struct machine *m = &machines[mark / 2];
-            if (mark == end)
-                return;
-            if (mark % 2) {
-                int one = 1, fresh = accept(listeners[mark / 2], NULL, NULL);
-                if (fresh < 0)
-                    die("accept");
-                if (m->connection >= 0)
-                    close(m->connection);
-                setsockopt(fresh, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-                m->connection = fresh;
-                m->held = 0;
-                watch(loop, fresh, mark - 1);
-                continue;
-            }
-            ssize_t got = recv(m->connection, m->in + m->held, sizeof m->in - m->held, 0);
-            if (got <= 0) {
-                close(m->connection);
-                m->connection = -1;
-                continue;
-            }
-            m->held += (size_t)got;
-            answer(m);
-        }
+        int one = 1, s = accept(m->listener, NULL, NULL);
+        if (s < 0)
+            die("accept");
+        setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        serve_connection(s, answer_one, m);
+        close(s);
     }
 }
 
 int main(int argc, char **argv)
 {
-    int count = argc > 1 ? atoi(argv[1]) : 0, loop = epoll_create1(0);
+    int count = argc > 1 ? atoi(argv[1]) : 0;
     struct rlimit files;
     struct sockaddr_in a = {.sin_family = AF_INET};
     socklen_t size = sizeof a;
@@ -131,23 +82,21 @@ int main(int argc, char **argv)
     if (files.rlim_cur > files.rlim_max || setrlimit(RLIMIT_NOFILE, &files) < 0)
         die("a listener and a connection a machine");
     count_all = count;
-    machines = calloc((size_t)count, sizeof *machines);
-    int *listeners = calloc((size_t)count, sizeof *listeners);
+    struct machine *machines = calloc((size_t)count, sizeof *machines);
     for (int i = 0; i < count; i++) {
-        int one = 1;
-        machines[i] = (struct machine){.noise = (uint32_t)i + 1, .connection = -1};
-        listeners[i] = socket(AF_INET, SOCK_STREAM, 0);
-        setsockopt(listeners[i], SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+        int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+        machines[i] = (struct machine){.noise = (uint32_t)i + 1, .number = i, .listener = listener};
+        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
         a.sin_addr.s_addr = htonl(0x7f010000u | (uint32_t)(i / 250) << 8 | (uint32_t)(i % 250 + 1));
-        if (bind(listeners[i], (struct sockaddr *)&a, sizeof a) < 0 || listen(listeners[i], 8) < 0)
+        if (bind(listener, (struct sockaddr *)&a, sizeof a) < 0 || listen(listener, 8) < 0)
             die("listen");
-        getsockname(listeners[i], (struct sockaddr *)&a, &size); /* the first one's port is all others' */
-        watch(loop, listeners[i], 2 * (uint64_t)i + 1);
+        getsockname(listener, (struct sockaddr *)&a, &size); /* the first one's port is all others' */
     }
-    watch(loop, STDIN_FILENO, 2 * (uint64_t)count);
+    for (int i = 0; i < count; i++)
+        begin_thread(live, &machines[i]);
     printf("%d\n", ntohs(a.sin_port));
     fflush(stdout);
-    serve(loop, listeners, 2 * (uint64_t)count);
-    printf("%llu\n", (unsigned long long)answered);
+    wait_for_end_of_input();
+    printf("%llu\n", (unsigned long long)__atomic_load_n(&answered_all, __ATOMIC_RELAXED));
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,66 @@ static inline int connect_to(int port)
         die("connect");
     setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     return s;
+}
+
+/* What a server's machine does: takes whole requests from its connection, gives each to `answer_one`, which fills
+ * `out` and returns its size, and sends each answer on its own as a machine does. Returns when the peer hangs up. */
+static inline void serve_connection(int s, size_t (*answer_one)(void *, const uint8_t *, uint8_t *), void *whose)
+{
+    enum { IN_FLIGHT_MAX = 64 };
+    uint8_t in[IN_FLIGHT_MAX * REQUEST_BYTES], out[ANSWER_BYTES_MAX];
+    size_t held = 0;
+    ssize_t got;
+    while ((got = recv(s, in + held, sizeof in - held, 0)) > 0) {
+        size_t at = 0;
+        for (held += (size_t)got; held - at >= REQUEST_BYTES; at += REQUEST_BYTES) {
+            size_t size = answer_one(whose, in + at, out);
+            if (send(s, out, size, MSG_NOSIGNAL) != (ssize_t)size)
+                return;
+        }
+        held -= at;
+        memmove(in, in + at, held);
+    }
+}
+
+/* The head of the answer to request `q`, whose registers lie below `end`; exits where it is no such request. */
+static inline unsigned begin_answer(const uint8_t *q, uint8_t *out, unsigned end)
+{
+    unsigned first = (unsigned)(q[8] << 8 | q[9]), registers = q[11];
+    if (q[7] != 3 || q[10] != 0 || registers < 1 || registers > REGISTERS_MAX || first + registers > end) {
+        fprintf(stderr, "a request that this server does not know\n");
+        exit(1);
+    }
+    memcpy(out, q, 8);
+    out[4] = 0;
+    out[5] = (uint8_t)(3 + 2 * registers);
+    out[8] = (uint8_t)(2 * registers);
+    return registers;
+}
+
+static inline void put_register(uint8_t *out, unsigned index, uint16_t value)
+{
+    out[ANSWER_HEAD_BYTES + 2 * index] = (uint8_t)(value >> 8);
+    out[ANSWER_HEAD_BYTES + 2 * index + 1] = (uint8_t)value;
+}
+
+/* A thread of little memory that nobody waits for. */
+static inline void begin_thread(void *(*body)(void *), void *argument)
+{
+    pthread_t thread;
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 64 << 10);
+    if (pthread_create(&thread, &small, body, argument) != 0 || pthread_detach(thread) != 0)
+        die("pthread_create");
+    pthread_attr_destroy(&small);
+}
+
+static inline void wait_for_end_of_input(void)
+{
+    char ignored[64];
+    while (read(STDIN_FILENO, ignored, sizeof ignored) > 0)
+        ;
 }
 
 static inline void put_request(uint8_t *p, uint16_t id, int registers)
