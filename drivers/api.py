@@ -114,6 +114,7 @@ class DeviceSpec:
     max_bits: int = 2000
     holes: tuple[str, ...] = ()  # "holding:100-199": never read, not even to bridge
     pause_ns: int = 0  # silence this device wants, over the link's
+    own: tuple[tuple[str, Any], ...] = ()  # keys that only its driver has, as they were written
 
 
 class Request(NamedTuple):

@@ -3,9 +3,9 @@
 Code never says a sentence: it names an id and its arguments, and whoever faces the user (the
 command line, the log) turns them into words here. To add a text, add one entry to the table of its
 noun: `syntax`, `config` (with `points`, `capacity`, `reserved`), `link`, `device` (with `learned`),
-`driver` (with `s7`), `buffer`, `uplink` (with `certificate`, `budget` and `clock`), `system`,
-`daemon`, `cli`. A test reads the whole code base: an id that nobody uses, or that is used and
-missing here, fails it.
+`driver` (with `dlt645` and `s7`), `buffer`, `uplink` (with `certificate`, `budget` and `clock`),
+`system`, `daemon`, `cli`. A test reads the whole code base: an id that nobody uses, or that is used
+and missing here, fails it.
 
 Arguments come from anywhere: what of them could move a cursor is taken out here, so that words are
 safe to print and to log.
@@ -24,6 +24,7 @@ from gateway.messages import (
     config,
     daemon,
     device,
+    dlt645,
     driver,
     link,
     points,
@@ -54,6 +55,7 @@ MESSAGES: Mapping[str, Message] = {
     **link.TABLE,
     **device.TABLE,
     **driver.TABLE,
+    **dlt645.TABLE,
     **s7.TABLE,
     **buffer.TABLE,
     **uplink.TABLE,
