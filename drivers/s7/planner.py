@@ -1,0 +1,201 @@
+"""The fewest requests that read a device's tags, and where each tag lies in their answers.
+
+`pack` shares the bytes out; here tags become stretches of them, and items become requests of the
+plan. Pure and deterministic. Devices alike are planned once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple, cast
+
+from drivers.api import (
+    ByteOrder,
+    DevicePlan,
+    DeviceSpec,
+    Field,
+    GroupPlan,
+    Request,
+    TagSpec,
+    ValueType,
+)
+from drivers.s7.address import Address, parse
+from drivers.s7.pack import Requests, pack, rows_of
+from drivers.s7.request import STATE, Reshaped, request_of, reshaped_most
+from drivers.s7.stretch import ITEMS_USUAL, PDU_LEAST, Room, Stretch, room_of
+from drivers.s7.types import FIXES, STRING_HEAD, wire_bytes
+
+#: A round trip and the CPU's part of it: 5 to 10 ms of an S7-1500, 10 to 30 of a 300 or 1200.
+REQUEST_NS = 15_000_000
+#: What a value that was put in shape is to the row.
+_SHAPED: dict[str, ValueType] = {
+    "string": "string", "s5time": "uint32", "date_time": "int64", "dtl": "int64",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may hold: as the CPU granted, and as it was learned. `holes` are what it
+    refused: read by themselves, and never bridged.
+    """
+
+    pdu: int = PDU_LEAST
+    items: int = ITEMS_USUAL
+    holes: tuple[Stretch, ...] = ()
+
+    @property
+    def room(self) -> Room:
+        return room_of(self.pdu, self.items)
+
+
+class Wanted(NamedTuple):
+    """What of a tag its plan rests on."""
+
+    address: str
+    type: str
+    length: int
+    order: ByteOrder
+
+
+class Place(NamedTuple):
+    """Where a tag lies, what is read of it, and how many characters of a text that is."""
+
+    address: Address
+    stretch: Stretch
+    text: int
+
+    @property
+    def is_state(self) -> bool:
+        """The CPU's state is no memory: it has a request of its own."""
+        return self.address.area == "SZL"
+
+
+def place(wanted: Wanted, room: Room) -> Place:
+    """Raises AddressError."""
+    address = parse(wanted.address)
+    text = min(wanted.length, room.longest - STRING_HEAD) if wanted.type == "string" else 0
+    size = 1 if address.numbered else wire_bytes(wanted.type, text)
+    stretch = Stretch(address.area, address.db, address.number, address.number + size)
+    return Place(address, stretch, text)
+
+
+_USUAL = Limits()
+
+
+def plan_device(device: DeviceSpec, limits: Limits = _USUAL) -> DevicePlan:
+    """One group a period, the shortest first; tags of a group in the order of the configuration.
+    Raises AddressError where `check` finds problems.
+    """
+    groups: dict[int, list[TagSpec]] = {}
+    for tag in device.tags:
+        groups.setdefault(tag.every_ns, []).append(tag)
+    return DevicePlan(
+        device, tuple(plan_group(device, groups[every], every, limits) for every in sorted(groups))
+    )
+
+
+def plan_group(
+    device: DeviceSpec, tags: Sequence[TagSpec], period_ns: int, limits: Limits
+) -> GroupPlan:
+    """The fewest requests that read `tags`. `fields[i]`: where the answers hold `tags[i]`."""
+    wanted = tuple(Wanted(tag.address, tag.type, tag.length, tag.order) for tag in tags)
+    requests, fields = _plan(wanted, limits)
+    scan_ns = REQUEST_NS * len(requests)
+    return GroupPlan(device.name, period_ns, tuple(tags), requests, fields, scan_ns)
+
+
+@lru_cache(maxsize=64)
+def _plan(
+    wanted: tuple[Wanted, ...], limits: Limits
+) -> tuple[tuple[Request, ...], tuple[Field, ...]]:
+    places = [place(one, limits.room) for one in wanted]
+    stretches = {at.stretch for at in places if not at.is_state}
+    packed = pack(rows_of(stretches, limits.holes), limits.room)
+    row = Row(packed)
+    lies = [None if at.is_state else row.find(at.stretch) for at in places]
+    shaped: list[dict[Reshaped, None]] = [{} for _ in packed]  # a set, in the order of the tags
+    for one, at, found in zip(wanted, places, lies, strict=True):
+        if found and one.type in FIXES:
+            shaped[found.request][Reshaped(found.item, found.offset, one.type, at.text)] = None
+    requests: list[Request] = []
+    first = 0  # part of the next request
+    parts: dict[tuple[int, int | Reshaped], int] = {}
+    for number, items in enumerate(packed):
+        for ask, told in _asked(items, list(shaped[number])):
+            requests.append(request_of([items[n] for n in ask], told, ask))
+            keys: list[int | Reshaped] = [*ask, *told]
+            for key in keys:
+                parts.setdefault((number, key), first)
+                first += 1
+    if any(at.is_state for at in places):
+        requests.append(STATE)
+    fields = (
+        _field(one, at, found, parts, first)
+        for one, at, found in zip(wanted, places, lies, strict=True)
+    )
+    return tuple(requests), tuple(fields)
+
+
+def _asked(
+    items: Sequence[Stretch], shaped: Sequence[Reshaped]
+) -> Iterable[tuple[Sequence[int], Sequence[Reshaped]]]:
+    """One request; where more values are put in shape than its words hold, others with the items
+    that the rest lies in.
+    """
+    most = reshaped_most(len(items))
+    yield range(len(items)), shaped[:most]
+    for at in range(most, len(shaped), most):
+        rest = shaped[at : at + most]
+        yield sorted({one.item for one in rest}), rest
+
+
+def _field(
+    wanted: Wanted,
+    at: Place,
+    found: Found | None,
+    parts: dict[tuple[int, int | Reshaped], int],
+    state: int,
+) -> Field:
+    if found is None:
+        return Field(state, 0, cast(ValueType, wanted.type), "ABCD", 1, -1)
+    if wanted.type in FIXES:
+        reshaped = Reshaped(found.item, found.offset, wanted.type, at.text)
+        part = parts[found.request, reshaped]
+        return Field(part, 0, _SHAPED[wanted.type], "ABCD", reshaped.row_bytes, -1)
+    part = parts[found.request, found.item]
+    bit = at.address.bit if wanted.type == "bool" else -1
+    type_ = cast(ValueType, wanted.type)
+    return Field(part, found.offset, type_, wanted.order, at.stretch.size, bit)
+
+
+class Found(NamedTuple):
+    """Where a stretch is read: request, item of it, bytes into its data."""
+
+    request: int
+    item: int
+    offset: int
+
+
+class Row:
+    """The items of a plan, to find the one that holds a stretch: the shortest of those that do."""
+
+    def __init__(self, requests: Requests) -> None:
+        self._items = sorted(
+            (item, n, m) for n, items in enumerate(requests) for m, item in enumerate(items)
+        )
+        self._longest = max((i.end - i.first for items in requests for i in items), default=0)
+
+    def find(self, wanted: Stretch) -> Found:
+        at = bisect_right(self._items, wanted[:3], key=lambda held: held[0][:3])
+        held = []
+        for item, request, number in reversed(self._items[:at]):
+            if item[:2] != wanted[:2] or item.first + self._longest < wanted.end:
+                break
+            if item.covers(wanted):
+                held.append((item.size, request, number, item))
+        _, request, number, item = min(held)
+        unit = item.size // (item.end - item.first)
+        return Found(request, number, (wanted.first - item.first) * unit)

@@ -1,0 +1,180 @@
+"""One CPU without an engine and without a wire, for tools and tests: the functions of `protocol`
+called as the engine calls them, bytes in and bytes out, time standing still.
+"""
+
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from native.engine.protocol cimport (
+    ADDRESS_MAX,
+    ASK_MAX,
+    NO_ANSWER,
+    SEND,
+    Prep,
+    Verdict,
+    flight_t,
+    in_t,
+    out_t,
+    protocol_t,
+    session_t,
+    station_t,
+    take_t,
+)
+from native.reasons cimport BAD_NOT_ASKED
+from native.rows.shape cimport Answers, answers_of
+from native.rows.store cimport layout_t, row_data, row_status
+
+from native.s7.protocol import PROTOCOL
+
+VERDICTS = (
+    "more", "answer", "partial", "refused", "busy", "unreached", "in vain", "foreign answer",
+    "foreign request", "noise", "damaged", "broken",
+)
+
+
+cdef class Session:
+    """A link to one station with the plan's `requests`; each has at most one flight."""
+
+    cdef const protocol_t *table
+    cdef session_t *session
+    cdef station_t *station
+    cdef station_t *stations[1]
+    cdef Answers answers
+    cdef layout_t layout
+    cdef flight_t *flights
+    cdef list flying      # numbers of the requests that fly, the oldest first
+    cdef bytes input
+    cdef uint8_t out[ASK_MAX]
+
+    def __cinit__(self, bytes address, object requests):
+        self.table = <const protocol_t *>PyCapsule_GetPointer(PROTOCOL, "PROTOCOL")
+        if len(address) > ADDRESS_MAX:
+            raise ValueError(f"an address of {len(address)} bytes")
+        self.answers = answers_of(tuple(requests), ())
+        self.session = <session_t *>calloc(1, self.table.session_bytes)
+        self.station = <station_t *>calloc(1, self.table.station_bytes)
+        self.flights = <flight_t *>calloc(self.answers.request_count, sizeof(flight_t))
+        self.layout.scratch = <uint8_t *>calloc(1, self.answers.stride)
+        if (
+            self.session == NULL or self.station == NULL or self.flights == NULL
+            or self.layout.scratch == NULL
+        ):
+            raise MemoryError
+        self.layout.request_count = self.answers.request_count
+        self.layout.part_count = self.answers.part_count
+        self.layout.requests, self.layout.parts = self.answers.requests, self.answers.parts
+        memcpy(self.station.address, <const uint8_t *>address, len(address))
+        self.station.address_size = <uint8_t>len(address)
+        self.stations[0] = self.station
+        self.session.stations, self.session.station_count = self.stations, 1
+        self.flying, self.input = [], b""
+        if not self.table.enrol(self.session, self.station):
+            raise ValueError(f"no address of this protocol: {address.hex()}")
+
+    def __dealloc__(self):
+        free(self.session)
+        free(self.station)
+        free(self.flights)
+        free(self.layout.scratch)
+
+    @property
+    def window(self) -> int:
+        """Requests that may fly on this connection."""
+        return self.session.window
+
+    @property
+    def remarks(self) -> int:
+        return self.session.remarks
+
+    def begin(self) -> bytes:
+        """A new connection: what is sent first. Nothing flies any more."""
+        cdef out_t out
+        memset(&out, 0, sizeof(out_t))
+        out.p = self.out
+        self.flying, self.input = [], b""
+        self.table.begin(self.session, &out, 0)
+        return self.out[:out.n]
+
+    def shake(self, bytes data) -> tuple[str, bytes]:
+        """("on", what to send), ("ready", b"") or ("broken", b"")."""
+        cdef out_t out
+        cdef in_t in_
+        cdef size_t used = 0
+        cdef int result
+        self.input += data
+        memset(&out, 0, sizeof(out_t))
+        out.p = self.out
+        in_.p, in_.n = self.input, <size_t>len(self.input)
+        result = self.table.shake(self.session, &in_, &used, &out, 0)
+        self.input = self.input[used:]
+        return ("on" if result > 0 else "broken" if result else "ready"), self.out[:out.n]
+
+    def ask(self, int number) -> bytes | tuple[int, int]:
+        """The bytes of request `number`, which flies from now on; (quality, code): it can't be
+        sent.
+        """
+        cdef flight_t *f
+        cdef out_t out
+        cdef Prep prep
+        cdef uint32_t i
+        if not 0 <= number < self.answers.request_count or number in self.flying:
+            raise ValueError(f"request {number} flies, or is none")
+        f = &self.flights[number]
+        memset(f, 0, sizeof(flight_t))
+        f.request, f.layout, f.station = &self.answers.requests[number], &self.layout, self.station
+        f.number = number
+        memset(&out, 0, sizeof(out_t))
+        out.p = self.out
+        prep = self.table.prepare(self.session, NULL, f, &out, 0)
+        for i in range(f.request.part_count):
+            row_status(self.layout.scratch)[f.request.first_part + i] = BAD_NOT_ASKED
+        if prep != SEND:
+            return out.quality, out.code
+        self.flying.append(number)
+        return self.out[:out.n]
+
+    def take(self, bytes data) -> tuple[str, int, int]:
+        """The verdict on what is in front, the request that it is about or -1, and the code. Call
+        again with b"" until "more".
+        """
+        cdef flight_t open_[64]
+        cdef take_t t
+        cdef in_t in_
+        cdef Verdict verdict
+        cdef int32_t i
+        self.input += data
+        for i, number in enumerate(self.flying[:64]):
+            open_[i] = self.flights[<int32_t>number]
+        memset(&t, 0, sizeof(take_t))
+        in_.p, in_.n = self.input, <size_t>len(self.input)
+        verdict = self.table.take(
+            self.session, &in_, open_, <int32_t>min(64, len(self.flying)), &t, 0
+        )
+        name = VERDICTS[<int>verdict]
+        if name == "more":
+            return name, -1, 0
+        if not 0 < t.used <= in_.n:
+            raise AssertionError(f"{name} used {t.used} of {in_.n} bytes")
+        self.input = self.input[t.used:]
+        about = -1
+        if name in ("answer", "refused"):
+            about = self.flying.pop(t.flight)
+        return name, about, t.code
+
+    def give_up(self, int number) -> None:
+        """A time-out: the request flies no more."""
+        self.flying.remove(number)
+        self.table.ended(self.session, &self.flights[number], NO_ANSWER, 0)
+
+    def parts(self) -> list[tuple[int, bytes]]:
+        """(quality, data) of every part of the row."""
+        cdef uint8_t *row = self.layout.scratch
+        cdef int32_t i
+        found = []
+        for i in range(self.answers.part_count):
+            part = &self.answers.parts[i]
+            data = row_data(&self.layout, row) + part.offset
+            found.append((row_status(row)[i], data[:part.bytes]))
+        return found

@@ -1,0 +1,306 @@
+"""The table of native/s7/protocol called as by the engine, against the simulated CPU."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from drivers.api import Request
+from drivers.s7.request import STATE, Reshaped, request_of
+from drivers.s7.simulator import Plc
+from drivers.s7.station import Station, station_of, tsap_of
+from drivers.s7.stretch import Stretch
+from native.s7.session import Session
+
+GOOD, REFUSED, NOT_A_VALUE, NOT_ASKED = 1, 133, 137, 138
+ADDRESS = station_of(0, 1)
+
+
+def request(*items: Stretch, reshaped: Sequence[Reshaped] = ()) -> Request:
+    return request_of(items, reshaped, range(len(items)))
+
+
+def at(db: int, first: int, size: int) -> Stretch:
+    return Stretch("DB", db, first, first + size)
+
+
+def tpkt(payload: bytes, last: int = 0x80) -> bytes:
+    return b"\x03\0" + (7 + len(payload)).to_bytes(2, "big") + bytes([2, 0xF0, last]) + payload
+
+
+def cpu(**faults: Any) -> Plc:
+    """A CPU with 1,000 bytes in DB1, no byte like its neighbours."""
+    plc = Plc()
+    plc.grow("DB", 1, 1000)[:] = bytes(7 * n % 251 for n in range(1000))
+    for name, value in faults.items():
+        setattr(plc.faults, name, value)
+    return plc
+
+
+def connected(
+    *requests: Request, plc: Plc | None = None, station: Station = ADDRESS
+) -> tuple[Session, Plc]:
+    plc = plc or cpu()
+    session = Session(station.encode(), requests)
+    asked = session.begin()
+    assert asked[5] == 0xE0 and session.window == 0
+    state, setup = session.shake(bytes([3, 0, 0, 11, 6, 0xD0, 0, 1, 0, 1, 0]))
+    assert state == "on"
+    assert session.shake(tpkt(plc.answer(setup[7:]))) == ("ready", b"")
+    return session, plc
+
+
+def answer(plc: Plc, asked: bytes | tuple[int, int]) -> bytes:
+    assert isinstance(asked, bytes), asked
+    return tpkt(plc.answer(asked[7:]))
+
+
+def test_session_when_it_begins_then_what_the_cpu_grants_counts() -> None:
+    session, _ = connected(request(at(1, 0, 4)), plc=cpu(grant=480, jobs=3))
+    assert session.window == 3
+    assert session.remarks >> 16 == 480
+    session, _ = connected(request(at(1, 0, 4)), station=ADDRESS._replace(jobs=2))
+    assert session.window == 2
+
+
+def test_answer_when_every_part_is_there_then_good_and_in_the_row() -> None:
+    session, plc = connected(request(at(1, 0, 5), at(1, 9, 1)), request(at(1, 20, 4)))
+    held = plc.memory["DB", 1]
+    assert session.take(answer(plc, session.ask(1))) == ("answer", 1, 0)
+    assert session.take(answer(plc, session.ask(0))) == ("answer", 0, 0)
+    assert session.take(b"") == ("more", -1, 0)
+    assert session.parts() == [(GOOD, held[:5]), (GOOD, held[9:10]), (GOOD, held[20:24])]
+
+
+def test_answer_when_an_item_failed_then_its_part_alone_is_bad() -> None:
+    session, plc = connected(request(at(9, 0, 4), at(1, 0, 4), at(1, 998, 4), at(1, 4, 3)))
+    held = plc.memory["DB", 1]
+    verdict, about, code = session.take(answer(plc, session.ask(0)))
+    assert (verdict, about) == ("answer", 0) and code in (0x05, 0x0A)
+    assert session.parts() == [
+        (REFUSED, bytes(4)), (GOOD, held[:4]), (REFUSED, bytes(4)), (GOOD, held[4:7]),
+    ]  # fmt: skip
+
+
+def test_answer_when_a_value_is_put_in_shape_then_in_a_part_of_its_own() -> None:
+    plc = cpu()
+    plc.memory["DB", 1][10:16] = b"\x04\x02OK~~"
+    plc.memory["DB", 1][16:18] = bytes.fromhex("1050")
+    plc.memory["DB", 1][18:20] = bytes.fromhex("0A00")
+    plc.memory["DB", 1][20:24] = b"\x02\x03AB"
+    reshaped = [
+        Reshaped(0, 0, "string", 4), Reshaped(0, 6, "s5time", 0), Reshaped(0, 8, "s5time", 0),
+        Reshaped(0, 10, "string", 2), Reshaped(1, 0, "dtl", 0),
+    ]  # fmt: skip
+    session, plc = connected(request(at(1, 10, 14), at(9, 0, 12), reshaped=reshaped), plc=plc)
+    assert session.take(answer(plc, session.ask(0)))[0] == "answer"
+    assert session.parts()[2:] == [
+        (GOOD, b"OK\0\0"), (GOOD, (5000).to_bytes(4, "big")), (NOT_A_VALUE, bytes(4)),
+        (NOT_A_VALUE, bytes(2)), (REFUSED, bytes(8)),
+    ]  # fmt: skip
+
+
+def test_answer_when_late_then_never_taken_for_a_newer_request() -> None:
+    requests = [request(at(1, 10 * n, 4)) for n in range(3)]
+    session, plc = connected(*requests)
+    late = [answer(plc, session.ask(n)) for n in range(3)]
+    for n in range(3):
+        session.give_up(n)
+    for round_ in range(1100):
+        n = round_ % 3
+        mine = answer(plc, session.ask(n))
+        for old in late:
+            assert session.take(old) == ("foreign answer", -1, 0)
+        assert session.take(mine) == ("answer", n, 0)
+        assert session.parts()[n] == (GOOD, plc.memory["DB", 1][10 * n : 10 * n + 4])
+
+
+def test_answers_when_several_fly_then_each_is_its_own_in_any_order() -> None:
+    requests = [request(at(1, 10 * n, 4)) for n in range(4)]
+    session, plc = connected(*requests)
+    answers = [answer(plc, session.ask(n)) for n in range(4)]
+    assert session.take(answers[2] + answers[0] + answers[3]) == ("answer", 2, 0)
+    assert session.take(b"") == ("answer", 0, 0)
+    assert session.take(answers[1]) == ("answer", 3, 0)
+    assert session.take(b"") == ("answer", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [("refuse", 0x8104), ("refuse", 0x8500), ("items", 0x00FF), ("real", 0x8500)]
+)
+def test_request_when_refused_as_a_whole_then_its_code(fault: str, code: int) -> None:
+    plc = cpu(**{fault: code if fault == "refuse" else 20 if fault == "real" else 1})
+    session, plc = connected(request(at(1, 0, 4), at(1, 8, 4)), plc=plc)
+    assert session.take(answer(plc, session.ask(0))) == ("refused", 0, code)
+    assert [quality for quality, _ in session.parts()] == [NOT_ASKED, NOT_ASKED]
+
+
+def test_request_when_longer_than_the_pdu_granted_then_it_is_not_sent() -> None:
+    session, _ = connected(
+        request(at(1, 0, 222)), request(at(1, 0, 223)), request(*[at(1, n, 1) for n in range(20)]),
+        plc=cpu(grant=240),
+    )  # fmt: skip
+    assert isinstance(session.ask(0), bytes)
+    assert session.ask(1) == (REFUSED, 0x8500)
+    assert session.ask(2) == (REFUSED, 0x8500)
+
+
+@pytest.mark.parametrize(
+    ("spec", "parts"),
+    [
+        (b"", (4,)), (b"\x02" + at(1, 0, 4).encode(), (4,)), (b"\x01" + bytes(12), (4,)),
+        (b"\x01" + at(1, 0, 4).encode() + b"\x01", (4,)),
+        (b"\x01" + at(1, 0, 4).encode(), (4, 4)),
+        (b"\x01" + at(1, 0, 4).encode() + bytes.fromhex("010000000003"), (4, 3)),
+        (b"\x01" + at(1, 0, 4).encode() + bytes.fromhex("010100000002"), (4, 2)),
+        (b"\x01" + at(1, 0, 4).encode() + bytes.fromhex("090000000000"), (4, 4)),
+        (b"\x01" + at(1, 0, 4).encode() + bytes.fromhex("02000003FFFF"), (4, 4)),
+        (b"\0\0", (1,)),
+    ],
+)  # fmt: skip
+def test_words_when_they_are_none_then_nothing_is_sent(spec: bytes, parts: tuple[int, ...]) -> None:
+    session, _ = connected(Request(spec, parts, 31, 40))
+    assert session.ask(0) == (REFUSED, 1)
+
+
+def test_parts_when_smaller_than_what_comes_then_nothing_is_written_outside() -> None:
+    whole = request(at(1, 0, 8), at(1, 8, 4))
+    session, plc = connected(whole._replace(parts=(2, 4)))
+    assert session.take(answer(plc, session.ask(0)))[0] == "answer"
+    assert session.parts() == [(NOT_ASKED, bytes(2)), (GOOD, plc.memory["DB", 1][8:12])]
+
+
+def test_state_when_asked_then_run_or_stop_or_refused() -> None:
+    session, plc = connected(STATE)
+    assert session.take(answer(plc, session.ask(0))) == ("answer", 0, 0)
+    assert session.parts() == [(GOOD, b"\x08")]
+    plc.faults.state = 4
+    assert session.take(answer(plc, session.ask(0)))[0] == "answer"
+    assert session.parts() == [(GOOD, b"\x04")]
+    plc.faults.state = 0
+    assert session.take(answer(plc, session.ask(0))) == ("refused", 0, 0x8104)
+
+
+@pytest.mark.parametrize("size", [1, 7, 128])
+def test_answer_when_in_fragments_and_byte_by_byte_then_whole(size: int) -> None:
+    session, plc = connected(request(at(1, 0, 200)))
+    asked = session.ask(0)
+    assert isinstance(asked, bytes)
+    pdu = plc.answer(asked[7:])
+    pieces = [pdu[n : n + size] for n in range(0, len(pdu), size)]
+    data = b"".join(tpkt(p, 0x80 if n + 1 == len(pieces) else 0) for n, p in enumerate(pieces))
+    for n in range(len(data) - 1):
+        assert session.take(data[n : n + 1]) == ("more", -1, 0)
+    assert session.take(data[-1:]) == ("answer", 0, 0)
+    assert session.parts() == [(GOOD, plc.memory["DB", 1][:200])]
+
+
+def test_begin_when_the_cpu_hangs_up_on_a_tsap_then_the_next_is_called() -> None:
+    session = Session(station_of(0, 2).encode(), [request(at(1, 0, 4))])
+    called = [session.begin()[20:22].hex() for _ in range(4)]
+    assert called == ["0302", "0202", "0302", "0202"], "never 01, the programmer's"
+    assert session.shake(bytes([3, 0, 0, 11, 6, 0x80, 0, 1, 0, 1, 0])) == ("broken", b"")
+    assert session.begin()[20:22].hex() == "0302"
+
+
+def test_begin_when_the_negotiation_ends_the_connection_then_a_shorter_pdu_is_proposed() -> None:
+    session = Session(ADDRESS.encode(), [request(at(1, 0, 4))])
+    confirm = bytes([3, 0, 0, 11, 6, 0xD0, 0, 1, 0, 1, 0])
+    proposed = []
+    for _ in range(4):
+        session.begin()
+        state, setup = session.shake(confirm)
+        assert state == "on"
+        proposed.append(int.from_bytes(setup[23:25], "big"))
+    assert proposed == [960, 480, 240, 960]
+
+
+@pytest.mark.parametrize("granted", [0, 63, 961, 65535])
+def test_negotiation_when_it_grants_nonsense_then_not_believed(granted: int) -> None:
+    session = Session(ADDRESS.encode(), [request(at(1, 0, 4))])
+    session.begin()
+    _, setup = session.shake(bytes([3, 0, 0, 11, 6, 0xD0, 0, 1, 0, 1, 0]))
+    pdu = cpu().answer(setup[7:])
+    assert session.shake(tpkt(pdu[:-2] + granted.to_bytes(2, "big"))) == ("broken", b"")
+
+
+@pytest.mark.parametrize(
+    "address", [b"", bytes(6), ADDRESS.encode()[:-1], ADDRESS._replace(pdu=961).encode(),
+                ADDRESS._replace(jobs=0).encode(), ADDRESS._replace(called=()).encode()]
+)  # fmt: skip
+def test_address_when_it_is_none_then_refused(address: bytes) -> None:
+    with pytest.raises(ValueError, match="no address"):
+        Session(address, [request(at(1, 0, 4))])
+
+
+def test_station_when_written_as_in_tia_then_its_tsap() -> None:
+    assert station_of(0, 1).called == (0x0301, 0x0201)
+    assert station_of(1, 3).called == (0x0323, 0x0223)
+    assert station_of(0, 1, tsap="02.00", local_tsap="10.00") == Station((0x0200,), 0x1000)
+    for wrong in ("2.0", "0x0200", "02.0G", "", "0200 01"):
+        with pytest.raises(ValueError, match="no TSAP"):
+            tsap_of(wrong)
+    with pytest.raises(ValueError, match="slot"):
+        station_of(0, 32)
+
+
+def test_session_when_frames_are_lost_doubled_and_late_then_every_good_part_is_true(
+    seed: int,
+) -> None:
+    rng = random.Random(seed)
+    requests = [request(at(1, 40 * n, 4 + n), at(1, 40 * n + 20, 3)) for n in range(6)]
+    session, plc = connected(*requests)
+    held, old, flying, answers = plc.memory["DB", 1], [b""], [], 0
+    for _ in range(5000):
+        flying = [n for n in range(6) if n not in flying and rng.random() < 0.5]
+        frames = [answer(plc, session.ask(n)) for n in flying]
+        old = (old + frames)[-50:]
+        frames = [f for f in frames if rng.random() < 0.8]
+        frames += rng.sample(old, rng.randint(0, min(3, len(old))))
+        rng.shuffle(frames)
+        verdict, about, _ = session.take(b"".join(frames))
+        while verdict != "more":
+            assert verdict in ("answer", "foreign answer")
+            if verdict == "answer":
+                flying.remove(about)
+                answers += 1
+                for (quality, data), n in zip(
+                    session.parts()[2 * about :], (40 * about, 40 * about + 20), strict=False
+                ):
+                    assert quality == GOOD and data == held[n : n + len(data)]
+            verdict, about, _ = session.take(b"")
+        for n in flying:
+            session.give_up(n)
+    assert answers > 5000
+
+
+def test_session_when_fed_damaged_streams_then_it_neither_crashes_nor_hangs(seed: int) -> None:
+    rng = random.Random(seed)
+    requests = [
+        request(at(1, 0, 5), at(1, 9, 30), reshaped=[Reshaped(1, 0, "string", 20)]),
+        request(at(1, 20, 4)),
+        STATE,
+    ]
+    verdicts: set[str] = set()
+    for _ in range(5000):
+        session, plc = connected(*requests)
+        data = bytearray().join(answer(plc, session.ask(n)) for n in range(3))
+        for _ in range(rng.randint(1, 4)):
+            where = rng.randrange(len(data) + 1)
+            match rng.randrange(3):
+                case 0:
+                    data[where : where + 1] = rng.randbytes(1)
+                case 1:
+                    data[where:where] = rng.randbytes(rng.randint(1, 9))
+                case 2:
+                    del data[where : where + rng.randint(1, 9)]
+        verdict, _, _ = session.take(bytes(data))
+        verdicts.add(verdict)
+        while verdict not in ("more", "broken"):
+            verdict, _, _ = session.take(b"")
+            verdicts.add(verdict)
+        assert [len(data) for _, data in session.parts()] == [5, 30, 20, 4, 1]
+    assert verdicts - {"noise"} == {"answer", "broken", "foreign answer", "more", "refused"}
