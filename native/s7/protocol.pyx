@@ -234,8 +234,6 @@ cdef int s7_shake(
     s.reference += 1
     s.phase = READY
     s.head.window = max(1, min(s.granted.jobs, <uint16_t>address(s)[4]))
-    # For the words of `status`: the PDU that counts, and which TSAP was the right one.
-    s.head.remarks = <uint32_t>s.granted.pdu << 16 | s.called
     return 0
 
 
@@ -364,4 +362,4 @@ TABLE.ended = s7_ended
 TABLE.may_begin = NULL
 TABLE.listen = NULL
 
-PROTOCOL = PyCapsule_New(&TABLE, "PROTOCOL", NULL)
+PROTOCOL = PyCapsule_New(&TABLE, "protocol_t", NULL)

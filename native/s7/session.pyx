@@ -49,7 +49,7 @@ cdef class Session:
     cdef uint8_t out[ASK_MAX]
 
     def __cinit__(self, bytes address, object requests):
-        self.table = <const protocol_t *>PyCapsule_GetPointer(PROTOCOL, "PROTOCOL")
+        self.table = <const protocol_t *>PyCapsule_GetPointer(PROTOCOL, "protocol_t")
         if len(address) > ADDRESS_MAX:
             raise ValueError(f"an address of {len(address)} bytes")
         self.answers = answers_of(tuple(requests), ())
@@ -83,10 +83,6 @@ cdef class Session:
     def window(self) -> int:
         """Requests that may fly on this connection."""
         return self.session.window
-
-    @property
-    def remarks(self) -> int:
-        return self.session.remarks
 
     def begin(self) -> bytes:
         """A new connection: what is sent first. Nothing flies any more."""

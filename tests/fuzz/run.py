@@ -31,6 +31,7 @@ Case = Callable[[random.Random], None]
 FUZZERS = {
     "config": "tests.fuzz.config_files",
     "table": "tests.fuzz.point_tables",
+    "s7": "tests.fuzz.s7_frames",
     "control": "tests.fuzz.control_socket",
     "platform": "tests.fuzz.platform",
     "ingest-session": "tests.fuzz.ingest_session",

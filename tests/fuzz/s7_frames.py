@@ -1,0 +1,86 @@
+"""What a CPU sends, damaged: nothing is written outside the row, every byte is done with or waited
+for, and a new connection is well again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from drivers.s7.request import STATE, Reshaped, request_of
+from drivers.s7.simulator import Plc
+from drivers.s7.station import station_of
+from drivers.s7.stretch import Stretch
+from native.s7.session import Session
+
+_ITEMS = (Stretch("DB", 1, 0, 5), Stretch("DB", 1, 9, 39))
+_REQUESTS = (
+    request_of(_ITEMS, [Reshaped(1, 0, "string", 20)], [0, 1]),
+    request_of([Stretch("DB", 1, 20, 24)], [], [0]),
+    STATE,
+)
+_CONFIRM = bytes([3, 0, 0, 11, 6, 0xD0, 0, 1, 0, 1, 0])
+_VERDICTS = {"answer", "broken", "foreign answer", "more", "refused", "noise"}
+
+
+@contextmanager
+def cases(folder: Path) -> Iterator[Callable[[random.Random], None]]:
+    plc = Plc()
+    plc.grow("DB", 1, 100)[:] = bytes(range(100))
+    plc.memory["DB", 1][9:11] = b"\x14\x14"
+
+    def case(rng: random.Random) -> None:
+        session = Session(station_of(0, 1).encode(), _REQUESTS)
+        _connect(session, plc)
+        data = bytearray().join(_answer(plc, session.ask(n)) for n in range(3))
+        for _ in range(rng.randint(1, 4)):
+            _damage(data, rng)
+        cut = rng.randrange(len(data) + 1)
+        for piece in (bytes(data[:cut]), bytes(data[cut:])):
+            verdict, _, _ = session.take(piece)
+            for _ in range(len(data) + 1):
+                assert verdict in _VERDICTS
+                if verdict in ("more", "broken"):
+                    break
+                verdict, _, _ = session.take(b"")
+            else:
+                raise AssertionError("it goes on for ever")
+            if verdict == "broken":
+                break
+        assert [len(part) for _, part in session.parts()] == [5, 30, 20, 4, 1]
+        _connect(session, plc)
+        assert session.take(_answer(plc, session.ask(0))) == ("answer", 0, 0)
+        assert session.parts()[:3] == [
+            (1, bytes(range(5))), (1, bytes(plc.memory["DB", 1][9:39])), (1, bytes(range(11, 31))),
+        ]  # fmt: skip
+
+    yield case
+
+
+def _connect(session: Session, plc: Plc) -> None:
+    session.begin()
+    _, setup = session.shake(_CONFIRM)
+    assert session.shake(_answer(plc, setup)) == ("ready", b"")
+
+
+def _answer(plc: Plc, asked: bytes | tuple[int, int]) -> bytes:
+    assert isinstance(asked, bytes), asked
+    pdu = plc.answer(asked[7:])
+    return b"\x03\0" + (7 + len(pdu)).to_bytes(2, "big") + b"\x02\xf0\x80" + pdu
+
+
+def _damage(data: bytearray, rng: random.Random) -> None:
+    where = rng.randrange(len(data) + 1)
+    match rng.randrange(4):
+        case 0:
+            data[where : where + 1] = rng.randbytes(1)
+        case 1:
+            data[where:where] = rng.randbytes(rng.randint(1, 9))
+        case 2:
+            del data[where : where + rng.randint(1, 9)]
+        case 3:
+            data[where:where] = data[: rng.randint(0, len(data))]
+    if not data:
+        data.append(3)
