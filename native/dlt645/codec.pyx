@@ -176,6 +176,7 @@ cdef class Codec:
     cdef ask_t asked
     cdef uint32_t preamble
     cdef bytes input, gathered
+    cdef bint is_open  # a request waits for its frame
     cdef readonly str meter  # of the last frame that arrived: its twelve digits
 
     def __init__(self, int preamble=PREAMBLE_MAX):
@@ -240,7 +241,7 @@ cdef class Codec:
         cdef uint8_t out[DATA_MAX]
         self.input += data
         p, n = self.input, <size_t>len(self.input)
-        found = find_answer(p, n, &self.asked, &frame)
+        found = find_answer(p, n, &self.asked if self.is_open else NULL, &frame)
         taken = b""
         if found == ANSWER or found == PARTIAL:
             plain(frame.data, frame.size, out)
@@ -250,6 +251,7 @@ cdef class Codec:
         if frame.address != NULL:
             self.meter = frame.address[:ADDRESS_BYTES][::-1].hex()
         self.input = self.input[frame.used:]
+        self.is_open = self.is_open and found in (MORE, FOREIGN_ANSWER, FOREIGN_REQUEST, DAMAGED)
         if found == REFUSED:
             raise MeterRefusedError(frame.code)
         return (
@@ -270,4 +272,5 @@ cdef class Codec:
 
     cdef bytes _request(self):
         cdef uint8_t out[REQUEST_MAX]
+        self.is_open = True
         return out[:put_request(&self.asked, self.preamble, out)]

@@ -380,4 +380,4 @@ TABLE.take = take
 TABLE.ended = ended
 TABLE.may_begin = may_begin
 
-PROTOCOL = PyCapsule_New(<void *>&TABLE, NULL, NULL)
+PROTOCOL = PyCapsule_New(<void *>&TABLE, "protocol_t", NULL)

@@ -32,6 +32,7 @@ FUZZERS = {
     "config": "tests.fuzz.config_files",
     "table": "tests.fuzz.point_tables",
     "s7": "tests.fuzz.s7_frames",
+    "dlt645": "tests.fuzz.dlt645_frames",
     "control": "tests.fuzz.control_socket",
     "platform": "tests.fuzz.platform",
     "ingest-session": "tests.fuzz.ingest_session",
