@@ -26,6 +26,7 @@ from typing import Any
 
 from drivers.api import DeviceSpec, Field, Framing, GroupPlan, LinkSpec, TagSpec, TlsFiles
 from drivers.modbus.request import Read, request_of
+from drivers.modbus.station import station_of
 from native.block.seal import Sealer
 from native.engine.link import Link
 from native.engine.loop import Loop
@@ -70,7 +71,7 @@ class Rig:
             device = DeviceSpec("device", spec, "modbus", plans[0].tags, framing=framing)
             groups = [Group(len(self.groups) + i + 1, p) for i, p in enumerate(plans)]
             self.groups += groups
-            self.links.append(Link(spec, [(device, groups)]))
+            self.links.append(Link(spec, [(station_of(device), groups)]))
         self.loop = Loop(self.links)
         self.sealer = Sealer(self.groups)
         self.blocks = 0

@@ -117,6 +117,16 @@ class DeviceSpec:
     own: tuple[tuple[str, Any], ...] = ()  # keys that only its driver has, as they were written
 
 
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A device as the native engine asks it (`native.engine.link.Link`)."""
+
+    name: str
+    protocol: Any  # the capsule of its native/engine/protocol.pxd table
+    address: bytes  # in the protocol's own words; those of one link that have the same share it
+    pause_ns: int = 0  # silence this device wants, over the link's
+
+
 class Request(NamedTuple):
     """One read request of a plan, as the driver's planner made it."""
 

@@ -26,6 +26,17 @@ FLOORS = {
     "gateway": {"native", "drivers", "gateway", "jiahe"},
     "ingest": {"ingest", "jiahe"},
 }
+#: Each room of native/, and the rooms that it may import; what stands beside them all may. A
+#: protocol's room knows the engine, never the other way round, nor another protocol.
+ROOMS = {
+    "wire": {"wire"},
+    "rows": {"rows"},
+    "engine": {"engine", "wire", "rows"},
+    "block": {"block", "rows"},
+    "modbus": {"modbus", "engine", "wire", "rows"},
+    "dlt645": {"dlt645", "engine", "wire", "rows"},
+    "s7": {"s7", "engine", "wire", "rows"},
+}
 #: Libraries that a floor must not know.
 BANNED = {
     "native": {"asyncio", "grpc", "sqlite3", "google"},
@@ -121,6 +132,37 @@ def test_cli_when_others_import_then_it_is_not_among_them() -> None:
     """What the daemon needs is no part of what a technician types."""
     elsewhere = [i for i in imports("gateway") if ROOT / "gateway" / "cli" not in i.file.parents]
     assert not [str(item) for item in elsewhere if item.module.startswith("gateway.cli")]
+
+
+def _room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[0] == "native" else ""
+
+
+def test_native_when_a_room_imports_another_then_one_that_it_may() -> None:
+    rooms = {path.name for path in (ROOT / "native").iterdir() if path.is_dir()}
+    assert rooms - {"__pycache__"} == ROOMS.keys()
+    strangers = []
+    for item in imports("native"):
+        room = item.file.relative_to(ROOT / "native").parts[0]
+        named = {_room(f"{item.module}.{name}") for name in item.names} | {_room(item.module)}
+        if room in ROOMS and (named & ROOMS.keys()) - ROOMS[room]:
+            strangers.append(str(item))
+    assert not strangers
+
+
+def test_engine_and_wire_when_they_speak_of_a_protocol_then_by_its_table() -> None:
+    """No function code, no framing, no transaction: only `native/engine/protocol.pxd`."""
+    words = re.compile(r"\b(framing|holding|coil|transaction|rtu|mbap|cotp)\b", re.IGNORECASE)
+    said = [
+        f"{file.relative_to(ROOT)}:{number}: {line.strip()}"
+        for room in ("engine", "wire", "rows")
+        for file in sorted((ROOT / "native" / room).iterdir())
+        if file.suffix in {".pyx", ".pxd"}
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if words.search(line)
+    ]
+    assert not said
 
 
 def test_native_when_it_imports_then_the_standard_library_or_itself() -> None:

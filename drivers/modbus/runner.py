@@ -28,6 +28,7 @@ from drivers.modbus.learn import Learner
 from drivers.modbus.limits import limits_of
 from drivers.modbus.planner import plan_group
 from drivers.modbus.request import read_of
+from drivers.modbus.station import station_of
 from native.block.latest import latest, qualities
 from native.engine.link import Link
 from native.engine.loop import Loop
@@ -112,7 +113,7 @@ class _Wire:
             self.devices.append(_Device(plan, groups, learner, revision=0))
         self.link = Link(
             spec,
-            [(device.plan.spec, device.groups) for device in self.devices],
+            [(station_of(device.plan.spec), device.groups) for device in self.devices],
             _flights(kept.get(f"link {spec.name}")),
         )
         for device in self.devices:
@@ -167,7 +168,6 @@ class _Wire:
         found = self.link.snapshot()
         found["in_flight_learned"] = self.spec.in_flight_learned
         number, swallowed = found.pop("errno"), found.pop("swallowed")
-        found.pop("no_tid")
         found.pop("heard_s")
         if self.spec.type == "listen":
             found["dialled"] = self.dialled.snapshot(swallowed)
@@ -193,7 +193,7 @@ class _Wire:
         for found, device in zip(self.link.devices(brief), self.devices, strict=True):
             spec = device.plan.spec
             tags = _qualities(device.groups)
-            found.update(link=self.spec.name, driver="modbus", profile=spec.profile)
+            found.update(unit=spec.unit, link=self.spec.name, driver="modbus", profile=spec.profile)
             owed = found.pop("owed") and self.spec.listen_only
             found["state"], found["cause"] = _judge(
                 found, state, tags, _NOT_ASKED if self.spec.listen_only else 129
@@ -201,7 +201,7 @@ class _Wire:
             if owed and found["cause"] == {"id": "device.not_heard", "args": {}}:
                 found["cause"] = {"id": "device.owed", "args": {"link": self.spec.name}}
             found["learned"] = [] if brief else device.learner.said()
-            if self.link.no_tid and not brief:
+            if self.link.single and not brief:
                 found["learned"].append({"id": "learned.no_tid", "args": {}})
             result.append(found)
         return result

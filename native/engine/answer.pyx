@@ -1,73 +1,73 @@
-"""What arrives, or does not: answers, exceptions, damage, strays and time-outs."""
+"""What arrives, or does not: answers, refusals, damage, strays and time-outs.
+
+What a frame means its protocol says; what follows from it for the row, the device and the link is
+here.
+
+Packets in the stream of a device that dials in
+-----------------------------------------------
+Where a frame may begin, its registration and heartbeats are swallowed, unless the awaited answer
+may begin with the same bytes. What is let through is noise before a frame. Inside an answer
+nothing is taken out: its checksum fails and it is asked for once more. Where frames have no
+checksum the bytes that were pushed out behind the frame give it away, where they came with it, and
+the connection is given up. Where they come later nothing tells; a DTU that speaks such a protocol
+makes its frames itself and does not cut them.
+"""
 
 from libc.errno cimport EPROTO
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
 from libc.string cimport memmove, memset
 
-from native.engine.ask cimport send_request
-from native.wire.dialin cimport is_torn, swallow
+from native.engine.ask cimport send_again, send_more, transmit
 from native.engine.flights cimport flights_answered, flights_troubled
-from native.engine.protocol cimport mark_part, put_part
-from native.rows.store cimport request_t
-from native.modbus.codec cimport (
+from native.engine.protocol cimport (
     ANSWER,
+    ASK_MAX,
     BROKEN,
+    BUSY,
     DAMAGED,
-    EXCEPTION,
-    FOREIGN,
+    GARBLED,
+    IN_VAIN,
     MORE,
-    TCP,
-    Found,
-    ask_t,
-    find_answer,
-    frame_t,
-    is_short,
-    match_answer,
+    NO_ANSWER,
+    OWN,
+    PARTIAL,
+    PLANNED,
+    REFUSED,
+    UNREACHED,
+    Verdict,
+    flight_t,
+    in_t,
+    mark_all,
+    out_t,
+    station_t,
+    take_t,
 )
-from native.reasons cimport BAD_BUSY, BAD_DAMAGED, BAD_GATEWAY, BAD_NO_ANSWER, BAD_REFUSED, GOOD
+from native.rows.store cimport request_t
+from native.reasons cimport BAD_DAMAGED, BAD_NO_ANSWER, BAD_NOT_ASKED, BAD_REFUSED
 from native.engine.scan cimport link_lost, scan_check, scan_fail
 from native.engine.state cimport (
-    ANSWERED,
     BACKOFF_FIRST,
     BUSY_FOR,
     EVENTS,
     MS,
-    MUTE,
-    PROBE,
-    Purpose,
     REFUSALS_LAST,
     REFUSED_FOR,
     REFUSED_SOON,
     REOPEN_FIRST,
-    RESYNC,
-    SCAN,
     SETTLE_LEAST,
-    TID_MISSES,
-    UNKNOWN,
     UP,
-    WRONG_LAST,
     await_rest,
     device_t,
     drop_flight,
     event_t,
-    flight_of,
-    flight_t,
-    is_outstanding,
     link_t,
-    mark_outstanding,
     member_t,
-    quality_of,
     scan_t,
-    synced,
     touch,
     touch_device,
-    was_sent,
 )
+from native.wire.dialin cimport packet_at
 from native.wire.transport cimport DIALIN
-
-
-cdef enum:
-    ILLEGAL_VALUE = 3  # Application Protocol V1.1b3, 7
 
 
 cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept nogil:
@@ -89,7 +89,6 @@ cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept
     d.ever = True
     d.failures = 0
     d.backoff_ns = BACKOFF_FIRST
-    l.wrong_in_a_row = 0
     l.timeouts_in_a_row = 0
     l.backoff_ns = REOPEN_FIRST
     l.answers += 1
@@ -97,42 +96,30 @@ cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept
     l.busy_ns += took
 
 
-cdef void in_step(device_t *d, scan_t *s, Purpose purpose) noexcept nogil:
-    """Everything older than what it was asked to find that out has come, or never will."""
-    synced(d.sync)
-    d.sync.probed = 0
-    if purpose == PROBE:
-        d.sync.probing = ANSWERED
+cdef void own_ended(scan_t *s) noexcept nogil:
+    """A request of the protocol's own is over: the scan begins with the plan's."""
+    s.open -= 1
     if s.next_request == 0:
         s.first_sent = 0
 
 
-cdef void probed_in_vain(link_t *l, const flight_t *f) noexcept nogil:
-    """What came of the first probe is no answer to believe: no more of them; the scan goes on."""
-    cdef member_t *m = &l.members[f.member]
-    l.devices[m.device].sync.probing = MUTE
-    m.scan.open -= 1
-    if m.scan.next_request == 0:
-        m.scan.first_sent = 0
-
-
-cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) noexcept nogil:
+cdef void take_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
+    """Its data are in the row."""
     cdef flight_t f = l.flights[i]
     cdef member_t *m = &l.members[f.member]
     cdef scan_t *s = &m.scan
     cdef device_t *d = &l.devices[m.device]
-    cdef request_t *r = &s.layout.requests[f.request]
+    cdef request_t *r
     drop_flight(l, i)
     device_good(l, d, &f, now)
     d.last_good = now
     d.cause = 0
     touch_device(l, d, now)
-    s.open -= 1
-    if f.purpose != SCAN:
-        in_step(d, s, f.purpose)
+    if f.purpose == OWN:
+        own_ended(s)
     else:
-        put_part(s.layout, r.first_part, 0, frame.data, frame.size)
-        mark_part(s.layout, r.first_part, GOOD)
+        s.open -= 1
+        r = &s.layout.requests[f.number]
         r.refusals = 0
         r.answered = True
         m.told = False
@@ -143,15 +130,16 @@ cdef void take_answer(link_t *l, int32_t i, const frame_t *frame, int64_t now) n
 
 
 cdef void refused(
-    link_t *l, const flight_t *f, request_t *r, uint8_t code, int64_t now
+    link_t *l, const flight_t *f, uint8_t quality, uint16_t code, int64_t now
 ) noexcept nogil:
     """Tell the driver, and leave alone for a while what is refused again and again."""
+    cdef request_t *r = &f.layout.requests[f.number]
     cdef event_t *event = &l.events[l.event_count % EVENTS]
-    event.member, event.request, event.code = f.member, f.request, code
-    event.layout = l.members[f.member].scan.layout.serial
+    event.member, event.request, event.code = f.member, f.number, code
+    event.layout = f.layout.serial
     l.event_count += 1
     r.refusals += 1
-    r.refused_quality = quality_of(code)
+    r.refused_quality = quality
     if r.refusals >= REFUSALS_LAST:
         # One address that never answered may rest for long; what did answer (the device may be
         # starting) and what the driver may yet split is asked again soon.
@@ -162,54 +150,40 @@ cdef void refused(
             r.skip_until = now + REFUSED_FOR
 
 
-cdef void take_exception(link_t *l, int32_t i, uint8_t code, int64_t now) noexcept nogil:
-    cdef flight_t f = l.flights[i]
+cdef void take_refusal(link_t *l, Verdict verdict, const take_t *t, int64_t now) noexcept nogil:
+    """The flight was answered with something else than data."""
+    cdef flight_t f = l.flights[t.flight]
     cdef member_t *m = &l.members[f.member]
     cdef scan_t *s = &m.scan
     cdef device_t *d = &l.devices[m.device]
-    cdef request_t *r = &s.layout.requests[f.request]
-    drop_flight(l, i)
+    drop_flight(l, t.flight)
     touch_device(l, d, now)
-    if f.purpose == PROBE and d.sync.probing == UNKNOWN and quality_of(code) == BAD_GATEWAY:
-        probed_in_vain(l, &f)
+    if verdict == IN_VAIN:
+        own_ended(s)
         return
     s.open -= 1
-    if f.purpose == PROBE and quality_of(code) != BAD_GATEWAY:
-        # It has no such function or register: no news, and its answer all the same.
-        device_good(l, d, &f, now)
-        in_step(d, s, PROBE)
-        scan_check(l, f.member, now)
-        return
     l.exceptions += 1
     d.exceptions += 1
-    d.cause = quality_of(code)
-    d.code = code
-    if d.cause == BAD_GATEWAY:
-        # A gateway speaks for a device that does not: as a time-out of that unit (Application
-        # Protocol, 7).
+    d.cause, d.code = t.quality, t.code
+    if f.purpose == PLANNED:
+        mark_all(&f, t.quality)
+    if verdict == UNREACHED:
+        # A gateway speaks for a device that does not: as a time-out of that station.
         d.timeouts += 1
-        if f.purpose == SCAN:
-            mark_part(s.layout, r.first_part, BAD_GATEWAY)
-        else:
-            # It may speak of an older request: this one's answer may still come.
-            mark_outstanding(d.sync, f.ask.data_bytes, now)
         s.failed = True
         s.fail_status = BAD_NO_ANSWER
         scan_check(l, f.member, now)
         return
     device_good(l, d, &f, now)
-    if f.purpose == RESYNC:
-        # It may be a late exception, and this one's answer still come.
-        mark_outstanding(d.sync, f.ask.data_bytes, now)
+    if f.purpose == OWN:
         scan_fail(l, f.member, d.cause, now)
         return
-    mark_part(s.layout, r.first_part, d.cause)
     s.last_received = now
-    if d.cause == BAD_REFUSED:
-        refused(l, &f, r, code, now)
-    elif d.cause == BAD_BUSY:
+    if verdict == BUSY:
         d.busy_until = now + BUSY_FOR
         flights_troubled(l, f.sent, now)
+    elif t.quality == BAD_REFUSED:
+        refused(l, &f, t.quality, t.code, now)
     scan_check(l, f.member, now)
 
 
@@ -219,25 +193,19 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     cdef member_t *m = &l.members[f.member]
     cdef device_t *d = &l.devices[m.device]
     drop_flight(l, i)
-    if f.purpose == PROBE and d.sync.probing == UNKNOWN:
-        # It knows no such function and does not say so: that is its right.
-        l.busy_ns += now - f.sent
+    l.busy_ns += now - f.sent
+    if l.protocol.ended(l.session, &f, NO_ANSWER, now):
         touch_device(l, d, now)
-        probed_in_vain(l, &f)
+        own_ended(&m.scan)
         return
     l.timeouts += 1
     d.timeouts += 1
     l.timeouts_in_a_row += 1
     flights_troubled(l, f.sent, now)
     d.cause = BAD_NO_ANSWER
-    l.busy_ns += now - f.sent
-    if f.purpose == SCAN:
-        mark_part(m.scan.layout, m.scan.layout.requests[f.request].first_part, BAD_NO_ANSWER)
-    if l.framing != TCP:
-        if f.purpose == PROBE:
-            d.sync.overdue = now  # its function marks its answer
-        else:
-            mark_outstanding(d.sync, f.ask.data_bytes, now)
+    if f.purpose == PLANNED:
+        mark_all(&f, BAD_NO_ANSWER)
+    if l.protocol.line:
         l.input_size = 0
         l.port.ops.flush(l.port)
         touch_device(l, d, now)
@@ -259,6 +227,7 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
     """The line is silent after damage: repeat the request once, or give the row what it got."""
     cdef flight_t f
     cdef member_t *m
+    cdef bint is_no_fault
     l.settle = False
     l.input_size = 0
     l.port.ops.flush(l.port)
@@ -267,20 +236,19 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
     f = l.flights[0]
     m = &l.members[f.member]
     drop_flight(l, 0)
-    # What was damaged may have been anything: the answer itself may still come, and then two would.
-    mark_outstanding(l.devices[m.device].sync, f.ask.data_bytes, now)
-    if not f.repeated:
-        f.repeated = True
+    is_no_fault = l.protocol.ended(l.session, &f, GARBLED, now)
+    if f.attempt == 0:
+        f.attempt = 1
         l.retries += 1
         l.free_at = now
-        send_request(l, &f, now)
+        send_again(l, &f, now)
         return
-    if f.purpose == PROBE and l.devices[m.device].sync.probing == UNKNOWN:
-        probed_in_vain(l, &f)
+    if is_no_fault:
+        own_ended(&m.scan)
         return
     l.devices[m.device].cause = BAD_DAMAGED
-    if f.purpose == SCAN:
-        mark_part(m.scan.layout, m.scan.layout.requests[f.request].first_part, BAD_DAMAGED)
+    if f.purpose == PLANNED:
+        mark_all(&f, BAD_DAMAGED)
     else:
         m.scan.failed = True
         m.scan.fail_status = BAD_DAMAGED
@@ -289,109 +257,131 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
     scan_check(l, f.member, now)
 
 
-cdef void foreign(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
-    """A whole frame that answers nothing open: an echo, a late answer, another master's traffic."""
+cdef void stray(link_t *l, const station_t *whose, int64_t now) noexcept nogil:
+    """It answers nothing open: an echo, noise, another master's traffic; or it is late."""
     cdef int32_t i
     cdef device_t *d
-    l.wrong += 1
-    touch(l, now)
+    if l.protocol.line:
+        touch(l, now)
+    if whose == NULL:
+        l.wrong += 1
+        return
+    l.late += 1
     for i in range(l.device_count):
         d = &l.devices[i]
-        if d.unit != frame.unit:
-            continue
-        if d.sync.unsynced and is_outstanding(d.sync, <uint16_t>frame.size):
-            l.wrong -= 1
-            l.late += 1
+        if d.station == whose:
             d.late += 1
             # It does answer, only later than we learned to wait.
             d.latency_ns = l.timeout_ns
-            return
-        if l.flying == 0 and frame.size:
-            # An answer to nothing: there may be more where it came from.
-            mark_outstanding(d.sync, <uint16_t>frame.size, now)
 
 
-cdef void take_tcp(link_t *l, const frame_t *frame, int64_t now) noexcept nogil:
-    cdef int32_t i = 0 if l.no_tid and l.flying else flight_of(l, frame.transaction)
-    cdef Found found = FOREIGN
-    cdef device_t *d
-    if i >= 0:
-        found = match_answer(frame, &l.flights[i].ask)
-    if found == ANSWER:
-        l.proven = True
-        take_answer(l, i, frame, now)
-        return
-    if found == EXCEPTION:
-        take_exception(l, i, frame.code, now)
-        return
-    if i >= 0 and is_short(frame, &l.flights[i].ask):
-        take_exception(l, i, ILLEGAL_VALUE, now)
-        return
-    if i < 0 and l.timeouts_in_a_row and was_sent(l, frame.transaction):
-        l.late += 1
-        for i in range(l.device_count):
-            d = &l.devices[i]
-            if d.unit == frame.unit:
-                d.late += 1
-                d.latency_ns = l.timeout_ns
-        return
-    l.wrong += 1
-    l.wrong_in_a_row += 1
-    if i < 0 and l.flying == 1 and match_answer(frame, &l.flights[0].ask) == ANSWER:
-        l.tid_misses += 1
-        if l.tid_misses >= TID_MISSES and l.answers == 0:
-            l.no_tid = True
-            l.in_flight_max = 1
-            l.flights_most = 0
-            link_lost(l, EPROTO, now)
-            return
-    if l.wrong_in_a_row >= WRONG_LAST:
+cdef bint may_begin(link_t *l, const uint8_t *p, size_t n) noexcept nogil:
+    return l.protocol.may_begin == NULL or l.protocol.may_begin(
+        l.session, l.flights, l.flying, p, n
+    )
+
+
+cdef bint swallow(link_t *l, size_t *at) noexcept nogil:
+    """Move `at` behind the packets that the input has there; True when nothing is left to look at
+    before more has arrived.
+    """
+    cdef size_t n
+    cdef ssize_t size
+    while at[0] < l.input_size:
+        n = l.input_size - at[0]
+        if may_begin(l, l.input + at[0], n):
+            return False
+        size = packet_at(l.port, l.input + at[0], n)
+        if size <= 0:
+            return size < 0
+        at[0] += <size_t>size
+        l.port.swallowed += 1
+    return True
+
+
+cdef bint is_torn(link_t *l, size_t at) noexcept nogil:
+    """Whether a frame without a checksum, that ends at `at`, holds bytes that are not its own,
+    because what lies behind it can begin nothing.
+    """
+    cdef size_t n
+    cdef ssize_t size
+    while at < l.input_size:
+        n = l.input_size - at
+        # A lone byte tells little; with no other request open it is no header's.
+        if (n > 1 or l.flying > 1) and may_begin(l, l.input + at, n):
+            return False
+        size = packet_at(l.port, l.input + at, n)
+        if size <= 0:
+            return size == 0
+        at += <size_t>size
+    return False
+
+
+cdef void greet(link_t *l, int64_t now) noexcept nogil:
+    """Go on with the protocol's handshake."""
+    cdef uint8_t bytes[ASK_MAX]
+    cdef out_t out
+    cdef in_t arrived
+    cdef size_t used = 0
+    cdef int result
+    out.p = bytes
+    out.n = 0
+    arrived.p, arrived.n = l.input, l.input_size
+    result = l.protocol.shake(l.session, &arrived, &used, &out, now)
+    if result < 0:
         link_lost(l, EPROTO, now)
+        return
+    l.greeting = result > 0
+    l.input_size -= used
+    memmove(l.input, l.input + used, l.input_size)
+    if out.n:
+        transmit(l, &out, now)
+
+
+cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
+    """What is in front of the input; False when more has to arrive first."""
+    cdef in_t arrived
+    cdef take_t t
+    cdef Verdict verdict
+    memset(&t, 0, sizeof(take_t))
+    arrived.p, arrived.n = l.input + at[0], l.input_size - at[0]
+    verdict = l.protocol.take(l.session, &arrived, l.flights, l.flying, &t, now)
+    if verdict == MORE:
+        await_rest(l, t.at_least, now)
+        return False
+    at[0] += t.used
+    if l.port.kind == DIALIN and not l.protocol.line and is_torn(l, at[0]):
+        if verdict == ANSWER and l.flights[t.flight].purpose == PLANNED:
+            mark_all(&l.flights[t.flight], BAD_NOT_ASKED)
+        verdict = BROKEN
+    if verdict == ANSWER:
+        take_answer(l, t.flight, now)
+    elif verdict == PARTIAL:
+        send_more(l, t.flight, now)
+    elif verdict == REFUSED or verdict == BUSY or verdict == UNREACHED or verdict == IN_VAIN:
+        take_refusal(l, verdict, &t, now)
+    elif verdict == DAMAGED:
+        if l.flying:
+            damaged(l, now)
+        l.input_size = 0
+    elif verdict == BROKEN:
+        l.wrong += 1
+        link_lost(l, EPROTO, now)
+    else:
+        stray(l, t.whose, now)
+    return True
 
 
 cdef void take_input(link_t *l, int64_t now) noexcept nogil:
     """Take every whole frame out of the input."""
-    cdef frame_t frame
-    cdef Found found
     cdef size_t at = 0
-    cdef ask_t nothing
-    memset(&nothing, 0, sizeof(ask_t))
-    while at < l.input_size and l.state == UP:
+    if l.greeting:
+        greet(l, now)
+    while at < l.input_size and l.state == UP and not l.greeting:
         if l.port.kind == DIALIN and swallow(l, &at):
             break
-        frame.size = 0
-        found = find_answer(
-            l.framing, l.input + at, l.input_size - at,
-            &l.flights[0].ask if l.flying else &nothing, &frame
-        )
-        if found == MORE:
-            await_rest(l, l.input_size - at, now)
+        if not take_frame(l, &at, now):
             break
-        if l.port.kind == DIALIN and l.framing == TCP and is_torn(l, at + frame.used):
-            found = BROKEN
-        if found == BROKEN:
-            l.wrong += 1
-            link_lost(l, EPROTO, now)
-            return
-        if found == DAMAGED:
-            if l.flying:
-                damaged(l, now)
-            l.input_size = 0
-            return
-        at += frame.used
-        if l.framing == TCP:
-            take_tcp(l, &frame, now)
-        elif l.flying == 0:
-            foreign(l, &frame, now)
-        elif found == FOREIGN:
-            if l.flights[0].purpose == SCAN and is_short(&frame, &l.flights[0].ask):
-                take_exception(l, 0, ILLEGAL_VALUE, now)
-            else:
-                foreign(l, &frame, now)
-        elif found == ANSWER:
-            take_answer(l, 0, &frame, now)
-        else:
-            take_exception(l, 0, frame.code, now)
     if l.state != UP or at >= l.input_size:
         l.input_size = 0
     elif at:

@@ -9,7 +9,9 @@ cdef class Link:
     cdef Port port
     cdef object spec
     cdef list groups
-    cdef list device_specs
+    cdef list stations
+    cdef set_devices(self, object devices)
+    cdef set_stations(self)
     cdef uint64_t events_taken
     cdef object busy_marks  # deque of (boot ns, busy ns)
     cdef set_wire(self, int32_t in_flight)

@@ -1,12 +1,20 @@
 """A link as Python sees it: built from the configuration, asked for snapshots. See `machine`."""
 
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from native.clock cimport boot_ns
 from native.rows.group cimport Group
-from native.modbus.codec cimport RTU, TCP
+from native.rows.store cimport group_t
+from native.engine.protocol cimport (
+    ADDRESS_MAX,
+    PROTOCOL_ABI,
+    protocol_t,
+    session_t,
+    station_t,
+)
 from native.engine.state cimport (
     BACKOFF_FIRST,
     DIALIN_FLOOR,
@@ -27,41 +35,56 @@ from native.wire.transport cimport DIALIN, SERIAL
 
 from collections import deque
 
-from native.modbus.codec import FRAMINGS
-
 cdef tuple STATES = ("down", "connecting", "up")  # by LinkState
 cdef int64_t BUSY_WINDOW = 10000 * MS  # how far back the share of the wire looks
 
 
 cdef class Link:
-    """A port, its devices and their groups. `devices`: (DeviceSpec, [Group, ...]) for each, in
-    order. `in_flight`: what an earlier run learned to be good, where that is learned.
+    """A port, its devices and their groups. `devices`: (drivers.api.Station, [Group, ...]) for
+    each, in order. `in_flight`: what an earlier run learned to be good, where that is learned.
 
-    Raises ValueError when devices of one link differ in their framing, MemoryError.
+    Raises ValueError when devices of one link differ in their protocol, or have an address that it
+    does not know, MemoryError.
     """
 
     def __cinit__(self, object spec, object devices, int32_t in_flight=1):
         cdef link_t *link = &self.l
-        cdef Group group
-        cdef int32_t member = 0, i
-        cdef device_t *d
         memset(link, 0, sizeof(link_t))
         self.spec = spec
         self.port = Port(spec)
         self.groups = [group for _, groups in devices for group in groups]
-        self.device_specs = [device for device, _ in devices]
-        framings = {device.framing for device in self.device_specs}
-        if len(framings) != 1 or not self.groups:
-            raise ValueError(
-                f"link {spec.name}: its devices need groups and one framing, not {sorted(framings)}"
-            )
+        self.stations = [station for station, _ in devices]
+        capsules = {station.protocol for station in self.stations}
+        if len(capsules) != 1 or not self.groups:
+            raise ValueError(f"link {spec.name}: its devices need groups, and one protocol")
         link.port = &self.port.p
-        link.framing = FRAMINGS[framings.pop()]
+        link.protocol = <const protocol_t *>PyCapsule_GetPointer(capsules.pop(), "protocol_t")
+        if (
+            link.protocol.abi != PROTOCOL_ABI
+            or link.protocol.session_bytes < sizeof(session_t)
+            or link.protocol.station_bytes < sizeof(station_t)
+        ):
+            raise ValueError(f"link {spec.name}: a protocol for another engine")
         link.state = DOWN
         link.backoff_ns = REOPEN_FIRST
         link.random = <uint64_t>boot_ns() | 1
+        link.session = <session_t *>calloc(1, link.protocol.session_bytes)
+        if link.session == NULL:
+            raise MemoryError
         self.set_wire(in_flight)
-        link.device_count = <int32_t>len(self.device_specs)
+        link.session.char_ns, link.session.timeout_ns = link.char_ns, link.timeout_ns
+        link.session.seed = link.random
+        self.set_devices(devices)
+        self.set_stations()
+        link.since = boot_ns()
+        self.busy_marks = deque([(link.since, 0)])
+
+    cdef set_devices(self, object devices):
+        cdef link_t *link = &self.l
+        cdef Group group
+        cdef int32_t member = 0, i
+        cdef device_t *d
+        link.device_count = <int32_t>len(self.stations)
         link.member_count = <int32_t>len(self.groups)
         link.devices = <device_t *>calloc(link.device_count, sizeof(device_t))
         link.members = <member_t *>calloc(link.member_count, sizeof(member_t))
@@ -72,52 +95,84 @@ cdef class Link:
             or link.queue == NULL or link.ended == NULL
         ):
             raise MemoryError
-        for i, (device, groups) in enumerate(devices):
+        for i, (station, groups) in enumerate(devices):
             d = &link.devices[i]
-            d.unit = device.unit
-            d.sync = &d.own
-            for k in range(i):
-                if link.devices[k].unit == d.unit:
-                    d.sync = link.devices[k].sync
-                    break
-            d.pause_ns = device.pause_ns
+            d.pause_ns = station.pause_ns
             d.backoff_ns = BACKOFF_FIRST
             d.since = boot_ns()
             for group in groups:
                 link.members[member].g = &group.g
                 link.members[member].device = i
                 member += 1
-        link.since = boot_ns()
-        self.busy_marks = deque([(link.since, 0)])
+
+    cdef set_stations(self):
+        """One for each address; with the groups of all its devices."""
+        cdef link_t *link = &self.l
+        cdef station_t *station
+        cdef int32_t at = 0, first, k
+        owners = {}
+        for i, device in enumerate(self.stations):
+            owners.setdefault(device.address, []).append(i)
+        link.session.stations = <station_t **>calloc(len(owners), sizeof(station_t *))
+        link.station_groups = <group_t **>calloc(link.member_count, sizeof(group_t *))
+        if link.session.stations == NULL or link.station_groups == NULL:
+            raise MemoryError
+        for address, devices in owners.items():
+            if type(address) is not bytes or len(address) > ADDRESS_MAX:
+                raise ValueError(f"link {self.spec.name}: no address: {address!r:.100}")
+            station = <station_t *>calloc(1, link.protocol.station_bytes)
+            if station == NULL:
+                raise MemoryError
+            link.session.stations[link.session.station_count] = station
+            link.session.station_count += 1
+            memcpy(station.address, <const uint8_t *>address, len(address))
+            station.address_size = <uint8_t>len(address)
+            if not link.protocol.enrol(link.session, station):
+                raise ValueError(f"link {self.spec.name}: no address: {address!r}")
+            first = at
+            for k in range(link.member_count):
+                if link.members[k].device in devices:
+                    link.station_groups[at] = link.members[k].g
+                    at += 1
+            for i in devices:
+                link.devices[i].station = station
+                link.devices[i].groups = &link.station_groups[first]
+                link.devices[i].group_count = at - first
 
     cdef set_wire(self, int32_t in_flight):
-        """What the kind of wire and its framing decide."""
+        """What the kind of wire and its protocol decide."""
         cdef link_t *link = &self.l
         spec = self.spec
         link.timeout_ns = spec.timeout_ns
         link.wait_least_ns = DIALIN_FLOOR if link.port.kind == DIALIN else LATENCY_FLOOR
-        # Not from 1: a device that counts for itself must not agree with it by chance.
-        link.transaction = <uint16_t>(link.random >> 10)
         link.in_flight_max = 1
-        if link.framing == TCP:
+        if not link.protocol.line:
             link.in_flight_max = min(max(1, spec.in_flight), IN_FLIGHT_MAX)
             if spec.in_flight_learned:
                 link.flights_most = link.flights_good = link.in_flight_max
                 link.in_flight_max = min(max(1, in_flight), link.flights_most)
         if link.port.kind == SERIAL:
             link.char_ns = spec.char_ns
-            # Serial line V1.02, 2.5.1.1: 3.5 characters, fixed above 19,200 baud.
+            # Modbus over Serial Line V1.02, 2.5.1.1, and no less than others ask: 3.5 characters,
+            # fixed above 19,200 baud.
             link.silence_ns = 1750000 if spec.baud > 19200 else 7 * link.char_ns // 2
         link.silence_ns += spec.pause_ns
         link.listen_only = spec.listen_only
-        if spec.listen_only and (link.port.kind != SERIAL or link.framing != RTU):
-            raise ValueError(f"link {spec.name}: only RTU on a serial port can be overheard")
+        if spec.listen_only and (link.port.kind != SERIAL or link.protocol.listen == NULL):
+            raise ValueError(f"link {spec.name}: that protocol can be overheard on no such port")
 
     def __dealloc__(self):
+        cdef int32_t i
         free(self.l.devices)
         free(self.l.members)
         free(self.l.queue)
         free(self.l.ended)
+        free(self.l.station_groups)
+        if self.l.session != NULL:
+            for i in range(self.l.session.station_count):
+                free(self.l.session.stations[i])
+            free(self.l.session.stations)
+            free(self.l.session)
 
     def resolve(self) -> bool:
         """Look the host's name up again, for a link that is down; True when there is an address."""
@@ -175,7 +230,6 @@ cdef class Link:
             "target": self.spec.port if serial else f"{self.spec.host}:{self.spec.tcp_port}",
             "state": STATES[link.state],
             "errno": link.error,
-            "no_tid": bool(link.no_tid),
             "since_s": (now - link.since) / 1e9,
             "devices": link.device_count,
             "in_flight": link.in_flight_max,
@@ -197,9 +251,9 @@ cdef class Link:
         return STATES[self.l.state]
 
     @property
-    def no_tid(self) -> bool:
-        """Learned: the devices do not echo transaction ids."""
-        return self.l.no_tid
+    def single(self) -> bool:
+        """Learned: never more than one request at a time; nothing tells a late answer."""
+        return self.l.session.single
 
     def devices(self, bint brief=False) -> list:
         """As gateway.report.snapshot.DeviceSnapshot, but for `cause` (quality, exception code) and
@@ -216,11 +270,10 @@ cdef class Link:
                 == i
             ]
             result.append({
-                "name": self.device_specs[i].name,
-                "unit": d.unit,
+                "name": self.stations[i].name,
                 "silent": bool(d.silent),
                 "ever": bool(d.ever),
-                "owed": bool(d.sync.unsynced),
+                "owed": d.station.owes_until != 0,
                 "quality": d.cause, "exception": d.code,
                 "since_s": (now - d.since) / 1e9,
                 "last_good_s": (now - d.last_good) / 1e9 if d.last_good else None,

@@ -13,7 +13,6 @@ from libc.string cimport memset
 
 from native.clock cimport boot_ns, timespec
 from native.wire.dialin cimport dial_offer
-from native.modbus.overhear cimport overhear_arrived
 from native.rows.store cimport group_t
 from native.engine.link cimport Link
 from native.engine.machine cimport (
@@ -185,7 +184,8 @@ cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noe
     elif l.state == UP:
         if events & EPOLLIN:
             if l.listen_only:
-                overhear_arrived(l, l.empty_at if l.more else p.empty_at, now)
+                l.empty_at = l.empty_at if l.more else p.empty_at
+                l.protocol.listen.arrived(l, l.empty_at, now)
             link_readable(l, now)
         if l.state == UP and events & (EPOLLERR | EPOLLHUP):
             link_lost(l, EIO, now)

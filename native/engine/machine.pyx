@@ -22,36 +22,21 @@ asked again after 0.25 s, doubling to 2 s, until it answers; meanwhile its ticks
 dead device costs its bus at most timeout / (timeout + 2 s) of the time, and is back at most 2 s
 after it returns.
 
-Never a late answer for the next one
-------------------------------------
-TCP: by transaction id. A stale id is dropped and counted; three answers in a row that match no
-request close the connection. The first request of a connection flies alone: only when its id came
-back do others fly beside it, because a device that counts for itself may hit the id of another. A
-device that never echoes ids (learned: TID_MISSES answers right in all but the id) is believed by
-order, and after each time-out the connection is made anew.
+Damage (a checksum): wait until the line is silent, repeat once within the scan, then BAD_DAMAGED.
 
-RTU and ASCII carry no mark. After a time-out the device is *unsynced*: the sizes of the answers
-that may still come are kept, and before anything else it is asked a short read whose answer has
-none of those sizes. Devices answer in the order they are asked, so when that answer comes, nothing
-older can. Where the plan offers no such size the device is probed: a read by a function that the
-plan has not, whose answer or refusal fits no other request. Whether a device answers probes is
-learned by one at its first answer, where its plan has few sizes. One that is mute to them is left
-alone until a whole time-out has passed since its last one (quarantine), and what arrives is thrown
-away: the one case without proof.
-
-Damage (CRC, LRC): wait until the line is silent, repeat once within the scan, then BAD_DAMAGED.
+What a frame means, and what proves that an answer is the one asked for, its protocol says:
+`native.engine.protocol`. Where that needs a request of its own, it goes first, in the same scan.
 """
 
-from libc.errno cimport ENOTCONN, ETIMEDOUT
+from libc.errno cimport ENOTCONN, EPROTO, ETIMEDOUT
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from native.engine.answer cimport no_answer, settled, take_input
-from native.engine.ask cimport pump
+from native.engine.ask cimport pump, transmit
 from native.clock cimport boot_ns
-from native.wire.dialin cimport dial_is_useless, dial_waits
-from native.modbus.codec cimport TCP
-from native.modbus.overhear cimport overhear, overheard_due
+from native.wire.dialin cimport dial_is_silent, dial_waits
+from native.engine.protocol cimport ASK_MAX, out_t
 from native.rows.store cimport group_skip, row_status
 from native.reasons cimport (
     BAD_LINK_DOWN,
@@ -71,11 +56,9 @@ from native.engine.state cimport (
     UP,
     clear_queue,
     device_t,
-    doubt_ns,
     enqueue,
     link_t,
     member_t,
-    synced,
     touch,
 )
 from native.wire.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT
@@ -96,7 +79,7 @@ cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
         return
     l.input_size += <size_t>n
     if l.listen_only:
-        overhear(l, now)
+        l.protocol.listen.take(l, now)
         return
     if l.char_ns:
         touch(l, now)
@@ -151,8 +134,16 @@ cdef int64_t link_await(link_t *l) noexcept nogil:
     return now
 
 
+cdef int64_t connect_wait(link_t *l) noexcept nogil:
+    return max(l.timeout_ns, CONNECT_LEAST)
+
+
 cdef void link_up(link_t *l, int64_t now) noexcept nogil:
+    """Connected: its protocol may want a handshake yet."""
+    cdef uint8_t bytes[ASK_MAX]
+    cdef out_t out
     cdef int32_t i
+    cdef int result
     l.state = UP
     l.since = now
     l.error = 0
@@ -160,17 +151,20 @@ cdef void link_up(link_t *l, int64_t now) noexcept nogil:
     l.free_at = now
     l.deaf_until = 0
     l.settle = False
-    l.sent_here = 0
-    l.proven = False
-    l.wrong_in_a_row = 0
     l.timeouts_in_a_row = 0
-    l.hearing = False
     l.empty_at = now
-    l.doubt_until = now + doubt_ns(l)
     for i in range(l.device_count):
-        if l.framing == TCP:
-            synced(l.devices[i].sync)
         l.devices[i].next_try = 0
+    out.p = bytes
+    out.n = 0
+    result = l.protocol.begin(l.session, &out, now)
+    if result < 0:
+        link_lost(l, EPROTO, now)
+        return
+    l.greeting = result > 0
+    if l.greeting:
+        l.connect_deadline = now + connect_wait(l)
+        transmit(l, &out, now)
 
 
 cdef void link_open(link_t *l, int64_t now) noexcept nogil:
@@ -185,7 +179,7 @@ cdef void link_open(link_t *l, int64_t now) noexcept nogil:
     elif result > 0:
         l.state = CONNECTING
         l.waits_for = result
-        l.connect_deadline = now + (l.timeout_ns if l.timeout_ns > CONNECT_LEAST else CONNECT_LEAST)
+        l.connect_deadline = now + connect_wait(l)
     else:
         link_up(l, now)
     pump(l, now)
@@ -235,7 +229,7 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
     if l.draining:
         return
     if l.listen_only:
-        overheard_due(l, index, tick, now)
+        l.protocol.listen.due(l, index, tick, now)
         return
     if m.scan.active:
         m.scan.awaited = True
@@ -263,6 +257,15 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
     pump(l, now)
 
 
+cdef bint dial_is_useless(link_t *l, int64_t now) noexcept nogil:
+    """Whether nothing is heard of the device that dialled in, or the stream is out of step: half a
+    frame lies there.
+    """
+    return (not l.protocol.line and l.input_size > 0) or dial_is_silent(
+        l.port, l.timeout_ns, now
+    )
+
+
 cdef void link_time(link_t *l, int64_t now) noexcept nogil:
     """Something that `l.due` announced: a time-out, the end of a silence, time to open."""
     cdef int32_t i = 0
@@ -275,6 +278,9 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
     elif l.state == CONNECTING:
         if now >= l.connect_deadline:
             link_lost(l, TLS_TIMEOUT if l.shaking else ETIMEDOUT, now)
+    elif l.greeting:
+        if now >= l.connect_deadline:
+            link_lost(l, ETIMEDOUT, now)
     elif l.deaf_until and now >= l.deaf_until:
         l.deaf_until = 0
         link_readable(l, now)
@@ -297,10 +303,10 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
             else:
                 i += 1
         if l.state == UP and l.timeouts_in_a_row and l.char_ns == 0 and (
-            l.no_tid or l.timeouts_in_a_row >= 3 * l.device_count
+            l.session.single or l.timeouts_in_a_row >= 3 * l.device_count
             and (l.port.kind != DIALIN or dial_is_useless(l, now))
         ):
-            # No id to tell a late answer by, or a connection that leads nowhere any more.
+            # Nothing to tell a late answer by, or a connection that leads nowhere any more.
             link_lost(l, ETIMEDOUT, now)
     pump(l, now)
 

@@ -14,7 +14,7 @@ Three scopes, each with memory of its own, zeroed by the engine when the link is
 A protocol offers its table to Python as a capsule named PROTOCOL (see `drivers.api.Station`).
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from native.rows.store cimport group_t, layout_t, part_t, request_t, row_data, row_status
@@ -35,13 +35,14 @@ cdef struct station_t:
 
 
 cdef struct session_t:
-    # The head of a session's memory. The engine fills in all but `window` and `remarks`.
+    # The head of a session's memory. The engine fills in all but `window` and `single`.
     int64_t char_ns       # of a character on a serial wire; 0: not a serial wire
     int64_t timeout_ns    # the longest wait for an answer
     station_t **stations
     int32_t station_count
+    uint64_t seed         # of what should not be the same each time
     uint32_t window       # requests that may fly on this connection now
-    uint32_t remarks      # bits that the driver knows how to put in words
+    bint single           # learned: never more than one at a time, and nothing tells a late answer
 
 
 cdef enum Purpose:
@@ -126,40 +127,12 @@ cdef enum Why:
     CUT_OFF = 2    # the connection was lost
 
 
-cdef enum Hearing:
-    # What `listen_t.hear` found in front.
-    HEARD_NOTHING = 0   # not all there yet
-    HEARD_ASKED = 1     # a request to `whose`
-    HEARD_ANSWER = 2    # `whose` answered what was asked; see `cover`
-    HEARD_REFUSAL = 3   # `whose` refused it: `quality` and `code`
-    HEARD_DAMAGE = 4    # its answer is damaged
-    HEARD_NO_ANSWER = 5  # it got none in time
-    HEARD_OTHER = 6     # a frame that no plan asks for
-    HEARD_NOISE = 7     # no frame
-
-
-cdef struct heard_t:
-    # The engine zeroes it.
-    size_t used
-    station_t *whose
-    int64_t asked_at      # when the request was heard
-    int64_t since         # when it was asked for at the earliest; 0: it can't be told for what
-    bint late             # an answer that was owed
-    uint32_t chars        # of request and answer
-    uint8_t quality
-    uint16_t code
-
-
 cdef struct listen_t:
-    # For a line that another master owns: nothing is ever sent. `empty_at`: the port was seen empty
-    # then, what is there came later. `doubt_until`: what was asked before can't be believed.
-    Hearing (*hear)(
-        void *session, const in_t *in_, heard_t *heard, int64_t empty_at, int64_t doubt_until,
-        int64_t now
-    ) noexcept nogil
-    # Whether the answer or refusal heard last answers `r` too; its data into the row.
-    bint (*covers)(void *session, const request_t *r) noexcept nogil
-    bint (*cover)(void *session, const request_t *r, layout_t *layout) noexcept nogil
+    # For a line that another master owns: nothing is ever sent. `link` is the engine's link_t.
+    # Bytes are there that came since `empty_at`; they are read, and taken, right after.
+    void (*arrived)(void *link, int64_t empty_at, int64_t now) noexcept nogil
+    void (*take)(void *link, int64_t now) noexcept nogil
+    void (*due)(void *link, int32_t member, uint64_t tick, int64_t now) noexcept nogil
 
 
 cdef struct protocol_t:
@@ -170,9 +143,9 @@ cdef struct protocol_t:
     # away. Else a stream.
     bint line
     const char *name
-    # A station's address is one; False: it is none of this protocol's. Once, when the link is made.
+    # Once, when the link is made; False: the station's address is none of this protocol's.
     bint (*enrol)(void *session, void *station) noexcept nogil
-    # Connected. 0: ready; > 0: `out` (if it is not empty) begins a handshake; < 0: BROKEN.
+    # Connected. 0: ready; > 0: `out` begins a handshake, which `shake` goes on with; < 0: broken.
     int (*begin)(void *session, out_t *out, int64_t now) noexcept nogil
     # Of a handshake: as `begin`; `used` bytes of the input are done with. NULL: there is none.
     int (*shake)(
@@ -234,3 +207,10 @@ cdef inline bint mark(const flight_t *f, uint32_t part, uint8_t quality) noexcep
     return part < f.request.part_count and mark_part(
         f.layout, f.request.first_part + part, quality
     )
+
+
+cdef inline void mark_all(const flight_t *f, uint8_t quality) noexcept nogil:
+    """The same for all parts of the request."""
+    cdef uint32_t i
+    for i in range(f.request.part_count):
+        mark_part(f.layout, f.request.first_part + i, quality)

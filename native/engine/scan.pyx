@@ -15,23 +15,19 @@ from native.rows.store cimport (
     row_status,
     row_t,
 )
-from native.modbus.codec cimport TCP
+from native.engine.protocol cimport CUT_OFF
 from native.reasons cimport BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NOT_ASKED, GAP_DEVICE_SILENT
 from native.engine.state cimport (
     BACKOFF_FIRST,
     BACKOFF_LAST,
     DOWN,
     FAILURES_SILENT,
-    MUTE,
-    PROBE,
     REOPEN_LAST,
-    UNKNOWN,
     UP,
     clear_queue,
     device_t,
     jitter,
     link_t,
-    mark_outstanding,
     member_t,
     scan_t,
     unqueue,
@@ -77,10 +73,10 @@ cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
                 d.silent = True
                 d.since = now
                 d.backoff_ns = BACKOFF_FIRST
-            elif d.backoff_ns < BACKOFF_LAST and d.sync.quarantine <= now:
+            elif d.backoff_ns < BACKOFF_LAST and d.wait_until <= now:
                 d.backoff_ns *= 2
-            # In quarantine it was not asked at all: it is as soon as that is over.
-            d.next_try = d.sync.quarantine if d.sync.quarantine > now else now + d.backoff_ns
+            # Left alone it was not asked at all: it is as soon as that is over.
+            d.next_try = d.wait_until if d.wait_until > now else now + d.backoff_ns
             if m.told:
                 group_skip(m.g, s.tick + 1, GAP_DEVICE_SILENT)
                 return
@@ -107,7 +103,6 @@ cdef void scan_fail(link_t *l, int32_t index, uint8_t status, int64_t now) noexc
 cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
     """Close and plan to open again. Scans in progress end with what they have."""
     cdef int32_t i, k
-    cdef device_t *d
     cdef member_t *m
     cdef layout_t *layout
     cdef uint8_t *status
@@ -119,17 +114,15 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
     l.state = DOWN
     l.registered = False
     l.error = error
-    if l.framing != TCP:
-        # A serial server or an adapter may deliver on the next connection what this one asked.
-        for i in range(l.flying):
-            d = &l.devices[l.members[l.flights[i].member].device]
-            if l.flights[i].purpose == PROBE and d.sync.probing == UNKNOWN:
-                d.sync.probing = MUTE  # a device that hangs up on what it does not know
-            mark_outstanding(d.sync, l.flights[i].ask.data_bytes, now)
+    for i in range(l.flying):
+        l.protocol.ended(l.session, &l.flights[i], CUT_OFF, now)
+    if l.session.single:
+        l.in_flight_max = 1
+        l.flights_most = 0
     if l.flying:
         flights_troubled(l, l.flights[0].sent, now)
     l.flying = 0
-    l.settle = l.more = False
+    l.settle = l.more = l.greeting = False
     l.input_size = 0
     l.reopen_at = now + jitter(l, l.backoff_ns)
     if l.backoff_ns < REOPEN_LAST:

@@ -4,11 +4,10 @@
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memmove, memset
+from libc.string cimport memmove
 
+from native.engine.protocol cimport flight_t, protocol_t, session_t, station_t
 from native.rows.store cimport group_t, layout_t
-from native.modbus.codec cimport RTU, RTU_MAX, Framing, answer_chars, ask_t, request_chars
-from native.reasons cimport BAD_BUSY, BAD_DEVICE_FAILURE, BAD_GATEWAY, BAD_REFUSED
 from native.wire.transport cimport port_t
 
 cdef extern from *:
@@ -47,26 +46,12 @@ cdef extern from *:
 
 cdef enum:
     REFUSALS_LAST = 3    # refusals in a row after which an address is set aside
-    WRONG_LAST = 3       # answers in a row that match nothing: the connection is closed
-    TID_MISSES = 3
-    SIZES_ENOUGH = 8     # of answers that a plan can tell apart: no probe is needed beside them
     FAILURES_SILENT = 2  # scans in a row without an answer: the device is silent
 
 cdef enum LinkState:
     DOWN = 0
     CONNECTING = 1
     UP = 2
-
-cdef enum Purpose:
-    SCAN = 0
-    RESYNC = 1  # a read of the plan whose answer can't be mistaken for a late one
-    PROBE = 2   # a read by a function that the plan has not, likewise
-
-cdef enum Probing:
-    # Whether a device answers a read by a function that its plan has not, be it by a refusal.
-    UNKNOWN = 0
-    ANSWERED = 1
-    MUTE = 2    # or not worth asking: its plan has sizes or functions enough
 
 cdef enum:
     IN_FLIGHT_MAX = 32
@@ -97,26 +82,10 @@ cdef struct member_t:
     scan_t scan
 
 
-cdef struct sync_t:
-    # What a unit may still say on a wire without ids, of older requests.
-    bint unsynced         # an answer of it may still come
-    uint64_t outstanding[4]  # data sizes of the answers that may come, a bit each
-    Probing probing
-    uint8_t probed        # functions of the probes that may still be answered, a bit each
-    int64_t quarantine    # until then no byte of it is believed
-    int64_t overdue       # when an answer was last given up that may still come
-    # Where another master asks (native.modbus.owed); `overdue`: when the unit was last asked or
-    # heard.
-    bint answered         # and that was an answer
-    int32_t owed_count    # requests that may still be answered
-    int64_t owed_since    # when the first of them was asked
-    ask_t owed            # which one they all are,
-    bint mixed            # unless they differ
-    uint16_t owed_bytes   # of data in the largest answer that may come
-
-
 cdef struct device_t:
-    uint8_t unit
+    station_t *station    # devices with one address share it
+    group_t **groups      # all of the station
+    int32_t group_count
     int64_t pause_ns      # silence that it wants, over the link's
     int64_t free_at       # it may be asked again
     int32_t failures      # scans in a row without an answer
@@ -126,12 +95,11 @@ cdef struct device_t:
     int64_t next_try
     int64_t latency_ns    # the slowest answer lately, without the wire's time; 0: not known
     int64_t busy_until    # it said "busy"
-    sync_t own
-    sync_t *sync          # of its unit: that of the first device with this unit
+    int64_t wait_until    # its protocol has it left alone until then
     int64_t since         # of its present state
     int64_t last_good
     uint8_t cause         # quality code of the last failure
-    uint8_t code          # exception code of the last refusal
+    uint16_t code         # of the last refusal, in its protocol's words
     # Counters:
     uint64_t requests
     uint64_t answers
@@ -141,18 +109,6 @@ cdef struct device_t:
     uint64_t late
     int64_t answer_ns     # moving average
     int64_t answer_max_ns
-
-
-cdef struct flight_t:
-    ask_t ask
-    int32_t member
-    int32_t request
-    Purpose purpose
-    bint repeated         # after damage
-    bint full             # as many flew as may, and others waited
-    int64_t sent
-    int64_t deadline
-    int64_t wire_ns       # what request and answer take on the wire
 
 
 cdef struct event_t:
@@ -166,7 +122,8 @@ cdef struct event_t:
 cdef struct link_t:
     # What every request touches comes first and together; the large parts come last.
     port_t *port
-    Framing framing
+    const protocol_t *protocol
+    session_t *session
     LinkState state
     int64_t due           # when the loop must call link_time
     int64_t free_at       # the wire is silent long enough from then on
@@ -176,6 +133,7 @@ cdef struct link_t:
     int64_t wait_least_ns  # never give an answer up before
     device_t *devices
     member_t *members
+    group_t **station_groups  # what `groups` of the devices show
     int32_t *queue        # members with requests to send, in the order their scans began
     int32_t *ended        # members whose awaited scan has ended; the loop takes them
     int32_t device_count
@@ -186,12 +144,8 @@ cdef struct link_t:
     int32_t in_flight_max
     int32_t index         # in the loop
     int32_t first_slot    # of its members in the loop
-    int32_t wrong_in_a_row
     int32_t timeouts_in_a_row
-    uint32_t sent_here    # requests on this connection
-    uint16_t transaction
-    bint proven           # this connection has echoed a transaction id
-    bint no_tid           # learned: the device does not echo transaction ids
+    bint greeting         # connected: the protocol's handshake is under way
     bint draining         # no new scans: the loop is ending
     bint registered       # the fd is in the loop's epoll
     uint32_t watched      # the events that the loop's epoll looks for
@@ -220,7 +174,6 @@ cdef struct link_t:
     int64_t reopen_at
     int64_t connect_deadline
     int64_t since
-    int32_t tid_misses
     int error             # errno, or TLS_*, of why it is down
     # What native.engine.flights learns:
     int32_t flights_most  # the most that the file allows; 0: in_flight_max is said, not learned
@@ -233,14 +186,8 @@ cdef struct link_t:
     int64_t harm_at       # when more than one in flight last did harm
     int64_t harm_wait
     int64_t flights_since
-    # Where another master asks (native.modbus.overhear):
-    bint listen_only
-    bint hearing          # `heard` was asked at `heard_at`, its answer has not come
-    int64_t heard_at
-    int64_t doubt_until   # no answer to a request before it is believed
+    bint listen_only      # another master asks: the protocol's `listen` has the link
     int64_t empty_at      # the port was seen empty: what is there came later
-    uint64_t overruns     # bytes that the kernel knows to be lost
-    ask_t heard
     uint64_t random
     flight_t flights[IN_FLIGHT_MAX]
     # Events for the driver; a ring that forgets its oldest.
@@ -250,8 +197,8 @@ cdef struct link_t:
 
 
 cdef inline int32_t may_fly(link_t *l) noexcept nogil:
-    """How many requests may fly: one, until the connection has shown that it echoes their ids."""
-    return l.in_flight_max if l.proven else 1
+    """How many requests may fly: what is good for the device, and what its protocol takes now."""
+    return min(l.in_flight_max, <int32_t>min(l.session.window, <uint32_t>IN_FLIGHT_MAX))
 
 
 cdef inline int64_t jitter(link_t *l, int64_t ns) noexcept nogil:
@@ -260,21 +207,6 @@ cdef inline int64_t jitter(link_t *l, int64_t ns) noexcept nogil:
     l.random ^= l.random >> 7
     l.random ^= l.random << 17
     return ns - <int64_t>(l.random % <uint64_t>(ns // 4 + 1))
-
-
-cdef inline uint8_t quality_of(uint8_t code) noexcept nogil:
-    """Modbus Application Protocol V1.1b3, 7: exception codes to qualities."""
-    if 1 <= code <= 3:
-        return BAD_REFUSED
-    if code == 5 or code == 6:
-        return BAD_BUSY
-    if code == 10 or code == 11:
-        return BAD_GATEWAY
-    return BAD_DEVICE_FAILURE
-
-
-cdef inline int64_t wire_time(link_t *l, uint32_t data_bytes) noexcept nogil:
-    return l.char_ns * (request_chars(l.framing) + answer_chars(l.framing, data_bytes))
 
 
 cdef inline int64_t patience(link_t *l, device_t *d, int64_t wire_ns) noexcept nogil:
@@ -287,31 +219,6 @@ cdef inline int64_t patience(link_t *l, device_t *d, int64_t wire_ns) noexcept n
     if wait > l.timeout_ns:
         wait = l.timeout_ns
     return wait + wire_ns
-
-
-cdef inline int64_t doubt_ns(link_t *l) noexcept nogil:
-    """The longest that an answer takes of a device that is there, to its last character."""
-    return l.timeout_ns + RTU_MAX * l.char_ns
-
-
-cdef inline void mark_outstanding(sync_t *s, uint16_t data_bytes, int64_t now) noexcept nogil:
-    """An answer of this size may still come."""
-    s.overdue = now
-    s.outstanding[data_bytes >> 6 & 3] |= <uint64_t>1 << (data_bytes & 63)
-    s.unsynced = True
-
-
-cdef inline bint is_outstanding(sync_t *s, uint16_t data_bytes) noexcept nogil:
-    return (s.outstanding[data_bytes >> 6 & 3] >> (data_bytes & 63)) & 1
-
-
-cdef inline void synced(sync_t *s) noexcept nogil:
-    """No answer is believed to be under way any more."""
-    memset(s.outstanding, 0, sizeof(s.outstanding))
-    s.owed_count = s.owed_bytes = 0
-    s.mixed = False
-    s.unsynced = False
-    s.quarantine = 0
 
 
 cdef inline void enqueue(link_t *l, int32_t member) noexcept nogil:
@@ -338,19 +245,6 @@ cdef inline void clear_queue(link_t *l) noexcept nogil:
         l.members[l.queue[l.queue_count]].scan.queued = False
 
 
-cdef inline int32_t flight_of(link_t *l, uint16_t transaction) noexcept nogil:
-    cdef int32_t i
-    for i in range(l.flying):
-        if l.flights[i].ask.transaction == transaction:
-            return i
-    return -1
-
-
-cdef inline bint was_sent(link_t *l, uint16_t transaction) noexcept nogil:
-    """Whether an id is one of the last thousand of this connection."""
-    return <uint16_t>(l.transaction - transaction) < min(l.sent_here, <uint32_t>1024)
-
-
 cdef inline void drop_flight(link_t *l, int32_t i) noexcept nogil:
     """Keeps the others in the order they were sent."""
     l.flying -= 1
@@ -369,18 +263,11 @@ cdef inline void touch_device(link_t *l, device_t *d, int64_t now) noexcept nogi
     d.free_at = l.free_at + d.pause_ns
 
 
-cdef inline void await_rest(link_t *l, size_t size, int64_t now) noexcept nogil:
+cdef inline void await_rest(link_t *l, size_t bytes, int64_t now) noexcept nogil:
     """On a serial wire, sleep through the characters that are still to come of a frame that began.
 
-    One wake-up instead of one each millisecond. Whatever it is, three characters come first.
+    One wake-up instead of one each millisecond.
     """
-    cdef const uint8_t *p = l.input
-    cdef size_t whole = 3
-    cdef int64_t rest
-    if l.char_ns == 0 or l.flying == 0 or l.framing != RTU:
-        return
-    if size >= 3 and p[0] == l.flights[0].ask.unit and p[1] == l.flights[0].ask.function:
-        whole = 5 + <size_t>l.flights[0].ask.data_bytes
-    rest = <int64_t>(whole - size) * l.char_ns - DEAF_MARGIN if whole > size else 0
-    if rest > DEAF_LEAST:
+    cdef int64_t rest = <int64_t>bytes * l.char_ns - DEAF_MARGIN
+    if l.flying and rest > DEAF_LEAST:
         l.deaf_until = now + rest

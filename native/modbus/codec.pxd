@@ -5,6 +5,7 @@ a clock.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from native.bytes cimport be16
+from native.reasons cimport BAD_BUSY, BAD_DEVICE_FAILURE, BAD_GATEWAY, BAD_REFUSED
 from native.rows.store cimport request_t
 
 cdef enum Framing:
@@ -82,3 +83,14 @@ cdef inline void ask_of(const request_t *r, ask_t *ask) noexcept nogil:
     ask.data_bytes = <uint16_t>(
         2 * ask.count if ask.function > 2 else (ask.count + <uint32_t>7) // 8
     )
+
+
+cdef inline uint8_t quality_of(uint8_t code) noexcept nogil:
+    """Application Protocol V1.1b3, 7: exception codes to qualities."""
+    if 1 <= code <= 3:
+        return BAD_REFUSED
+    if code == 5 or code == 6:
+        return BAD_BUSY
+    if code == 10 or code == 11:
+        return BAD_GATEWAY
+    return BAD_DEVICE_FAILURE

@@ -23,8 +23,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 from native.modbus.heard cimport REQUEST, is_request, is_whole, next_request, whole_frame
-from native.modbus.codec cimport RTU_MAX, ask_of, ask_t
-from native.modbus.owed cimport asked_since, owe, unit_answered, unit_asked, unit_unasked
+from native.modbus.codec cimport RTU_MAX, ask_of, ask_t, quality_of
+from native.modbus.owed cimport asked_since, owe, unit_answered, unit_asked, unit_unasked, wire_time
 from native.reasons cimport (
     BAD_DAMAGED,
     BAD_LINK_DOWN,
@@ -45,19 +45,17 @@ from native.rows.store cimport (
     row_status,
     row_t,
 )
+from native.engine.protocol cimport listen_t
 from native.engine.scan cimport scan_begin
 from native.engine.state cimport (
     MS,
     UP,
     device_t,
-    doubt_ns,
     link_t,
     member_t,
-    quality_of,
     scan_t,
-    sync_t,
-    wire_time,
 )
+from native.modbus.unit cimport doubt_ns, modbus_t, unit_of, unit_t
 from native.wire.transport cimport counters_t
 
 cdef enum:
@@ -66,6 +64,10 @@ cdef enum:
     JUNK_MOST = 3
 
 cdef int64_t STALLED = 150 * MS  # between two looks; the loop looks each 100 ms
+
+
+cdef inline modbus_t *h(link_t *l) noexcept nogil:
+    return <modbus_t *>l.session
 
 
 cdef void copy_bits(
@@ -83,12 +85,12 @@ cdef void copy_bits(
 cdef bint take_heard(
     link_t *l, int32_t device, const uint8_t *data, uint8_t status, int64_t since, int64_t now
 ) noexcept nogil:
-    """The answer to `l.heard` into the rows in progress: `data`, or `status` where that is NULL;
+    """The answer to `heard` into the rows in progress: `data`, or `status` where that is NULL;
     `since`: when it was asked for, at the earliest. False: it is older than all of them.
     """
-    cdef ask_t *ask = &l.heard
+    cdef ask_t *ask = &h(l).heard
     cdef ask_t planned
-    cdef bint fresh = since == l.heard_at
+    cdef bint fresh = since == h(l).heard_at
     cdef member_t *m
     cdef request_t *r
     cdef scan_t *s
@@ -102,13 +104,15 @@ cdef bint take_heard(
             continue
         for k in range(s.layout.request_count):
             r = &s.layout.requests[k]
+            if r.spec_size != 5:
+                continue
             ask_of(r, &planned)
             if (
                 planned.function != ask.function or planned.address < ask.address
                 or <uint32_t>planned.address + planned.count > <uint32_t>ask.address + ask.count
             ):
                 continue
-            if since < s.due_ns and since != l.heard_at:
+            if since < s.due_ns and since != h(l).heard_at:
                 continue
             fresh = True
             if s.first_sent == 0:
@@ -129,28 +133,19 @@ cdef bint take_heard(
     return fresh
 
 
-cdef sync_t *owner(link_t *l, int32_t i, uint8_t unit) noexcept nogil:
-    """What is known of `unit`, at the first device of it; NULL at any other."""
-    cdef device_t *d = &l.devices[i]
-    return d.sync if d.unit == unit and d.sync == &d.own else NULL
-
-
 cdef void asked(link_t *l, int64_t now) noexcept nogil:
     """A request was heard."""
-    cdef sync_t *s
-    cdef int32_t i
-    l.hearing = True
-    l.heard_at = now
+    cdef unit_t *u = unit_of(h(l), h(l).heard.unit)
+    h(l).hearing = True
+    h(l).heard_at = now
     l.requests += 1
-    for i in range(l.device_count):
-        s = owner(l, i, l.heard.unit)
-        if s:
-            unit_asked(l, s, now)
+    if u != NULL:
+        unit_asked(l, u, now)
 
 
 cdef void doubt(link_t *l, int64_t now) noexcept nogil:
     """Something was asked and answered that we know nothing of."""
-    l.doubt_until = now + doubt_ns(l)
+    h(l).doubt_until = now + doubt_ns(l.session)
 
 
 cdef void unexplained(link_t *l, size_t n, int64_t now) noexcept nogil:
@@ -162,41 +157,38 @@ cdef void unexplained(link_t *l, size_t n, int64_t now) noexcept nogil:
 
 cdef void passed_by(link_t *l, const uint8_t *p, size_t n, int64_t now) noexcept nogil:
     """A frame that is no read request; an answer in doubt is one whose request was before it."""
-    cdef sync_t *s
-    cdef int32_t i
-    if n < 5 or not 1 <= (p[1] & 0x7F) <= 4 or now < l.doubt_until:
+    cdef unit_t *u = unit_of(h(l), p[0])
+    if u == NULL or n < 5 or not 1 <= (p[1] & 0x7F) <= 4 or now < h(l).doubt_until:
         return
-    for i in range(l.device_count):
-        s = owner(l, i, p[0])
-        if s:
-            unit_unasked(l, s, p[1], <uint16_t>(n - 5), now)
+    unit_unasked(l, u, p[1], <uint16_t>(n - 5), now)
 
 
 cdef void answered(link_t *l, const uint8_t *data, uint8_t code, int64_t now) noexcept nogil:
     """The request heard last got `data`, or the exception `code`."""
     cdef device_t *d
     cdef int32_t i
-    cdef int64_t since = 0  # of a unit: its first device comes first
-    l.hearing = False
+    cdef unit_t *u = unit_of(h(l), h(l).heard.unit)
+    cdef int64_t since = 0
+    h(l).hearing = False
     l.answers += 1
-    l.busy_ns += wire_time(l, l.heard.data_bytes if data != NULL else 0)
+    l.busy_ns += wire_time(l, h(l).heard.data_bytes if data != NULL else 0)
+    if u == NULL:
+        return
+    if h(l).heard_at >= h(l).doubt_until:
+        since = asked_since(l, u, data != NULL, now)
+    else:
+        unit_answered(u, now)
     for i in range(l.device_count):
         d = &l.devices[i]
-        if d.unit != l.heard.unit:
+        if d.station != &u.head:
             continue
-        if d.sync == &d.own:
-            since = 0
-            if l.heard_at >= l.doubt_until:
-                since = asked_since(l, d.sync, data != NULL, now)
-            else:
-                unit_answered(d.sync, now)
         if since == 0:
             d.late += 1
             l.late += 1
             continue
         d.requests += 1
         d.answers += 1
-        d.answer_ns = now - l.heard_at
+        d.answer_ns = now - h(l).heard_at
         if data == NULL:
             d.exceptions += 1
             l.exceptions += 1
@@ -217,27 +209,27 @@ cdef void failed(link_t *l, uint8_t cause, int64_t now) noexcept nogil:
     """The request heard last got no answer, or one that came damaged. What comes of its unit soon
     may be the one that did not come.
     """
+    cdef unit_t *u = unit_of(h(l), h(l).heard.unit)
+    cdef bint is_damaged = cause == BAD_DAMAGED
     cdef device_t *d
     cdef int32_t i
-    l.hearing = False
+    h(l).hearing = False
+    l.damaged += is_damaged
+    l.timeouts += not is_damaged
+    if u == NULL:
+        return
     for i in range(l.device_count):
         d = &l.devices[i]
-        if d.unit != l.heard.unit:
-            continue
-        d.requests += 1
-        d.cause = cause
-        take_heard(l, i, NULL, cause, l.heard_at, now)
-        if cause == BAD_DAMAGED:
-            d.damaged += 1
-            unit_answered(d.sync, now)
-            continue
-        d.timeouts += 1
-        if d.sync == &d.own:
-            owe(d.sync, &l.heard, l.heard_at)
-    if cause == BAD_DAMAGED:
-        l.damaged += 1
+        if d.station == &u.head:
+            d.requests += 1
+            d.cause = cause
+            d.damaged += is_damaged
+            d.timeouts += not is_damaged
+            take_heard(l, i, NULL, cause, h(l).heard_at, now)
+    if is_damaged:
+        unit_answered(u, now)
     else:
-        l.timeouts += 1
+        owe(l, u, &h(l).heard, h(l).heard_at)
 
 
 cdef ssize_t damaged_there(
@@ -257,7 +249,7 @@ cdef ssize_t damaged_there(
 
 
 cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noexcept nogil:
-    """Look for the answer to `l.heard` in front: bytes that it took, 0: not all there yet, -1: it
+    """Look for the answer to `heard` in front: bytes that it took, 0: not all there yet, -1: it
     does not come.
     """
     cdef size_t whole, at
@@ -265,11 +257,11 @@ cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noex
     for at in range(<size_t>JUNK_MOST + 1):
         if n < at + 3:
             return 0
-        if p[at] != l.heard.unit:
+        if p[at] != h(l).heard.unit:
             continue
-        if p[at + 1] == l.heard.function and p[at + 2] == <uint8_t>l.heard.data_bytes:
-            whole = 5 + <size_t>l.heard.data_bytes
-        elif p[at + 1] == l.heard.function | 0x80:
+        if p[at + 1] == h(l).heard.function and p[at + 2] == <uint8_t>h(l).heard.data_bytes:
+            whole = 5 + <size_t>h(l).heard.data_bytes
+        elif p[at + 1] == h(l).heard.function | 0x80:
             whole = 5
         else:
             continue
@@ -284,38 +276,39 @@ cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noex
             return took
     # Its head may be what is damaged, where the next request lies right behind; but a spoilt
     # request to another may be as long.
-    whole = 5 + <size_t>l.heard.data_bytes
+    whole = 5 + <size_t>h(l).heard.data_bytes
     if whole == REQUEST:
         return -1
     return 0 if n == whole else damaged_there(l, p, 0, whole, n, now)
 
 
 cdef bint is_over(link_t *l, int64_t now) noexcept nogil:
-    """Whether the answer to `l.heard` is waited for no longer."""
-    return now - l.heard_at > l.timeout_ns + wire_time(l, l.heard.data_bytes)
+    """Whether the answer to `heard` is waited for no longer."""
+    return now - h(l).heard_at > l.timeout_ns + wire_time(l, h(l).heard.data_bytes)
 
 
-cdef void overhear(link_t *l, int64_t now) noexcept nogil:
+cdef void overhear(void *link, int64_t now) noexcept nogil:
     """Take what has arrived: requests, and the answers that follow them."""
+    cdef link_t *l = <link_t *>link  # no-cython-lint
     cdef size_t at = 0, n, skip
     cdef ssize_t took
     while at < l.input_size:
         n = l.input_size - at
-        if l.hearing:
+        if h(l).hearing:
             took = find_heard(l, l.input + at, n, now)
             if took > 0:
                 at += <size_t>took
                 continue
             if took == 0 and not is_over(l, now):
                 break
-            if took == 0 and n == 5 + <size_t>l.heard.data_bytes and n != REQUEST:
+            if took == 0 and n == 5 + <size_t>h(l).heard.data_bytes and n != REQUEST:
                 failed(l, BAD_DAMAGED, now)  # in its head
                 at += n
                 break
             failed(l, BAD_NO_ANSWER, now)
         if n < REQUEST:
             break
-        if is_request(l.input + at, &l.heard):
+        if is_request(l.input + at, &h(l).heard):
             asked(l, now)
             at += REQUEST
             continue
@@ -331,20 +324,20 @@ cdef void overhear(link_t *l, int64_t now) noexcept nogil:
                 skip = n - RTU_MAX
             unexplained(l, skip, now)
         at += skip
-    if l.hearing and at == l.input_size and is_over(l, now):
+    if h(l).hearing and at == l.input_size and is_over(l, now):
         failed(l, BAD_NO_ANSWER, now)
     l.input_size -= at
     memmove(l.input, l.input + at, l.input_size)
 
 
-cdef void overhear_arrived(link_t *l, int64_t empty_at, int64_t now) noexcept nogil:
+cdef void overhear_arrived(void *link, int64_t empty_at, int64_t now) noexcept nogil:
     """Bytes are there that came since `empty_at`: before they are read, whether they can be dated,
     and whether they are all.
     """
+    cdef link_t *l = <link_t *>link  # no-cython-lint
     cdef counters_t line
-    l.empty_at = empty_at
-    if l.port.ops.counters(l.port, &line) == 0 and line.overrun != l.overruns:
-        l.overruns = line.overrun
+    if l.port.ops.counters(l.port, &line) == 0 and line.overrun != h(l).overruns:
+        h(l).overruns = line.overrun
         doubt(l, now)
     if now - empty_at > STALLED:
         doubt(l, now)
@@ -356,7 +349,7 @@ cdef void overheard_row(link_t *l, int32_t index, int64_t now) noexcept nogil:
     cdef scan_t *s = &m.scan
     cdef device_t *d = &l.devices[m.device]
     cdef row_t *row = <row_t *>m.scan.layout.scratch
-    if l.hearing and l.state == UP:
+    if h(l).hearing and l.state == UP:
         overhear(l, now)  # nothing may come that would show that no answer does
     s.active = False
     if s.first_sent == 0:
@@ -375,8 +368,9 @@ cdef void overheard_row(link_t *l, int32_t index, int64_t now) noexcept nogil:
     group_commit(m.g, s.layout, s.tick)
 
 
-cdef void overheard_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcept nogil:
+cdef void overheard_due(void *link, int32_t index, uint64_t tick, int64_t now) noexcept nogil:
     """Tick `tick` is due: the scan before it ends, its own begins to listen."""
+    cdef link_t *l = <link_t *>link  # no-cython-lint
     cdef member_t *m = &l.members[index]
     if m.scan.active:
         overheard_row(l, index, now)
@@ -395,3 +389,7 @@ cdef void overheard_due(link_t *l, int32_t index, uint64_t tick, int64_t now) no
         row_status(m.scan.layout.scratch)[i] = BAD_LINK_DOWN
     overheard_row(l, index, now)
     m.told = True
+
+
+cdef listen_t OVERHEAR
+OVERHEAR.arrived, OVERHEAR.take, OVERHEAR.due = overhear_arrived, overhear, overheard_due

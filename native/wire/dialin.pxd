@@ -1,6 +1,5 @@
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 
-from native.engine.state cimport link_t
 from native.wire.transport cimport ops_t, port_t
 
 
@@ -9,6 +8,7 @@ cdef const ops_t *dialin_ops() noexcept nogil
 cdef void dial_offer(port_t *p, int fd) noexcept nogil
 cdef bint dial_waits(port_t *p) noexcept nogil
 cdef void dial_forget(port_t *p) noexcept nogil
-cdef bint dial_is_useless(link_t *l, int64_t now) noexcept nogil
-cdef bint swallow(link_t *l, size_t *at) noexcept nogil
-cdef bint is_torn(link_t *l, size_t at) noexcept nogil
+# Whether nothing, not even a heartbeat, was heard for longer than any should take.
+cdef bint dial_is_silent(const port_t *p, int64_t timeout_ns, int64_t now) noexcept nogil
+# Bytes of the packet that begins at p; 0: none does; -1: one may, when more has arrived.
+cdef ssize_t packet_at(const port_t *port, const uint8_t *p, size_t n) noexcept nogil

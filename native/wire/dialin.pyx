@@ -8,33 +8,19 @@ an offer replaces the connection that is there, at once.
 Packets in the stream
 ---------------------
 A DTU puts heartbeats between the frames, and some put their registration before each. Where a frame
-may begin they are swallowed, unless the answer that is awaited may begin with the same bytes:
-
-* RTU: with its unit, its function, and no more bytes than were asked for. So a heartbeat FE never
-  eats the first byte of an answer of unit 254. What is let through is noise before a frame, which
-  `modbus` skips, since an answer's CRC must hold whatever was taken away before it.
-* ASCII: with its colon.
-* TCP: with the id of a request of this connection, and a header that can be one.
-
-Inside an answer nothing is taken out: its checksum fails and it is asked for once more. TCP has no
-checksum: there the bytes that were pushed out behind the frame give it away, where they came with
-it, and the connection is given up. Where they come later nothing tells; a DTU that speaks Modbus
-TCP makes its frames itself and does not cut them.
+may begin they are swallowed (`native.engine.answer`), unless the answer that is awaited may begin
+with the same bytes, which its protocol knows.
 
 A link that hears nothing but time-outs is not hung up on as long as its DTU is heard, or was within
-SILENT_TIMEOUTS: the devices behind it may be off, and it can't be dialled again from here. A TCP
-stream in which half a frame lies meanwhile is out of step, and given up as any other.
+SILENT_TIMEOUTS: the devices behind it may be off, and it can't be dialled again from here.
 """
 
 from libc.errno cimport ENOTCONN
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcmp
 
-from native.bytes cimport be16
 from native.clock cimport boot_ns
-from native.modbus.codec cimport PDU_MAX, RTU, TCP, ask_t
 from native.wire.sockets cimport stream_ops, stream_options
-from native.engine.state cimport link_t, was_sent
 from native.wire.transport cimport PACKETS, load_int, ops_t, packet_t, port_t
 
 cdef extern from *:
@@ -54,7 +40,6 @@ cdef enum:
     # replaced before.
     UNACKED_MS = 20000
     SILENT_TIMEOUTS = 40
-    SENT_PAGES = 4  # the thousand ids that `was_sent` knows have one of five first bytes
 
 
 cdef int dial_open(port_t *p) noexcept nogil:
@@ -101,47 +86,11 @@ cdef void dial_forget(port_t *p) noexcept nogil:
     dial_offer(p, -1)
 
 
-cdef bint dial_is_useless(link_t *l, int64_t now) noexcept nogil:
-    """Whether nothing, not even a heartbeat, was heard for longer than any should take; or the
-    stream is out of step.
-    """
-    if l.framing == TCP and l.input_size:
-        return True
-    return now - l.port.heard > SILENT_TIMEOUTS * l.timeout_ns
-
-
-cdef bint may_be_rtu(const ask_t *ask, const uint8_t *p, size_t n) noexcept nogil:
-    if p[0] != ask.unit:
-        return False
-    if n > 1 and (p[1] & 0x7F) != ask.function:
-        return False
-    return n < 3 or p[1] & 0x80 or 0 < p[2] <= ask.data_bytes
-
-
-cdef bint may_be_tcp(link_t *l, const uint8_t *p, size_t n) noexcept nogil:
-    if not l.no_tid:
-        if l.sent_here == 0:
-            return False
-        if n == 1:
-            return <uint8_t>((l.transaction >> 8) - p[0]) <= SENT_PAGES
-        if not was_sent(l, be16(p)):
-            return False
-    if n > 3 and be16(p + 2) != 0:
-        return False
-    return n < 6 or 3 <= be16(p + 4) <= PDU_MAX + 1
-
-
-cdef bint may_be_answer(link_t *l, const uint8_t *p, size_t n) noexcept nogil:
-    """Whether `n` bytes, at least one, may begin an answer that is awaited."""
-    if l.framing == TCP:
-        return may_be_tcp(l, p, n)
-    if l.flying == 0:
-        return False
-    return may_be_rtu(&l.flights[0].ask, p, n) if l.framing == RTU else p[0] == 58
+cdef bint dial_is_silent(const port_t *p, int64_t timeout_ns, int64_t now) noexcept nogil:
+    return now - p.heard > SILENT_TIMEOUTS * timeout_ns
 
 
 cdef ssize_t packet_at(const port_t *port, const uint8_t *p, size_t n) noexcept nogil:
-    """Bytes of the packet that begins at p; 0: none does; -1: one may, when more has arrived."""
     cdef const packet_t *packet
     cdef int32_t i
     for i in range(PACKETS):
@@ -149,39 +98,3 @@ cdef ssize_t packet_at(const port_t *port, const uint8_t *p, size_t n) noexcept 
         if packet.size and memcmp(p, packet.bytes, min(n, packet.size)) == 0:
             return <ssize_t>packet.size if packet.size <= n else -1
     return 0
-
-
-cdef bint swallow(link_t *l, size_t *at) noexcept nogil:
-    """Move `at` behind the packets that the input has there; True when nothing is left to look at
-    before more has arrived.
-    """
-    cdef size_t n
-    cdef ssize_t size
-    while at[0] < l.input_size:
-        n = l.input_size - at[0]
-        if may_be_answer(l, l.input + at[0], n):
-            return False
-        size = packet_at(l.port, l.input + at[0], n)
-        if size <= 0:
-            return size < 0
-        at[0] += <size_t>size
-        l.port.swallowed += 1
-    return True
-
-
-cdef bint is_torn(link_t *l, size_t at) noexcept nogil:
-    """Whether a TCP frame that ends at `at` holds bytes that are not its own, because what lies
-    behind it can begin nothing.
-    """
-    cdef size_t n
-    cdef ssize_t size
-    while at < l.input_size:
-        n = l.input_size - at
-        # A lone byte tells little; with no other request open it is no header's.
-        if (n > 1 or l.flying > 1) and may_be_tcp(l, l.input + at, n):
-            return False
-        size = packet_at(l.port, l.input + at, n)
-        if size <= 0:
-            return size == 0
-        at += <size_t>size
-    return False

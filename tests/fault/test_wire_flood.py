@@ -14,6 +14,7 @@ import pytest
 
 from drivers.api import DeviceSpec, TlsFiles
 from drivers.modbus.simulator import now_ns
+from drivers.modbus.station import station_of
 from native.engine.link import Link
 from native.engine.loop import Loop
 from native.rows.group import Group
@@ -32,7 +33,7 @@ class Flooded:
         self.scanner = Scanner(slave, tls=ours)
         spec = replace(self.scanner.spec, name="f", tcp_port=int(peer.stdout.readline()))
         device = DeviceSpec("f", spec, "modbus", pairs((0,)).tags, framing="tcp")
-        self.link = Link(spec, [(device, [Group(9, pairs((0,), device="f"))])])
+        self.link = Link(spec, [(station_of(device), [Group(9, pairs((0,), device="f"))])])
         self.loop = Loop([self.scanner.link, self.link])
 
     @classmethod

@@ -13,6 +13,7 @@ from threading import Event, Thread
 import pytest
 
 from drivers.api import DeviceSpec, LinkSpec
+from drivers.modbus.station import station_of
 from native.engine.link import Link
 from native.engine.loop import Loop
 from tests.kit.scanner import Scanner, pairs
@@ -85,7 +86,7 @@ def test_stop_when_a_link_is_down_ends_at_once() -> None:
         spec = LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=closed.getsockname()[1])
         box = Box([pairs((0,))])
         device = DeviceSpec("d1", spec, "modbus", box.groups[0].plan.tags)
-        link = Link(spec, [(device, box.groups)])
+        link = Link(spec, [(station_of(device), box.groups)])
         loop = Loop([link])
         thread = Thread(target=loop.run)
         thread.start()
@@ -105,9 +106,8 @@ def test_port_when_pulled_between_two_ticks_is_noticed_without_a_spin(tmp_path: 
         spec = LinkSpec("l", "serial", port=str(wire.path), baud=115_200)
         plan = pairs((2,), period_ns=2_000_000_000)
         box = Box([plan])
-        link = Link(
-            spec, [(DeviceSpec("d1", spec, "modbus", plan.tags, framing="rtu"), box.groups)]
-        )
+        device = DeviceSpec("d1", spec, "modbus", plan.tags, framing="rtu")
+        link = Link(spec, [(station_of(device), box.groups)])
         loop = Loop([link])
         thread = Thread(target=loop.run)
         thread.start()
@@ -128,7 +128,7 @@ def test_link_when_of_no_known_type_is_refused_in_words() -> None:
     spec = LinkSpec("l", "carrier pigeon")  # type: ignore[arg-type]
     device = DeviceSpec("d", spec, "modbus", plan.tags)
     with pytest.raises(ValueError, match="no type of link: 'carrier pigeon'"):
-        Link(spec, [(device, Box([plan]).groups)])
+        Link(spec, [(station_of(device), Box([plan]).groups)])
 
 
 def test_devices_of_a_bus_when_due_together_then_read_in_the_same_order_each_time() -> None:

@@ -17,6 +17,7 @@ import pytest
 from drivers.api import DeviceSpec, Field, GroupPlan, TagSpec
 from drivers.modbus.request import Read, request_of
 from drivers.modbus.simulator import now_ns
+from drivers.modbus.station import station_of
 from native.engine.link import Link
 from native.engine.loop import Loop
 from tests.kit.scanner import PERIOD_NS, TIMEOUT_NS, Scanner, pairs
@@ -219,7 +220,7 @@ def test_devices_when_two_have_one_unit_share_what_it_may_still_say() -> None:
         link = Link(
             spec,
             [
-                (DeviceSpec(plan.device, spec, "modbus", plan.tags, 1, "rtu"), [group])
+                (station_of(DeviceSpec(plan.device, spec, "modbus", plan.tags, 1, "rtu")), [group])
                 for plan, group in zip(plans, box.groups, strict=True)
             ],
         )

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from drivers.api import DeviceSpec, Field, GroupPlan, LinkSpec, TagSpec
 from drivers.modbus.request import Read, request_of
+from drivers.modbus.station import station_of
 from native.engine.link import Link
 from native.engine.loop import Loop
 from tests.kit.dtu import Dtu
@@ -111,7 +112,7 @@ class Scanner:
 
     def link_anew(self) -> None:
         """Another link with the same groups; before `running`."""
-        self.link = Link(self.spec, self._devices)
+        self.link = Link(self.spec, [(station_of(d), groups) for d, groups in self._devices])
         self.loop = Loop([self.link])
 
     @contextmanager

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Thread
 
 import pytest
 
 from drivers.api import DeviceSpec, LinkSpec
+from drivers.modbus.station import station_of
 from native.engine.link import Link
 from native.engine.loop import Loop
 from native.rows.group import Group
@@ -19,17 +21,20 @@ TCP = LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=1)
 
 def link(spec: LinkSpec = TCP) -> Link:
     plan = pairs((0,))
-    return Link(spec, [(DeviceSpec("d1", spec, "modbus", plan.tags), [Group(1, plan)])])
+    return Link(spec, [(station_of(DeviceSpec("d1", spec, "modbus", plan.tags)), [Group(1, plan)])])
 
 
-def test_link_when_its_devices_differ_in_framing_or_have_no_groups_is_refused() -> None:
+def test_link_when_its_devices_differ_in_protocol_or_have_no_groups_or_address_is_refused() -> None:
     plan = pairs((0,))
-    one = DeviceSpec("a", TCP, "modbus", plan.tags, framing="tcp")
-    other = DeviceSpec("b", TCP, "modbus", plan.tags, framing="rtu")
+    one = station_of(DeviceSpec("a", TCP, "modbus", plan.tags, framing="tcp"))
+    other = station_of(DeviceSpec("b", TCP, "modbus", plan.tags, framing="rtu"))
     with pytest.raises(ValueError, match="link l: its devices need"):
         Link(TCP, [(one, [Group(1, plan)]), (other, [Group(2, plan)])])
     with pytest.raises(ValueError, match="link l: its devices need"):
         Link(TCP, [(one, [])])
+    for address in (b"", b"\1\2", b"\1" * 17, 7):
+        with pytest.raises(ValueError, match="link l: no address"):
+            Link(TCP, [(replace(one, address=address), [Group(3, plan)])])
 
 
 def test_loop_when_without_links_is_refused() -> None:

@@ -1,0 +1,64 @@
+"""What the framings have in common: writing a request, an answer into the row, a refusal."""
+
+from libc.stdint cimport uint8_t, uint16_t
+
+from native.engine.protocol cimport (
+    ANSWER,
+    BUSY,
+    REFUSE,
+    REFUSED,
+    SEND,
+    SEND_FIRST,
+    UNREACHED,
+    Prep,
+    Verdict,
+    flight_t,
+    mark,
+    out_t,
+    put,
+    take_t,
+)
+from native.modbus.codec cimport (
+    Framing,
+    answer_chars,
+    frame_t,
+    put_request,
+    quality_of,
+    request_chars,
+)
+from native.modbus.unit cimport READ, own_t
+from native.reasons cimport BAD_BUSY, BAD_GATEWAY, BAD_REFUSED, GOOD
+
+cdef enum:
+    ILLEGAL_VALUE = 3   # Application Protocol V1.1b3, 7
+    SPEC = 5            # bytes of a request's words: function, address, count
+
+
+cdef inline Prep write_ask(
+    Framing framing, const own_t *own, out_t *out
+) noexcept nogil:
+    out.n = put_request(framing, &own.ask, out.p)
+    out.chars = request_chars(framing) + answer_chars(framing, own.ask.data_bytes)
+    return SEND if own.what == READ else SEND_FIRST
+
+
+cdef inline Prep not_ours(out_t *out) noexcept nogil:
+    """Words of a request that no planner of ours makes."""
+    out.quality = BAD_REFUSED
+    return REFUSE
+
+
+cdef inline Verdict exception(take_t *t, uint8_t code) noexcept nogil:
+    """What it says of the flight that it answers."""
+    t.code = code
+    t.quality = quality_of(code)
+    if t.quality == BAD_GATEWAY:
+        return UNREACHED
+    return BUSY if t.quality == BAD_BUSY else REFUSED
+
+
+cdef inline Verdict data(const flight_t *f, const frame_t *frame) noexcept nogil:
+    """The answer's data into the row; they fill the part, which is as long as was asked for."""
+    if put(f, 0, 0, frame.data, frame.size):
+        mark(f, 0, GOOD)
+    return ANSWER

@@ -1,0 +1,3 @@
+from typing import Any
+
+PROTOCOLS: dict[str, Any]

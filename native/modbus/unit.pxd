@@ -1,0 +1,97 @@
+"""What Modbus keeps of a connection and of a unit, and the small questions about it."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from native.engine.protocol cimport session_t, station_t
+from native.modbus.codec cimport RTU_MAX, ask_t
+
+cdef enum Probing:
+    # Whether a unit answers a read by a function that its plan has not, be it by a refusal.
+    UNKNOWN = 0
+    ANSWERED = 1
+    MUTE = 2    # or not worth asking: its plan has sizes or functions enough
+
+cdef enum What:
+    READ = 0    # of the plan
+    RESYNC = 1  # a read of the plan whose answer can't be mistaken for a late one
+    PROBE = 2   # a read by a function that the plan has not, likewise
+
+
+cdef struct own_t:
+    # Of a flight.
+    ask_t ask
+    What what
+
+
+cdef struct unit_t:
+    station_t head        # `owes_until`: an answer of it may still come
+    # What it may still say on a wire without ids, of older requests:
+    uint64_t outstanding[4]  # data sizes of the answers that may come, a bit each
+    Probing probing
+    uint8_t probed        # functions of the probes that may still be answered, a bit each
+    bint ever             # it has answered since the link was made
+    int64_t quarantine    # until then no byte of it is believed
+    int64_t overdue       # when an answer was last given up that may still come
+    # Where another master asks (native.modbus.owed); `overdue`: when the unit was last asked or
+    # heard.
+    bint answered         # and that was an answer
+    int32_t owed_count    # requests that may still be answered
+    int64_t owed_since    # when the first of them was asked
+    ask_t owed            # which one they all are,
+    bint mixed            # unless they differ
+    uint16_t owed_bytes   # of data in the largest answer that may come
+
+
+cdef struct modbus_t:
+    session_t head
+    # TCP:
+    uint16_t transaction
+    uint32_t sent_here    # requests on this connection
+    bint echoed           # this connection has echoed a transaction id
+    uint64_t answers
+    int32_t wrong_in_a_row
+    int32_t unanswered    # requests in a row without an answer
+    int32_t misses        # answers right in all but the id
+    # Where another master asks (native.modbus.overhear):
+    bint hearing          # `heard` was asked at `heard_at`, its answer has not come
+    int64_t heard_at
+    int64_t doubt_until   # no answer to a request before it is believed
+    uint64_t overruns     # bytes that the kernel knows to be lost
+    ask_t heard
+
+
+cdef inline unit_t *unit_of(modbus_t *s, uint8_t number) noexcept nogil:
+    """The unit with this number; NULL: it is none of ours."""
+    cdef int32_t i
+    for i in range(s.head.station_count):
+        if s.head.stations[i].address[0] == number:
+            return <unit_t *>s.head.stations[i]
+    return NULL
+
+
+cdef inline int64_t doubt_ns(const session_t *s) noexcept nogil:
+    """The longest that an answer takes of a device that is there, to its last character."""
+    return s.timeout_ns + RTU_MAX * s.char_ns
+
+
+cdef inline void mark_outstanding(
+    const session_t *s, unit_t *u, uint16_t data_bytes, int64_t now
+) noexcept nogil:
+    """An answer of this size may still come."""
+    u.overdue = now
+    u.outstanding[data_bytes >> 6 & 3] |= <uint64_t>1 << (data_bytes & 63)
+    u.head.owes_until = now + s.timeout_ns
+
+
+cdef inline bint is_outstanding(const unit_t *u, uint16_t data_bytes) noexcept nogil:
+    return (u.outstanding[data_bytes >> 6 & 3] >> (data_bytes & 63)) & 1
+
+
+cdef inline void synced(unit_t *u) noexcept nogil:
+    """No answer is believed to be under way any more."""
+    memset(u.outstanding, 0, sizeof(u.outstanding))
+    u.owed_count = u.owed_bytes = 0
+    u.mixed = False
+    u.head.owes_until = 0
+    u.quarantine = 0
