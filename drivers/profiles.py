@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 _HERE = Path(__file__).parent
@@ -22,3 +23,13 @@ def find(name: str) -> Path:
         if path.stem == name:
             return path
     raise UnknownProfileError(name)
+
+
+def driver_of(path: Path) -> str:
+    """The driver that a profile or a map is of; "modbus" where it says none, or can't be read."""
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return "modbus"
+    profile = document.get("profile")
+    return str(profile.get("driver", "modbus")) if isinstance(profile, dict) else "modbus"

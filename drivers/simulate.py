@@ -15,8 +15,9 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from drivers import profiles
 from drivers.api import TlsFiles
@@ -24,7 +25,17 @@ from drivers.modbus.address import AddressError, Space, parse
 from drivers.modbus.simulator import Bus, DeviceMap, FaultError, MapError, Simulator, Unit, load_map
 from drivers.modbus.simulator.faults import NAMES, CommandError
 from drivers.packets import packet
-from drivers.simulate_words import COMMANDS, NO_COMMAND, Parser, language, words
+from drivers.profiles import driver_of
+from drivers.s7 import simulator as s7
+from drivers.simulate_words import (
+    COMMANDS,
+    NO_COMMAND,
+    S7_COMMANDS,
+    Parser,
+    Words,
+    language,
+    words,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,8 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.tls and (options.pty or options.framing not in (None, "tcp")):
         parser.error(words("tls_where", lang))
     try:
-        made = load_map(_map_path(options.map))
-        return _serve(options, made)
+        path = _map_path(options.map)
+        if driver_of(path) == "s7":
+            return _serve_s7(parser, options, path)
+        return _serve(options, load_map(path))
     except (MapError, OSError, ValueError) as error:
         sys.stderr.write(f"jiahe-sim: {error}\n")
         return 1
@@ -106,6 +119,26 @@ def _serve(options: argparse.Namespace, made: DeviceMap) -> int:
     return _live(options, made, simulator)
 
 
+def _serve_s7(parser: Parser, options: argparse.Namespace, path: Path) -> int:
+    """A CPU on each TCP address."""
+    if not options.tcp:
+        parser.error(words("where_s7", language()))
+    made = s7.load_map(path)
+    with ExitStack() as stack:
+        cpus = [
+            stack.enter_context(s7.Simulator(made.tags, host=host, port=port))
+            for host, port in (_address(each, options.allow_remote) for each in options.tcp)
+        ]
+        for cpu in cpus:
+            if options.answer_ms:
+                cpu.command(f"slow {options.answer_ms}")
+        where = [f"{cpu.host}:{cpu.port}" for cpu in cpus]
+        ready = {"ready": True, "title": made.title, "tcp": where, "pid": os.getpid()}
+        said = f"ready: {made.title}, on {' '.join(where)}"
+        _until_end(s7.Simulators(cpus), ready, said, S7_COMMANDS, as_json=options.json)
+    return 0
+
+
 def _add_bus(simulator: Simulator, made: DeviceMap, options: argparse.Namespace, path: Path) -> Bus:
     return simulator.add_bus(
         _units(simulator, made, options, _numbers(options.units), ""),
@@ -139,17 +172,32 @@ def _live(options: argparse.Namespace, made: DeviceMap, simulator: Simulator) ->
     """From the ready line to the end."""
     for dead in _numbers(options.dead) if options.dead else []:
         simulator.command(f"mute {dead}")
+    with simulator:
+        ready = _ready(options, made, simulator)
+        _until_end(simulator, ready, _said(ready), COMMANDS, as_json=options.json)
+    return 0
+
+
+class Commanded(Protocol):
+    """What a technician can command while it runs."""
+
+    def command(self, line: str) -> str: ...
+
+
+def _until_end(
+    simulator: Commanded, ready: dict[str, Any], said: str, commands: Words, *, as_json: bool
+) -> None:
+    """Says that it is ready, then obeys until a signal or the end of the input."""
     stop_read, stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(stop_write, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    with simulator:
-        _say(_ready(options, made, simulator), as_json=options.json)
-        _obey(simulator, stop_read)
+    sys.stdout.write((json.dumps(ready, ensure_ascii=False) if as_json else said) + "\n")
+    sys.stdout.flush()
+    _obey(simulator, commands, stop_read)
     signal.set_wakeup_fd(-1)
     os.close(stop_read)
     os.close(stop_write)
-    return 0
 
 
 def _units(
@@ -226,19 +274,14 @@ def _ready(options: argparse.Namespace, made: DeviceMap, simulator: Simulator) -
     }
 
 
-def _say(ready: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        line = json.dumps(ready, ensure_ascii=False)
-    else:
-        units = ",".join(map(str, sorted(set(ready["units"]))))
-        where = ready["dial"] or ready["pty"] or " ".join(ready["tcp"])
-        how = "dialling" if ready["dial"] else "on"
-        line = f"ready: {ready['title']}, units {units}, {how} {where}"
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+def _said(ready: dict[str, Any]) -> str:
+    units = ",".join(map(str, sorted(set(ready["units"]))))
+    where = ready["dial"] or ready["pty"] or " ".join(ready["tcp"])
+    how = "dialling" if ready["dial"] else "on"
+    return f"ready: {ready['title']}, units {units}, {how} {where}"
 
 
-def _obey(simulator: Simulator, stop: int) -> None:
+def _obey(simulator: Commanded, commands: Words, stop: int) -> None:
     """Commands from standard input, until it ends or a signal comes."""
     pending = b""
     while True:
@@ -254,18 +297,18 @@ def _obey(simulator: Simulator, stop: int) -> None:
             if text == "quit":
                 return
             if text:
-                sys.stdout.write(_reply(simulator, text) + "\n")
+                sys.stdout.write(_reply(simulator, commands, text) + "\n")
                 sys.stdout.flush()
 
 
-def _reply(simulator: Simulator, text: str) -> str:
+def _reply(simulator: Commanded, commands: Words, text: str) -> str:
     if text == "help":
-        return words(COMMANDS, language())
+        return words(commands, language())
     try:
         return simulator.command(text)
     except CommandError:
         return "error: " + words(NO_COMMAND, language()).format(line=text, faults=", ".join(NAMES))
-    except FaultError as error:
+    except (FaultError, s7.FaultError) as error:
         return f"error: {error}"
 
 

@@ -70,6 +70,10 @@ HELP = {
         "写明在哪里：--tcp ADDRESS:PORT（可写几次）、--pty PATH 或 --dial ADDRESS:PORT",
         "say where: --tcp ADDRESS:PORT (may be repeated), --pty PATH, or --dial ADDRESS:PORT",
     ),
+    "where_s7": Words(
+        "S7 的 CPU 只在 TCP 上：--tcp ADDRESS:PORT（可写几次）",
+        "an S7 CPU is on TCP: --tcp ADDRESS:PORT (may be repeated)",
+    ),
     "tls_where": Words(
         "--tls 与 --tcp、--framing tcp 一起用", "--tls goes with --tcp and --framing tcp"
     ),
@@ -167,3 +171,55 @@ class Parser(argparse.ArgumentParser):
 
     def format_usage(self) -> str:
         return words("usage", self._lang) + super().format_usage().removeprefix("usage: ")
+
+
+S7_COMMANDS = Words(
+    """\
+命令，每行一条，对这里的每个 CPU。
+
+  mute                   不应答；恢复：clear，或 mute off
+  slow MS                晚 MS 毫秒应答
+  late MS                同上，只对 one_in 选中的应答
+  drop                   断开所有连接
+  grant N、jobs N        答应的 PDU 长度、同时的请求数
+  real N                 实际能收的 PDU 长度，再长就答 8500
+  items N                一次只答前 N 项
+  refuse HEX             整个请求答这个错误（8104：没有允许 PUT/GET）
+  optimised N,N          这些数据块是优化的；missing N,N：没有这些数据块
+  state N                8 运行，4 停止，0 不告诉
+  fragment N、split N    应答分成每段 N 字节：ISO 分段、TCP 分段
+  fill                   最后一项后面也补一个字节
+  bare                   连接确认里不写 TPDU 长度
+  tsap HEX,HEX           只接受这些 TSAP
+  one_in N               late 只对每第 N 个应答
+  clear                  以上全部关掉
+
+  close、open            拔掉、插回
+  connections N          最多几个连接；0：不限
+  stats                  应答了多少
+  quit                   结束（Ctrl-C、输入结束也一样）""",
+    """\
+Commands, one a line, for every CPU here.
+
+  mute                   does not answer; back by: clear, or mute off
+  slow MS                answers MS milliseconds later
+  late MS                the same, for the answers that one_in picks
+  drop                   closes every connection
+  grant N, jobs N        the PDU that it grants, and the requests at once
+  real N                 the PDU that it really takes: longer is refused with 8500
+  items N                answers the first N items only
+  refuse HEX             answers every request with this error (8104: PUT/GET not permitted)
+  optimised N,N          data blocks that are optimised; missing N,N: that there are not
+  state N                8 run, 4 stop, 0 not said
+  fragment N, split N    answers in pieces of N bytes: ISO fragments, TCP segments
+  fill                   a fill byte behind the last item, too
+  bare                   confirms a connection without a TPDU size
+  tsap HEX,HEX           takes these TSAPs only
+  one_in N               late: only each Nth answer
+  clear                  all of these off
+
+  close, open            the port goes away, comes back
+  connections N          the most connections; 0: no limit
+  stats                  requests answered
+  quit                   ends (as Ctrl-C and the end of the input do)""",
+)

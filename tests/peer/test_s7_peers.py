@@ -23,7 +23,7 @@ from drivers.s7.pack import pack, rows_of
 from drivers.s7.simulator import SimTag, Simulator
 from drivers.s7.simulator.values import encode, value
 from drivers.s7.stretch import Stretch, room_of
-from native.s7.codec import Codec
+from tests.kit.s7_client import Client
 
 _HERE = Path(__file__).parent
 _AREAS = {"DB": srvAreaDB, "M": srvAreaMK, "I": srvAreaPE, "Q": srvAreaPA}
@@ -55,36 +55,6 @@ def snap7_server() -> Iterator[int]:
     finally:
         server.stop()
         server.destroy()
-
-
-class Client:
-    """Our codec on a socket; `with` it."""
-
-    def __init__(self, port: int, pdu: int = 960) -> None:
-        self.codec = Codec()
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
-        assert self.ask(self.codec.connect(0x0100, 0x0301)) == ("confirm", None)
-        what, granted = self.ask(self.codec.setup(pdu, 2))
-        assert what == "setup" and isinstance(granted, tuple)
-        self.pdu, self.jobs = granted
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def ask(self, request: bytes) -> tuple[str, object]:
-        self.socket.sendall(request)
-        found = self.codec.feed(self.socket.recv(4096))
-        while found[0] == "more":
-            found = self.codec.feed(self.socket.recv(4096))
-        return found
-
-    def read(self, *items: Stretch) -> list[tuple[int, bytes]]:
-        what, found = self.ask(self.codec.read(b"".join(item.encode() for item in items)))
-        assert what == "read" and isinstance(found, list)
-        return found
 
 
 @pytest.mark.parametrize("pdu", [240, 480, 960])

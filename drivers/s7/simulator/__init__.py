@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import TracebackType
 
+from drivers.s7.simulator.maps import Map, load_map
 from drivers.s7.simulator.plc import NAMES, FaultError, Plc
 from drivers.s7.simulator.tcp import Server
 from drivers.s7.simulator.values import SimTag
 
-__all__ = ["FaultError", "Plc", "SimTag", "Simulator"]
+__all__ = ["FaultError", "Map", "Plc", "SimTag", "Simulator", "Simulators", "load_map"]
 
 
 class Simulator:
@@ -63,3 +64,15 @@ class Simulator:
             case _:
                 raise FaultError(f"no such command: {line.strip()!r}; faults: {', '.join(NAMES)}")
         return "ok"
+
+
+class Simulators:
+    """Several CPUs that obey the same commands."""
+
+    def __init__(self, cpus: Sequence[Simulator]) -> None:
+        self._cpus = tuple(cpus)
+
+    def command(self, line: str) -> str:
+        """What the first of them says. Raises FaultError."""
+        said = [cpu.command(line) for cpu in self._cpus]
+        return said[0]
