@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "jiahe.drivers"
 
 #: Every driver here, and the module that offers it as `DRIVER`.
-_OURS = {"modbus": "drivers.modbus"}
+_OURS = {"modbus": "drivers.modbus", "mtconnect": "drivers.mtconnect"}
 
 
 class UnknownDriverError(LookupError):

@@ -24,10 +24,12 @@ from drivers.api import TlsFiles
 from drivers.modbus.address import AddressError, Space, parse
 from drivers.modbus.simulator import Bus, DeviceMap, FaultError, MapError, Simulator, Unit, load_map
 from drivers.modbus.simulator.faults import NAMES, CommandError
+from drivers.mtconnect import simulator as mtconnect
 from drivers.packets import packet
 from drivers.profiles import driver_of
 from drivers.s7 import simulator as s7
 from drivers.simulate_words import (
+    AGENT_COMMANDS,
     COMMANDS,
     NO_COMMAND,
     S7_COMMANDS,
@@ -51,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         path = _map_path(options.map)
         if driver_of(path) == "s7":
             return _serve_s7(parser, options, path)
+        if driver_of(path) == "mtconnect":
+            return _serve_agents(parser, options)
         return _serve(options, load_map(path))
     except (MapError, OSError, ValueError) as error:
         sys.stderr.write(f"jiahe-sim: {error}\n")
@@ -136,6 +140,24 @@ def _serve_s7(parser: Parser, options: argparse.Namespace, path: Path) -> int:
         ready = {"ready": True, "title": made.title, "tcp": where, "pid": os.getpid()}
         said = f"ready: {made.title}, on {' '.join(where)}"
         _until_end(s7.Simulators(cpus), ready, said, S7_COMMANDS, as_json=options.json)
+    return 0
+
+
+def _serve_agents(parser: Parser, options: argparse.Namespace) -> int:
+    """An MTConnect agent with a machine of its own on each TCP address."""
+    if not options.tcp:
+        parser.error(words("where_agent", language()))
+    name = options.name.replace("{unit}", "1")
+    with ExitStack() as stack:
+        agents = [
+            stack.enter_context(mtconnect.Agent(host=host, port=port, seed=options.seed, name=name))
+            for host, port in (_address(each, options.allow_remote) for each in options.tcp)
+        ]
+        where = [f"{agent.host}:{agent.port}" for agent in agents]
+        ready = {"ready": True, "title": "MTConnect agent", "tcp": where, "pid": os.getpid()}
+        said = f"ready: MTConnect agent, on {' '.join(where)}"
+        served = mtconnect.Agents(agents)
+        _until_end(served, ready, said, AGENT_COMMANDS, as_json=options.json)
     return 0
 
 
@@ -308,7 +330,7 @@ def _reply(simulator: Commanded, commands: Words, text: str) -> str:
         return simulator.command(text)
     except CommandError:
         return "error: " + words(NO_COMMAND, language()).format(line=text, faults=", ".join(NAMES))
-    except (FaultError, s7.FaultError) as error:
+    except (FaultError, s7.FaultError, mtconnect.FaultError) as error:
         return f"error: {error}"
 
 

@@ -74,6 +74,10 @@ HELP = {
         "S7 的 CPU 只在 TCP 上：--tcp ADDRESS:PORT（可写几次）",
         "an S7 CPU is on TCP: --tcp ADDRESS:PORT (may be repeated)",
     ),
+    "where_agent": Words(
+        "MTConnect 的代理只在 TCP 上：--tcp ADDRESS:PORT（可写几次）",
+        "an MTConnect agent is on TCP: --tcp ADDRESS:PORT (may be repeated)",
+    ),
     "tls_where": Words(
         "--tls 与 --tcp、--framing tcp 一起用", "--tls goes with --tcp and --framing tcp"
     ),
@@ -222,4 +226,31 @@ Commands, one a line, for every CPU here.
   connections N          the most connections; 0: no limit
   stats                  requests answered
   quit                   ends (as Ctrl-C and the end of the input do)""",
+)
+
+AGENT_COMMANDS = Words(
+    """\
+命令，每行一条，对这里的每个代理。ITEM 是数据项的 id，见 /probe。
+
+  set ITEM VALUE         一个值；UNAVAILABLE 也可以
+  fault ITEM CODE TEXT   一条报警；normal ITEM [CODE] 解除
+  unavailable            机床在代理后面关机
+  flood N                一次 N 个变化，让缓冲区溢出
+  restart                代理重启
+  mute、slow MS          不应答；晚 MS 毫秒应答
+  nostream               不支持推送
+  clear                  mute、slow、nostream 关掉
+  quit                   结束（Ctrl-C、输入结束也一样）""",
+    """\
+Commands, one a line, for each agent here. ITEM is a data item's id, as in /probe.
+
+  set ITEM VALUE         a value; UNAVAILABLE is one
+  fault ITEM CODE TEXT   a condition; normal ITEM [CODE] clears it
+  unavailable            the machine is switched off behind its agent
+  flood N                N changes at once: the ring runs over
+  restart                as when the agent's process starts again
+  mute, slow MS          no answer; answers that come late
+  nostream               refuses to stream
+  clear                  mute, slow and nostream off
+  quit                   the end (so are Ctrl-C and the end of the input)""",
 )

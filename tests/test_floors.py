@@ -43,6 +43,8 @@ BANNED = {
     "drivers": {"asyncio", "grpc", "sqlite3", "google"},
     "gateway": {"sqlite3"},
 }
+#: What runs in the process of a Python driver, and there only.
+HOSTED = {"drivers/host/child.py", "drivers/mtconnect/collect.py"}
 OURS = {*FLOORS, "jiahe", "demo", "tests", "hw_tests", "bench"}
 
 _CIMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\s+(.+?)\s*$")
@@ -125,7 +127,23 @@ def test_import_when_it_names_our_code_then_never_upward(floor: str) -> None:
 
 @pytest.mark.parametrize("floor", BANNED)
 def test_import_when_it_names_a_library_then_one_that_the_floor_may_know(floor: str) -> None:
-    assert not [str(item) for item in imports(floor) if item.module.split(".")[0] in BANNED[floor]]
+    assert not [
+        str(item)
+        for item in imports(floor)
+        if (library := item.module.split(".")[0]) in BANNED[floor]
+        and not (library == "asyncio" and str(item.file.relative_to(ROOT)) in HOSTED)
+    ]
+
+
+def test_host_when_its_side_of_the_daemon_is_loaded_then_without_what_runs_in_the_host() -> None:
+    modules = [path.removesuffix(".py").replace("/", ".") for path in sorted(HOSTED)]
+    named = {
+        str(item.file.relative_to(ROOT)): item
+        for floor in FLOORS
+        for item in imports(floor)
+        if item.module in modules
+    }
+    assert set(named) <= HOSTED, "named by text only: the daemon starts them as a process"
 
 
 def test_cli_when_others_import_then_it_is_not_among_them() -> None:

@@ -40,9 +40,8 @@ VALUES: Mapping[str, Mapping[str, str]] = {
     "driver": {
         "dlt645": "config.for_dlt645",
         "s7": "config.for_s7",
-        "mtconnect": "config.for_mtconnect",
     },
-    "framing": {"shdr": "config.for_mtconnect"},
+    "framing": {"shdr": "config.for_shdr"},
     "type": {
         "int8": "config.for_bytes",
         "uint8": "config.for_bytes",

@@ -3,7 +3,7 @@
 Code never says a sentence: it names an id and its arguments, and whoever faces the user (the
 command line, the log) turns them into words here. To add a text, add one entry to the table of its
 noun: `syntax`, `config` (with `points`, `capacity`, `reserved`), `link`, `device` (with `learned`),
-`driver` (with `dlt645` and `s7`), `buffer`, `uplink` (with `certificate`, `budget` and `clock`),
+`driver` (with `dlt645`, `s7`, `hosted`), `buffer`, `uplink` (`certificate`, `budget`, `clock`),
 `system`, `daemon`, `cli`. A test reads the whole code base: an id that nobody uses, or that is used
 and missing here, fails it.
 
@@ -26,6 +26,7 @@ from gateway.messages import (
     device,
     dlt645,
     driver,
+    hosted,
     link,
     points,
     reserved,
@@ -57,6 +58,7 @@ MESSAGES: Mapping[str, Message] = {
     **driver.TABLE,
     **dlt645.TABLE,
     **s7.TABLE,
+    **hosted.TABLE,
     **buffer.TABLE,
     **uplink.TABLE,
     **system.TABLE,

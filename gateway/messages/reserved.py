@@ -31,7 +31,7 @@ TABLE = {
     ),
     "config.for_s7": Message("西门子 S7 控制器", "Siemens S7 controllers"),
     "config.for_dlt645": Message("DL/T 645 电表", "DL/T 645 meters"),
-    "config.for_mtconnect": Message("MTConnect 机床", "MTConnect machine tools"),
+    "config.for_shdr": Message("MTConnect 的 adapter（SHDR）", "adapters of MTConnect (SHDR)"),
     "config.for_no_value": Message("表示“没有数值”的原始值", 'raw values that mean "none"'),
     "config.for_bits": Message("报警字各位的名称", "names of the bits of an alarm word"),
     "config.for_signed": Message("任意长度的 BCD 数", "BCD numbers of any length"),

@@ -39,6 +39,7 @@ _QUALITY_IDS = {
     pb.QUALITY_BAD_GATEWAY: "device.gateway",
     pb.QUALITY_BAD_NOT_A_VALUE: "device.not_a_value",
     pb.QUALITY_BAD_NOT_ASKED: "device.no_answer",
+    pb.QUALITY_BAD_NO_VALUE: "host.no_value",
     pb.QUALITY_UNCERTAIN_OUT_OF_RANGE: "device.value_out_of_range",
 }
 
@@ -101,7 +102,7 @@ class Watching:
             if tag is not None and spec.name != tag:
                 continue
             text = _class_of(quality)
-            said = _QUALITY_IDS.get(quality)
+            said = found.get("said") or _QUALITY_IDS.get(quality)
             rows.append(
                 {
                     "device": device,

@@ -34,10 +34,7 @@ LINES = [
     ],
 ]  # fmt: skip
 CHOSEN = [
-    *[
-        (GOOD.replace('"modbus"', f'"{driver}"'), driver)
-        for driver in ("dlt645", "s7", "mtconnect")
-    ],
+    *[(GOOD.replace('"modbus"', f'"{driver}"'), driver) for driver in ("dlt645", "s7")],
     (GOOD.replace('every = "1 s"', 'every = "1 s"\nframing = "shdr"'), "shdr"),
     *[(GOOD.replace("int16", kind), kind) for kind in ("int8", "uint8", "bcd", "date_time")],
 ]

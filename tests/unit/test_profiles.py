@@ -15,6 +15,7 @@ from drivers.modbus.request import reads_of
 from drivers.modbus.simulator import Simulator, load_map, raw_value
 from gateway.config import load
 
+MODBUS = [name for name in profiles.names() if profiles.driver_of(profiles.find(name)) == "modbus"]
 CONFIG = """
 version = 1
 [gateway]
@@ -45,7 +46,7 @@ def configured(name: str, folder: Path) -> DeviceSpec:
     return device
 
 
-@pytest.mark.parametrize("name", profiles.names())
+@pytest.mark.parametrize("name", MODBUS)
 def test_profile_as_shipped_is_configured_checked_and_planned(name: str, tmp_path: Path) -> None:
     device = configured(name, tmp_path)
     driver = registry.get("modbus")
@@ -55,7 +56,7 @@ def test_profile_as_shipped_is_configured_checked_and_planned(name: str, tmp_pat
     assert all(r.count <= device.max_registers for group in plan.groups for r in reads_of(group))
 
 
-@pytest.mark.parametrize("name", profiles.names())
+@pytest.mark.parametrize("name", MODBUS)
 def test_profile_as_shipped_says_where_it_comes_from_in_both_languages(name: str) -> None:
     told = tomllib.loads(profiles.find(name).read_text(encoding="utf-8"))
     about = told["profile"]
@@ -66,7 +67,7 @@ def test_profile_as_shipped_says_where_it_comes_from_in_both_languages(name: str
             assert tag["min"] < tag["max"]
 
 
-@pytest.mark.parametrize("name", profiles.names())
+@pytest.mark.parametrize("name", MODBUS)
 def test_profile_when_simulated_stays_within_its_plausible_limits(name: str) -> None:
     made = load_map(profiles.find(name))
     told = tomllib.loads(profiles.find(name).read_text(encoding="utf-8"), parse_float=Decimal)[

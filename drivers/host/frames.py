@@ -1,0 +1,96 @@
+"""What passes between the daemon and a host, on one local socket.
+
+A frame is the length of its payload (u32), its kind (u8) and the payload, big-endian. The daemon
+sends CONFIG when the host has started and GO when it is ready; all else comes from the host.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, Final, NamedTuple
+
+CONFIG: Final = 1  # JSON: what to read
+GO: Final = 2  # JSON: group number -> [boot time of tick 0 in ns, the next tick]
+READY: Final = 3  # empty: the driver is imported
+ROW: Final = 4  # a `Row`
+STATE: Final = 5  # JSON: how links and devices are; also the sign of life
+
+#: Nothing that either side has to say is longer: 300,000 statuses and their bytes fit.
+FRAME_BYTES_MAX: Final = 16 << 20
+
+_HEAD = struct.Struct(">IB")
+_ROW = struct.Struct(">IQqII")
+
+
+class FrameError(ValueError):
+    """The other side does not keep to this format."""
+
+
+class Row(NamedTuple):
+    """One scan. `status`: a quality a tag; `data`: the tags' bytes one after another."""
+
+    group: int
+    tick: int
+    mid_ns: int  # boot clock
+    half_span_us: int
+    status: bytes
+    data: bytes
+
+
+def pack(kind: int, payload: bytes = b"") -> bytes:
+    """A frame. Raises FrameError for a payload that no reader would take."""
+    if len(payload) > FRAME_BYTES_MAX:
+        raise FrameError(f"{len(payload)} bytes are no frame")
+    return _HEAD.pack(len(payload), kind) + payload
+
+
+def pack_json(kind: int, said: Any) -> bytes:
+    return pack(kind, json.dumps(said, ensure_ascii=False).encode())
+
+
+def pack_row(row: Row) -> bytes:
+    head = _ROW.pack(row.group, row.tick, row.mid_ns, row.half_span_us, len(row.status))
+    return pack(ROW, head + row.status + row.data)
+
+
+def unpack_row(payload: bytes) -> Row:
+    """Raises FrameError."""
+    if len(payload) < _ROW.size:
+        raise FrameError("a row is cut short")
+    group, tick, mid_ns, half_span_us, tags = _ROW.unpack_from(payload)
+    if len(payload) < _ROW.size + tags:
+        raise FrameError("a row lacks some of its statuses")
+    end = _ROW.size + tags
+    return Row(group, tick, mid_ns, half_span_us, payload[_ROW.size : end], payload[end:])
+
+
+def unpack_json(payload: bytes) -> Any:
+    """Raises FrameError."""
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise FrameError(f"no JSON: {error}") from None
+
+
+class Frames:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """(kind, payload) of every frame that is whole now. Raises FrameError."""
+        self._pending += data
+        found, at = [], 0
+        while len(self._pending) - at >= _HEAD.size:
+            size, kind = _HEAD.unpack_from(self._pending, at)
+            if size > FRAME_BYTES_MAX:
+                raise FrameError(f"a frame of {size} bytes")
+            end = at + _HEAD.size + size
+            if len(self._pending) < end:
+                break
+            found.append((kind, bytes(self._pending[at + _HEAD.size : end])))
+            at = end
+        del self._pending[:at]
+        return found

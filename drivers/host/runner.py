@@ -1,0 +1,273 @@
+"""The daemon's side of a host: starts it, keeps its books, and starts it again.
+
+A host that ends, says nothing for HANG_S or does not keep to the frames is killed; another one
+follows after a back-off. Ticks meanwhile are accounted here, so that nothing is missing in silence.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from drivers.api import DevicePlan, LinkSpec, OpenedLinks
+from drivers.host.books import BAD_LINK_DOWN, GOOD, Books
+from drivers.host.frames import (
+    CONFIG,
+    GO,
+    READY,
+    ROW,
+    STATE,
+    FrameError,
+    Frames,
+    pack_json,
+    unpack_json,
+    unpack_row,
+)
+from drivers.host.snapshots import CAUSES, HostedDevice, HostedLink, device_snapshot, link_snapshot
+from drivers.host.source import GroupAsked, LinkAsked, asked_as_json
+from drivers.host.values import row_bytes
+from native.block.latest import latest
+from native.rows.group import Group, Pool
+
+_log = logging.getLogger(__name__)
+
+#: A host says something twice a second; after so long without a word it hangs.
+HANG_S = 4.0
+#: Until it has imported its driver.
+START_S_MAX = 30.0
+#: A tick whose row has not come so long after it was due is overrun.
+GRACE_NS = 2_000_000_000
+#: Looks at the books while nothing comes.
+LOOK_S = 0.25
+#: Before a host is started again: at first, and at most.
+RESTART_S, RESTART_S_MAX = 0.25, 4.0
+#: One that lived so long is started again at once.
+GOOD_S = 30.0
+_READ_BYTES = 1 << 18
+
+
+def now_ns() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+class HostRunner:
+    """The `drivers.api.Runner` of one driver. `source`: "module:function", called in the host with
+    each `LinkAsked`.
+    """
+
+    def __init__(self, driver: str, source: str, links: Sequence[HostedLink]) -> None:
+        self._driver, self._source, self._links = driver, source, links
+        self._devices = {each.plan.spec.name: each for link in links for each in link.devices}
+        self._books = {
+            group.snapshot()["id"]: books
+            for device in self._devices.values()
+            for group, books in zip(device.groups, device.books, strict=True)
+        }
+        self._asked = [_asked(link) for link in links]
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        weakref.finalize(self, os.close, self._bell)
+        self._stopping = False
+        self._cause: dict[str, Any] | None = None
+        self.pid = 0  # of the host; 0: none
+        self.restarts = 0
+
+    def run(self) -> None:
+        for link in self._links:
+            link.since_ns = now_ns()
+        failures = 0
+        while not self._stopping:
+            begun = time.monotonic()
+            self._cause = self._one_host()
+            for link in self._links:
+                link.forget()
+            self._begin()
+            if self._stopping:
+                break
+            failures = 0 if time.monotonic() - begun >= GOOD_S else failures + 1
+            self.restarts += 1
+            _log.warning("the process of driver %s ended: %s", self._driver, self._cause)
+            rest_s = min(RESTART_S_MAX, RESTART_S * 2.0 ** min(failures, 10))
+            self._rest(time.monotonic() + rest_s)
+        self._settle(0, BAD_LINK_DOWN)
+
+    def stop(self) -> None:
+        self._stopping = True
+        os.eventfd_write(self._bell, 1)
+
+    def links(self) -> list[dict[str, Any]]:
+        return [link_snapshot(link, self._cause, now_ns()) for link in self._links]
+
+    def devices(self, brief: bool = False) -> list[dict[str, Any]]:
+        now = now_ns()
+        return [
+            device_snapshot(self._driver, link, device, brief, now)
+            for link in self._links
+            for device in link.devices
+        ]
+
+    def learn(self) -> None:
+        """What is learned lives in the host."""
+
+    def lookups(self) -> list[Callable[[], object]]:
+        return []
+
+    # ---- one host ----------------------------------------------------------------------------
+
+    def _one_host(self) -> dict[str, Any]:
+        """From its start to its end; why it ended."""
+        ours, its = socket.socketpair()
+        with ours:
+            with its:
+                host = subprocess.Popen(
+                    [
+                        sys.executable, "-m", "drivers.host.child",
+                        str(its.fileno()), str(os.getpid()),
+                    ],
+                    pass_fds=[its.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                )  # fmt: skip
+            self.pid = host.pid
+            try:
+                why = self._serve(ours)
+            except (FrameError, OSError, KeyError, TypeError, AttributeError) as error:
+                why = f"{type(error).__name__}: {error}"
+            finally:
+                self.pid = 0
+                host.kill()
+                status = host.wait()
+        return {"id": "host.ended", "args": {"driver": self._driver, "why": why, "status": status}}
+
+    def _serve(self, ours: socket.socket) -> str:
+        asked = asked_as_json(self._asked)
+        ours.sendall(pack_json(CONFIG, {"source": self._source, "links": asked}))
+        ours.setblocking(False)
+        frames, ready = Frames(), False
+        heard = time.monotonic()
+        poll = select.poll()
+        for fd in (ours.fileno(), self._bell):
+            poll.register(fd, select.POLLIN)
+        while not self._stopping:
+            if any(fd == ours.fileno() for fd, _ in poll.poll(LOOK_S * 1000)):
+                if not (data := ours.recv(_READ_BYTES)):
+                    return "it ended"
+                heard = time.monotonic()
+                for kind, payload in frames.feed(data):
+                    ready = ready or kind == READY
+                    self._take(ours, kind, payload)
+            silent_s = time.monotonic() - heard
+            if silent_s > (HANG_S if ready else START_S_MAX):
+                return f"no sign of life for {silent_s:.0f} s"
+            # Rows that wait in the socket come first; a host that is late is too slow.
+            self._settle(GRACE_NS if ready else 0, GOOD if ready else BAD_LINK_DOWN)
+        return "stopped"
+
+    def _take(self, ours: socket.socket, kind: int, payload: bytes) -> None:
+        if kind == READY:
+            self._go(ours)
+        elif kind == ROW:
+            row = unpack_row(payload)
+            books = self._books.get(row.group)
+            if books is None:
+                raise FrameError(f"there is no group {row.group}")
+            books.row(row)
+        elif kind == STATE:
+            self._said(unpack_json(payload))
+        else:
+            raise FrameError(f"frame {kind} is not the host's")
+
+    def _go(self, ours: socket.socket) -> None:
+        """Scanning begins, or goes on behind the ticks that were accounted meanwhile."""
+        self._begin()
+        self._settle(0, BAD_LINK_DOWN)
+        told = {number: [b.start_ns, b.next_tick] for number, b in self._books.items()}
+        ours.setblocking(True)
+        ours.sendall(pack_json(GO, told))
+        ours.setblocking(False)
+
+    def _begin(self) -> None:
+        """The first ticks are due when the first host is ready, or has failed to become so."""
+        start_ns = now_ns()
+        for books in self._books.values():
+            if not books.start_ns:
+                books.begin(start_ns)
+
+    def _said(self, said: Mapping[str, Any]) -> None:
+        now = now_ns()
+        for link in self._links:
+            link.said = said[link.spec.name]
+            if link.up != link.was_up:
+                link.was_up, link.since_ns = link.up, now
+
+    def _rest(self, until: float) -> None:
+        while not self._stopping and (left := until - time.monotonic()) > 0:
+            select.select([self._bell], [], [], min(left, LOOK_S))
+            self._settle(0, BAD_LINK_DOWN)
+
+    def _settle(self, grace_ns: int, quality: int) -> None:
+        now = now_ns()
+        for books in self._books.values():
+            books.settle(now, grace_ns, quality)
+
+
+def _asked(link: HostedLink) -> LinkAsked:
+    groups = [
+        GroupAsked(group.snapshot()["id"], plan.device, plan.period_ns, plan.tags)
+        for device in link.devices
+        for plan, group in zip(device.plan.groups, device.groups, strict=True)
+    ]
+    spec = link.spec
+    framing = link.devices[0].plan.spec.framing
+    return LinkAsked(spec.name, spec.host, spec.tcp_port, spec.timeout_ns, framing, tuple(groups))
+
+
+def open_hosted(
+    driver: str,
+    source: str,
+    links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
+    first_group: int,
+    pool: Pool | None = None,
+) -> OpenedLinks:
+    """What `Driver.open` of a Python driver returns; the host starts when the runner runs."""
+    pool = Pool() if pool is None else pool
+    number = first_group
+    hosted, groups = [], []
+    for spec, plans in links:
+        devices = []
+        for plan in plans:
+            own = [Group(number + i, group, pool) for i, group in enumerate(plan.groups)]
+            books = [
+                Books(group, made.period_ns, len(made.tags), row_bytes(made.tags))
+                for group, made in zip(own, plan.groups, strict=True)
+            ]
+            number += len(own)
+            groups += own
+            devices.append(HostedDevice(plan, own, books))
+        hosted.append(HostedLink(spec, devices))
+    by_name = {each.plan.spec.name: each.groups for link in hosted for each in link.devices}
+
+    def newest(device: str) -> list[dict[str, Any]]:
+        found = []
+        for group in by_name[device]:
+            row = latest(group)
+            values = row[1] if row else [(None, 0)] * len(group.plan.tags)
+            for tag, (raw, quality) in zip(group.plan.tags, values, strict=True):
+                time_ns = row[0] if row else 0
+                one = {"tag": tag, "raw": raw, "quality": quality, "time_ns": time_ns}
+                found.append(one | {"said": CAUSES.get(quality)})
+        return found
+
+    return OpenedLinks(
+        runners=(HostRunner(driver, source, hosted),),
+        groups=tuple(groups),
+        latest=newest,
+        learned=dict,
+    )

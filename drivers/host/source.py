@@ -1,0 +1,132 @@
+"""What a Python driver offers to its host: a `Source` a link, made by the module that
+`Hosted.module` names.
+
+A source belongs to the host's event loop. `follow` is one connection from beginning to end; the
+host calls it again with a back-off when it ends. `scan` is asked at each tick of each group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from drivers.api import TagSpec
+
+
+class SourceError(Exception):
+    """Why a connection ended: a message of gateway/messages with its arguments."""
+
+    def __init__(self, message: str, **arguments: Any) -> None:
+        super().__init__(message, arguments)
+        self.message, self.arguments = message, arguments
+
+    def said(self) -> dict[str, Any]:
+        return {"id": self.message, "args": self.arguments}
+
+
+@dataclass(slots=True)
+class Counters:
+    """Of one link, since the host's start; named as in `LinkSnapshot`."""
+
+    requests: int = 0
+    answers: int = 0
+    timeouts: int = 0
+    damaged: int = 0
+    wrong: int = 0
+    late: int = 0
+    exceptions: int = 0
+    retries: int = 0
+    reconnects: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+    def as_json(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAsked:
+    """The tags of one device and period."""
+
+    number: int
+    device: str
+    period_ns: int
+    tags: tuple[TagSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkAsked:
+    """One link with all that is read on it."""
+
+    name: str
+    host: str
+    port: int
+    timeout_ns: int
+    framing: str
+    groups: tuple[GroupAsked, ...]
+
+    @property
+    def target(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(slots=True)
+class DeviceSaid:
+    """What a source knows of a device beyond its tags' qualities: why it is of no use, and what was
+    found out about it; each a message with its arguments.
+    """
+
+    cause: dict[str, Any] | None = None
+    learned: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Source(Protocol):
+    """One link."""
+
+    counters: Counters
+    up: bool  # connected, and heard
+
+    async def follow(self) -> None:
+        """Connect and stay until the connection ends. Raises SourceError, OSError, TimeoutError."""
+
+    async def scan(self, group: GroupAsked) -> tuple[bytes, bytes]:
+        """(a quality a tag, the tags' bytes) now."""
+
+    def devices(self) -> Mapping[str, DeviceSaid]:
+        """By the device's name; those of which there is something to say."""
+
+
+def asked_as_json(links: Sequence[LinkAsked]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": link.name, "host": link.host, "port": link.port,
+            "timeout_ns": link.timeout_ns, "framing": link.framing,
+            "groups": [
+                {
+                    "number": group.number, "device": group.device, "period_ns": group.period_ns,
+                    "tags": [
+                        [tag.name, tag.address, tag.type, tag.length, tag.encoding]
+                        for tag in group.tags
+                    ],
+                }
+                for group in link.groups
+            ],
+        }
+        for link in links
+    ]  # fmt: skip
+
+
+def asked_from_json(said: list[dict[str, Any]]) -> list[LinkAsked]:
+    found = []
+    for link in said:
+        groups = []
+        for group in link.pop("groups"):
+            period_ns = group["period_ns"]
+            tags = tuple(
+                TagSpec(name, address, kind, period_ns, length=length, encoding=encoding)
+                for name, address, kind, length, encoding in group.pop("tags")
+            )
+            groups.append(GroupAsked(tags=tags, **group))
+        found.append(LinkAsked(groups=tuple(groups), **link))
+    return found

@@ -1,0 +1,56 @@
+"""MTConnect: an agent over HTTP. Reading only; in a host process of its own (drivers/host).
+
+address    what an address names        http       answers and multipart, without a socket
+check      what is wrong, offline       documents  XML as plain values
+collect    a connection, in the host    follow     what is known of the agent
+reading    a tag's value out of that    simulator  an agent, of its own code
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from drivers.api import DevicePlan, DeviceSpec, Driver, GroupPlan, LinkSpec, OpenedLinks, Problem
+from drivers.host.values import lay_out, row_bytes
+from drivers.mtconnect.check import check
+
+__all__ = ["DRIVER", "MTConnectDriver"]
+
+
+class MTConnectDriver:
+    """The `drivers.api.Driver` of MTConnect. Stateless; any thread."""
+
+    name = "mtconnect"
+
+    def check(self, device: DeviceSpec) -> list[Problem]:
+        """Everything wrong with the device's addresses, types and link."""
+        return check(device)
+
+    def plan(self, device: DeviceSpec) -> DevicePlan:
+        """A group a period; nothing is asked by the tag, the agent says what changes."""
+        return DevicePlan(device, tuple(lay_out(device)))
+
+    def example(self, group: GroupPlan, seed: str, count: int) -> list[bytes]:
+        """Rows as a machine at work gives them: positions move, the rest stands still."""
+        from drivers.mtconnect.example import rows
+
+        made = rows(group, seed, count)
+        assert all(len(row) == row_bytes(group.tags) for row in made)
+        return made
+
+    def open(
+        self,
+        links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
+        first_group: int,
+        kept: Mapping[str, Any],
+        pool: Any = None,
+    ) -> OpenedLinks:
+        """Build the runner; its host starts when it runs. Nothing is kept over a restart."""
+        from drivers.host.runner import open_hosted
+
+        source = "drivers.mtconnect.collect:open_source"
+        return open_hosted(self.name, source, links, first_group, pool)
+
+
+DRIVER: Driver = MTConnectDriver()

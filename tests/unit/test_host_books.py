@@ -1,0 +1,192 @@
+"""The books of a Python driver: every tick a row or a part of a gap, whatever its host does."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from drivers.api import DeviceSpec, LinkSpec, TagSpec
+from drivers.host import frames
+from drivers.host.books import BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NO_VALUE, GOOD, Books
+from drivers.host.child import BACKOFF_S_MAX, backoff_s
+from drivers.host.frames import FrameError, Frames, Row
+from drivers.host.values import encode, lay_out, row_bytes
+from native.block.latest import latest
+from native.rows.group import Group
+
+PERIOD = 100_000_000
+TAGS = (TagSpec("x", "X", "float64", PERIOD), TagSpec("s", "S", "string", PERIOD, length=6))
+DEVICE = DeviceSpec("m", LinkSpec("l", "tcp"), "mtconnect", TAGS)
+GOOD_DATA = encode(TAGS[0], 1.5)[1] + encode(TAGS[1], "AUTO")[1]
+
+
+def made() -> tuple[Group, Books]:
+    (plan,) = lay_out(DEVICE)
+    group = Group(0, plan)
+    books = Books(group, PERIOD, len(TAGS), row_bytes(TAGS))
+    books.begin(1_000_000_000)
+    return group, books
+
+
+def row(tick: int, *status: int) -> Row:
+    mid_ns = 1_000_000_000 + tick * PERIOD
+    return Row(0, tick, mid_ns, 0, bytes(status or (GOOD, GOOD)), GOOD_DATA)
+
+
+def skipped(group: Group) -> dict[str, int]:
+    found: dict[str, int] = group.snapshot()["skipped"]
+    return found
+
+
+def test_row_when_it_comes_then_its_values_and_qualities_are_the_tags() -> None:
+    group, books = made()
+    books.row(row(0, GOOD, BAD_NO_VALUE))
+    assert latest(group) == (1_000_000_000, [(1.5, GOOD), (None, BAD_NO_VALUE)])
+    books.row(row(1))
+    assert latest(group) == (1_100_000_000, [(1.5, GOOD), (b"AUTO", GOOD)])
+    assert books.last_good_ns == 1_100_000_000
+
+
+def test_row_when_ticks_lack_before_it_then_they_are_overrun() -> None:
+    group, books = made()
+    books.row(row(0))
+    books.row(row(4))
+    assert skipped(group) == {"overrun": 3}
+    assert group.scanned() == (5, 5)
+
+
+def test_row_when_its_tick_was_accounted_then_dropped_and_counted() -> None:
+    group, books = made()
+    books.settle(1_000_000_000 + 3 * PERIOD, 0, GOOD)
+    books.row(row(2))
+    assert (books.late, group.snapshot()["rows"], skipped(group)) == (1, 0, {"overrun": 4})
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Row(0, 0, 1, 0, b"\1", GOOD_DATA),
+        Row(0, 0, 1, 0, b"\1\1", GOOD_DATA + b"x"),
+        Row(0, 0, 1, 0, b"\1\0", GOOD_DATA),
+        Row(0, 1 << 63, 1, 0, b"\1\1", GOOD_DATA),
+    ],
+)
+def test_row_when_it_does_not_fit_then_dropped_and_the_tick_is_still_owed(bad: Row) -> None:
+    group, books = made()
+    books.row(bad)
+    assert (books.unfit, group.scanned()[1]) == (1, 0)
+    books.row(row(0))
+    assert group.snapshot()["rows"] == 1
+
+
+def test_rows_when_the_link_is_down_then_one_bad_row_and_a_gap_behind_it() -> None:
+    group, books = made()
+    books.row(row(0))
+    for tick in range(1, 6):
+        books.row(row(tick, BAD_LINK_DOWN, BAD_LINK_DOWN))
+    assert group.snapshot()["rows"] == 2
+    assert skipped(group) == {"link_down": 4}
+    newest = latest(group)
+    assert newest is not None and [quality for _, quality in newest[1]] == [BAD_LINK_DOWN] * 2
+    books.row(row(6))
+    books.row(row(7, BAD_LINK_DOWN, BAD_LINK_DOWN))
+    assert group.snapshot()["rows"] == 4, "each trouble has its row"
+
+
+def test_rows_when_only_some_tags_are_bad_then_no_tick_is_left_out() -> None:
+    group, books = made()
+    for tick in range(3):
+        books.row(row(tick, BAD_NO_ANSWER, GOOD))
+    assert (group.snapshot()["rows"], skipped(group)) == (3, {})
+
+
+def test_settle_when_the_host_is_gone_then_the_values_turn_bad_and_the_rest_is_a_gap() -> None:
+    group, books = made()
+    books.row(row(0))
+    books.settle(1_000_000_000 + 5 * PERIOD, 0, BAD_LINK_DOWN)
+    books.settle(1_000_000_000 + 9 * PERIOD, 0, BAD_LINK_DOWN)
+    assert (group.snapshot()["rows"], skipped(group)) == (2, {"link_down": 8})
+    newest = latest(group)
+    assert newest is not None and newest[1][0] == (None, BAD_LINK_DOWN)
+    assert group.scanned() == (10, 10)
+
+
+def test_settle_when_within_the_grace_then_nothing_is_accounted() -> None:
+    group, books = made()
+    books.settle(1_000_000_000 + 5 * PERIOD, 10 * PERIOD, GOOD)
+    assert group.scanned() == (0, 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_books_when_anything_comes_in_any_order_then_every_tick_is_accounted_once(
+    seed: int,
+) -> None:
+    chance = random.Random(seed)
+    group, books = made()
+    now = 1_000_000_000
+    for _ in range(400):
+        now += chance.randrange(2 * PERIOD)
+        if chance.random() < 0.7:
+            tick = max(0, (now - 1_000_000_000) // PERIOD - chance.randrange(3))
+            away = chance.choice([BAD_LINK_DOWN, BAD_NO_ANSWER])
+            books.row(row(tick, *chance.choice([(GOOD, GOOD), (away, away), (GOOD, away)])))
+        else:
+            books.settle(now, chance.randrange(4) * PERIOD, chance.choice([GOOD, BAD_LINK_DOWN]))
+    shown = group.snapshot()
+    assert shown["ticks"] == shown["rows"] + sum(shown["skipped"].values()) == books.next_tick
+
+
+def test_frames_when_cut_anywhere_then_the_same_frames() -> None:
+    stream = frames.pack_row(row(7)) + frames.pack(frames.READY) + frames.pack_json(5, {"名": 1})
+    whole = Frames().feed(stream)
+    assert frames.unpack_row(whole[0][1]) == row(7)
+    assert (whole[1], frames.unpack_json(whole[2][1])) == ((frames.READY, b""), {"名": 1})
+    for at in range(len(stream)):
+        one = Frames()
+        assert one.feed(stream[:at]) + one.feed(stream[at:]) == whole
+
+
+@pytest.mark.parametrize("junk", [b"\xff\xff\xff\xff\4", b"HTTP/1.1 200 OK\r\n"])
+def test_frames_when_the_length_is_absurd_then_refused(junk: bytes) -> None:
+    with pytest.raises(FrameError):
+        Frames().feed(junk)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0" * 27, frames.pack_row(row(1))[5:-16]])
+def test_row_frame_when_cut_short_then_refused(payload: bytes) -> None:
+    with pytest.raises(FrameError):
+        frames.unpack_row(payload)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "quality", "data"),
+    [
+        ("int16", "-3", GOOD, b"\xff\xfd"),
+        ("int16", "3.0", GOOD, b"\0\3"),
+        ("int16", "3.5", 137, b"\0\0"),
+        ("int16", "40000", 137, b"\0\0"),
+        ("uint32", "-1", 137, bytes(4)),
+        ("float32", "1e400", 137, bytes(4)),
+        ("float64", "NaN", 137, bytes(8)),
+        ("int64", "1E+999999999", 137, bytes(8)),
+        ("float64", "0.5", GOOD, b"\x3f\xe0" + bytes(6)),
+        ("bool", True, GOOD, b"\1"),
+        ("bool", "maybe", 137, b"\0"),
+        ("string", "主轴", 64, "主".encode()),
+        ("string", "a\0b", GOOD, b"ab\0\0\0"),
+    ],
+)
+def test_value_when_encoded_then_never_another_value(
+    kind: str, value: bool | str, quality: int, data: bytes
+) -> None:
+    length = 5 if kind == "string" else 0
+    tag = TagSpec("t", "T", kind, 1, length=length, encoding="utf-8")  # type: ignore[arg-type]
+    assert encode(tag, value) == (quality, data.ljust(len(data) if not length else 5, b"\0"))
+
+
+def test_backoff_when_failures_repeat_then_longer_and_never_over_five_seconds() -> None:
+    waits = [backoff_s(failures, 1.0) for failures in range(2000)]
+    assert waits == sorted(waits)
+    assert waits[0] < 0.3
+    assert waits[-1] == BACKOFF_S_MAX < 5
