@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
+from drivers.said import SaidError
+
 
 class Clock(Protocol):
     """Time that never steps (CLOCK_BOOTTIME), and what the box believes of UTC."""
@@ -86,15 +88,10 @@ class Channel(Protocol):
         """Connect and start the stream. Raises ChannelError."""
 
 
-class ChannelError(Exception):
+class ChannelError(SaidError):
     """The stream could not be opened, or is dead. `message` is an id of gateway/messages.py, `args`
     its arguments.
     """
-
-    def __init__(self, message: str, **args: object) -> None:
-        super().__init__(message, args)
-        self.message = message
-        self.arguments = args
 
 
 #: In production `asyncio.to_thread`; the simulation runs the function at once.

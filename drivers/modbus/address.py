@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, get_args
 
+from drivers.said import SaidError
+
 Space = Literal["holding", "input", "coil", "discrete"]
 
 SPACES: tuple[Space, ...] = get_args(Space)
@@ -42,16 +44,11 @@ _MODICON = re.compile(r"([0134])([0-9]{4,5})(?:\.([0-9]{1,20}))?")
 _MODICON_SPACE: dict[str, Space] = {"0": "coil", "1": "discrete", "3": "input", "4": "holding"}
 
 
-class AddressError(ValueError):
+class AddressError(SaidError, ValueError):
     """An address that means nothing, or two things.
 
     `message` is an id of the message table, `arguments` its arguments: `text` is always among them.
     """
-
-    def __init__(self, message: str, **arguments: object) -> None:
-        super().__init__(message, arguments)
-        self.message = message
-        self.arguments = arguments
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from drivers.said import SaidError
+
 
 @dataclass(frozen=True, slots=True)
 class SealedBlock:
@@ -42,10 +44,5 @@ class Books:
     lost_scans: int  # announced as gaps
 
 
-class BufferUnusableError(Exception):
+class BufferUnusableError(SaidError):
     """The buffer can't be used as it is. `message` is an id of gateway/messages.py."""
-
-    def __init__(self, message: str, **args: object) -> None:
-        super().__init__(message, args)
-        self.message = message
-        self.arguments = args

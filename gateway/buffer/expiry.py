@@ -43,7 +43,13 @@ class Expiry:
         return [n for n, since in self._since.items() if now_ns - since >= SURE_AFTER_NS]
 
     def _sure_offset_ns(self, segments: Mapping[int, Segment], now_ns: int, offset_ns: int) -> int:
-        """The least that was said for a day; at first, what the newest segment found knows."""
+        """UTC minus boot time, as far as it can be trusted to expire data by.
+
+        An offset smaller than the trusted one replaces it at once: data is kept longer. A larger
+        one only when every look of a day (JUMP_SURE_AFTER_NS) gave a larger one; then the least of
+        them. At the first look: by the creation time of the newest segment on disk, else
+        `offset_ns` itself.
+        """
         if self._offset_ns is None:
             found = (info.created_utc_ns for info in segments.values() if info.created_ns is None)
             known_ns = max(found, default=0)

@@ -17,7 +17,7 @@ from gateway.buffer.block import BufferUnusableError
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.disk import OsDisk
 from gateway.buffer.gaps import Decompress
-from gateway.buffer.owner import owner
+from gateway.buffer.state import owner
 from gateway.buffer.store import Buffer
 from gateway.ports import Clock, RunBlocking
 

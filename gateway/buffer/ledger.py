@@ -139,14 +139,14 @@ class Ledger:
         return entry is not None and entry.reason == pb.GAP_REASON_BOX_FORGOT
 
     def take_loss(self) -> bool:
-        """Whether something of this run was lost since the last call."""
+        """Whether a block of this run was given up since the last call."""
         lost, self.lost_here = self.lost_here, False
         return lost
 
     def lose(self, reason: pb.GapReason.ValueType, epoch: int, loss: Loss) -> None:
-        """Blocks will never be sent: announce them, and whatever they carried.
-
-        If the block that ends the epoch is one of them, its gap says where the epoch ends.
+        """Blocks that will never be sent: put a gap that names them, and the gaps that they were to
+        bring, into a later block. If one of them is the last of its run, the gap says so too: else
+        the platform would wait for the end of that run for ever.
         """
         entry = self.state.epochs.get(epoch)
         if entry is not None:

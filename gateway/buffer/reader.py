@@ -7,9 +7,8 @@ from functools import partial
 
 from gateway.buffer import log
 from gateway.buffer.block import BlockKey, SealedBlock
-from gateway.buffer.failures import Failures
 from gateway.buffer.index import Index, Place
-from gateway.buffer.thread import DiskThread
+from gateway.buffer.thread import DiskThread, Failures
 from gateway.ports import Clock, Disk
 
 

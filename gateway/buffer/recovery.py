@@ -9,9 +9,10 @@ from __future__ import annotations
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
-from gateway.buffer import aside, record, runs, segment, sets, state
+from gateway.buffer import record, runs, segment, sets, state
 from gateway.buffer.block import BlockKey, BufferUnusableError
 from gateway.buffer.index import Index, Place, Segment
+from gateway.buffer.refused import Aside
 from gateway.catalog import ID_BYTES
 from gateway.ports import Disk, File
 
@@ -69,7 +70,7 @@ def recover(disk: Disk, gateway: str) -> tuple[Recovered, state.State]:
     with suppress(OSError):  # a content that is not seen is written again
         found.sets = sets.found(disk)
     with suppress(OSError):  # those in it are refused, and set aside, once more
-        found.set_aside = aside.Aside(disk).found()
+        found.set_aside = Aside(disk).found()
     _forget_gone(found.index, known)
     return found, known
 

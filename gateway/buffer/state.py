@@ -15,6 +15,7 @@ import base64
 import json
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -190,3 +191,15 @@ def _from_json(value: dict[str, Any]) -> State:
     state.gaps = [_gap_from_json(gap) for gap in value["gaps"]]
     state.delivered = [_gap_from_json(gap) for gap in value.get("delivered", ())]
     return state
+
+
+def owner(file: Path) -> str | None:
+    """The gateway whose `state` this is, for whom only looks; None where it is gone, or damaged,
+    which the daemon sees to. Raises no OSError.
+    """
+    try:
+        text = unsealed(file.read_bytes())
+    except OSError:
+        return None
+    found = None if text is None else json.loads(text).get("gateway")
+    return found if isinstance(found, str) else None

@@ -29,7 +29,7 @@ from gateway.uplink.budget import least as least_budget
 
 #: What reading a configuration imports when it comes to it: the other user may not look into the
 #: folder that this Python lies in, as somebody's home.
-_BEFORE = ("ssl", "encodings.gb18030", "gateway.buffer.owner", "drivers.modbus")
+_BEFORE = ("ssl", "encodings.gb18030", "gateway.buffer.state", "drivers.modbus")
 #: Percent of a wire above which it is worth a word.
 BUSY_PERCENT = 80
 

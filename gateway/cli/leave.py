@@ -15,7 +15,7 @@ from gateway.buffer.config import BufferConfig
 from gateway.buffer.disk import OsDisk
 from gateway.buffer.export import export
 from gateway.buffer.leave import drop_other, drop_own, keep
-from gateway.buffer.owner import owner
+from gateway.buffer.state import owner
 from gateway.cli.context import Context, complain
 from gateway.clock import SystemClock
 from gateway.config import Loaded, load, render

@@ -349,7 +349,7 @@ def _judge_buffer(buffer: Section, gateway: Section, problems: Problems) -> None
     folder = buffer.path("path") or Path(buffer["path"] or BUFFER["path"].default)
     state, expected = folder / "state", gateway["id"]
     if expected and os.access(state, os.R_OK):
-        from gateway.buffer.owner import owner  # here: it takes as long to import as all the rest
+        from gateway.buffer.state import owner  # here: it takes as long to import as all the rest
 
         if (found := owner(state)) not in (expected, None):
             args = {"file": str(state), "found": found, "expected": expected}

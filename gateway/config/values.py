@@ -18,6 +18,7 @@ from jiahe.ingest.limits import (
 )
 
 from drivers.packets import PACKET_MAX, packet
+from drivers.said import SaidError
 from gateway.config import spelling
 from gateway.config.schema import Key
 from gateway.config.synonyms import FULL_WIDTH, SYNONYMS, UNIT_SYNONYMS, VALUE_SYNONYMS
@@ -49,13 +50,8 @@ class Deadband(NamedTuple):
     percent: bool
 
 
-class WrongError(Exception):
+class WrongError(SaidError):
     """A value that its key does not take."""
-
-    def __init__(self, message: str, **args: Any) -> None:
-        super().__init__(message, args)
-        self.message = message
-        self.arguments = args
 
 
 def convert(key: Key, value: Any) -> Any:

@@ -11,19 +11,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from drivers.said import SaidError
+
 #: Longest wait for the daemon's next line, in seconds. Streams may be quiet for longer periods.
 ANSWER_SECONDS = 10.0
 #: Longest answer, in bytes: the status of thousands of devices is a few megabytes.
 ANSWER_MAX = 64 << 20
 
 
-class ControlError(Exception):
+class ControlError(SaidError):
     """The daemon could not be asked, or refused. `message` is an id of gateway/messages."""
-
-    def __init__(self, message: str, **args: Any) -> None:
-        super().__init__(message, args)
-        self.message = message
-        self.arguments = args
 
 
 def refused(path: Path, message: str, of_root: str) -> ControlError:

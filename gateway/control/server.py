@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from drivers.said import SaidError
 from gateway.control import REQUEST_MAX
 from gateway.control.allowance import Allowance
 from gateway.control.client import group_of
@@ -47,13 +48,8 @@ class Peer(NamedTuple):
 Handler = Callable[[Mapping[str, Any], Peer], Awaitable[Any] | AsyncIterator[Any]]
 
 
-class RequestError(Exception):
+class RequestError(SaidError):
     """A request that cannot be answered. `message` is an id of gateway/messages."""
-
-    def __init__(self, message: str, **args: Any) -> None:
-        super().__init__(message, args)
-        self.message = message
-        self.arguments = args
 
 
 class AlreadyRunningError(RequestError):

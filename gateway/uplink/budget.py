@@ -11,10 +11,11 @@ docs/decisions/0006-data-budget.md). The rule:
 Periods
 -------
 
-A new budget is granted when UTC enters a period later than every one before, or after the longest
-time that a period lasts (`LENGTH_NS`, powered time): so a box without the time is never shut out
-for ever. A clock that goes back grants nothing: what was used stays used, with what was used in
-that period before; nor does it when it comes forward again. While UTC is not known the present
+A new budget is granted when UTC enters a later day or month than any before. It is also granted
+after the longest time that a day or month lasts (`LENGTH_NS`, counted while the box has power), so
+that a box that never learns the time is not shut out for ever. A clock that is set back grants
+nothing: what was used in the later period counts in the earlier one as well. When the clock comes
+forward to the later period again, that is no new period either. While UTC is unknown, the present
 period goes on.
 """
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from drivers.said import SaidError
 from gateway.buffer.ranges import RangeSet
 from gateway.plain import plain
 from gateway.uplink.lanes import Keys, Pick
@@ -20,15 +21,13 @@ WELCOME_NS_MIN, WELCOME_NS_MAX = 10 * 10**9, 40 * 10**9
 WORDS_CHARS_MAX = 200
 
 
-class SessionError(Exception):
+class SessionError(SaidError):
     """The stream must end. `message` is an id of gateway/messages.py. `is_ours`: not because
     anything is wrong: the next one may begin at once.
     """
 
     def __init__(self, message: str, *, is_ours: bool = False, **args: object) -> None:
-        super().__init__(message, args)
-        self.message = message
-        self.arguments = args
+        super().__init__(message, **args)
         self.is_ours = is_ours
 
 

@@ -11,11 +11,11 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
-from gateway.buffer.aside import FILES_MAX
 from gateway.buffer.gaps import GapSet, Loss
 from gateway.buffer.index import Epoch
 from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
+from gateway.buffer.refused import FILES_MAX
 from gateway.buffer.runs import Runs
 from gateway.buffer.state import OpenEpoch, State
 from gateway.messages import remedy, text
