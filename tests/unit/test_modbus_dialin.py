@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from drivers import listener
+from drivers import dialled, listener
 from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, TagSpec
-from drivers.modbus import dialled
 from drivers.modbus.forecast import link_load
 from drivers.modbus.planner import plan_device
 from drivers.modbus.runner import open_links

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from drivers.api import LinkSpec
-from drivers.modbus import runner
+from drivers.states import NET_CAUSES
 from native.wire import tls
 from native.wire.port import Port
 from tests.kit.authority import Authority
@@ -130,5 +130,5 @@ def test_fault_when_numbered_in_native_has_its_text_in_the_driver(project: Path)
     enumeration = source[source.index("TLS_FILES = 4097") : source.index("};")]
     names = re.findall(r"^ *TLS_(\w+)", enumeration, re.MULTILINE)
     names = ["FILES", *names] if names[0] != "FILES" else names
-    texts = {number: text for number, text in runner._NET_CAUSES.items() if number > 4095}
+    texts = {number: text for number, text in NET_CAUSES.items() if number > 4095}
     assert texts == {4097 + i: f"link.tls_{name.lower()}" for i, name in enumerate(names)}

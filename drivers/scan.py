@@ -1,0 +1,361 @@
+"""Scanning devices on the native floor, whatever their protocol: one thread a serial link, one for
+all links on plain sockets, one for all that are secured.
+
+What a driver adds is a `Speaker`: how its devices are called, what is learned from what they
+refuse, and its own words.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from drivers.api import (
+    IN_FLIGHT_AUTO,
+    DevicePlan,
+    DeviceSpec,
+    GroupPlan,
+    LinkSpec,
+    OpenedLinks,
+    Runner,
+    Station,
+)
+from drivers.dialled import DialledIn
+from drivers.listener import Listener
+from drivers.states import NET_CAUSES, NOT_ASKED, SERIAL_CAUSES, judge
+from native.block.latest import latest, qualities
+from native.engine.link import Link
+from native.engine.loop import Loop
+from native.rows.group import Group, Pool
+
+_log = logging.getLogger(__name__)
+
+
+class Learning(Protocol):
+    """What one device taught. Never waits for anything; the supervisor's thread."""
+
+    @property
+    def revision(self) -> int:
+        """Rises whenever the groups must be planned anew; 0: they are as the file says."""
+
+    @property
+    def curious(self) -> bool:
+        """Whether `answered` can still teach something."""
+
+    def answered(self, spec: bytes) -> None:
+        """All parts of that request were good in the newest row."""
+
+    def refused(self, spec: bytes, code: int) -> None:
+        """The device refused that request, in its protocol's words."""
+
+    def replan(self, group: GroupPlan) -> GroupPlan:
+        """The same tags, asked for as was learned."""
+
+    def said(self) -> list[dict[str, Any]]:
+        """What was learned, as messages."""
+
+    def kept(self) -> dict[str, Any]:
+        """What is worth keeping over a restart, as JSON."""
+
+
+class Nothing:
+    """Of a protocol that learns nothing from refusals."""
+
+    revision, curious = 0, False
+
+    def answered(self, spec: bytes) -> None:
+        """Nothing follows."""
+
+    def refused(self, spec: bytes, code: int) -> None:
+        """Nothing follows."""
+
+    def replan(self, group: GroupPlan) -> GroupPlan:
+        return group
+
+    def said(self) -> list[dict[str, Any]]:
+        return []
+
+    def kept(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """What a driver adds to the scanning of its devices."""
+
+    driver: str
+    station: Callable[[DeviceSpec], Station]
+    #: With what `kept` gave in an earlier run, or None. Raises ValueError, KeyError or TypeError
+    #: where that does not fit.
+    learning: Callable[[DeviceSpec, Any], Learning] = lambda spec, kept: Nothing()
+    #: Message of a refusal by its code, where it has words of its own.
+    cause: Callable[[int, int], dict[str, Any] | None] = lambda quality, code: None
+    #: Id of what is said where a link learned that only one request may fly.
+    single: str = ""
+
+
+@dataclass(slots=True)
+class _Device:
+    plan: DevicePlan
+    groups: list[Group]
+    learning: Learning
+    revision: int
+
+
+class _Wire:
+    """One link with its devices."""
+
+    def __init__(
+        self,
+        speaker: Speaker,
+        spec: LinkSpec,
+        plans: Sequence[DevicePlan],
+        first_group: int,
+        kept: Mapping[str, Any],
+        pool: Pool,
+    ) -> None:
+        self.speaker = speaker
+        self.spec = spec
+        self.dialled = DialledIn(spec)
+        self.devices: list[_Device] = []
+        number = first_group
+        for plan in plans:
+            groups = [Group(number + i, group, pool) for i, group in enumerate(plan.groups)]
+            number += len(groups)
+            learning = _learning(speaker, plan.spec, kept.get(plan.spec.name))
+            self.devices.append(_Device(plan, groups, learning, revision=0))
+        self.link = Link(
+            spec,
+            [(speaker.station(device.plan.spec), device.groups) for device in self.devices],
+            _flights(kept.get(f"link {spec.name}")),
+        )
+        for device in self.devices:
+            if device.learning.revision:
+                self._replan(device)
+
+    @property
+    def groups(self) -> list[Group]:
+        return [group for device in self.devices for group in device.groups]
+
+    def learn(self) -> None:
+        """Feed the learner what was refused and what was read; plan anew what that changes."""
+        if refusals := self.link.refusals():
+            owners = [device for device in self.devices for _ in device.groups]
+            for member, spec, code in refusals:
+                owners[member].learning.refused(spec, code)
+        for device in self.devices:
+            if device.learning.curious:
+                for group in device.groups:
+                    for spec in group.read():
+                        device.learning.answered(spec)
+            if device.learning.revision != device.revision:
+                self._replan(device)
+
+    def _replan(self, device: _Device) -> None:
+        device.revision = device.learning.revision
+        for group, plan in zip(device.groups, device.plan.groups, strict=True):
+            fresh = device.learning.replan(plan)
+            # The plan may order its tags anew: the columns keep the catalog's order.
+            fields = dict(zip((tag.name for tag in fresh.tags), fresh.fields, strict=True))
+            try:
+                group.replan(fresh.requests, [fields[tag.name] for tag in plan.tags])
+            except ValueError as error:
+                _log.warning(
+                    "device %s: asked as before, the plan for its learned limits does not fit: %s",
+                    device.plan.spec.name, str(error),
+                )  # fmt: skip
+
+    @property
+    def learned(self) -> dict[str, Any]:
+        """What is worth keeping over a restart, as `OpenedLinks.learned`."""
+        found = {
+            device.plan.spec.name: device.learning.kept()
+            for device in self.devices
+            if device.learning.said()
+        }
+        if self.spec.in_flight_learned and (good := self.link.snapshot()["in_flight"]) > 1:
+            found[f"link {self.spec.name}"] = {"in_flight": good}
+        return found
+
+    def snapshot(self) -> dict[str, Any]:
+        found = self.link.snapshot()
+        found["in_flight_learned"] = self.spec.in_flight_learned
+        number, swallowed = found.pop("errno"), found.pop("swallowed")
+        found.pop("heard_s")
+        if self.spec.type == "listen":
+            found["dialled"] = self.dialled.snapshot(swallowed)
+            found["cause"] = self.dialled.cause(found, number, found["dialled"].pop("errno"))
+            return found
+        causes = SERIAL_CAUSES if self.spec.type == "serial" else NET_CAUSES
+        default = "link.port_failed" if self.spec.type == "serial" else "link.unreachable"
+        found["cause"] = None
+        if found["state"] != "up" and number:
+            said = causes.get(number, default)
+            args: dict[str, Any] = {"target": found["target"]}
+            if said == "link.port_failed":
+                args["error"] = os.strerror(number)
+            if said == "link.tls_failed":
+                args["error"] = found["tls"]["detail"] or number
+            if said == "link.tls_name":
+                args["host"] = self.spec.host
+            found["cause"] = {"id": said, "args": args}
+        return found
+
+    def device_snapshots(self, brief: bool) -> list[dict[str, Any]]:
+        state, result = self.link.state, []
+        for found, device in zip(self.link.devices(brief), self.devices, strict=True):
+            spec = device.plan.spec
+            tags = _qualities(device.groups)
+            found.update(
+                unit=spec.unit,
+                link=self.spec.name,
+                driver=self.speaker.driver,
+                profile=spec.profile,
+            )
+            owed = found.pop("owed") and self.spec.listen_only
+            found["state"], found["cause"] = judge(
+                self.speaker.cause, found, state, tags, NOT_ASKED if self.spec.listen_only else 129
+            )
+            if owed and found["cause"] == {"id": "device.not_heard", "args": {}}:
+                found["cause"] = {"id": "device.owed", "args": {"link": self.spec.name}}
+            found["learned"] = [] if brief else device.learning.said()
+            if self.link.single and self.speaker.single and not brief:
+                found["learned"].append({"id": self.speaker.single, "args": {}})
+            result.append(found)
+        return result
+
+
+def _has_name(spec: LinkSpec) -> bool:
+    """Whether the link's host must be looked up; an address is taken as it is, at once."""
+    if spec.type in ("serial", "listen"):
+        return False
+    try:
+        ipaddress.ip_address(spec.host)
+    except ValueError:
+        return True
+    return False
+
+
+def _learning(speaker: Speaker, spec: DeviceSpec, kept: Any) -> Learning:
+    """With what an earlier run learned, if that still fits the configuration."""
+    try:
+        return speaker.learning(spec, kept)
+    except (ValueError, KeyError, TypeError) as error:
+        _log.info("device %s: what was learned before is left out: %s", spec.name, error)
+        return speaker.learning(spec, None)
+
+
+def _flights(kept: Any) -> int:
+    """How many requests at once were good in an earlier run."""
+    found = kept.get("in_flight") if isinstance(kept, dict) else None
+    return max(1, min(found, IN_FLIGHT_AUTO)) if isinstance(found, int) else 1
+
+
+def _qualities(groups: Sequence[Group]) -> Mapping[int, int]:
+    """How many of the tags have which quality."""
+    if len(groups) == 1:
+        return qualities(groups[0])
+    total: Counter[int] = Counter()
+    for group in groups:
+        total.update(qualities(group))
+    return total
+
+
+class NativeRunner:
+    """The `drivers.api.Runner` of one native loop."""
+
+    def __init__(self, wires: Sequence[_Wire]) -> None:
+        self._wires = wires
+        self._loop = Loop([wire.link for wire in wires])
+
+    def run(self) -> None:
+        self._loop.run()
+
+    def stop(self) -> None:
+        self._loop.stop()
+
+    def offering(self, wire: _Wire) -> Callable[[int, str], None]:
+        """What to call with a connection that a device of `wire` made."""
+
+        def offer(fd: int, peer: str) -> None:
+            wire.dialled.came(peer, heard_s=wire.link.snapshot()["heard_s"])
+            self._loop.offer(wire.link, fd)
+
+        return offer
+
+    def links(self) -> list[dict[str, Any]]:
+        return [wire.snapshot() for wire in self._wires]
+
+    def devices(self, brief: bool = False) -> list[dict[str, Any]]:
+        return [found for wire in self._wires for found in wire.device_snapshots(brief)]
+
+    def learn(self) -> None:
+        for wire in self._wires:
+            wire.learn()
+
+    def lookups(self) -> list[Callable[[], object]]:
+        # Files first: a dark name server holds up everything behind it.
+        return [
+            *(wire.link.renew for wire in self._wires if wire.spec.tls),
+            *(wire.link.resolve for wire in self._wires if _has_name(wire.spec)),
+        ]
+
+
+def _listening(runner: NativeRunner, wires: Sequence[_Wire]) -> list[Runner]:
+    """What takes devices in that dial in, if there are any."""
+    if not wires:
+        return []
+    listener = Listener([(wire.spec, runner.offering(wire)) for wire in wires])
+    for wire in wires:
+        wire.dialled.listener = listener
+    return [listener]
+
+
+def open_links(
+    speaker: Speaker,
+    links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
+    first_group: int,
+    kept: Mapping[str, Any],
+    pool: Pool | None = None,
+) -> OpenedLinks:
+    """Build everything that scanning needs; nothing is opened or sent before the runners run."""
+    wires: list[_Wire] = []
+    pool = Pool() if pool is None else pool
+    number = first_group
+    for spec, plans in links:
+        wires.append(_Wire(speaker, spec, plans, number, kept, pool))
+        number += len(wires[-1].groups)
+    runners: list[Runner] = [NativeRunner([wire]) for wire in wires if wire.spec.type == "serial"]
+    # Apart from each other: a handshake is milliseconds of arithmetic, which no robot waits for.
+    plain = [wire for wire in wires if wire.spec.type != "serial" and not wire.spec.tls]
+    secured = [wire for wire in wires if wire.spec.tls]
+    for sharing in (plain, secured):
+        if sharing:
+            runner = NativeRunner(sharing)
+            runners.append(runner)
+            runners += _listening(runner, [w for w in sharing if w.spec.type == "listen"])
+    groups = {device.plan.spec.name: device.groups for wire in wires for device in wire.devices}
+
+    def newest(device: str) -> list[dict[str, Any]]:
+        found = []
+        for group in groups[device]:
+            row = latest(group)
+            for tag, (raw, quality) in zip(
+                group.plan.tags, row[1] if row else [(None, 0)] * len(group.plan.tags), strict=True
+            ):
+                found.append(
+                    {"tag": tag, "raw": raw, "quality": quality, "time_ns": row[0] if row else 0}
+                )
+        return found
+
+    return OpenedLinks(
+        runners=tuple(runners),
+        groups=tuple(group for wire in wires for group in wire.groups),
+        latest=newest,
+        learned=lambda: {name: found for wire in wires for name, found in wire.learned.items()},
+    )
