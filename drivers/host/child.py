@@ -39,8 +39,9 @@ from drivers.host.values import row_bytes
 
 _log = logging.getLogger(__name__)
 
-#: Between two reports, which are the sign of life as well.
-STATE_EVERY_S = 0.5
+#: Between two reports, which are the sign of life as well; a link that comes or goes is told at the
+#: next look.
+STATE_EVERY_S, LOOK_EVERY_S = 0.5, 0.05
 #: Before a connection is tried again: at first, and at most, in seconds.
 BACKOFF_S, BACKOFF_S_MAX = 0.25, 3.0
 #: A connection that lasted so long begins with the first back-off again.
@@ -156,11 +157,16 @@ class Host:
             pass
 
     async def _report(self, links: list[Link]) -> None:
+        told: list[bool] = []
+        due = 0.0
         while True:
-            if self._writer.transport.get_write_buffer_size() < UNREAD_BYTES_MAX:
-                said = {link.asked.name: link.said() for link in links}
-                self._writer.write(pack_json(STATE, said))
-            await asyncio.sleep(STATE_EVERY_S)
+            up = [link.source.up for link in links]
+            if up != told or time.monotonic() >= due:
+                told, due = up, time.monotonic() + STATE_EVERY_S
+                if self._writer.transport.get_write_buffer_size() < UNREAD_BYTES_MAX:
+                    said = {link.asked.name: link.said() for link in links}
+                    self._writer.write(pack_json(STATE, said))
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _ticks(self, source: Source, group: GroupAsked, start_ns: int, tick: int) -> None:
         size = row_bytes(group.tags)

@@ -26,7 +26,9 @@ _READ_BYTES = 1 << 16
 
 
 class AgentSource:
-    """One agent. Streams where the agent can, else asks again and again; that is learned."""
+    """One agent. Streams where the agent can, else asks again and again for what is new, or, where
+    that fails at the place that the agent itself names, for everything; that is learned.
+    """
 
     def __init__(self, asked: LinkAsked) -> None:
         self._asked = asked
@@ -34,6 +36,7 @@ class AgentSource:
         self.up = False
         self.follower = Follower()
         self._polls = False
+        self._current_only = False
         self._addresses: dict[str, Address] = {
             tag.address: parse(tag.address) for group in asked.groups for tag in group.tags
         }
@@ -109,13 +112,20 @@ class AgentSource:
                 self.follower.probed(await self._document(wire, "/probe", "Devices"))
             if next_ in ("probe", "current"):
                 document = await self._document(wire, "/current", "Streams")
+                before = self.follower.next_sequence
                 next_ = (
                     self.follower.jumped(document) if is_jump else self.follower.current(document)
                 )
+                if is_jump and self.follower.next_sequence == before:
+                    self._current_only = self._polls = True  # nothing was lost, it can't do it
                 is_jump = False
                 if next_ != "go_on":
                     continue
                 self.up = True
+            if self._current_only:
+                await asyncio.sleep(self._interval_ms / 1000)
+                next_ = "current"
+                continue
             next_ = await (self._poll(wire) if self._polls else self._stream(wire))
             is_jump = next_ == "current"
             if next_ == "go_on":  # time to read everything again

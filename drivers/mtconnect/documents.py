@@ -82,6 +82,13 @@ class Document:
     observations: tuple[Observation, ...] = ()
     errors: tuple[tuple[str, str], ...] = ()  # (code, text)
 
+    @property
+    def following(self) -> int:
+        """Where the agent goes on: its word, else behind what it said; 0: not known."""
+        if self.header.next_sequence or not self.observations:
+            return self.header.next_sequence
+        return max(one.sequence for one in self.observations) + 1
+
     def has_error(self, *codes: str) -> bool:
         return any(code in codes for code, _ in self.errors)
 
@@ -171,9 +178,9 @@ def _items(root: Element) -> Iterator[DataItem]:
 def _observations(root: Element) -> Iterator[Observation]:
     for box in root.iter():
         kind = local(box.tag)
-        if kind in ("Samples", "Events"):
+        if kind in ("Samples", "Events", "Sample", "Event"):
             yield from (_value(each) for each in box if each.get("dataItemId"))
-        elif kind == "Condition":
+        elif kind in ("Condition", "Conditions"):
             yield from (_condition(each) for each in box if each.get("dataItemId"))
 
 

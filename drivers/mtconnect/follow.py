@@ -98,7 +98,7 @@ class Follower:
                 self.missed += ones[-1].sequence > before.observation.sequence
             self._restate(item, ones)
         self.header = head
-        self.next_sequence = max(self.next_sequence, head.next_sequence)
+        self.next_sequence = max(self.next_sequence, document.following)
         return "go_on"
 
     def jumped(self, document: Document) -> Next:
@@ -130,7 +130,7 @@ class Follower:
             else:
                 self._observe(one)
         self.header = head
-        self.next_sequence = max(self.next_sequence, head.next_sequence)
+        self.next_sequence = max(self.next_sequence, document.following)
         return "go_on"
 
     def observe(self, ones: Iterable[Observation]) -> None:

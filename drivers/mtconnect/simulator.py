@@ -123,6 +123,8 @@ class Agent:
         """Obey one of COMMANDS; an answer for people. Raises FaultError."""
         word, *rest = line.split()
         try:
+            if word in ("set", "fault", "normal") and rest[0] not in self.now:
+                raise FaultError
             if word == "set":
                 self.put(rest[0], " ".join(rest[1:]))
             elif word == "fault":

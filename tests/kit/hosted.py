@@ -1,0 +1,91 @@
+"""Sources for the tests of the host: each is bad in a way of its own. Run in the host's process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Mapping
+
+from drivers.host.source import Counters, DeviceSaid, GroupAsked, LinkAsked, Source
+
+
+async def _rest(seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.get_running_loop().create_future()
+
+
+class Counting:
+    """Counts its scans; always there."""
+
+    def __init__(self, asked: LinkAsked) -> None:
+        self.asked, self.counters, self.up, self.count = asked, Counters(), False, 0
+
+    async def follow(self) -> None:
+        self.up = True
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.up = False
+
+    async def scan(self, group: GroupAsked) -> tuple[bytes, bytes]:
+        self.count += 1
+        return b"\1", self.count.to_bytes(4, "big")
+
+    def devices(self) -> Mapping[str, DeviceSaid]:
+        return {}
+
+
+class Hanging(Counting):
+    async def scan(self, group: GroupAsked) -> tuple[bytes, bytes]:
+        if self.count > 10:
+            threading.Event().wait(600)
+        return await super().scan(group)
+
+
+class Slow(Counting):
+    async def scan(self, group: GroupAsked) -> tuple[bytes, bytes]:
+        await _rest(0.17)
+        return await super().scan(group)
+
+
+class Flooding(Counting):
+    """Says far too much of itself."""
+
+    def devices(self) -> Mapping[str, DeviceSaid]:
+        words = {"id": "device.about", "args": {"device": "x" * 200_000, "said": "y"}}
+        return {group.device: DeviceSaid(None, [words] * 5) for group in self.asked.groups}
+
+
+class Buggy(Counting):
+    async def follow(self) -> None:
+        if self.asked.name == "bug":
+            await _rest(0.05)
+            self.count //= 0
+        await super().follow()
+
+
+def counting(asked: LinkAsked) -> Source:
+    return Counting(asked)
+
+
+def hanging(asked: LinkAsked) -> Source:
+    return Hanging(asked)
+
+
+def slow(asked: LinkAsked) -> Source:
+    return Slow(asked)
+
+
+def flooding(asked: LinkAsked) -> Source:
+    return Flooding(asked)
+
+
+def buggy(asked: LinkAsked) -> Source:
+    return Buggy(asked)
+
+
+def crashing(asked: LinkAsked) -> Source:
+    os._exit(3)
