@@ -19,6 +19,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
+from drivers.said import SaidError
+
 #: Bytes of data that an answer carries at most (DL/T 645-2007, 5.2.5), its identifier with them.
 DATA_MAX = 200
 _TARIFFS = 63
@@ -29,13 +31,8 @@ _HARMONICS = 21
 _PHASES = {1: "a", 2: "b", 3: "c"}
 
 
-class IdentifierError(ValueError):
+class IdentifierError(SaidError, ValueError):
     """An address that cannot be read. `message` is an id of gateway/messages."""
-
-    def __init__(self, message: str, **arguments: object) -> None:
-        super().__init__(message)
-        self.message = message
-        self.arguments = arguments
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from drivers.api import TagSpec
+from drivers.said import SaidError
 
 
-class SourceError(Exception):
-    """Why a connection ended: a message of gateway/messages with its arguments."""
-
-    def __init__(self, message: str, **arguments: Any) -> None:
-        super().__init__(message, arguments)
-        self.message, self.arguments = message, arguments
+class SourceError(SaidError):
+    """Why a connection ended."""
 
     def said(self) -> dict[str, Any]:
         return {"id": self.message, "args": self.arguments}

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from drivers.said import SaidError
+
 Area = Literal["I", "Q", "M", "DB", "C", "T", "SZL"]
 
 #: In the order in which they are asked for, with the number of each on the wire. SZL: what a CPU
@@ -46,15 +48,10 @@ _NUMBERED = re.compile(r"([TCZ])([0-9]{1,9})")
 _OTHERS = re.compile(r"DB([0-9]{1,5})[.,: ]+([A-Z]*)([0-9]{1,5})(?:\.([0-7]))?")
 
 
-class AddressError(ValueError):
+class AddressError(SaidError, ValueError):
     """An address that means nothing. `message` is an id of the message table, `arguments` its
     arguments: `text` is always among them.
     """
-
-    def __init__(self, message: str, **arguments: object) -> None:
-        super().__init__(message, arguments)
-        self.message = message
-        self.arguments = arguments
 
 
 @dataclass(frozen=True, slots=True, order=True)
