@@ -89,4 +89,75 @@ TABLE = {
         "核对地址和类型",
         "Check the address and the type",
     ),
+    "s7.put_get": Message(
+        "CPU 不允许读取（81 04）",
+        "the CPU does not permit reading (81 04)",
+        "S7-1200/1500：CPU 属性里勾选“允许 PUT/GET 通信访问”，访问级别选“完全访问权限”；然后编译并下载硬件，"
+        "只勾不下载不起作用",
+        "S7-1200/1500: tick Permit access with PUT/GET in the CPU's properties and set the access "
+        "level to Full access; then compile and download the hardware, too: a tick alone does "
+        "nothing",
+    ),
+    "s7.optimised": Message(
+        "CPU 里没有这个地址（05）",
+        "the CPU has no such address (05)",
+        "S7-1200/1500：在这个数据块的属性里取消“优化的块访问”，编译并下载；已取消的，核对数据块是不是够长",
+        "S7-1200/1500: switch Optimized block access off in the block's attributes, compile and "
+        "download; where it is off, is the block long enough?",
+    ),
+    "s7.no_block": Message(
+        "CPU 里没有这个数据块（0A）",
+        "the CPU has no such data block (0A)",
+        "核对 DB 号；程序改过的，重新下载",
+        "Check the number of the block; if the program was changed, download it",
+    ),
+    "s7.protected": Message(
+        "CPU 不让读这里：有读保护",
+        "the CPU does not let it be read: it is protected",
+        "在编程软件里把访问级别改成“完全访问权限”，或去掉密码",
+        "Set the access level to Full access in the engineering tool, or take the password off",
+    ),
+    "s7.item_type": Message(
+        "CPU 不认识这样的读取（06、07）",
+        "the CPU does not know such a read (06, 07)",
+        "定时器和计数器（T、C）只有 S7-300/400 有",
+        "Only an S7-300 or 400 has timers and counters (T, C)",
+    ),
+    "s7.hardware": Message(
+        "CPU 报告硬件故障（01）",
+        "the CPU reports a fault of its hardware (01)",
+        "看 CPU 的诊断缓冲区和 SF 灯",
+        "Look at its diagnostic buffer and its SF lamp",
+    ),
+    "s7.too_long": Message(
+        "请求比 CPU 能收的长（85 00）",
+        "the request is longer than the CPU takes (85 00)",
+        "会自动改短再读，不用管",
+        "It is asked for less by itself",
+    ),
+    "s7.items_cut": Message(
+        "CPU 只答了前几项",
+        "the CPU answered the first items only",
+        "会自动分开再读，不用管",
+        "It is asked for fewer at once by itself",
+    ),
+    "s7.refused": Message(
+        "CPU 拒绝读取",
+        "the CPU refuses to be read",
+        "看 CPU 的诊断缓冲区",
+        "Look at its diagnostic buffer",
+    ),
+    "s7.state_not_said": Message(
+        "这个 CPU 不告诉它是运行还是停止",
+        "this CPU does not say whether it runs",
+        "删掉 cpu_state 标签；S7-1200 没有这个服务",
+        "Take the tag cpu_state out; an S7-1200 has no such service",
+    ),
+    "s7.hung_up": Message(
+        "连接上就被断开",
+        "the connection is ended as soon as it is made",
+        "三种可能：机架、槽（rack、slot）或 TSAP 不对；CPU 的连接用完了（别的软件占着）；中间有防火墙",
+        "One of three: rack, slot or TSAP is wrong; every connection of the CPU is taken by other "
+        "programs; a firewall is in between",
+    ),
 }

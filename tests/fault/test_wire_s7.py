@@ -1,0 +1,162 @@
+"""The native loop on one S7 link: values, late answers, refusals, and a CPU that goes and comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from drivers import api
+from drivers.api import DeviceSpec, LinkSpec, TagSpec
+from drivers.s7.address import parse
+from drivers.s7.planner import Limits, plan_device
+from drivers.s7.simulator import SimTag, Simulator
+from drivers.s7.simulator.values import STEPS, value
+from drivers.s7.station import Station, station_of
+from native.block.latest import latest
+from native.engine.link import Link
+from native.engine.loop import Loop
+from native.rows.group import Group
+from native.s7.protocol import PROTOCOL
+
+GOOD, REFUSED = 1, 133
+PERIOD_NS, TIMEOUT_NS = 20_000_000, 100_000_000
+LOOKS, LOOK_S = 600, 0.01
+
+#: No two of them ever show the same value, but for 0.
+TAGS = [
+    SimTag("speed", parse("DB12.DBD4"), "float32"),
+    SimTag("level", parse("DB12.DBW8"), "uint16"),
+    SimTag("name", parse("DB12.DBB10"), "string", 20),
+    SimTag("total", parse("MD24"), "int32"),
+    SimTag("far", parse("DB900.DBB600"), "int64"),
+    SimTag("timer", parse("T5"), "s5time"),
+]
+SHOWN = {tag.name: {value(tag, n) for n in range(STEPS)} for tag in TAGS}
+
+
+class Plant:
+    """One link to one CPU, and what was read of it."""
+
+    def __init__(self, port: int, *, called: Station | None = None, pdu: int = 240) -> None:
+        spec = LinkSpec(
+            "cell4", "tcp", host="127.0.0.1", tcp_port=port, timeout_ns=TIMEOUT_NS, in_flight=8
+        )
+        tags = tuple(
+            TagSpec(t.name, str(t.address), t.type, PERIOD_NS, length=t.length)  # type: ignore[arg-type]
+            for t in TAGS
+        )
+        device = DeviceSpec("plc", spec, "s7", tags)
+        (plan,) = plan_device(device, Limits(pdu=pdu)).groups
+        self.group = Group(1, plan)
+        address = (called or station_of(0, 1)).encode()
+        station = api.Station("plc", PROTOCOL, address)
+        self.link = Link(spec, [(station, [self.group])])
+        self.loop = Loop([self.link])
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        thread = Thread(target=self.loop.run, name="scan")
+        thread.start()
+        try:
+            yield
+        finally:
+            self.loop.stop()
+            thread.join()
+
+    def row(self) -> dict[str, tuple[Any, int]]:
+        """Value and quality of each tag, newest row; every good one is its own tag's."""
+        found = latest(self.group)
+        if found is None:
+            return {}
+        row = dict(zip((tag.name for tag in TAGS), found[1], strict=True))
+        for name, (raw, quality) in row.items():
+            assert quality != GOOD or raw in SHOWN[name], f"{name} shows {raw}"
+        return row
+
+    def all_good(self) -> bool:
+        row = self.row()
+        return bool(row) and all(quality == GOOD for _, quality in row.values())
+
+    def until(self, enough: Callable[[], bool]) -> None:
+        pause = Event()
+        for _ in range(LOOKS):
+            if enough():
+                return
+            pause.wait(LOOK_S)
+        raise AssertionError(f"{self.row()} {self.link.snapshot()}")
+
+
+def test_shown_values_when_of_two_tags_then_never_the_same() -> None:
+    shown = [set(map(str, values - {0})) for values in SHOWN.values()]
+    assert sum(map(len, shown)) == len(set().union(*shown))
+
+
+@pytest.mark.parametrize("fault", ["", "fragment 19", "split 3", "bare", "fill", "jobs 1"])
+def test_values_when_the_cpu_answers_in_any_form_then_good_and_true(fault: str) -> None:
+    with Simulator(TAGS) as sim:
+        if fault:
+            sim.command(fault)
+        plant = Plant(sim.port)
+        with plant.running():
+            plant.until(plant.all_good)
+            moved = plant.row()["speed"]
+            plant.until(lambda: plant.all_good() and plant.row()["speed"] != moved)
+            assert sim.command("stats").endswith("connections=1")
+
+
+def test_values_when_answers_come_late_then_never_under_another_name() -> None:
+    with Simulator(TAGS) as sim:
+        plant = Plant(sim.port)
+        with plant.running():
+            plant.until(plant.all_good)
+            sim.command("one_in 3")
+            for late_ms in (60, 110, 250):
+                sim.command(f"late {late_ms}")
+                until = time.monotonic() + 0.7
+                plant.until(lambda until=until: plant.row() != {} and time.monotonic() > until)
+            sim.command("clear")
+            plant.until(plant.all_good)
+            assert sim.command("stats").endswith("connections=1")
+
+
+def test_values_when_a_block_is_optimised_then_those_of_others_stay_good() -> None:
+    with Simulator(TAGS) as sim:
+        sim.command("optimised 12")
+        plant = Plant(sim.port)
+        with plant.running():
+            plant.until(lambda: bool(plant.row()) and plant.row()["total"][1] == GOOD)
+            row = plant.row()
+            assert {name for name, (_, q) in row.items() if q == GOOD} == {"total", "far", "timer"}
+            assert {q for _, q in row.values()} == {GOOD, REFUSED}
+            sim.command("clear")
+            plant.until(plant.all_good)
+
+
+def test_link_when_the_cpu_goes_and_comes_back_then_good_again_by_one_connection() -> None:
+    with Simulator(TAGS) as sim:
+        plant = Plant(sim.port)
+        with plant.running():
+            plant.until(plant.all_good)
+            for _ in range(3):
+                sim.command("close")
+                plant.until(lambda: not plant.all_good() or plant.link.state != "up")
+                sim.command("open")
+                plant.until(lambda: plant.link.state == "up" and plant.all_good())
+            sim.command("mute")
+            plant.until(lambda: not plant.all_good())
+            sim.command("clear")
+            plant.until(plant.all_good)
+            assert sim.command("stats").endswith("connections=1")
+
+
+def test_link_when_the_first_tsap_is_refused_then_the_next_one_is_taken() -> None:
+    with Simulator(TAGS) as sim:
+        sim.command("tsap 0201")
+        plant = Plant(sim.port)
+        with plant.running():
+            plant.until(plant.all_good)
