@@ -4,7 +4,56 @@
     stretch    bytes of an area, and their cost  pack      the fewest requests that read them
     planner    the requests of a device          request   one of them, as native/s7 reads it
     check      what is wrong, offline            station   how a CPU is called
+    learn      limits from what a CPU refuses    causes    what a refusal means
     simulator  a CPU, of its own code
 
 Only reads exist here: nothing in this folder can write to a PLC.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from drivers.api import DevicePlan, DeviceSpec, Driver, GroupPlan, LinkSpec, OpenedLinks, Problem
+from drivers.s7.check import check
+from drivers.s7.planner import plan_device
+
+__all__ = ["DRIVER", "S7Driver"]
+
+
+class S7Driver:
+    """The `drivers.api.Driver` of S7. Stateless; any thread."""
+
+    name = "s7"
+
+    def check(self, device: DeviceSpec) -> list[Problem]:
+        """Everything wrong with the device's addresses, types and TSAPs; no error in it: `plan`
+        will succeed.
+        """
+        return check(device)
+
+    def plan(self, device: DeviceSpec) -> DevicePlan:
+        """The fewest requests that read the device by the shortest PDU that CPUs grant."""
+        return plan_device(device)
+
+    def example(self, group: GroupPlan, seed: str, count: int) -> list[bytes]:
+        """The row's data of `count` successive scans, as `jiahe-sim` gives them."""
+        from drivers.s7.simulator.example import scans
+
+        return scans(group, count)
+
+    def open(
+        self,
+        links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
+        first_group: int,
+        kept: Mapping[str, Any],
+        pool: Any = None,
+    ) -> OpenedLinks:
+        """Build the runners of `links`; nothing is opened or sent before they run."""
+        from drivers.s7.runner import open_links
+
+        return open_links(links, first_group, kept, pool)
+
+
+DRIVER: Driver = S7Driver()

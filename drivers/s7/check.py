@@ -7,6 +7,7 @@ from typing import Literal
 
 from drivers.api import DeviceSpec, Problem, TagSpec
 from drivers.s7.address import BYTE_LAST, Address, AddressError, parse
+from drivers.s7.station import tsap_of
 from drivers.s7.stretch import ITEM_HEAD, PDU_LEAST, room_of
 from drivers.s7.types import LONG, STRING_MOST, WIRE_BYTES, wire_bytes
 
@@ -22,6 +23,13 @@ def check(device: DeviceSpec) -> list[Problem]:
     if device.link.type != "tcp":
         args: dict[str, object] = {"link": device.link.name, "type": device.link.type}
         problems.append(Problem(("link",), "s7.link", args))
+    own = dict(device.own)
+    for name in ("tsap", "local_tsap"):
+        if text := own.get(name):
+            try:
+                tsap_of(text)
+            except ValueError:
+                problems.append(Problem((name,), "s7.tsap", {"key": name, "text": text}))
     for tag in device.tags:
         key = ("tags", tag.name)
         try:

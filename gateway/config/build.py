@@ -25,6 +25,7 @@ from gateway.config.problems import Problems
 from gateway.config.schema import (
     DEVICE,
     LISTEN_TIMEOUT_NS,
+    OWN,
     TIMEOUT_NS,
 )
 from gateway.config.tags import Profile, Tag, TagReader, is_name
@@ -108,6 +109,7 @@ class DeviceBuilder:
             max_bits=parts.setting("max_bits", 2000),
             holes=tuple(parts.setting("holes", ())),
             pause_ns=parts.setting("pause", 0),
+            own=tuple((key, checked[key]) for key in OWN if checked[key] is not None),
         )
         if over := self._capacity.take_device(device, len(names), place):
             self._problems.append(over)

@@ -28,8 +28,6 @@ KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
             "align": "config.for_align",
             "was": "config.for_was",
             "meter": "config.for_meter",
-            "rack": "config.for_s7",
-            "slot": "config.for_s7",
             **_LINE_OF_ITS_OWN,
         },
     ),
@@ -39,7 +37,6 @@ KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
 VALUES: Mapping[str, Mapping[str, str]] = {
     "driver": {
         "dlt645": "config.for_dlt645",
-        "s7": "config.for_s7",
     },
     "framing": {"shdr": "config.for_shdr"},
     "type": {

@@ -29,7 +29,6 @@ TABLE = {
         "同一串口上各设备不同的串口参数（现在写在链路里，全线相同）",
         "devices that differ from their serial line (for now it stands on the link, for all)",
     ),
-    "config.for_s7": Message("西门子 S7 控制器", "Siemens S7 controllers"),
     "config.for_dlt645": Message("DL/T 645 电表", "DL/T 645 meters"),
     "config.for_shdr": Message("MTConnect 的 adapter（SHDR）", "adapters of MTConnect (SHDR)"),
     "config.for_no_value": Message("表示“没有数值”的原始值", 'raw values that mean "none"'),

@@ -89,11 +89,18 @@ TABLE = {
         "核对地址和类型",
         "Check the address and the type",
     ),
+    "s7.tsap": Message(
+        "{key} = {text} 不是 TSAP",
+        "{key} = {text} is no TSAP",
+        '写两个十六进制字节，和 TIA 里一样，例如 {key} = "02.00"',
+        'Two hexadecimal bytes, as TIA shows them, such as {key} = "02.00"',
+    ),
+    "s7.learned_items": Message("一次最多读 {count} 段", "at most {count} stretches at once"),
     "s7.put_get": Message(
         "CPU 不允许读取（81 04）",
         "the CPU does not permit reading (81 04)",
-        "S7-1200/1500：CPU 属性里勾选“允许 PUT/GET 通信访问”，访问级别选“完全访问权限”；然后编译并下载硬件，"
-        "只勾不下载不起作用",
+        "S7-1200/1500：CPU 属性里勾选“允许 PUT/GET 通信访问”，访问级别选“完全访问权限”；"
+        "然后编译并下载硬件，只勾不下载不起作用",
         "S7-1200/1500: tick Permit access with PUT/GET in the CPU's properties and set the access "
         "level to Full access; then compile and download the hardware, too: a tick alone does "
         "nothing",
@@ -135,29 +142,10 @@ TABLE = {
         "会自动改短再读，不用管",
         "It is asked for less by itself",
     ),
-    "s7.items_cut": Message(
-        "CPU 只答了前几项",
-        "the CPU answered the first items only",
-        "会自动分开再读，不用管",
-        "It is asked for fewer at once by itself",
-    ),
     "s7.refused": Message(
         "CPU 拒绝读取",
         "the CPU refuses to be read",
         "看 CPU 的诊断缓冲区",
         "Look at its diagnostic buffer",
-    ),
-    "s7.state_not_said": Message(
-        "这个 CPU 不告诉它是运行还是停止",
-        "this CPU does not say whether it runs",
-        "删掉 cpu_state 标签；S7-1200 没有这个服务",
-        "Take the tag cpu_state out; an S7-1200 has no such service",
-    ),
-    "s7.hung_up": Message(
-        "连接上就被断开",
-        "the connection is ended as soon as it is made",
-        "三种可能：机架、槽（rack、slot）或 TSAP 不对；CPU 的连接用完了（别的软件占着）；中间有防火墙",
-        "One of three: rack, slot or TSAP is wrong; every connection of the CPU is taken by other "
-        "programs; a firewall is in between",
     ),
 }

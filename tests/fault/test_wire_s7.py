@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -17,7 +19,10 @@ from drivers.s7.planner import Limits, plan_device
 from drivers.s7.simulator import SimTag, Simulator
 from drivers.s7.simulator.values import STEPS, value
 from drivers.s7.station import Station, station_of
+from gateway.config import load
+from gateway.scanning import Scanning
 from native.block.latest import latest
+from native.block.seal import Sealer
 from native.engine.link import Link
 from native.engine.loop import Loop
 from native.rows.group import Group
@@ -160,3 +165,99 @@ def test_link_when_the_first_tsap_is_refused_then_the_next_one_is_taken() -> Non
         plant = Plant(sim.port)
         with plant.running():
             plant.until(plant.all_good)
+
+
+CONFIG = """version = 1
+[gateway]
+id = "box"
+[platform]
+address = "127.0.0.1:8443"
+insecure = true
+[buffer]
+path = "buffer"
+[links.cell4]
+type = "tcp"
+address = "127.0.0.1:{port}"
+timeout = "100 ms"
+[devices.plc]
+link = "cell4"
+driver = "s7"
+rack = 0
+slot = 2
+every = "50 ms"
+[devices.plc.tags]
+speed = {{ address = "DB12.DBD4", type = "float32" }}
+level = {{ address = "DB12.DBW8", type = "uint16" }}
+name = {{ address = "DB12.DBB10", type = "string", length = 20 }}
+total = {{ address = "MD24", type = "int32" }}
+"""
+
+
+@contextmanager
+def scanning(tmp_path: Path, port: int) -> Iterator[Scanning]:
+    """The daemon's side of a configuration file, while it scans."""
+    file = tmp_path / "gateway.toml"
+    file.write_text(CONFIG.format(port=port), "utf-8")
+    loaded = load(file)
+    assert loaded.config is not None, loaded.problems
+    found = Scanning(loaded.config, {})
+    found.start()
+    try:
+        yield found
+    finally:
+        assert found.stop()
+
+
+def until(enough: Callable[[], bool]) -> None:
+    pause = Event()
+    for _ in range(LOOKS):
+        if enough():
+            return
+        pause.wait(LOOK_S)
+    raise AssertionError("it never came")
+
+
+def all_good(daemon: Scanning) -> bool:
+    """Whether all tags are good now; every good one is its own tag's."""
+    found = daemon.latest("plc")
+    for each in found:
+        assert each["quality"] != GOOD or each["raw"] in SHOWN[each["tag"].name]
+    return all(each["quality"] == GOOD for each in found)
+
+
+def test_daemon_when_the_file_names_a_cpu_then_its_values_and_its_refusals_in_words(
+    tmp_path: Path,
+) -> None:
+    with Simulator(TAGS) as sim:
+        sim.command("tsap 0302")  # rack 0, slot 2, and not the programmer's
+        with scanning(tmp_path, sim.port) as daemon:
+            until(lambda: all_good(daemon) and daemon.devices()[0]["state"] == "good")
+            sim.command("refuse 8104")
+
+            def said() -> bool:
+                daemon.learn()
+                cause = daemon.devices()[0]["cause"]
+                return cause is not None and cause["id"] == "s7.put_get"
+
+            until(said)
+
+
+def test_daemon_when_the_cpu_cuts_its_answers_then_fewer_stretches_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    with Simulator(TAGS) as sim:
+        sim.command("items 1")
+        with scanning(tmp_path, sim.port) as daemon:
+            sealer = Sealer(daemon.groups)
+            numbers = count()
+
+            def good() -> bool:
+                daemon.learn()
+                sealer.seal(1, next(numbers), 0)  # the plan changes with the store
+                return all_good(daemon)
+
+            until(good)
+            assert daemon.devices()[0]["learned"] == [
+                {"id": "s7.learned_items", "args": {"count": 1}}
+            ]
+            assert daemon.learned() == {"plc": {"items": 1}}

@@ -111,6 +111,11 @@ class Plc:
         held.extend(bytes(max(0, size - len(held))))
         return held
 
+    def step(self) -> None:
+        """The values of the next read."""
+        self.counter += 1
+        self._draw()
+
     def struck(self) -> bool:
         """Whether the answer is one of those that `one_in` picks."""
         return self.faults.one_in <= 1 or self.counter % self.faults.one_in == 0
@@ -141,8 +146,7 @@ class Plc:
         return _acknowledge(reference, struct.pack(">BxHHH", 0xF0, jobs, jobs, pdu), b"")
 
     def _read(self, reference: int, params: bytes, size: int) -> bytes:
-        self.counter += 1
-        self._draw()
+        self.step()
         if self.faults.refuse:
             return _acknowledge(reference, b"", b"", error=self.faults.refuse)
         items = [params[2 + 12 * n : 14 + 12 * n] for n in range(params[1])]
