@@ -52,6 +52,7 @@ class AgentSource:
         except OSError:
             self.up = False
             raise
+        self._polls = self._current_only = False
         try:
             await self._session(wire)
         except (HttpError, DocumentError) as error:
@@ -165,7 +166,7 @@ class AgentSource:
             path = f"/sample?from={self.follower.next_sequence}&count={COUNT}"
             before = self.follower.next_sequence
             next_ = self._took(await self._document(wire, path))
-            if next_ != "go_on":
+            if next_ != "go_on" or self._current_only:
                 return next_
             if self.follower.next_sequence - before < COUNT // 2:
                 rest_s = self._interval_ms / 1000 - (time.monotonic() - begun)
@@ -173,22 +174,19 @@ class AgentSource:
         return "go_on"
 
     def _took(self, document: Document) -> Next:
-        """One document of the sample; an error other than an overrun means that it can't stream."""
+        """One document of the sample; an error other than an overrun means that it can't stream, or
+        not be sampled at all, while this connection lasts.
+        """
         next_ = self.follower.sampled(document)
         if document.kind == "Error":
             self.counters.exceptions += 1
             if next_ == "go_on":
-                if self._polls:
-                    code, text = document.errors[0] if document.errors else ("", "")
-                    args = {"target": self._asked.target, "code": code, "text": text}
-                    raise SourceError("mtconnect.refused", **args)
+                self._current_only = self._polls
                 self._polls = True
         return next_
 
     async def _document(self, wire: Wire, path: str, kind: str = "") -> Document:
         """One answer. Raises HttpError, DocumentError, SourceError, OSError, TimeoutError."""
-        if not wire.keeps:
-            await wire.again(self._asked, self._timeout_s)
         body = b""
         async for data in self._documents(wire, path, self._timeout_s, self._timeout_s):
             body = data
@@ -203,6 +201,8 @@ class AgentSource:
         self, wire: Wire, path: str, first_s: float, then_s: float
     ) -> AsyncIterator[bytes]:
         """The documents of one answer as they come; waits so long for the first byte and then."""
+        if not wire.keeps:
+            await wire.again(self._asked, self._timeout_s)
         self.counters.requests += 1
         self.counters.bytes_out += await wire.ask(request(self._asked.target, path))
         answer, parts, whole = Answer(), None, bytearray()
