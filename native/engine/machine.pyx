@@ -34,7 +34,6 @@ from libc.string cimport memset
 
 from native.engine.answer cimport no_answer, settled, take_input
 from native.engine.ask cimport pump, transmit
-from native.clock cimport boot_ns
 from native.wire.dialin cimport dial_is_silent, dial_waits
 from native.engine.protocol cimport ASK_MAX, out_t
 from native.rows.store cimport group_skip, row_status
@@ -55,6 +54,7 @@ from native.engine.state cimport (
     SETTLE_LEAST,
     UP,
     clear_queue,
+    clock_of,
     device_t,
     enqueue,
     link_t,
@@ -108,7 +108,7 @@ cdef void link_readable(link_t *l, int64_t now) noexcept nogil:
         room = INPUT_ROOM - l.input_size
         n = l.port.ops.read(l.port, l.input + l.input_size, room)
         # Not the caller's: what is here may have come, and been asked for, since then.
-        now = boot_ns()
+        now = clock_of(l)
         if n < 0:
             link_lost(l, <int>(-n), now)
         if n <= 0:
@@ -124,7 +124,7 @@ cdef int64_t link_await(link_t *l) noexcept nogil:
     cdef ssize_t n = l.port.ops.await_read(
         l.port, l.input + l.input_size, INPUT_ROOM - l.input_size
     )
-    cdef int64_t now = boot_ns()
+    cdef int64_t now = clock_of(l)
     if n < 0:
         link_lost(l, <int>(-n), now)
     elif n > 0:
