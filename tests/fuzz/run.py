@@ -33,6 +33,7 @@ FUZZERS = {
     "table": "tests.fuzz.point_tables",
     "s7": "tests.fuzz.s7_frames",
     "dlt645": "tests.fuzz.dlt645_frames",
+    "mtconnect": "tests.fuzz.mtconnect_stream",
     "control": "tests.fuzz.control_socket",
     "platform": "tests.fuzz.platform",
     "ingest-session": "tests.fuzz.ingest_session",
