@@ -3,13 +3,13 @@
 One asyncio loop, a task a link that connects and connects again, and a task a group that scans at
 its ticks. A source that fails of a bug of its own is logged, told as such and begun again like one
 whose connection ended; the other links go on. The host ends when the daemon's end of the socket is
-closed, or with SIGKILL from the kernel when the daemon dies while nothing here runs.
+closed; where nothing here runs, with a signal from the kernel when the daemon is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
+import fcntl
 import logging
 import os
 import random
@@ -48,7 +48,6 @@ BACKOFF_S, BACKOFF_S_MAX = 0.25, 3.0
 GOOD_S = 10.0
 #: More than this is not kept for a daemon that does not read; the rows are lost, and announced.
 UNREAD_BYTES_MAX = 4 << 20
-_PR_SET_PDEATHSIG = 1
 
 
 def now_ns() -> int:
@@ -199,17 +198,17 @@ async def _live(end: socket.socket) -> None:
         writer.close()
 
 
-def die_with(parent: int) -> None:
-    """Be killed by the kernel when the process `parent`, our own, ends."""
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
-    if os.getppid() != parent:  # it ended before
-        raise SystemExit(0)
+def end_with_the_daemon() -> None:
+    """Standard input is a pipe whose other end the daemon holds. When that is closed, by whatever
+    end, the kernel sends SIGIO, which ends a process that does not handle it: also one that hangs.
+    """
+    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def main(arguments: Mapping[int, str]) -> int:
     """Returns the exit status: 0 where the daemon hung up."""
-    die_with(int(arguments[2]))
+    end_with_the_daemon()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for number in (signal.SIGINT, signal.SIGHUP):  # a terminal's; the daemon decides
         signal.signal(number, signal.SIG_IGN)

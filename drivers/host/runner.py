@@ -127,12 +127,9 @@ class HostRunner:
         with ours:
             with its:
                 host = subprocess.Popen(
-                    [
-                        sys.executable, "-m", "drivers.host.child",
-                        str(its.fileno()), str(os.getpid()),
-                    ],
+                    [sys.executable, "-m", "drivers.host.child", str(its.fileno())],
                     pass_fds=[its.fileno()],
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE,  # whose end ends it
                     stdout=subprocess.DEVNULL,
                 )  # fmt: skip
             self.pid = host.pid
@@ -144,6 +141,8 @@ class HostRunner:
                 self.pid = 0
                 host.kill()
                 status = host.wait()
+                assert host.stdin is not None
+                host.stdin.close()
         return {"id": "host.ended", "args": {"driver": self._driver, "why": why, "status": status}}
 
     def _serve(self, ours: socket.socket) -> str:
