@@ -243,7 +243,8 @@ class _Tried:
         count = -(-until_ns // read.period_ns)
         self._rows = answers(read, f"{number}", count)
         self._late = array("H", shake_128(f"late {number}".encode()).digest(4 * count))
-        self._good = bytes([pb.QUALITY_GOOD]) * len(read.plan.requests)
+        parts = sum(len(request.parts) for request in read.plan.requests)
+        self._good = bytes([pb.QUALITY_GOOD]) * parts
         self._half_us = read.plan.scan_ns // 2000
         self._tick = 0
 

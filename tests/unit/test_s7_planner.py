@@ -13,9 +13,11 @@ from drivers.api import DeviceSpec, GroupPlan, LinkSpec, TagSpec
 from drivers.s7.address import parse
 from drivers.s7.planner import Limits, plan_device, plan_group
 from drivers.s7.simulator import Plc, SimTag
+from drivers.s7.simulator.example import scans
 from drivers.s7.simulator.values import encode, value
 from drivers.s7.stretch import Stretch
 from drivers.s7.types import FIXES, WIRE_BYTES
+from gateway.cli.trial import Read, content_a_day
 from native.s7.codec import Codec
 from native.s7.shape import reshaped
 
@@ -169,3 +171,17 @@ def test_plan_when_of_any_tags_then_each_field_holds_its_value(sim: list[SimTag]
 def test_plan_when_an_order_is_said_then_the_field_has_it(order: Any) -> None:
     one = TagSpec("a", "DB1.DBD0", "float32", 10**9, order=order)
     assert plan(one).fields[0].order == order
+
+
+def test_example_when_sealed_for_the_forecast_then_a_row_of_the_plan_each_scan() -> None:
+    group = plan(
+        tag("DB12.DBD4", "float32"), tag("M20.3", "bool"), tag("DB12.DBB20", "string", 20),
+        tag("C2", "bcd16"), tag("MW0", "uint16"),
+    )  # fmt: skip
+    rows = scans(group, 5)
+    assert len(rows) == len(set(rows)) == 5, "the values move"
+    size = sum(sum(request.parts) for request in group.requests)
+    assert {len(row) for row in rows} == {size}
+    row = Read("s7", group, 10**9)
+    a_day = content_a_day([row], 500_000_000, 1_000_000_000, lambda one, _, n: scans(one.plan, n))
+    assert a_day > 86_400
