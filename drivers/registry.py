@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "jiahe.drivers"
 
 #: Every driver here, and the module that offers it as `DRIVER`.
-_OURS = {"modbus": "drivers.modbus", "mtconnect": "drivers.mtconnect", "s7": "drivers.s7"}
+_OURS = {
+    "dlt645": "drivers.dlt645",
+    "modbus": "drivers.modbus",
+    "mtconnect": "drivers.mtconnect",
+    "s7": "drivers.s7",
+}
 
 
 class UnknownDriverError(LookupError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -25,7 +25,6 @@ from gateway.config.problems import Problems
 from gateway.config.schema import (
     DEVICE,
     LISTEN_TIMEOUT_NS,
-    OWN,
     TIMEOUT_NS,
 )
 from gateway.config.tags import Profile, Tag, TagReader, is_name
@@ -94,7 +93,7 @@ class DeviceBuilder:
         likely = {nearest(said, DEVICE) for said in islice(data, 100) if said not in DEVICE}
         written = {*data, *likely, *place.lost()}
         every: int | None = parts.setting("every", 1 if "every" in written else None)
-        tags = self.tags.finished(parts.tags, every, order)
+        tags = self.tags.finished(parts.tags, every, order, getattr(driver, "known", None))
         standing = link or LinkSpec(name=checked["link"], type="tcp")  # to check the tags at least
         bus = standing.type in ("serial", "listen")
         framing: Framing = checked["framing"] or ("rtu" if bus else "tcp")
@@ -109,7 +108,7 @@ class DeviceBuilder:
             max_bits=parts.setting("max_bits", 2000),
             holes=tuple(parts.setting("holes", ())),
             pause_ns=parts.setting("pause", 0),
-            own=tuple((key, checked[key]) for key in OWN if checked[key] is not None),
+            own=self._own(place, checked),
         )
         if over := self._capacity.take_device(device, len(names), place):
             self._problems.append(over)
@@ -117,7 +116,7 @@ class DeviceBuilder:
         if link is None:
             self._ask(driver, device, parts, only=("tags", "holes"))
             return []
-        if bus and "unit" not in written:
+        if bus and "unit" not in written and not _calls_its_own(device.driver):
             self._problems.append(place.warning("config.unit_left_out", device=name))
         slowest = parts.profile.defaults.get("timeout", 0)
         self._slowest[link.name] = max(slowest, self._slowest.get(link.name, 0))
@@ -130,6 +129,19 @@ class DeviceBuilder:
         for each in devices:
             self._ask(driver, self._news(each), parts)
         return [] if self._problems.errors_since(before) else devices
+
+    def _own(self, place: Place, checked: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+        """The keys that its driver alone has. Another driver's become problems."""
+        own = []
+        for key in DEVICE.values():
+            if not key.only or checked[key.name] is None:
+                continue
+            if checked["driver"] in key.only:
+                own.append((key.name, checked[key.name]))
+                continue
+            args = {"key": key.name, "driver": checked["driver"], "drivers": ", ".join(key.only)}
+            self._problems.append((place / key.name).error("config.key_of_driver", **args))
+        return tuple(own)
 
     def _names(self, name: str, place: Place, units: tuple[int, ...]) -> list[str]:
         """A name for each unit; none where the name is bad, which was reported."""
@@ -219,6 +231,27 @@ class DeviceBuilder:
             place = _place_of(problem, parts)
             said = place.value_error if problem.severity == "error" else place.warning
             self._problems.append(said(problem.message, **problem.args))
+
+
+def _calls_its_own(driver: str) -> bool:
+    """Whether its devices have a name of their own on the line, and no unit number."""
+    return any(driver in key.only for key in DEVICE.values())
+
+
+def check_lines(
+    devices: Iterable[DeviceSpec], places: Mapping[str, Place], problems: Problems
+) -> None:
+    """What drivers find wrong with all devices of one link together."""
+    lines: dict[str, list[DeviceSpec]] = {}
+    for device in devices:
+        lines.setdefault(device.link.name, []).append(device)
+    for together in lines.values():
+        for name in sorted({device.driver for device in together}):
+            judge = getattr(registry.get(name), "check_line", None)
+            for device, problem in judge(together) if judge else ():
+                place = places[device.name] / problem.key[0]
+                said = place.error if problem.severity == "error" else place.warning
+                problems.append(said(problem.message, **problem.args))
 
 
 def _numbered(name: str, unit: int) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from drivers.api import DeviceSpec, LinkSpec
 from gateway.certificates import TlsFiles, judge
 from gateway.config import dialin, spelling
-from gateway.config.build import DeviceBuilder
+from gateway.config.build import DeviceBuilder, check_lines
 from gateway.config.capacity import Capacity
 from gateway.config.check import Place, check_table, complete
 from gateway.config.folder import judge_ignored, read_files
@@ -272,9 +272,10 @@ def _plant(
                 continue
             devices[device.name], places[device.name] = device, place
             other = units.setdefault((device.link.name, device.unit), device.name)
-            if other != device.name:
+            if other != device.name and not (device.own or devices[other].own):
                 at = place / "unit"
                 problems.append(at.warning("config.unit_twice", other=other, unit=device.unit))
+    check_lines(devices.values(), places, problems)
     settled = {name: builder.settle(link) for name, link in links.items() if link is not None}
     whole = [replace(device, link=settled[device.link.name]) for device in devices.values()]
     return list(settled.values()), whole, builder.tags

@@ -27,7 +27,6 @@ KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
         {
             "align": "config.for_align",
             "was": "config.for_was",
-            "meter": "config.for_meter",
             **_LINE_OF_ITS_OWN,
         },
     ),
@@ -35,9 +34,6 @@ KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
 )
 #: Values of keys that there are.
 VALUES: Mapping[str, Mapping[str, str]] = {
-    "driver": {
-        "dlt645": "config.for_dlt645",
-    },
     "framing": {"shdr": "config.for_shdr"},
     "type": {
         "int8": "config.for_bytes",

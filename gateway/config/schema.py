@@ -27,7 +27,7 @@ class Key:
     """One key. `default`, `low` and `high` are in base units: nanoseconds, bytes.
 
     `example` is the value as TOML, the default where there is one. `only`: the types of link, or of
-    tag, that have it; empty: all.
+    tag, or the drivers, that have it; empty: all.
     """
 
     name: str
@@ -210,15 +210,18 @@ DEVICE = _table(
         high=2000),
     _HOLES,
     _PAUSE,
-    Key("rack", "int", "0", "S7 的机架", "rack of an S7 CPU", low=0, high=7),
-    Key("slot", "int", "1", "S7 的槽", "slot of an S7 CPU", low=0, high=31),
+    Key("rack", "int", "0", "S7 的机架", "rack of an S7 CPU", low=0, high=7, only=("s7",)),
+    Key("slot", "int", "1", "S7 的槽", "slot of an S7 CPU", low=0, high=31, only=("s7",)),
     Key("tsap", "text", '"02.00"', "S7 的 TSAP，代替机架和槽",
-        "TSAP of an S7 CPU, in place of rack and slot"),
+        "TSAP of an S7 CPU, in place of rack and slot", only=("s7",)),
     Key("local_tsap", "text", '"10.00"', "我们自己的 TSAP，CPU 有要求时写",
-        "our TSAP, where the CPU wants a certain one"),
+        "our TSAP, where the CPU wants a certain one", only=("s7",)),
+    Key("meter", "text", '"012345678901"', "铭牌上的 12 位表号；线上只有一块表时可以不写",
+        "the twelve digits on its plate; may be left out for the only meter on a line",
+        only=("dlt645",)),
+    Key("preamble", "int", "4", "请求前面发几个 FE", "FE in front of a request", low=0, high=4,
+        only=("dlt645",)),
 )  # fmt: skip
-#: Keys of a device that only its driver reads.
-OWN = ("rack", "slot", "tsap", "local_tsap")
 
 TAG = _table(
     Key("address", "text", '"holding:270"', "地址，写法由驱动决定",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path as FilePath
@@ -24,6 +24,10 @@ from gateway.system_errors import reason
 TAGS_HELD_MAX = 50_000
 
 
+#: What a driver knows of an address: keys of its tag that need not be written.
+Known = Callable[[str], Mapping[str, Any]]
+
+
 @dataclass(slots=True)
 class Tag:
     """What is said of one tag so far; `elsewhere` are the keys that were not said at its place."""
@@ -32,8 +36,8 @@ class Tag:
     values: dict[str, Any] = field(default_factory=dict)
     elsewhere: Mapping[str, Place] | None = None
     bad: bool = False  # a mistake in it was reported: what follows from that is not
-    #: For each period and order of a device that asked for it.
-    finished: tuple[tuple[int | None, ByteOrder, TagSpec | None], ...] = ()
+    #: For each period, order and driver's knowledge of a device that asked for it.
+    finished: tuple[tuple[int | None, ByteOrder, Known | None, TagSpec | None], ...] = ()
 
     def at(self, key: str) -> Place:
         """Where a key was said, or would be."""
@@ -138,20 +142,25 @@ class TagReader:
         return found
 
     def finished(
-        self, tags: Mapping[str, Tag], every_ns: int | None, order: ByteOrder
+        self,
+        tags: Mapping[str, Tag],
+        every_ns: int | None,
+        order: ByteOrder,
+        known: Known | None = None,
     ) -> tuple[TagSpec, ...]:
-        """The tags that are right, with the device's defaults for what they leave open. Devices
-        alike get the same objects: a thousand controllers of three hundred tags hold three hundred.
+        """The tags that are right, with the device's defaults for what they leave open, and what
+        its driver knows of their addresses. Devices alike get the same objects: a thousand
+        controllers of three hundred tags hold three hundred.
         """
         made = []
         for name, tag in tags.items():
-            for known_every, known_order, known in tag.finished:
-                if known_every == every_ns and known_order == order:
-                    made.append(known)
+            for *way, before in tag.finished:
+                if way == [every_ns, order, known]:
+                    made.append(before)
                     break
             else:
-                made.append(finish(name, tag, every_ns, order, self._problems))
-                tag.finished += ((every_ns, order, made[-1]),)
+                made.append(finish(name, tag, every_ns, order, self._problems, known))
+                tag.finished += ((every_ns, order, known, made[-1]),)
         right = tuple(tag for tag in made if tag is not None)
         return self._tuples.setdefault(tuple(map(id, right)), right)
 
@@ -204,15 +213,21 @@ _DEFAULTS = {key.name: key.default for key in TAG.values() if not key.required}
 
 
 def finish(
-    name: str, tag: Tag, every_ns: int | None, order: ByteOrder, problems: Problems
+    name: str,
+    tag: Tag,
+    every_ns: int | None,
+    order: ByteOrder,
+    problems: Problems,
+    known: Known | None = None,
 ) -> TagSpec | None:
-    """The tag, with the device's defaults for what it leaves open; None if a mistake stands in the
-    way, which was reported.
+    """The tag, with what the device and its driver say of what it leaves open; None if a mistake
+    stands in the way, which was reported.
     """
     before = len(problems)
     if tag.bad:
         return None
-    values = {**_DEFAULTS, **tag.values}
+    learned = known(tag.values["address"]) if known and "address" in tag.values else {}
+    values = {**_DEFAULTS, **learned, **tag.values}
     if "address" not in values or "type" not in values:
         complete(tag.place, tag.values, values, TAG, problems)
     kind = values.get("type")
@@ -222,8 +237,7 @@ def finish(
             args = {"key": key, "types": ", ".join(only), "type": kind}
             problems.append(tag.at(key).error("config.tag_key_needs", **args))
     if kind == "string" and values["length"] is None:
-        example = "length = 16"
-        problems.append(tag.place.error("config.missing", key="length", example=example))
+        problems.append(tag.place.error("config.missing", key="length", example="length = 16"))
     for key in ("deadband", "at_least"):
         if values[key] is not None and values["report"] == "all":
             problems.append(tag.at(key).error("config.tag_key_conflict", key=key))

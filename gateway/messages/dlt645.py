@@ -9,6 +9,34 @@ _ADDRESS_EN = (
 )
 
 TABLE = {
+    "device.dlt645_no_data": Message(
+        "这块表没有所问的数据",
+        "the meter has no such data",
+        "去掉这些标签，或核对数据标识；过些时候会再问一次",
+        "Leave out those tags, or look at their identifiers; they are tried again later",
+    ),
+    "device.dlt645_length": Message(
+        "应答的数据长度和标准不同",
+        "its answers are of another length than the standard's",
+        "核对数据标识，以及这块表是不是 1997 版",
+        "Look at the identifiers, and whether the meter is of the edition of 1997",
+    ),
+    "device.dlt645_error": Message(
+        "表报告错误 {code}",
+        "the meter reports the error {code}",
+        "这是标准里的错误字（十六进制）；查表的说明书",
+        "It is the standard's error word, hexadecimal; see the meter's manual",
+    ),
+    "learned.block": Message(
+        "整块的 {block} 不给，逐项读",
+        "it does not give the block {block}: its items are read one by one",
+    ),
+    "config.key_of_driver": Message(
+        "{key} 不是驱动 {driver} 的",
+        "{key} is no key of the driver {driver}",
+        "删去它；它属于 {drivers}",
+        "Leave it out; it belongs to {drivers}",
+    ),
     "dlt645.address_syntax": Message(
         "数据标识 {text} 看不懂",
         "the data identifier {text} makes no sense",

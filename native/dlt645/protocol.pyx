@@ -267,7 +267,8 @@ cdef Verdict whole(
             m.is_shy = True
             return IN_VAIN
         plain(frame.data, ADDRESS_BYTES, m.known)
-        m.is_known = not is_any(m.known)
+        # One that answers as AA…AA does so to its own address, too.
+        m.is_known = not is_any(m.known) and not is_any(frame.address)
         m.is_shy = not m.is_known
         return ANSWER
     if found == FOUND_REFUSED:

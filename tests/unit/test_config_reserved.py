@@ -22,7 +22,7 @@ LINES = [
     *[
         (line, HEAD + DEVICE + "{}\n" + TAGS, line.partition(" ")[0])
         for line in (
-            "align = true", 'was = ["old-name"]', 'meter = "012345678901"',
+            "align = true", 'was = ["old-name"]',
             "baud = 2400", 'parity = "even"', "stop_bits = 2",
         )
     ],
@@ -34,7 +34,6 @@ LINES = [
     ],
 ]  # fmt: skip
 CHOSEN = [
-    *[(GOOD.replace('"modbus"', f'"{driver}"'), driver) for driver in ("dlt645",)],
     (GOOD.replace('every = "1 s"', 'every = "1 s"\nframing = "shdr"'), "shdr"),
     *[(GOOD.replace("int16", kind), kind) for kind in ("int8", "uint8", "bcd", "date_time")],
 ]

@@ -1,0 +1,11 @@
+"""A meter as the native engine asks it."""
+
+from __future__ import annotations
+
+from drivers.api import DeviceSpec, Station
+from drivers.dlt645.planner import station_of as address_of
+from native.dlt645.protocol import PROTOCOL
+
+
+def station_of(device: DeviceSpec) -> Station:
+    return Station(device.name, PROTOCOL, address_of(device), device.pause_ns)
