@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from drivers import profiles
 from drivers.api import TlsFiles
+from drivers.dlt645 import simulator as dlt645
 from drivers.modbus.address import AddressError, Space, parse
 from drivers.modbus.simulator import Bus, DeviceMap, FaultError, MapError, Simulator, Unit, load_map
 from drivers.modbus.simulator.faults import NAMES, CommandError
@@ -31,6 +32,7 @@ from drivers.s7 import simulator as s7
 from drivers.simulate_words import (
     AGENT_COMMANDS,
     COMMANDS,
+    METER_COMMANDS,
     NO_COMMAND,
     S7_COMMANDS,
     Parser,
@@ -53,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         path = _map_path(options.map)
         if driver_of(path) == "s7":
             return _serve_s7(parser, options, path)
+        if driver_of(path) == "dlt645":
+            return _serve_meters(parser, options)
         if driver_of(path) == "mtconnect":
             return _serve_agents(parser, options)
         return _serve(options, load_map(path))
@@ -158,6 +162,23 @@ def _serve_agents(parser: Parser, options: argparse.Namespace) -> int:
         said = f"ready: MTConnect agent, on {' '.join(where)}"
         served = mtconnect.Agents(agents)
         _until_end(served, ready, said, AGENT_COMMANDS, as_json=options.json)
+    return 0
+
+
+def _serve_meters(parser: Parser, options: argparse.Namespace) -> int:
+    """Meters on one line: unit 7 has the address 000000000007."""
+    if options.dial or len(options.tcp) > 1:
+        parser.error(words("where_meter", language()))
+    meters = [dlt645.Meter(f"{n:012}", seed=f"{options.seed}{n}") for n in _numbers(options.units)]
+    for meter in meters:
+        meter.faults.answer_ms = 20.0 if options.answer_ms is None else options.answer_ms
+    host, port = _address(options.tcp[0], options.allow_remote) if options.tcp else ("", 0)
+    with dlt645.Served(meters, host=host, port=port, path=options.pty) as served:
+        where = str(options.pty) if options.pty else f"{served.host}:{served.port}"
+        names = [meter.address for meter in meters]
+        ready = {"ready": True, "title": "DL/T 645", "where": where, "meters": names}
+        said = f"ready: DL/T 645, meters {', '.join(names)}, on {where}"
+        _until_end(served, ready, said, METER_COMMANDS, as_json=options.json)
     return 0
 
 

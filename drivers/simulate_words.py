@@ -74,6 +74,10 @@ HELP = {
         "S7 的 CPU 只在 TCP 上：--tcp ADDRESS:PORT（可写几次）",
         "an S7 CPU is on TCP: --tcp ADDRESS:PORT (may be repeated)",
     ),
+    "where_meter": Words(
+        "模拟电表：写一个 --tcp ADDRESS:PORT，或 --pty PATH",
+        "simulated meters: one --tcp ADDRESS:PORT, or --pty PATH",
+    ),
     "where_agent": Words(
         "MTConnect 的代理只在 TCP 上：--tcp ADDRESS:PORT（可写几次）",
         "an MTConnect agent is on TCP: --tcp ADDRESS:PORT (may be repeated)",
@@ -226,6 +230,19 @@ Commands, one a line, for every CPU here.
   connections N          the most connections; 0: no limit
   stats                  requests answered
   quit                   ends (as Ctrl-C and the end of the input do)""",
+)
+
+METER_COMMANDS = Words(
+    """\
+mute METER     这块表不应答（METER：12 位地址，或 *）
+clear METER    又应答
+stats          每块表应答了多少次
+quit           结束""",
+    """\
+mute METER     that meter says nothing (METER: its twelve digits, or *)
+clear METER    it answers again
+stats          how often each answered
+quit           the end""",
 )
 
 AGENT_COMMANDS = Words(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,3 +117,33 @@ def test_line_when_on_a_pseudo_terminal_then_it_serves_it(tmp_path: Path) -> Non
     finally:
         served.stop()
     assert not (tmp_path / "meter").exists()
+
+
+def test_command_when_a_meter_is_muted_then_it_says_nothing_until_cleared() -> None:
+    with Served([Meter(A), Meter(B)]) as served:
+        line = Line(served._meters)
+        assert served.command(f"mute {A}") == "ok"
+        assert ask(line, A, "02010100")[0] == "silence"
+        assert ask(line, B, "02010100")[0] == "answer"
+        assert served.command("clear *") == "ok"
+        assert ask(line, A, "02010100")[0] == "answer"
+        assert served.command("stats") == f"{A}=1 {B}=1"
+        assert served.command("mute 7").startswith("error: ")
+
+
+def test_program_when_given_a_meter_profile_then_meters_answer() -> None:
+    command = [sys.executable, "-m", "drivers.simulate", "dlt645-3p", "--tcp", "127.0.0.1:0"]
+    with subprocess.Popen(
+        [*command, "--units", "7", "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as program:
+        assert program.stdin and program.stdout
+        ready = json.loads(program.stdout.readline())
+        host, _, port = ready["where"].rpartition(":")
+        codec = Codec()
+        with socket.create_connection((host, int(port)), 5) as connection:
+            connection.sendall(codec.ask(B, "02010100"))
+            result = "more"
+            while result == "more":
+                result, _ = codec.feed(connection.recv(64))
+        program.stdin.close()
+        assert (result, program.wait(10)) == ("answer", 0)

@@ -10,6 +10,7 @@ import tty
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Thread
+from typing import Self
 
 from drivers.dlt645.simulator.frames import build, parse
 from drivers.dlt645.simulator.meter import Meter
@@ -92,6 +93,25 @@ class Served:
             self._path.unlink(missing_ok=True)
             os.close(self._slave)
         os.close(self._wake)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def command(self, line: str) -> str:
+        """`mute METER`, `clear METER`, `stats`; what came of it. METER: its address, or *."""
+        what, _, which = line.partition(" ")
+        meters = [meter for meter in self._meters if which in ("*", meter.address)]
+        if what == "stats" and not which:
+            return " ".join(f"{meter.address}={meter.step}" for meter in self._meters)
+        if what not in ("mute", "clear") or not meters:
+            return f"error: {line}: mute METER, clear METER or stats"
+        for meter in meters:
+            meter.faults.mute = what == "mute"
+        return "ok"
 
     def _run(self) -> None:
         while True:
