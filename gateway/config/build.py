@@ -246,6 +246,15 @@ def check_lines(
     for device in devices:
         lines.setdefault(device.link.name, []).append(device)
     for together in lines.values():
+        first = together[0]
+        for device in together:
+            if device.driver != first.driver:
+                problems.append(
+                    (places[device.name] / "link").error(
+                        "config.link_drivers", link=device.link.name,
+                        driver=device.driver, other=first.driver, first=first.name,
+                    )
+                )  # fmt: skip
         for name in sorted({device.driver for device in together}):
             judge = getattr(registry.get(name), "check_line", None)
             for device, problem in judge(together) if judge else ():

@@ -178,6 +178,15 @@ RULES = {
         "在它到位之前平台连不上，但采集照常",
         "The uplink cannot start without it; reading goes on",
     ),
+    "config.link_drivers": Message(
+        "链路“{link}”上已有用 {other} 的设备“{first}”；这个版本一条链路只能用一种驱动",
+        "the link {link} already has the device {first} of the driver {other}; this version reads "
+        "a link by one driver only",
+        "把用 {driver} 的设备接到另一个串口（或另一个 IP 地址），另写一个 [links.…]，"
+        "再把 link 改成它的名字",
+        "Connect the devices of {driver} to another serial port (or address), write a [links.…] "
+        "for it, and say its name here",
+    ),
     "config.no_such_link": Message(
         "没有名为“{link}”的链路",
         "there is no link {link}",
