@@ -67,7 +67,7 @@ def test_daemon_when_a_link_is_encrypted_loads_openssl_beside_grpc_and_else_neve
         told = json.loads(jiahe("links", "--json", "--config", rig.config).stdout)[0]["tls"]
         assert rig.stop_daemon() == 0
     assert "cygrpc" in maps
-    assert ("native/tls." in maps) == secured
+    assert ("native/wire/tls." in maps) == secured
     assert ("encrypted: TLSv1.3, " in shown and "CN=plc" in shown) == secured
     assert (told is not None and told["peer"] == "CN=plc") == secured
 
