@@ -128,13 +128,13 @@ def test_scan_when_slower_than_its_period_then_overrun_and_never_a_queue() -> No
 def test_daemon_when_killed_then_its_host_ends_too(tmp_path: Path) -> None:
     """Also one that hangs and hears nothing."""
     script = (
-        "import sys, threading, time\n"
-        "from tests.fault.test_host_process import opened\n"
+        "import sys, threading\n"
+        "from tests.fault.test_host_process import opened, wait_until\n"
         "made = opened('hanging')\n"
         "threading.Thread(target=made.runners[0].run, daemon=True).start()\n"
-        "while not made.groups[0].snapshot()['rows']: time.sleep(0.02)\n"
+        "wait_until(lambda: made.groups[0].snapshot()['rows'])\n"
         "sys.stdout.write(f'{made.runners[0].pid}\\n'); sys.stdout.flush()\n"
-        "time.sleep(60)\n"
+        "threading.Event().wait(60)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
