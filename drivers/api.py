@@ -16,6 +16,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
+from drivers.keys import Key
+from drivers.words import Message
+
 ValueType = Literal[
     "bool", "int16", "uint16", "int32", "uint32", "int64", "uint64",
     "float32", "float64", "bcd16", "bcd32", "string",
@@ -171,8 +174,9 @@ class DevicePlan:
 class Problem:
     """Something wrong with a device's configuration that only its driver can see.
 
-    `key` is the path below the device: ("tags", "speed", "address"). `message` is an id of
-    gateway/messages.py with its arguments. A `warning` is worth a word, and is read all the same.
+    `key` is the path below the device: ("tags", "speed", "address"). `message` is an id of the
+    driver's words, or of gateway/messages, with its arguments. A `warning` is worth a word, and is
+    read all the same.
     """
 
     key: tuple[str, ...]
@@ -214,6 +218,14 @@ class Driver(Protocol):
     """What a protocol's folder offers as `DRIVER`."""
 
     name: str
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """What its devices have beyond the keys of all: `DeviceSpec.own`."""
+
+    @property
+    def words(self) -> Mapping[str, Message]:
+        """What it says of a configuration and of devices; ids begin with its name and a dot."""
 
     def check(self, device: DeviceSpec) -> list[Problem]:
         """Everything wrong with the device's addresses, types and limits; no error in it: `plan`

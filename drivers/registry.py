@@ -7,6 +7,7 @@ replaced.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -30,6 +31,11 @@ class UnknownDriverError(LookupError):
     """No driver has this name; `names()` lists those there are."""
 
 
+def ours() -> list[str]:
+    """Every driver of this project, in order."""
+    return sorted(_OURS)
+
+
 def names() -> list[str]:
     """Every driver that can be used here, in order."""
     return sorted({*_OURS, *(point.name for point in _theirs())})
@@ -45,6 +51,7 @@ def get(name: str) -> Driver:
     raise UnknownDriverError(name)
 
 
+@cache
 def _theirs() -> tuple[EntryPoint, ...]:
     from importlib.metadata import entry_points  # here: it takes a megabyte, and few have others
 

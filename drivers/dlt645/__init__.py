@@ -25,7 +25,9 @@ from drivers.api import (
 )
 from drivers.dlt645.check import check, check_line
 from drivers.dlt645.identifiers import IdentifierError
+from drivers.dlt645.keys import KEYS
 from drivers.dlt645.planner import known, plan_device, row_type
+from drivers.dlt645.words import WORDS
 
 __all__ = ["DRIVER", "Dlt645Driver"]
 
@@ -34,6 +36,8 @@ class Dlt645Driver:
     """The `drivers.api.Driver` of DL/T 645. Stateless; any thread."""
 
     name = "dlt645"
+    keys = KEYS
+    words = WORDS
 
     def check(self, device: DeviceSpec) -> list[Problem]:
         """Everything wrong with the meter's address and its tags; no error in it: `plan` will

@@ -50,7 +50,10 @@ class Learner:
         return plan_group(self._device, group.tags, group.period_ns, self._refused)
 
     def said(self) -> list[dict[str, Any]]:
-        return [{"id": "learned.block", "args": {"block": each}} for each in sorted(self._refused)]
+        return [
+            {"id": "dlt645.learned_block", "args": {"block": each}}
+            for each in sorted(self._refused)
+        ]
 
     def kept(self) -> dict[str, Any]:
         return {}

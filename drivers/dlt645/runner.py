@@ -19,10 +19,10 @@ _WRONG_SIZE = 0x100
 def cause(quality: int, code: int) -> dict[str, Any] | None:
     """What a refusal means, in words; `code` is the meter's error word."""
     if quality == _REFUSED:
-        message = "device.dlt645_length" if code == _WRONG_SIZE else "device.dlt645_no_data"
+        message = "dlt645.answer_length" if code == _WRONG_SIZE else "dlt645.no_data"
         return {"id": message, "args": {}}
     if quality == _FAILURE:
-        return {"id": "device.dlt645_error", "args": {"code": f"{code:02X}"}}
+        return {"id": "dlt645.error", "args": {"code": f"{code:02X}"}}
     return None
 
 

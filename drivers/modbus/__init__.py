@@ -23,8 +23,10 @@ from drivers.api import (
     OpenedLinks,
     Problem,
 )
+from drivers.keys import Key
 from drivers.modbus.check import check
 from drivers.modbus.planner import plan_device
+from drivers.modbus.words import WORDS
 
 __all__ = ["DRIVER", "ModbusDriver"]
 
@@ -33,6 +35,8 @@ class ModbusDriver:
     """The `drivers.api.Driver` of Modbus. Stateless; any thread."""
 
     name = "modbus"
+    keys: tuple[Key, ...] = ()
+    words = WORDS
 
     def check(self, device: DeviceSpec) -> list[Problem]:
         """Everything wrong with the device's addresses, types and limits; no error in it: `plan`

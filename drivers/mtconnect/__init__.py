@@ -13,7 +13,9 @@ from typing import Any
 
 from drivers.api import DevicePlan, DeviceSpec, Driver, GroupPlan, LinkSpec, OpenedLinks, Problem
 from drivers.host.values import lay_out, row_bytes
+from drivers.keys import Key
 from drivers.mtconnect.check import check
+from drivers.mtconnect.words import WORDS
 
 __all__ = ["DRIVER", "MTConnectDriver"]
 
@@ -22,6 +24,8 @@ class MTConnectDriver:
     """The `drivers.api.Driver` of MTConnect. Stateless; any thread."""
 
     name = "mtconnect"
+    keys: tuple[Key, ...] = ()
+    words = WORDS
 
     def check(self, device: DeviceSpec) -> list[Problem]:
         """Everything wrong with the device's addresses, types and link."""

@@ -17,7 +17,9 @@ from typing import Any
 
 from drivers.api import DevicePlan, DeviceSpec, Driver, GroupPlan, LinkSpec, OpenedLinks, Problem
 from drivers.s7.check import check
+from drivers.s7.keys import KEYS
 from drivers.s7.planner import plan_device
+from drivers.s7.words import WORDS
 
 __all__ = ["DRIVER", "S7Driver"]
 
@@ -26,6 +28,8 @@ class S7Driver:
     """The `drivers.api.Driver` of S7. Stateless; any thread."""
 
     name = "s7"
+    keys = KEYS
+    words = WORDS
 
     def check(self, device: DeviceSpec) -> list[Problem]:
         """Everything wrong with the device's addresses, types and TSAPs; no error in it: `plan`

@@ -68,7 +68,7 @@ def _state(context: Context, link: LinkSnapshot, troubles: list[Said]) -> str:
     """In one word; of one that is up also what is wrong with it."""
     words = {"up": "cli.up", "connecting": "cli.connecting", "down": "cli.down"}
     said = {each["id"] for each in troubles} if link["state"] == "up" else set()
-    if said & WHOLE_LINK or any(one.startswith("device.") for one in said):
+    if said & WHOLE_LINK or any(not one.startswith("link.") for one in said):
         return context.words("cli.silent")
     return context.words("cli.noisy" if "link.noisy" in said else words[link["state"]])
 

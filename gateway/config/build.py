@@ -26,6 +26,9 @@ from gateway.config.schema import (
     DEVICE,
     LISTEN_TIMEOUT_NS,
     TIMEOUT_NS,
+    Table,
+    device_table,
+    drivers_with,
 )
 from gateway.config.tags import Profile, Tag, TagReader, is_name
 from gateway.config.values import nearest
@@ -74,13 +77,13 @@ class DeviceBuilder:
         before = len(self._problems)
         if self._capacity.is_passed or self._problems.are_enough:
             return []
-        undotted = without_dotted(place, data, DEVICE, self._problems)
-        if data and not undotted:
+        table = device_table(str(data.get("driver", "")))
+        if data and not (data := without_dotted(place, data, table, self._problems)):
             return []
-        data = undotted
-        checked = check_table(place, data, DEVICE, self._problems)
+        data = self._without_others(place, data, table)
+        checked = check_table(place, data, table, self._problems)
         examples = {"link": f'"{next(iter(self._links), "com1")}"'}
-        if not complete(place, data, checked, DEVICE, self._problems, examples):
+        if not complete(place, data, checked, table, self._problems, examples):
             self.tags.own(place / "tags", checked.get("tags", {}))
             return []
         names = self._names(name, place, checked["unit"] or ())
@@ -90,7 +93,7 @@ class DeviceBuilder:
         if driver is None:
             return []
         order: ByteOrder = parts.setting("order", "ABCD")
-        likely = {nearest(said, DEVICE) for said in islice(data, 100) if said not in DEVICE}
+        likely = {nearest(said, table) for said in islice(data, 100) if said not in table}
         written = {*data, *likely, *place.lost()}
         every: int | None = parts.setting("every", 1 if "every" in written else None)
         tags = self.tags.finished(parts.tags, every, order, getattr(driver, "known", None))
@@ -108,7 +111,7 @@ class DeviceBuilder:
             max_bits=parts.setting("max_bits", 2000),
             holes=tuple(parts.setting("holes", ())),
             pause_ns=parts.setting("pause", 0),
-            own=self._own(place, checked),
+            own=_own(driver, checked),
         )
         if over := self._capacity.take_device(device, len(names), place):
             self._problems.append(over)
@@ -116,7 +119,7 @@ class DeviceBuilder:
         if link is None:
             self._ask(driver, device, parts, only=("tags", "holes"))
             return []
-        if bus and "unit" not in written and not _calls_its_own(device.driver):
+        if bus and "unit" not in written and not driver.keys:
             self._problems.append(place.warning("config.unit_left_out", device=name))
         slowest = parts.profile.defaults.get("timeout", 0)
         self._slowest[link.name] = max(slowest, self._slowest.get(link.name, 0))
@@ -130,18 +133,21 @@ class DeviceBuilder:
             self._ask(driver, self._news(each), parts)
         return [] if self._problems.errors_since(before) else devices
 
-    def _own(self, place: Place, checked: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-        """The keys that its driver alone has. Another driver's become problems."""
-        own = []
-        for key in DEVICE.values():
-            if not key.only or checked[key.name] is None:
-                continue
-            if checked["driver"] in key.only:
-                own.append((key.name, checked[key.name]))
-                continue
-            args = {"key": key.name, "driver": checked["driver"], "drivers": ", ".join(key.only)}
-            self._problems.append((place / key.name).error("config.key_of_driver", **args))
-        return tuple(own)
+    def _without_others(
+        self, place: Place, data: Mapping[str, Any], table: Table
+    ) -> Mapping[str, Any]:
+        """Without the keys that only devices of other drivers have, which become problems; where
+        the driver itself is wrong, that is problem enough.
+        """
+        others = {
+            name: drivers
+            for name in islice(data, 100)
+            if name not in table and (drivers := drivers_with(name))
+        }
+        for name, drivers in others.items() if table is not DEVICE else ():
+            args = {"key": name, "driver": data["driver"], "drivers": ", ".join(drivers)}
+            self._problems.append((place / name).error("config.key_of_driver", **args))
+        return {name: value for name, value in data.items() if name not in others}
 
     def _names(self, name: str, place: Place, units: tuple[int, ...]) -> list[str]:
         """A name for each unit; none where the name is bad, which was reported."""
@@ -233,9 +239,10 @@ class DeviceBuilder:
             self._problems.append(said(problem.message, **problem.args))
 
 
-def _calls_its_own(driver: str) -> bool:
-    """Whether its devices have a name of their own on the line, and no unit number."""
-    return any(driver in key.only for key in DEVICE.values())
+def _own(driver: Driver, checked: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """What was said of the keys that only devices of this driver have."""
+    said = ((key.name, checked[key.name]) for key in driver.keys)
+    return tuple((name, value) for name, value in said if value is not None)
 
 
 def check_lines(

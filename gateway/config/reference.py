@@ -8,12 +8,15 @@ fails when they are out of date.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from jiahe.ingest import limits
 
+from drivers import registry
+from drivers.keys import Key
 from gateway.config import reserved
 from gateway.config.schema import (
     BUFFER,
@@ -25,7 +28,6 @@ from gateway.config.schema import (
     PLATFORM,
     PROFILE,
     TAG,
-    Key,
     Table,
 )
 from gateway.config.source import SIZE_MAX
@@ -37,6 +39,16 @@ KEYS = "<!-- keys: from gateway/config/schema.py -->", "<!-- end of keys -->"
 LIMITS = "<!-- limits: from proto/limits.py -->", "<!-- end of limits -->"
 PAGES = {"en": "configuration.md", "zh": "configuration.zh-CN.md"}
 
+
+def _keys_of_drivers() -> Table:
+    """What devices have that one driver alone reads, with its name."""
+    return {
+        key.name: replace(key, only=(name,))
+        for name in registry.ours()
+        for key in registry.get(name).keys
+    }
+
+
 _TABLES: tuple[tuple[str, Table], ...] = (
     ("", {"version": FILE["version"]}),
     ("[gateway]", GATEWAY),
@@ -44,7 +56,7 @@ _TABLES: tuple[tuple[str, Table], ...] = (
     ("[buffer]", BUFFER),
     ("[links.NAME]", LINK),
     ("[links.NAME.tls]", LINK_TLS),
-    ("[devices.NAME]", DEVICE),
+    ("[devices.NAME]", {**DEVICE, **_keys_of_drivers()}),
     ("[devices.NAME.tags]", TAG),
     ("[profile]", PROFILE),
 )

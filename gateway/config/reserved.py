@@ -45,8 +45,11 @@ VALUES: Mapping[str, Mapping[str, str]] = {
 
 
 def of_key(table: Table, name: str) -> str:
-    """What a key is reserved for in that table; "" where it is not."""
-    return next((keys.get(name, "") for _, each, keys in KEYS if each is table), "")
+    """What a key is reserved for in that table, which may have a driver's keys too; "" where it is
+    not.
+    """
+    found = (keys.get(name, "") for _, each, keys in KEYS if each.keys() <= table.keys())
+    return next(found, "")
 
 
 def of_value(key: str, value: object) -> str:

@@ -1,47 +1,22 @@
 """The table of every key: kind, unit, range, default and help in both languages.
 
-The checker, the reference in docs/configuration*.md and the did-you-mean all read this table, so a
-key that is not here does not exist.
+The checker, the reference in docs/configuration*.md and the did-you-mean all read this table. A key
+that is neither here nor among those that a driver declares (`Driver.keys`) does not exist.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, get_args
+from functools import cache
+from typing import get_args
 
+from drivers import registry
 from drivers.api import ByteOrder, Framing, ValueType
-
-Kind = Literal[
-    "text", "int", "bool", "duration", "size", "rate", "decimal", "choice",
-    "deadband", "labels", "texts", "units", "in_flight", "packet", "table",
-]  # fmt: skip
+from drivers.keys import Key
 
 MS, S, DAY = 10**6, 10**9, 86_400 * 10**9
 MIB = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key. `default`, `low` and `high` are in base units: nanoseconds, bytes.
-
-    `example` is the value as TOML, the default where there is one. `only`: the types of link, or of
-    tag, or the drivers, that have it; empty: all.
-    """
-
-    name: str
-    kind: Kind
-    example: str
-    zh: str
-    en: str
-    default: Any = None
-    required: bool = False
-    low: int | Decimal | None = None
-    high: int | Decimal | None = None
-    choices: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-
 
 Table = Mapping[str, Key]
 
@@ -210,17 +185,6 @@ DEVICE = _table(
         high=2000),
     _HOLES,
     _PAUSE,
-    Key("rack", "int", "0", "S7 的机架", "rack of an S7 CPU", low=0, high=7, only=("s7",)),
-    Key("slot", "int", "1", "S7 的槽", "slot of an S7 CPU", low=0, high=31, only=("s7",)),
-    Key("tsap", "text", '"02.00"', "S7 的 TSAP，代替机架和槽",
-        "TSAP of an S7 CPU, in place of rack and slot", only=("s7",)),
-    Key("local_tsap", "text", '"10.00"', "我们自己的 TSAP，CPU 有要求时写",
-        "our TSAP, where the CPU wants a certain one", only=("s7",)),
-    Key("meter", "text", '"012345678901"', "铭牌上的 12 位表号；线上只有一块表时可以不写",
-        "the twelve digits on its plate; may be left out for the only meter on a line",
-        only=("dlt645",)),
-    Key("preamble", "int", "4", "请求前面发几个 FE", "FE in front of a request", low=0, high=4,
-        only=("dlt645",)),
 )  # fmt: skip
 
 TAG = _table(
@@ -261,6 +225,24 @@ TAG = _table(
         "an unchanged value is repeated after this, after an hour at the latest",
         low=MS, high=DAY),
 )  # fmt: skip
+
+
+@cache
+def device_table(driver: str) -> Table:
+    """The keys of a device that `driver` reads: those that all have, and its own. Of an unknown
+    driver: those that all have.
+    """
+    try:
+        return {**DEVICE, **_table(*registry.get(driver).keys)}
+    except registry.UnknownDriverError:
+        return DEVICE
+
+
+def drivers_with(key: str) -> list[str]:
+    """Drivers whose devices have a key of this name of their own."""
+    names = registry.names()
+    return [name for name in names if any(each.name == key for each in registry.get(name).keys)]
+
 
 #: What a file of the configuration may say where, as its headers are written.
 TABLES: Mapping[str, Table] = {

@@ -17,10 +17,10 @@ from jiahe.ingest.limits import (
     TEXT_BYTES_MAX,
 )
 
+from drivers.keys import Key
 from drivers.packets import PACKET_MAX, packet
 from drivers.said import SaidError
 from gateway.config import spelling
-from gateway.config.schema import Key
 from gateway.config.synonyms import FULL_WIDTH, SYNONYMS, UNIT_SYNONYMS, VALUE_SYNONYMS
 from gateway.config.units import (
     Rate,

@@ -3,9 +3,9 @@
 Code never says a sentence: it names an id and its arguments, and whoever faces the user (the
 command line, the log) turns them into words here. To add a text, add one entry to the table of its
 noun: `syntax`, `config` (with `points`, `capacity`, `reserved`), `link`, `device` (with `learned`),
-`driver` (with `dlt645`, `s7`, `hosted`), `buffer`, `uplink` (`certificate`, `budget`, `clock`),
-`system`, `daemon`, `cli`. A test reads the whole code base: an id that nobody uses, or that is used
-and missing here, fails it.
+`host`, `buffer`, `uplink` (`certificate`, `budget`, `clock`), `system`, `daemon`, `cli`; what a
+driver alone says stands with the driver (`words`), under ids that begin with its name. A test reads
+the whole code base: an id that nobody uses, or that is used and missing, fails it.
 
 Arguments come from anywhere: what of them could move a cursor is taken out here, so that words are
 safe to print and to log.
@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
+from drivers import registry
+from drivers.words import Message
 from gateway.messages import (
     buffer,
     capacity,
@@ -24,21 +26,17 @@ from gateway.messages import (
     config,
     daemon,
     device,
-    dlt645,
-    driver,
     hosted,
     link,
     points,
     reserved,
-    s7,
     syntax,
     system,
     uplink,
 )
-from gateway.messages.message import Message
 from gateway.plain import plain
 
-__all__ = ["LANGUAGES", "MESSAGES", "Language", "Message", "about", "remedy", "say", "some", "text"]
+__all__ = ["LANGUAGES", "MESSAGES", "Language", "about", "find", "remedy", "say", "some", "text"]
 
 Language = Literal["zh", "en"]
 #: A warning names this many devices of a link, and counts the others.
@@ -55,9 +53,6 @@ MESSAGES: Mapping[str, Message] = {
     **reserved.TABLE,
     **link.TABLE,
     **device.TABLE,
-    **driver.TABLE,
-    **dlt645.TABLE,
-    **s7.TABLE,
     **hosted.TABLE,
     **buffer.TABLE,
     **uplink.TABLE,
@@ -74,13 +69,23 @@ class _Arguments(dict[str, Any]):
         return "?"
 
 
+def find(message: str) -> Message | None:
+    """The entry of an id, ours or a driver's; None where nobody has it."""
+    if entry := MESSAGES.get(message):
+        return entry
+    try:
+        return registry.get(message.partition(".")[0]).words.get(message)
+    except registry.UnknownDriverError:
+        return None
+
+
 def text(message: str, lang: str, /, **args: Any) -> str:
     """What happened, in `lang` ("zh", else English).
 
     An id that is not in the table (a daemon of another version said it) is shown as it is, with its
     arguments, rather than refused. An argument may itself be a message: {"id": ..., "args": {...}}.
     """
-    entry = MESSAGES.get(message)
+    entry = find(message)
     if entry is None:
         told = ", ".join(f"{key}={value}" for key, value in args.items())
         return plain(f"{message} ({told})" if told else message)
@@ -89,7 +94,7 @@ def text(message: str, lang: str, /, **args: Any) -> str:
 
 def remedy(message: str, lang: str, /, **args: Any) -> str:
     """What to do about it, or "" where there is nothing to do or the id is unknown."""
-    entry = MESSAGES.get(message)
+    entry = find(message)
     if entry is None:
         return ""
     return _fill(entry.remedy_zh if lang == "zh" else entry.remedy_en, lang, args)

@@ -1,6 +1,6 @@
 """Texts about the buffer."""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 TABLE = {
     "buffer.disk_failed": Message(

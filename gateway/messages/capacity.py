@@ -1,6 +1,6 @@
 """Texts about too much: of what can be delivered, and of what can be said."""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 TABLE = {
     "config.too_long": Message(

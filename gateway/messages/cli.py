@@ -1,6 +1,6 @@
 """Texts of the command line: what went wrong in it, its help, and the words of its tables."""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 SAID = {
     "cli.usage": Message(

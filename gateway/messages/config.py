@@ -1,6 +1,6 @@
 """Texts about what the configuration says: what is wrong at a place, and how to mend it."""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 from gateway.messages.syntax import CERTIFICATES, GATEWAY, LINK_OF, PLANT, PLATFORM, TAGS_OF
 
 KEYS = {
@@ -352,6 +352,12 @@ RULES = {
         "no device is configured",
         "加上链路和设备，例如：" + PLANT,
         "Add links and devices, such as:" + PLANT,
+    ),
+    "config.key_of_driver": Message(
+        "{key} 不是驱动 {driver} 的",
+        "{key} is no key of the driver {driver}",
+        "删去它；它属于 {drivers}",
+        "Leave it out; it belongs to {drivers}",
     ),
 }
 

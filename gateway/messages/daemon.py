@@ -1,6 +1,6 @@
 """Texts about the daemon's life and its local control socket."""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 TABLE = {
     "daemon.already_running": Message(

@@ -1,6 +1,6 @@
 """Texts about devices, and about what was learned of them."""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 TABLE = {
     "device.no_answer": Message(

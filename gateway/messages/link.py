@@ -1,6 +1,6 @@
 """Texts about links. `target` is the serial device or the address, as configured."""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 TABLE = {
     "link.about": Message("链路 {link}（{devices}）：{said}", "link {link} ({devices}): {said}"),

@@ -1,6 +1,6 @@
 """Texts about tables of tags."""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 TABLE = {
     "config.csv_heading": Message(

@@ -1,6 +1,6 @@
 """Texts about names of the configuration that later versions will have."""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 TABLE = {
     "config.reserved": Message(

@@ -1,6 +1,6 @@
 """Texts about configuration files as files, and as TOML."""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 GATEWAY = """
     [gateway]

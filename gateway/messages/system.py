@@ -1,6 +1,6 @@
 """Why the operating system refused: parts of sentences, for arguments of other messages."""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 TABLE = {
     "system.not_there": Message("不存在", "there is no such file", "", ""),

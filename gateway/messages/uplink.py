@@ -3,7 +3,7 @@
 `address` is the platform's, as configured.
 """
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 TABLE = {
     "uplink.over": Message(

@@ -148,14 +148,14 @@ def test_block_when_the_meter_has_none_then_its_items_are_read_one_by_one(tmp_pa
 
         until({GOOD}, look)
         (device,) = opened.runners[0].devices()
-        assert device["learned"] == [{"id": "learned.block", "args": {"block": "0201FF00"}}]
+        assert device["learned"] == [{"id": "dlt645.learned_block", "args": {"block": "0201FF00"}}]
 
 
 def test_data_when_the_meter_has_none_then_its_words_say_so(tmp_path: Path) -> None:
     meter = Meter(A, faults=Faults(answer_ms=1, refuses=frozenset({"02030000"})))
     with running(HEAD + METER + TAGS, tmp_path, [meter]) as opened:
         until(
-            ("partly", "device.dlt645_no_data"),
+            ("partly", "dlt645.no_data"),
             lambda: next(
                 (d["state"], (d["cause"] or {}).get("id")) for d in opened.runners[0].devices()
             ),

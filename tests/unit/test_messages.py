@@ -10,10 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from drivers import registry
 from gateway.messages import LANGUAGES, MESSAGES, remedy, say, text
 
 ROOT = Path(__file__).resolve().parents[2]
-NOUNS = {message.partition(".")[0] for message in MESSAGES}
+#: What drivers say stands with them.
+EVERY = {
+    **MESSAGES,
+    **{id_: each for name in registry.ours() for id_, each in registry.get(name).words.items()},
+}
+NOUNS = {message.partition(".")[0] for message in EVERY}
 _ID = re.compile(r"(?:{})\.[a-z][a-z0-9_]*".format("|".join(sorted(NOUNS))))
 
 
@@ -37,14 +43,15 @@ def used() -> set[str]:
     for package in ("gateway", "drivers", "native"):
         for file in (ROOT / package).rglob("*.py*"):
             table = file.parent.name == "messages" and file.name != "__init__.py"
+            table = table or (package == "drivers" and file.name == "words.py")
             if file.suffix in (".py", ".pyx") and not table:
                 found |= set(ids_in(file))
     return found
 
 
-@pytest.mark.parametrize("message", sorted(MESSAGES))
+@pytest.mark.parametrize("message", sorted(EVERY))
 def test_message_when_in_the_table_then_both_languages_say_the_same(message: str) -> None:
-    entry = MESSAGES[message]
+    entry = EVERY[message]
     assert entry.zh.strip() and entry.en.strip()
     assert fields(entry.zh) == fields(entry.en)
     assert bool(entry.remedy_zh) == bool(entry.remedy_en)
@@ -57,11 +64,17 @@ def test_message_when_in_the_table_then_both_languages_say_the_same(message: str
 
 def test_message_when_used_in_the_code_then_it_is_in_the_table() -> None:
     modules = {"cli.main", "config.toml", "learned.json"}  # literals that only look like ids
-    assert used() - modules - set(MESSAGES) == set()
+    assert used() - modules - set(EVERY) == set()
 
 
 def test_message_when_in_the_table_then_the_code_uses_it() -> None:
-    assert set(MESSAGES) - used() == set()
+    assert set(EVERY) - used() == set()
+
+
+@pytest.mark.parametrize("name", registry.ours())
+def test_words_when_a_driver_has_them_then_under_its_name(name: str) -> None:
+    assert all(message.startswith(f"{name}.") for message in registry.get(name).words)
+    assert not registry.get(name).words.keys() & MESSAGES.keys()
 
 
 def test_text_when_an_argument_is_missing_then_a_question_mark() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.problems import Located, render
-from gateway.messages import MESSAGES, about, remedy, text
+from gateway.messages import MESSAGES, about, find, remedy, text
 from gateway.plain import plain, plain_json, plain_lines
 from gateway.sysd import log_handler
 
@@ -50,7 +50,7 @@ def test_document_when_json_then_nothing_raw_and_the_same_content(document: obje
 def test_message_when_its_arguments_are_hostile_then_its_words_are_not(
     message: str, lang: str
 ) -> None:
-    entry = MESSAGES.get(message)
+    entry = find(message)
     templates = (entry.zh, entry.remedy_zh, entry.en, entry.remedy_en) if entry else ()
     names = {name for each in templates for _, name, _, _ in string.Formatter().parse(each) if name}
     args = dict.fromkeys(names | {"x"}, f"a{HOSTILE}b")

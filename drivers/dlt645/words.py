@@ -1,6 +1,8 @@
-"""Texts of what is wrong with a DL/T 645 meter in a configuration. `text` is an address."""
+"""Texts of what is wrong with a meter: in its configuration, and in what it answers. `text` is an
+address.
+"""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 _ADDRESS_ZH = "写标准里的数据标识，例如 02010100（A 相电压）；数据块里的一项写 0201FF00.2"
 _ADDRESS_EN = (
@@ -8,34 +10,28 @@ _ADDRESS_EN = (
     "item of a block is written 0201FF00.2"
 )
 
-TABLE = {
-    "device.dlt645_no_data": Message(
+WORDS = {
+    "dlt645.no_data": Message(
         "这块表没有所问的数据",
         "the meter has no such data",
         "去掉这些标签，或核对数据标识；过些时候会再问一次",
         "Leave out those tags, or look at their identifiers; they are tried again later",
     ),
-    "device.dlt645_length": Message(
+    "dlt645.answer_length": Message(
         "应答的数据长度和标准不同",
         "its answers are of another length than the standard's",
         "核对数据标识，以及这块表是不是 1997 版",
         "Look at the identifiers, and whether the meter is of the edition of 1997",
     ),
-    "device.dlt645_error": Message(
+    "dlt645.error": Message(
         "表报告错误 {code}",
         "the meter reports the error {code}",
         "这是标准里的错误字（十六进制）；查表的说明书",
         "It is the standard's error word, hexadecimal; see the meter's manual",
     ),
-    "learned.block": Message(
+    "dlt645.learned_block": Message(
         "整块的 {block} 不给，逐项读",
         "it does not give the block {block}: its items are read one by one",
-    ),
-    "config.key_of_driver": Message(
-        "{key} 不是驱动 {driver} 的",
-        "{key} is no key of the driver {driver}",
-        "删去它；它属于 {drivers}",
-        "Leave it out; it belongs to {drivers}",
     ),
     "dlt645.address_syntax": Message(
         "数据标识 {text} 看不懂",

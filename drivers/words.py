@@ -1,4 +1,6 @@
-"""The shape of one entry of the table."""
+"""What a text that a user can see is: the tables of gateway/messages hold them, and each driver's
+`words`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Texts of what is wrong with an S7 device: in its configuration, and in what the CPU answers."""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 _ADDRESS_ZH = (
     "像 STEP 7 里那样写：DB12.DBD4、DB12.DBX0.3、MW20、IB0、I0.3、Q1.2（E、A 也行）、T5、C2"
@@ -10,7 +10,7 @@ _ADDRESS_EN = (
     "C2"
 )
 
-TABLE = {
+WORDS = {
     "s7.address_syntax": Message(
         "地址 {text} 看不懂",
         "the address {text} makes no sense",

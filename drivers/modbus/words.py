@@ -1,6 +1,6 @@
-"""Texts of what drivers find wrong in a configuration. `text` is the address as written."""
+"""Texts of what is wrong in the configuration of a device. `text` is the address as written."""
 
-from gateway.messages.message import Message
+from drivers.words import Message
 
 _ADDRESS_ZH = (
     "写 holding:N、input:N、coil:N、discrete:N（从 0 数），或 40001 这样的手册编号（从 1 数；"
@@ -11,7 +11,7 @@ _ADDRESS_EN = (
     "40001 (from 1; what a manual calls 4x0001 is 40001)"
 )
 
-TABLE = {
+WORDS = {
     "modbus.address_syntax": Message(
         "地址 {text} 看不懂",
         "the address {text} makes no sense",
