@@ -45,5 +45,5 @@ lock:            ## rewrite the lock files from requirements*.in ## 由 requirem
 
 clean:           ## everything that was built ## 删除编译出的一切
 	rm -rf $(VENV) build dist *.egg-info .build.log .setup-stamp node_modules
-	find native \( -name '*.so' -o -name '*.c' -o -name '*.html' \) -delete
+	find native drivers \( -name '*.so' -o -name '*.c' -o -name '*.html' \) -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

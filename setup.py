@@ -1,4 +1,4 @@
-"""Compiles native/**/*.pyx. Everything declarative is in pyproject.toml.
+"""Compiles native/**/*.pyx and drivers/**/*.pyx. Everything declarative is in pyproject.toml.
 
 JIAHE_DEBUG=1     bounds checks, overflow checks, assertions; leak counters
 JIAHE_TRACE=1     line tracing for coverage
@@ -47,7 +47,8 @@ extensions = [
         extra_link_args=link_args,
         define_macros=macros,
     )
-    for path in sorted(Path("native").rglob("*.pyx"))
+    for floor in ("native", "drivers")
+    for path in sorted(Path(floor).rglob("*.pyx"))
 ]
 
 setup(ext_modules=cythonize(extensions, compiler_directives=directives, nthreads=os.cpu_count()))

@@ -9,9 +9,15 @@ protocol (sans-IO frames).
 """
 
 import importlib.util
+from pathlib import Path
 
 if importlib.util.find_spec("native.crc") is None:
     raise ImportError(
         "Jiahe's native code is not built. Run `make setup` in the project's folder "
         "(it needs gcc, python3-dev, libzstd-dev and libssl-dev, and installs them when it may)."
     )
+
+
+def headers() -> str:
+    """The folder that a protocol from elsewhere gives Cython as its `include_path`."""
+    return str(Path(__file__).resolve().parent.parent)

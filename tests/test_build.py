@@ -22,9 +22,11 @@ def test_build_log_when_read_then_no_hint_and_no_warning(project: Path) -> None:
 
 
 def test_native_when_listed_then_no_object_without_its_source(project: Path) -> None:
-    native = project / "native"
-    objects = {file.parent / file.name.split(".")[0] for file in native.rglob("*.so")}
-    sources = {file.with_suffix("") for file in native.rglob("*.pyx")}
+    floors = (project / "native", project / "drivers")
+    objects = {
+        file.parent / file.name.split(".")[0] for each in floors for file in each.rglob("*.so")
+    }
+    sources = {file.with_suffix("") for each in floors for file in each.rglob("*.pyx")}
     assert objects == sources, "run make setup; a renamed module leaves its old object behind"
 
 

@@ -1,0 +1,54 @@
+"""A link's counters, in the host: one connection, and what was said on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from drivers.host.books import BAD_NO_VALUE
+from drivers.host.source import Counters, DeviceSaid, GroupAsked, LinkAsked, Source
+from drivers.host.values import encode, size_of
+
+
+class TallySource:
+    def __init__(self, asked: LinkAsked) -> None:
+        self._asked = asked
+        self._said: dict[str, str] = {}
+        self.counters = Counters()
+        self.up = False
+
+    async def follow(self) -> None:
+        """From connecting to the end of the connection; the host calls again, ever more rarely."""
+        async with asyncio.timeout(self._asked.timeout_ns / 1e9):
+            reader, writer = await asyncio.open_connection(self._asked.host, self._asked.port)
+        try:
+            while line := await reader.readline():
+                self.counters.bytes_in += len(line)
+                self.counters.answers += 1
+                name, _, value = line.decode("utf-8", "replace").strip().partition(" ")
+                self._said[name] = value
+                self.up = True
+        finally:
+            self.up = False
+            self._said.clear()  # what it said is no longer known to hold
+            writer.close()
+
+    async def scan(self, group: GroupAsked) -> tuple[bytes, bytes]:
+        """At each tick: a quality a tag, and the tags' bytes."""
+        status, data = bytearray(), b""
+        for tag in group.tags:
+            value = self._said.get(tag.address)
+            quality, raw = (
+                (BAD_NO_VALUE, bytes(size_of(tag))) if value is None else encode(tag, value)
+            )
+            status.append(quality)
+            data += raw
+        return bytes(status), data
+
+    def devices(self) -> Mapping[str, DeviceSaid]:
+        return {}
+
+
+def open_source(asked: LinkAsked) -> Source:
+    """What the host makes of a link."""
+    return TallySource(asked)
