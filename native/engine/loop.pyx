@@ -16,15 +16,15 @@ from native.wire.dialin cimport dial_offer
 from native.rows.store cimport group_t
 from native.engine.link cimport Link
 from native.engine.machine cimport (
-    link_await,
     link_connect,
     link_due,
     link_finish,
     link_idle,
     link_offered,
-    link_readable,
     link_time,
+    link_wants_read,
 )
+from native.engine.reading cimport await_port, read_port
 from native.engine.scan cimport link_lost
 from native.engine.state cimport CONNECTING, DOWN, UP, link_t
 from native.engine.timers cimport free_timers, make_timers, set_timer
@@ -137,6 +137,14 @@ cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
     set_timer(&p.timers, p.slot_count + l.index, now + 1 if l.more and l.port.session else l.due)
 
 
+cdef void time_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
+    """What a link announced is due."""
+    if link_wants_read(l, now):
+        now = read_port(l)
+    link_time(l, now)
+    settle_link(p, l, now)
+
+
 cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil:
     cdef int64_t due = p.timers.heap[0].due
     cdef int64_t ns
@@ -186,7 +194,7 @@ cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noe
             if l.listen_only:
                 l.empty_at = l.empty_at if l.more else p.empty_at
                 l.protocol.listen.arrived(l, l.empty_at, now)
-            link_readable(l, now)
+            read_port(l)
         if l.state == UP and events & (EPOLLERR | EPOLLHUP):
             link_lost(l, EIO, now)
             link_time(l, now)
@@ -262,12 +270,11 @@ cdef void loop_run(loop_t *p) noexcept nogil:
                 settle_link(p, p.slots[item].link, now)
             else:
                 i = item - p.slot_count
-                link_time(p.links[i], now)
-                settle_link(p, p.links[i], now)
+                time_link(p, p.links[i], now)
         if stop_at != NEVER and (now >= stop_at or loop_idle(p)):
             break
         if stop_at == NEVER and now - polled < POLL_AFTER and may_await(p, now):
-            settle_link(p, p.links[0], link_await(p.links[0]))
+            settle_link(p, p.links[0], await_port(p.links[0]))
             continue
         polled = now
         n = wait_events(p, events, now)

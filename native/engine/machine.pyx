@@ -54,7 +54,6 @@ from native.engine.state cimport (
     SETTLE_LEAST,
     UP,
     clear_queue,
-    clock_of,
     device_t,
     enqueue,
     link_t,
@@ -65,7 +64,6 @@ from native.wire.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT
 
 
 cdef enum:
-    READS_MOST = 8  # of one port before the others have their turn
     KEPT_AWAY = 1000000  # a time-out that is seen so many ns late: the port was not looked at
 
 
@@ -89,49 +87,43 @@ cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
         l.input_size = 0
 
 
-cdef void link_readable(link_t *l, int64_t now) noexcept nogil:
-    """Take what has arrived; on a stream a short read means that nothing is left. A peer that
-    floods is left for the next turn, so that its neighbours are served.
+cdef uint8_t *link_room(link_t *l, size_t *room) noexcept nogil:
+    """Where the next bytes of the port go, and how many there is room for."""
+    if l.input_size == INPUT_ROOM:
+        l.input_size = 0
+        l.wrong += 1
+    room[0] = INPUT_ROOM - l.input_size
+    return l.input + l.input_size
+
+
+cdef void link_arrived(link_t *l, ssize_t n, bint more, int64_t now) noexcept nogil:
+    """A read of the port that ended now: `n` bytes lie in `link_room`, or it failed with -errno.
+    `more`: another read follows at once, and nothing is asked before that.
     """
-    cdef ssize_t n
-    cdef size_t room
-    cdef int reads = 0
-    l.more = False
-    while l.state == UP:
-        if reads == READS_MOST:
-            l.more = True
-            break
-        reads += 1
-        if l.input_size == INPUT_ROOM:
-            l.input_size = 0
-            l.wrong += 1
-        room = INPUT_ROOM - l.input_size
-        n = l.port.ops.read(l.port, l.input + l.input_size, room)
-        # Not the caller's: what is here may have come, and been asked for, since then.
-        now = clock_of(l)
-        if n < 0:
-            link_lost(l, <int>(-n), now)
-        if n <= 0:
-            break
-        take_bytes(l, n, now)
-        if not l.port.ops.packets and <size_t>n < room:
-            break
-    pump(l, now)
-
-
-cdef int64_t link_await(link_t *l) noexcept nogil:
-    """Wait for input within the read itself, one system call instead of two; returns the time."""
-    cdef ssize_t n = l.port.ops.await_read(
-        l.port, l.input + l.input_size, INPUT_ROOM - l.input_size
-    )
-    cdef int64_t now = clock_of(l)
     if n < 0:
         link_lost(l, <int>(-n), now)
     elif n > 0:
         take_bytes(l, n, now)
-    if n:
+    if not more or l.state != UP:
         pump(l, now)
-    return now
+
+
+cdef bint link_wants_read(link_t *l, int64_t now) noexcept nogil:
+    """Whether the port is to be read before `link_time`: what has arrived there is not announced,
+    or was not looked at while this thread was kept from running.
+    """
+    if l.state != UP:
+        return False
+    if l.more and l.port.session != NULL:
+        return True
+    if l.greeting:
+        return False
+    if l.deaf_until and now >= l.deaf_until:
+        return True
+    return (
+        not l.settle and not l.listen_only and l.flying > 0
+        and now - l.flights[0].deadline > KEPT_AWAY
+    )
 
 
 cdef int64_t connect_wait(link_t *l) noexcept nogil:
@@ -267,10 +259,12 @@ cdef bint dial_is_useless(link_t *l, int64_t now) noexcept nogil:
 
 
 cdef void link_time(link_t *l, int64_t now) noexcept nogil:
-    """Something that `l.due` announced: a time-out, the end of a silence, time to open."""
+    """Something that `l.due` announced: a time-out, the end of a silence, time to open. What
+    `link_wants_read` asks for has been read.
+    """
     cdef int32_t i = 0
-    if l.more and l.state == UP and l.port.session != NULL:
-        link_readable(l, now)  # nothing else would; the time-outs below are due all the same
+    if now >= l.deaf_until:
+        l.deaf_until = 0
     if l.state == DOWN:
         if now >= l.reopen_at and not l.draining:
             link_open(l, now)
@@ -281,10 +275,6 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
     elif l.greeting:
         if now >= l.connect_deadline:
             link_lost(l, ETIMEDOUT, now)
-    elif l.deaf_until and now >= l.deaf_until:
-        l.deaf_until = 0
-        link_readable(l, now)
-        return
     elif l.settle:
         if now >= l.settle_until:
             settled(l, now)
@@ -293,10 +283,6 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
             l.settle = False
             no_answer(l, 0, now)
     else:
-        if l.flying and now - l.flights[0].deadline > KEPT_AWAY and not l.listen_only:
-            # This thread was kept from running, or had many others to serve: what was answered in
-            # time lies in the port.
-            link_readable(l, now)
         while i < l.flying and l.state == UP:
             if now >= l.flights[i].deadline:
                 no_answer(l, i, now)

@@ -1,61 +1,67 @@
-"""A link without a wire and without a clock: bytes in, bytes out, in virtual time.
+"""A shell without a wire and without a clock: bytes in, bytes out, in virtual time.
 
 For tests: the same machine as in the scan thread, with memory in place of the port and a number in
 place of the clock. Nothing here waits, so a conversation that lasts minutes takes microseconds, and
-goes the same way each time.
+goes the same way each time. What `native.engine.loop` does between system calls is done here in the
+same order.
 """
 
 cimport cython
-from libc.errno cimport ECONNREFUSED
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
-from libc.string cimport memcpy, memmove
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memmove, memset
 
 from native.engine.link cimport Link
-from native.engine.machine cimport link_due, link_finish, link_open, link_readable, link_time
+from native.engine.machine cimport (
+    link_arrived,
+    link_connect,
+    link_due,
+    link_finish,
+    link_open,
+    link_room,
+    link_time,
+    link_wants_read,
+)
 from native.engine.scan cimport link_lost
-from native.engine.state cimport UP, link_t, member_t
-from native.wire.transport cimport counters_t, ops_t, port_t
-
-cdef enum:
-    ROOM = 65536
-
-
-cdef struct memory_t:
-    uint8_t arrived[ROOM]
-    size_t arrived_size
-    uint8_t sent[ROOM]
-    size_t sent_size
-    bint refuses          # nobody listens
+from native.engine.state cimport CONNECTING, UP, link_t, member_t
+from native.wire.transport cimport WAIT_WRITE, counters_t, ops_t, port_t
 
 
 cdef int memory_open(port_t *p) noexcept nogil:
-    return -ECONNREFUSED if (<memory_t *>p.session).refuses else 0
+    cdef rig_t *r = <rig_t *>p.session
+    r.arrived_size = 0
+    r.hung_up = 0
+    if r.slow:
+        return WAIT_WRITE
+    return -r.refusal
 
 
 cdef int memory_finish(port_t *p) noexcept nogil:
-    return 0
+    return -(<rig_t *>p.session).refusal
 
 
 cdef ssize_t memory_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
-    cdef memory_t *m = <memory_t *>p.session
-    cdef size_t n = min(room, m.arrived_size)
-    memcpy(buffer, m.arrived, n)
-    m.arrived_size -= n
-    memmove(m.arrived, m.arrived + n, m.arrived_size)
+    cdef rig_t *r = <rig_t *>p.session
+    cdef size_t n = min(room, r.arrived_size)
+    if n == 0:
+        return -r.hung_up
+    memcpy(buffer, r.arrived, n)
+    r.arrived_size -= n
+    memmove(r.arrived, r.arrived + n, r.arrived_size)
     return <ssize_t>n
 
 
 cdef ssize_t memory_write(port_t *p, const uint8_t *data, size_t n) noexcept nogil:
-    cdef memory_t *m = <memory_t *>p.session
-    if n > ROOM - m.sent_size:
+    cdef rig_t *r = <rig_t *>p.session
+    if r.stuck or n > ROOM - r.sent_size:
         return 0
-    memcpy(m.sent + m.sent_size, data, n)
-    m.sent_size += n
+    memcpy(r.sent + r.sent_size, data, n)
+    r.sent_size += n
     return <ssize_t>n
 
 
 cdef void memory_flush(port_t *p) noexcept nogil:
-    (<memory_t *>p.session).arrived_size = 0
+    (<rig_t *>p.session).arrived_size = 0
 
 
 cdef void memory_close(port_t *p) noexcept nogil:
@@ -72,120 +78,187 @@ OPS.await_read, OPS.packets = NULL, False
 OPS.flush, OPS.close, OPS.counters = memory_flush, memory_close, memory_count
 
 
+cdef bint rig_begin(rig_t *r, link_t *l, int64_t now) noexcept nogil:
+    cdef int32_t i
+    memset(r, 0, sizeof(rig_t))
+    r.ticks = <uint64_t *>calloc(l.member_count, sizeof(uint64_t))
+    if r.ticks == NULL:
+        return False
+    r.l, r.now = l, now
+    r.own = l.port.ops
+    r.own.close(l.port)
+    l.port.ops = &OPS
+    l.port.session = r
+    l.random = 88172645463325252  # the same each time
+    l.session.seed = l.random
+    for i in range(l.member_count):
+        l.members[i].g.start_ns = now
+    return True
+
+
+cdef void rig_end(rig_t *r) noexcept nogil:
+    r.l.port.session = NULL
+    r.l.port.ops = r.own
+    free(r.ticks)
+    r.ticks = NULL
+
+
+cdef void tick(rig_t *r, int32_t i) noexcept nogil:
+    """The newest tick of a group that is due, if one is."""
+    cdef member_t *m = &r.l.members[i]
+    cdef uint64_t newest
+    if m.g.start_ns + <int64_t>r.ticks[i] * m.g.period_ns > r.now:
+        return
+    newest = max(<uint64_t>((r.now - m.g.start_ns) // m.g.period_ns), r.ticks[i])
+    link_due(r.l, i, newest, r.now)
+    if not m.scan.awaited:
+        r.ticks[i] = newest + 1
+
+
+cdef void settle(rig_t *r) noexcept nogil:
+    """Ticks that came due while their group's last scan ran."""
+    while r.l.ended_count:
+        r.l.ended_count -= 1
+        tick(r, r.l.ended[r.l.ended_count])
+
+
+cdef void read_all(rig_t *r) noexcept nogil:
+    """As `read_port` of the loop, or as `await_port`."""
+    cdef uint8_t *at
+    cdef size_t room = 0, n
+    cdef ssize_t got = 1
+    while got > 0 and r.l.state == UP:
+        at = link_room(r.l, &room)
+        got = OPS.read(r.l.port, at, room)
+        n = <size_t>got if got > 0 else 0
+        if got or not r.awaits:
+            link_arrived(r.l, got, not r.awaits and n == room, r.now)
+        if n < room:
+            break
+
+
+cdef void rig_connected(rig_t *r) noexcept nogil:
+    if r.l.state == CONNECTING:
+        link_connect(r.l, r.now)
+        settle(r)
+
+
+cdef bint rig_lay(rig_t *r, const uint8_t *p, size_t n) noexcept nogil:
+    if n > ROOM - r.arrived_size:
+        return False
+    memcpy(r.arrived + r.arrived_size, p, n)
+    r.arrived_size += n
+    return True
+
+
+cdef bint rig_look(rig_t *r) noexcept nogil:
+    # Epoll announces nothing of a line on which nothing is awaited for a while.
+    if r.l.state != UP or r.l.deaf_until or not (r.arrived_size or r.hung_up):
+        return False
+    read_all(r)
+    settle(r)
+    return True
+
+
+cdef bint rig_feed(rig_t *r, const uint8_t *p, size_t n) noexcept nogil:
+    cdef bint is_room = rig_lay(r, p, n)
+    rig_look(r)
+    return is_room
+
+
+cdef int64_t rig_next(rig_t *r) noexcept nogil:
+    cdef member_t *m
+    cdef int64_t first = r.l.due
+    cdef int32_t i
+    for i in range(r.l.member_count):
+        m = &r.l.members[i]
+        if not m.scan.awaited:
+            first = min(first, m.g.start_ns + <int64_t>r.ticks[i] * m.g.period_ns)
+    return first
+
+
+cdef void rig_due(rig_t *r) noexcept nogil:
+    cdef int32_t i
+    for i in range(r.l.member_count):
+        if not r.l.members[i].scan.awaited:
+            tick(r, i)
+            settle(r)
+    if r.l.due <= r.now:
+        if link_wants_read(r.l, r.now):
+            read_all(r)
+        link_time(r.l, r.now)
+        settle(r)
+
+
 @cython.no_gc_clear  # the link must be there until its port is its own again
 cdef class Rig:
     """Drives `link` from `now` on, in nanoseconds; its first ticks are due then. The link is the
-    rig's from here on: no loop may have it.
+    rig's from here on: no loop may have it. `awaits`: bytes come while the shell waits within the
+    read, as the loop does for the only link of a thread; else epoll announces them.
     """
 
-    cdef Link link
-    cdef const ops_t *own  # of the link's port
-    cdef memory_t memory
-    cdef int64_t time
-    cdef list ticks       # of each group: the one that is due next
-
-    def __cinit__(self, Link link not None, int64_t now=10**9):
-        cdef link_t *machine = &link.l
-        cdef int32_t i
+    def __cinit__(self, Link link not None, int64_t now=10**9, bint awaits=False):
         self.link = link
-        self.time = now
-        self.ticks = [0] * machine.member_count
-        self.own = machine.port.ops
-        self.own.close(machine.port)
-        machine.port.ops = &OPS
-        machine.port.session = &self.memory
-        machine.clock = &self.time
-        machine.random = 88172645463325252  # the same each time
-        machine.session.seed = machine.random
-        for i in range(machine.member_count):
-            machine.members[i].g.start_ns = now
+        if not rig_begin(&self.r, &link.l, now):
+            raise MemoryError
+        self.r.awaits = awaits
 
     def __dealloc__(self):
-        cdef link_t *machine = &self.link.l
-        machine.port.session = NULL
-        machine.port.ops = self.own
-        machine.clock = NULL
+        if self.r.ticks != NULL:
+            rig_end(&self.r)
 
     @property
     def now(self) -> int:
         """The time, in nanoseconds."""
-        return self.time
+        return self.r.now
 
-    def refuse(self, bint refuses) -> None:
-        """Whether nobody listens at the other end, from the next attempt on."""
-        self.memory.refuses = refuses
+    def refuse(self, int error) -> None:
+        """What attempts to connect end with from now on, an errno; 0: somebody listens."""
+        self.r.refusal = error
 
     def open(self) -> None:
         """Connect, now."""
-        link_open(&self.link.l, self.time)
+        link_open(&self.link.l, self.r.now)
 
     def hang_up(self, int error) -> None:
-        """The connection is lost, for the errno `error`."""
-        link_lost(&self.link.l, error, self.time)
-        link_time(&self.link.l, self.time)
+        """The connection is lost, for the errno `error`: the shell is told at once."""
+        link_lost(&self.link.l, error, self.r.now)
+        link_time(&self.link.l, self.r.now)
+        settle(&self.r)
 
     def feed(self, bytes data) -> None:
         """These bytes arrive now. Raises ValueError for more than 64 KiB that wait."""
-        cdef memory_t *m = &self.memory
-        if len(data) > ROOM - <Py_ssize_t>m.arrived_size:
+        if not rig_feed(&self.r, data, <size_t>len(data)):
             raise ValueError(f"{len(data)} bytes more than there is room for")
-        memcpy(m.arrived + m.arrived_size, <const uint8_t *>data, len(data))
-        m.arrived_size += len(data)
-        # As epoll is told of a line on which nothing is awaited for a while.
-        if self.link.l.state == UP and not self.link.l.deaf_until:
-            link_readable(&self.link.l, self.time)
-            self.settle()
+
+    def starve(self, int64_t until) -> None:
+        """The thread is kept from running until then: what arrives meanwhile is laid down before,
+        by `lay`.
+        """
+        self.r.now = max(self.r.now, until)
+
+    def lay(self, bytes data) -> None:
+        """As `feed`, while the shell is kept from looking."""
+        if not rig_lay(&self.r, data, <size_t>len(data)):
+            raise ValueError(f"{len(data)} bytes more than there is room for")
 
     def wait(self, int64_t until) -> bytes:
         """Let time pass until the link sends something, at most until `until`; what it sent."""
         cdef int64_t due
-        self.settle()
-        while self.memory.sent_size == 0:
-            due = min(self.link.l.due, self.next_tick())
+        settle(&self.r)
+        while self.r.sent_size == 0:
+            due = rig_next(&self.r)
+            if due > self.r.now and rig_look(&self.r):
+                continue
             if due > until:
-                self.time = max(self.time, until)
+                self.r.now = max(self.r.now, until)
                 break
-            self.time = max(self.time, due)
-            self.begin_ticks()
-            if self.link.l.due <= self.time:
-                link_time(&self.link.l, self.time)
-            self.settle()
-        sent = self.memory.sent[:self.memory.sent_size]
-        self.memory.sent_size = 0
+            self.r.now = max(self.r.now, due)
+            rig_due(&self.r)
+        sent = self.r.sent[:self.r.sent_size]
+        self.r.sent_size = 0
         return sent
 
     def finish(self) -> None:
         """End as a loop does: what is open and what is due is accounted."""
-        link_finish(&self.link.l, self.time, self.time)
-
-    cdef int64_t next_tick(self):
-        cdef member_t *m
-        cdef int64_t first = INT64_MAX
-        for i in range(self.link.l.member_count):
-            m = &self.link.l.members[i]
-            if not m.scan.awaited:
-                first = min(first, m.g.start_ns + <int64_t>self.ticks[i] * m.g.period_ns)
-        return first
-
-    cdef begin_ticks(self):
-        for i in range(self.link.l.member_count):
-            if not self.link.l.members[i].scan.awaited:
-                self.tick(i)
-
-    cdef tick(self, int32_t i):
-        """The newest tick of a group that is due, if one is: as `native.engine.loop` does."""
-        cdef member_t *m = &self.link.l.members[i]
-        cdef uint64_t tick
-        if m.g.start_ns + <int64_t>self.ticks[i] * m.g.period_ns > self.time:
-            return
-        tick = max(<uint64_t>((self.time - m.g.start_ns) // m.g.period_ns), self.ticks[i])
-        link_due(&self.link.l, i, tick, self.time)
-        if not m.scan.awaited:
-            self.ticks[i] = tick + 1
-
-    cdef settle(self):
-        """Ticks that came due while their group's last scan ran."""
-        cdef link_t *machine = &self.link.l
-        while machine.ended_count:
-            machine.ended_count -= 1
-            self.tick(machine.ended[machine.ended_count])
+        link_finish(&self.link.l, self.r.now, self.r.now)

@@ -7,7 +7,6 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from native.engine.protocol cimport flight_t, protocol_t, session_t, station_t
-from native.clock cimport boot_ns
 from native.rows.store cimport group_t, layout_t
 from native.wire.transport cimport port_t
 
@@ -126,7 +125,6 @@ cdef struct link_t:
     const protocol_t *protocol
     session_t *session
     LinkState state
-    const int64_t *clock  # virtual time; NULL: the box's
     int64_t due           # when the loop must call link_time
     int64_t free_at       # the wire is silent long enough from then on
     int64_t silence_ns    # between frames, with the link's pause
@@ -154,7 +152,7 @@ cdef struct link_t:
     int waits_for         # while CONNECTING: WAIT_*
     bint shaking          # connected: a handshake is under way
     bint settle           # damaged: wait until the line is silent, then repeat
-    bint more             # a read ended before the port was empty
+    bint more             # the shell's last read ended before the port was empty
     int64_t deaf_until    # a slow wire cannot bring the rest before; 0: listen
     int64_t settle_until
     int64_t backoff_ns
@@ -196,11 +194,6 @@ cdef struct link_t:
     uint64_t event_count
     event_t events[EVENTS]
     uint8_t input[INPUT_ROOM]
-
-
-cdef inline int64_t clock_of(link_t *l) noexcept nogil:
-    """The time now, where it matters that it is not the caller's."""
-    return boot_ns() if l.clock == NULL else l.clock[0]
 
 
 cdef inline int32_t may_fly(link_t *l) noexcept nogil:

@@ -24,7 +24,7 @@ SECOND, MS = 10**9, 1_000_000
 class Conversation:
     """One link with one device, asked each second for the words of `reads`."""
 
-    def __init__(self, framing: str, reads: list[Read]) -> None:
+    def __init__(self, framing: str, reads: list[Read], awaits: bool = False) -> None:
         told: Any = framing
         kinds: list[Any] = ["uint32" if read.count == 2 else "uint16" for read in reads]
         tags = tuple(TagSpec(f"t{i}", "holding:0", kind, SECOND) for i, kind in enumerate(kinds))
@@ -39,7 +39,7 @@ class Conversation:
         spec = LinkSpec("l", kind, port="/dev/null", host="127.0.0.1", baud=9600)
         device = DeviceSpec("d", spec, "modbus", tags, 1, told)
         self.link = Link(spec, [(station_of(device), self.box.groups)])
-        self.rig = Rig(self.link)
+        self.rig = Rig(self.link, awaits=awaits)
         self.start_ns = self.rig.now
         self.rig.open()
 
@@ -74,14 +74,19 @@ def lines(path: Path) -> Iterator[tuple[str, str, list[str]]]:
             yield f"{path.name}:{number}", words[0], words[1:]
 
 
+@pytest.mark.parametrize("awaits", [False, True], ids=["in epoll", "in the read"])
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.dat")), ids=lambda path: path.stem)
-def test_conversation_when_held_in_virtual_time_then_goes_as_written(path: Path) -> None:
+def test_conversation_when_held_in_virtual_time_then_goes_as_written(
+    path: Path, awaits: bool
+) -> None:
     framing, talk, rows = "", cast("Conversation", None), None
     for where, what, words in lines(path):
         if what == "link":
             framing = words[0]
         elif what == "reads":
-            talk = Conversation(framing, [Read(*map(int, each.split(":"))) for each in words])
+            talk = Conversation(
+                framing, [Read(*map(int, each.split(":"))) for each in words], awaits
+            )
         elif what == ">":
             wanted = bytes.fromhex("".join(words[1:]))
             sent = talk.until(float(words[0]) + 0.05)
@@ -107,10 +112,10 @@ def test_ticks_when_nobody_listens_then_are_all_accounted_and_good_again_when_so
     None
 ):
     talk = Conversation("tcp", [Read(3, 0, 2)])
-    talk.rig.refuse(True)
+    talk.rig.refuse(111)
     talk.rig.hang_up(104)
     assert talk.until(30_000) == b""
-    talk.rig.refuse(False)
+    talk.rig.refuse(0)
     asked = talk.until(35_000)  # it is tried again each three seconds
     assert 30_000 < talk.at() <= 34_000 and asked[7] == 3
     talk.rig.feed(asked[:4] + bytes.fromhex("0007 01 03 04 00 01 00 02"))
