@@ -56,6 +56,8 @@ def _device(device: DeviceSpec) -> Iterator[Problem]:
             yield Problem(("meter",), "dlt645.meter_any", args)
         else:
             yield Problem(("meter",), "dlt645.meter", args)
+    if (phases := own.get("phases", 3)) not in (1, 3):
+        yield Problem(("phases",), "dlt645.phases", {"phases": phases})
     if device.link.type == "udp" or device.link.tls:
         yield Problem(("link",), "dlt645.link", {"link": device.link.name})
     if device.link.listen_only:

@@ -187,6 +187,17 @@ def _quantity(number: int) -> tuple[str, bool] | None:
     return ("kW", False) if 0x80 <= number <= 0x86 else None
 
 
+def phase_of(identifier: str) -> int:
+    """The phase that an item belongs to: 1 to 3; 0: to none of them, or to all."""
+    if len(identifier) == 4:
+        return int(identifier[3], 16) if identifier[:2] == "B6" else 0
+    kind, quantity, first = (int(identifier[at : at + 2], 16) for at in (0, 2, 4))
+    if kind in (0, 1):
+        bases = {1: 0x14, 2: 0x28, 3: 0x3C}
+        return next((n for n, base in bases.items() if base < quantity <= base + 0x0A), 0)
+    return first if kind == 2 and 1 <= quantity <= 0x0B and first in _PHASES else 0
+
+
 def _is_read(quantity: int, tariff: int, settlement: int) -> bool:
     most = _TARIFFS if quantity <= 0x0A else 0
     return tariff <= most and settlement <= _SETTLEMENTS

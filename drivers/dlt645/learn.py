@@ -1,10 +1,13 @@
 """Blocks that a meter does not give: learned from its refusals, read item by item from then on.
 
-Nothing is kept over a restart: a block is then tried again, which costs two refusals.
+Kept over a restart. Once a day a block is tried again, which costs two refusals: the meter may be
+another one.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Collection
 from typing import Any
 
 from drivers.api import DeviceSpec, GroupPlan
@@ -13,22 +16,37 @@ from drivers.dlt645.planner import plan_group
 
 #: Refusals in a row before a meter is believed.
 BELIEVED = 2
+#: For so long it is.
+AGAIN_S = 86_400.0
 
 
 class Learner:
     """The `drivers.scan.Learning` of one meter."""
 
-    def __init__(self, device: DeviceSpec) -> None:
+    def __init__(
+        self, device: DeviceSpec, kept: Any = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`kept`: what `kept` gave in an earlier run. Raises ValueError, KeyError or TypeError
+        where that does not fit.
+        """
         self._device = device
+        self._clock = clock
         self._refusals: dict[str, int] = {}
-        self._refused: set[str] = set()
-
-    @property
-    def revision(self) -> int:
-        return len(self._refused)
+        blocks: Collection[str] = kept["blocks"] if kept is not None else ()
+        for block in blocks:
+            if block_of(block) is None:
+                raise ValueError(f"no block: {block!r:.20}")
+        self._refused = dict.fromkeys(blocks, clock())
+        self.revision = int(bool(self._refused))
 
     @property
     def curious(self) -> bool:
+        """Asked each second: blocks whose time has come are tried again."""
+        now = self._clock()
+        if due := [block for block, since in self._refused.items() if now - since >= AGAIN_S]:
+            for block in due:
+                del self._refused[block]
+            self.revision += 1
         return bool(self._refusals)
 
     def answered(self, spec: bytes) -> None:
@@ -43,11 +61,12 @@ class Learner:
         self._refusals[identifier] = self._refusals.get(identifier, 0) + 1
         if self._refusals[identifier] >= BELIEVED:
             del self._refusals[identifier]
-            self._refused.add(identifier)
+            self._refused[identifier] = self._clock()
+            self.revision += 1
 
     def replan(self, group: GroupPlan) -> GroupPlan:
         """The same tags without the blocks."""
-        return plan_group(self._device, group.tags, group.period_ns, self._refused)
+        return plan_group(self._device, group.tags, group.period_ns, self._refused.keys())
 
     def said(self) -> list[dict[str, Any]]:
         return [
@@ -56,7 +75,7 @@ class Learner:
         ]
 
     def kept(self) -> dict[str, Any]:
-        return {}
+        return {"blocks": sorted(self._refused)}
 
 
 def _identifier(spec: bytes) -> str:

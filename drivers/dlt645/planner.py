@@ -26,6 +26,7 @@ from drivers.dlt645.identifiers import (
     Value,
     item_bytes,
     parse,
+    phase_of,
     time_of,
     value_of,
 )
@@ -42,6 +43,8 @@ BEHIND_CHAR_NS = 11_000_000_000 // 2400
 
 #: Kinds of native/dlt645/shape.
 _NUMBER, _SIGNED, _BITS, _TEXT = 1, 2, 3, 4
+#: As native/dlt645/protocol has it: a part of no value, with the bytes that it has in a row.
+_ABSENT = 0x80
 
 
 def known(address: str) -> Value:
@@ -80,7 +83,7 @@ def plan_group(
     """The cheapest requests that read `tags`. `fields[i]`: where the answers hold `tags[i]`."""
     preamble = preamble_of(device)
     reads, requests, fields = _plan(
-        tuple(tag.address for tag in tags), frozenset(refused), preamble
+        tuple(tag.address for tag in tags), frozenset(refused), preamble, phases_of(device)
     )
     link, pause = device.link, max(device.pause_ns, device.link.pause_ns)
     scan_ns = sum(_time_ns(read, link, preamble, pause) for read in reads)
@@ -90,6 +93,11 @@ def plan_group(
 def preamble_of(device: DeviceSpec) -> int:
     """FE in front of each request, 0 to 4."""
     return int(dict(device.own).get("preamble", 4))
+
+
+def phases_of(device: DeviceSpec) -> int:
+    """How many phases the meter has: 1 or 3."""
+    return int(dict(device.own).get("phases", 3))
 
 
 def station_of(device: DeviceSpec) -> bytes:
@@ -102,7 +110,7 @@ def station_of(device: DeviceSpec) -> bytes:
 
 @lru_cache(maxsize=256)  # meters alike are planned once
 def _plan(
-    texts: tuple[str, ...], refused: frozenset[str], preamble: int
+    texts: tuple[str, ...], refused: frozenset[str], preamble: int, phases: int
 ) -> tuple[tuple[Read, ...], tuple[Request, ...], tuple[Field, ...]]:
     addresses = [parse(text) for text in texts]
     values = [known(text) for text in texts]
@@ -111,18 +119,27 @@ def _plan(
         value = value_of(address.single)
         assert value is not None
         sizes[address.single] = item_bytes(address.single, value)
-    reads = tuple(choose(addresses, sizes, refused))
-    places = [(*locate(address, reads), address.time) for address in addresses]
+    absent = {each for each in addresses if phases == 1 and phase_of(each.single) > 1}
+    asked = [each for each in addresses if each not in absent] or addresses[:1]
+    reads = tuple(choose(asked, sizes, refused))
+    places = [
+        (0, 0, _ABSENT | _row_bytes(value))
+        if address in absent
+        else (*locate(address, reads), int(address.time))
+        for address, value in zip(addresses, values, strict=True)
+    ]
     requests: list[Request] = []
-    parts: dict[tuple[int, int, bool], int] = {}
+    parts: dict[tuple[int, int, int], int] = {}
     for number, read in enumerate(reads):
         wanted = sorted({place for place in places if place[0] == number})
-        owners = [addresses[places.index(place)] for place in wanted]
-        held = _values(owners[0])
+        held = _values(next(each for each in asked if locate(each, reads)[0] == number))
         for place in wanted:
             parts[place] = len(parts)
-        spec = _words(read, held, [(place[1], int(place[2])) for place in wanted])
-        sizes_in_row = tuple(_row_bytes(held[int(place[2])]) for place in wanted)
+        spec = _words(read, held, [place[1:] for place in wanted])
+        sizes_in_row = tuple(
+            value & ~_ABSENT if value & _ABSENT else _row_bytes(held[value])
+            for _, _, value in wanted
+        )
         requests.append(Request(spec, sizes_in_row, ask_chars(read, preamble), answer_chars(read)))
     fields = tuple(
         Field(parts[place], 0, row_type(value), "ABCD", _row_bytes(value), -1)

@@ -26,7 +26,7 @@ def cause(quality: int, code: int) -> dict[str, Any] | None:
     return None
 
 
-_SPEAKER = Speaker("dlt645", station_of, lambda spec, kept: Learner(spec), cause)
+_SPEAKER = Speaker("dlt645", station_of, Learner, cause)
 
 
 def open_links(

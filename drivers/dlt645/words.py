@@ -125,6 +125,12 @@ WORDS = {
         "Give it another unit if you can; it is read all the same, with longer waits between the "
         "two",
     ),
+    "dlt645.phases": Message(
+        "电表没有 {phases} 相的",
+        "no meter has {phases} phases",
+        "phases = 1（单相）或 3（三相，三相三线也写 3）",
+        "phases = 1, or 3 (three wires, too)",
+    ),
     "dlt645.link": Message(
         "链路“{link}”上不能读电表",
         "meters can't be read on the link {link}",

@@ -74,6 +74,8 @@ cdef size_t put_request(const ask_t *ask, uint32_t preamble, uint8_t *out) noexc
 cdef Found find_answer(
     const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
 ) noexcept nogil
+# Whether a whole frame that was found answers `ask`, well or with an error; fills its data in.
+cdef bint answers(frame_t *frame, const ask_t *ask) noexcept nogil
 # Characters on the wire, FE in front counted with them.
 cdef uint32_t request_chars(const ask_t *ask, uint32_t preamble) noexcept nogil
 cdef uint32_t answer_chars(uint32_t id_bytes, uint32_t data_bytes) noexcept nogil

@@ -118,6 +118,11 @@ cdef Found judge(frame_t *frame, const ask_t *ask) noexcept nogil:
     return ANSWER
 
 
+cdef bint answers(frame_t *frame, const ask_t *ask) noexcept nogil:
+    cdef Found found = judge(frame, ask)
+    return found != FOREIGN_ANSWER and found != FOREIGN_REQUEST
+
+
 cdef Found find_answer(
     const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
 ) noexcept nogil:

@@ -1,10 +1,6 @@
 """DL/T 645 as the engine's table: one meter asked at a time, each answer told by its meter and its
 data identifier.
 
-Words of a request (`spec`): bytes of the identifier, the identifier as it travels, bytes of an
-item, the least number of items, whether more may come, how many values an item has, then kind and
-length of each value, then item and value of each part of the row.
-
 A station's address is six bytes as they travel, AA six times for the only meter on a line, and how
 many FE go in front of a request. The only meter is asked for its address first; where it does not
 tell it, it is asked for data by AA, and the address that it answers with is its own from then on.
@@ -25,7 +21,6 @@ from native.dlt645.codec cimport (
     ANY,
     ANY_SIZE,
     DAMAGED as FOUND_DAMAGED,
-    DATA_MAX,
     FOREIGN_ANSWER as FOUND_FOREIGN_ANSWER,
     FOREIGN_REQUEST as FOUND_FOREIGN_REQUEST,
     FRAMES_MAX,
@@ -42,6 +37,7 @@ from native.dlt645.codec cimport (
     REQUEST_MAX,
     WRONG_SIZE as FOUND_WRONG_SIZE,
     answer_chars,
+    answers,
     ask_t,
     find_answer,
     frame_t,
@@ -50,11 +46,13 @@ from native.dlt645.codec cimport (
     put_request,
 )
 from native.dlt645.shape cimport VALUE_MAX, row_bytes, shape_value
+from native.dlt645.words cimport ABSENT, read_words, words_t
 from native.engine.protocol cimport (
     ANSWER,
     DAMAGED,
     FOREIGN_ANSWER,
     FOREIGN_REQUEST,
+    GARBLED,
     IN_VAIN,
     MORE,
     NOISE,
@@ -83,6 +81,7 @@ from native.engine.protocol cimport (
 )
 from native.reasons cimport (
     BAD_DEVICE_FAILURE,
+    BAD_NO_VALUE,
     BAD_REFUSED,
     BAD_WRONG_ANSWER,
 )
@@ -100,53 +99,12 @@ cdef struct meter_t:
     station_t head
     uint8_t known[ADDRESS_BYTES]  # its address, where it was asked as AA
     bint is_known
+    ask_t owed                # what it did not answer, while `owes_until` says so
     bint is_shy               # it did not tell its address: it is asked for data by AA
     const request_t *going_on  # its answer comes in several frames
     uint8_t sequence          # of the frame that is asked for next
     uint16_t gathered_size
     uint8_t gathered[GATHERED_MAX]
-
-
-cdef struct words_t:
-    # A request's spec, read.
-    const uint8_t *id
-    uint8_t id_bytes
-    uint8_t item_bytes
-    uint8_t items
-    bint open
-    uint8_t values
-    const uint8_t *value      # kind and length each
-    const uint8_t *part       # item and value each
-    uint32_t parts
-
-
-cdef bint read_words(const request_t *r, words_t *w) noexcept nogil:
-    """False: they are not this protocol's, or would reach outside themselves."""
-    cdef const uint8_t *p = r.spec
-    cdef uint32_t n = r.spec_size, at, i
-    cdef uint32_t total = 0
-    if n < 1 or (p[0] != 2 and p[0] != 4) or n < 5 + <uint32_t>p[0]:
-        return False
-    w.id_bytes, w.id = p[0], p + 1
-    at = 1 + p[0]
-    w.item_bytes, w.items, w.open, w.values = p[at], p[at + 1], p[at + 2] != 0, p[at + 3]
-    at += 4
-    if n < at + 2 * <uint32_t>w.values or w.items == 0:
-        return False
-    w.value = p + at
-    for i in range(w.values):
-        if row_bytes(w.value[2 * i], w.value[2 * i + 1]) == 0:
-            return False
-        total += w.value[2 * i + 1]
-    at += 2 * <uint32_t>w.values
-    w.part = p + at
-    w.parts = (n - at) // 2
-    if total > w.item_bytes or w.parts != r.part_count or n != at + 2 * w.parts:
-        return False
-    for i in range(w.parts):
-        if w.part[2 * i] >= w.items or w.part[2 * i + 1] >= w.values:
-            return False
-    return <uint32_t>w.items * w.item_bytes + w.id_bytes <= DATA_MAX
 
 
 cdef inline bint is_any(const uint8_t *address) noexcept nogil:
@@ -243,6 +201,9 @@ cdef bint fill(
     ):
         return False
     for i in range(w.parts):
+        if w.part[2 * i + 1] & ABSENT:
+            mark(f, i, BAD_NO_VALUE)
+            continue
         item = w.part[2 * i]
         at = item * w.item_bytes
         for k in range(w.part[2 * i + 1]):
@@ -339,7 +300,8 @@ cdef Verdict take(
         return FOREIGN_REQUEST
     if found == FOUND_FOREIGN_ANSWER:
         t.whose = meter_of(s, frame.address)
-        if t.whose != NULL:
+        # Only its late answer ends the wait: another master may have asked it, too.
+        if t.whose != NULL and answers(&frame, &(<meter_t *>t.whose).owed):
             t.whose.owes_until = 0
         return FOREIGN_ANSWER
     return whole(s, <meter_t *>f.station, f, found, &frame, t)
@@ -349,8 +311,10 @@ cdef bint ended(void *session, const flight_t *f, Why why, int64_t now) noexcept
     cdef meter_t *m = <meter_t *>f.station
     cdef int64_t wait
     m.going_on = NULL
-    if why == NO_ANSWER:
+    if why != GARBLED:
+        # Behind a serial server it may come on the next connection, too.
         wait = now - f.sent
+        m.owed = (<const ask_t *>f.own)[0]
         m.head.owes_until = now + (wait if wait > OWED_LEAST_NS else OWED_LEAST_NS)
     if f.purpose == OWN:
         m.is_shy = True
@@ -364,7 +328,10 @@ cdef bint ended(void *session, const flight_t *f, Why why, int64_t now) noexcept
 cdef bint may_begin(
     void *session, const flight_t *open_, int32_t n, const uint8_t *p, size_t size
 ) noexcept nogil:
-    return p[0] == 0xFE or p[0] == 0x68
+    cdef size_t i = 0
+    while i < size and p[i] == 0xFE:
+        i += 1
+    return i == size or (p[i] == 0x68 and (size - i < 8 or p[i + 7] == 0x68))
 
 
 cdef protocol_t TABLE
