@@ -1,7 +1,7 @@
-"""Words of a request (`request_t.spec`): bytes of the identifier, the identifier as it travels, bytes
-of an item, the least number of items, whether more may come, how many values an item has, then kind
-and length of each value, then item and value of each part of the row. A part of value 80H and more
-has none: its phase is not there.
+"""Words of a request (`request_t.spec`): bytes of the identifier, the identifier as it travels,
+bytes of an item, the least number of items, whether more may come, how many values an item has;
+then kind and length of each value; then item and value of each part of the row. A part of value 80H
+and more has none: its phase is not there.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
