@@ -14,23 +14,35 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 from drivers.keys import Key
 from drivers.words import Message
 
+#: Of a tag, as the file says it. Which of them a driver has, its check says.
 ValueType = Literal[
-    "bool", "int16", "uint16", "int32", "uint32", "int64", "uint64",
-    "float32", "float64", "bcd16", "bcd32", "string",
+    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
+    "float32", "float64", "bcd", "bcd16", "bcd32", "string", "wstring",
+    "date_time", "dtl", "s5time",
 ]  # fmt: skip
+#: Of its raw value as it lies in a row. Dates lie there as nanoseconds since 1970, int64.
+RowType = Literal[
+    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
+    "float32", "float64", "bcd", "bcd_signed", "string",
+]  # fmt: skip
+_ROW_TYPES: Mapping[ValueType, RowType] = {
+    "bcd16": "bcd", "bcd32": "bcd", "wstring": "string",
+    "date_time": "int64", "dtl": "int64", "s5time": "uint32",
+}  # fmt: skip
 ByteOrder = Literal["ABCD", "CDAB", "BADC", "DCBA"]
 LinkType = Literal["serial", "tcp", "udp", "listen"]
 Framing = Literal["rtu", "ascii", "tcp"]
 
-#: Bytes of the raw value of each type on the wire (strings: `length`).
+#: Bytes of the raw value of each type on the wire; 0: as many as the tag's `length`.
 TYPE_BYTES: Mapping[ValueType, int] = {
-    "bool": 2, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8,
-    "float32": 4, "float64": 8, "bcd16": 2, "bcd32": 4, "string": 0,
+    "bool": 2, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4,
+    "int64": 8, "uint64": 8, "float32": 4, "float64": 8, "bcd": 0, "bcd16": 2, "bcd32": 4,
+    "string": 0,
 }  # fmt: skip
 
 
@@ -46,7 +58,8 @@ class TagSpec:
     scale: Decimal = Decimal(1)
     offset: Decimal = Decimal(0)
     unit: str = ""
-    length: int = 0  # bytes, strings only
+    length: int = 0  # bytes of a string or bcd; characters of a wstring
+    signed: bool = False  # bcd only: its highest bit is the sign
     encoding: Literal["ascii", "utf-8", "gb18030"] = "ascii"
     labels: Mapping[int, str] = field(default_factory=dict)
     resolution: Decimal | None = None  # in units of the value, not of the raw
@@ -57,6 +70,13 @@ class TagSpec:
     min: Decimal | None = None  # of the value: below it is uncertain
     max: Decimal | None = None
     description: str = ""  # what it is, for people
+
+    @property
+    def row_type(self) -> RowType:
+        """Of its raw value as it lies in a row."""
+        if self.type == "bcd":
+            return "bcd_signed" if self.signed else "bcd"
+        return _ROW_TYPES.get(self.type) or cast(RowType, self.type)
 
 
 #: The most that is tried where a link learns how many requests it takes at once.
@@ -144,7 +164,7 @@ class Field(NamedTuple):
 
     part: int  # counted over all requests of the plan, in order
     offset: int  # bytes into the part's data
-    type: ValueType
+    type: RowType
     order: ByteOrder
     length: int  # bytes of the raw value; of a bit: 1
     bit: int  # of the byte at `offset`, 0 the lowest; or -1

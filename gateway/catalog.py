@@ -19,9 +19,11 @@ from drivers.api import DeviceSpec, TagSpec
 #: Of SHA-256: a name is as many of its first bytes.
 ID_BYTES = 16
 
-#: What a driver's type is on the wire, with its bits.
+#: What a tag's type is on the wire, with its bits; of a bcd they follow from its length.
 TYPES: Mapping[str, tuple[pb.ValueType.ValueType, int]] = {
     "bool": (pb.VALUE_TYPE_BOOL, 0),
+    "int8": (pb.VALUE_TYPE_INT, 8),
+    "uint8": (pb.VALUE_TYPE_UINT, 8),
     "int16": (pb.VALUE_TYPE_INT, 16),
     "uint16": (pb.VALUE_TYPE_UINT, 16),
     "int32": (pb.VALUE_TYPE_INT, 32),
@@ -30,9 +32,14 @@ TYPES: Mapping[str, tuple[pb.ValueType.ValueType, int]] = {
     "uint64": (pb.VALUE_TYPE_UINT, 64),
     "float32": (pb.VALUE_TYPE_FLOAT32, 0),
     "float64": (pb.VALUE_TYPE_FLOAT64, 0),
+    "bcd": (pb.VALUE_TYPE_UINT, 0),
     "bcd16": (pb.VALUE_TYPE_UINT, 16),
     "bcd32": (pb.VALUE_TYPE_UINT, 32),
     "string": (pb.VALUE_TYPE_TEXT, 0),
+    "wstring": (pb.VALUE_TYPE_TEXT, 0),
+    "date_time": (pb.VALUE_TYPE_LOCAL_TIME, 0),
+    "dtl": (pb.VALUE_TYPE_LOCAL_TIME, 0),
+    "s5time": (pb.VALUE_TYPE_UINT, 32),
 }
 
 
@@ -90,6 +97,9 @@ def _tag(tag: TagSpec) -> pb.Tag:
     if tag.deadband is not None:
         deadband = format(tag.deadband, "f") + (" %" if tag.deadband_percent else "")
     kind, bits = TYPES[tag.type]
+    if tag.type == "bcd":
+        bits = next(each for each in (8, 16, 32, 64) if 8 * tag.length <= each)
+        kind = pb.VALUE_TYPE_INT if tag.signed else kind
     return pb.Tag(
         name=tag.name,
         type=kind,
@@ -104,7 +114,7 @@ def _tag(tag: TagSpec) -> pb.Tag:
         resolution="" if tag.resolution is None else format(tag.resolution, "f"),
         deadband=deadband,
         at_least_ns=tag.at_least_ns,
-        text_encoding=tag.encoding if tag.type == "string" else "",
+        text_encoding=tag.encoding if tag.row_type == "string" else "",
         min="" if tag.min is None else format(tag.min, "f"),
         max="" if tag.max is None else format(tag.max, "f"),
         description=tag.description,

@@ -17,8 +17,8 @@ from drivers.api import (
     GroupPlan,
     LinkSpec,
     Request,
+    RowType,
     TagSpec,
-    ValueType,
 )
 from drivers.dlt645.identifiers import (
     Address,
@@ -56,7 +56,7 @@ def known(address: str) -> Value:
     return time_of(value) if at.time else value
 
 
-def row_type(value: Value) -> ValueType:
+def row_type(value: Value) -> RowType:
     """The type of a value as it lies in a row."""
     if value.type != "bcd":
         return value.type

@@ -11,8 +11,8 @@ from drivers.api import TYPE_BYTES, DeviceSpec, Field, GroupPlan, Request, TagSp
 from drivers.host.books import BAD_NOT_A_VALUE, GOOD, UNCERTAIN
 
 _PACK = {
-    "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q", "uint64": ">Q",
-    "float32": ">f", "float64": ">d",
+    "int8": ">b", "uint8": ">B", "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I",
+    "int64": ">q", "uint64": ">Q", "float32": ">f", "float64": ">d",
 }  # fmt: skip
 #: What Python drivers can deliver; the rest is for registers.
 TYPES = ("bool", *_PACK, "string")
@@ -40,7 +40,7 @@ def lay_out(device: DeviceSpec) -> list[GroupPlan]:
             # One request for all: what is asked is the source's own affair.
             requests=(Request(b"", tuple(map(size_of, tags)), 0, 0),),
             fields=tuple(
-                Field(i, 0, tag.type, "ABCD", size_of(tag), 0 if tag.type == "bool" else -1)
+                Field(i, 0, tag.row_type, "ABCD", size_of(tag), 0 if tag.type == "bool" else -1)
                 for i, tag in enumerate(tags)
             ),
             scan_ns=0,

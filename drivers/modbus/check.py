@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from drivers.api import DeviceSpec, Problem, TagSpec
+from drivers.api import TYPE_BYTES, DeviceSpec, Problem, TagSpec
 from drivers.modbus.address import LAST_ADDRESS, AddressError, Range, manual, parse_range
 from drivers.modbus.limits import MAX_BITS, MAX_REGISTERS
 from drivers.modbus.overlap import overlaps
@@ -15,6 +15,8 @@ from drivers.modbus.planner import Place, place
 #: and some devices have them all the same.
 _UNIT_MAX = 255
 _SERIAL_UNITS = range(1, 248)
+#: Whole registers of digits.
+_BCD_LENGTHS = (2, 4, 6, 8)
 _FRAMINGS = {
     "serial": ("rtu", "ascii"),
     "tcp": ("tcp", "rtu", "ascii"),
@@ -50,7 +52,7 @@ def check(device: DeviceSpec) -> list[Problem]:
             )
         problems += (
             Problem((*key, field), message, args)
-            for rule in (_type, _string, _extent)
+            for rule in (_type, _length, _extent)
             for field, message, args in rule(tag, at, device)
         )
         problems += (
@@ -96,7 +98,9 @@ def _device(device: DeviceSpec) -> Iterator[Problem]:
 
 def _type(tag: TagSpec, at: Place, device: DeviceSpec) -> _Found:
     address = at.address
-    if not address.is_register and tag.type != "bool":
+    if tag.type not in TYPE_BYTES:
+        yield "type", "modbus.type", {"type": tag.type}
+    elif not address.is_register and tag.type != "bool":
         yield "type", "modbus.coil_type", {"space": address.space, "type": tag.type}
     elif address.bit is not None and tag.type != "bool":
         yield "type", "modbus.bit_type", {"text": tag.address, "type": tag.type}
@@ -104,10 +108,14 @@ def _type(tag: TagSpec, at: Place, device: DeviceSpec) -> _Found:
         yield "address", "modbus.bool_bit", {"text": tag.address}
 
 
-def _string(tag: TagSpec, at: Place, device: DeviceSpec) -> _Found:
+def _length(tag: TagSpec, at: Place, device: DeviceSpec) -> _Found:
     if tag.type == "string" and tag.length < 1:
         yield "length", "modbus.string_length", {"length": tag.length}
-    elif tag.type != "string" and tag.length:
+    elif tag.type == "bcd" and tag.length not in _BCD_LENGTHS:
+        yield "length", "modbus.bcd_length", {"length": tag.length}
+    elif tag.type == "bcd" and tag.length == 6 and tag.order != "ABCD":
+        yield "order", "modbus.bcd_order", {"order": tag.order}
+    elif TYPE_BYTES.get(tag.type) and tag.length:
         yield "length", "modbus.length_unused", {"type": tag.type}
 
 
@@ -118,4 +126,4 @@ def _extent(tag: TagSpec, at: Place, device: DeviceSpec) -> _Found:
         yield "address", "modbus.past_end", args
     elif at.address.is_register and registers > device.max_registers:
         args = {"registers": registers, "most": device.max_registers}
-        yield "length" if tag.type == "string" else "type", "modbus.too_long", args
+        yield "length" if tag.length else "type", "modbus.too_long", args

@@ -18,13 +18,16 @@ def overlaps(placed: Sequence[tuple[TagSpec, Place]]) -> Iterator[Problem]:
     """A note at each tag that has registers, or its bit, in common with one before it. The bits of
     a whole number are no overlap: an alarm word is read as a number and by its bits.
     """
-    bits: dict[tuple[str, int, int | None], TagSpec] = {}
+    bits: dict[tuple[str, int, int | str | None], TagSpec] = {}
     stretches = []
     for number, (tag, at) in enumerate(placed):
-        if at.address.is_register and at.address.bit is None:
+        half = ""
+        if tag.type in ("int8", "uint8"):
+            half = "low" if tag.order in ("ABCD", "CDAB") else "high"
+        if at.address.is_register and at.address.bit is None and not half:
             stretches.append((at.range, number, tag))
             continue
-        key = (at.address.space, at.address.number, at.address.bit)
+        key = (at.address.space, at.address.number, half or at.address.bit)
         if other := bits.get(key):
             yield _note(tag, other)
         else:

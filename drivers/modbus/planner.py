@@ -58,7 +58,7 @@ class Place:
 
 def place(tag: TagSpec) -> Place:
     """Raises AddressError if the address cannot be read."""
-    return _place(tag.address, tag.length if tag.type == "string" else TYPE_BYTES[tag.type])
+    return _place(tag.address, TYPE_BYTES.get(tag.type) or tag.length)
 
 
 @lru_cache(maxsize=1 << 14)  # as of addresses
@@ -285,9 +285,14 @@ def _field(tag: TagSpec, at: Place, row: Row) -> Field:
     part = row.find(at.range)  # each request has one
     offset = at.address.number - row.ranges[part].first
     if not at.address.is_register:
-        return Field(part, offset // 8, tag.type, tag.order, 1, offset % 8)
+        return Field(part, offset // 8, "bool", tag.order, 1, offset % 8)
     bit = at.address.bit
     if bit is not None:
         # Bit 0 is the lowest of the register, whose high byte comes first.
-        return Field(part, 2 * offset + (bit < 8), tag.type, tag.order, 1, bit % 8)
-    return Field(part, 2 * offset, tag.type, tag.order, at.length, -1)
+        return Field(part, 2 * offset + (bit < 8), "bool", tag.order, 1, bit % 8)
+    if at.length == 1 and tag.type != "string":
+        # The low byte of the register, which is the first where its bytes are swapped.
+        return Field(
+            part, 2 * offset + (tag.order in ("ABCD", "CDAB")), tag.row_type, "ABCD", 1, -1
+        )
+    return Field(part, 2 * offset, tag.row_type, tag.order, at.length, -1)

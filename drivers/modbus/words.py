@@ -105,6 +105,24 @@ WORDS = {
         "length 是字节数，一个寄存器两个，至少 1",
         "length is in bytes, two a register, at least 1",
     ),
+    "modbus.type": Message(
+        "Modbus 没有 {type} 类型",
+        "Modbus has no type {type}",
+        "日期和时间按厂家的格式分成几个寄存器：每个写成一个标签",
+        "A date lies in registers of the maker's own order: make a tag of each of them",
+    ),
+    "modbus.bcd_length": Message(
+        "BCD 数不能是 {length} 个字节",
+        "a BCD number cannot have {length} bytes",
+        "length 是字节数，一个寄存器两个：2、4、6 或 8",
+        "length is in bytes, two a register: 2, 4, 6 or 8",
+    ),
+    "modbus.bcd_order": Message(
+        "6 个字节的 BCD 数不能用 order = {order}",
+        "a BCD number of 6 bytes cannot have the order {order}",
+        '只能是 order = "ABCD"；不是的话分成三个 bcd16 标签',
+        'Only order = "ABCD"; where that is not so, make three tags of bcd16',
+    ),
     "modbus.length_unused": Message(
         "{type} 类型没有 length", "a {type} has no length", "删掉 length", "Take length out"
     ),

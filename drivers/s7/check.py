@@ -9,7 +9,7 @@ from drivers.api import DeviceSpec, Problem, TagSpec
 from drivers.s7.address import BYTE_LAST, Address, AddressError, parse
 from drivers.s7.station import tsap_of
 from drivers.s7.stretch import ITEM_HEAD, PDU_LEAST, room_of
-from drivers.s7.types import LONG, STRING_MOST, WIRE_BYTES, wire_bytes
+from drivers.s7.types import LENGTH_MOST, LONG, WIRE_BYTES, wire_bytes
 
 #: What each area that is no memory holds, and nothing else.
 _ONLY = {"T": ("s5time",), "C": ("bcd16",), "SZL": ("uint8",)}
@@ -44,23 +44,28 @@ def check(device: DeviceSpec) -> list[Problem]:
     return problems
 
 
+#: Of each type with a length: what is said where it is none.
+_LENGTH = {
+    "string": "s7.string_length", "wstring": "s7.wstring_length", "bcd": "s7.bcd_length",
+}  # fmt: skip
 #: Key below the tag, message, its arguments, how bad it is.
 _Found = Iterator[tuple[str, str, dict[str, object], Literal["error", "warning"]]]
 
 
 def _tag(tag: TagSpec, address: Address) -> _Found:
     args: dict[str, object] = {"text": tag.address, "type": tag.type}
-    if tag.type != "string" and tag.length:
+    if tag.type in WIRE_BYTES and tag.length:
         yield "length", "s7.length_unused", args, "error"
-    if tag.type not in WIRE_BYTES and tag.type != "string":
+    if tag.type not in WIRE_BYTES and tag.type not in LENGTH_MOST:
         yield "type", "s7.type", args, "error"
         return
     if only := _ONLY.get(address.area):
         if tag.type not in only:
             yield "type", "s7.only_type", {**args, "only": only[0]}, "error"
         return
-    if tag.type == "string" and not 1 <= tag.length <= STRING_MOST:
-        yield "length", "s7.string_length", {"length": tag.length, "most": STRING_MOST}, "error"
+    most = LENGTH_MOST.get(tag.type, 0)
+    if most and not 1 <= tag.length <= most:
+        yield "length", _LENGTH[tag.type], {"length": tag.length, "most": most}, "error"
         return
     size = wire_bytes(tag.type, tag.length)
     if tag.type == "bool" and address.width:

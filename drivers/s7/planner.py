@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from drivers.api import (
     ByteOrder,
@@ -19,8 +19,8 @@ from drivers.api import (
     Field,
     GroupPlan,
     Request,
+    RowType,
     TagSpec,
-    ValueType,
 )
 from drivers.s7.address import Address, parse
 from drivers.s7.pack import Requests, pack, rows_of
@@ -30,10 +30,6 @@ from drivers.s7.types import FIXES, STRING_HEAD, wire_bytes
 
 #: A round trip and the CPU's part of it: 5 to 10 ms of an S7-1500, 10 to 30 of a 300 or 1200.
 REQUEST_NS = 15_000_000
-#: What a value that was put in shape is to the row.
-_SHAPED: dict[str, ValueType] = {
-    "string": "string", "s5time": "uint32", "date_time": "int64", "dtl": "int64",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +53,7 @@ class Wanted(NamedTuple):
     address: str
     type: str
     length: int
+    row_type: RowType
     order: ByteOrder
 
 
@@ -76,10 +73,12 @@ class Place(NamedTuple):
 def place(wanted: Wanted, room: Room) -> Place:
     """Raises AddressError."""
     address = parse(wanted.address)
-    text = min(wanted.length, room.longest - STRING_HEAD) if wanted.type == "string" else 0
-    size = 1 if address.numbered else wire_bytes(wanted.type, text)
+    length = wanted.length
+    if wanted.type == "string":
+        length = min(length, room.longest - STRING_HEAD)
+    size = 1 if address.numbered else wire_bytes(wanted.type, length)
     stretch = Stretch(address.area, address.db, address.number, address.number + size)
-    return Place(address, stretch, text)
+    return Place(address, stretch, length if wanted.row_type == "string" else 0)
 
 
 _USUAL = Limits()
@@ -101,7 +100,9 @@ def plan_group(
     device: DeviceSpec, tags: Sequence[TagSpec], period_ns: int, limits: Limits
 ) -> GroupPlan:
     """The fewest requests that read `tags`. `fields[i]`: where the answers hold `tags[i]`."""
-    wanted = tuple(Wanted(tag.address, tag.type, tag.length, tag.order) for tag in tags)
+    wanted = tuple(
+        Wanted(tag.address, tag.type, tag.length, tag.row_type, tag.order) for tag in tags
+    )
     requests, fields = _plan(wanted, limits)
     scan_ns = REQUEST_NS * len(requests)
     return GroupPlan(device.name, period_ns, tuple(tags), requests, fields, scan_ns)
@@ -160,15 +161,14 @@ def _field(
     state: int,
 ) -> Field:
     if found is None:
-        return Field(state, 0, cast(ValueType, wanted.type), "ABCD", 1, -1)
+        return Field(state, 0, wanted.row_type, "ABCD", 1, -1)
     if wanted.type in FIXES:
         reshaped = Reshaped(found.item, found.offset, wanted.type, at.text)
         part = parts[found.request, reshaped]
-        return Field(part, 0, _SHAPED[wanted.type], "ABCD", reshaped.row_bytes, -1)
+        return Field(part, 0, wanted.row_type, "ABCD", reshaped.row_bytes, -1)
     part = parts[found.request, found.item]
     bit = at.address.bit if wanted.type == "bool" else -1
-    type_ = cast(ValueType, wanted.type)
-    return Field(part, found.offset, type_, wanted.order, at.stretch.size, bit)
+    return Field(part, found.offset, wanted.row_type, wanted.order, at.stretch.size, bit)
 
 
 class Found(NamedTuple):

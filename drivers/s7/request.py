@@ -29,7 +29,7 @@ class Reshaped(NamedTuple):
 
     @property
     def row_bytes(self) -> int:
-        return FIXES[self.type].row_bytes or self.text
+        return FIXES[self.type].row_bytes * (self.text or 1)
 
 
 def request_of(

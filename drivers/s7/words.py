@@ -38,9 +38,10 @@ WORDS = {
     "s7.type": Message(
         "S7 没有 {type} 类型",
         "S7 has no type {type}",
-        "REAL 是 float32，INT 是 int16，DINT 是 int32，WORD 是 uint16，S5TIME 是 s5time，"
-        "DTL 是 dtl",
-        "REAL is float32, INT int16, DINT int32, WORD uint16, S5TIME s5time, DTL dtl",
+        "REAL 是 float32，INT 是 int16，DINT 是 int32，WORD 是 uint16，BYTE 是 uint8，"
+        "S5TIME 是 s5time，DATE_AND_TIME 是 date_time，DTL 是 dtl",
+        "REAL is float32, INT int16, DINT int32, WORD uint16, BYTE uint8, S5TIME s5time, "
+        "DATE_AND_TIME date_time, DTL dtl",
     ),
     "s7.only_type": Message(
         "{text} 的类型只能是 {only}，不能是 {type}",
@@ -71,6 +72,19 @@ WORDS = {
         "a string cannot be {length} characters long",
         "length 是 STRING[n] 里的 n：1 到 {most}；没写 n 的是 254",
         "length is the n of STRING[n], 1 to {most}; where STEP 7 says STRING alone it is 254",
+    ),
+    "s7.wstring_length": Message(
+        "WSTRING 的长度 {length} 不能用",
+        "a WSTRING cannot be {length} characters long here",
+        "length 是 WSTRING[n] 里的 n：1 到 {most}；更长的只要内容不超过 {most} 个字符也读得到",
+        "length is the n of WSTRING[n], 1 to {most}; a longer one is read as long as its text has "
+        "no more than {most} characters",
+    ),
+    "s7.bcd_length": Message(
+        "BCD 数不能是 {length} 个字节",
+        "a BCD number cannot have {length} bytes",
+        "length 是字节数：1 到 {most}",
+        "length is in bytes, 1 to {most}",
     ),
     "s7.string_long": Message(
         "在一次只给 240 字节的 CPU（S7-300、S7-1200）上，这个字符串只读得到前 {most} 个字符；"

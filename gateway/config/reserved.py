@@ -14,7 +14,6 @@ _LINE_OF_ITS_OWN = dict.fromkeys(("baud", "parity", "stop_bits"), "config.for_ow
 _TAG = {
     "no_value": "config.for_no_value",
     "bits": "config.for_bits",
-    "signed": "config.for_signed",
 }
 
 #: Of each table of the schema, with its header in the documentation.
@@ -35,12 +34,6 @@ KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
 #: Values of keys that there are.
 VALUES: Mapping[str, Mapping[str, str]] = {
     "framing": {"shdr": "config.for_shdr"},
-    "type": {
-        "int8": "config.for_bytes",
-        "uint8": "config.for_bytes",
-        "bcd": "config.for_signed",
-        "date_time": "config.for_date_time",
-    },
 }
 
 

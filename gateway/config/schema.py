@@ -151,8 +151,13 @@ LINK_TLS = _table(
 
 ORDERS: tuple[ByteOrder, ...] = get_args(ByteOrder)
 TYPES: tuple[ValueType, ...] = get_args(ValueType)
-INTEGERS = ("int16", "uint16", "int32", "uint32", "int64", "uint64", "bcd16", "bcd32")
-NUMBERS = (*INTEGERS, "float32", "float64")
+INTEGERS = (
+    "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bcd", "bcd16",
+    "bcd32",
+)  # fmt: skip
+NUMBERS = (*INTEGERS, "s5time", "float32", "float64")
+#: Types that need a length, with an example of one.
+LENGTHS = {"string": "length = 16", "wstring": "length = 16", "bcd": "length = 4"}
 
 _EVERY = Key("every", "duration", '"1 s"', "周期", "period", low=MS, high=DAY)
 _ORDER = Key("order", "choice", '"ABCD"', "字节序", "byte order", choices=ORDERS)
@@ -200,8 +205,10 @@ TAG = _table(
         default=Decimal(1), only=NUMBERS),
     Key("offset", "decimal", "-40", "见 scale", "see scale", default=Decimal(0), only=NUMBERS),
     Key("unit", "text", '"rad"', "物理单位，给人看", "physical unit, for people", default=""),
-    Key("length", "int", "16", "字节数，一个寄存器两个", "bytes, two a register", low=1, high=250,
-        only=("string",)),
+    Key("length", "int", "16", "字节数，一个寄存器两个；wstring 的字符数",
+        "bytes, two a register; characters of a wstring", low=1, high=254, only=tuple(LENGTHS)),
+    Key("signed", "bool", "true", "BCD 的最高位是符号", "the highest bit of a BCD is its sign",
+        default=False, only=("bcd",)),
     Key("encoding", "choice", '"ascii"', "文字编码", "text encoding", default="ascii",
         choices=("ascii", "utf-8", "gb18030"), only=("string",)),
     Key("labels", "labels", '{ 0 = "manual", 1 = "auto" }', "数值的名称", "names of values",

@@ -14,7 +14,7 @@ from gateway.config import spelling
 from gateway.config.check import Place, check_table, complete
 from gateway.config.points import PointTable
 from gateway.config.problems import Problems
-from gateway.config.schema import PROFILE, PROFILE_FILE, TAG, Table
+from gateway.config.schema import LENGTHS, PROFILE, PROFILE_FILE, TAG, Table
 from gateway.config.source import SIZE_MAX, Source
 from gateway.config.values import nearest
 from gateway.files import Content, Inode, read
@@ -231,13 +231,12 @@ def finish(
     if "address" not in values or "type" not in values:
         complete(tag.place, tag.values, values, TAG, problems)
     kind = values.get("type")
-    for key in tag.values:
-        only = TAG[key].only
+    for key, only in ((key, TAG[key].only) for key in tag.values):
         if only and kind is not None and kind not in only:
             args = {"key": key, "types": ", ".join(only), "type": kind}
             problems.append(tag.at(key).error("config.tag_key_needs", **args))
-    if kind == "string" and values["length"] is None:
-        problems.append(tag.place.error("config.missing", key="length", example="length = 16"))
+    if (length := LENGTHS.get(str(kind))) and values["length"] is None:
+        problems.append(tag.place.error("config.missing", key="length", example=length))
     for key in ("deadband", "at_least"):
         if values[key] is not None and values["report"] == "all":
             problems.append(tag.at(key).error("config.tag_key_conflict", key=key))
@@ -249,8 +248,8 @@ def finish(
         problems.append(tag.place.error("config.no_period", tag=name))
     if period is None or len(problems) > before:
         return None
-    sparse = values["report"] == "change" or values["deadband"] or values["at_least"]
-    band = values["deadband"]
+    band, at_least = values["deadband"], values["at_least"]
+    sparse = values["report"] == "change" or band or at_least
     return TagSpec(
         name=name,
         address=values["address"],
@@ -261,13 +260,14 @@ def finish(
         offset=values["offset"],
         unit=values["unit"],
         length=values["length"] or 0,
-        encoding=values["encoding"],
+        signed=values["signed"],
+        encoding="utf-8" if kind == "wstring" else values["encoding"],
         labels=values["labels"],
         resolution=values["resolution"],
         report="change" if sparse else "all",
         deadband=band.amount if band else None,
         deadband_percent=bool(band and band.percent),
-        at_least_ns=values["at_least"] or 0,
+        at_least_ns=at_least or 0,
         min=values["min"],
         max=values["max"],
         description=values["description"],

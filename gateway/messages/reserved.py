@@ -31,7 +31,4 @@ TABLE = {
     "config.for_shdr": Message("MTConnect 的 adapter（SHDR）", "adapters of MTConnect (SHDR)"),
     "config.for_no_value": Message("表示“没有数值”的原始值", 'raw values that mean "none"'),
     "config.for_bits": Message("报警字各位的名称", "names of the bits of an alarm word"),
-    "config.for_signed": Message("任意长度的 BCD 数", "BCD numbers of any length"),
-    "config.for_bytes": Message("8 位整数", "integers of 8 bits"),
-    "config.for_date_time": Message("日期和时间", "dates and times"),
 }

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from struct import pack, unpack
 
 from drivers.api import TagSpec
+
+_EPOCH = datetime(1970, 1, 1)
 
 
 def show(tag: TagSpec, raw: int | float | bool | bytes | None) -> str | int | float | bool | None:
     """The value as JSON and tables show it. Decimal arithmetic: 1234 x 0.001 is 1.234."""
     if raw is None or isinstance(raw, bool):
         return raw
+    if tag.type in ("date_time", "dtl") and isinstance(raw, int):
+        return local_time(raw)
     if isinstance(raw, bytes):
         return raw.decode(tag.encoding, "replace")
     if isinstance(raw, int) and raw in tag.labels:
@@ -21,6 +26,15 @@ def show(tag: TagSpec, raw: int | float | bool | bytes | None) -> str | int | fl
     return (
         int(value) if value == value.to_integral_value() and isinstance(raw, int) else float(value)
     )
+
+
+def local_time(ns: int) -> str:
+    """Nanoseconds since 1970 of a clock whose zone is not known, as ISO 8601 without one; no
+    smaller than they are.
+    """
+    seconds, rest = divmod(ns, 1_000_000_000)
+    text = (_EPOCH + timedelta(seconds=seconds)).isoformat(" ")
+    return f"{text}.{rest:09d}".rstrip("0").rstrip(".") if rest else text
 
 
 def _shortest(tag: TagSpec, value: float) -> str:

@@ -11,7 +11,7 @@ Protocol V1.1b3, 4.2): ABCD none, CDAB registers reversed, BADC bytes of each re
 both.
 """
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from native.bytes cimport (
     __builtin_bswap16,
@@ -22,11 +22,12 @@ from native.bytes cimport (
     be64,
 )
 from native.rows.store cimport (
-    TYPE_BCD16,
-    TYPE_BCD32,
+    TYPE_BCD,
+    TYPE_BCD_SIGNED,
     TYPE_BOOL,
     TYPE_FLOAT32,
     TYPE_FLOAT64,
+    TYPE_INT8,
     TYPE_INT16,
     TYPE_INT32,
     field_t,
@@ -96,6 +97,20 @@ cdef void load64(
             out[i] = <int64_t>__builtin_bswap64(be64(p + i * stride))
 
 
+cdef void load_odd(
+    const uint8_t *p, size_t stride, uint32_t n, int64_t *out, uint8_t wide
+) noexcept nogil:
+    """Of 3, 5, 6 or 7 bytes, high byte first."""
+    cdef uint32_t i
+    cdef int k
+    cdef uint64_t value
+    for i in range(n):
+        value = 0
+        for k in range(wide):
+            value = value << 8 | p[i * stride + k]
+        out[i] = <int64_t>value
+
+
 cdef void load_bit(
     const uint8_t *p, size_t stride, uint32_t n, int64_t *out, uint32_t bit
 ) noexcept nogil:
@@ -109,20 +124,28 @@ cdef inline void refuse(uint8_t *quality) noexcept nogil:
         quality[0] = BAD_NOT_A_VALUE
 
 
-cdef void check_bcd(int64_t *v, uint32_t n, uint8_t *quality) noexcept nogil:
-    """Packed decimal digits, high digit first, to a number."""
+cdef void check_bcd(
+    int64_t *v, uint32_t n, uint8_t *quality, uint8_t wide, bint is_signed
+) noexcept nogil:
+    """Packed decimal digits of `wide` bytes, high digit first, to a number. Signed: the highest bit
+    is the sign, the three below it are a digit; all four set are a sign alone, as Siemens has it.
+    """
     cdef uint32_t i
-    cdef int k
+    cdef int k, top = 2 * wide - 1
     cdef uint64_t raw, digit, number
+    cdef bint minus
     for i in range(n):
         raw = <uint64_t>v[i]
         number = 0
-        for k in range(7, -1, -1):
+        minus = is_signed and raw >> (4 * top + 3) & 1
+        if minus:
+            raw ^= <uint64_t>(15 if raw >> (4 * top) == 15 else 8) << (4 * top)
+        for k in range(top, -1, -1):
             digit = (raw >> (4 * k)) & 15
             if digit > 9:
                 refuse(quality + i)
             number = number * 10 + digit
-        v[i] = <int64_t>number
+        v[i] = -<int64_t>number if minus else <int64_t>number
 
 
 cdef void check_float32(int64_t *v, uint32_t n, uint8_t *quality) noexcept nogil:
@@ -156,9 +179,14 @@ cdef void decode_numbers(
         load16(data + f.offset, stride, n, out, f.order >= 2)
     elif wide == 4:
         load32(data + f.offset, stride, n, out, f.order)
-    else:
+    elif wide == 8:
         load64(data + f.offset, stride, n, out, f.order)
-    if f.type == TYPE_INT16:
+    else:
+        load_odd(data + f.offset, stride, n, out, wide)
+    if f.type == TYPE_INT8:
+        for i in range(n):
+            out[i] = <int8_t><uint8_t>out[i]
+    elif f.type == TYPE_INT16:
         for i in range(n):
             out[i] = <int16_t><uint16_t>out[i]
     elif f.type == TYPE_INT32:
@@ -168,8 +196,8 @@ cdef void decode_numbers(
         check_float32(out, n, quality)
     elif f.type == TYPE_FLOAT64:
         check_float64(out, n, quality)
-    elif f.type == TYPE_BCD16 or f.type == TYPE_BCD32:
-        check_bcd(out, n, quality)
+    elif f.type == TYPE_BCD or f.type == TYPE_BCD_SIGNED:
+        check_bcd(out, n, quality, wide, f.type == TYPE_BCD_SIGNED)
     elif f.type == TYPE_BOOL:
         for i in range(n):
             out[i] = out[i] != 0

@@ -19,13 +19,15 @@ from libc.stdint cimport (
 from libc.string cimport memcpy
 
 from native.rows.store cimport (
-    TYPE_BCD16,
+    TYPE_BCD_SIGNED,
     TYPE_BOOL,
     TYPE_FLOAT32,
     TYPE_FLOAT64,
+    TYPE_INT8,
     TYPE_INT16,
     TYPE_INT32,
     TYPE_INT64,
+    TYPE_UINT8,
     TYPE_UINT16,
     TYPE_UINT32,
     TYPE_UINT64,
@@ -56,11 +58,13 @@ cdef inline double within(double value, double low, double high) noexcept nogil:
     return low if value < low else high if value > high else value
 
 
-cdef int64_t from_double(uint8_t type, double value) noexcept nogil:
+cdef int64_t from_double(const field_t *f, double value) noexcept nogil:
     """The raw value nearest to a number: inside the type, whatever the number."""
     cdef float narrow
     cdef int32_t bits
     cdef int64_t wide
+    cdef uint8_t type = f.type
+    cdef double most = 1
     if type == TYPE_FLOAT32:
         narrow = <float>within(value, -FLT_MAX, FLT_MAX)
         memcpy(&bits, &narrow, 4)
@@ -88,7 +92,15 @@ cdef int64_t from_double(uint8_t type, double value) noexcept nogil:
         return <int64_t>within(value, -2147483648.0, 2147483647)
     if type == TYPE_UINT32:
         return <int64_t>within(value, 0, 4294967295.0)
-    return <int64_t>within(value, 0, 9999 if type == TYPE_BCD16 else 99999999)
+    if type == TYPE_INT8:
+        return <int64_t>within(value, -128, 127)
+    if type == TYPE_UINT8:
+        return <int64_t>within(value, 0, 255)
+    # 10^16 - 1 is a double, 8 x 10^15 - 1 too.
+    for _ in range(2 * f.length - 1):
+        most *= 10
+    most *= 8 if type == TYPE_BCD_SIGNED else 10
+    return <int64_t>within(value, 1 - most if type == TYPE_BCD_SIGNED else 0, most - 1)
 
 
 cdef void doubt_values(
@@ -125,7 +137,7 @@ cdef void round_values(
             # The multiple is a whole number: one division makes it the float nearest to its
             # decimal.
             value = rint(value / p.resolution) * p.step_up / p.step_down - p.zero
-            values[i] = from_double(f.type, value)
+            values[i] = from_double(f, value)
 
 
 cdef uint32_t pick_changes(

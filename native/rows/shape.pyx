@@ -5,15 +5,17 @@ from libc.stdlib cimport calloc, free
 
 from native.rows.props cimport fill_props
 from native.rows.store cimport (
-    TYPE_BCD16,
-    TYPE_BCD32,
+    TYPE_BCD,
+    TYPE_BCD_SIGNED,
     TYPE_BOOL,
     TYPE_FLOAT32,
     TYPE_FLOAT64,
+    TYPE_INT8,
     TYPE_INT16,
     TYPE_INT32,
     TYPE_INT64,
     TYPE_STRING,
+    TYPE_UINT8,
     TYPE_UINT16,
     TYPE_UINT32,
     TYPE_UINT64,
@@ -27,9 +29,10 @@ from native.rows.store cimport (
 from weakref import WeakValueDictionary
 
 TYPES = {
-    "bool": TYPE_BOOL, "int16": TYPE_INT16, "uint16": TYPE_UINT16, "int32": TYPE_INT32,
-    "uint32": TYPE_UINT32, "int64": TYPE_INT64, "uint64": TYPE_UINT64, "float32": TYPE_FLOAT32,
-    "float64": TYPE_FLOAT64, "bcd16": TYPE_BCD16, "bcd32": TYPE_BCD32, "string": TYPE_STRING,
+    "bool": TYPE_BOOL, "int8": TYPE_INT8, "uint8": TYPE_UINT8, "int16": TYPE_INT16,
+    "uint16": TYPE_UINT16, "int32": TYPE_INT32, "uint32": TYPE_UINT32, "int64": TYPE_INT64,
+    "uint64": TYPE_UINT64, "float32": TYPE_FLOAT32, "float64": TYPE_FLOAT64, "bcd": TYPE_BCD,
+    "bcd_signed": TYPE_BCD_SIGNED, "string": TYPE_STRING,
 }
 ORDERS = {"ABCD": 0, "CDAB": 1, "BADC": 2, "DCBA": 3}
 
@@ -51,10 +54,12 @@ _shapes = WeakValueDictionary()
 
 #: Bytes of the raw value of each type; texts: their own.
 WIDTHS = {
-    "int16": (2,), "uint16": (2,), "int32": (4,), "uint32": (4,), "int64": (8,), "uint64": (8,),
-    "float32": (4,), "float64": (8,), "bcd16": (2,), "bcd32": (4,), "bool": (1, 2),
-    "string": range(1, TEXT_BYTES_MAX + 1),
+    "int8": (1,), "uint8": (1,), "int16": (2,), "uint16": (2,), "int32": (4,), "uint32": (4,),
+    "int64": (8,), "uint64": (8,), "float32": (4,), "float64": (8,), "bool": (1, 2),
+    "bcd": range(1, 9), "bcd_signed": range(1, 9), "string": range(1, TEXT_BYTES_MAX + 1),
 }
+#: Bytes that an order other than high byte first can be said of.
+SWAPPED = (1, 2, 4, 8)
 
 
 cdef class Shape:
@@ -140,6 +145,8 @@ cdef class Answers:
             raise ValueError(f"{field} has a length or bit that its type can't have")
         if field.bit >= 0 and (field.type != "bool" or length != 1):
             raise ValueError(f"{field} is no bit of a byte")
+        if field.type != "string" and field.order != "ABCD" and length not in SWAPPED:
+            raise ValueError(f"{field} has no such order")
         f.part = field.part
         f.type, f.order, f.bit = TYPES[field.type], ORDERS[field.order], field.bit
         f.length = <uint16_t>length

@@ -24,17 +24,19 @@ cdef extern from "<pthread.h>" nogil:
 
 cdef enum Type:
     TYPE_BOOL = 1
-    TYPE_INT16 = 2
-    TYPE_UINT16 = 3
-    TYPE_INT32 = 4
-    TYPE_UINT32 = 5
-    TYPE_INT64 = 6
-    TYPE_UINT64 = 7
-    TYPE_FLOAT32 = 8
-    TYPE_FLOAT64 = 9
-    TYPE_BCD16 = 10
-    TYPE_BCD32 = 11
-    TYPE_STRING = 12
+    TYPE_INT8 = 2
+    TYPE_UINT8 = 3
+    TYPE_INT16 = 4
+    TYPE_UINT16 = 5
+    TYPE_INT32 = 6
+    TYPE_UINT32 = 7
+    TYPE_INT64 = 8
+    TYPE_UINT64 = 9
+    TYPE_FLOAT32 = 10  # from here on not all bytes are a value
+    TYPE_FLOAT64 = 11
+    TYPE_BCD = 12
+    TYPE_BCD_SIGNED = 13
+    TYPE_STRING = 14
 
 cdef enum:
     LATE_BUCKETS = 128  # quarter octaves of microseconds

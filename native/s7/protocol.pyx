@@ -88,7 +88,7 @@ from native.s7.codec cimport (
     reader_t,
     setup_t,
 )
-from native.s7.shape cimport reshape, row_bytes, wire_bytes
+from native.s7.shape cimport reshape, row_bytes, text_most, wire_bytes
 
 cdef enum:
     FIX = 6
@@ -155,7 +155,9 @@ cdef bint sound(const request_t *r) noexcept nogil:
         return False
     for i in range(fixes_of(r, items)):
         fix_of(r, items, i, &fix)
-        if fix.item >= items or wire_bytes(fix.kind, fix.text) == 0 or fix.text > 254:
+        if fix.item >= items or wire_bytes(fix.kind, fix.text) == 0:
+            return False
+        if fix.text > text_most(fix.kind):
             return False
         if fix.at + wire_bytes(fix.kind, fix.text) > item_bytes(r.spec + 1 + ITEM * fix.item):
             return False

@@ -9,8 +9,11 @@ cdef enum Kind:
     S5TIME = 2         # milliseconds, uint32
     DATE_AND_TIME = 3  # nanoseconds since 1970 of a clock without a zone, int64
     DTL = 4            # likewise
+    WIDE_TEXT = 5      # WSTRING[n]: UTF-16 as UTF-8, then NUL up to 3 n
 
-# Bytes on the wire, and in the row, where `text` bytes of a text are wanted; 0: no such kind.
+# The most characters of a text.
+cdef uint32_t text_most(uint8_t kind) noexcept nogil
+# Bytes on the wire, and in the row, where `text` characters are wanted; 0: no such kind.
 cdef uint32_t wire_bytes(uint8_t kind, uint32_t text) noexcept nogil
 cdef uint32_t row_bytes(uint8_t kind, uint32_t text) noexcept nogil
 cdef bint reshape(uint8_t kind, const uint8_t *p, uint8_t *out, uint32_t text) noexcept nogil

@@ -1,4 +1,4 @@
-"""STRING, S5TIME, DATE_AND_TIME and DTL as plain values, high byte first.
+"""STRING, WSTRING, S5TIME, DATE_AND_TIME and DTL as plain values, high byte first.
 
 Sources: STEP 7 and TIA describe these types in their help; nodes7, an implementation by others,
 writes and reads the same bytes (tests/peer).
@@ -10,9 +10,15 @@ from libc.string cimport memcpy, memset
 from native.bytes cimport be16, be32, put_be16
 
 
+cdef uint32_t text_most(uint8_t kind) noexcept nogil:
+    return 254 if kind == TEXT else (85 if kind == WIDE_TEXT else 0)
+
+
 cdef uint32_t wire_bytes(uint8_t kind, uint32_t text) noexcept nogil:
     if kind == TEXT:
         return 2 + text
+    if kind == WIDE_TEXT:
+        return 4 + 2 * text
     if kind == S5TIME:
         return 2
     return 8 if kind == DATE_AND_TIME else (12 if kind == DTL else 0)
@@ -21,6 +27,8 @@ cdef uint32_t wire_bytes(uint8_t kind, uint32_t text) noexcept nogil:
 cdef uint32_t row_bytes(uint8_t kind, uint32_t text) noexcept nogil:
     if kind == TEXT:
         return text
+    if kind == WIDE_TEXT:
+        return 3 * text
     return 4 if kind == S5TIME else 8
 
 
@@ -72,6 +80,41 @@ cdef bint put_text(const uint8_t *p, uint8_t *out, uint32_t text) noexcept nogil
     return True
 
 
+cdef uint32_t put_utf8(uint32_t c, uint8_t *out) noexcept nogil:
+    """Up to four bytes; returns how many."""
+    if c < 0x80:
+        out[0] = <uint8_t>c
+        return 1
+    if c < 0x800:
+        out[0], out[1] = 0xC0 | c >> 6, 0x80 | c & 63
+        return 2
+    if c < 0x10000:
+        out[0], out[1], out[2] = 0xE0 | c >> 12, 0x80 | c >> 6 & 63, 0x80 | c & 63
+        return 3
+    out[0], out[1] = 0xF0 | c >> 18, 0x80 | c >> 12 & 63
+    out[2], out[3] = 0x80 | c >> 6 & 63, 0x80 | c & 63
+    return 4
+
+
+cdef bint put_wide_text(const uint8_t *p, uint8_t *out, uint32_t text) noexcept nogil:
+    """As `put_text`; half a surrogate pair is no value either."""
+    cdef uint32_t length = be16(p + 2), at = 0, i = 0, c, low
+    if length > <uint32_t>be16(p) or length > text:
+        return False
+    while i < length:
+        c = be16(p + 4 + 2 * i)
+        i += 1
+        if 0xD800 <= c <= 0xDFFF:
+            low = be16(p + 4 + 2 * i) if i < length else 0
+            if c >= 0xDC00 or not 0xDC00 <= low <= 0xDFFF:
+                return False
+            c = 0x10000 + (c - 0xD800 << 10) + low - 0xDC00
+            i += 1
+        at += put_utf8(c, out + at)
+    memset(out + at, 0, 3 * text - at)
+    return True
+
+
 cdef bint put_s5time(const uint8_t *p, uint8_t *out) noexcept nogil:
     """Two bits of the base (10 ms, 100 ms, 1 s, 10 s), three BCD digits."""
     cdef uint32_t count = <uint32_t>digits(p[0] & 0x0F) * 100 + <uint32_t>digits(p[1])
@@ -88,6 +131,8 @@ cdef bint reshape(uint8_t kind, const uint8_t *p, uint8_t *out, uint32_t text) n
     cdef int year
     if kind == TEXT:
         return put_text(p, out, text)
+    if kind == WIDE_TEXT:
+        return put_wide_text(p, out, text)
     if kind == S5TIME:
         return put_s5time(p, out)
     if kind == DATE_AND_TIME:
@@ -106,7 +151,8 @@ def reshaped(int kind, bytes data, int text=0) -> bytes | None:
     cdef const uint8_t *p = data
     cdef uint8_t out[256]
     cdef uint32_t wanted = wire_bytes(<uint8_t>kind, <uint32_t>text)
-    if not 0 <= text <= 254 or wanted == 0 or <uint32_t>len(data) != wanted:
+    cdef int most = <int>text_most(<uint8_t>kind)
+    if not 0 <= text <= (most or text) or wanted == 0 or <uint32_t>len(data) != wanted:
         raise ValueError(f"kind {kind} has not {len(data)} bytes")
     if not reshape(<uint8_t>kind, p, out, <uint32_t>text):
         return None

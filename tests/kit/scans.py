@@ -30,8 +30,8 @@ GOOD = 1
 PERIOD_NS = 10_000_000
 START_NS = 1_000_000_000
 _STRUCT = {
-    "bool": ">H", "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q",
-    "uint64": ">Q", "float32": ">f", "float64": ">d",
+    "bool": ">H", "int8": ">bx", "uint8": ">Bx", "int16": ">h", "uint16": ">H", "int32": ">i",
+    "uint32": ">I", "int64": ">q", "uint64": ">Q", "float32": ">f", "float64": ">d",
 }  # fmt: skip
 
 
@@ -46,13 +46,13 @@ def registers(kind: str, order: str, value: float | bytes) -> bytes:
     if isinstance(value, bytes):
         data = value + bytes(len(value) % 2)
     elif kind in ("bcd16", "bcd32"):
-        data = bytes.fromhex(f"{value:0{2 * TYPE_BYTES[kind]}d}")  # type: ignore[index]  # as above
+        data = bytes.fromhex(f"{value:0{4 if kind == 'bcd16' else 8}d}")
     else:
         data = struct.pack(_STRUCT[kind], value)
     words = [data[i : i + 2] for i in range(0, len(data), 2)]
     if order in ("CDAB", "DCBA") and kind != "string":
         words.reverse()
-    if order in ("BADC", "DCBA"):
+    if order in ("BADC", "DCBA") and not kind.endswith("int8"):
         words = [word[::-1] for word in words]
     return b"".join(words)
 
@@ -65,7 +65,7 @@ def plan(
     fields: list[Field] = []
     offset = 0
     for one in tags:
-        length = one.length if one.type == "string" else TYPE_BYTES[one.type]
+        length = TYPE_BYTES[one.type] or one.length
         size = length + length % 2
         if apart or not reads or offset + size > 250:
             reads.append(Read(3, 1000 * len(reads) % 60000, 0))
@@ -73,7 +73,7 @@ def plan(
         if one.type == "bool":  # the lowest of its register
             fields.append(Field(len(reads) - 1, offset + 1, "bool", one.order, 1, 0))
         else:
-            fields.append(Field(len(reads) - 1, offset, one.type, one.order, length, -1))
+            fields.append(Field(len(reads) - 1, offset, one.row_type, one.order, length, -1))
         offset += size
         reads[-1] = reads[-1]._replace(count=offset // 2)
     requests = tuple(map(request_of, reads))

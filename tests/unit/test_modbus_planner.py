@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.api import DeviceSpec, GroupPlan, LinkSpec, TagSpec, ValueType
+from drivers.api import ByteOrder, DeviceSpec, Field, GroupPlan, LinkSpec, TagSpec, ValueType
 from drivers.modbus.address import Range
 from drivers.modbus.forecast import link_load
 from drivers.modbus.limits import Limits, limits_of
@@ -139,6 +139,26 @@ def test_plan_of_spaces_and_types_says_where_each_tag_lies() -> None:
         (1, 0, 2, -1),
     ]
     assert group.fields[0].order == "CDAB"
+
+
+@pytest.mark.parametrize(("order", "offset"), [("ABCD", 1), ("CDAB", 1), ("BADC", 0), ("DCBA", 0)])
+def test_plan_of_a_byte_says_the_low_one_of_its_register(order: ByteOrder, offset: int) -> None:
+    group = plan(TCP, tag("holding:7", "int8", order=order))
+    assert group.fields == (Field(0, offset, "int8", "ABCD", 1, -1),)
+
+
+def test_plan_of_bcd_says_its_length_and_sign() -> None:
+    group = plan(
+        TCP,
+        tag("holding:0", "bcd16"),
+        tag("holding:1", "bcd", length=6),
+        tag("holding:4", "bcd", length=4, signed=True, order="CDAB"),
+    )
+    assert group.fields == (
+        Field(0, 0, "bcd", "ABCD", 2, -1),
+        Field(0, 2, "bcd", "ABCD", 6, -1),
+        Field(0, 8, "bcd_signed", "CDAB", 4, -1),
+    )
 
 
 def test_plan_with_declared_hole_never_reads_it() -> None:

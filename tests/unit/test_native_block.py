@@ -24,6 +24,7 @@ from tests.kit.scans import GOOD, PERIOD_NS, START_NS, Box, plan, registers, tag
 NOT_A_VALUE = pb.QUALITY_BAD_NOT_A_VALUE
 _EXACT = Context(prec=200)
 INTEGERS = {
+    "int8": (-128, 127), "uint8": (0, 255),
     "int16": (-(1 << 15), (1 << 15) - 1), "uint16": (0, (1 << 16) - 1),
     "int32": (-(1 << 31), (1 << 31) - 1), "uint32": (0, (1 << 32) - 1),
     "int64": (-(1 << 63), (1 << 63) - 1), "uint64": (0, (1 << 64) - 1),
@@ -214,6 +215,56 @@ def test_bcd_when_a_digit_is_over_nine_is_bad(kind: str, order: str, noise: byte
         assert (entry.value, entry.quality) == (str(int(raw.hex())), GOOD)
     else:
         assert (entry.value, entry.quality) == (None, NOT_A_VALUE)
+
+
+@given(
+    st.integers(1, 8).flatmap(
+        lambda n: st.tuples(st.just(n), st.lists(st.integers(0, 10 ** (2 * n) - 1), min_size=1))
+    )
+)
+def test_bcd_when_of_any_length_then_its_digits(column: tuple[int, list[int]]) -> None:
+    length, raws = column
+    box = Box([plan([tag("t", "bcd", length=length)])])
+    for tick, raw in enumerate(raws):
+        box.push(0, tick, bytes.fromhex(f"{raw:0{2 * length}d}") + bytes(length % 2))
+    assert values(box) == [str(raw) for raw in raws]
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("0123", "123"), ("8123", "-123"), ("F123", "-123"), ("7999", "7999"), ("FA00", None),
+        ("F999999999999999", "-999999999999999"), ("9001", "-1001"), ("8000", "0"),
+        ("800001", "-1"), ("85", "-5"), ("E1", "-61"),
+    ],
+)  # fmt: skip
+def test_bcd_when_signed_then_its_highest_bit_is_the_sign(raw: str, shown: str | None) -> None:
+    length = len(raw) // 2
+    box = Box([plan([tag("t", "bcd", length=length, signed=True)])])
+    box.push(0, 0, bytes.fromhex(raw) + bytes(length % 2))
+    assert values(box) == [shown]
+
+
+@pytest.mark.parametrize(
+    ("length", "signed", "raw", "rounded"),
+    [
+        (1, False, "99", "99"),
+        (1, True, "79", "79"),
+        (1, True, "F9", "-10"),
+        (3, False, "999999", "999999"),
+    ],
+)
+def test_bcd_when_rounded_then_inside_its_digits(
+    length: int, signed: bool, raw: str, rounded: str
+) -> None:
+    box = Box([plan([tag("t", "bcd", length=length, signed=signed, resolution=Decimal(10))])])
+    box.push(0, 0, bytes.fromhex(raw) + bytes(length % 2))
+    assert values(box) == [rounded]
+
+
+def test_bcd_when_of_three_bytes_and_another_order_then_refused() -> None:
+    with pytest.raises(ValueError, match="order"):
+        Box([plan([tag("t", "bcd", length=3, order="CDAB")])])
 
 
 @given(st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=20), st.integers(0, 15))

@@ -18,12 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from drivers.api import Field, GroupPlan
+from drivers.api import TYPE_BYTES, Field, GroupPlan
 from drivers.modbus.request import Read, request_of
 from native.block.latest import latest, qualities
 from native.block.seal import Sealer
 from native.rows.group import POOL_BYTES, Group, Pool
-from native.rows.shape import STORE_BYTES_MAX, TYPES, VALUE_BYTES_MAX
+from native.rows.shape import STORE_BYTES_MAX, VALUE_BYTES_MAX
 from tests.kit.scans import (
     GOOD,
     PERIOD_NS,
@@ -377,9 +377,9 @@ print(inside)
 @given(st.data())
 def test_qualities_when_counted_are_those_of_the_newest_values(data: st.DataObject) -> None:
     """Of any types, with bytes that may be no value of theirs."""
-    kinds = data.draw(st.lists(st.sampled_from(sorted(TYPES)), min_size=1, max_size=8))
+    kinds = data.draw(st.lists(st.sampled_from(sorted(TYPE_BYTES)), min_size=1, max_size=8))
     tags = [
-        tag(f"t{i}", kind, length=6 if kind == "string" else 0, encoding="utf-8")
+        tag(f"t{i}", kind, length=0 if TYPE_BYTES[kind] else 6, signed=i % 2 > 0, encoding="utf-8")
         for i, kind in enumerate(kinds)
     ]
     made = plan(tags, apart=True)

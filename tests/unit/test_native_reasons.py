@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from drivers.api import ValueType
+from drivers.api import RowType, ValueType
 from gateway import catalog
 from native.rows.group import GAP_NAMES
 from native.rows.shape import TYPES
@@ -71,4 +71,5 @@ def test_features_when_native_are_of_the_contract(numbers: dict[str, int]) -> No
 
 
 def test_value_types_when_native_are_those_of_drivers_and_catalogs() -> None:
-    assert set(TYPES) == set(get_args(ValueType)) == set(catalog.TYPES)
+    assert set(TYPES) == set(get_args(RowType))
+    assert set(get_args(ValueType)) == set(catalog.TYPES)

@@ -104,6 +104,14 @@ def test_items_when_encoded_then_as_on_the_wire() -> None:
         ("DB1.DBD0", "float32", 3, "length", "s7.length_unused"),
         ("DB1.DBD65534", "float32", 0, "address", "s7.past_end"),
         ("DB1.DBD0", "gray", 0, "type", "s7.type"),
+        ("MB3", "int8", 0, "", ""),
+        ("DB1.DBW0", "uint8", 0, "address", "s7.width"),
+        ("DB1.DBB0", "bcd", 3, "", ""),
+        ("DB1.DBB0", "bcd", 9, "length", "s7.bcd_length"),
+        ("DB1.DBB0", "wstring", 85, "", ""),
+        ("DB1.DBB0", "wstring", 86, "length", "s7.wstring_length"),
+        ("DB1.DBB0", "date_time", 0, "", ""),
+        ("DB1.DBB0", "date_time", 8, "length", "s7.length_unused"),
     ],
 )
 def test_tag_when_checked_then_what_is_wrong_with_it(

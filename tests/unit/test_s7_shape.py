@@ -23,13 +23,13 @@ def ns(at: datetime.datetime) -> bytes:
     return whole.to_bytes(8, "big", signed=True)
 
 
-@pytest.mark.parametrize("type_", ["string", "s5time", "date_time", "dtl"])
+@pytest.mark.parametrize("type_", ["string", "wstring", "s5time", "date_time", "dtl"])
 def test_value_when_the_simulator_packs_it_then_the_same_comes_out(type_: str) -> None:
-    tag = SimTag("a tag", parse("DB1.DBB0"), type_, 20 if type_ == "string" else 0)
+    tag = SimTag("a tag", parse("DB1.DBB0"), type_, 20 if type_.endswith("string") else 0)
     for counter in range(STEPS):
         shown, found = value(tag, counter), reshaped(FIXES[type_].code, encode(tag, counter), 20)
         if isinstance(shown, bytes):
-            assert found == shown.ljust(20, b"\0")
+            assert found == shown.ljust(60 if type_ == "wstring" else 20, b"\0")
         elif isinstance(shown, datetime.datetime):
             assert found == ns(shown)
         else:
@@ -68,18 +68,28 @@ def test_date_and_time_when_read_then_of_its_century(raw: str, at: datetime.date
         (3, "0000000000000000"),
         (4, "07E9021D0100000000000000"), (4, "07E9010101180000" + "00000000"),
         (4, "07E90101010000003B9ACA00"), (4, "000000000000000000000000"),
+        (5, "00040005" + "0041" * 4), (5, "000A0005" + "0041" * 4),
+        (5, "00040001D83D" + "0041" * 3),  # half a pair at the end
+        (5, "00040002D83D00410000" + "0000"), (5, "00040001DE000041" + "0000" * 2),
     ],
 )  # fmt: skip
 def test_value_when_its_bytes_are_impossible_then_none(kind: int, raw: str) -> None:
-    assert reshaped(kind, bytes.fromhex(raw), 4 if kind == 1 else 0) is None
+    assert reshaped(kind, bytes.fromhex(raw), 4 if kind in (1, 5) else 0) is None
 
 
-@given(st.integers(1, 4), st.binary(min_size=12, max_size=12), st.integers(0, 10))
+@given(st.text(max_size=42))
+def test_wstring_when_of_any_text_then_the_same_in_utf8(text: str) -> None:
+    wide = text.encode("utf-16-be")
+    raw = (85).to_bytes(2, "big") + (len(wide) // 2).to_bytes(2, "big") + wide.ljust(170, b"\xd8")
+    assert reshaped(5, raw, 85) == text.encode("utf-8").ljust(255, b"\0")
+
+
+@given(st.integers(1, 5), st.binary(min_size=24, max_size=24), st.integers(0, 10))
 def test_value_when_of_any_bytes_then_of_its_length_or_none(
     kind: int, data: bytes, text: int
 ) -> None:
-    found = reshaped(kind, data[: (0, 2 + text, 2, 8, 12)[kind]], text)
-    assert found is None or len(found) == (0, text, 4, 8, 8)[kind]
+    found = reshaped(kind, data[: (0, 2 + text, 2, 8, 12, 4 + 2 * text)[kind]], text)
+    assert found is None or len(found) == (0, text, 4, 8, 8, 3 * text)[kind]
 
 
 @given(st.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(2261, 12, 31)))

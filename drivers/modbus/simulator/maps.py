@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from drivers.api import ByteOrder, ValueType
+from drivers.api import TYPE_BYTES, ByteOrder, ValueType
 from drivers.modbus.address import AddressError, Range, parse, parse_range
 from drivers.modbus.simulator.usual import RISING, usual
 from drivers.modbus.simulator.values import SimTag, fits
@@ -66,8 +66,8 @@ def load_map(path: Path) -> DeviceMap:
 
 def _tag(where: str, name: str, told: Mapping[str, Any], order: str) -> SimTag:
     type_, order = told.get("type"), told.get("order", order)
-    if type_ not in get_args(ValueType):
-        raise MapError(f"{where}: type {type_!r}: one of {', '.join(get_args(ValueType))}")
+    if type_ not in TYPE_BYTES:
+        raise MapError(f"{where}: type {type_!r}: one of {', '.join(TYPE_BYTES)}")
     if order not in get_args(ByteOrder):
         raise MapError(f"{where}: order {order!r}: one of {', '.join(get_args(ByteOrder))}")
     try:

@@ -31,15 +31,16 @@ RawValue = int | float | bool | bytes
 
 #: Raw limits of a tag that names none: inside every type, and different enough to tell apart.
 _SPAN: Mapping[ValueType, tuple[int, int]] = {
-    "bool": (0, 1), "int16": (-3150, 3150), "uint16": (0, 63_000), "int32": (-315_000, 315_000),
-    "uint32": (0, 3_150_000_000), "int64": (-(10**15), 10**15), "uint64": (0, 10**16),
-    "float32": (-1000, 1000), "float64": (-(10**6), 10**6), "bcd16": (0, 9999),
-    "bcd32": (0, 99_999_999), "string": (0, 0),
+    "bool": (0, 1), "int8": (-100, 100), "uint8": (0, 200), "int16": (-3150, 3150),
+    "uint16": (0, 63_000), "int32": (-315_000, 315_000), "uint32": (0, 3_150_000_000),
+    "int64": (-(10**15), 10**15), "uint64": (0, 10**16), "float32": (-1000, 1000),
+    "float64": (-(10**6), 10**6), "bcd": (0, 99), "bcd16": (0, 9999), "bcd32": (0, 99_999_999),
+    "string": (0, 0),
 }  # fmt: skip
 
 _STRUCT: Mapping[str, str] = {
-    "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q", "uint64": ">Q",
-    "float32": ">f", "float64": ">d",
+    "int8": ">xb", "uint8": ">xB", "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I",
+    "int64": ">q", "uint64": ">Q", "float32": ">f", "float64": ">d",
 }  # fmt: skip
 
 
@@ -60,7 +61,7 @@ class SimTag:
     @property
     def registers(self) -> int:
         """Registers that it takes; 1 for bits."""
-        if self.type == "string":
+        if self.type in ("string", "bcd"):
             return max(1, (self.length + 1) // 2)
         if self.type in ("bcd32", "int32", "uint32", "float32"):
             return 2
@@ -100,7 +101,7 @@ def encode(tag: SimTag, value: RawValue) -> bytes:
     """The registers of a raw value as they travel: two bytes a register, high byte first."""
     if isinstance(value, bytes):
         return value.ljust(2 * tag.registers, b"\0")
-    if tag.type in ("bcd16", "bcd32"):
+    if tag.type in ("bcd", "bcd16", "bcd32"):
         data = bytes.fromhex(f"{value:0{4 * tag.registers}d}")
     else:
         data = struct.pack(_STRUCT[tag.type], value)

@@ -18,7 +18,7 @@ _KINDS = {fix.code: (name, fix) for name, fix in FIXES.items()}
 
 def scans(group: GroupPlan, count: int) -> list[bytes]:
     """The data of `count` successive rows."""
-    tags = [SimTag(t.name, parse(t.address), t.type, t.length) for t in group.tags]
+    tags = [SimTag(t.name, parse(t.address), t.type, t.length, t.signed) for t in group.tags]
     plc = Plc([tag for tag in tags if tag.address.area != "SZL"])
     rows = []
     for _ in range(count):
@@ -42,4 +42,4 @@ def _parts(spec: bytes, plc: Plc) -> Iterator[bytes]:
     for kind, item, offset, text in struct.iter_unpack(">BBHH", spec[1 + 12 * spec[0] :]):
         name, fix = _KINDS[kind]
         data = items[item][offset : offset + wire_bytes(name, text)]
-        yield reshaped(kind, data, text) or bytes(fix.row_bytes or text)
+        yield reshaped(kind, data, text) or bytes(fix.row_bytes * (text or 1))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from drivers.s7.address import AddressError, parse
 from drivers.s7.simulator.values import SimTag
-from drivers.s7.types import STRING_MOST, WIRE_BYTES
+from drivers.s7.types import LENGTH_MOST, WIRE_BYTES
 
 
 class Map(NamedTuple):
@@ -45,8 +45,12 @@ def _tag(where: str, name: str, told: object) -> SimTag:
         address = parse(str(told["address"]))
     except AddressError as error:
         raise ValueError(f"{where}: no address: {told['address']}") from error
-    if type_ not in WIRE_BYTES and type_ != "string":
-        raise ValueError(f"{where}: type {type_!r}: one of string, {', '.join(WIRE_BYTES)}")
-    if type_ == "string" and not (isinstance(length, int) and 1 <= length <= STRING_MOST):
-        raise ValueError(f"{where}: length {length!r}: 1 to {STRING_MOST}")
-    return SimTag(name, address, str(type_), length if type_ == "string" else 0)
+    type_ = str(type_)
+    if type_ not in WIRE_BYTES and type_ not in LENGTH_MOST:
+        raise ValueError(
+            f"{where}: type {type_!r}: one of {', '.join([*LENGTH_MOST, *WIRE_BYTES])}"
+        )
+    most = LENGTH_MOST.get(type_, 0)
+    if most and not (isinstance(length, int) and 1 <= length <= most):
+        raise ValueError(f"{where}: length {length!r}: 1 to {most}")
+    return SimTag(name, address, type_, length if most else 0, bool(told.get("signed", False)))

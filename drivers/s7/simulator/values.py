@@ -13,7 +13,7 @@ import zlib
 from typing import NamedTuple
 
 from drivers.s7.address import Address
-from drivers.s7.types import STRING_HEAD, WIRE_BYTES
+from drivers.s7.types import WIRE_BYTES, wire_bytes
 
 STEPS = 64
 _EPOCH = datetime.datetime(2026, 1, 1)  # local time of a PLC, which has no zone
@@ -30,16 +30,17 @@ _STRIDES: dict[str, int | float] = {
 
 
 class SimTag(NamedTuple):
-    """A value that a simulated CPU holds; `length` of strings in characters."""
+    """A value that a simulated CPU holds; `length` of texts in characters, of a bcd in bytes."""
 
     name: str
     address: Address
     type: str
     length: int = 0
+    signed: bool = False
 
     @property
     def size(self) -> int:
-        return STRING_HEAD + self.length if self.type == "string" else WIRE_BYTES[self.type]
+        return wire_bytes(self.type, self.length)
 
 
 def step(tag: SimTag, counter: int) -> int:
@@ -53,6 +54,10 @@ def value(tag: SimTag, counter: int) -> bool | int | float | bytes | datetime.da
         return bool(now >> 3 & 1)
     if tag.type == "string":
         return f"{now:02}{tag.name}".encode("ascii", "replace")[: tag.length]
+    if tag.type == "wstring":
+        return ("温度°" + f"{now:02}{tag.name}")[: tag.length].encode("utf-8")
+    if tag.type == "bcd":
+        return -now if tag.signed and now % 2 else now
     if tag.type in ("bcd16", "bcd32"):
         return now * 15 if tag.type == "bcd16" else now * 1_500_011
     if tag.type == "s5time":
@@ -66,6 +71,10 @@ def value(tag: SimTag, counter: int) -> bool | int | float | bytes | datetime.da
 def encode(tag: SimTag, counter: int) -> bytes:
     """The bytes in the CPU's memory; a bool: one byte, 0 or 1."""
     shown = value(tag, counter)
+    if tag.type == "wstring" and isinstance(shown, bytes):
+        wide = shown.decode("utf-8").encode("utf-16-be")
+        head = struct.pack(">HH", tag.length, len(wide) // 2)
+        return head + wide + b"\0~" * (tag.length - len(wide) // 2)
     if isinstance(shown, bytes):
         # What an earlier, longer text left behind stays there.
         return bytes([tag.length, len(shown)]) + shown.ljust(tag.length, b"~")
@@ -73,6 +82,9 @@ def encode(tag: SimTag, counter: int) -> bytes:
         return _dtl(shown) if tag.type == "dtl" else _date_and_time(shown)
     if tag.type == "bool":
         return bytes([bool(shown)])
+    if tag.type == "bcd":
+        digits = bytes.fromhex(f"{abs(shown):0{2 * tag.length}d}")
+        return bytes([digits[0] | (0x80 if shown < 0 else 0)]) + digits[1:]
     if tag.type in ("bcd16", "bcd32"):
         return bytes.fromhex(f"{shown:0{2 * WIRE_BYTES[tag.type]}d}")
     if tag.type == "s5time":
