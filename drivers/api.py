@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast, runtime_checkable
 
 from drivers.keys import Key
 from drivers.words import Message
@@ -148,6 +148,7 @@ class Station:
     protocol: Any  # the capsule of its native/engine/protocol.pxd table
     address: bytes  # in the protocol's own words; those of one link that have the same share it
     pause_ns: int = 0  # silence this device wants, over the link's
+    line: LinkSpec | None = None  # where its baud or parity is not its serial link's: as it has it
 
 
 class Request(NamedTuple):
@@ -234,6 +235,83 @@ class Runner(Protocol):
         """
 
 
+class Learning(Protocol):
+    """What one device taught. Never waits for anything; the supervisor's thread."""
+
+    @property
+    def revision(self) -> int:
+        """Rises whenever the groups must be planned anew; 0: they are as the file says."""
+
+    @property
+    def curious(self) -> bool:
+        """Whether `answered` can still teach something."""
+
+    def answered(self, spec: bytes) -> None:
+        """All parts of that request were good in the newest row."""
+
+    def refused(self, spec: bytes, code: int) -> None:
+        """The device refused that request, in its protocol's words."""
+
+    def replan(self, group: GroupPlan) -> GroupPlan:
+        """The same tags, asked for as was learned."""
+
+    def said(self) -> list[dict[str, Any]]:
+        """What was learned, as messages."""
+
+    def kept(self) -> dict[str, Any]:
+        """What is worth keeping over a restart, as JSON."""
+
+
+class Nothing:
+    """Of a protocol that learns nothing from refusals."""
+
+    revision, curious = 0, False
+
+    def answered(self, spec: bytes) -> None:
+        """Nothing follows."""
+
+    def refused(self, spec: bytes, code: int) -> None:
+        """Nothing follows."""
+
+    def replan(self, group: GroupPlan) -> GroupPlan:
+        return group
+
+    def said(self) -> list[dict[str, Any]]:
+        return []
+
+    def kept(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """What a driver adds to the scanning of its devices on the native floor (`drivers.scan`)."""
+
+    station: Callable[[DeviceSpec], Station]
+    #: With what `kept` gave in an earlier run, or None. Raises ValueError, KeyError or TypeError
+    #: where that does not fit.
+    learning: Callable[[DeviceSpec, Any], Learning] = lambda spec, kept: Nothing()
+    #: Message of a refusal by its code, where it has words of its own.
+    cause: Callable[[int, int], dict[str, Any] | None] = lambda quality, code: None
+    #: Id of what is said where a link learned that only one request may fly.
+    single: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedLinks:
+    """`groups` are native.rows.group.Group objects, in the order they are numbered: the sealer
+    takes them.
+    """
+
+    runners: tuple[Runner, ...]
+    groups: tuple[Any, ...]
+    latest: Callable[
+        [str], list[dict[str, Any]]
+    ]  # device name -> its tags' latest values, for `watch`
+    #: device name, or "link " and a link's -> JSON worth keeping over a restart
+    learned: Callable[[], dict[str, Any]]
+
+
 class Driver(Protocol):
     """What a protocol's folder offers as `DRIVER`."""
 
@@ -261,6 +339,26 @@ class Driver(Protocol):
         forecast of bytes seals.
         """
 
+
+@runtime_checkable
+class NativeDriver(Driver, Protocol):
+    """One whose protocol is a table of functions in native code: `drivers.scan` opens its links."""
+
+    def speaker(self) -> Speaker:
+        """What it adds to the scanning of its devices."""
+
+    def shares(self, device: DeviceSpec) -> bool:
+        """Whether devices of other drivers may be on its link: its frames stand on a line, where
+        one request flies at a time.
+        """
+
+
+@runtime_checkable
+class HostedDriver(Driver, Protocol):
+    """One that is written in Python: its links run in a process beside the daemon
+    (`drivers.host`).
+    """
+
     def open(
         self,
         links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
@@ -273,18 +371,3 @@ class Driver(Protocol):
         are left out. `pool`: the native.rows.group.Pool of the box, where all rows wait for the
         seal.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedLinks:
-    """`groups` are native.rows.group.Group objects, in the order they are numbered: the sealer
-    takes them.
-    """
-
-    runners: tuple[Runner, ...]
-    groups: tuple[Any, ...]
-    latest: Callable[
-        [str], list[dict[str, Any]]
-    ]  # device name -> its tags' latest values, for `watch`
-    #: device name, or "link " and a link's -> JSON worth keeping over a restart
-    learned: Callable[[], dict[str, Any]]

@@ -1,8 +1,7 @@
 """Scanning devices on the native floor, whatever their protocol: one thread a serial link, one for
 all links on plain sockets, one for all that are secured.
 
-What a driver adds is a `Speaker`: how its devices are called, what is learned from what they
-refuse, and its own words.
+Devices of several drivers may be on one link. What a driver adds is its `drivers.api.Speaker`.
 """
 
 from __future__ import annotations
@@ -12,17 +11,20 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
+from drivers import registry
 from drivers.api import (
     IN_FLIGHT_AUTO,
     DevicePlan,
     DeviceSpec,
-    GroupPlan,
+    Learning,
     LinkSpec,
+    NativeDriver,
     OpenedLinks,
     Runner,
+    Speaker,
     Station,
 )
 from drivers.dialled import DialledIn
@@ -36,71 +38,9 @@ from native.rows.group import Group, Pool
 _log = logging.getLogger(__name__)
 
 
-class Learning(Protocol):
-    """What one device taught. Never waits for anything; the supervisor's thread."""
-
-    @property
-    def revision(self) -> int:
-        """Rises whenever the groups must be planned anew; 0: they are as the file says."""
-
-    @property
-    def curious(self) -> bool:
-        """Whether `answered` can still teach something."""
-
-    def answered(self, spec: bytes) -> None:
-        """All parts of that request were good in the newest row."""
-
-    def refused(self, spec: bytes, code: int) -> None:
-        """The device refused that request, in its protocol's words."""
-
-    def replan(self, group: GroupPlan) -> GroupPlan:
-        """The same tags, asked for as was learned."""
-
-    def said(self) -> list[dict[str, Any]]:
-        """What was learned, as messages."""
-
-    def kept(self) -> dict[str, Any]:
-        """What is worth keeping over a restart, as JSON."""
-
-
-class Nothing:
-    """Of a protocol that learns nothing from refusals."""
-
-    revision, curious = 0, False
-
-    def answered(self, spec: bytes) -> None:
-        """Nothing follows."""
-
-    def refused(self, spec: bytes, code: int) -> None:
-        """Nothing follows."""
-
-    def replan(self, group: GroupPlan) -> GroupPlan:
-        return group
-
-    def said(self) -> list[dict[str, Any]]:
-        return []
-
-    def kept(self) -> dict[str, Any]:
-        return {}
-
-
-@dataclass(frozen=True, slots=True)
-class Speaker:
-    """What a driver adds to the scanning of its devices."""
-
-    driver: str
-    station: Callable[[DeviceSpec], Station]
-    #: With what `kept` gave in an earlier run, or None. Raises ValueError, KeyError or TypeError
-    #: where that does not fit.
-    learning: Callable[[DeviceSpec, Any], Learning] = lambda spec, kept: Nothing()
-    #: Message of a refusal by its code, where it has words of its own.
-    cause: Callable[[int, int], dict[str, Any] | None] = lambda quality, code: None
-    #: Id of what is said where a link learned that only one request may fly.
-    single: str = ""
-
-
 @dataclass(slots=True)
 class _Device:
+    speaker: Speaker
     plan: DevicePlan
     groups: list[Group]
     learning: Learning
@@ -112,14 +52,12 @@ class _Wire:
 
     def __init__(
         self,
-        speaker: Speaker,
         spec: LinkSpec,
         plans: Sequence[DevicePlan],
         first_group: int,
         kept: Mapping[str, Any],
         pool: Pool,
     ) -> None:
-        self.speaker = speaker
         self.spec = spec
         self.dialled = DialledIn(spec)
         self.devices: list[_Device] = []
@@ -127,11 +65,12 @@ class _Wire:
         for plan in plans:
             groups = [Group(number + i, group, pool) for i, group in enumerate(plan.groups)]
             number += len(groups)
+            speaker = _speaker(plan.spec)
             learning = _learning(speaker, plan.spec, kept.get(plan.spec.name))
-            self.devices.append(_Device(plan, groups, learning, revision=0))
+            self.devices.append(_Device(speaker, plan, groups, learning, revision=0))
         self.link = Link(
             spec,
-            [(speaker.station(device.plan.spec), device.groups) for device in self.devices],
+            [(_station(device, spec), device.groups) for device in self.devices],
             _flights(kept.get(f"link {spec.name}")),
         )
         for device in self.devices:
@@ -214,18 +153,22 @@ class _Wire:
             found.update(
                 unit=spec.unit,
                 link=self.spec.name,
-                driver=self.speaker.driver,
+                driver=spec.driver,
                 profile=spec.profile,
             )
             owed = found.pop("owed") and self.spec.listen_only
             found["state"], found["cause"] = judge(
-                self.speaker.cause, found, state, tags, NOT_ASKED if self.spec.listen_only else 129
+                device.speaker.cause,
+                found,
+                state,
+                tags,
+                NOT_ASKED if self.spec.listen_only else 129,
             )
             if owed and found["cause"] == {"id": "device.not_heard", "args": {}}:
                 found["cause"] = {"id": "device.owed", "args": {"link": self.spec.name}}
             found["learned"] = [] if brief else device.learning.said()
-            if self.link.single and self.speaker.single and not brief:
-                found["learned"].append({"id": self.speaker.single, "args": {}})
+            if self.link.single and device.speaker.single and not brief:
+                found["learned"].append({"id": device.speaker.single, "args": {}})
             result.append(found)
         return result
 
@@ -239,6 +182,19 @@ def _has_name(spec: LinkSpec) -> bool:
     except ValueError:
         return True
     return False
+
+
+def _speaker(device: DeviceSpec) -> Speaker:
+    driver = registry.get(device.driver)
+    assert isinstance(driver, NativeDriver)
+    return driver.speaker()
+
+
+def _station(device: _Device, link: LinkSpec) -> Station:
+    """As the engine asks it, with its own line where that is not the link's."""
+    spec = device.plan.spec
+    station = device.speaker.station(spec)
+    return station if spec.link == link else replace(station, line=spec.link)
 
 
 def _learning(speaker: Speaker, spec: DeviceSpec, kept: Any) -> Learning:
@@ -317,18 +273,20 @@ def _listening(runner: NativeRunner, wires: Sequence[_Wire]) -> list[Runner]:
 
 
 def open_links(
-    speaker: Speaker,
     links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
     first_group: int,
     kept: Mapping[str, Any],
     pool: Pool | None = None,
 ) -> OpenedLinks:
-    """Build everything that scanning needs; nothing is opened or sent before the runners run."""
+    """Build everything that scanning needs; nothing is opened or sent before the runners run. Every
+    device's driver is a `drivers.api.NativeDriver`. Groups, `kept` and `pool` are as
+    `drivers.api.HostedDriver.open` has them.
+    """
     wires: list[_Wire] = []
     pool = Pool() if pool is None else pool
     number = first_group
     for spec, plans in links:
-        wires.append(_Wire(speaker, spec, plans, number, kept, pool))
+        wires.append(_Wire(spec, plans, number, kept, pool))
         number += len(wires[-1].groups)
     runners: list[Runner] = [NativeRunner([wire]) for wire in wires if wire.spec.type == "serial"]
     # Apart from each other: a handshake is milliseconds of arithmetic, which no robot waits for.

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from drivers import registry
-from drivers.api import DevicePlan, DeviceSpec, OpenedLinks, Runner
+from drivers.api import (
+    DevicePlan,
+    DeviceSpec,
+    Driver,
+    HostedDriver,
+    NativeDriver,
+    OpenedLinks,
+    Runner,
+)
+from drivers.scan import open_links
 from gateway.config.model import GatewayConfig
 from native.rows.group import Pool
 
@@ -42,21 +51,32 @@ class Scanning:
         self._lookups: threading.Thread | None = None
         self._stopping = threading.Event()
         self.failed: list[str] = []
-        for name in sorted({device.driver for device in config.devices}):
-            self._open(name, config)
+        drivers = {name: registry.get(name) for name in {each.driver for each in config.devices}}
+        # A link of the native floor is opened once, whoever has devices on it.
+        native = {name for name, driver in drivers.items() if isinstance(driver, NativeDriver)}
+        if native:
+            self._open(native, open_links, drivers, config)
+        for name, driver in sorted(drivers.items()):
+            if isinstance(driver, HostedDriver):
+                self._open({name}, driver.open, drivers, config)
 
-    def _open(self, name: str, config: GatewayConfig) -> None:
-        driver = registry.get(name)
+    def _open(
+        self,
+        names: Collection[str],
+        opening: Callable[..., OpenedLinks],
+        drivers: Mapping[str, Driver],
+        config: GatewayConfig,
+    ) -> None:
+        """Have the links with devices of these drivers opened."""
         plans: dict[str, list[DevicePlan]] = {}
         for device in config.devices:
-            if device.driver == name:
-                plans.setdefault(device.link.name, []).append(driver.plan(device))
+            if device.driver in names:
+                plans.setdefault(device.link.name, []).append(drivers[device.driver].plan(device))
         links = [(link, plans[link.name]) for link in config.links if link.name in plans]
-        first = len(self.groups)
-        opened = driver.open(links, first, self._kept, self._pool)
+        number = len(self.groups)
+        opened = opening(links, number, self._kept, self._pool)
         self._opened.append(opened)
         self.groups.extend(opened.groups)
-        number = first
         for _, on_link in links:
             for plan in on_link:
                 self._owner[plan.spec.name] = opened

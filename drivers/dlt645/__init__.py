@@ -11,18 +11,10 @@ Only the control codes that read exist here: nothing in this folder can set anyt
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from drivers.api import (
-    DevicePlan,
-    DeviceSpec,
-    Driver,
-    GroupPlan,
-    LinkSpec,
-    OpenedLinks,
-    Problem,
-)
+from drivers.api import DevicePlan, DeviceSpec, GroupPlan, NativeDriver, Problem, Speaker
 from drivers.dlt645.check import check, check_line
 from drivers.dlt645.identifiers import IdentifierError
 from drivers.dlt645.keys import KEYS
@@ -33,7 +25,7 @@ __all__ = ["DRIVER", "Dlt645Driver"]
 
 
 class Dlt645Driver:
-    """The `drivers.api.Driver` of DL/T 645. Stateless; any thread."""
+    """The `drivers.api.NativeDriver` of DL/T 645. Stateless; any thread."""
 
     name = "dlt645"
     keys = KEYS
@@ -72,17 +64,15 @@ class Dlt645Driver:
 
         return scans(group, seed, count)
 
-    def open(
-        self,
-        links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
-        first_group: int,
-        kept: Mapping[str, Any],
-        pool: Any = None,
-    ) -> OpenedLinks:
-        """Build the runners of `links`; nothing is opened or sent before they run."""
-        from drivers.dlt645.runner import open_links
+    def speaker(self) -> Speaker:
+        """What it adds to the scanning of its devices."""
+        from drivers.dlt645.runner import SPEAKER
 
-        return open_links(links, first_group, kept, pool)
+        return SPEAKER
+
+    def shares(self, device: DeviceSpec) -> bool:
+        """Any line will do."""
+        return True
 
 
-DRIVER: Driver = Dlt645Driver()
+DRIVER: NativeDriver = Dlt645Driver()

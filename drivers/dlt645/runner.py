@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drivers.api import DevicePlan, LinkSpec, OpenedLinks
+from drivers.api import Speaker
 from drivers.dlt645.learn import Learner
 from drivers.dlt645.station import station_of
-from drivers.scan import Speaker
-from drivers.scan import open_links as open_all
 
 _REFUSED, _FAILURE = 133, 134
 #: As native/dlt645/protocol says it.
@@ -26,14 +23,4 @@ def cause(quality: int, code: int) -> dict[str, Any] | None:
     return None
 
 
-_SPEAKER = Speaker("dlt645", station_of, Learner, cause)
-
-
-def open_links(
-    links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
-    first_group: int,
-    kept: Mapping[str, Any],
-    pool: Any = None,
-) -> OpenedLinks:
-    """Build everything that scanning needs; nothing is opened or sent before the runners run."""
-    return open_all(_SPEAKER, links, first_group, kept, pool)
+SPEAKER = Speaker(station_of, Learner, cause)

@@ -235,7 +235,7 @@ def open_hosted(
     first_group: int,
     pool: Pool | None = None,
 ) -> OpenedLinks:
-    """What `Driver.open` of a Python driver returns; the host starts when the runner runs."""
+    """What `HostedDriver.open` returns; the host starts when the runner runs."""
     pool = Pool() if pool is None else pool
     number = first_group
     hosted, groups = [], []

@@ -11,18 +11,7 @@ Only the functions 1, 2, 3 and 4 exist here: nothing in this folder can write to
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from drivers.api import (
-    DevicePlan,
-    DeviceSpec,
-    Driver,
-    GroupPlan,
-    LinkSpec,
-    OpenedLinks,
-    Problem,
-)
+from drivers.api import DevicePlan, DeviceSpec, GroupPlan, NativeDriver, Problem, Speaker
 from drivers.keys import Key
 from drivers.modbus.check import check
 from drivers.modbus.planner import plan_device
@@ -32,7 +21,7 @@ __all__ = ["DRIVER", "ModbusDriver"]
 
 
 class ModbusDriver:
-    """The `drivers.api.Driver` of Modbus. Stateless; any thread."""
+    """The `drivers.api.NativeDriver` of Modbus. Stateless; any thread."""
 
     name = "modbus"
     keys: tuple[Key, ...] = ()
@@ -56,17 +45,15 @@ class ModbusDriver:
 
         return scans(group, seed, count)
 
-    def open(
-        self,
-        links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
-        first_group: int,
-        kept: Mapping[str, Any],
-        pool: Any = None,
-    ) -> OpenedLinks:
-        """Build the runners of `links`; nothing is opened or sent before they run."""
-        from drivers.modbus.runner import open_links
+    def speaker(self) -> Speaker:
+        """What it adds to the scanning of its devices."""
+        from drivers.modbus.runner import SPEAKER
 
-        return open_links(links, first_group, kept, pool)
+        return SPEAKER
+
+    def shares(self, device: DeviceSpec) -> bool:
+        """MBAP needs a connection of its own."""
+        return device.framing != "tcp"
 
 
-DRIVER: Driver = ModbusDriver()
+DRIVER: NativeDriver = ModbusDriver()

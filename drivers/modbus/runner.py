@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drivers.api import DevicePlan, DeviceSpec, GroupPlan, LinkSpec, OpenedLinks
+from drivers.api import DeviceSpec, GroupPlan, Speaker
 from drivers.modbus.learn import Learner
 from drivers.modbus.limits import limits_of
 from drivers.modbus.planner import plan_group
 from drivers.modbus.request import read_of
 from drivers.modbus.station import station_of
-from drivers.scan import Speaker
-from drivers.scan import open_links as open_all
 
 _REFUSED = 133
 
@@ -55,14 +52,4 @@ def _cause(quality: int, code: int) -> dict[str, Any] | None:
     return {"id": "device.refused", "args": {"code": code if 1 <= code <= 3 else "1-3"}}
 
 
-_SPEAKER = Speaker("modbus", station_of, Limited, _cause, single="learned.no_tid")
-
-
-def open_links(
-    links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
-    first_group: int,
-    kept: Mapping[str, Any],
-    pool: Any = None,
-) -> OpenedLinks:
-    """Build everything that scanning needs; nothing is opened or sent before the runners run."""
-    return open_all(_SPEAKER, links, first_group, kept, pool)
+SPEAKER = Speaker(station_of, Limited, _cause, single="learned.no_tid")

@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drivers.api import DevicePlan, DeviceSpec, Driver, GroupPlan, LinkSpec, OpenedLinks, Problem
+from drivers.api import (
+    DevicePlan,
+    DeviceSpec,
+    GroupPlan,
+    HostedDriver,
+    LinkSpec,
+    OpenedLinks,
+    Problem,
+)
 from drivers.host.values import lay_out, row_bytes
 from drivers.keys import Key
 from drivers.mtconnect.check import check
@@ -21,7 +29,7 @@ __all__ = ["DRIVER", "MTConnectDriver"]
 
 
 class MTConnectDriver:
-    """The `drivers.api.Driver` of MTConnect. Stateless; any thread."""
+    """The `drivers.api.HostedDriver` of MTConnect. Stateless; any thread."""
 
     name = "mtconnect"
     keys: tuple[Key, ...] = ()
@@ -57,4 +65,4 @@ class MTConnectDriver:
         return open_hosted(self.name, source, links, first_group, pool)
 
 
-DRIVER: Driver = MTConnectDriver()
+DRIVER: HostedDriver = MTConnectDriver()

@@ -12,10 +12,7 @@ Only reads exist here: nothing in this folder can write to a PLC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from drivers.api import DevicePlan, DeviceSpec, Driver, GroupPlan, LinkSpec, OpenedLinks, Problem
+from drivers.api import DevicePlan, DeviceSpec, GroupPlan, NativeDriver, Problem, Speaker
 from drivers.s7.check import check
 from drivers.s7.keys import KEYS
 from drivers.s7.planner import plan_device
@@ -25,7 +22,7 @@ __all__ = ["DRIVER", "S7Driver"]
 
 
 class S7Driver:
-    """The `drivers.api.Driver` of S7. Stateless; any thread."""
+    """The `drivers.api.NativeDriver` of S7. Stateless; any thread."""
 
     name = "s7"
     keys = KEYS
@@ -47,17 +44,15 @@ class S7Driver:
 
         return scans(group, count)
 
-    def open(
-        self,
-        links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
-        first_group: int,
-        kept: Mapping[str, Any],
-        pool: Any = None,
-    ) -> OpenedLinks:
-        """Build the runners of `links`; nothing is opened or sent before they run."""
-        from drivers.s7.runner import open_links
+    def speaker(self) -> Speaker:
+        """What it adds to the scanning of its devices."""
+        from drivers.s7.runner import SPEAKER
 
-        return open_links(links, first_group, kept, pool)
+        return SPEAKER
+
+    def shares(self, device: DeviceSpec) -> bool:
+        """A CPU has its connection to itself."""
+        return False
 
 
-DRIVER: Driver = S7Driver()
+DRIVER: NativeDriver = S7Driver()

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drivers import scan
-from drivers.api import DevicePlan, DeviceSpec, LinkSpec, OpenedLinks, Station
+from drivers.api import DeviceSpec, Speaker, Station
 from drivers.s7 import causes
 from drivers.s7.learn import Learner
 from drivers.s7.station import station_of
 from native.s7.protocol import PROTOCOL
 
 _REFUSED = 133
-
-
-def open_links(
-    links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
-    first_group: int,
-    kept: Mapping[str, Any],
-    pool: Any = None,
-) -> OpenedLinks:
-    """Build everything that scanning needs; nothing is opened or sent before the runners run."""
-    return scan.open_links(SPEAKER, links, first_group, kept, pool)
 
 
 def station(device: DeviceSpec) -> Station:
@@ -42,4 +30,4 @@ def _cause(quality: int, code: int) -> dict[str, Any] | None:
     return {"id": said, "args": {}}
 
 
-SPEAKER = scan.Speaker("s7", station, Learner, _cause)
+SPEAKER = Speaker(station, Learner, _cause)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -15,12 +15,14 @@ from drivers.api import (
     Driver,
     Framing,
     LinkSpec,
+    NativeDriver,
     Problem,
     TagSpec,
 )
 from gateway.config import spelling
 from gateway.config.capacity import Capacity
 from gateway.config.check import Place, check_table, complete, without_dotted
+from gateway.config.links import judge_baud
 from gateway.config.problems import Problems
 from gateway.config.schema import (
     DEVICE,
@@ -102,7 +104,7 @@ class DeviceBuilder:
         framing: Framing = checked["framing"] or ("rtu" if bus else "tcp")
         device = DeviceSpec(
             name=name,
-            link=standing,
+            link=self._own_line(place, link, checked) or standing,
             driver=checked["driver"],
             tags=tags,
             framing=framing,
@@ -148,6 +150,27 @@ class DeviceBuilder:
             args = {"key": name, "driver": data["driver"], "drivers": ", ".join(drivers)}
             self._problems.append((place / name).error("config.key_of_driver", **args))
         return {name: value for name, value in data.items() if name not in others}
+
+    def _own_line(
+        self, place: Place, link: LinkSpec | None, checked: Mapping[str, Any]
+    ) -> LinkSpec | None:
+        """The link as this device has it: on a serial line it may differ in these keys."""
+        said = {
+            key: checked[key] for key in ("baud", "parity", "stop_bits") if checked[key] is not None
+        }
+        if link is None or not said:
+            return link
+        for key in said:
+            at = place / key
+            if link.type != "serial":
+                args = {"type": link.type, "key": key}
+                self._problems.append(at.error("config.wrong_kind_of_link", **args))
+            elif link.listen_only:
+                args = {"link": link.name, "key": key}
+                self._problems.append(at.error("config.line_of_listener", **args))
+        if "baud" in said:
+            judge_baud(place, said["baud"], self._problems)
+        return replace(link, **said)
 
     def _names(self, name: str, place: Place, units: tuple[int, ...]) -> list[str]:
         """A name for each unit; none where the name is bad, which was reported."""
@@ -253,21 +276,38 @@ def check_lines(
     for device in devices:
         lines.setdefault(device.link.name, []).append(device)
     for together in lines.values():
-        first = together[0]
-        for device in together:
-            if device.driver != first.driver:
-                problems.append(
-                    (places[device.name] / "link").error(
-                        "config.link_drivers", link=device.link.name,
-                        driver=device.driver, other=first.driver, first=first.name,
-                    )
-                )  # fmt: skip
+        _judge_sharing(together, places, problems)
         for name in sorted({device.driver for device in together}):
             judge = getattr(registry.get(name), "check_line", None)
             for device, problem in judge(together) if judge else ():
                 place = places[device.name] / problem.key[0]
                 said = place.error if problem.severity == "error" else place.warning
                 problems.append(said(problem.message, **problem.args))
+
+
+def _judge_sharing(
+    together: Sequence[DeviceSpec], places: Mapping[str, Place], problems: Problems
+) -> None:
+    """Whether the drivers of one link can take turns on it."""
+    first = together[0]
+    alone = next((each for each in together if not _shares(each)), None)
+    if alone is None and first.link.listen_only:
+        alone = first
+    if alone is None:
+        return
+    for device in together:
+        args = {"link": device.link.name, "first": alone.name}
+        if device.driver != alone.driver:
+            args |= {"driver": device.driver, "other": alone.driver}
+            problems.append((places[device.name] / "link").error("config.link_drivers", **args))
+        elif _shares(device) != _shares(alone):
+            args |= {"framing": device.framing, "other": alone.framing}
+            problems.append((places[device.name] / "framing").error("config.link_framings", **args))
+
+
+def _shares(device: DeviceSpec) -> bool:
+    driver = registry.get(device.driver)
+    return isinstance(driver, NativeDriver) and driver.shares(device)
 
 
 def _numbered(name: str, unit: int) -> str:

@@ -119,14 +119,19 @@ def _judge_target(
 
 
 def _judge_serial(place: Place, checked: Mapping[str, Any], problems: Problems) -> None:
-    if checked["baud"] not in BAUDS:
-        args = {"baud": checked["baud"], "near": _near_baud(checked["baud"])}
-        problems.append((place / "baud").warning("config.odd_baud", **args))
+    judge_baud(place, checked["baud"], problems)
     if meant := _device_meant(checked["port"] or ""):
         args = {"port": checked["port"], "meant": meant}
         problems.append((place / "port").value_error("config.port_path", **args))
     if checked["in_flight"] != 1:
         problems.append((place / "in_flight").value_error("config.in_flight_serial"))
+
+
+def judge_baud(place: Place, baud: int, problems: Problems) -> None:
+    """Whether serial ports usually have it."""
+    if baud not in BAUDS:
+        args = {"baud": baud, "near": _near_baud(baud)}
+        problems.append((place / "baud").warning("config.odd_baud", **args))
 
 
 def _device_meant(port: str) -> str:

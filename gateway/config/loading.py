@@ -262,7 +262,7 @@ def _plant(
     builder = DeviceBuilder(links, capacity, problems)
     devices: dict[str, DeviceSpec] = {}
     places: dict[str, Place] = {}
-    units: dict[tuple[str, int], str] = {}
+    units: dict[tuple[str, str, int], str] = {}
     for name, place, data in merged.named("devices"):
         for device in builder.build(name, place, data):
             if device.name in devices:
@@ -271,13 +271,19 @@ def _plant(
                 problems.append(place.error("config.twice_name", **args))
                 continue
             devices[device.name], places[device.name] = device, place
-            other = units.setdefault((device.link.name, device.unit), device.name)
+            key = (device.link.name, device.driver, device.unit)
+            other = units.setdefault(key, device.name)
             if other != device.name and not (device.own or devices[other].own):
                 at = place / "unit"
                 problems.append(at.warning("config.unit_twice", other=other, unit=device.unit))
     check_lines(devices.values(), places, problems)
     settled = {name: builder.settle(link) for name, link in links.items() if link is not None}
-    whole = [replace(device, link=settled[device.link.name]) for device in devices.values()]
+    whole = [
+        replace(device, link=builder.settle(device.link))
+        if device.link != links[device.link.name]
+        else replace(device, link=settled[device.link.name])
+        for device in devices.values()
+    ]
     return list(settled.values()), whole, builder.tags
 
 

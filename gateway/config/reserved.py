@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from gateway.config.schema import DEVICE, FILE, LINK, TAG, Table
 
-_LINE_OF_ITS_OWN = dict.fromkeys(("baud", "parity", "stop_bits"), "config.for_own_line")
 _TAG = {
     "no_value": "config.for_no_value",
     "bits": "config.for_bits",
@@ -26,7 +25,6 @@ KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
         {
             "align": "config.for_align",
             "was": "config.for_was",
-            **_LINE_OF_ITS_OWN,
         },
     ),
     ("[devices.NAME.tags]", TAG, _TAG),

@@ -95,17 +95,17 @@ TIMEOUT_NS = 300 * MS
 #: The same of a device that dials in: 4G takes 50 to 1500 ms there and back, its bus comes on top.
 LISTEN_TIMEOUT_NS = 3 * S
 NETWORK = ("tcp", "udp")
+BAUD_LEAST, BAUD_MOST = 50, 4_000_000
+PARITIES = ("none", "even", "odd")
 LINK = _table(
     Key("type", "choice", '"serial"', "链路类型", "what it is", required=True,
         choices=("serial", "tcp", "udp", "listen")),
     Key("port", "text", '"/dev/jiahe/com1"', "串口设备", "the serial device", only=("serial",)),
-    Key("baud", "int", "9600", "波特率，bit/s", "bits a second", default=9600, low=50,
-        high=4_000_000,
-        only=("serial",)),
+    Key("baud", "int", "9600", "波特率，bit/s", "bits a second", default=9600, low=BAUD_LEAST,
+        high=BAUD_MOST, only=("serial",)),
     Key("data_bits", "int", "8", "数据位", "data bits of a character", default=8, low=7, high=8,
         only=("serial",)),
-    Key("parity", "choice", '"none"', "校验", "parity", default="none", choices=("none", "even",
-        "odd"),
+    Key("parity", "choice", '"none"', "校验", "parity", default="none", choices=PARITIES,
         only=("serial",)),
     Key("stop_bits", "int", "1", "停止位", "stop bits", default=1, low=1, high=2, only=("serial",)),
     Key("rs485", "bool", "false", "由内核切换 RS-485 收发",
@@ -190,6 +190,13 @@ DEVICE = _table(
         high=2000),
     _HOLES,
     _PAUSE,
+    Key("baud", "int", "2400", "波特率，与串口链路不同时写",
+        "bits a second, where this device differs from its serial link", low=BAUD_LEAST,
+        high=BAUD_MOST),
+    Key("parity", "choice", '"even"', "校验，与串口链路不同时写",
+        "parity, where this device differs from its serial link", choices=PARITIES),
+    Key("stop_bits", "int", "2", "停止位，与串口链路不同时写",
+        "stop bits, where this device differs from its serial link", low=1, high=2),
 )  # fmt: skip
 
 TAG = _table(

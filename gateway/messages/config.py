@@ -179,13 +179,26 @@ RULES = {
         "The uplink cannot start without it; reading goes on",
     ),
     "config.link_drivers": Message(
-        "链路“{link}”上已有用 {other} 的设备“{first}”；这个版本一条链路只能用一种驱动",
-        "the link {link} already has the device {first} of the driver {other}; this version reads "
-        "a link by one driver only",
+        "链路“{link}”上有用 {other} 的设备“{first}”，它不能与 {driver} 的设备共用一条链路",
+        "the link {link} has the device {first} of the driver {other}, which can't share it with "
+        "devices of {driver}",
         "把用 {driver} 的设备接到另一个串口（或另一个 IP 地址），另写一个 [links.…]，"
         "再把 link 改成它的名字",
         "Connect the devices of {driver} to another serial port (or address), write a [links.…] "
         "for it, and say its name here",
+    ),
+    "config.link_framings": Message(
+        "链路“{link}”上的设备“{first}”用 {other} 帧格式，这台设备用 {framing}：一条连接只能用一种",
+        "on the link {link} the device {first} speaks {other} and this one {framing}: a connection "
+        "carries one of them",
+        "改成同一种 framing，或给这台设备另写一个 [links.…]",
+        "Give both the same framing, or write another [links.…] for this device",
+    ),
+    "config.line_of_listener": Message(
+        "只听的链路“{link}”上，设备不能有自己的 {key}：整条线上各设备相同",
+        "on the link {link}, which only listens, no device has a {key} of its own",
+        "删掉这一行，在链路里写 {key}",
+        "Take the line out, and say {key} on the link",
     ),
     "config.no_such_link": Message(
         "没有名为“{link}”的链路",

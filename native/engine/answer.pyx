@@ -2,49 +2,29 @@
 
 What a frame means its protocol says; what follows from it for the row, the device and the link is
 here.
-
-Packets in the stream of a device that dials in
------------------------------------------------
-Where a frame may begin, its registration and heartbeats are swallowed, unless the awaited answer
-may begin with the same bytes. What is let through is noise before a frame. Inside an answer
-nothing is taken out: its checksum fails and it is asked for once more. Where frames have no
-checksum the bytes that were pushed out behind the frame give it away, where they came with it, and
-the connection is given up. Where they come later nothing tells; a DTU that speaks such a protocol
-makes its frames itself and does not cut them.
 """
 
-from libc.errno cimport EPROTO
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
-from libc.string cimport memmove, memset
 
-from native.engine.ask cimport send_again, send_more, transmit
+from native.engine.ask cimport send_again
 from native.engine.flights cimport flights_answered, flights_troubled
 from native.engine.protocol cimport (
-    ANSWER,
-    ASK_MAX,
-    BROKEN,
     BUSY,
-    DAMAGED,
     GARBLED,
     IN_VAIN,
-    MORE,
     NO_ANSWER,
     OWN,
-    PARTIAL,
     PLANNED,
-    REFUSED,
     UNREACHED,
     Verdict,
     flight_t,
-    in_t,
     mark_all,
-    out_t,
     station_t,
     take_t,
 )
 from native.rows.store cimport request_t
-from native.reasons cimport BAD_DAMAGED, BAD_NO_ANSWER, BAD_NOT_ASKED, BAD_REFUSED
-from native.engine.scan cimport link_lost, scan_check, scan_fail
+from native.reasons cimport BAD_DAMAGED, BAD_NO_ANSWER, BAD_REFUSED
+from native.engine.scan cimport scan_check, scan_fail
 from native.engine.state cimport (
     BACKOFF_FIRST,
     BUSY_FOR,
@@ -55,8 +35,6 @@ from native.engine.state cimport (
     REFUSED_SOON,
     REOPEN_FIRST,
     SETTLE_LEAST,
-    UP,
-    await_rest,
     device_t,
     drop_flight,
     event_t,
@@ -66,8 +44,6 @@ from native.engine.state cimport (
     touch,
     touch_device,
 )
-from native.wire.dialin cimport packet_at
-from native.wire.transport cimport DIALIN
 
 
 cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept nogil:
@@ -194,7 +170,7 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     cdef device_t *d = &l.devices[m.device]
     drop_flight(l, i)
     l.busy_ns += now - f.sent
-    if l.protocol.ended(l.session, &f, NO_ANSWER, now):
+    if f.station.session.protocol.ended(f.station.session, &f, NO_ANSWER, now):
         touch_device(l, d, now)
         own_ended(&m.scan)
         return
@@ -205,7 +181,7 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     d.cause = BAD_NO_ANSWER
     if f.purpose == PLANNED:
         mark_all(&f, BAD_NO_ANSWER)
-    if l.protocol.line:
+    if l.line:
         l.input_size = 0
         l.port.ops.flush(l.port)
         touch_device(l, d, now)
@@ -236,7 +212,7 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
     f = l.flights[0]
     m = &l.members[f.member]
     drop_flight(l, 0)
-    is_no_fault = l.protocol.ended(l.session, &f, GARBLED, now)
+    is_no_fault = f.station.session.protocol.ended(f.station.session, &f, GARBLED, now)
     if f.attempt == 0:
         f.attempt = 1
         l.retries += 1
@@ -261,7 +237,7 @@ cdef void stray(link_t *l, const station_t *whose, int64_t now) noexcept nogil:
     """It answers nothing open: an echo, noise, another master's traffic; or it is late."""
     cdef int32_t i
     cdef device_t *d
-    if l.protocol.line:
+    if l.line:
         touch(l, now)
     if whose == NULL:
         l.wrong += 1
@@ -273,117 +249,3 @@ cdef void stray(link_t *l, const station_t *whose, int64_t now) noexcept nogil:
             d.late += 1
             # It does answer, only later than we learned to wait.
             d.latency_ns = l.timeout_ns
-
-
-cdef bint may_begin(link_t *l, const uint8_t *p, size_t n) noexcept nogil:
-    return l.protocol.may_begin == NULL or l.protocol.may_begin(
-        l.session, l.flights, l.flying, p, n
-    )
-
-
-cdef bint swallow(link_t *l, size_t *at) noexcept nogil:
-    """Move `at` behind the packets that the input has there; True when nothing is left to look at
-    before more has arrived.
-    """
-    cdef size_t n
-    cdef ssize_t size
-    while at[0] < l.input_size:
-        n = l.input_size - at[0]
-        if may_begin(l, l.input + at[0], n):
-            return False
-        size = packet_at(l.port, l.input + at[0], n)
-        if size <= 0:
-            return size < 0
-        at[0] += <size_t>size
-        l.port.swallowed += 1
-    return True
-
-
-cdef bint is_torn(link_t *l, size_t at) noexcept nogil:
-    """Whether a frame without a checksum, that ends at `at`, holds bytes that are not its own,
-    because what lies behind it can begin nothing.
-    """
-    cdef size_t n
-    cdef ssize_t size
-    while at < l.input_size:
-        n = l.input_size - at
-        # A lone byte tells little; with no other request open it is no header's.
-        if (n > 1 or l.flying > 1) and may_begin(l, l.input + at, n):
-            return False
-        size = packet_at(l.port, l.input + at, n)
-        if size <= 0:
-            return size == 0
-        at += <size_t>size
-    return False
-
-
-cdef void greet(link_t *l, int64_t now) noexcept nogil:
-    """Go on with the protocol's handshake."""
-    cdef uint8_t bytes[ASK_MAX]
-    cdef out_t out
-    cdef in_t arrived
-    cdef size_t used = 0
-    cdef int result
-    out.p = bytes
-    out.n = 0
-    arrived.p, arrived.n = l.input, l.input_size
-    result = l.protocol.shake(l.session, &arrived, &used, &out, now)
-    if result < 0:
-        link_lost(l, EPROTO, now)
-        return
-    l.greeting = result > 0
-    l.input_size -= used
-    memmove(l.input, l.input + used, l.input_size)
-    if out.n:
-        transmit(l, &out, now)
-
-
-cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
-    """What is in front of the input; False when more has to arrive first."""
-    cdef in_t arrived
-    cdef take_t t
-    cdef Verdict verdict
-    memset(&t, 0, sizeof(take_t))
-    arrived.p, arrived.n = l.input + at[0], l.input_size - at[0]
-    verdict = l.protocol.take(l.session, &arrived, l.flights, l.flying, &t, now)
-    if verdict == MORE:
-        await_rest(l, t.at_least, now)
-        return False
-    at[0] += t.used
-    if l.port.kind == DIALIN and not l.protocol.line and is_torn(l, at[0]):
-        if verdict == ANSWER and l.flights[t.flight].purpose == PLANNED:
-            mark_all(&l.flights[t.flight], BAD_NOT_ASKED)
-        verdict = BROKEN
-    if verdict == ANSWER:
-        take_answer(l, t.flight, now)
-    elif verdict == PARTIAL:
-        send_more(l, t.flight, now)
-    elif verdict == REFUSED or verdict == BUSY or verdict == UNREACHED or verdict == IN_VAIN:
-        take_refusal(l, verdict, &t, now)
-    elif verdict == DAMAGED:
-        if l.flying:
-            damaged(l, now)
-        l.input_size = 0
-    elif verdict == BROKEN:
-        l.wrong += 1
-        link_lost(l, EPROTO, now)
-    else:
-        stray(l, t.whose, now)
-    return True
-
-
-cdef void take_input(link_t *l, int64_t now) noexcept nogil:
-    """Take every whole frame out of the input."""
-    cdef size_t at = 0
-    if l.greeting:
-        greet(l, now)
-    while at < l.input_size and l.state == UP and not l.greeting:
-        if l.port.kind == DIALIN and swallow(l, &at):
-            break
-        if not take_frame(l, &at, now):
-            break
-    if l.state != UP or at >= l.input_size:
-        l.input_size = 0
-    elif at:
-        l.input_size -= at
-        memmove(l.input, l.input + at, l.input_size)

@@ -1,4 +1,16 @@
-"""Sending: which request goes out next, and what its protocol wants sent before it."""
+"""Sending: which request goes out next, and what its protocol wants sent before it.
+
+Whose turn it is
+----------------
+Each scan is wanted at its tick, and its row before the next one. While the link has room the
+request goes first that is wanted first: those of a scan are wanted evenly over its period. Where
+more is asked than the link can carry, the ticks that had their turn fall behind the clock, for all
+groups by the same time (`pace`), so that everybody is slower by the same factor: no short period
+keeps a long one waiting for ever, nor the other way round.
+
+A scan that has begun goes on before others of a like period, so that what a row holds was read at
+about the same time; one of at most half the period may go between.
+"""
 
 from libc.errno cimport EIO
 from libc.stdint cimport int32_t, int64_t, uint8_t
@@ -33,6 +45,7 @@ from native.engine.state cimport (
     scan_t,
     unqueue,
 )
+from native.wire.transport cimport is_same_line
 
 
 cdef Prep ask_protocol(link_t *l, flight_t *f, out_t *out, int64_t now) noexcept nogil:
@@ -43,7 +56,7 @@ cdef Prep ask_protocol(link_t *l, flight_t *f, out_t *out, int64_t now) noexcept
     plan.groups, plan.group_count = d.groups, d.group_count
     out.n = out.chars = 0
     out.flush = False
-    return l.protocol.prepare(l.session, &plan, f, out, now)
+    return f.station.session.protocol.prepare(f.station.session, &plan, f, out, now)
 
 
 cdef bint transmit(link_t *l, const out_t *out, int64_t now) noexcept nogil:
@@ -57,14 +70,31 @@ cdef bint transmit(link_t *l, const out_t *out, int64_t now) noexcept nogil:
     return True
 
 
+cdef bint tune(link_t *l, const device_t *d, int64_t now) noexcept nogil:
+    """Have a serial line as this device has it; False when the link was lost over it."""
+    cdef int result
+    if is_same_line(&d.line, &l.port.line):
+        return True
+    result = l.port.ops.tune(l.port, &d.line)
+    if result < 0:
+        link_lost(l, -result, now)
+        return False
+    # What another baud makes of the line's noise is nobody's.
+    l.port.ops.flush(l.port)
+    l.char_ns, l.silence_ns = d.char_ns, d.silence_ns
+    return True
+
+
 cdef bint send_flight(link_t *l, flight_t *f, const out_t *out, int64_t now) noexcept nogil:
     """Send what was prepared for `f`; False when the link was lost over it."""
     cdef device_t *d = &l.devices[l.members[f.member].device]
-    if l.protocol.line and l.flying == 0:
+    if l.line and l.flying == 0:
         # What lies there answers nothing that is still open.
         if l.input_size:
             l.wrong += 1
             l.input_size = 0
+        if l.char_ns and not tune(l, d, now):
+            return False
         if out.flush:
             l.port.ops.flush(l.port)
     if not transmit(l, out, now):
@@ -141,12 +171,17 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
         d.cause, d.code = out.quality, out.code
         s.next_request += 1
         return True
+    l.pace = max(l.pace, m.served - m.g.period_ns)
     if prep == SEND:
         s.next_request += 1
-        f.wire_ns = l.char_ns * r.chars
+        s.turn = m.served - m.g.period_ns + (
+            m.g.period_ns * min(s.next_request + 1, s.layout.request_count)
+            // s.layout.request_count
+        )
+        f.wire_ns = d.char_ns * r.chars
     else:
         f.purpose = OWN
-        f.wire_ns = l.char_ns * out.chars
+        f.wire_ns = d.char_ns * out.chars
     s.open += 1
     if s.first_sent == 0:
         s.first_sent = now
@@ -154,19 +189,41 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
     return send_flight(l, &f, &out, now)
 
 
-cdef int32_t first_ready(link_t *l, int64_t now, int64_t *when) noexcept nogil:
-    """The scan that began first among those whose device may be asked; -1, and when one may."""
-    cdef device_t *d
-    cdef int32_t i
+cdef inline bint is_before(const member_t *one, const member_t *other) noexcept nogil:
+    """Whether `one` has its turn before `other`, whose scan began earlier."""
+    if other.scan.first_sent and not one.scan.first_sent:
+        if 2 * one.g.period_ns > other.g.period_ns:
+            return False
+    elif one.scan.first_sent and not other.scan.first_sent:
+        if 2 * other.g.period_ns > one.g.period_ns:
+            return True
+    return one.scan.turn < other.scan.turn
+
+
+cdef inline int64_t silent_at(const link_t *l, const device_t *d) noexcept nogil:
+    """When the line has been silent long enough for a device."""
+    return l.free_at + max(<int64_t>0, d.silence_ns - l.silence_ns)
+
+
+cdef int32_t next_turn(link_t *l, int64_t now, int64_t *when) noexcept nogil:
+    """Whose turn it is, of the scans whose device is not in its pause; -1: nobody's before `when`.
+    """
+    cdef const device_t *d
+    cdef const member_t *m
+    cdef const member_t *best = NULL
+    cdef int32_t i, found = -1
     when[0] = NEVER
     for i in range(l.queue_count):
-        d = &l.devices[l.members[l.queue[i]].device]
-        if d.free_at <= now:
-            when[0] = l.free_at
-            return l.queue[i] if l.free_at <= now else -1
-        if d.free_at < when[0]:
-            when[0] = d.free_at
-    return -1
+        m = &l.members[l.queue[i]]
+        d = &l.devices[m.device]
+        if d.free_at > now:
+            when[0] = min(when[0], d.free_at)
+        elif best == NULL or is_before(m, best):
+            best, found = m, l.queue[i]
+    if found < 0:
+        return -1
+    when[0] = silent_at(l, &l.devices[best.device])
+    return found if when[0] <= now else -1
 
 
 cdef void pump(link_t *l, int64_t now) noexcept nogil:
@@ -177,7 +234,7 @@ cdef void pump(link_t *l, int64_t now) noexcept nogil:
         l.state == UP and l.queue_count and l.flying < may_fly(l)
         and not (l.settle or l.greeting)
     ):
-        index = first_ready(l, now, &ready)
+        index = next_turn(l, now, &ready)
         if index < 0 or not send_next(l, index, now):
             break
     if l.flights_most and l.queue_count and l.flying == l.in_flight_max:

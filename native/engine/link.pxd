@@ -1,7 +1,7 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from native.wire.port cimport Port
-from native.engine.state cimport link_t
+from native.engine.state cimport device_t, link_t
 
 
 cdef class Link:
@@ -10,6 +10,9 @@ cdef class Link:
     cdef object spec
     cdef list groups
     cdef list stations
+    cdef list protocols   # capsules of them, as the sessions are in order
+    cdef set_sessions(self)
+    cdef set_line(self, device_t *d, object spec)
     cdef set_devices(self, object devices)
     cdef set_stations(self)
     cdef uint64_t events_taken

@@ -31,6 +31,7 @@ from native.engine.state cimport (
     member_t,
     patience,
 )
+from native.wire.port cimport line_of
 from native.wire.transport cimport DIALIN, SERIAL
 
 from collections import deque
@@ -43,8 +44,8 @@ cdef class Link:
     """A port, its devices and their groups. `devices`: (drivers.api.Station, [Group, ...]) for
     each, in order. `in_flight`: what an earlier run learned to be good, where that is learned.
 
-    Raises ValueError when devices of one link differ in their protocol, or have an address that it
-    does not know, MemoryError.
+    Raises ValueError when devices of one link have protocols that can't share it, or an address
+    that theirs does not know, MemoryError.
     """
 
     def __cinit__(self, object spec, object devices, int32_t in_flight=1):
@@ -54,30 +55,53 @@ cdef class Link:
         self.port = Port(spec)
         self.groups = [group for _, groups in devices for group in groups]
         self.stations = [station for station, _ in devices]
-        capsules = {station.protocol for station in self.stations}
-        if len(capsules) != 1 or not self.groups:
-            raise ValueError(f"link {spec.name}: its devices need groups, and one protocol")
+        if not self.groups:
+            raise ValueError(f"link {spec.name}: its devices need groups")
         link.port = &self.port.p
-        link.protocol = <const protocol_t *>PyCapsule_GetPointer(capsules.pop(), "protocol_t")
-        if (
-            link.protocol.abi != PROTOCOL_ABI
-            or link.protocol.session_bytes < sizeof(session_t)
-            or link.protocol.station_bytes < sizeof(station_t)
-        ):
-            raise ValueError(f"link {spec.name}: a protocol for another engine")
         link.state = DOWN
         link.backoff_ns = REOPEN_FIRST
         link.random = <uint64_t>boot_ns() | 1
-        link.session = <session_t *>calloc(1, link.protocol.session_bytes)
-        if link.session == NULL:
-            raise MemoryError
+        self.set_sessions()
         self.set_wire(in_flight)
-        link.session.char_ns, link.session.timeout_ns = link.char_ns, link.timeout_ns
-        link.session.seed = link.random
         self.set_devices(devices)
         self.set_stations()
+        link.char_ns, link.silence_ns = link.devices[0].char_ns, link.devices[0].silence_ns
+        link.port.line = link.devices[0].line
         link.since = boot_ns()
         self.busy_marks = deque([(link.since, 0)])
+
+    cdef set_sessions(self):
+        """One for each protocol of the devices."""
+        cdef link_t *link = &self.l
+        cdef const protocol_t *protocol
+        cdef session_t *session
+        capsules = list(dict.fromkeys(station.protocol for station in self.stations))
+        link.sessions = <session_t **>calloc(len(capsules), sizeof(session_t *))
+        if link.sessions == NULL:
+            raise MemoryError
+        for capsule in capsules:
+            protocol = <const protocol_t *>PyCapsule_GetPointer(capsule, "protocol_t")
+            if (
+                protocol.abi != PROTOCOL_ABI
+                or protocol.session_bytes < sizeof(session_t)
+                or protocol.station_bytes < sizeof(station_t)
+            ):
+                raise ValueError(f"link {self.spec.name}: a protocol for another engine")
+            if len(capsules) > 1 and not protocol.line:
+                raise ValueError(
+                    f"link {self.spec.name}: {protocol.name.decode()} shares a link with no other"
+                    " protocol"
+                )
+            session = <session_t *>calloc(1, protocol.session_bytes)
+            if session == NULL:
+                raise MemoryError
+            link.sessions[link.session_count] = session
+            link.session_count += 1
+            session.protocol = protocol
+            session.timeout_ns = self.spec.timeout_ns
+            session.seed = link.random
+            link.line = protocol.line
+        self.protocols = capsules
 
     cdef set_devices(self, object devices):
         cdef link_t *link = &self.l
@@ -98,6 +122,7 @@ cdef class Link:
         for i, (station, groups) in enumerate(devices):
             d = &link.devices[i]
             d.pause_ns = station.pause_ns
+            self.set_line(d, self.spec if station.line is None else station.line)
             d.backoff_ns = BACKOFF_FIRST
             d.since = boot_ns()
             for group in groups:
@@ -105,29 +130,48 @@ cdef class Link:
                 link.members[member].device = i
                 member += 1
 
+    cdef set_line(self, device_t *d, object spec):
+        """A device's line, as a `drivers.api.LinkSpec` says it."""
+        cdef int32_t i
+        if self.l.port.kind == SERIAL:
+            d.line, d.char_ns = line_of(spec), spec.char_ns
+            # Modbus over Serial Line V1.02, 2.5.1.1, and no less than others ask: 3.5 characters,
+            # fixed above 19,200 baud.
+            d.silence_ns = 1750000 if spec.baud > 19200 else 7 * d.char_ns // 2
+        d.silence_ns += self.spec.pause_ns
+        for i in range(self.l.session_count):
+            self.l.sessions[i].char_ns = max(self.l.sessions[i].char_ns, d.char_ns)
+
     cdef set_stations(self):
-        """One for each address; with the groups of all its devices."""
+        """One for each protocol and address; with the groups of all its devices."""
         cdef link_t *link = &self.l
+        cdef session_t *session
         cdef station_t *station
         cdef int32_t at = 0, first, k
         owners = {}
         for i, device in enumerate(self.stations):
-            owners.setdefault(device.address, []).append(i)
-        link.session.stations = <station_t **>calloc(len(owners), sizeof(station_t *))
+            key = self.protocols.index(device.protocol), device.address
+            owners.setdefault(key, []).append(i)
         link.station_groups = <group_t **>calloc(link.member_count, sizeof(group_t *))
-        if link.session.stations == NULL or link.station_groups == NULL:
+        if link.station_groups == NULL:
             raise MemoryError
-        for address, devices in owners.items():
+        for k in range(link.session_count):
+            link.sessions[k].stations = <station_t **>calloc(len(owners), sizeof(station_t *))
+            if link.sessions[k].stations == NULL:
+                raise MemoryError
+        for (number, address), devices in owners.items():
+            session = link.sessions[<int32_t>number]
             if type(address) is not bytes or len(address) > ADDRESS_MAX:
                 raise ValueError(f"link {self.spec.name}: no address: {address!r:.100}")
-            station = <station_t *>calloc(1, link.protocol.station_bytes)
+            station = <station_t *>calloc(1, session.protocol.station_bytes)
             if station == NULL:
                 raise MemoryError
-            link.session.stations[link.session.station_count] = station
-            link.session.station_count += 1
+            session.stations[session.station_count] = station
+            session.station_count += 1
+            station.session = session
             memcpy(station.address, <const uint8_t *>address, len(address))
             station.address_size = <uint8_t>len(address)
-            if not link.protocol.enrol(link.session, station):
+            if not session.protocol.enrol(session, station):
                 raise ValueError(f"link {self.spec.name}: no address: {address!r}")
             first = at
             for k in range(link.member_count):
@@ -146,33 +190,31 @@ cdef class Link:
         link.timeout_ns = spec.timeout_ns
         link.wait_least_ns = DIALIN_FLOOR if link.port.kind == DIALIN else LATENCY_FLOOR
         link.in_flight_max = 1
-        if not link.protocol.line:
+        if not link.line:
             link.in_flight_max = min(max(1, spec.in_flight), IN_FLIGHT_MAX)
             if spec.in_flight_learned:
                 link.flights_most = link.flights_good = link.in_flight_max
                 link.in_flight_max = min(max(1, in_flight), link.flights_most)
-        if link.port.kind == SERIAL:
-            link.char_ns = spec.char_ns
-            # Modbus over Serial Line V1.02, 2.5.1.1, and no less than others ask: 3.5 characters,
-            # fixed above 19,200 baud.
-            link.silence_ns = 1750000 if spec.baud > 19200 else 7 * link.char_ns // 2
-        link.silence_ns += spec.pause_ns
         link.listen_only = spec.listen_only
-        if spec.listen_only and (link.port.kind != SERIAL or link.protocol.listen == NULL):
+        if spec.listen_only and (
+            link.port.kind != SERIAL or link.session_count > 1
+            or link.sessions[0].protocol.listen == NULL
+        ):
             raise ValueError(f"link {spec.name}: that protocol can be overheard on no such port")
 
     def __dealloc__(self):
-        cdef int32_t i
+        cdef int32_t i, k
         free(self.l.devices)
         free(self.l.members)
         free(self.l.queue)
         free(self.l.ended)
         free(self.l.station_groups)
-        if self.l.session != NULL:
-            for i in range(self.l.session.station_count):
-                free(self.l.session.stations[i])
-            free(self.l.session.stations)
-            free(self.l.session)
+        for i in range(self.l.session_count):
+            for k in range(self.l.sessions[i].station_count):
+                free(self.l.sessions[i].stations[k])
+            free(self.l.sessions[i].stations)
+            free(self.l.sessions[i])
+        free(self.l.sessions)
 
     def resolve(self) -> bool:
         """Look the host's name up again, for a link that is down; True when there is an address."""
@@ -253,7 +295,7 @@ cdef class Link:
     @property
     def single(self) -> bool:
         """Learned: never more than one request at a time; nothing tells a late answer."""
-        return self.l.session.single
+        return self.l.sessions[0].single
 
     def devices(self, bint brief=False) -> list:
         """As gateway.report.snapshot.DeviceSnapshot, but for `cause` (quality, exception code) and

@@ -193,7 +193,7 @@ cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noe
         if events & EPOLLIN:
             if l.listen_only:
                 l.empty_at = l.empty_at if l.more else p.empty_at
-                l.protocol.listen.arrived(l, l.empty_at, now)
+                l.sessions[0].protocol.listen.arrived(l, l.empty_at, now)
             read_port(l)
         if l.state == UP and events & (EPOLLERR | EPOLLHUP):
             link_lost(l, EIO, now)

@@ -32,8 +32,9 @@ from libc.errno cimport ENOTCONN, EPROTO, ETIMEDOUT
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from native.engine.answer cimport no_answer, settled, take_input
+from native.engine.answer cimport no_answer, settled
 from native.engine.ask cimport pump, transmit
+from native.engine.frames cimport take_input
 from native.wire.dialin cimport dial_is_silent, dial_waits
 from native.engine.protocol cimport ASK_MAX, out_t
 from native.rows.store cimport group_skip, row_status
@@ -77,7 +78,7 @@ cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
         return
     l.input_size += <size_t>n
     if l.listen_only:
-        l.protocol.listen.take(l, now)
+        l.sessions[0].protocol.listen.take(l, now)
         return
     if l.char_ns:
         touch(l, now)
@@ -135,7 +136,7 @@ cdef void link_up(link_t *l, int64_t now) noexcept nogil:
     cdef uint8_t bytes[ASK_MAX]
     cdef out_t out
     cdef int32_t i
-    cdef int result
+    cdef int result = 0
     l.state = UP
     l.since = now
     l.error = 0
@@ -149,7 +150,10 @@ cdef void link_up(link_t *l, int64_t now) noexcept nogil:
         l.devices[i].next_try = 0
     out.p = bytes
     out.n = 0
-    result = l.protocol.begin(l.session, &out, now)
+    for i in range(l.session_count):
+        result = l.sessions[i].protocol.begin(l.sessions[i], &out, now)
+        if result:
+            break
     if result < 0:
         link_lost(l, EPROTO, now)
         return
@@ -221,7 +225,7 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
     if l.draining:
         return
     if l.listen_only:
-        l.protocol.listen.due(l, index, tick, now)
+        l.sessions[0].protocol.listen.due(l, index, tick, now)
         return
     if m.scan.active:
         m.scan.awaited = True
@@ -253,7 +257,7 @@ cdef bint dial_is_useless(link_t *l, int64_t now) noexcept nogil:
     """Whether nothing is heard of the device that dialled in, or the stream is out of step: half a
     frame lies there.
     """
-    return (not l.protocol.line and l.input_size > 0) or dial_is_silent(
+    return (not l.line and l.input_size > 0) or dial_is_silent(
         l.port, l.timeout_ns, now
     )
 
@@ -289,7 +293,7 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
             else:
                 i += 1
         if l.state == UP and l.timeouts_in_a_row and l.char_ns == 0 and (
-            l.session.single or l.timeouts_in_a_row >= 3 * l.device_count
+            l.sessions[0].single or l.timeouts_in_a_row >= 3 * l.device_count
             and (l.port.kind != DIALIN or dial_is_useless(l, now))
         ):
             # Nothing to tell a late answer by, or a connection that leads nowhere any more.

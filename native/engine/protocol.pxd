@@ -8,6 +8,8 @@ counts nothing; time comes as an argument, in nanoseconds of the boot clock.
 Three scopes, each with memory of its own, zeroed by the engine when the link is made:
 
 * a session: this protocol on this link, over all its connections. Its memory begins with session_t.
+  Protocols of which `line` holds may share a link: one request flies there at a time, and its
+  session is shown first what arrives.
 * a station: an address on the link; devices with the same address share it. Begins with station_t.
 * a flight: a request on its way, with 24 bytes for what the protocol must know of it.
 
@@ -26,9 +28,14 @@ cdef enum:
     OWN_BYTES = 24
 
 
+cdef struct protocol_t
+cdef struct session_t
+
+
 cdef struct station_t:
-    # The head of a station's memory. The engine fills in the address; `owes_until` is the
+    # The head of a station's memory. The engine fills in session and address; `owes_until` is the
     # protocol's: how long an answer to an older request may still come; 0: none can.
+    session_t *session
     uint8_t address[ADDRESS_MAX]
     uint8_t address_size
     int64_t owes_until
@@ -36,7 +43,8 @@ cdef struct station_t:
 
 cdef struct session_t:
     # The head of a session's memory. The engine fills in all but `window` and `single`.
-    int64_t char_ns       # of a character on a serial wire; 0: not a serial wire
+    const protocol_t *protocol
+    int64_t char_ns       # the longest of a character on a serial wire; 0: not a serial wire
     int64_t timeout_ns    # the longest wait for an answer
     station_t **stations
     int32_t station_count
@@ -140,12 +148,13 @@ cdef struct protocol_t:
     uint16_t session_bytes
     uint16_t station_bytes
     # Frames on a line that one asks at a time: what lies there when nothing is awaited is thrown
-    # away. Else a stream.
+    # away, and other protocols may be spoken on it. Else a stream.
     bint line
     const char *name
     # Once, when the link is made; False: the station's address is none of this protocol's.
     bint (*enrol)(void *session, void *station) noexcept nogil
-    # Connected. 0: ready; > 0: `out` begins a handshake, which `shake` goes on with; < 0: broken.
+    # Connected. 0: ready; > 0: `out` begins a handshake, which `shake` goes on with, on a stream;
+    # < 0: broken.
     int (*begin)(void *session, out_t *out, int64_t now) noexcept nogil
     # Of a handshake: as `begin`; `used` bytes of the input are done with. NULL: there is none.
     int (*shake)(
@@ -157,7 +166,8 @@ cdef struct protocol_t:
         void *session, const plan_t *plan, flight_t *f, out_t *out, int64_t now
     ) noexcept nogil
     # The frame in front of the input, held against `n` open flights, the oldest first; there may
-    # be none. An answer's data go into the row by `put` and `mark`.
+    # be none, also while another protocol's request flies on the line. An answer's data go into
+    # the row by `put` and `mark`.
     Verdict (*take)(
         void *session, const in_t *in_, flight_t *open_, int32_t n, take_t *t, int64_t now
     ) noexcept nogil

@@ -24,7 +24,7 @@ from native.engine.machine cimport (
 )
 from native.engine.scan cimport link_lost
 from native.engine.state cimport CONNECTING, UP, link_t, member_t
-from native.wire.transport cimport WAIT_WRITE, counters_t, ops_t, port_t
+from native.wire.transport cimport WAIT_WRITE, counters_t, line_t, ops_t, port_t
 
 
 cdef int memory_open(port_t *p) noexcept nogil:
@@ -64,6 +64,11 @@ cdef void memory_flush(port_t *p) noexcept nogil:
     (<rig_t *>p.session).arrived_size = 0
 
 
+cdef int memory_tune(port_t *p, const line_t *line) noexcept nogil:
+    p.line = line[0]
+    return 0
+
+
 cdef void memory_close(port_t *p) noexcept nogil:
     memory_flush(p)
 
@@ -76,6 +81,7 @@ cdef ops_t OPS
 OPS.open, OPS.finish, OPS.read, OPS.write = memory_open, memory_finish, memory_read, memory_write
 OPS.await_read, OPS.packets = NULL, False
 OPS.flush, OPS.close, OPS.counters = memory_flush, memory_close, memory_count
+OPS.tune = memory_tune
 
 
 cdef bint rig_begin(rig_t *r, link_t *l, int64_t now) noexcept nogil:
@@ -90,7 +96,8 @@ cdef bint rig_begin(rig_t *r, link_t *l, int64_t now) noexcept nogil:
     l.port.ops = &OPS
     l.port.session = r
     l.random = 88172645463325252  # the same each time
-    l.session.seed = l.random
+    for i in range(l.session_count):
+        l.sessions[i].seed = l.random
     for i in range(l.member_count):
         l.members[i].g.start_ns = now
     return True

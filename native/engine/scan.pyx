@@ -15,7 +15,7 @@ from native.rows.store cimport (
     row_status,
     row_t,
 )
-from native.engine.protocol cimport CUT_OFF
+from native.engine.protocol cimport CUT_OFF, session_t
 from native.reasons cimport BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NOT_ASKED, GAP_DEVICE_SILENT
 from native.engine.state cimport (
     BACKOFF_FIRST,
@@ -105,6 +105,7 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
     cdef int32_t i, k
     cdef member_t *m
     cdef layout_t *layout
+    cdef session_t *s
     cdef uint8_t *status
     if l.state == UP:
         l.reconnects += 1
@@ -115,8 +116,9 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
     l.registered = False
     l.error = error
     for i in range(l.flying):
-        l.protocol.ended(l.session, &l.flights[i], CUT_OFF, now)
-    if l.session.single:
+        s = l.flights[i].station.session
+        s.protocol.ended(s, &l.flights[i], CUT_OFF, now)
+    if l.sessions[0].single:
         l.in_flight_max = 1
         l.flights_most = 0
     if l.flying:

@@ -6,9 +6,9 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
-from native.engine.protocol cimport flight_t, protocol_t, session_t, station_t
+from native.engine.protocol cimport flight_t, session_t, station_t
 from native.rows.store cimport group_t, layout_t
-from native.wire.transport cimport port_t
+from native.wire.transport cimport line_t, port_t
 
 cdef extern from *:
     """
@@ -67,6 +67,7 @@ cdef struct scan_t:
     int64_t due_ns
     int32_t next_request
     int32_t open          # requests in flight
+    int64_t turn          # when its next request is wanted, at the pace of the link: see `ask`
     int64_t first_sent
     int64_t last_received
     bint failed           # no answer: the rest is not asked
@@ -78,6 +79,7 @@ cdef struct member_t:
     # A group on this link.
     group_t *g
     int32_t device
+    int64_t served        # its ticks up to here have had, or have, a scan, at the link's pace
     bint told             # its newest row says that the device does not answer
     scan_t scan
 
@@ -86,7 +88,10 @@ cdef struct device_t:
     station_t *station    # devices with one address share it
     group_t **groups      # all of the station
     int32_t group_count
-    int64_t pause_ns      # silence that it wants, over the link's
+    line_t line           # of a serial wire, as this device has it
+    int64_t char_ns       # of a character on it; 0: not a serial wire
+    int64_t silence_ns    # between frames, with the link's pause
+    int64_t pause_ns      # silence that it wants, over that
     int64_t free_at       # it may be asked again
     int32_t failures      # scans in a row without an answer
     bint ever             # it has answered since the link was made
@@ -122,19 +127,22 @@ cdef struct event_t:
 cdef struct link_t:
     # What every request touches comes first and together; the large parts come last.
     port_t *port
-    const protocol_t *protocol
-    session_t *session
+    session_t **sessions  # one a protocol; several only where `line` holds
+    int32_t session_count
+    bint line             # its protocols are asked one request at a time
     LinkState state
     int64_t due           # when the loop must call link_time
     int64_t free_at       # the wire is silent long enough from then on
-    int64_t silence_ns    # between frames, with the link's pause
+    int64_t silence_ns    # between frames, with the link's pause, as the line is now
     int64_t char_ns       # 0: not a serial wire
+    int64_t pace          # ticks up to here have had their turn: behind the clock where there is
+    #                       more to ask than the link can carry
     int64_t timeout_ns
     int64_t wait_least_ns  # never give an answer up before
     device_t *devices
     member_t *members
     group_t **station_groups  # what `groups` of the devices show
-    int32_t *queue        # members with requests to send, in the order their scans began
+    int32_t *queue        # members with requests to send, in the order their scans began: see `ask`
     int32_t *ended        # members whose awaited scan has ended; the loop takes them
     int32_t device_count
     int32_t member_count
@@ -198,7 +206,7 @@ cdef struct link_t:
 
 cdef inline int32_t may_fly(link_t *l) noexcept nogil:
     """How many requests may fly: what is good for the device, and what its protocol takes now."""
-    return min(l.in_flight_max, <int32_t>min(l.session.window, <uint32_t>IN_FLIGHT_MAX))
+    return min(l.in_flight_max, <int32_t>min(l.sessions[0].window, <uint32_t>IN_FLIGHT_MAX))
 
 
 cdef inline int64_t jitter(link_t *l, int64_t ns) noexcept nogil:
@@ -222,6 +230,15 @@ cdef inline int64_t patience(link_t *l, device_t *d, int64_t wire_ns) noexcept n
 
 
 cdef inline void enqueue(link_t *l, int32_t member) noexcept nogil:
+    """A scan has begun: it waits for its turns."""
+    cdef member_t *m = &l.members[member]
+    cdef int64_t start = m.scan.due_ns
+    if l.queue_count or l.flying:
+        start = min(start, max(m.served, l.pace))
+    else:
+        l.pace = max(l.pace, start)  # nothing waits: the link keeps up with the clock
+    m.served = start + m.g.period_ns
+    m.scan.turn = start + m.g.period_ns // max(1, m.scan.layout.request_count)
     l.queue[l.queue_count] = member
     l.queue_count += 1
     l.members[member].scan.queued = True

@@ -67,7 +67,7 @@ cdef int64_t STALLED = 150 * MS  # between two looks; the loop looks each 100 ms
 
 
 cdef inline modbus_t *h(link_t *l) noexcept nogil:
-    return <modbus_t *>l.session
+    return <modbus_t *>l.sessions[0]
 
 
 cdef void copy_bits(
@@ -145,7 +145,7 @@ cdef void asked(link_t *l, int64_t now) noexcept nogil:
 
 cdef void doubt(link_t *l, int64_t now) noexcept nogil:
     """Something was asked and answered that we know nothing of."""
-    h(l).doubt_until = now + doubt_ns(l.session)
+    h(l).doubt_until = now + doubt_ns(l.sessions[0])
 
 
 cdef void unexplained(link_t *l, size_t n, int64_t now) noexcept nogil:

@@ -22,7 +22,7 @@ cdef enum:
 
 
 cdef inline modbus_t *session_of(link_t *l) noexcept nogil:
-    return <modbus_t *>l.session
+    return <modbus_t *>l.sessions[0]
 
 
 cdef int64_t wire_time(link_t *l, uint32_t data_bytes) noexcept nogil:
@@ -49,7 +49,7 @@ cdef void owe(link_t *l, unit_t *s, const ask_t *ask, int64_t asked_at) noexcept
         s.mixed = True
     s.owed_count = min(s.owed_count + 1, OWED_MANY)
     s.owed_bytes = max(s.owed_bytes, ask.data_bytes)
-    mark_outstanding(l.session, s, ask.data_bytes, max(s.overdue, asked_at))
+    mark_outstanding(l.sessions[0], s, ask.data_bytes, max(s.overdue, asked_at))
 
 
 cdef void unit_asked(link_t *l, unit_t *s, int64_t now) noexcept nogil:

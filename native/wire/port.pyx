@@ -16,6 +16,7 @@ from native.wire.transport cimport (
     STREAM,
     Kind,
     counters_t,
+    line_t,
     port_t,
     store_int,
     target_t,
@@ -38,6 +39,14 @@ cdef void port_init(port_t *p, Kind kind) noexcept nogil:
         p.ops = stream_ops() if kind == STREAM else datagram_ops()
 
 
+cdef line_t line_of(object spec):
+    """The line of a `drivers.api.LinkSpec`."""
+    cdef line_t line
+    line.baud, line.data_bits, line.stop_bits = spec.baud, spec.data_bits, spec.stop_bits
+    line.parity = ("none", "even", "odd").index(spec.parity)
+    return line
+
+
 @cython.no_gc_clear  # `secured` must be there until the port is closed
 cdef class Port:
     """A wire as `drivers.api.LinkSpec` describes it. For tools and tests; a link owns one of its
@@ -58,9 +67,7 @@ cdef class Port:
             if not 0 < len(path) < <Py_ssize_t>sizeof(self.p.path):
                 raise ValueError(f"no path of a serial port: {spec.port!r}")
             memcpy(self.p.path, <const char *>path, len(path))
-            self.p.baud, self.p.data_bits = spec.baud, spec.data_bits
-            self.p.parity = ("none", "even", "odd").index(spec.parity)
-            self.p.stop_bits, self.p.rs485 = spec.stop_bits, spec.rs485
+            self.p.line, self.p.rs485 = line_of(spec), spec.rs485
         elif self.p.kind == DIALIN:
             packets = sorted({spec.register, spec.heartbeat}, key=len, reverse=True)
             for i, packet in enumerate(packets):

@@ -9,7 +9,7 @@ late.
 from libc.errno cimport errno
 from libc.stdint cimport uint8_t
 
-from native.wire.transport cimport counters_t, ops_t, outcome, port_t
+from native.wire.transport cimport counters_t, line_t, ops_t, outcome, port_t
 
 cdef extern from *:
     """
@@ -22,16 +22,9 @@ cdef extern from *:
     #include <sys/ioctl.h>
     #include <unistd.h>
 
-    static int serial_setup(int fd, unsigned baud, int data_bits, int parity, int stop_bits,
-                            int rs485, int *low_latency)
+    static int serial_line(int fd, unsigned baud, int data_bits, int parity, int stop_bits)
     {
         struct termios2 t;
-        struct serial_struct s;
-        *low_latency = 0;
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-            return -EBUSY;
-        if (ioctl(fd, TIOCEXCL) < 0)
-            return -errno;
         if (ioctl(fd, TCGETS2, &t) < 0)
             return -errno;
         t.c_iflag = parity ? INPCK : 0;
@@ -45,8 +38,13 @@ cdef extern from *:
             t.c_cflag |= CSTOPB;
         t.c_ispeed = t.c_ospeed = baud;
         memset(t.c_cc, 0, sizeof t.c_cc);
-        if (ioctl(fd, TCSETS2, &t) < 0)
-            return -errno;
+        return ioctl(fd, TCSETS2, &t) < 0 ? -errno : 0;
+    }
+
+    static int serial_setup(int fd, int rs485, int *low_latency)
+    {
+        struct serial_struct s;
+        *low_latency = 0;
         if (rs485) {
             struct serial_rs485 r;
             memset(&r, 0, sizeof r);
@@ -63,6 +61,13 @@ cdef extern from *:
         return 0;
     }
 
+    static int serial_own(int fd)
+    {
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+            return -EBUSY;
+        return ioctl(fd, TIOCEXCL) < 0 ? -errno : 0;
+    }
+
     static int serial_counters(int fd, unsigned *frame, unsigned *parity, unsigned *overrun,
                                unsigned *breaks)
     {
@@ -77,7 +82,9 @@ cdef extern from *:
 
     static void serial_flush(int fd, int both) { ioctl(fd, TCFLSH, both ? TCIOFLUSH : TCIFLUSH); }
     """
-    int serial_setup(int, unsigned, int, int, int, int, int *) noexcept nogil
+    int serial_own(int) noexcept nogil
+    int serial_line(int, unsigned, int, int, int) noexcept nogil
+    int serial_setup(int, int, int *) noexcept nogil
     int serial_counters(int, unsigned *, unsigned *, unsigned *, unsigned *) noexcept nogil
     void serial_flush(int, int) noexcept nogil
     int c_open "open"(const char *, int) noexcept nogil
@@ -87,12 +94,20 @@ cdef extern from *:
     int O_RDWR, O_NOCTTY, O_NONBLOCK, O_CLOEXEC
 
 
+cdef inline int set_line(int fd, const line_t *line) noexcept nogil:
+    return serial_line(fd, line.baud, line.data_bits, line.parity, line.stop_bits)
+
+
 cdef int serial_open(port_t *p) noexcept nogil:
     cdef int fd = c_open(p.path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
     cdef int result, granted = 0
     if fd < 0:
         return -errno
-    result = serial_setup(fd, p.baud, p.data_bits, p.parity, p.stop_bits, p.rs485, &granted)
+    result = serial_own(fd)
+    if result == 0:
+        result = set_line(fd, &p.line)
+    if result == 0:
+        result = serial_setup(fd, p.rs485, &granted)
     if result < 0:
         c_close(fd)
         return result
@@ -116,6 +131,13 @@ cdef ssize_t serial_write(port_t *p, const uint8_t *data, size_t n) noexcept nog
     return outcome(c_write(p.fd, data, n))
 
 
+cdef int serial_tune(port_t *p, const line_t *line) noexcept nogil:
+    cdef int result = set_line(p.fd, line)
+    if result == 0:
+        p.line = line[0]
+    return result
+
+
 cdef void serial_discard(port_t *p) noexcept nogil:
     serial_flush(p.fd, False)
 
@@ -136,6 +158,7 @@ cdef ops_t OPS
 OPS.open, OPS.finish = serial_open, no_finish
 OPS.read, OPS.write, OPS.await_read = serial_read, serial_write, NULL
 OPS.flush, OPS.close, OPS.counters = serial_discard, serial_close, serial_count
+OPS.tune = serial_tune
 
 
 cdef const ops_t *serial_ops() noexcept nogil:

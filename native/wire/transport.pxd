@@ -19,6 +19,21 @@ cdef struct counters_t:
     uint32_t breaks
 
 
+cdef struct line_t:
+    # What both ends of a serial wire must have alike.
+    uint32_t baud
+    uint8_t data_bits
+    uint8_t parity         # 0 none, 1 even, 2 odd
+    uint8_t stop_bits
+
+
+cdef inline bint is_same_line(const line_t *a, const line_t *b) noexcept nogil:
+    return (
+        a.baud == b.baud and a.data_bits == b.data_bits and a.parity == b.parity
+        and a.stop_bits == b.stop_bits
+    )
+
+
 cdef enum:
     PACKET_MAX = 64  # bytes of a registration or heartbeat packet
     PACKETS = 2
@@ -40,10 +55,7 @@ cdef struct port_t:
     const ops_t *ops
     # serial
     char path[256]
-    uint32_t baud
-    uint8_t data_bits
-    uint8_t parity         # 0 none, 1 even, 2 odd
-    uint8_t stop_bits
+    line_t line            # as it is, or will be opened
     bint rs485
     bint low_latency       # what the kernel granted
     # sockets
@@ -115,6 +127,7 @@ cdef struct ops_t:
     ssize_t (*await_read)(port_t *, uint8_t *, size_t) noexcept nogil
     ssize_t (*write)(port_t *, const uint8_t *, size_t) noexcept nogil
     void (*flush)(port_t *) noexcept nogil    # discard what arrived
+    int (*tune)(port_t *, const line_t *) noexcept nogil  # another line; NULL: no serial wire
     void (*close)(port_t *) noexcept nogil
     int (*counters)(port_t *, counters_t *) noexcept nogil
 

@@ -14,9 +14,9 @@ import pytest
 
 from drivers.api import DeviceSpec, LinkSpec, TagSpec
 from drivers.modbus.planner import plan_device
-from drivers.modbus.runner import open_links
 from drivers.modbus.simulator import now_ns
 from drivers.modbus.simulator.frames import FRAMINGS
+from drivers.scan import open_links
 from gateway.messages import remedy
 from tests.kit.other_master import ASKS, PLANS, QUIET_NS, SAME, SAME_PLANS, OtherMaster, listen
 from tests.kit.scanner import LOOK_S, LOOKS, PERIOD_NS, Scanner

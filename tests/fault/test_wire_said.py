@@ -12,8 +12,8 @@ import pytest
 
 from drivers.api import DeviceSpec, LinkSpec, TagSpec
 from drivers.modbus.planner import plan_device
-from drivers.modbus.runner import open_links
 from drivers.modbus.simulator import now_ns
+from drivers.scan import open_links
 from gateway.messages import about
 from gateway.report.causes import explain
 from gateway.report.recent import Recent

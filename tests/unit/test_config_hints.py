@@ -44,7 +44,7 @@ def problems(folder: Path, text: str) -> list[tuple[int, int, str, str]]:
     ("table", "line", "mend"),
     [
         ("[links.net]", 'framing = "rtu"', "framing 写在 [devices.…] 里：把这一行移过去"),
-        ("[devices.press]", "波特率 = 9600", "baud 写在 [links.…] 里：把这一行移过去"),
+        ("[devices.press]", "数据位 = 8", "data_bits 写在 [links.…] 里：把这一行移过去"),
         ("[devices.press]", 'path = "buffer"', "path 写在 [buffer] 里：把这一行移过去"),
         ("[gateway]", 'key = "a"', "key 写在 [platform], [links.….tls] 里：把这一行移过去"),
         ("[links.net]", "baudrate = 9600", "改成 baud"),
@@ -55,7 +55,7 @@ def test_key_when_it_is_unknown_here_then_the_table_that_has_it_is_named(
     tmp_path: Path, table: str, line: str, mend: str
 ) -> None:
     text = PLANT.replace(f"{table}\n", f"{table}\n{line}\n")
-    ((_, _, _, said),) = problems(tmp_path, text.replace("波特率", '"波特率"'))
+    ((_, _, _, said),) = problems(tmp_path, text.replace("数据位", '"数据位"'))
     assert said == mend
 
 

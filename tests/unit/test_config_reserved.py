@@ -22,7 +22,6 @@ LINES = [
         (line, HEAD + DEVICE + "{}\n" + TAGS, line.partition(" ")[0])
         for line in (
             "align = true", 'was = ["old-name"]',
-            "baud = 2400", 'parity = "even"', "stop_bits = 2",
         )
     ],
     *[

@@ -16,6 +16,7 @@ from drivers import profiles
 from drivers.api import DevicePlan, LinkSpec, OpenedLinks
 from drivers.dlt645 import DRIVER
 from drivers.dlt645.simulator import Faults, Meter, Served
+from drivers.scan import open_links
 from gateway.config import load
 from gateway.config.loading import Loaded
 from native.block.seal import Sealer
@@ -65,7 +66,7 @@ def running(text: str, folder: Path, meters: Sequence[Meter]) -> Iterator[Opened
     links: dict[str, tuple[LinkSpec, list[DevicePlan]]] = {}
     for device in found.config.devices:
         links.setdefault(device.link.name, (device.link, []))[1].append(DRIVER.plan(device))
-    opened = DRIVER.open(list(links.values()), 1, {})
+    opened = open_links(list(links.values()), 1, {})
     threads = [Thread(target=runner.run) for runner in opened.runners]
     for thread in threads:
         thread.start()

@@ -17,7 +17,7 @@ from drivers import dialled, listener
 from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, TagSpec
 from drivers.modbus.forecast import link_load
 from drivers.modbus.planner import plan_device
-from drivers.modbus.runner import open_links
+from drivers.scan import open_links
 from gateway.messages import LANGUAGES, remedy, text
 from tests.kit.dtu import free_port
 

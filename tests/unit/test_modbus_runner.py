@@ -21,6 +21,7 @@ from drivers.modbus import runner
 from drivers.modbus.address import Range
 from drivers.modbus.limits import Limits, limits_of
 from drivers.modbus.planner import plan_device, plan_group
+from drivers.scan import open_links
 from native.rows.group import Group
 from tests.kit.scans import data_bytes
 
@@ -46,7 +47,7 @@ BRIDGED = device(
 
 
 def opened(kept: dict[str, object]) -> OpenedLinks:
-    return runner.open_links([(LINK, [plan_device(BRIDGED)])], 0, kept)
+    return open_links([(LINK, [plan_device(BRIDGED)])], 0, kept)
 
 
 @pytest.mark.parametrize(
@@ -57,11 +58,11 @@ def test_requests_at_once_when_learned_are_kept_over_a_restart_within_the_file_s
 ) -> None:
     link = replace(LINK, in_flight=16, in_flight_learned=True)
     plan = plan_device(replace(BRIDGED, link=link))
-    again = runner.open_links([(link, [plan])], 0, {"link line": {"in_flight": kept}})
+    again = open_links([(link, [plan])], 0, {"link line": {"in_flight": kept}})
     (told,) = again.runners[0].links()
     assert (told["in_flight"], told["in_flight_learned"]) == (now, True)
     assert again.learned() == ({"link line": {"in_flight": now}} if now > 1 else {})
-    said = runner.open_links([(LINK, [plan])], 0, {"link line": {"in_flight": kept}})
+    said = open_links([(LINK, [plan])], 0, {"link line": {"in_flight": kept}})
     assert said.runners[0].links()[0]["in_flight"] == 1 and said.learned() == {}
 
 

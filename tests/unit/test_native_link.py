@@ -28,9 +28,9 @@ def test_link_when_its_devices_differ_in_protocol_or_have_no_groups_or_address_i
     plan = pairs((0,))
     one = station_of(DeviceSpec("a", TCP, "modbus", plan.tags, framing="tcp"))
     other = station_of(DeviceSpec("b", TCP, "modbus", plan.tags, framing="rtu"))
-    with pytest.raises(ValueError, match="link l: its devices need"):
+    with pytest.raises(ValueError, match="shares a link with no other"):
         Link(TCP, [(one, [Group(1, plan)]), (other, [Group(2, plan)])])
-    with pytest.raises(ValueError, match="link l: its devices need"):
+    with pytest.raises(ValueError, match="link l: its devices need groups"):
         Link(TCP, [(one, [])])
     for address in (b"", b"\1\2", b"\1" * 17, 7):
         with pytest.raises(ValueError, match="link l: no address"):

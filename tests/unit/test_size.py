@@ -17,7 +17,7 @@ import pytest
 
 from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, TagSpec
 from drivers.modbus.planner import plan_device
-from drivers.modbus.runner import open_links
+from drivers.scan import open_links
 from gateway.report.recent import Recent
 from native.rows.group import Group
 from tests.kit.scans import data_bytes

@@ -1,0 +1,200 @@
+"""Whose bytes: the frame in front of what has arrived, shown to its protocol, and to the others on
+the line where that makes nothing of it.
+
+Packets in the stream of a device that dials in
+-----------------------------------------------
+Where a frame may begin, its registration and heartbeats are swallowed, unless the awaited answer
+may begin with the same bytes. What is let through is noise before a frame. Inside an answer
+nothing is taken out: its checksum fails and it is asked for once more. Where frames have no
+checksum the bytes that were pushed out behind the frame give it away, where they came with it, and
+the connection is given up. Where they come later nothing tells; a DTU that speaks such a protocol
+makes its frames itself and does not cut them.
+"""
+
+from libc.errno cimport EPROTO
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memmove, memset
+
+from native.engine.answer cimport damaged, stray, take_answer, take_refusal
+from native.engine.ask cimport send_more, transmit
+from native.engine.protocol cimport (
+    ANSWER,
+    ASK_MAX,
+    BROKEN,
+    BUSY,
+    DAMAGED,
+    FOREIGN_ANSWER,
+    FOREIGN_REQUEST,
+    IN_VAIN,
+    MORE,
+    NOISE,
+    PARTIAL,
+    PLANNED,
+    REFUSED,
+    UNREACHED,
+    Verdict,
+    in_t,
+    mark_all,
+    out_t,
+    session_t,
+    take_t,
+)
+from native.reasons cimport BAD_NOT_ASKED
+from native.engine.scan cimport link_lost
+from native.engine.state cimport UP, await_rest, link_t
+from native.wire.dialin cimport packet_at
+from native.wire.transport cimport DIALIN
+
+
+cdef inline session_t *speaking(link_t *l) noexcept nogil:
+    """The session that the line is with, or was last."""
+    return l.flights[0].station.session if l.flying else l.sessions[0]
+
+
+cdef bint may_begin(link_t *l, const uint8_t *p, size_t n) noexcept nogil:
+    cdef session_t *s = speaking(l)
+    return s.protocol.may_begin == NULL or s.protocol.may_begin(s, l.flights, l.flying, p, n)
+
+
+cdef bint swallow(link_t *l, size_t *at) noexcept nogil:
+    """Move `at` behind the packets that the input has there; True when nothing is left to look at
+    before more has arrived.
+    """
+    cdef size_t n
+    cdef ssize_t size
+    while at[0] < l.input_size:
+        n = l.input_size - at[0]
+        if may_begin(l, l.input + at[0], n):
+            return False
+        size = packet_at(l.port, l.input + at[0], n)
+        if size <= 0:
+            return size < 0
+        at[0] += <size_t>size
+        l.port.swallowed += 1
+    return True
+
+
+cdef bint is_torn(link_t *l, size_t at) noexcept nogil:
+    """Whether a frame without a checksum, that ends at `at`, holds bytes that are not its own,
+    because what lies behind it can begin nothing.
+    """
+    cdef size_t n
+    cdef ssize_t size
+    while at < l.input_size:
+        n = l.input_size - at
+        # A lone byte tells little; with no other request open it is no header's.
+        if (n > 1 or l.flying > 1) and may_begin(l, l.input + at, n):
+            return False
+        size = packet_at(l.port, l.input + at, n)
+        if size <= 0:
+            return size == 0
+        at += <size_t>size
+    return False
+
+
+cdef void greet(link_t *l, int64_t now) noexcept nogil:
+    """Go on with the protocol's handshake."""
+    cdef uint8_t bytes[ASK_MAX]
+    cdef out_t out
+    cdef in_t arrived
+    cdef size_t used = 0
+    cdef int result
+    out.p = bytes
+    out.n = 0
+    arrived.p, arrived.n = l.input, l.input_size
+    result = l.sessions[0].protocol.shake(l.sessions[0], &arrived, &used, &out, now)
+    if result < 0:
+        link_lost(l, EPROTO, now)
+        return
+    l.greeting = result > 0
+    l.input_size -= used
+    memmove(l.input, l.input + used, l.input_size)
+    if out.n:
+        transmit(l, &out, now)
+
+
+cdef Verdict claimed(
+    link_t *l, const session_t *owner, const in_t *arrived, Verdict verdict, take_t *t, int64_t now
+) noexcept nogil:
+    """What `owner` makes nothing of may be a frame of another protocol on the line: a late answer,
+    or another master's request. Where none has a whole frame, `owner` has its way; where nothing
+    flies, what may yet become one stays.
+    """
+    cdef take_t other
+    cdef Verdict found
+    cdef session_t *s
+    cdef int32_t i
+    cdef bint is_open = False
+    if verdict == FOREIGN_REQUEST or (verdict == FOREIGN_ANSWER and t.whose != NULL):
+        return verdict
+    if verdict != MORE and verdict != NOISE and verdict != FOREIGN_ANSWER and verdict != DAMAGED:
+        return verdict
+    for i in range(l.session_count):
+        s = l.sessions[i]
+        if s == owner:
+            continue
+        memset(&other, 0, sizeof(take_t))
+        found = s.protocol.take(s, arrived, NULL, 0, &other, now)
+        if found == FOREIGN_REQUEST or (found == FOREIGN_ANSWER and other.whose != NULL):
+            t[0] = other
+            return found
+        is_open = is_open or found == MORE
+    if l.flying == 0 and is_open:
+        t.at_least = 0
+        return MORE
+    return verdict
+
+
+cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
+    """What is in front of the input; False when more has to arrive first."""
+    cdef in_t arrived
+    cdef take_t t
+    cdef Verdict verdict
+    cdef session_t *s
+    memset(&t, 0, sizeof(take_t))
+    arrived.p, arrived.n = l.input + at[0], l.input_size - at[0]
+    s = speaking(l)
+    verdict = s.protocol.take(s, &arrived, l.flights, l.flying, &t, now)
+    if l.session_count > 1:
+        verdict = claimed(l, s, &arrived, verdict, &t, now)
+    if verdict == MORE:
+        await_rest(l, t.at_least, now)
+        return False
+    at[0] += t.used
+    if l.port.kind == DIALIN and not l.line and is_torn(l, at[0]):
+        if verdict == ANSWER and l.flights[t.flight].purpose == PLANNED:
+            mark_all(&l.flights[t.flight], BAD_NOT_ASKED)
+        verdict = BROKEN
+    if verdict == ANSWER:
+        take_answer(l, t.flight, now)
+    elif verdict == PARTIAL:
+        send_more(l, t.flight, now)
+    elif verdict == REFUSED or verdict == BUSY or verdict == UNREACHED or verdict == IN_VAIN:
+        take_refusal(l, verdict, &t, now)
+    elif verdict == DAMAGED:
+        if l.flying:
+            damaged(l, now)
+        l.input_size = 0
+    elif verdict == BROKEN:
+        l.wrong += 1
+        link_lost(l, EPROTO, now)
+    else:
+        stray(l, t.whose, now)
+    return True
+
+
+cdef void take_input(link_t *l, int64_t now) noexcept nogil:
+    """Take every whole frame out of the input."""
+    cdef size_t at = 0
+    if l.greeting:
+        greet(l, now)
+    while at < l.input_size and l.state == UP and not l.greeting:
+        if l.port.kind == DIALIN and swallow(l, &at):
+            break
+        if not take_frame(l, &at, now):
+            break
+    if l.state != UP or at >= l.input_size:
+        l.input_size = 0
+    elif at:
+        l.input_size -= at
+        memmove(l.input, l.input + at, l.input_size)
