@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from drivers import registry
-from drivers.api import DeviceSpec, Field, LinkSpec, OpenedLinks, TagSpec
+from drivers.api import DeviceSpec, Field, LinkSpec, TagSpec
 from drivers.modbus.request import Read, request_of
 from drivers.modbus.simulator import now_ns
+from drivers.scan import open_links
 from native.block.seal import Sealer
 from native.modbus.codec import Codec
 from tests.kit.scanner import LOOK_S, LOOKS, PERIOD_NS, Scanner
@@ -176,7 +177,7 @@ def driven(link: LinkSpec, addresses: Iterable[int]) -> Iterator[Callable[[Any],
     driver = registry.get("modbus")
     framing: Any = "rtu" if link.type == "serial" else "tcp"
     spec = DeviceSpec("d", link, "modbus", tags, framing=framing)
-    opened: OpenedLinks = driver.open([(link, [driver.plan(spec)])], 0, {})
+    opened = open_links([(link, [driver.plan(spec)])], 0, {})
     (runner,) = opened.runners
     sealer, pause = Sealer(opened.groups), Event()
 

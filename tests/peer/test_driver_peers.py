@@ -14,6 +14,7 @@ from pymodbus.client import ModbusSerialClient
 from drivers import registry
 from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, Runner, TagSpec
 from drivers.modbus.simulator import now_ns
+from drivers.scan import open_links
 from native.block.seal import Sealer
 from tests.kit.authority import Authority
 from tests.kit.wire import crossed_pair, serial_bus, tcp_units
@@ -51,7 +52,7 @@ def scanning(spec: DeviceSpec) -> Iterator[tuple[OpenedLinks, Runner]]:
     """The device while our driver scans it."""
     driver = registry.get("modbus")
     assert driver.check(spec) == []
-    opened = driver.open([(spec.link, [driver.plan(spec)])], 0, {})
+    opened = open_links([(spec.link, [driver.plan(spec)])], 0, {})
     for group in opened.groups:
         group.start(now_ns())
     (runner,) = opened.runners
