@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drivers.api import DevicePlan, DeviceSpec, Driver, GroupPlan, LinkSpec, OpenedLinks, Problem
+from drivers.api import (
+    DevicePlan,
+    DeviceSpec,
+    GroupPlan,
+    HostedDriver,
+    LinkSpec,
+    OpenedLinks,
+    Problem,
+)
 from drivers.host.values import TYPES, lay_out
 from drivers.keys import Key
 from drivers.words import Message
 
 
 class TallyDriver:
-    """The `drivers.api.Driver` of counters. Stateless; any thread."""
+    """The `drivers.api.HostedDriver` of counters. Stateless; any thread."""
 
     name = "tally"
     keys: tuple[Key, ...] = ()
@@ -50,4 +58,4 @@ class TallyDriver:
         return open_hosted(self.name, "jiahe_tally.source:open_source", links, first_group, pool)
 
 
-DRIVER: Driver = TallyDriver()
+DRIVER: HostedDriver = TallyDriver()

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from drivers import scan
 from drivers.api import (
     DevicePlan,
     DeviceSpec,
-    Driver,
     Field,
     GroupPlan,
-    LinkSpec,
-    OpenedLinks,
+    NativeDriver,
     Problem,
     Request,
+    Speaker,
     Station,
     TagSpec,
 )
@@ -28,7 +25,7 @@ ANSWER_NS = 20_000_000
 
 
 class WeighDriver:
-    """The `drivers.api.Driver` of scales. Stateless; any thread."""
+    """The `drivers.api.NativeDriver` of scales. Stateless; any thread."""
 
     name = "weigh"
     keys = (Key("scale", "int", "1", "秤上设的号", "its number", default=1, low=0, high=255),)
@@ -75,14 +72,12 @@ class WeighDriver:
         rows = ((1000 + row // 10) * len(group.tags) for row in range(count))
         return [row.to_bytes(DATA_BYTES, "big") * len(group.tags) for row in rows]
 
-    def open(
-        self,
-        links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
-        first_group: int,
-        kept: Mapping[str, Any],
-        pool: Any = None,
-    ) -> OpenedLinks:
-        return scan.open_links(scan.Speaker("weigh", _station), links, first_group, kept, pool)
+    def speaker(self) -> Speaker:
+        return Speaker(_station)
+
+    def shares(self, device: DeviceSpec) -> bool:
+        """Its frames have a mark, a number and a checksum: others may be on its line."""
+        return True
 
 
 def _wrong(tag: TagSpec) -> Iterator[Problem]:
@@ -98,4 +93,4 @@ def _station(device: DeviceSpec) -> Station:
     return Station(device.name, PROTOCOL, bytes([dict(device.own)["scale"]]), device.pause_ns)
 
 
-DRIVER: Driver = WeighDriver()
+DRIVER: NativeDriver = WeighDriver()
