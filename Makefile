@@ -33,7 +33,7 @@ lint: setup      ## ruff, mypy --strict, cython-lint, codespell ## ruff、mypy -
 
 reliability: setup ## the long fault, fuzz and simulation runs ## 长时间的故障、模糊和仿真测试
 	@scripts/setup --tests
-	@JIAHE_LONG=1 SEEDS=$${SEEDS:-10000} $(PY) -m pytest tests/fault tests/fuzz tests/sim
+	@JIAHE_LONG=1 SEEDS=$${SEEDS:-10000} $(PY) -m pytest tests/fault tests/fuzz tests/sim tests/stories
 
 proto: setup     ## regenerate proto/gen from proto/ ## 由 proto/ 重新生成 proto/gen
 	@scripts/proto

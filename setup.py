@@ -1,5 +1,6 @@
 """Compiles native/**/*.pyx and drivers/**/*.pyx. Everything declarative is in pyproject.toml.
 
+JIAHE_TESTS=1     also the stories of tests/stories, which drive the engine; never in a wheel
 JIAHE_DEBUG=1     bounds checks, overflow checks, assertions; leak counters
 JIAHE_TRACE=1     line tracing for coverage
 JIAHE_SANITIZE=1  address and undefined-behaviour sanitizers
@@ -11,8 +12,8 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-DEBUG, TRACE, SANITIZE = (
-    os.environ.get(f"JIAHE_{name}") == "1" for name in ("DEBUG", "TRACE", "SANITIZE")
+TESTS, DEBUG, TRACE, SANITIZE = (
+    os.environ.get(f"JIAHE_{name}") == "1" for name in ("TESTS", "DEBUG", "TRACE", "SANITIZE")
 )
 
 #: What an extension needs of the system.
@@ -38,6 +39,8 @@ directives = {
     "linetrace": TRACE,
 }
 
+floors = ["native", "drivers", "tests/stories"] if TESTS else ["native", "drivers"]
+
 extensions = [
     Extension(
         ".".join(path.with_suffix("").parts),
@@ -47,7 +50,7 @@ extensions = [
         extra_link_args=link_args,
         define_macros=macros,
     )
-    for floor in ("native", "drivers")
+    for floor in floors
     for path in sorted(Path(floor).rglob("*.pyx"))
 ]
 

@@ -1,6 +1,6 @@
 """A shell without a wire and without a clock, as plain functions: see `rig.pyx`."""
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from native.engine.link cimport Link
 from native.engine.state cimport link_t
@@ -19,6 +19,7 @@ cdef struct rig_t:
     # The other end:
     int refusal              # errno that an attempt to connect ends with; 0: somebody listens
     bint slow                # a connection is under way until `rig_connected`
+    uint32_t opened          # how often it was tried to connect
     int hung_up              # errno of a read when nothing is left; 0: there is a connection
     bint stuck               # it takes no more bytes
     uint8_t arrived[ROOM]

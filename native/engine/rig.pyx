@@ -31,6 +31,7 @@ cdef int memory_open(port_t *p) noexcept nogil:
     cdef rig_t *r = <rig_t *>p.session
     r.arrived_size = 0
     r.hung_up = 0
+    r.opened += 1
     if r.slow:
         return WAIT_WRITE
     return -r.refusal
@@ -249,9 +250,24 @@ cdef class Rig:
         if not rig_lay(&self.r, data, <size_t>len(data)):
             raise ValueError(f"{len(data)} bytes more than there is room for")
 
-    def wait(self, int64_t until) -> bytes:
-        """Let time pass until the link sends something, at most until `until`; what it sent."""
+    def slow(self, bint slow) -> None:
+        """Whether connections are under way, until `connected`, from the next one on."""
+        self.r.slow = slow
+
+    def connected(self) -> None:
+        """A connection that is under way is made, or fails as `refuse` says."""
+        rig_connected(&self.r)
+
+    def stick(self, bint stuck) -> None:
+        """Whether the port takes no more bytes."""
+        self.r.stuck = stuck
+
+    def wait(self, int64_t until, size_t most=0) -> bytes:
+        """Let time pass until the link sends something, at most until `until`; what it sent, or the
+        first `most` bytes of it.
+        """
         cdef int64_t due
+        cdef size_t n
         settle(&self.r)
         while self.r.sent_size == 0:
             due = rig_next(&self.r)
@@ -262,8 +278,10 @@ cdef class Rig:
                 break
             self.r.now = max(self.r.now, due)
             rig_due(&self.r)
-        sent = self.r.sent[:self.r.sent_size]
-        self.r.sent_size = 0
+        n = min(most, self.r.sent_size) if most else self.r.sent_size
+        sent = self.r.sent[:n]
+        self.r.sent_size -= n
+        memmove(self.r.sent, self.r.sent + n, self.r.sent_size)
         return sent
 
     def finish(self) -> None:

@@ -152,12 +152,20 @@ cdef Prep prepare_line(
     return write_ask(framing, own, out)
 
 
-cdef Verdict in_step(unit_t *u, own_t *own) noexcept nogil:
-    """Everything older than what it was asked to find that out has come, or never will."""
+cdef Verdict in_step(modbus_t *s, const flight_t *f, int64_t now) noexcept nogil:
+    """Everything older than what it was asked to find that out has come, or never will. It was
+    asked twice if the first answer was damaged: then one more of these may come.
+    """
+    cdef unit_t *u = <unit_t *>f.station
+    cdef const own_t *own = <const own_t *>f.own
     synced(u)
     u.probed = 0
     if own.what == PROBE:
         u.probing = ANSWERED
+        if f.attempt:
+            u.probed = <uint8_t>(1 << own.ask.function)
+    elif f.attempt:
+        mark_outstanding(&s.head, u, own.ask.data_bytes, now)
     return protocol.ANSWER
 
 
@@ -171,7 +179,7 @@ cdef Verdict line_exception(
         if not is_gateway:
             # It has no such function or register: no news, and its answer all the same.
             u.ever = True
-            return in_step(u, own)
+            return in_step(s, f, now)
         if u.probing == UNKNOWN:
             u.probing = MUTE
             return protocol.IN_VAIN
@@ -227,11 +235,13 @@ cdef Verdict take_line(
     if found == codec.ANSWER:
         u.ever = True
         if open_[0].purpose == protocol.OWN:
-            return in_step(u, <own_t *>open_[0].own)
+            return in_step(s, &open_[0], now)
         return data(&open_[0], &frame)
     if found == codec.EXCEPTION:
         return line_exception(s, &open_[0], t, frame.code, now)
-    if open_[0].purpose != protocol.OWN and is_short(&frame, ask):
+    if open_[0].purpose != protocol.OWN and is_short(&frame, ask) and not is_outstanding(
+        u, <uint16_t>frame.size
+    ):
         return line_exception(s, &open_[0], t, ILLEGAL_VALUE, now)
     return stray(s, &frame, n, t, now)
 

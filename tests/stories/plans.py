@@ -1,0 +1,145 @@
+"""Links, devices and plans of stories: a palette of each, from which a seed chooses."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from typing import Any, NamedTuple
+
+from drivers.api import Field, GroupPlan, LinkSpec, Request, Station, TagSpec
+from drivers.modbus.request import Read
+from drivers.modbus.request import request_of as modbus_request
+from drivers.s7.request import request_of as s7_request
+from drivers.s7.station import station_of as s7_station
+from drivers.s7.stretch import Stretch
+from native.dlt645.protocol import PROTOCOL as METER
+from native.engine.link import Link
+from native.modbus.table import PROTOCOLS
+from native.rows.group import Group, Pool
+from native.s7.protocol import PROTOCOL as S7
+
+MS = 1_000_000
+#: As tests/stories/machines.pxd numbers them.
+KINDS = ("rtu", "ascii", "tcp", "meter", "s7")
+PALETTE = 64
+#: native/dlt645/shape: a text, whose bytes stand in the row as they are, in the other order.
+_TEXT = 4
+
+
+class Cast(NamedTuple):
+    """Who plays in a story."""
+
+    kind: str
+    spec: LinkSpec
+    plans: tuple[tuple[GroupPlan, ...], ...]  # of each device
+
+    def link(self, pool: Pool) -> Link:
+        """A new one, with groups of its own."""
+        numbers = iter(range(1, 100))
+        return Link(
+            self.spec,
+            [
+                (
+                    _station(self.kind, i),
+                    [Group(next(numbers), plan, pool) for plan in plans],
+                )
+                for i, plans in enumerate(self.plans)
+            ],
+        )
+
+
+def head_of(cast: Cast) -> list[str]:
+    """The cast as tests/kit/conversation.py reads it."""
+    spec = cast.spec
+    told = f"timeout={spec.timeout_ns // MS}"
+    told += f" baud={spec.baud}" if spec.type == "serial" else f" in_flight={spec.in_flight} slow=1"
+    kind = "dlt645" if cast.kind == "meter" else cast.kind
+    lines = [f"link   {kind} {told}"]
+    for i, plans in enumerate(cast.plans):
+        for plan in plans:
+            words = " ".join(
+                f"{r.spec.hex()}:{','.join(map(str, r.parts))}:{r.ask_chars}:{r.answer_chars}"
+                for r in plan.requests
+            )
+            address = _station(cast.kind, i).address.hex()
+            lines.append(f"group  {address} {plan.period_ns // MS} {words}")
+    return lines
+
+
+def cast_of(seed: int) -> Cast:
+    """The link, devices and plans of a story."""
+    rng = random.Random(seed)
+    kind = KINDS[seed % len(KINDS)]
+    serial = kind in ("rtu", "ascii", "meter")
+    spec = _spec(
+        kind,
+        rng.choice((9600, 19200, 115200)) if serial else 0,
+        rng.choice((100, 200, 300)),
+        rng.choice((1, 1, 2, 4)),
+    )
+    devices = 1 if kind == "s7" else rng.randint(1, 3)
+    plans = tuple(
+        tuple(_plan(kind, rng.randrange(PALETTE)) for _ in range(rng.choice((1, 1, 2))))
+        for _ in range(devices)
+    )
+    return Cast(kind, spec, plans)
+
+
+@cache
+def _spec(kind: str, baud: int, timeout_ms: int, in_flight: int) -> LinkSpec:
+    told: dict[str, Any] = {"timeout_ns": timeout_ms * MS}
+    if baud:
+        return LinkSpec("l", "serial", port="/dev/null", baud=baud, **told)
+    return LinkSpec("l", "tcp", host="127.0.0.1", in_flight=in_flight, **told)
+
+
+def _station(kind: str, number: int) -> Station:
+    if kind == "s7":
+        return Station("d0", S7, s7_station(0, 1).encode())
+    if kind == "meter":
+        return Station(f"d{number}", METER, bytes([number + 1, 0, 0, 0, 0, 0x12, 4]))
+    return Station(f"d{number}", PROTOCOLS[kind], bytes([number + 1]))
+
+
+@cache
+def _plan(kind: str, number: int) -> GroupPlan:
+    """One to four requests, each of one part or more, and a tag for the first of each."""
+    rng = random.Random(f"{kind} {number}")
+    requests = _requests(kind, rng)
+    period_ns = rng.choice((50, 100, 200, 250, 500, 1000)) * MS
+    parts = [size for request in requests for size in request.parts]
+    tags = tuple(TagSpec(f"t{i}", "", "bool", period_ns) for i in range(len(parts)))
+    fields = tuple(Field(i, 0, "bool", "ABCD", 1, 0) for i in range(len(parts)))
+    return GroupPlan("d", period_ns, tags, requests, fields, 0)
+
+
+def _requests(kind: str, rng: random.Random) -> tuple[Request, ...]:
+    """Of different words each: an answer is told by the words of its request."""
+    found: dict[bytes, Request] = {}
+    for _ in range(rng.randint(1, 4)):
+        request = _request(kind, rng)
+        found[request.spec] = request
+    return tuple(found.values())
+
+
+def _request(kind: str, rng: random.Random) -> Request:
+    if kind == "s7":
+        items = [
+            Stretch(
+                "DB",
+                rng.randint(1, 3),
+                start := 40 * n + rng.randrange(9),
+                start + rng.randint(1, 24),
+            )
+            for n in range(rng.randint(1, 5))
+        ]
+        return s7_request(items, [], list(range(len(items))))
+    if kind == "meter":
+        size = rng.randint(4, 20)
+        id_ = bytes([size, rng.randrange(256), rng.randrange(256), 2])
+        spec = b"\4" + id_ + bytes([size, 1, 0, 1, _TEXT, size, 0, 0])
+        return Request(spec, (size,), 16 + 4, 16 + 4 + size)
+    function = rng.choice((3, 3, 3, 4, 1, 2))
+    count = rng.choice((1, 2, 2, 8, 40, 120)) if function > 2 else rng.choice((8, 16, 80))
+    framing: Any = kind
+    return modbus_request(Read(function, 10 * rng.randrange(100), count), framing)

@@ -1,0 +1,92 @@
+"""A story's world: one link, its machines, the weather on their wire, and what was said."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from native.engine.rig cimport rig_t
+from tests.stories.machines cimport FRAME_MAX, Kind, asked_t
+
+cdef enum:
+    DEVICES_MAX = 4
+    EVENTS_MAX = 256
+    ASKED_MAX = 65536
+    MUTED_MAX = 4
+
+cdef enum:  # faults
+    LATE = 0       # the answer comes when its time is up
+    DAMAGED = 1    # a byte of it is another one
+    CUT = 2        # its end is missing
+    PIECES = 3     # it comes in pieces
+    LOST = 4       # it never comes
+    REFUSED = 5
+    BUSY = 6       # refused for now
+    FOREIGN = 7    # before it comes one for nobody here
+    NOISE = 8      # before it come bytes that mean nothing
+    HANG_UP = 9    # instead of it the connection ends
+    MUTE = 10      # and none for a while, of this device
+    HUSH = 11      # none for a while, of all
+    SHY = 12       # none for a while, to this request
+    BABBLE = 13    # somebody talks without end for a while
+    REFUSAL = 14   # the connection ends, and nobody listens for a while
+    STARVED = 15   # the shell's thread is kept from running
+    STUCK = 16     # the port takes no more bytes for a while
+    FAULTS = 17
+
+cdef enum What:
+    BYTES = 0
+    ENDS = 1       # the connection
+    MADE = 2       # the connection is
+
+
+cdef struct event_t:
+    int64_t at
+    What what
+    uint32_t connection
+    size_t size
+    uint8_t bytes[FRAME_MAX]
+
+
+cdef struct said_t:
+    # A read request, and what became of it.
+    int64_t at
+    uint64_t key
+    int32_t device
+    bint answered      # with data
+    bint refused
+
+
+cdef struct world_t:
+    rig_t rig
+    Kind kind
+    bint line              # half a duplex, frames with a check: noise, damage and cuts are told
+    uint64_t random
+    int64_t timeout_ns
+    int64_t char_ns
+    int64_t calm_at        # no new faults from then on
+    int32_t devices
+    uint32_t rate[FAULTS]  # of a thousand answers
+    uint32_t happened[FAULTS]
+    int64_t ready_at[DEVICES_MAX]  # machines answer in the order they are asked
+    int64_t mute_until[DEVICES_MAX]
+    int64_t stream_at      # the last byte that is planned comes then: none comes before it,
+    uint32_t stream        # on this connection
+    int64_t hush_until
+    uint64_t muted[MUTED_MAX]      # requests that get no answer
+    int64_t muted_until[MUTED_MAX]
+    int64_t refuse_until
+    int64_t stuck_until
+    event_t *events
+    int32_t event_count
+    said_t *said
+    uint32_t said_count
+    uint64_t bytes_heard   # that the link has sent, all told
+    const char *broken     # what must not be; NULL: all is well
+    void *notes            # a list of lines, where the story is told; NULL: it is not
+
+
+# The kind, the seed and the rig's link decide everything that follows. False: no memory.
+cdef bint world_begin(world_t *w, uint64_t seed) noexcept nogil
+cdef void world_end(world_t *w) noexcept nogil
+# What happens until then, faults and all.
+cdef void world_run(world_t *w, int64_t until) noexcept nogil
+# Below `n`.
+cdef uint32_t pick(world_t *w, uint32_t n) noexcept nogil
