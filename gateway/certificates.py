@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from drivers.api import TlsFiles as TlsFiles
+from drivers.api import TlsFiles
 from gateway import openssl
 from gateway.files import UnfitFileError, is_open_to_all, read
 from gateway.report.snapshot import Said

@@ -25,12 +25,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from drivers.api import TlsFiles
 from gateway import __version__, catalog, descriptors, lastknown, sysd
 from gateway.buffer.block import BufferUnusableError
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.disk import OsDisk
 from gateway.buffer.store import Buffer
-from gateway.certificates import TlsFiles, not_before
+from gateway.certificates import not_before
 from gateway.clock import Anchors, SystemClock, time_zone
 from gateway.config.changes import Files
 from gateway.config.model import GatewayConfig

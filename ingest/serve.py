@@ -23,7 +23,7 @@ from ingest.stores.retention import Keep, parse_keep
 from ingest.stores.sqlite import SqliteStore
 from ingest.tls import (
     Identify,
-    TlsFiles,
+    ReceiverFiles,
     credentials,
     each_day,
     identity_from_header,
@@ -52,7 +52,7 @@ class Settings:
     listen: str
     host: str
     store: str
-    tls: TlsFiles | None
+    tls: ReceiverFiles | None
     crl: Path | None
     identify: Identify
     keep: Keep
@@ -88,7 +88,7 @@ def _listen_host(address: str) -> str:
     return host
 
 
-def _tls(arguments: argparse.Namespace, host: str) -> TlsFiles | None:
+def _tls(arguments: argparse.Namespace, host: str) -> ReceiverFiles | None:
     files = (arguments.ca, arguments.cert, arguments.key)
     if arguments.insecure:
         if any(files):
@@ -103,7 +103,7 @@ def _tls(arguments: argparse.Namespace, host: str) -> TlsFiles | None:
         raise UsageError(
             "give --ca, --cert and --key (mutual TLS), or --insecure on a loopback address"
         )
-    return TlsFiles(*files)
+    return ReceiverFiles(*files)
 
 
 def serve(settings: Settings) -> int:

@@ -32,7 +32,9 @@ class TlsError(OSError):
 
 
 @dataclass(frozen=True, slots=True)
-class TlsFiles:
+class ReceiverFiles:
+    """PEM files of `serve`: whose gateways it takes, who it is, and how it proves that."""
+
     ca: Path
     cert: Path
     key: Path
@@ -94,7 +96,7 @@ class TlsFiles:
         return tuple(times)
 
 
-def say_own(files: TlsFiles, now: datetime) -> None:
+def say_own(files: ReceiverFiles, now: datetime) -> None:
     """Log it when the receiver's own certificate is over, or ends soon."""
     own = files.own()
     if own is None:
@@ -136,7 +138,7 @@ def _no_password() -> str:
     return ""
 
 
-def credentials(files: TlsFiles) -> grpc.ServerCredentials:
+def credentials(files: ReceiverFiles) -> grpc.ServerCredentials:
     """Mutual TLS: a client without a certificate of the CA gets no connection. Raises TlsError."""
     seen = files.changed()
     current = files.read()

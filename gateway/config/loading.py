@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from drivers.api import DeviceSpec, LinkSpec
-from gateway.certificates import TlsFiles, judge
+from drivers.api import DeviceSpec, LinkSpec, TlsFiles
+from gateway.certificates import judge
 from gateway.config import dialin, spelling
 from gateway.config.build import DeviceBuilder, check_lines
 from gateway.config.capacity import Capacity

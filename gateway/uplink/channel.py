@@ -15,7 +15,7 @@ import grpc
 import grpc.aio
 from jiahe.ingest import limits
 
-from gateway.certificates import TlsFiles
+from drivers.api import TlsFiles
 from gateway.ports import ChannelError
 from gateway.report.snapshot import Said
 from gateway.uplink.credentials import Credentials

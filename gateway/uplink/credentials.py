@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 import grpc
 
-from gateway.certificates import Fault, TlsFiles, judge
+from drivers.api import TlsFiles
+from gateway.certificates import Fault, judge
 from gateway.ports import ChannelError
 from gateway.report.snapshot import Said
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.certificates import TlsFiles
+from drivers.api import TlsFiles
 from tests.cli.daemon import jiahe
 from tests.kit.authority import Authority
 from tests.kit.rig import Rig, wait_for

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from drivers.api import TlsFiles
 from drivers.modbus.simulator import now_ns
 from drivers.modbus.simulator.tcp import server_context
-from gateway.certificates import TlsFiles
 from native.wire import tls
 from tests.kit.authority import Authority
 from tests.kit.scanner import Scanner

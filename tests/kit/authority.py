@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from gateway.certificates import TlsFiles
+from drivers.api import TlsFiles
 
 LOOPBACK = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
 

@@ -9,8 +9,8 @@ import ctypes
 import socket
 import ssl
 
+from drivers.api import TlsFiles
 from drivers.modbus.simulator.tcp import server_context
-from gateway.certificates import TlsFiles
 from tests.kit.slave import HANG_UP, Script, Step, TcpSlave, Wire, honest
 
 #: A step: say close_notify, then hang up.

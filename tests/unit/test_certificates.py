@@ -19,8 +19,9 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.api import TlsFiles
 from gateway import openssl
-from gateway.certificates import TlsFiles, judge, parse
+from gateway.certificates import judge, parse
 from gateway.config import load
 from gateway.messages import remedy, text
 from gateway.report.snapshot import Said

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from cryptography import x509
 
-from gateway.certificates import TlsFiles
+from drivers.api import TlsFiles
 from gateway.messages import remedy, text
 from gateway.ports import ChannelError
 from gateway.report.snapshot import Said
