@@ -42,6 +42,8 @@ cdef enum:
     ENCODING_FLOAT64 = 6
 
 cdef enum:
+    FEATURE_EVENTS = 2
+    FEATURE_SOURCE_TIME = 4
     FEATURE_PLAIN_FLOATS = 5
 
 cdef enum:

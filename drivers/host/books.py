@@ -7,25 +7,28 @@ dropped and counted, as is one that does not fit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-from drivers.host.frames import Row
-
-#: Numbers of GapReason and Quality of the wire protocol that a scan has.
-GAP_OVERRUN: Final = 1
-GAP_DEVICE_SILENT: Final = 2
-GAP_LINK_DOWN: Final = 3
-GOOD: Final = 1
-UNCERTAIN: Final = 64
-BAD: Final = 128
-BAD_NO_ANSWER: Final = 129
-BAD_LINK_DOWN: Final = 130
-BAD_REFUSED: Final = 133
-BAD_NOT_A_VALUE: Final = 137
-BAD_NO_VALUE: Final = 139
+from drivers.api import TagSpec
+from drivers.host.events import batch
+from drivers.host.frames import Event, Row
+from drivers.host.quality import (
+    BAD_LINK_DOWN,
+    BAD_NO_ANSWER,
+    GAP_DEVICE_SILENT,
+    GAP_LINK_DOWN,
+    GAP_MEMORY_FULL,
+    GAP_OVERRUN,
+    UNCERTAIN,
+)
+from drivers.host.values import row_bytes, size_of
 
 #: A whole row of one of these says that nobody was there; the gap behind it has this reason.
 AWAY: Final = {BAD_NO_ANSWER: GAP_DEVICE_SILENT, BAD_LINK_DOWN: GAP_LINK_DOWN}
+
+#: In one batch: of the longest texts it stays well below what a group keeps (PUSHED_MAX).
+EVENTS_TOGETHER: Final = 500
 
 
 class Group(Protocol):
@@ -39,18 +42,31 @@ class Group(Protocol):
     ) -> None: ...
     def skip(self, upto: int, reason: int) -> None: ...
     def scanned(self) -> tuple[int, int]: ...
+    def push_events(
+        self,
+        at_ns: int,
+        count: int,
+        bad: int,
+        times: bytes,
+        columns: bytes,
+        lost: int = 0,
+        reason: int = GAP_OVERRUN,
+    ) -> bool: ...
 
 
 class Books:
-    """Belongs to the runner's thread. `data_bytes`: of one row."""
+    """Belongs to the runner's thread."""
 
-    def __init__(self, group: Group, period_ns: int, tags: int, data_bytes: int) -> None:
+    def __init__(self, group: Group, period_ns: int, tags: Sequence[TagSpec]) -> None:
         self._group = group
-        self._period_ns, self._tags, self._data_bytes = period_ns, tags, data_bytes
+        self._period_ns, self._specs, self._tags = period_ns, tags, len(tags)
+        self._data_bytes = row_bytes(tags)
+        self._lost = 0  # events that did not come, and are not announced yet
+        self._lost_for = GAP_OVERRUN
         self._away = 0  # the quality of the trouble that has its row
         self.start_ns = 0  # boot clock; 0: not begun
         self.last_good_ns = 0  # of the newest row with a good tag
-        self.late = self.unfit = 0  # rows dropped
+        self.late = self.unfit = 0  # rows and events dropped
 
     @property
     def next_tick(self) -> int:
@@ -86,6 +102,32 @@ class Books:
         self._group.push(row.tick, row.mid_ns, row.half_span_us, row.status, row.data)
         if any(quality < UNCERTAIN for quality in row.status):
             self.last_good_ns = row.mid_ns
+
+    def events(self, lost: int, events: Sequence[Event]) -> None:
+        """Take in what the source pushed, in order; `lost`: how many before these the host could
+        not keep. What finds no room here is lost, too, and said with the next that does.
+        """
+        self._lose(lost, GAP_OVERRUN)
+        fitting = [one for one in events if self._fits(one)]
+        self.unfit += len(events) - len(fitting)
+        for first in range(0, len(fitting), EVENTS_TOGETHER):
+            some = fitting[first : first + EVENTS_TOGETHER]
+            if self._group.push_events(*batch(self._specs, some), self._lost, self._lost_for):
+                self._lost = 0
+            else:
+                self._lose(len(some), GAP_MEMORY_FULL)
+
+    def _lose(self, count: int, reason: int) -> None:
+        self._lost_for = reason if count and not self._lost else self._lost_for
+        self._lost += count
+
+    def _fits(self, one: Event) -> bool:
+        return (
+            self.start_ns > 0
+            and one.tag < self._tags
+            and len(one.data) == size_of(self._specs[one.tag])
+            and one.quality > 0
+        )
 
     def settle(self, now_ns: int, grace_ns: int, quality: int) -> None:
         """Account what was due `grace_ns` ago and more and never came; `quality` says why: one of

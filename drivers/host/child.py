@@ -21,7 +21,6 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from drivers.host.books import BAD_LINK_DOWN
 from drivers.host.frames import (
     CONFIG,
     GO,
@@ -30,10 +29,12 @@ from drivers.host.frames import (
     Frames,
     Row,
     pack,
+    pack_events,
     pack_json,
     pack_row,
     unpack_json,
 )
+from drivers.host.quality import BAD_LINK_DOWN
 from drivers.host.source import GroupAsked, LinkAsked, Source, SourceError, asked_from_json
 from drivers.host.values import row_bytes
 
@@ -159,6 +160,7 @@ class Host:
         told: list[bool] = []
         due = 0.0
         while True:
+            self._push(links)
             up = [link.source.up for link in links]
             if up != told or time.monotonic() >= due:
                 told, due = up, time.monotonic() + STATE_EVERY_S
@@ -166,6 +168,15 @@ class Host:
                     said = {link.asked.name: link.said() for link in links}
                     self._writer.write(pack_json(STATE, said))
             await asyncio.sleep(LOOK_EVERY_S)
+
+    def _push(self, links: list[Link]) -> None:
+        """Hand on what sources pushed; what the daemon does not read is lost, and counted."""
+        for link in links:
+            pushed = link.source.pushed
+            if self._writer.transport.get_write_buffer_size() >= UNREAD_BYTES_MAX:
+                pushed.drop()
+            for group, lost, events in pushed.take():
+                self._writer.write(pack_events(group, lost, events))
 
     async def _ticks(self, source: Source, group: GroupAsked, start_ns: int, tick: int) -> None:
         size = row_bytes(group.tags)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 CONFIG: Final = 1  # JSON: what to read
@@ -15,12 +16,15 @@ GO: Final = 2  # JSON: group number -> [boot time of tick 0 in ns, the next tick
 READY: Final = 3  # empty: the driver is imported
 ROW: Final = 4  # a `Row`
 STATE: Final = 5  # JSON: how links and devices are; also the sign of life
+EVENTS: Final = 6  # of one group: what its source pushed
 
 #: Nothing that either side has to say is longer: 300,000 statuses and their bytes fit.
 FRAME_BYTES_MAX: Final = 16 << 20
 
 _HEAD = struct.Struct(">IB")
 _ROW = struct.Struct(">IQqII")
+_EVENTS = struct.Struct(">IQ")
+_EVENT = struct.Struct(">HqqBH")
 
 
 class FrameError(ValueError):
@@ -36,6 +40,16 @@ class Row(NamedTuple):
     half_span_us: int
     status: bytes
     data: bytes
+
+
+class Event(NamedTuple):
+    """One value that a source pushed."""
+
+    tag: int  # which of its group
+    at_ns: int  # boot clock: when the box took it
+    source_ns: int  # since 1970 by the source's own clock; 0: it said none
+    quality: int
+    data: bytes  # as in a row
 
 
 def pack(kind: int, payload: bytes = b"") -> bytes:
@@ -63,6 +77,32 @@ def unpack_row(payload: bytes) -> Row:
         raise FrameError("a row lacks some of its statuses")
     end = _ROW.size + tags
     return Row(group, tick, mid_ns, half_span_us, payload[_ROW.size : end], payload[end:])
+
+
+def pack_events(group: int, lost: int, events: Iterable[Event]) -> bytes:
+    """`lost`: how many before these the host could not keep."""
+    made = bytearray(_EVENTS.pack(group, lost))
+    for one in events:
+        made += _EVENT.pack(one.tag, one.at_ns, one.source_ns, one.quality, len(one.data))
+        made += one.data
+    return pack(EVENTS, bytes(made))
+
+
+def unpack_events(payload: bytes) -> tuple[int, int, list[Event]]:
+    """Group, how many were lost before, events. Raises FrameError."""
+    if len(payload) < _EVENTS.size:
+        raise FrameError("events are cut short")
+    group, lost = _EVENTS.unpack_from(payload)
+    at, found = _EVENTS.size, []
+    while at < len(payload):
+        if at + _EVENT.size > len(payload):
+            raise FrameError("an event is cut short")
+        tag, at_ns, source_ns, quality, size = _EVENT.unpack_from(payload, at)
+        at += _EVENT.size + size
+        if at > len(payload):
+            raise FrameError("an event lacks some of its bytes")
+        found.append(Event(tag, at_ns, source_ns, quality, payload[at - size : at]))
+    return group, lost, found
 
 
 def unpack_json(payload: bytes) -> Any:

@@ -18,9 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drivers.api import DevicePlan, LinkSpec, OpenedLinks
-from drivers.host.books import BAD_LINK_DOWN, GOOD, Books
+from drivers.host.books import Books
 from drivers.host.frames import (
     CONFIG,
+    EVENTS,
     GO,
     READY,
     ROW,
@@ -28,12 +29,13 @@ from drivers.host.frames import (
     FrameError,
     Frames,
     pack_json,
+    unpack_events,
     unpack_json,
     unpack_row,
 )
+from drivers.host.quality import BAD_LINK_DOWN, GOOD
 from drivers.host.snapshots import CAUSES, HostedDevice, HostedLink, device_snapshot, link_snapshot
 from drivers.host.source import GroupAsked, LinkAsked, asked_as_json
-from drivers.host.values import row_bytes
 from native.block.latest import latest
 from native.rows.group import Group, Pool
 
@@ -178,6 +180,11 @@ class HostRunner:
             if books is None:
                 raise FrameError(f"there is no group {row.group}")
             books.row(row)
+        elif kind == EVENTS:
+            group, lost, events = unpack_events(payload)
+            if (books := self._books.get(group)) is None:
+                raise FrameError(f"there is no group {group}")
+            books.events(lost, events)
         elif kind == STATE:
             self._said(unpack_json(payload))
         else:
@@ -244,7 +251,7 @@ def open_hosted(
         for plan in plans:
             own = [Group(number + i, group, pool) for i, group in enumerate(plan.groups)]
             books = [
-                Books(group, made.period_ns, len(made.tags), row_bytes(made.tags))
+                Books(group, made.period_ns, made.tags)
                 for group, made in zip(own, plan.groups, strict=True)
             ]
             number += len(own)

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drivers.api import DevicePlan, LinkSpec
-from drivers.host.books import BAD, BAD_NO_VALUE, BAD_NOT_A_VALUE, BAD_REFUSED, Books
+from drivers.host.books import Books
+from drivers.host.quality import (
+    BAD,
+    BAD_NO_VALUE,
+    BAD_NOT_A_VALUE,
+    BAD_REFUSED,
+    OUT_OF_RANGE,
+)
 from native.block.latest import qualities
 from native.rows.group import Group
 
@@ -16,7 +23,6 @@ _COUNTED = (
     "requests", "answers", "timeouts", "damaged", "wrong", "late", "exceptions", "retries",
     "reconnects", "bytes_in", "bytes_out",
 )  # fmt: skip
-_OUT_OF_RANGE = 65
 #: What is wrong with a tag of such a quality.
 CAUSES = {
     BAD_NO_VALUE: "host.no_value",
@@ -128,7 +134,7 @@ def _judge(
         return "starting", None
     bad = {quality: count for quality, count in tags.items() if quality >= BAD}
     if not bad:
-        if doubtful := tags[_OUT_OF_RANGE]:
+        if doubtful := tags[OUT_OF_RANGE]:
             args = {"count": doubtful, "device": name}
             return "good", {"id": "device.out_of_range", "args": args}
         return "good", None

@@ -7,12 +7,17 @@ host calls it again with a back-off when it ends. `scan` is asked at each tick o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from drivers.api import TagSpec
+from drivers.host.frames import Event
 from drivers.said import SaidError
+
+#: Events of one link that wait for the daemon.
+PUSHED_MAX = 20_000
 
 
 class SourceError(SaidError):
@@ -78,10 +83,43 @@ class DeviceSaid:
     learned: list[dict[str, Any]] = field(default_factory=list)
 
 
+class Pushed:
+    """What a source pushes, until the host hands it on."""
+
+    def __init__(self) -> None:
+        self._events: dict[int, list[Event]] = {}
+        self._lost: dict[int, int] = {}
+        self._count = 0
+
+    def push(self, group: int, tag: int, source_ns: int, quality: int, data: bytes) -> None:
+        """A value of tag number `tag` of that group, taken now; `source_ns`: since 1970 by the
+        source's own clock, 0 where it says none; quality and bytes as in a row.
+        """
+        at_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        if self._count >= PUSHED_MAX:
+            self._lost[group] = self._lost.get(group, 0) + 1
+            return
+        self._events.setdefault(group, []).append(Event(tag, at_ns, source_ns, quality, data))
+        self._count += 1
+
+    def drop(self) -> None:
+        """None of what waits can be handed on: it is lost."""
+        for group, events in self._events.items():
+            self._lost[group] = self._lost.get(group, 0) + len(events)
+        self._events, self._count = {}, 0
+
+    def take(self) -> list[tuple[int, int, list[Event]]]:
+        """Group, how many were lost before them, and what waits."""
+        taken = [(g, self._lost.pop(g, 0), events) for g, events in self._events.items()]
+        self._events, self._count = {}, 0
+        return taken
+
+
 class Source(Protocol):
     """One link."""
 
     counters: Counters
+    pushed: Pushed  # values as they come, of tags that are reported on change
     up: bool  # connected, and heard
 
     async def follow(self) -> None:
@@ -103,7 +141,7 @@ def asked_as_json(links: Sequence[LinkAsked]) -> list[dict[str, Any]]:
                 {
                     "number": group.number, "device": group.device, "period_ns": group.period_ns,
                     "tags": [
-                        [tag.name, tag.address, tag.type, tag.length, tag.encoding]
+                        [tag.name, tag.address, tag.type, tag.length, tag.encoding, tag.report]
                         for tag in group.tags
                     ],
                 }
@@ -121,8 +159,10 @@ def asked_from_json(said: list[dict[str, Any]]) -> list[LinkAsked]:
         for group in link.pop("groups"):
             period_ns = group["period_ns"]
             tags = tuple(
-                TagSpec(name, address, kind, period_ns, length=length, encoding=encoding)
-                for name, address, kind, length, encoding in group.pop("tags")
+                TagSpec(
+                    name, address, kind, period_ns, length=length, encoding=encoding, report=report
+                )
+                for name, address, kind, length, encoding, report in group.pop("tags")
             )
             groups.append(GroupAsked(tags=tags, **group))
         found.append(LinkAsked(groups=tuple(groups), **link))

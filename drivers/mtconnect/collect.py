@@ -5,10 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 
-from drivers.host.source import Counters, DeviceSaid, GroupAsked, LinkAsked, Source, SourceError
+from drivers.api import TagSpec
+from drivers.host.source import (
+    Counters,
+    DeviceSaid,
+    GroupAsked,
+    LinkAsked,
+    Pushed,
+    Source,
+    SourceError,
+)
 from drivers.mtconnect.address import Address, parse
-from drivers.mtconnect.documents import Document, DocumentError
+from drivers.mtconnect.documents import Document, DocumentError, Observation
 from drivers.mtconnect.documents import parse as parse_document
 from drivers.mtconnect.follow import Follower, Next
 from drivers.mtconnect.http import Answer, HttpError, Parts, request
@@ -34,7 +44,9 @@ class AgentSource:
         self._asked = asked
         self.counters = Counters()
         self.up = False
-        self.follower = Follower()
+        self.pushed = Pushed()
+        self.follower = Follower(self._told)
+        self._pushers: dict[str, list[_Pusher]] = {}  # by the data item's id
         self._polls = False
         self._current_only = False
         self._addresses: dict[str, Address] = {
@@ -103,6 +115,27 @@ class AgentSource:
         args = {"count": len(missing), "first": missing[0], "target": self._asked.target}
         return {"id": "mtconnect.no_item", "args": args}
 
+    # ---- what changes ------------------------------------------------------------------------
+
+    def _find_pushers(self) -> None:
+        """The tags that are reported on change, by the data items of this agent."""
+        self._pushers = {}
+        for group in self._asked.groups:
+            for number, tag in enumerate(group.tags):
+                address = self._addresses[tag.address]
+                item = self.follower.find(address.item, address.device)
+                if item is not None and tag.report == "change" and address.aspect != "time":
+                    pusher = _Pusher(group.number, number, tag, address)
+                    self._pushers.setdefault(item.id, []).append(pusher)
+
+    def _told(self, one: Observation) -> None:
+        """News of a data item: pushed, unless the tag's value is the one that was pushed last."""
+        for pusher in self._pushers.get(one.item, ()):
+            said = read(self.follower, pusher.tag, pusher.address)
+            if said != pusher.last:
+                pusher.last = said
+                self.pushed.push(pusher.group, pusher.number, one.time_ns, *said)
+
     # ---- a session ---------------------------------------------------------------------------
 
     async def _session(self, wire: Wire) -> None:
@@ -111,6 +144,7 @@ class AgentSource:
         while True:
             if next_ == "probe":
                 self.follower.probed(await self._document(wire, "/probe", "Devices"))
+                self._find_pushers()
             if next_ in ("probe", "current"):
                 document = await self._document(wire, "/current", "Streams")
                 before = self.follower.next_sequence
@@ -236,6 +270,17 @@ class AgentSource:
         else:
             self.counters.answers += 1
             yield bytes(whole)
+
+
+@dataclass(slots=True)
+class _Pusher:
+    """A tag that is reported on change."""
+
+    group: int
+    number: int  # in its group
+    tag: TagSpec
+    address: Address
+    last: tuple[int, bytes] | None = None  # quality and bytes
 
 
 def _place(address: Address) -> tuple[str, str]:

@@ -9,7 +9,7 @@ stamp that goes back moves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -52,7 +52,9 @@ class Follower:
     read, at most; `missed` those that only `current` told of.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[Observation], None] = lambda one: None) -> None:
+        """`told`: called with each observation that is news, once it is in `held`."""
+        self.told = told
         self.model: dict[str, DataItem] = {}
         self.held: dict[str, Held] = {}
         self.header = Header()
@@ -96,7 +98,10 @@ class Follower:
                 continue  # a document from before what is known
             if before is not None and 0 < ones[-1].sequence < self.next_sequence:
                 self.missed += ones[-1].sequence > before.observation.sequence
+            is_news = before is not None and ones[-1].sequence > before.observation.sequence
             self._restate(item, ones)
+            if is_news:
+                self.told(ones[-1])
         self.header = head
         self.next_sequence = max(self.next_sequence, document.following)
         return "go_on"
@@ -129,6 +134,7 @@ class Follower:
                 self.repeated += 1
             else:
                 self._observe(one)
+                self.told(one)
         self.header = head
         self.next_sequence = max(self.next_sequence, document.following)
         return "go_on"
@@ -137,6 +143,7 @@ class Follower:
         """Observations without a sequence, in order: an adapter's."""
         for one in ones:
             self._observe(one)
+            self.told(one)
 
     def _is_restart(self, head: Header) -> bool:
         known = self.header

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drivers.api import TagSpec
-from drivers.host.books import BAD_NO_VALUE, BAD_NOT_A_VALUE, BAD_REFUSED, GOOD
+from drivers.host.quality import BAD_NO_VALUE, BAD_NOT_A_VALUE, BAD_REFUSED, GOOD
 from drivers.host.values import encode, size_of
 from drivers.mtconnect.address import Address
 from drivers.mtconnect.documents import UNAVAILABLE

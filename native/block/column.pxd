@@ -17,6 +17,8 @@ cdef struct scratch_t:
     uint64_t bad      # of them without a value
     bint plain        # columns of plain floats may be written (FEATURE_PLAIN_FLOATS)
     bint is_plain     # and one was, since the block began
+    bint pushes       # pushed values may be written (FEATURE_EVENTS, FEATURE_SOURCE_TIME)
+    bint is_pushed    # and some were
 
 
 cdef uint8_t *put_column(

@@ -1,30 +1,30 @@
 """The sealer: takes what every group has scanned and writes numbered, compressed protobuf blocks.
 
-One call of `Sealer.seal` holds no GIL from the swap of the row stores to the finished block. The
-bytes are a serialized jiahe.ingest.v1.Block without its lane; `proto/README.md` says how to read
-one.
+`Sealer.seal` holds no GIL from the swap of the first row store to the finished block: it takes it
+once a block, to make bytes of it. They are a serialized jiahe.ingest.v1.Block without its lane;
+`proto/README.md` says how to read one.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove, memset
 
-from native.bytes cimport put_field, put_varint, varint_size
-from native.block.column cimport put_column, scratch_t
+from native.bytes cimport put_field, put_varint
+from native.block.column cimport scratch_t
+from native.block.run cimport put_run
 from native.crc cimport crc32c_of
-from native.block.encode cimport MESSAGE_HEAD, choice_t, choose_order, close_message, put_values
 from native.rows.group cimport Group
+from native.rows.shape cimport Shape
+from native.rows.pushed cimport free_batches, group_take_pushed
 from native.rows.store cimport (
-    field_t,
+    PUSHED_MAX,
+    batch_t,
     group_release,
     group_swap,
     group_t,
-    row_status,
-    row_t,
     store_t,
 )
-from native.rows.shape cimport Shape
 from native.block.zstd cimport (
     ZSTD_CCtx,
     ZSTD_compressBound,
@@ -35,7 +35,13 @@ from native.block.zstd cimport (
     ZSTD_isError,
     level_for,
 )
-from native.reasons cimport COMPRESSION_NONE, COMPRESSION_ZSTD, FEATURE_PLAIN_FLOATS
+from native.reasons cimport (
+    COMPRESSION_NONE,
+    COMPRESSION_ZSTD,
+    FEATURE_EVENTS,
+    FEATURE_PLAIN_FLOATS,
+    FEATURE_SOURCE_TIME,
+)
 
 cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd(unsigned int value, int flags) noexcept
@@ -46,71 +52,34 @@ cdef extern from "<unistd.h>" nogil:
     int close(int fd) noexcept
 
 cdef enum:
-    # Half the span of a single answer that is worth its bytes.
-    SPAN_SAID_US = 1000
     # Uncompressed bytes after which a block is sealed and the next one begun.
     PAYLOAD_TARGET = 768 * 1024
-    # A group's run never passes this (group.STORE_BYTES_MAX and its heads and texts).
-    RUN_BYTES_MAX = 2 * 1024 * 1024
+    # A group's run never passes this (group.STORE_BYTES_MAX and its heads and texts), but for what
+    # was pushed, and as much again for its numbers.
+    RUN_BYTES_MAX = 2 * 1024 * 1024 + 2 * PUSHED_MAX
     BLOCK_HEAD = 64
 
 
-cdef uint8_t *put_times(uint8_t *p, const group_t *g, store_t *s, scratch_t *t) noexcept nogil:
-    """late_order, late_us, half_span_us of the rows; leaves the rows' times in t.times."""
-    cdef row_t *row
-    cdef uint32_t i
-    cdef uint64_t size = 0
-    # A single answer that was seen late says so as well.
-    cdef bint spans = s.layout.request_count > 1
-    cdef choice_t c
-    for i in range(s.row_count):
-        row = <row_t *>(s.rows + <size_t>i * s.layout.stride)
-        t.times[i] = row.mid_ns
-        t.values[i] = (row.mid_ns - (g.start_ns + <int64_t>row.tick * g.period_ns)) // 1000
-        size += varint_size(row.half_span_us)
-        spans = spans or row.half_span_us >= SPAN_SAID_US
-    c = choose_order(t.values, s.row_count)
-    p = put_field(p, 6, c.order)
-    p = put_values(p, 7, t.values, c)
-    if spans and s.row_count:
-        p = put_varint(p, (8 << 3) | 2)
-        p = put_varint(p, size)
-        for i in range(s.row_count):
-            p = put_varint(p, (<row_t *>(s.rows + <size_t>i * s.layout.stride)).half_span_us)
-    return p
+cdef struct sealed_t:
+    const uint8_t *data
+    size_t size
+    int64_t oldest_ns
+    uint64_t scans
+    uint64_t samples
+    uint64_t bad
 
 
-cdef uint8_t *put_run(uint8_t *p, group_t *g, store_t *s, scratch_t *t) noexcept nogil:
-    """One group's store as a GroupRun, field 2 of the payload."""
-    cdef uint8_t *run = p
-    cdef uint8_t *part
-    cdef uint32_t i, k
-    cdef const field_t *f
-    cdef const field_t *asked = NULL
-    p += MESSAGE_HEAD
-    p = put_field(p, 1, g.id)
-    p = put_field(p, 2, s.first_tick)
-    p = put_field(p, 3, s.next_tick - s.first_tick)
-    p = put_field(p, 4, <uint64_t>(g.start_ns + <int64_t>s.first_tick * g.period_ns))
-    if s.row_count:
-        p = put_times(p, g, s, t)
-    for i in range(s.gap_count):
-        part = p
-        p += MESSAGE_HEAD
-        p = put_field(p, 1, s.gaps[i].first)
-        p = put_field(p, 2, s.gaps[i].count)
-        p = put_field(p, 3, s.gaps[i].reason)
-        p = close_message(part, p, 9)
-    if s.row_count:
-        for k in range(<uint32_t>s.layout.field_count):
-            f = &s.layout.fields[k]
-            if asked == NULL or f.part != asked.part:
-                asked = f
-                for i in range(s.row_count):
-                    t.status[i] = row_status(s.rows + <size_t>i * s.layout.stride)[f.part]
-            memcpy(t.quality, t.status, s.row_count)
-            p = put_column(p, g, k, s, t)
-    return close_message(run, p, 2)
+cdef struct progress_t:
+    # One call of `seal`, as far as it has come.
+    uint64_t epoch
+    uint64_t seq          # of the next block
+    uint32_t revision
+    bint always           # a block is wanted, even of nothing
+    int32_t at            # the group whose turn it is
+    uint8_t *end          # of what lies in the payload
+    int64_t oldest_ns     # of its scans
+    uint64_t scans
+    sealed_t block        # the one that was finished last
 
 
 class Sealed:
@@ -134,6 +103,8 @@ cdef class Sealer:
     """Seals the rows of `groups` (native.rows.group.Group) into blocks. One thread at a time."""
 
     cdef list groups
+    cdef group_t **members  # of them
+    cdef int32_t member_count
     cdef scratch_t t
     cdef uint8_t *payload
     cdef uint8_t *packed
@@ -148,7 +119,12 @@ cdef class Sealer:
         self.groups = list(groups)
         self.wake_fd = -1
         memset(&self.t, 0, sizeof(scratch_t))
+        self.members = <group_t **>calloc(max(1, len(self.groups)), sizeof(group_t *))
+        if self.members == NULL:
+            raise MemoryError
         for group in self.groups:
+            self.members[self.member_count] = &group.g
+            self.member_count += 1
             if group.g.row_capacity > rows:
                 rows = group.g.row_capacity
         self.t.values = <int64_t *>malloc(rows * 8)
@@ -182,6 +158,7 @@ cdef class Sealer:
                 group.g.wake_fd = -1
         if self.wake_fd >= 0:
             close(self.wake_fd)
+        free(self.members)
         free(self.t.values)
         free(self.t.decimals)
         free(self.t.times)
@@ -196,11 +173,13 @@ cdef class Sealer:
     @property
     def features(self) -> frozenset:
         """Numbers of Feature that the platform knows and blocks may use."""
-        return frozenset({FEATURE_PLAIN_FLOATS} if self.t.plain else ())
+        pushed = {FEATURE_EVENTS, FEATURE_SOURCE_TIME} if self.t.pushes else set()
+        return frozenset(pushed | ({FEATURE_PLAIN_FLOATS} if self.t.plain else set()))
 
     @features.setter
     def features(self, known):
         self.t.plain = FEATURE_PLAIN_FLOATS in known
+        self.t.pushes = FEATURE_EVENTS in known and FEATURE_SOURCE_TIME in known
 
     def restate(self) -> None:
         """Every tag that is reported on change is said again with its next row."""
@@ -222,100 +201,120 @@ cdef class Sealer:
         first block. `always` makes a block even of nothing. Raises ValueError when `extra` is over
         512 KiB.
         """
-        cdef uint8_t *p = self.payload
         cdef const uint8_t *more = <const uint8_t *>PyBytes_AS_STRING(extra)
         cdef size_t more_size = <size_t>len(extra)
-        cdef Group group
-        cdef store_t *s
-        cdef group_t *g
-        cdef int64_t oldest = 0
-        cdef uint64_t scans = 0, samples, bad
-        cdef uint8_t *run
-        cdef scratch_t before
-        cdef bint waiting
+        cdef progress_t c
+        cdef sealed_t *block = &c.block
+        cdef bint there
         if more_size > 512 * 1024:
             raise ValueError("more than 512 KiB of anchors and gaps for one block")
-        blocks = []
+        memset(&c, 0, sizeof(progress_t))
+        c.epoch, c.seq, c.revision, c.always = epoch, seq, revision, always
         self.t.samples = self.t.bad = 0
-        self.t.is_plain = False
-        memcpy(p, more, more_size)
-        p += more_size
-        for group in self.groups:
-            g = &group.g
-            waiting = True
-            while waiting:
-                run, before = p, self.t
-                with nogil:
-                    s = group_swap(g)
-                    if s == NULL:
-                        break
-                    waiting = s.more
-                    p = put_run(p, g, s, &self.t)
-                if p - self.payload > PAYLOAD_TARGET and run != self.payload:
-                    # It does not fit any more: the block ends before it, and it begins the next.
-                    samples, bad = self.t.samples - before.samples, self.t.bad - before.bad
-                    plain = self.t.is_plain  # by this run, or by those before it
-                    self.t.samples, self.t.bad = before.samples, before.bad
-                    self.t.is_plain = before.is_plain
-                    blocks.append(
-                        self.finish(run, epoch, seq + len(blocks), revision, oldest, scans)
-                    )
-                    memmove(self.payload, run, <size_t>(p - run))
-                    p = self.payload + (p - run)
-                    oldest, scans, self.t.samples, self.t.bad = 0, 0, samples, bad
-                    self.t.is_plain = plain
-                if oldest == 0 or s.oldest_ns < oldest:
-                    oldest = s.oldest_ns
-                scans += s.row_count
-                group_release(g, s)
-        if p != self.payload or (always and not blocks):
-            blocks.append(self.finish(p, epoch, seq + len(blocks), revision, oldest, scans))
-        return blocks
+        self.t.is_plain = self.t.is_pushed = False
+        memcpy(self.payload, more, more_size)
+        c.end = self.payload + more_size
+        blocks = []
+        while True:
+            with nogil:
+                there = self.next_block(&c)
+            if not there:
+                return blocks
+            data = PyBytes_FromStringAndSize(<char *>block.data, <Py_ssize_t>block.size)
+            blocks.append(Sealed(
+                epoch, seq + len(blocks), data, block.oldest_ns, block.scans, block.samples,
+                block.bad,
+            ))
 
-    cdef object finish(
-        self, uint8_t *end, uint64_t epoch, uint64_t seq, uint32_t revision,
-        int64_t oldest, uint64_t scans
-    ):
-        """Compress what lies in the payload buffer and put the block's head before it. Its checksum
-        is that of the payload before: however a block travels, it tells its content.
+    cdef bint next_block(self, progress_t *c) noexcept nogil:
+        """Seal up to the end of one block. False: there is nothing more."""
+        cdef group_t *g
+        cdef store_t *s
+        cdef batch_t *pushed
+        cdef uint8_t *run
+        cdef scratch_t before
+        cdef int64_t oldest
+        cdef uint64_t scans
+        while c.at < self.member_count:
+            g = self.members[c.at]
+            s = group_swap(g)
+            # For a platform that does not know them they wait, while there is room.
+            pushed = group_take_pushed(g) if self.t.pushes and g.pushed != NULL else NULL
+            if s == NULL or not s.more:
+                c.at += 1
+            if s == NULL and pushed == NULL:
+                continue
+            run, before = c.end, self.t
+            c.end = put_run(run, g, s, pushed, &self.t)
+            oldest, scans = pushed.at_ns if pushed != NULL else 0, 0
+            free_batches(pushed)
+            if s != NULL:
+                oldest, scans = s.oldest_ns, s.row_count
+                group_release(g, s)
+            if c.end - self.payload > PAYLOAD_TARGET and run != self.payload:
+                # It does not fit any more: the block ends before it, and it begins the next.
+                self.finish(c, run, &before)
+                memmove(self.payload, run, <size_t>(c.end - run))
+                c.end = self.payload + (c.end - run)
+                self.t.samples -= before.samples
+                self.t.bad -= before.bad
+                c.oldest_ns, c.scans = oldest, scans
+                return True
+            if c.oldest_ns == 0 or oldest < c.oldest_ns:
+                c.oldest_ns = oldest
+            c.scans += scans
+        if c.end == self.payload and not c.always:
+            return False
+        self.finish(c, c.end, &self.t)
+        c.end = self.payload
+        return True
+
+    cdef void finish(self, progress_t *c, uint8_t *end, const scratch_t *t) noexcept nogil:
+        """Compress what lies in the payload buffer, `t` as it was at its end, and put the block's
+        head before it. Its checksum is that of the payload before: however a block travels, it
+        tells its content.
         """
         cdef size_t size = <size_t>(end - self.payload)
         cdef size_t packed
         cdef uint8_t *body = self.packed + BLOCK_HEAD
         cdef uint8_t head[BLOCK_HEAD]
         cdef uint8_t *p = head
-        cdef uint32_t compression = COMPRESSION_ZSTD, crc
-        with nogil:
-            crc = crc32c_of(self.payload, size, 0)
-            packed = ZSTD_compressCCtx(
-                self.zstd, body, self.packed_room, self.payload, size, level_for(size)
-            )
-            if ZSTD_isError(packed) or packed >= size:
-                compression = COMPRESSION_NONE
-                memcpy(body, self.payload, size)
-                packed = size
-            p = put_field(p, 1, epoch)
-            p = put_field(p, 2, seq)
-            p = put_field(p, 3, revision)
-            p = put_field(p, 4, compression)
-            p = put_field(p, 5, size)
-            p = put_varint(p, (6 << 3) | 5)
-            p[0], p[1] = <uint8_t>crc, <uint8_t>(crc >> 8)
-            p[2], p[3] = <uint8_t>(crc >> 16), <uint8_t>(crc >> 24)
-            p += 4
-            p = put_field(p, 8, scans)
-            p = put_field(p, 9, self.t.samples)
-            if self.t.is_plain:
-                p = put_varint(p, (10 << 3) | 2)
-                p = put_varint(p, 1)
-                p = put_varint(p, FEATURE_PLAIN_FLOATS)
-            p = put_varint(p, (7 << 3) | 2)
-            p = put_varint(p, packed)
-            memcpy(body - (p - head), head, <size_t>(p - head))
-        data = PyBytes_FromStringAndSize(
-            <char *>(body - (p - head)), <Py_ssize_t>(packed + <size_t>(p - head))
+        cdef uint32_t compression = COMPRESSION_ZSTD
+        cdef uint32_t crc = crc32c_of(self.payload, size, 0)
+        packed = ZSTD_compressCCtx(
+            self.zstd, body, self.packed_room, self.payload, size, level_for(size)
         )
-        return Sealed(epoch, seq, data, oldest, scans, self.t.samples, self.t.bad)
+        if ZSTD_isError(packed) or packed >= size:
+            compression = COMPRESSION_NONE
+            memcpy(body, self.payload, size)
+            packed = size
+        p = put_field(p, 1, c.epoch)
+        p = put_field(p, 2, c.seq)
+        p = put_field(p, 3, c.revision)
+        p = put_field(p, 4, compression)
+        p = put_field(p, 5, size)
+        p = put_varint(p, (6 << 3) | 5)
+        p[0], p[1] = <uint8_t>crc, <uint8_t>(crc >> 8)
+        p[2], p[3] = <uint8_t>(crc >> 16), <uint8_t>(crc >> 24)
+        p += 4
+        p = put_field(p, 8, c.scans)
+        p = put_field(p, 9, t.samples)
+        if t.is_plain or t.is_pushed:
+            p = put_varint(p, (10 << 3) | 2)
+            p = put_varint(p, 2 * t.is_pushed + t.is_plain)
+        if t.is_pushed:
+            p = put_varint(p, FEATURE_EVENTS)
+            p = put_varint(p, FEATURE_SOURCE_TIME)
+        if t.is_plain:
+            p = put_varint(p, FEATURE_PLAIN_FLOATS)
+        p = put_varint(p, (7 << 3) | 2)
+        p = put_varint(p, packed)
+        memcpy(body - (p - head), head, <size_t>(p - head))
+        c.block.data, c.block.size = body - (p - head), packed + <size_t>(p - head)
+        c.block.oldest_ns, c.block.scans = c.oldest_ns, c.scans
+        c.block.samples, c.block.bad = t.samples, t.bad
+        c.seq += 1
+        c.always = False
 
 
 def decompress(const uint8_t[::1] data not None, size_t size) -> bytes:

@@ -18,6 +18,16 @@ class Group:
     def push(
         self, tick: int, mid_ns: int, half_span_us: int, status: bytes, data: bytes
     ) -> None: ...
+    def push_events(
+        self,
+        at_ns: int,
+        count: int,
+        bad: int,
+        times: bytes,
+        columns: bytes,
+        lost: int = 0,
+        reason: int = 1,
+    ) -> bool: ...
     def skip(self, upto: int, reason: int) -> None: ...
     def read(self) -> list[bytes]: ...
     @property

@@ -15,14 +15,18 @@ from native.reasons cimport (
     GOOD,
 )
 
+from native.rows.pushed cimport free_batches, group_push, group_take_pushed
 from native.rows.store cimport (
     LATE_BUCKETS,
+    PUSHED_MAX,
+    batch_t,
     fieldstate_t,
     group_begin,
     group_commit,
     group_end,
     group_hold,
     group_is_done_with,
+    group_late,
     group_skip,
     group_t,
     layout_t,
@@ -126,6 +130,7 @@ cdef class Group:
         cdef layout_t *layout = self.layouts
         cdef layout_t *older
         group_end(&self.g)
+        free_batches(group_take_pushed(&self.g))
         while layout != NULL:
             older = layout.older
             free_layout(layout)
@@ -243,7 +248,39 @@ cdef class Group:
         memcpy(row_data(layout, layout.scratch), d, layout.data_bytes)
         self.g.ticks_due = tick + 1
         with nogil:
+            group_late(
+                &self.g, mid_ns - <int64_t>half_span_us * 1000
+                - (self.g.start_ns + <int64_t>tick * self.g.period_ns)
+            )
             group_commit(&self.g, layout, tick)
+
+    def push_events(
+        self, int64_t at_ns, uint64_t count, uint64_t bad, bytes times, bytes columns,
+        uint64_t lost=0, uint32_t reason=GAP_OVERRUN
+    ) -> bool:
+        """Values that a source pushed, the first taken at `at_ns` on the boot clock: `times` and
+        `columns` are what an EventRun has of `count` of them, as drivers.host.events makes them,
+        `bad` of them without a value; before them `lost` were lost for that reason. They go out
+        with the next seal. False: too many wait, these are not taken. Raises ValueError
+        for a batch of nothing, and for one that never fits.
+        """
+        cdef size_t size = sizeof(batch_t) + <size_t>len(times) + <size_t>len(columns)
+        cdef batch_t *b
+        if not 0 < count + lost or count >= 1 << 32 or bad > count or lost >= 1 << 40 or size > PUSHED_MAX:
+            raise ValueError(f"a batch of {count} events, {bad} bad, {lost} lost, {size} bytes")
+        if not 0 < reason < GAP_REASONS:
+            raise ValueError(f"{reason} is not a reason that events are lost for")
+        b = <batch_t *>malloc(size)
+        if b == NULL:
+            raise MemoryError
+        b.at_ns, b.count, b.bad, b.lost, b.reason = at_ns, count, bad, lost, reason
+        b.times_size, b.columns_size = <uint32_t>len(times), <uint32_t>len(columns)
+        memcpy(b + 1, <const uint8_t *>times, len(times))
+        memcpy(<uint8_t *>(b + 1) + len(times), <const uint8_t *>columns, len(columns))
+        if group_push(&self.g, b):
+            return True
+        free(b)
+        return False
 
     def skip(self, uint64_t upto, uint32_t reason) -> None:
         """Account every tick below `upto` without a row as missing, for a GapReason below 6."""

@@ -121,6 +121,24 @@ cdef struct store_t:
     tickgap_t few[GAPS_FEW]
 
 
+cdef enum:
+    PUSHED_MAX = 256 * 1024   # bytes of pushed values that wait in one group
+
+
+cdef struct batch_t:
+    # Values that a source pushed, in the order they were taken: an EventRun of the wire but for
+    # its numbers and the first of its times, which the seal knows. Behind it the times that follow
+    # the first, then the columns.
+    batch_t *next
+    int64_t at_ns         # when the first was taken
+    uint64_t count
+    uint64_t bad          # of them without a value
+    uint64_t lost         # before them
+    uint32_t reason       # why: a GapReason
+    uint32_t times_size
+    uint32_t columns_size
+
+
 cdef struct pool_t:
     # The memory of all stores of the box.
     size_t bytes_max
@@ -144,6 +162,10 @@ cdef struct group_t:
     store_t *spare        # without rows or memory
     layout_t *taken       # of the store that the sealer has; NULL: none
     pool_t *pool
+    batch_t *pushed       # under lock: the first and the last that wait for the sealer
+    batch_t *pushed_last
+    size_t pushed_bytes
+    uint64_t next_event   # the sealer's: the number of the next pushed value
     uint32_t row_capacity  # of one store
     const fieldprops_t *props  # one for all groups alike
     fieldstate_t *states  # of the tags that are reported on change: props.state is the index

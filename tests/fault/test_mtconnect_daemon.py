@@ -24,6 +24,9 @@ driver  = "mtconnect"
 profile = "mtconnect-cnc"
 every   = "100 ms"
 
+[devices.lathe.tags]
+axis_x_moves = {{ address = "Xabs", type = "float64", report = "change", every = "10 s" }}
+
 [links.plc]
 type    = "tcp"
 address = "{plc}"
@@ -99,4 +102,9 @@ def test_lathe_when_its_host_is_killed_then_announced_delivered_and_no_neighbour
     positions = {row["value"] for row in stored if row["tag"] == "axis_x_abs"}
     assert len(positions) > 3, "the axis moves"
     assert {row["value"] for row in stored if row["tag"] == "run_state"} >= {"ACTIVE"}
-    assert '"missing": 0' in audited.stdout
+    book = json.loads(audited.stdout)["epochs"][0]
+    assert (book["missing"], book["missing_events"]) == (0, 0)
+    moves = [row for row in stored if row["tag"] == "axis_x_moves" and row["source_time_ns"]]
+    assert book["events"] >= len(moves) > 3, "each move came, though its ticks are 10 s apart"
+    for row in moves:  # by the machine's own clock, which is the box's here
+        assert 0 <= int(row["time_ns"]) - int(row["source_time_ns"]) < 2 * 10**9

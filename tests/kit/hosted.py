@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Mapping
 
-from drivers.host.source import Counters, DeviceSaid, GroupAsked, LinkAsked, Source
+from drivers.host.source import Counters, DeviceSaid, GroupAsked, LinkAsked, Pushed, Source
 
 
 async def _rest(seconds: float) -> None:
@@ -22,6 +22,7 @@ class Counting:
 
     def __init__(self, asked: LinkAsked) -> None:
         self.asked, self.counters, self.up, self.count = asked, Counters(), False, 0
+        self.pushed = Pushed()
 
     async def follow(self) -> None:
         self.up = True

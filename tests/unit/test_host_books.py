@@ -5,15 +5,19 @@ from __future__ import annotations
 import random
 
 import pytest
+from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import DeviceSpec, LinkSpec, TagSpec
 from drivers.host import frames
-from drivers.host.books import BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NO_VALUE, GOOD, Books
+from drivers.host.books import Books
 from drivers.host.child import BACKOFF_S_MAX, backoff_s
-from drivers.host.frames import FrameError, Frames, Row
-from drivers.host.values import encode, lay_out, row_bytes
+from drivers.host.frames import Event, FrameError, Frames, Row
+from drivers.host.quality import BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NO_VALUE, GOOD
+from drivers.host.values import encode, lay_out
 from native.block.latest import latest
+from native.block.seal import Sealer
 from native.rows.group import Group
+from tests.kit.scans import unpacked
 
 PERIOD = 100_000_000
 TAGS = (TagSpec("x", "X", "float64", PERIOD), TagSpec("s", "S", "string", PERIOD, length=6))
@@ -24,7 +28,7 @@ GOOD_DATA = encode(TAGS[0], 1.5)[1] + encode(TAGS[1], "AUTO")[1]
 def made() -> tuple[Group, Books]:
     (plan,) = lay_out(DEVICE)
     group = Group(0, plan)
-    books = Books(group, PERIOD, len(TAGS), row_bytes(TAGS))
+    books = Books(group, PERIOD, TAGS)
     books.begin(1_000_000_000)
     return group, books
 
@@ -61,6 +65,60 @@ def test_row_when_its_tick_was_accounted_then_dropped_and_counted() -> None:
     books.settle(1_000_000_000 + 3 * PERIOD, 0, GOOD)
     books.row(row(2))
     assert (books.late, group.snapshot()["rows"], skipped(group)) == (1, 0, {"overrun": 4})
+
+
+def test_events_when_they_find_no_room_then_said_with_the_next_that_do() -> None:
+    group, books = made()
+    books.row(row(0))
+    books.events(0, [pushed(f"{number:06}") for number in range(40_000)])
+    sealer = Sealer([group])
+    sealer.features = frozenset({pb.FEATURE_EVENTS, pb.FEATURE_SOURCE_TIME})
+    first = runs(sealer)
+    taken = sum(run.count for run in first)
+    assert 0 < taken < 40_000
+    books.events(0, [pushed("NEXT")])
+    (last,) = runs(sealer)
+    assert (last.first, last.count) == (taken, 40_000 - taken + 1)
+    assert [(gap.count, gap.reason) for gap in last.lost] == [(40_000 - taken, 5)]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [Event(2, 1, 0, GOOD, b"x"), Event(0, 1, 0, GOOD, b"x"), Event(0, 1, 0, 0, bytes(8))],
+)
+def test_event_when_it_does_not_fit_then_dropped_and_counted(bad: Event) -> None:
+    group, books = made()
+    books.row(row(0))
+    books.events(3, [bad])
+    sealer = Sealer([group])
+    sealer.features = frozenset({pb.FEATURE_EVENTS, pb.FEATURE_SOURCE_TIME})
+    assert (books.unfit, runs(sealer)) == (1, [])
+    books.events(0, [pushed("AUTO")])
+    (run,) = runs(sealer)
+    assert [(gap.count, gap.reason) for gap in run.lost] == [(3, 1)], "the host said so"
+
+
+def test_events_when_packed_then_the_same_behind_the_frames() -> None:
+    events = [pushed("A"), Event(0, -5, 7, BAD_NO_VALUE, bytes(8))]
+    ((kind, payload),) = Frames().feed(frames.pack_events(9, 4, events))
+    assert kind == frames.EVENTS
+    assert frames.unpack_events(payload) == (9, 4, events)
+    for cut in range(len(payload)):
+        if cut not in (12, 12 + 21 + 6):  # an end of an event
+            with pytest.raises(FrameError):
+                frames.unpack_events(payload[:cut])
+
+
+def pushed(text: str) -> Event:
+    return Event(1, 1_000_000_500, 0, *encode(TAGS[1], text))
+
+
+def runs(sealer: Sealer) -> list[pb.EventRun]:
+    found: list[pb.EventRun] = []
+    for sealed in sealer.seal(1, 1, 1):
+        payload = pb.BlockPayload.FromString(unpacked(pb.Block.FromString(sealed.data)))
+        found += [events for run in payload.runs for events in run.events]
+    return found
 
 
 @pytest.mark.parametrize(

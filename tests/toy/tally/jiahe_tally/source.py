@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from drivers.host.books import BAD_NO_VALUE
-from drivers.host.source import Counters, DeviceSaid, GroupAsked, LinkAsked, Source
+from drivers.host.quality import BAD_NO_VALUE
+from drivers.host.source import Counters, DeviceSaid, GroupAsked, LinkAsked, Pushed, Source
 from drivers.host.values import encode, size_of
 
 
@@ -15,6 +15,7 @@ class TallySource:
         self._asked = asked
         self._said: dict[str, str] = {}
         self.counters = Counters()
+        self.pushed = Pushed()
         self.up = False
 
     async def follow(self) -> None:
@@ -28,10 +29,18 @@ class TallySource:
                 name, _, value = line.decode("utf-8", "replace").strip().partition(" ")
                 self._said[name] = value
                 self.up = True
+                self._push(name, value)
         finally:
             self.up = False
             self._said.clear()  # what it said is no longer known to hold
             writer.close()
+
+    def _push(self, name: str, value: str) -> None:
+        """Of tags with `report = "change"` each value is delivered, not only those at ticks."""
+        for group in self._asked.groups:
+            for number, tag in enumerate(group.tags):
+                if tag.address == name and tag.report == "change":
+                    self.pushed.push(group.number, number, 0, *encode(tag, value))
 
     async def scan(self, group: GroupAsked) -> tuple[bytes, bytes]:
         """At each tick: a quality a tag, and the tags' bytes."""

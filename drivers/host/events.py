@@ -1,0 +1,134 @@
+"""Pushed values as the columns of an EventRun (proto/README.md, 6): what `Group.push_events` takes.
+
+Values that a source pushed are few beside what is polled, and come here in batches; so they are
+encoded in Python, once a batch, and the native floor only numbers and dates them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from itertools import groupby, pairwise
+from typing import Final, NamedTuple
+
+from drivers.api import TagSpec
+from drivers.host.frames import Event
+from drivers.host.quality import BAD, GOOD, OUT_OF_RANGE, UNCERTAIN
+
+#: Of the wire protocol: ValueEncoding.
+_FLOAT32_BITS: Final = 2
+_FLOAT64_BITS: Final = 3
+_TEXT: Final = 4
+_INTEGERS = {
+    "bool": ">B", "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q",
+    "uint64": ">Q", "float32": ">i", "float64": ">q",
+}  # fmt: skip
+
+
+class Batch(NamedTuple):
+    """What `Group.push_events` takes."""
+
+    at_ns: int
+    events: int
+    bad: int
+    times: bytes
+    columns: bytes
+
+
+def batch(tags: Sequence[TagSpec], events: Sequence[Event]) -> Batch:
+    """At least one event of one group, in the order they were taken."""
+    first = events[0].at_ns
+    micros = [(event.at_ns - first) // 1000 for event in events]
+    times = b"".join(_signed(b - a) for a, b in pairwise(micros))
+    by_tag: dict[int, list[tuple[int, Event]]] = {}
+    for number, event in enumerate(events):
+        by_tag.setdefault(event.tag, []).append((number, event))
+    columns = b"".join(
+        _message(6, _field(1, tag) + _message(2, _column(tags[tag], own)))
+        for tag, own in sorted(by_tag.items())
+    )
+    bad = sum(event.quality >= BAD for event in events)
+    return Batch(first, len(events), bad, times, columns)
+
+
+def _column(tag: TagSpec, own: Sequence[tuple[int, Event]]) -> bytes:
+    qualities = [_judged(tag, event) for _, event in own]
+    good = [event.data for _, event in own if event.quality < BAD]
+    made = b""
+    if tag.type == "string":
+        made += _field(2, _TEXT)
+    else:
+        encoding = {"float32": _FLOAT32_BITS, "float64": _FLOAT64_BITS}.get(tag.type, 0)
+        made += _field(2, encoding)
+        made += _packed(4, map(_signed, (_integer(tag, data) for data in good)))
+    if set(qualities) != {GOOD}:
+        for quality, run in groupby(qualities):
+            made += _message(5, _field(1, len(list(run))) + _field(2, quality))
+    made += _field(6, 1)
+    rows = [number for number, _ in own]
+    made += _packed(7, map(_varint, (b - a for a, b in zip([0, *rows], rows, strict=False))))
+    if tag.type == "string":
+        texts = [data.rstrip(b"\0") for data in good]
+        for text, same in groupby(texts):
+            made += _message(8, _field(1, len(list(same))) + (_message(2, text) if text else b""))
+    if any(event.source_ns for _, event in own):
+        made += _field(11, 1)
+        sources = [event.source_ns for _, event in own]
+        steps = (b - a for a, b in zip([0, *sources], sources, strict=False))
+        made += _packed(12, map(_signed, steps))
+    return made
+
+
+def _judged(tag: TagSpec, event: Event) -> int:
+    """Its quality, where the tag has bounds."""
+    if event.quality >= UNCERTAIN or tag.type == "string" or (tag.min is tag.max is None):
+        return event.quality
+    value = _number(tag, event.data) * tag.scale + tag.offset
+    inside = (tag.min is None or value >= tag.min) and (tag.max is None or value <= tag.max)
+    return event.quality if inside else OUT_OF_RANGE
+
+
+def _number(tag: TagSpec, data: bytes) -> Decimal:
+    if tag.type in ("float32", "float64"):
+        code = ">f" if tag.type == "float32" else ">d"
+        return Decimal(struct.unpack(code, data)[0])
+    number = _integer(tag, data)
+    return Decimal(number + (1 << 64) if number < 0 and tag.type == "uint64" else number)
+
+
+def _integer(tag: TagSpec, data: bytes) -> int:
+    """As it travels: of a float its bits, of 64 bits without a sign those with one."""
+    number: int = struct.unpack(_INTEGERS[tag.type], data)[0]
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+# ---- protobuf ----------------------------------------------------------------------------------
+
+
+def _varint(value: int) -> bytes:
+    made = bytearray()
+    while value >= 0x80:
+        made.append(value & 0x7F | 0x80)
+        value >>= 7
+    made.append(value)
+    return bytes(made)
+
+
+def _signed(value: int) -> bytes:
+    """Zigzag, modulo 2^64."""
+    value = (value + (1 << 63)) % (1 << 64) - (1 << 63)
+    return _varint((value << 1) ^ (value >> 63) if value < 0 else value << 1)
+
+
+def _field(number: int, value: int) -> bytes:
+    return _varint(number << 3) + _varint(value) if value else b""
+
+
+def _message(number: int, data: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def _packed(number: int, values: Iterable[bytes]) -> bytes:
+    data = b"".join(values)
+    return _message(number, data) if data else b""
