@@ -261,12 +261,15 @@ cdef class Group:
         """Values that a source pushed, the first taken at `at_ns` on the boot clock: `times` and
         `columns` are what an EventRun has of `count` of them, as drivers.host.events makes them,
         `bad` of them without a value; before them `lost` were lost for that reason. They go out
-        with the next seal. False: too many wait, these are not taken. Raises ValueError
-        for a batch of nothing, and for one that never fits.
+        with the next seal. False: too many wait, these are not taken. Raises ValueError for a batch
+        of nothing, and for one that never fits.
         """
         cdef size_t size = sizeof(batch_t) + <size_t>len(times) + <size_t>len(columns)
         cdef batch_t *b
-        if not 0 < count + lost or count >= 1 << 32 or bad > count or lost >= 1 << 40 or size > PUSHED_MAX:
+        if (
+            count + lost == 0 or count >= 1 << 32 or bad > count or lost >= 1 << 40
+            or size > PUSHED_MAX
+        ):
             raise ValueError(f"a batch of {count} events, {bad} bad, {lost} lost, {size} bytes")
         if not 0 < reason < GAP_REASONS:
             raise ValueError(f"{reason} is not a reason that events are lost for")
