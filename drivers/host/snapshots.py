@@ -134,6 +134,8 @@ def _judge(
         return "starting", None
     bad = {quality: count for quality, count in tags.items() if quality >= BAD}
     if not bad:
+        if said:
+            return "good", dict(said)
         if doubtful := tags[OUT_OF_RANGE]:
             args = {"count": doubtful, "device": name}
             return "good", {"id": "device.out_of_range", "args": args}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from drivers.api import TagSpec
@@ -30,6 +30,8 @@ HEARTBEAT_MS = 1000
 COUNT = 1000
 #: Between two readings of everything, which show what a stream left out.
 CURRENT_EVERY_S = 600.0
+#: A machine that is available and of which nothing was said for so long is worth a word.
+STALE_S = 2 * 3600.0
 #: Documents that can't be read before the connection is made anew.
 DAMAGED_MAX = 3
 _READ_BYTES = 1 << 16
@@ -40,13 +42,16 @@ class AgentSource:
     that fails at the place that the agent itself names, for everything; that is learned.
     """
 
-    def __init__(self, asked: LinkAsked) -> None:
-        self._asked = asked
+    def __init__(self, asked: LinkAsked, clock: Callable[[], float] = time.monotonic) -> None:
+        self._asked, self._clock = asked, clock
+        self._restarts = 0  # of the agent
+        self._heard: dict[str, float] = {}  # device of ours: when something of it was said last
         self.counters = Counters()
         self.up = False
         self.pushed = Pushed()
         self.follower = Follower(self._told)
         self._pushers: dict[str, list[_Pusher]] = {}  # by the data item's id
+        self._readers: dict[str, set[str]] = {}  # likewise: devices of ours that read it
         self._polls = False
         self._current_only = False
         self._addresses: dict[str, Address] = {
@@ -100,7 +105,7 @@ class AgentSource:
         return found
 
     def _cause(self, device: str) -> dict[str, object] | None:
-        """Names that the agent does not have: the commonest slip."""
+        """Names that the agent does not have: the commonest slip. Or that nothing is said of it."""
         if not self.up:
             return None
         missing = sorted(
@@ -110,26 +115,37 @@ class AgentSource:
             for tag in group.tags
             if self.follower.find(*_place(self._addresses[tag.address])) is None
         )
-        if not missing:
+        if missing:
+            args = {"count": len(missing), "first": missing[0], "target": self._asked.target}
+            return {"id": "mtconnect.no_item", "args": args}
+        silent_s = self._clock() - self._heard.setdefault(device, self._clock())
+        if silent_s < STALE_S:
             return None
-        args = {"count": len(missing), "first": missing[0], "target": self._asked.target}
-        return {"id": "mtconnect.no_item", "args": args}
+        args = {"hours": int(silent_s // 3600), "target": self._asked.target}
+        return {"id": "mtconnect.stale", "args": args}
 
     # ---- what changes ------------------------------------------------------------------------
 
     def _find_pushers(self) -> None:
-        """The tags that are reported on change, by the data items of this agent."""
-        self._pushers = {}
+        """The tags that are reported on change, and all that are read, by the data items of this
+        agent.
+        """
+        self._pushers, self._readers = {}, {}
+        if self.follower.restarts != self._restarts:  # what stands now, it said just now
+            self._restarts, self._heard = self.follower.restarts, {}
         for group in self._asked.groups:
             for number, tag in enumerate(group.tags):
                 address = self._addresses[tag.address]
                 item = self.follower.find(address.item, address.device)
+                if item is not None:
+                    self._readers.setdefault(item.id, set()).add(group.device)
                 if item is not None and tag.report == "change" and address.aspect != "time":
                     pusher = _Pusher(group.number, number, tag, address)
                     self._pushers.setdefault(item.id, []).append(pusher)
 
     def _told(self, one: Observation) -> None:
         """News of a data item: pushed, unless the tag's value is the one that was pushed last."""
+        self._heard.update(dict.fromkeys(self._readers.get(one.item, ()), self._clock()))
         for pusher in self._pushers.get(one.item, ()):
             said = read(self.follower, pusher.tag, pusher.address)
             if said != pusher.last:

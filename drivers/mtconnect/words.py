@@ -26,6 +26,12 @@ WORDS = {
         "浏览器打开 http://{target}/current，看代理（agent）说什么",
         "Open http://{target}/current in a browser and see what the agent says",
     ),
+    "mtconnect.stale": Message(
+        "{target} 说机床在线，但 {hours} 小时没有任何变化",
+        "{target} says that the machine is there, and nothing of it for {hours} hours",
+        "机床确实闲着就不用管；不然看采集程序（adapter）是不是卡住了，重启它",
+        "If the machine rests, leave it; else its adapter may be stuck: restart it",
+    ),
     "mtconnect.lost": Message(
         "代理的缓冲区溢出 {times} 次，最多丢失 {count} 个变化",
         "the agent's ring ran over {times} times: at most {count} changes were lost",

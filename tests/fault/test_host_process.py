@@ -117,6 +117,17 @@ def test_source_when_it_has_a_bug_then_its_link_says_so_and_the_others_go_on() -
         assert (runner.restarts, quality(made, 1)) == (0, 130)
 
 
+def test_driver_when_its_host_hangs_then_the_host_of_another_driver_goes_on() -> None:
+    hanging, other = opened("Hanging"), opened("Counting")
+    with running(hanging) as hung, running(other):
+        wait_until(lambda: quality(other) == 1 and quality(hanging) == 1)
+        before = other.groups[0].snapshot()["skipped"]
+        wait_until(lambda: hung.restarts >= 1)
+        after = other.groups[0].snapshot()
+        assert after["skipped"] == before, "not one tick"
+        assert after["late_us"]["max"] > 0, "how late its scans began is known"
+
+
 def test_scan_when_slower_than_its_period_then_overrun_and_never_a_queue() -> None:
     made = opened("slow")
     with running(made):
