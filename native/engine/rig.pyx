@@ -220,6 +220,12 @@ cdef class Rig:
         """The time, in nanoseconds."""
         return self.r.now
 
+    @property
+    def line(self) -> tuple:
+        """(baud, parity, stop bits) of a serial wire as it is; parity 0 none, 1 even, 2 odd."""
+        line = self.r.l.port.line
+        return line.baud, line.parity, line.stop_bits
+
     def refuse(self, int error) -> None:
         """What attempts to connect end with from now on, an errno; 0: somebody listens."""
         self.r.refusal = error
