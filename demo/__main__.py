@@ -69,7 +69,7 @@ def play(made: Stage, story: Story) -> tuple[list[dict[str, Any]], float]:
     begun = time.monotonic()
     made.start_daemon()
     wait_for("first acknowledgement", lambda: _is_scanning(made))
-    story.say("daemon up: robot 10 ms, CNC 100 ms, 4 meters on RS-485 (one is off)")
+    story.say("daemon up: robot 10 ms, CNC 100 ms, 5 meters on RS-485 (one is off)")
     story.let_run(BEFORE_S)
     written = _status(made)["buffer"]["written_bytes"]
     story.say("all acknowledged; written to flash so far: {written:,} bytes", written=written)
@@ -97,6 +97,12 @@ def play(made: Stage, story: Story) -> tuple[list[dict[str, Any]], float]:
         raise StepError("the daemon did not stop cleanly, see daemon.log")
     story.say("daemon stopped cleanly; comparing the books")
     return runs, wall_s
+
+
+def _is_read(run: dict[str, Any], name: str) -> bool:
+    """Whether all of a device is read, and no request of it was without an answer."""
+    (device,) = (each for each in run["devices"] if each["name"] == name)
+    return device["state"] == "good" and device["requests"] > 0 and device["timeouts"] == 0
 
 
 def _audit(folder: Path) -> dict[str, Any]:
@@ -130,6 +136,8 @@ def demonstrate(folder: Path) -> int:
         duplicates=sum(epoch["duplicates"] for epoch in epochs),
         late=late_of(runs[0], ("robot", "cnc")),
     )
+    if not _is_read(runs[-1], "meter-5"):  # no book counts its answers
+        report.violations.append(words("meter-5, by DL/T 645 on the same line, was not read"))
     missing = report.missing + sum(epoch["missing"] for epoch in epochs)
     sys.stdout.write("\n" + table(report, figures) + "\n\n")
     for violation in report.violations:
