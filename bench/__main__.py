@@ -14,6 +14,7 @@ from subprocess import SubprocessError
 from bench import (
     daemon,
     memory,
+    mixed,
     modbus_rtu,
     modbus_tcp,
     modbus_tls,
@@ -44,6 +45,7 @@ BENCHES: dict[str, Bench] = {
     "P14": size.thousand,
     "P15": size.two_hundred,
     "P16": reading.reading,
+    "P17": mixed.mixed,
 }
 
 
