@@ -121,6 +121,13 @@ class LinkSpec:
         bits = 1 + self.data_bits + (self.parity != "none") + self.stop_bits
         return bits * 1_000_000_000 // self.baud
 
+    @property
+    def silence_ns(self) -> int:
+        """Between two frames on a serial wire: 3.5 characters, fixed above 19,200 baud (Modbus over
+        Serial Line V1.02, 2.5.1.1), and no less than other protocols ask.
+        """
+        return 1_750_000 if self.baud > 19_200 else 7 * self.char_ns // 2
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceSpec:

@@ -2,9 +2,9 @@
 
     address    what an address means            limits    how much a device takes, and where
     wire       what a request costs             learn     limits from what a device refuses
-    planner    the cheapest requests            forecast  the load of a link
-    check      what is wrong, offline           runner    scanning, on the native floor
-    profiles/  makes and models                 simulator a slave, of its own code
+    planner    the cheapest requests            runner    scanning, on the native floor
+    check      what is wrong, offline           simulator a slave, of its own code
+    profiles/  makes and models
 
 Only the functions 1, 2, 3 and 4 exist here: nothing in this folder can write to a machine.
 """

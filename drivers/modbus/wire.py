@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from drivers.api import DeviceSpec, LinkSpec
+from drivers.api import DeviceSpec
 
 #: Assumed until a device is known: drives answer in 3-10 ms, PLCs in one scan, meters in 20-150 ms.
 ANSWER_NS = 5_000_000
@@ -30,9 +30,6 @@ DIALIN_BYTE_NS = 1_041_667
 TCP_PLAN_BYTE_NS = 8_000
 TCP_WIRE_BYTE_NS = 80  # 100 Mbit/s
 TCP_FRAME_BYTES = 12 + 9 + 2 * 54  # MBAP, PDU, and Ethernet, IP and TCP around both
-
-_FAST_BAUD = 19_200
-_FAST_SILENCE_NS = 1_750_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +53,6 @@ class Wire:
         return self.request_ns + data_bytes * self.plan_byte_ns
 
 
-def silence_ns(link: LinkSpec) -> int:
-    """The silence that ends an RTU frame: 3.5 characters, fixed above 19,200 baud."""
-    return _FAST_SILENCE_NS if link.baud > _FAST_BAUD else link.char_ns * 7 // 2
-
-
 def wire_of(device: DeviceSpec) -> Wire:
     """The prices of a request to `device` on its link."""
     link = device.link
@@ -75,4 +67,4 @@ def wire_of(device: DeviceSpec) -> Wire:
     if device.framing == "ascii":
         byte = 2 * char
         return Wire((17 + 11) * char + ANSWER_NS + pause, byte, byte)
-    return Wire((8 + 5) * char + 2 * silence_ns(link) + ANSWER_NS + pause, char, char)
+    return Wire((8 + 5) * char + 2 * link.silence_ns + ANSWER_NS + pause, char, char)

@@ -20,7 +20,7 @@ from jiahe.ingest import limits
 
 from drivers import registry
 from drivers.api import DevicePlan
-from drivers.modbus.forecast import LinkLoad, link_load
+from drivers.forecast import LinkLoad, link_load
 from gateway.catalog import build
 from gateway.cli.trial import EMPTY_BYTES, Read, Rhythm, content_a_day, rhythm
 from gateway.config.model import GatewayConfig

@@ -134,10 +134,7 @@ cdef class Link:
         """A device's line, as a `drivers.api.LinkSpec` says it."""
         cdef int32_t i
         if self.l.port.kind == SERIAL:
-            d.line, d.char_ns = line_of(spec), spec.char_ns
-            # Modbus over Serial Line V1.02, 2.5.1.1, and no less than others ask: 3.5 characters,
-            # fixed above 19,200 baud.
-            d.silence_ns = 1750000 if spec.baud > 19200 else 7 * d.char_ns // 2
+            d.line, d.char_ns, d.silence_ns = line_of(spec), spec.char_ns, spec.silence_ns
         d.silence_ns += self.spec.pause_ns
         for i in range(self.l.session_count):
             self.l.sessions[i].char_ns = max(self.l.sessions[i].char_ns, d.char_ns)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from drivers import registry
+from drivers.api import LinkSpec
+from drivers.forecast import link_load
 from gateway.config import load, render
 from gateway.config.model import GatewayConfig
 from gateway.config.problems import Located
@@ -92,3 +95,22 @@ def test_device_when_its_link_has_no_line_of_its_own_to_give_then_refused(
 ) -> None:
     _, problems = told(tmp_path, link + DRIVE.replace("every", "baud = 2400\nevery"))
     assert [each.id for each in problems] == [said]
+
+
+def test_load_when_a_meter_has_a_slower_line_of_its_own_then_its_neighbours_wait_for_its_silence(
+    tmp_path: Path,
+) -> None:
+    plain = load_of(tmp_path, SERIAL + DRIVE + METER)
+    own = load_of(tmp_path, SERIAL + DRIVE + METER.replace("every", "baud = 2400\nevery"))
+    slow = LinkSpec("", "serial", baud=2400).silence_ns - LinkSpec("", "serial").silence_ns
+    assert own["drive"] - plain["drive"] == slow
+    assert own["meter"] > 2 * plain["meter"]
+
+
+def load_of(tmp_path: Path, text: str) -> dict[str, int]:
+    """What a scan of each device takes on the line, in nanoseconds."""
+    config, _ = told(tmp_path, text)
+    assert config is not None
+    plans = [registry.get(each.driver).plan(each) for each in config.devices]
+    (link,) = (each for each in config.links if each.name == "com1")
+    return {group.device: group.scan_ns for group in link_load(link, plans).groups}

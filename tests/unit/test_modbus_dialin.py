@@ -15,7 +15,7 @@ import pytest
 
 from drivers import dialled, listener
 from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, TagSpec
-from drivers.modbus.forecast import link_load
+from drivers.forecast import link_load
 from drivers.modbus.planner import plan_device
 from drivers.scan import open_links
 from gateway.messages import LANGUAGES, remedy, text

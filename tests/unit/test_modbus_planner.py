@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.api import ByteOrder, DeviceSpec, Field, GroupPlan, LinkSpec, TagSpec, ValueType
+from drivers.forecast import link_load
 from drivers.modbus.address import Range
-from drivers.modbus.forecast import link_load
 from drivers.modbus.limits import Limits, limits_of
 from drivers.modbus.planner import data_bytes, plan_device, plan_group, plan_space
 from drivers.modbus.request import Read, reads_of

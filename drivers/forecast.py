@@ -5,9 +5,9 @@ on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from drivers.api import DevicePlan, LinkSpec
+from drivers.api import DevicePlan, GroupPlan, LinkSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,21 @@ class LinkLoad:
     groups: tuple[GroupLoad, ...]
 
 
+def _switched(plan: DevicePlan, group: GroupPlan, plans: Sequence[DevicePlan]) -> GroupPlan:
+    """With the silence that a scan may have to wait for, over its own, behind a device whose baud
+    is lower.
+    """
+    longest = max(other.spec.link.silence_ns for other in plans)
+    return replace(group, scan_ns=group.scan_ns + longest - plan.spec.link.silence_ns)
+
+
 def link_load(link: LinkSpec, plans: Sequence[DevicePlan]) -> LinkLoad:
     """The load of `plans` on `link`. Requests at once (`in_flight`) share the wire's time; a link
     that only listens puts none on it.
     """
     groups = [(plan, group) for plan in plans for group in plan.groups]
+    if link.type == "serial":
+        groups = [(plan, _switched(plan, group, plans)) for plan, group in groups]
     lanes = 1 if link.in_flight_learned else max(1, link.in_flight)
     if link.listen_only:
         silent = tuple(
