@@ -36,7 +36,7 @@ _ROW_TYPES: Mapping[ValueType, RowType] = {
 }  # fmt: skip
 ByteOrder = Literal["ABCD", "CDAB", "BADC", "DCBA"]
 LinkType = Literal["serial", "tcp", "udp", "listen"]
-Framing = Literal["rtu", "ascii", "tcp"]
+Framing = Literal["rtu", "ascii", "tcp", "shdr"]
 
 #: Bytes of the raw value of each type on the wire; 0: as many as the tag's `length`.
 TYPE_BYTES: Mapping[ValueType, int] = {

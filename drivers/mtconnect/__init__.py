@@ -1,9 +1,12 @@
-"""MTConnect: an agent over HTTP. Reading only; in a host process of its own (drivers/host).
+"""MTConnect: an agent over HTTP, or an adapter. Reading only; in a host process of its own
+(drivers/host).
 
-address    what an address names        http       answers and multipart, without a socket
-check      what is wrong, offline       documents  XML as plain values
-collect    a connection, in the host    follow     what is known of the agent
-reading    a tag's value out of that    simulator  an agent, of its own code
+address    what an address names          http       answers and multipart, without a socket
+check      what is wrong, offline         documents  XML as plain values
+collect    an agent's connection          follow     what is known of it
+adapter    an adapter's connection        shdr       its lines, without a socket
+tags       a link's tags out of that      reading    a tag's value
+simulator  an agent, of its own code
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ def check(device: DeviceSpec) -> list[Problem]:
         found.append(Problem(("link",), "mtconnect.link_type", {"type": device.link.type}))
     elif device.link.tls is not None:
         found.append(Problem(("link",), "mtconnect.no_tls"))
-    if device.framing not in ("tcp", "rtu"):
+    if device.framing not in ("tcp", "rtu", "shdr"):
         found.append(Problem(("framing",), "mtconnect.framing", {"framing": device.framing}))
     for tag in device.tags:
         if tag.type not in TYPES:

@@ -5,24 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 
-from drivers.api import TagSpec
-from drivers.host.source import (
-    Counters,
-    DeviceSaid,
-    GroupAsked,
-    LinkAsked,
-    Pushed,
-    Source,
-    SourceError,
-)
-from drivers.mtconnect.address import Address, parse
-from drivers.mtconnect.documents import Document, DocumentError, Observation
+from drivers.host.source import DeviceSaid, LinkAsked, Source, SourceError
+from drivers.mtconnect.adapter import AdapterSource
+from drivers.mtconnect.documents import Document, DocumentError
 from drivers.mtconnect.documents import parse as parse_document
-from drivers.mtconnect.follow import Follower, Next
+from drivers.mtconnect.follow import Next
 from drivers.mtconnect.http import Answer, HttpError, Parts, request
-from drivers.mtconnect.reading import read
+from drivers.mtconnect.tags import TagSource
 
 #: The agent says something at least this often; after two of them without a byte it is dead.
 HEARTBEAT_MS = 1000
@@ -30,36 +20,22 @@ HEARTBEAT_MS = 1000
 COUNT = 1000
 #: Between two readings of everything, which show what a stream left out.
 CURRENT_EVERY_S = 600.0
-#: A machine that is available and of which nothing was said for so long is worth a word.
-STALE_S = 2 * 3600.0
 #: Documents that can't be read before the connection is made anew.
 DAMAGED_MAX = 3
 _READ_BYTES = 1 << 16
 
 
-class AgentSource:
+class AgentSource(TagSource):
     """One agent. Streams where the agent can, else asks again and again for what is new, or, where
     that fails at the place that the agent itself names, for everything; that is learned.
     """
 
     def __init__(self, asked: LinkAsked, clock: Callable[[], float] = time.monotonic) -> None:
-        self._asked, self._clock = asked, clock
-        self._restarts = 0  # of the agent
-        self._heard: dict[str, float] = {}  # device of ours: when something of it was said last
-        self.counters = Counters()
-        self.up = False
-        self.pushed = Pushed()
-        self.follower = Follower(self._told)
-        self._pushers: dict[str, list[_Pusher]] = {}  # by the data item's id
-        self._readers: dict[str, set[str]] = {}  # likewise: devices of ours that read it
+        super().__init__(asked, clock)
         self._polls = False
         self._current_only = False
-        self._addresses: dict[str, Address] = {
-            tag.address: parse(tag.address) for group in asked.groups for tag in group.tags
-        }
         period_ns = min(group.period_ns for group in asked.groups)
         self._interval_ms = max(1, min(1000, period_ns // 1_000_000))
-        self._timeout_s = max(2.0, asked.timeout_ns / 1e9)
 
     async def follow(self) -> None:
         """One connection. Raises SourceError, OSError, TimeoutError."""
@@ -83,14 +59,6 @@ class AgentSource:
             self.up = False
             wire.close()
 
-    async def scan(self, group: GroupAsked) -> tuple[bytes, bytes]:
-        status, data = bytearray(), bytearray()
-        for tag in group.tags:
-            quality, raw = read(self.follower, tag, self._addresses[tag.address])
-            status.append(quality)
-            data += raw
-        return bytes(status), bytes(data)
-
     def devices(self) -> Mapping[str, DeviceSaid]:
         learned = []
         known = self.follower
@@ -99,58 +67,7 @@ class AgentSource:
             learned.append({"id": "mtconnect.lost", "args": args})
         if self._polls:
             learned.append({"id": "mtconnect.polled", "args": {}})
-        found = {}
-        for name in {group.device for group in self._asked.groups}:
-            found[name] = DeviceSaid(self._cause(name), learned)
-        return found
-
-    def _cause(self, device: str) -> dict[str, object] | None:
-        """Names that the agent does not have: the commonest slip. Or that nothing is said of it."""
-        if not self.up:
-            return None
-        missing = sorted(
-            tag.address
-            for group in self._asked.groups
-            if group.device == device
-            for tag in group.tags
-            if self.follower.find(*_place(self._addresses[tag.address])) is None
-        )
-        if missing:
-            args = {"count": len(missing), "first": missing[0], "target": self._asked.target}
-            return {"id": "mtconnect.no_item", "args": args}
-        silent_s = self._clock() - self._heard.setdefault(device, self._clock())
-        if silent_s < STALE_S:
-            return None
-        args = {"hours": int(silent_s // 3600), "target": self._asked.target}
-        return {"id": "mtconnect.stale", "args": args}
-
-    # ---- what changes ------------------------------------------------------------------------
-
-    def _find_pushers(self) -> None:
-        """The tags that are reported on change, and all that are read, by the data items of this
-        agent.
-        """
-        self._pushers, self._readers = {}, {}
-        if self.follower.restarts != self._restarts:  # what stands now, it said just now
-            self._restarts, self._heard = self.follower.restarts, {}
-        for group in self._asked.groups:
-            for number, tag in enumerate(group.tags):
-                address = self._addresses[tag.address]
-                item = self.follower.find(address.item, address.device)
-                if item is not None:
-                    self._readers.setdefault(item.id, set()).add(group.device)
-                if item is not None and tag.report == "change" and address.aspect != "time":
-                    pusher = _Pusher(group.number, number, tag, address)
-                    self._pushers.setdefault(item.id, []).append(pusher)
-
-    def _told(self, one: Observation) -> None:
-        """News of a data item: pushed, unless the tag's value is the one that was pushed last."""
-        self._heard.update(dict.fromkeys(self._readers.get(one.item, ()), self._clock()))
-        for pusher in self._pushers.get(one.item, ()):
-            said = read(self.follower, pusher.tag, pusher.address)
-            if said != pusher.last:
-                pusher.last = said
-                self.pushed.push(pusher.group, pusher.number, one.time_ns, *said)
+        return {name: DeviceSaid(self.cause(name), learned) for name in self.names}
 
     # ---- a session ---------------------------------------------------------------------------
 
@@ -160,7 +77,7 @@ class AgentSource:
         while True:
             if next_ == "probe":
                 self.follower.probed(await self._document(wire, "/probe", "Devices"))
-                self._find_pushers()
+                self.find_items()
             if next_ in ("probe", "current"):
                 document = await self._document(wire, "/current", "Streams")
                 before = self.follower.next_sequence
@@ -288,21 +205,6 @@ class AgentSource:
             yield bytes(whole)
 
 
-@dataclass(slots=True)
-class _Pusher:
-    """A tag that is reported on change."""
-
-    group: int
-    number: int  # in its group
-    tag: TagSpec
-    address: Address
-    last: tuple[int, bytes] | None = None  # quality and bytes
-
-
-def _place(address: Address) -> tuple[str, str]:
-    return address.item, address.device
-
-
 class Wire:
     """A connection to the agent, which is made again as often as an agent closes it."""
 
@@ -331,4 +233,4 @@ class Wire:
 
 def open_source(asked: LinkAsked) -> Source:
     """What the host makes of a link."""
-    return AgentSource(asked)
+    return AdapterSource(asked) if asked.framing == "shdr" else AgentSource(asked)

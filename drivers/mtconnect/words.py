@@ -20,6 +20,12 @@ WORDS = {
         "Check address and port: agents are mostly on 5000; a browser should show XML at "
         "http://{target}/probe",
     ),
+    "mtconnect.not_an_adapter": Message(
+        "{target} 说的不是 SHDR（{error}）",
+        "what {target} says is not SHDR ({error})",
+        "核对地址和端口：采集程序（adapter）多在 7878；要连代理（agent）就删掉 framing",
+        "Check address and port: adapters are mostly on 7878; for an agent take framing out",
+    ),
     "mtconnect.refused": Message(
         "{target} 拒绝读取：{code} {text}",
         "{target} refuses to be read: {code} {text}",
@@ -55,8 +61,8 @@ WORDS = {
     "mtconnect.framing": Message(
         "MTConnect 没有帧格式 {framing}",
         "MTConnect has no framing {framing}",
-        "删掉 framing",
-        "Take framing out",
+        '代理（agent）删掉 framing；直接连采集程序（adapter）写 framing = "shdr"',
+        'Take framing out for an agent; framing = "shdr" for an adapter',
     ),
     "mtconnect.type": Message(
         "MTConnect 的值不能是 {type}",

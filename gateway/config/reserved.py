@@ -30,9 +30,7 @@ KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
     ("[devices.NAME.tags]", TAG, _TAG),
 )
 #: Values of keys that there are.
-VALUES: Mapping[str, Mapping[str, str]] = {
-    "framing": {"shdr": "config.for_shdr"},
-}
+VALUES: Mapping[str, Mapping[str, str]] = {}
 
 
 def of_key(table: Table, name: str) -> str:

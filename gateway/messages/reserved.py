@@ -24,7 +24,6 @@ TABLE = {
     ),
     "config.for_align": Message("对齐到整点的采集时刻", "ticks at whole multiples of the period"),
     "config.for_was": Message("改名或移动过的设备", "devices that were renamed or moved"),
-    "config.for_shdr": Message("MTConnect 的 adapter（SHDR）", "adapters of MTConnect (SHDR)"),
     "config.for_no_value": Message("表示“没有数值”的原始值", 'raw values that mean "none"'),
     "config.for_bits": Message("报警字各位的名称", "names of the bits of an alarm word"),
 }

@@ -31,9 +31,7 @@ LINES = [
         )
     ],
 ]  # fmt: skip
-CHOSEN = [
-    (GOOD.replace('every = "1 s"', 'every = "1 s"\nframing = "shdr"'), "shdr"),
-]
+CHOSEN = []
 
 
 @pytest.mark.parametrize(("line", "text", "key"), LINES, ids=lambda value: value[:12])

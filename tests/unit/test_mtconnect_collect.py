@@ -9,8 +9,9 @@ from typing import Any
 
 from drivers.api import TagSpec
 from drivers.host.source import GroupAsked, LinkAsked
-from drivers.mtconnect.collect import STALE_S, AgentSource
+from drivers.mtconnect.collect import AgentSource
 from drivers.mtconnect.simulator import Agent
+from drivers.mtconnect.tags import STALE_S
 
 PERIOD_NS = 50_000_000
 TAGS = (
