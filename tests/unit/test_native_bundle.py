@@ -68,7 +68,7 @@ def box_of(rng: random.Random) -> Box:
                     box.groups[place].skip(ticks[place], rng.choice([1, 2]))
                 box.push(
                     place, ticks[place],
-                    b"".join(value_of(field.type, rng) for field in one.fields),
+                    b"".join(value_of(tag.type, rng) for tag in one.tags),
                     status=[rng.choice([GOOD] * 9 + [SILENT])] * len(one.requests),
                     late_us=rng.randint(0, 300), half_span_us=rng.choice([0] * 9 + [2000]),
                 )  # fmt: skip
