@@ -127,6 +127,7 @@ class Books:
             and one.tag < self._tags
             and len(one.data) == size_of(self._specs[one.tag])
             and one.quality > 0
+            and 0 <= one.at_ns < 1 << 62
         )
 
     def settle(self, now_ns: int, grace_ns: int, quality: int) -> None:

@@ -93,8 +93,17 @@ class Pushed:
 
     def push(self, group: int, tag: int, source_ns: int, quality: int, data: bytes) -> None:
         """A value of tag number `tag` of that group, taken now; `source_ns`: since 1970 by the
-        source's own clock, 0 where it says none; quality and bytes as in a row.
+        source's own clock, 0 where it says none; quality and bytes as in a row. Raises
+        ValueError for what no row could hold.
         """
+        if not (
+            0 <= source_ns < 1 << 63
+            and 0 < quality < 256
+            and 0 <= tag < 1 << 16
+            and len(data) < 1 << 16
+        ):
+            said = f"tag {tag}, quality {quality}, time {source_ns}, {len(data)} bytes"
+            raise ValueError(f"no event: {said}")
         at_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         if self._count >= PUSHED_MAX:
             self._lost[group] = self._lost.get(group, 0) + 1

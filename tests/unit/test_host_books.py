@@ -13,6 +13,7 @@ from drivers.host.books import Books
 from drivers.host.child import BACKOFF_S_MAX, backoff_s
 from drivers.host.frames import Event, FrameError, Frames, Row
 from drivers.host.quality import BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NO_VALUE, GOOD
+from drivers.host.source import PUSHED_MAX, Pushed
 from drivers.host.values import encode, lay_out
 from native.block.latest import latest
 from native.block.seal import Sealer
@@ -84,7 +85,12 @@ def test_events_when_they_find_no_room_then_said_with_the_next_that_do() -> None
 
 @pytest.mark.parametrize(
     "bad",
-    [Event(2, 1, 0, GOOD, b"x"), Event(0, 1, 0, GOOD, b"x"), Event(0, 1, 0, 0, bytes(8))],
+    [
+        Event(2, 1, 0, GOOD, b"x"),
+        Event(0, 1, 0, GOOD, b"x"),
+        Event(0, 1, 0, 0, bytes(8)),
+        Event(0, -1, 0, GOOD, bytes(8)),
+    ],
 )
 def test_event_when_it_does_not_fit_then_dropped_and_counted(bad: Event) -> None:
     group, books = made()
@@ -96,6 +102,32 @@ def test_event_when_it_does_not_fit_then_dropped_and_counted(bad: Event) -> None
     books.events(0, [pushed("AUTO")])
     (run,) = runs(sealer)
     assert [(gap.count, gap.reason) for gap in run.lost] == [(3, 1)], "the host said so"
+
+
+@pytest.mark.parametrize(
+    "wrong", [(0, -1, 1, b""), (0, 1 << 63, 1, b""), (-1, 0, 1, b""), (0, 0, 0, b""),
+              (0, 0, 256, b""), (0, 0, 1, bytes(1 << 16))],
+)  # fmt: skip
+def test_event_when_no_frame_could_hold_it_then_its_source_is_told(
+    wrong: tuple[int, int, int, bytes],
+) -> None:
+    with pytest.raises(ValueError):
+        Pushed().push(1, *wrong)
+
+
+def test_events_when_the_daemon_does_not_read_then_counted_as_lost() -> None:
+    pushing = Pushed()
+    for number in range(PUSHED_MAX + 2):
+        pushing.push(number % 2, 0, 0, GOOD, b"x")
+    taken = pushing.take()
+    assert [(group, lost, len(events)) for group, lost, events in taken] == [
+        (0, 1, PUSHED_MAX // 2), (1, 1, PUSHED_MAX // 2),
+    ]  # fmt: skip
+    pushing.push(0, 0, 0, GOOD, b"x")
+    pushing.drop()
+    pushing.push(0, 0, 0, GOOD, b"y")
+    ((_, lost, (event,)),) = pushing.take()
+    assert (lost, event.data) == (1, b"y")
 
 
 def test_events_when_packed_then_the_same_behind_the_frames() -> None:
