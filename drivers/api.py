@@ -161,7 +161,7 @@ class Station:
 class Request(NamedTuple):
     """One read request of a plan, as the driver's planner made it."""
 
-    spec: bytes  # the protocol's own words, read by its native code; at most 1024 bytes
+    spec: bytes  # the protocol's own words, read by its native code; at most 8192 bytes
     parts: tuple[int, ...]  # bytes of data that each part of the answer brings into the row, 1 on
     ask_chars: int  # characters on the wire, at the most: for deadlines and the forecast
     answer_chars: int

@@ -28,6 +28,7 @@ from drivers.api import (
     Station,
 )
 from drivers.dialled import DialledIn
+from drivers.learning import PartLearning
 from drivers.listener import Listener
 from drivers.states import NET_CAUSES, NOT_ASKED, SERIAL_CAUSES, judge
 from native.block.latest import latest, qualities
@@ -45,6 +46,12 @@ class _Device:
     groups: list[Group]
     learning: Learning
     revision: int
+    parts: PartLearning | None  # the learning, where it is told of parts
+    granted: int = 0  # that it knows of
+
+    def cause(self, quality: int, code: int) -> dict[str, Any] | None:
+        known = self.parts.cause(quality, code) if self.parts else None
+        return known or self.speaker.cause(quality, code)
 
 
 class _Wire:
@@ -67,7 +74,8 @@ class _Wire:
             number += len(groups)
             speaker = _speaker(plan.spec)
             learning = _learning(speaker, plan.spec, kept.get(plan.spec.name))
-            self.devices.append(_Device(speaker, plan, groups, learning, revision=0))
+            parts = learning if isinstance(learning, PartLearning) else None
+            self.devices.append(_Device(speaker, plan, groups, learning, 0, parts))
         self.link = Link(
             spec,
             [(_station(device, spec), device.groups) for device in self.devices],
@@ -85,15 +93,28 @@ class _Wire:
         """Feed the learner what was refused and what was read; plan anew what that changes."""
         if refusals := self.link.refusals():
             owners = [device for device in self.devices for _ in device.groups]
-            for member, spec, code in refusals:
-                owners[member].learning.refused(spec, code)
-        for device in self.devices:
-            if device.learning.curious:
-                for group in device.groups:
-                    for spec in group.read():
-                        device.learning.answered(spec)
+            for member, spec, part, code in refusals:
+                device = owners[member]
+                if part < 0:
+                    device.learning.refused(spec, code)
+                elif device.parts:
+                    device.parts.refused_part(spec, part, code)
+        for number, device in enumerate(self.devices):
+            self._answered(device)
+            if device.parts and (what := self.link.granted(number)) != device.granted:
+                device.granted = what
+                device.parts.granted(what)
             if device.learning.revision != device.revision:
                 self._replan(device)
+
+    @staticmethod
+    def _answered(device: _Device) -> None:
+        for group in device.groups if device.learning.curious else ():
+            for spec, good in group.read():
+                if good is None:
+                    device.learning.answered(spec)
+                elif device.parts:
+                    device.parts.answered_in_part(spec, good)
 
     def _replan(self, device: _Device) -> None:
         device.revision = device.learning.revision
@@ -158,7 +179,7 @@ class _Wire:
             )
             owed = found.pop("owed") and self.spec.listen_only
             found["state"], found["cause"] = judge(
-                device.speaker.cause,
+                device.cause,
                 found,
                 state,
                 tags,

@@ -54,7 +54,7 @@ _TAG_CAUSES = {
     **{quality: _QUALITY_CAUSES[quality] for quality in range(131, 137)},
     137: "device.not_a_value",
 }
-_OUT_OF_RANGE, NOT_ASKED = 65, 138
+_OUT_OF_RANGE, _SOURCE_DOUBTS, NOT_ASKED = 65, 67, 138
 
 
 def judge(
@@ -79,6 +79,8 @@ def judge(
     if doubtful := tags.get(_OUT_OF_RANGE, 0):
         args = {"count": doubtful, "device": found["name"]}
         return "good", {"id": "device.out_of_range", "args": args}
+    if tags.get(_SOURCE_DOUBTS, 0) and (said := own(_SOURCE_DOUBTS, code)) is not None:
+        return "good", said
     return "good", None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+#: Qualities: what the words are about.
+REFUSED, DOUBTFUL = 133, 67
 #: Codes of a whole read have a class above them; those of one item are a byte.
 CLASSES = 0x100
 #: Error class and code of a whole read.
@@ -19,12 +21,23 @@ _ITEM = {
     0x06: "s7.item_type",
     0x07: "s7.item_type",
     0x0A: "s7.no_block",
+    # Of native/s7/asking, while the driver learns from it.
+    0xFD: "s7.learning",
+    0xFE: "s7.too_long",
+    0xFF: "s7.too_long",
 }
+#: The same where it is known which block it is.
+_BLOCK = {0x05: "s7.optimised_block", 0x0A: "s7.no_block_named"}
 
 
 def of_read(code: int) -> str:
     """Of a read that was refused as a whole."""
     return _READ.get(code, "s7.refused")
+
+
+def of_block(code: int) -> str:
+    """Of everything that was refused of one block; "": as of an item."""
+    return _BLOCK.get(code, "")
 
 
 def of_item(code: int) -> str:

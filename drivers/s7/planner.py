@@ -7,9 +7,10 @@ plan. Pure and deterministic. Devices alike are planned once.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple
 
 from drivers.api import (
@@ -24,7 +25,7 @@ from drivers.api import (
 )
 from drivers.s7.address import Address, parse
 from drivers.s7.pack import Requests, pack, rows_of
-from drivers.s7.request import STATE, Reshaped, request_of, reshaped_most
+from drivers.s7.request import STATE, Part, parts_most, request_of
 from drivers.s7.stretch import ITEMS_USUAL, PDU_LEAST, Room, Stretch, room_of
 from drivers.s7.types import FIXES, STRING_HEAD, wire_bytes
 
@@ -35,12 +36,13 @@ REQUEST_NS = 15_000_000
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one request may hold: as the CPU granted, and as it was learned. `holes` are what it
-    refused: read by themselves, and never bridged.
+    refused, `apart` what it gives, but not together with others: both are never bridged.
     """
 
     pdu: int = PDU_LEAST
     items: int = ITEMS_USUAL
     holes: tuple[Stretch, ...] = ()
+    apart: tuple[Stretch, ...] = ()
 
     @property
     def room(self) -> Room:
@@ -113,62 +115,57 @@ def _plan(
     wanted: tuple[Wanted, ...], limits: Limits
 ) -> tuple[tuple[Request, ...], tuple[Field, ...]]:
     places = [place(one, limits.room) for one in wanted]
-    stretches = {at.stretch for at in places if not at.is_state}
-    packed = pack(rows_of(stretches, limits.holes), limits.room)
+    packed = _packed({at.stretch for at in places if not at.is_state}, limits)
     row = Row(packed)
-    lies = [None if at.is_state else row.find(at.stretch) for at in places]
-    shaped: list[dict[Reshaped, None]] = [{} for _ in packed]  # a set, in the order of the tags
-    for one, at, found in zip(wanted, places, lies, strict=True):
-        if found and one.type in FIXES:
-            shaped[found.request][Reshaped(found.item, found.offset, one.type, at.text)] = None
+    lies = [
+        None if at.is_state else _part(one, at, row.find(at.stretch))
+        for one, at in zip(wanted, places, strict=True)
+    ]
     requests: list[Request] = []
-    first = 0  # part of the next request
-    parts: dict[tuple[int, int | Reshaped], int] = {}
+    numbers: dict[tuple[int, Part], int] = {}  # of the parts of the plan
     for number, items in enumerate(packed):
-        for ask, told in _asked(items, list(shaped[number])):
-            requests.append(request_of([items[n] for n in ask], told, ask))
-            keys: list[int | Reshaped] = [*ask, *told]
-            for key in keys:
-                parts.setdefault((number, key), first)
-                first += 1
-    if any(at.is_state for at in places):
+        held = sorted({part for at, part in filter(None, lies) if at == number})
+        most = parts_most(len(items))
+        # Where there are more parts than words have room for, the rest is asked for again.
+        for some in (held[n : n + most] for n in range(0, len(held), most)):
+            ask = sorted({part.item for part in some})
+            own = [part._replace(item=ask.index(part.item)) for part in some]
+            requests.append(request_of([items[n] for n in ask], own))
+            for part in some:
+                numbers[number, part] = len(numbers)
+    if None in lies:
         requests.append(STATE)
     fields = (
-        _field(one, at, found, parts, first)
+        _field(one, at, numbers[found] if found else len(numbers), found)
         for one, at, found in zip(wanted, places, lies, strict=True)
     )
     return tuple(requests), tuple(fields)
 
 
-def _asked(
-    items: Sequence[Stretch], shaped: Sequence[Reshaped]
-) -> Iterable[tuple[Sequence[int], Sequence[Reshaped]]]:
-    """One request; where more values are put in shape than its words hold, others with the items
-    that the rest lies in.
+def _packed(wanted: set[Stretch], limits: Limits) -> Requests:
+    """The items of each request. What the CPU refused is in requests of its own, a block each, so
+    that it is set aside while everything else is read.
     """
-    most = reshaped_most(len(items))
-    yield range(len(items)), shaped[:most]
-    for at in range(most, len(shaped), most):
-        rest = shaped[at : at + most]
-        yield sorted({one.item for one in rest}), rest
+    holes = {one for one in wanted if one in limits.holes}
+    packed = pack(rows_of(wanted - holes, (*limits.holes, *limits.apart)), limits.room)
+    for _, block in groupby(sorted(holes), key=lambda hole: hole[:2]):
+        packed += pack([(hole,) for hole in block], limits.room)
+    return packed
 
 
-def _field(
-    wanted: Wanted,
-    at: Place,
-    found: Found | None,
-    parts: dict[tuple[int, int | Reshaped], int],
-    state: int,
-) -> Field:
-    if found is None:
-        return Field(state, 0, wanted.row_type, "ABCD", 1, -1)
+def _part(wanted: Wanted, at: Place, found: Found) -> tuple[int, Part]:
+    """The request that a tag is read by, and which part of it."""
     if wanted.type in FIXES:
-        reshaped = Reshaped(found.item, found.offset, wanted.type, at.text)
-        part = parts[found.request, reshaped]
-        return Field(part, 0, wanted.row_type, "ABCD", reshaped.row_bytes, -1)
-    part = parts[found.request, found.item]
+        return found.request, Part(found.item, found.offset, wanted.type, at.text)
+    return found.request, Part(found.item, found.offset, "", at.stretch.size)
+
+
+def _field(wanted: Wanted, at: Place, number: int, found: tuple[int, Part] | None) -> Field:
+    if found is None:
+        return Field(number, 0, wanted.row_type, "ABCD", 1, -1)
     bit = at.address.bit if wanted.type == "bool" else -1
-    return Field(part, found.offset, wanted.row_type, wanted.order, at.stretch.size, bit)
+    order = "ABCD" if wanted.type in FIXES else wanted.order
+    return Field(number, 0, wanted.row_type, order, found[1].row_bytes, bit)
 
 
 class Found(NamedTuple):

@@ -10,8 +10,6 @@ from drivers.s7.learn import Learner
 from drivers.s7.station import station_of
 from native.s7.protocol import PROTOCOL
 
-_REFUSED = 133
-
 
 def station(device: DeviceSpec) -> Station:
     """A CPU as the engine asks it."""
@@ -24,7 +22,9 @@ def station(device: DeviceSpec) -> Station:
 
 def _cause(quality: int, code: int) -> dict[str, Any] | None:
     """Codes of a whole request have a class; those of an item are a byte."""
-    if quality != _REFUSED or not code:
+    if quality == causes.DOUBTFUL:
+        return {"id": "s7.stopped", "args": {}}
+    if quality != causes.REFUSED or not code:
         return None
     said = causes.of_item(code) if code < causes.CLASSES else causes.of_read(code)
     return {"id": said, "args": {}}

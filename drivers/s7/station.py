@@ -15,6 +15,8 @@ from drivers.s7.stretch import PDU_PROPOSED
 #: Kinds of connection in the order they are tried.
 _KINDS = (0x03, 0x02)
 _LOCAL = 0x0100
+#: Seconds between two questions for the CPU's mode.
+STATE_S = 1
 #: Requests at once that are proposed; the CPU grants fewer where it takes fewer.
 JOBS = 8
 RACK_LAST, SLOT_LAST = 7, 31
@@ -28,10 +30,13 @@ class Station(NamedTuple):
     local: int = _LOCAL
     pdu: int = PDU_PROPOSED[0]
     jobs: int = JOBS
+    state_s: int = STATE_S  # 0: the CPU's mode is not asked for
 
     def encode(self) -> bytes:
-        """At most 16 bytes: five TSAPs."""
-        head = struct.pack(">HHBB", self.local, self.pdu, self.jobs, len(self.called))
+        """At most 16 bytes: four TSAPs."""
+        head = struct.pack(
+            ">HHBBB", self.local, self.pdu, self.jobs, self.state_s, len(self.called)
+        )
         return head + struct.pack(f">{len(self.called)}H", *self.called)
 
 

@@ -19,7 +19,11 @@ FRAME_HEAD = 7
 ITEMS_USUAL = 20
 #: Lengths of a PDU that CPUs grant, and that are proposed, the longest first.
 PDU_PROPOSED = (960, 480, 240)
-PDU_LEAST = PDU_PROPOSED[-1]
+PDU_LONGEST, PDU_LEAST = PDU_PROPOSED[0], PDU_PROPOSED[-1]
+#: Less holds no read of a useful length, and no CPU is known that grants less.
+PDU_MIN = 64
+
+_NAMES = {code: area for area, code in AREAS.items()}
 
 
 class Stretch(NamedTuple):
@@ -59,6 +63,14 @@ class Stretch(NamedTuple):
         head = struct.pack(">BBBBHHB", 0x12, 10, 0x10, code if numbered else 2,
                            self.end - self.first, self.db, code)  # fmt: skip
         return head + at.to_bytes(3, "big")
+
+    @classmethod
+    def decode(cls, item: bytes) -> Stretch:
+        """What `encode` made of it."""
+        count, db, code = struct.unpack(">4xHHB", item[:9])
+        at = int.from_bytes(item[9:], "big")
+        first = at if _NAMES[code] in ("T", "C") else at // 8
+        return cls(_NAMES[code], db, first, first + count)
 
 
 class Room(NamedTuple):

@@ -110,6 +110,30 @@ WORDS = {
         'Two hexadecimal bytes, as TIA shows them, such as {key} = "02.00"',
     ),
     "s7.learned_items": Message("一次最多读 {count} 段", "at most {count} stretches at once"),
+    "s7.learned_pdu": Message(
+        "PDU 按 {pdu} 字节用（更长的被拒绝）",
+        "a PDU of {pdu} bytes is used: longer ones were refused",
+    ),
+    "s7.learned_hole": Message("CPU 不给 {where}", "the CPU does not give {where}"),
+    "s7.granted": Message(
+        "CPU 答应 PDU {pdu} 字节、同时 {jobs} 个请求",
+        "the CPU grants a PDU of {pdu} bytes and {jobs} requests at once",
+    ),
+    "s7.granted_before": Message(
+        "CPU 上次答应 PDU {pdu} 字节", "the CPU granted a PDU of {pdu} bytes the last time"
+    ),
+    "s7.learning": Message(
+        "有些地址 CPU 不给，正在找是哪些",
+        "the CPU does not give some addresses; which, is being found out",
+        "过几秒再看",
+        "Look again in some seconds",
+    ),
+    "s7.stopped": Message(
+        "CPU 在停机（STOP）：数值不动，记为不确定",
+        "the CPU is in STOP: its values stand still, and are uncertain",
+        "查 CPU 为什么停机（诊断缓冲区），处理后切到 RUN",
+        "Find out why it stopped (its diagnostic buffer), then switch it to RUN",
+    ),
     "s7.put_get": Message(
         "CPU 不允许读取（81 04）",
         "the CPU does not permit reading (81 04)",
@@ -125,6 +149,20 @@ WORDS = {
         "S7-1200/1500：在这个数据块的属性里取消“优化的块访问”，编译并下载；已取消的，核对数据块是不是够长",
         "S7-1200/1500: switch Optimized block access off in the block's attributes, compile and "
         "download; where it is off, is the block long enough?",
+    ),
+    "s7.optimised_block": Message(
+        "CPU 不给 {block} 里的地址（05）",
+        "the CPU does not give addresses of {block} (05)",
+        "S7-1200/1500：在 {block} 的属性里取消“优化的块访问”，编译并下载；已取消的，"
+        "核对 {block} 是不是够长",
+        "S7-1200/1500: switch Optimized block access off in the attributes of {block}, compile and "
+        "download; where it is off, is {block} long enough?",
+    ),
+    "s7.no_block_named": Message(
+        "CPU 里没有 {block}（0A）",
+        "the CPU has no {block} (0A)",
+        "核对 DB 号；程序改过的，重新下载",
+        "Check the number of the block; if the program was changed, download it",
     ),
     "s7.no_block": Message(
         "CPU 里没有这个数据块（0A）",

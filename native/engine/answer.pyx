@@ -25,10 +25,10 @@ from native.engine.protocol cimport (
 from native.rows.store cimport request_t
 from native.reasons cimport BAD_DAMAGED, BAD_NO_ANSWER, BAD_REFUSED
 from native.engine.scan cimport scan_check, scan_fail
+from native.engine.told cimport tell
 from native.engine.state cimport (
     BACKOFF_FIRST,
     BUSY_FOR,
-    EVENTS,
     MS,
     REFUSALS_LAST,
     REFUSED_FOR,
@@ -37,7 +37,6 @@ from native.engine.state cimport (
     SETTLE_LEAST,
     device_t,
     drop_flight,
-    event_t,
     link_t,
     member_t,
     scan_t,
@@ -110,10 +109,7 @@ cdef void refused(
 ) noexcept nogil:
     """Tell the driver, and leave alone for a while what is refused again and again."""
     cdef request_t *r = &f.layout.requests[f.number]
-    cdef event_t *event = &l.events[l.event_count % EVENTS]
-    event.member, event.request, event.code = f.member, f.number, code
-    event.layout = f.layout.serial
-    l.event_count += 1
+    tell(l, f, -1, code)
     r.refusals += 1
     r.refused_quality = quality
     if r.refusals >= REFUSALS_LAST:

@@ -226,7 +226,9 @@ cdef class Link:
         return self.port.secured.renew()
 
     def refusals(self) -> list:
-        """(group index, the protocol's words, its code) of requests refused since the last call."""
+        """(group index, the protocol's words, part of the request or -1, the protocol's code) of
+        what was refused since the last call.
+        """
         cdef event_t event
         cdef Group group
         result = []
@@ -236,7 +238,7 @@ cdef class Link:
             group = self.groups[event.member]
             spec = group.spec_of(event.layout, event.request)
             if spec is not None:
-                result.append((event.member, spec, event.code))
+                result.append((event.member, spec, event.part, event.code))
         self.events_taken = newest
         return result
 
@@ -288,6 +290,12 @@ cdef class Link:
     def state(self) -> str:
         """"down", "connecting" or "up"."""
         return STATES[self.l.state]
+
+    def granted(self, int32_t device) -> int:
+        """What its last connection was granted, in its protocol's words; 0: nothing."""
+        if not 0 <= device < self.l.device_count:
+            raise IndexError(device)
+        return self.l.devices[device].station.session.granted
 
     @property
     def single(self) -> bool:

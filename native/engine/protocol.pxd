@@ -42,7 +42,7 @@ cdef struct station_t:
 
 
 cdef struct session_t:
-    # The head of a session's memory. The engine fills in all but `window` and `single`.
+    # The head of a session's memory. The protocol's are `window`, `granted` and `single`.
     const protocol_t *protocol
     int64_t char_ns       # the longest of a character on a serial wire; 0: not a serial wire
     int64_t timeout_ns    # the longest wait for an answer
@@ -50,6 +50,7 @@ cdef struct session_t:
     int32_t station_count
     uint64_t seed         # of what should not be the same each time
     uint32_t window       # requests that may fly on this connection now
+    uint32_t granted      # what the last connection was granted, in its own words; 0: nothing
     bint single           # learned: never more than one at a time, and nothing tells a late answer
 
 
@@ -119,6 +120,16 @@ cdef enum Verdict:
     BROKEN = 11         # the stream can't be followed any more: a new connection
 
 
+cdef enum:
+    TOLD_MOST = 8
+
+
+cdef struct told_t:
+    # What the driver may learn from an answer of which not all is well, in the protocol's words.
+    uint16_t part         # of the request
+    uint16_t code
+
+
 cdef struct take_t:
     # About one frame in front of the input. The engine zeroes it.
     size_t used           # bytes that are done with, any verdict but MORE
@@ -127,6 +138,8 @@ cdef struct take_t:
     station_t *whose
     uint8_t quality
     uint16_t code
+    uint8_t told_count    # about `flight`, whatever the verdict
+    told_t told[TOLD_MOST]
 
 
 cdef enum Why:

@@ -117,10 +117,11 @@ cdef struct device_t:
 
 
 cdef struct event_t:
-    # A request was refused, for the driver to learn from.
+    # A request was refused, or a part of it, for the driver to learn from.
     int32_t member
     uint32_t layout       # its serial
     int32_t request
+    int32_t part          # -1: the whole
     uint16_t code
 
 

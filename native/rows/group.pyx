@@ -294,8 +294,10 @@ cdef class Group:
         with nogil:
             group_skip(&self.g, upto, reason)
 
-    def read(self) -> list[bytes]:
-        """The protocol's words of the requests all of whose parts are good in the newest row."""
+    def read(self) -> list[tuple[bytes, list[int] | None]]:
+        """The protocol's words of the requests that something is good of in the newest row, and
+        which of their parts, where it is not all of them.
+        """
         cdef layout_t *layout
         cdef request_t *r
         cdef uint8_t *row = <uint8_t *>malloc(self.stride_max)
@@ -312,11 +314,12 @@ cdef class Group:
         try:
             for i in range(layout.request_count if layout != NULL else 0):
                 r = &layout.requests[i]
-                for k in range(r.first_part, r.first_part + r.part_count):
-                    if row_status(row)[k] != GOOD:
-                        break
-                else:
-                    result.append(r.spec[:r.spec_size])
+                good = [
+                    k for k in range(r.part_count) if row_status(row)[r.first_part + k] == GOOD
+                ]
+                if good:
+                    all_ = len(good) == r.part_count
+                    result.append((r.spec[:r.spec_size], None if all_ else good))
         finally:
             free(row)
         return result

@@ -43,7 +43,7 @@ VALUE_BYTES_MAX = 10
 #: Bytes of a text, and of the register that a swap may look into.
 TEXT_BYTES_MAX = 256
 #: The protocol's words of one request, the parts of all requests, and the data of one row.
-SPEC_BYTES_MAX, PARTS_MAX, ROW_DATA_MAX = 1024, 65535, 1 << 20
+SPEC_BYTES_MAX, PARTS_MAX, ROW_DATA_MAX = 8192, 65535, 1 << 20
 #: Rows that a store holds at most, so that the sealer's scratch stays small.
 ROWS_MAX = 8192
 

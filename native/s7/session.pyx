@@ -11,7 +11,9 @@ from native.engine.protocol cimport (
     ADDRESS_MAX,
     ASK_MAX,
     NO_ANSWER,
+    OWN,
     SEND,
+    SEND_FIRST,
     Prep,
     Verdict,
     flight_t,
@@ -47,6 +49,7 @@ cdef class Session:
     cdef list flying      # numbers of the requests that fly, the oldest first
     cdef bytes input
     cdef uint8_t out[ASK_MAX]
+    cdef readonly list told  # (part, code) of the last frame
 
     def __cinit__(self, bytes address, object requests):
         self.table = <const protocol_t *>PyCapsule_GetPointer(PROTOCOL, "protocol_t")
@@ -69,7 +72,7 @@ cdef class Session:
         self.station.address_size = <uint8_t>len(address)
         self.stations[0] = self.station
         self.session.stations, self.session.station_count = self.stations, 1
-        self.flying, self.input = [], b""
+        self.flying, self.input, self.told = [], b"", []
         if not self.table.enrol(self.session, self.station):
             raise ValueError(f"no address of this protocol: {address.hex()}")
 
@@ -121,14 +124,27 @@ cdef class Session:
         memset(f, 0, sizeof(flight_t))
         f.request, f.layout, f.station = &self.answers.requests[number], &self.layout, self.station
         f.number = number
+        for i in range(f.request.part_count):
+            row_status(self.layout.scratch)[f.request.first_part + i] = BAD_NOT_ASKED
         memset(&out, 0, sizeof(out_t))
         out.p = self.out
         prep = self.table.prepare(self.session, NULL, f, &out, 0)
-        for i in range(f.request.part_count):
-            row_status(self.layout.scratch)[f.request.first_part + i] = BAD_NOT_ASKED
-        if prep != SEND:
+        if prep == SEND_FIRST:
+            f.purpose = OWN
+        elif prep != SEND:
             return out.quality, out.code
         self.flying.append(number)
+        return self.out[:out.n]
+
+    def go_on(self, int number) -> bytes:
+        """The next question of request `number`, after "partial"."""
+        cdef out_t out
+        if number not in self.flying:
+            raise ValueError(f"request {number} does not fly")
+        memset(&out, 0, sizeof(out_t))
+        out.p = self.out
+        if self.table.prepare(self.session, NULL, &self.flights[number], &out, 0) != SEND:
+            raise AssertionError(f"request {number} does not go on")
         return self.out[:out.n]
 
     def take(self, bytes data) -> tuple[str, int, int]:
@@ -141,6 +157,7 @@ cdef class Session:
         cdef Verdict verdict
         cdef int32_t i
         self.input += data
+        self.told = []
         for i, number in enumerate(self.flying[:64]):
             open_[i] = self.flights[<int32_t>number]
         memset(&t, 0, sizeof(take_t))
@@ -155,8 +172,13 @@ cdef class Session:
             raise AssertionError(f"{name} used {t.used} of {in_.n} bytes")
         self.input = self.input[t.used:]
         about = -1
-        if name in ("answer", "refused"):
+        if name == "partial":
+            about = self.flying[t.flight]
+            self.flights[<int32_t>about] = open_[t.flight]
+        elif name in ("answer", "refused", "busy", "in vain"):
             about = self.flying.pop(t.flight)
+        for i in range(<int32_t>t.told_count):
+            self.told.append((t.told[i].part, t.told[i].code))
         return name, about, t.code
 
     def give_up(self, int number) -> None:

@@ -258,6 +258,7 @@ def test_daemon_when_the_cpu_cuts_its_answers_then_fewer_stretches_are_asked_for
 
             until(good)
             assert daemon.devices()[0]["learned"] == [
-                {"id": "s7.learned_items", "args": {"count": 1}}
+                {"id": "s7.granted", "args": {"pdu": 960, "jobs": 8}},
+                {"id": "s7.learned_items", "args": {"count": 1}},
             ]
-            assert daemon.learned() == {"plc": {"items": 1}}
+            assert daemon.learned() == {"plc": {"granted": 960, "pdu": 960, "items": 1}}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from drivers.s7.request import STATE, Reshaped, request_of
+from drivers.s7.request import STATE, Part, request_of
 from drivers.s7.simulator import Plc
 from drivers.s7.station import station_of
 from drivers.s7.stretch import Stretch
@@ -17,12 +17,13 @@ from native.s7.session import Session
 
 _ITEMS = (Stretch("DB", 1, 0, 5), Stretch("DB", 1, 9, 39))
 _REQUESTS = (
-    request_of(_ITEMS, [Reshaped(1, 0, "string", 20)], [0, 1]),
-    request_of([Stretch("DB", 1, 20, 24)], [], [0]),
+    request_of(_ITEMS, [Part(0, 0, "", 2), Part(0, 2, "", 3), Part(1, 0, "string", 20)]),
+    request_of([Stretch("DB", 1, 20, 24)], [Part(0, 0, "", 4)]),
     STATE,
 )
 _CONFIRM = bytes([3, 0, 0, 11, 6, 0xD0, 0, 1, 0, 1, 0])
-_VERDICTS = {"answer", "broken", "foreign answer", "more", "refused", "noise"}
+_VERDICTS = {"answer", "broken", "busy", "foreign answer", "more", "partial", "refused", "noise"}
+_STATION = station_of(0, 1)._replace(state_s=0).encode()
 
 
 @contextmanager
@@ -32,28 +33,30 @@ def cases(folder: Path) -> Iterator[Callable[[random.Random], None]]:
     plc.memory["DB", 1][9:11] = b"\x14\x14"
 
     def case(rng: random.Random) -> None:
-        session = Session(station_of(0, 1).encode(), _REQUESTS)
+        session = Session(_STATION, _REQUESTS)
         _connect(session, plc)
         data = bytearray().join(_answer(plc, session.ask(n)) for n in range(3))
         for _ in range(rng.randint(1, 4)):
             _damage(data, rng)
         cut = rng.randrange(len(data) + 1)
         for piece in (bytes(data[:cut]), bytes(data[cut:])):
-            verdict, _, _ = session.take(piece)
+            verdict, about, _ = session.take(piece)
             for _ in range(len(data) + 1):
                 assert verdict in _VERDICTS
                 if verdict in ("more", "broken"):
                     break
-                verdict, _, _ = session.take(b"")
+                if verdict == "partial":
+                    session.go_on(about)
+                verdict, about, _ = session.take(b"")
             else:
                 raise AssertionError("it goes on for ever")
             if verdict == "broken":
                 break
-        assert [len(part) for _, part in session.parts()] == [5, 30, 20, 4, 1]
+        assert [len(part) for _, part in session.parts()] == [2, 3, 20, 4, 1]
         _connect(session, plc)
         assert session.take(_answer(plc, session.ask(0))) == ("answer", 0, 0)
         assert session.parts()[:3] == [
-            (1, bytes(range(5))), (1, bytes(plc.memory["DB", 1][9:39])), (1, bytes(range(11, 31))),
+            (1, b"\0\1"), (1, b"\2\3\4"), (1, bytes(range(11, 31))),
         ]  # fmt: skip
 
     yield case

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 import pytest
@@ -12,17 +11,17 @@ from hypothesis import strategies as st
 from drivers.api import DeviceSpec, GroupPlan, LinkSpec, TagSpec
 from drivers.s7.address import parse
 from drivers.s7.planner import Limits, plan_device, plan_group
+from drivers.s7.request import SPEC_MOST, parts_of
 from drivers.s7.simulator import Plc, SimTag
 from drivers.s7.simulator.example import scans
 from drivers.s7.simulator.values import encode, value
 from drivers.s7.stretch import Stretch
-from drivers.s7.types import FIXES, WIRE_BYTES
+from drivers.s7.types import FIXES
 from gateway.cli.trial import Read, content_a_day
 from native.s7.codec import Codec
 from native.s7.shape import reshaped
 
 LINK = LinkSpec("cell4", "tcp", host="127.0.0.1", tcp_port=102)
-_KINDS = {fix.code: name for name, fix in FIXES.items()}
 
 
 def tag(address: str, type_: str, length: int = 0, every_ns: int = 10**9) -> TagSpec:
@@ -40,11 +39,10 @@ def read(group: GroupPlan, plc: Plc) -> list[bytes]:
     codec = Codec()
     for request in group.requests:
         count = request.spec[0]
-        items, fixes = request.spec[1 : 1 + 12 * count], request.spec[1 + 12 * count :]
         if not count:
             parts.append(bytes([plc.faults.state]))
             continue
-        asked = codec.read(items)
+        asked = codec.read(request.spec[1 : 1 + 12 * count])
         assert len(asked) == request.ask_chars
         answer = plc.answer(asked[7:])
         result, found = codec.feed(
@@ -53,11 +51,11 @@ def read(group: GroupPlan, plc: Plc) -> list[bytes]:
         assert result == "read" and isinstance(found, list), result
         assert request.answer_chars - 1 <= 7 + len(answer) <= request.answer_chars
         assert all(code == 0xFF for code, _ in found)
-        parts += [data for _, data in found]
-        for at in range(0, len(fixes), 6):
-            kind, item, offset, text = struct.unpack(">BBHH", fixes[at : at + 6])
-            size = 2 + text if kind == 1 else WIRE_BYTES[_KINDS[kind]]
-            parts.append(reshaped(kind, found[item][1][offset : offset + size], text) or b"")
+        for part in parts_of(request.spec):
+            raw = found[part.item][1][part.at : part.at + part.wire_bytes]
+            if part.type:
+                raw = reshaped(FIXES[part.type].code, raw, part.room) or b""
+            parts.append(raw)
     assert [len(part) for part in parts] == [n for r in group.requests for n in r.parts]
     return parts
 
@@ -99,8 +97,8 @@ def test_plan_when_of_every_type_then_each_field_holds_its_value() -> None:
 def test_plan_when_the_cpus_state_is_a_tag_then_a_request_of_its_own() -> None:
     group = plan(tag("MW20", "uint16"), tag("cpu_state", "uint8"), tag("MW24", "uint16"))
     assert [request.spec[0] for request in group.requests] == [1, 0]
-    assert group.fields[1][:2] == (1, 0)
-    assert read(group, Plc([SimTag("m", parse("MD24"), "uint32")]))[1] == b"\x08"
+    assert group.fields[1][:2] == (2, 0)
+    assert read(group, Plc([SimTag("m", parse("MD24"), "uint32")]))[2] == b"\x08"
 
 
 def test_plan_when_periods_differ_then_a_group_each_the_shortest_first() -> None:
@@ -112,19 +110,27 @@ def test_plan_when_periods_differ_then_a_group_each_the_shortest_first() -> None
 
 def test_plan_when_a_string_is_longer_than_a_request_then_its_beginning_is_read() -> None:
     group = plan(tag("DB1.DBB0", "string", 254), pdu=240)
-    assert [request.parts for request in group.requests] == [(222, 220)]
+    assert [request.parts for request in group.requests] == [(220,)]
     group = plan(tag("DB1.DBB0", "string", 254), pdu=480)
-    assert [request.parts for request in group.requests] == [(256, 254)]
+    assert [request.parts for request in group.requests] == [(254,)]
 
 
-def test_plan_when_more_values_are_put_in_shape_than_the_words_hold_then_asked_in_two() -> None:
-    tags = [tag(f"DB1.DBW{2 * n}", "s5time") for n in range(400)]
+def test_plan_when_there_are_more_parts_than_the_words_hold_then_asked_in_two() -> None:
+    starts = [
+        ("bool", "DB1.DBX{}.0", 1), ("uint16", "DB1.DBW{}", 2), ("uint32", "DB1.DBD{}", 4),
+    ]  # fmt: skip
+    tags = [
+        tag(address.format(n), type_)
+        for type_, address, size in starts
+        for n in range(900)
+        if n + size <= 900
+    ]
     group = plan(*tags, pdu=960)
-    assert all(len(request.spec) <= 1024 for request in group.requests)
-    assert_shows(group, [SimTag(t.name, parse(t.address), t.type) for t in tags])
+    assert len(group.requests) == 2 and max(len(r.spec) for r in group.requests) <= SPEC_MOST
+    assert sum(len(request.parts) for request in group.requests) == len(tags)
 
 
-def test_plan_when_a_place_was_refused_then_it_is_read_alone_and_never_bridged() -> None:
+def test_plan_when_a_place_was_refused_then_it_is_asked_by_itself_and_never_bridged() -> None:
     hole = Stretch("DB", 1, 4, 6)
     group = plan_group(
         DeviceSpec("plc", LINK, "s7", ()),
@@ -132,8 +138,15 @@ def test_plan_when_a_place_was_refused_then_it_is_read_alone_and_never_bridged()
         10**9,
         Limits(holes=(hole,)),
     )
-    assert [request.parts for request in group.requests] == [(2, 2, 2)]
-    assert len({field.part for field in group.fields}) == 3
+    assert [request.spec[0] for request in group.requests] == [2, 1]
+    assert [field.part for field in group.fields] == [0, 2, 1]
+
+
+def test_plan_when_tags_do_not_come_together_then_an_item_each_of_one_request() -> None:
+    tags = [tag("DB1.DBW2", "int16"), tag("DB1.DBW4", "int16"), tag("DB1.DBW6", "int16")]
+    alone = (Stretch("DB", 1, 2, 4), Stretch("DB", 1, 4, 6))
+    group = plan(*tags, apart=alone)
+    assert [request.spec[0] for request in group.requests] == [3]
 
 
 _types = st.sampled_from(

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 
 from drivers.api import GroupPlan
-from drivers.s7.address import AREAS, parse
+from drivers.s7.address import parse
+from drivers.s7.request import parts_of, stretch_of
 from drivers.s7.simulator.plc import Plc
 from drivers.s7.simulator.values import SimTag
-from drivers.s7.types import FIXES, wire_bytes
+from drivers.s7.types import FIXES
 from native.s7.shape import reshaped
-
-_NAMES = {code: area for area, code in AREAS.items()}
-_KINDS = {fix.code: (name, fix) for name, fix in FIXES.items()}
 
 
 def scans(group: GroupPlan, count: int) -> list[bytes]:
@@ -28,18 +25,16 @@ def scans(group: GroupPlan, count: int) -> list[bytes]:
 
 
 def _parts(spec: bytes, plc: Plc) -> Iterator[bytes]:
-    items = []
-    for at in range(1, 1 + 12 * spec[0], 12):
-        count, db, code = struct.unpack(">4xHHB3x", spec[at : at + 12])
-        unit = 2 if _NAMES[code] in ("T", "C") else 1
-        number = int.from_bytes(spec[at + 9 : at + 12], "big")
-        first = number * unit if unit == 2 else number // 8
-        held = plc.grow(_NAMES[code], db, first + unit * count)
-        items.append(bytes(held[first : first + unit * count]))
-    if not items:
+    if not spec[0]:
         yield bytes([plc.faults.state])
-    yield from items
-    for kind, item, offset, text in struct.iter_unpack(">BBHH", spec[1 + 12 * spec[0] :]):
-        name, fix = _KINDS[kind]
-        data = items[item][offset : offset + wire_bytes(name, text)]
-        yield reshaped(kind, data, text) or bytes(fix.row_bytes * (text or 1))
+        return
+    for part in parts_of(spec):
+        where = stretch_of(spec, part)
+        unit = where.size // (where.end - where.first)
+        data = bytes(plc.grow(where.area, where.db, unit * where.end))
+        data = data[unit * where.first : unit * where.end]
+        if not part.type:
+            yield data
+        else:
+            shaped = reshaped(FIXES[part.type].code, data, part.room)
+            yield shaped or bytes(part.row_bytes)

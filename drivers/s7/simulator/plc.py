@@ -12,6 +12,7 @@ Faults, switched while it runs:
     refuse HEX       answers every read with this error of the header (8104: PUT/GET not permitted)
     optimised N,N    data blocks that are optimised: their items come back with code 05
     missing N,N      data blocks that there are not: code 0A
+    spoilt N,N       bytes of DB1: a read of one of them is refused as a whole, with 8500
     state N          8 run, 4 stop; 0: the service is refused, as an S7-1200 does
     slow MS          answers that much later
     late MS          the same, for the answers that `one_in` picks
@@ -52,6 +53,7 @@ class Faults:
     refuse: int = 0
     optimised: tuple[int, ...] = ()
     missing: tuple[int, ...] = ()
+    spoilt: tuple[int, ...] = ()
     state: int = 8
     slow: float = 0.0
     late: float = 0.0
@@ -160,9 +162,13 @@ class Plc:
             last = number + 1 == len(items)
             data += found + (b"\xa5" if len(found) % 2 and (not last or self.faults.fill) else b"")
         most = self.faults.real or self.faults.grant
-        if size > most or 14 + len(data) > most:
+        if size > most or 14 + len(data) > most or any(map(self._is_spoilt, items)):
             return _acknowledge(reference, b"", b"", error=0x8500)
         return _acknowledge(reference, bytes([4, len(items)]), data)
+
+    def _is_spoilt(self, item: bytes) -> bool:
+        count, db, at = *struct.unpack(">4xHH", item[:8]), int.from_bytes(item[9:], "big") // 8
+        return item[8] == 0x84 and db == 1 and any(at <= n < at + count for n in self.faults.spoilt)
 
     def _item(self, item: bytes) -> bytes:
         kind, count, db, code = struct.unpack(">3xBHHB", item[:9])
