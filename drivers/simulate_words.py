@@ -194,6 +194,7 @@ S7_COMMANDS = Words(
   items N                一次只答前 N 项
   refuse HEX             整个请求答这个错误（8104：没有允许 PUT/GET）
   optimised N,N          这些数据块是优化的；missing N,N：没有这些数据块
+  end N                  数据块只有 N 个字节
   spoilt N,N             DB1 的这些字节：读到其中一个，整个读取被拒绝（8500）
   state N                8 运行，4 停止，0 不告诉
   fragment N、split N    应答分成每段 N 字节：ISO 分段、TCP 分段
@@ -219,6 +220,7 @@ Commands, one a line, for every CPU here.
   items N                answers the first N items only
   refuse HEX             answers every request with this error (8104: PUT/GET not permitted)
   optimised N,N          data blocks that are optimised; missing N,N: that there are not
+  end N                  data blocks end after N bytes
   spoilt N,N             bytes of DB1: a read of one of them is refused as a whole (8500)
   state N                8 run, 4 stop, 0 not said
   fragment N, split N    answers in pieces of N bytes: ISO fragments, TCP segments

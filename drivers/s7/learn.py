@@ -38,7 +38,7 @@ BELIEVED = 2
 
 
 class Learner:
-    """What is known of one CPU (`drivers.learning.Learning`)."""
+    """What is known of one CPU (`drivers.learning.PartLearning`)."""
 
     def __init__(self, device: DeviceSpec, kept: Mapping[str, Any] | None = None) -> None:
         """With what `kept` gave in an earlier run. Raises ValueError, KeyError or TypeError where

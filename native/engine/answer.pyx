@@ -132,6 +132,7 @@ cdef void take_refusal(link_t *l, Verdict verdict, const take_t *t, int64_t now)
     touch_device(l, d, now)
     if verdict == IN_VAIN:
         own_ended(s)
+        scan_check(l, f.member, now)
         return
     s.open -= 1
     l.exceptions += 1
@@ -169,6 +170,7 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     if f.station.session.protocol.ended(f.station.session, &f, NO_ANSWER, now):
         touch_device(l, d, now)
         own_ended(&m.scan)
+        scan_check(l, f.member, now)
         return
     l.timeouts += 1
     d.timeouts += 1
@@ -217,6 +219,7 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
         return
     if is_no_fault:
         own_ended(&m.scan)
+        scan_check(l, f.member, now)
         return
     l.devices[m.device].cause = BAD_DAMAGED
     if f.purpose == PLANNED:

@@ -42,6 +42,7 @@ from native.engine.protocol cimport (
 from native.reasons cimport BAD_NOT_ASKED
 from native.engine.scan cimport link_lost
 from native.engine.state cimport UP, await_rest, link_t
+from native.engine.told cimport tell_parts
 from native.wire.dialin cimport packet_at
 from native.wire.transport cimport DIALIN
 
@@ -165,6 +166,8 @@ cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
         if verdict == ANSWER and l.flights[t.flight].purpose == PLANNED:
             mark_all(&l.flights[t.flight], BAD_NOT_ASKED)
         verdict = BROKEN
+    if t.told_count and t.flight < l.flying:
+        tell_parts(l, &t)
     if verdict == ANSWER:
         take_answer(l, t.flight, now)
     elif verdict == PARTIAL:

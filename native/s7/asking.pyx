@@ -259,8 +259,10 @@ cdef void fail(
     """An item was refused: by its parts it may be read yet."""
     cdef own_t *own = own_of(f)
     cdef uint32_t part
+    cdef word_t w
     own.code = code
-    if not own.singly and asked.parts[n] > 1 and code != NO_BLOCK:
+    word_of(f.request, asked.first[n], &w)
+    if not own.singly and code != NO_BLOCK and item_bytes(asked.items + ITEM * n) > w.size:
         own.flags |= LEFT
         tell(t, asked.first[n], CODE_APART)
         return

@@ -225,6 +225,81 @@ def all_good(daemon: Scanning) -> bool:
     return all(each["quality"] == GOOD for each in found)
 
 
+def test_neighbours_when_a_place_is_not_given_then_good_in_the_same_scan(tmp_path: Path) -> None:
+    """Nobody learns here: the rows are those of the plan that asks for all of it together."""
+    with Simulator(TAGS) as sim, scanning(tmp_path, sim.port) as daemon:
+        until(lambda: all_good(daemon))
+        # The last four characters of the text are past the end of the block now.
+        sim.command("end 26")
+
+        def known() -> bool:
+            row = {each["tag"].name: each["quality"] for each in daemon.latest("plc")}
+            assert row["speed"] == row["level"] == row["total"] == GOOD
+            return row["name"] == REFUSED
+
+        until(known)
+
+
+def learn(daemon: Scanning, enough: Callable[[], bool]) -> None:
+    """What the supervisor and the sealer do, until it is so."""
+    sealer, numbers = Sealer(daemon.groups), count(1)
+
+    def looked() -> bool:
+        daemon.learn()
+        sealer.seal(1, next(numbers), 0)  # the plan changes with the store
+        return enough()
+
+    until(looked)
+
+
+def test_daemon_when_a_block_is_optimised_then_status_names_it_and_it_heals(
+    tmp_path: Path,
+) -> None:
+    with Simulator(TAGS) as sim, scanning(tmp_path, sim.port) as daemon:
+        learn(daemon, lambda: all_good(daemon))
+        sim.command("optimised 12")
+        said = {"id": "s7.optimised_block", "args": {"block": "DB12", "bad": 3, "tags": 4}}
+        learn(daemon, lambda: daemon.devices()[0]["cause"] == said)
+        assert daemon.devices()[0]["state"] == "partly"
+        row = {each["tag"].name: each["quality"] for each in daemon.latest("plc")}
+        assert row["total"] == GOOD
+        sim.command("clear")
+        learn(daemon, lambda: all_good(daemon) and daemon.devices()[0]["state"] == "good")
+
+
+def test_daemon_when_the_cpu_grants_more_then_it_is_used_and_a_smaller_one_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    with Simulator(TAGS) as sim, scanning(tmp_path, sim.port) as daemon:
+        learn(daemon, lambda: bool(daemon.learned()))
+        assert daemon.learned() == {"plc": {"granted": 960, "pdu": 960, "items": 20}}
+        learn(daemon, lambda: all_good(daemon))
+        sim.command("close")
+        until(lambda: daemon.links()[0]["state"] != "up")
+        sim.command("grant 240")
+        sim.command("open")
+        until(lambda: daemon.links()[0]["state"] == "up")
+        until(lambda: all_good(daemon))
+        learn(daemon, lambda: daemon.learned()["plc"]["pdu"] == 240)
+        until(lambda: all_good(daemon))
+
+
+def test_daemon_when_the_cpu_is_in_stop_then_values_are_uncertain_and_it_is_said(
+    tmp_path: Path,
+) -> None:
+    with Simulator(TAGS) as sim, scanning(tmp_path, sim.port) as daemon:
+        until(lambda: all_good(daemon))
+        sim.command("state 4")
+        until(lambda: {each["quality"] for each in daemon.latest("plc")} == {67})
+        assert daemon.devices()[0]["cause"] == {"id": "s7.stopped", "args": {}}
+        sim.command("state 8")
+        until(lambda: all_good(daemon))
+        sim.command("state 0")  # an S7-1200 does not tell: nothing is doubted
+        asked = sim.plc.counter
+        until(lambda: sim.plc.counter > asked + 30)
+        assert all_good(daemon)
+
+
 def test_daemon_when_the_file_names_a_cpu_then_its_values_and_its_refusals_in_words(
     tmp_path: Path,
 ) -> None:

@@ -343,9 +343,9 @@ def test_read_when_some_requests_failed_names_the_good_ones_of_the_newest_row() 
     box = Box([made])
     assert box.groups[0].read() == []
     box.push(0, 0, word(1) + word(2), status=[GOOD, 133])
-    assert box.groups[0].read() == [made.requests[0].spec]
+    assert box.groups[0].read() == [(made.requests[0].spec, None)]
     box.push(0, 1, word(1) + word(2), status=[130, GOOD])
-    assert box.groups[0].read() == [made.requests[1].spec]
+    assert box.groups[0].read() == [(made.requests[1].spec, None)]
 
 
 def test_read_when_the_collector_runs_within_holds_no_lock() -> None:

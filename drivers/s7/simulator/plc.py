@@ -12,6 +12,7 @@ Faults, switched while it runs:
     refuse HEX       answers every read with this error of the header (8104: PUT/GET not permitted)
     optimised N,N    data blocks that are optimised: their items come back with code 05
     missing N,N      data blocks that there are not: code 0A
+    end N            data blocks end after N bytes
     spoilt N,N       bytes of DB1: a read of one of them is refused as a whole, with 8500
     state N          8 run, 4 stop; 0: the service is refused, as an S7-1200 does
     slow MS          answers that much later
@@ -53,6 +54,7 @@ class Faults:
     refuse: int = 0
     optimised: tuple[int, ...] = ()
     missing: tuple[int, ...] = ()
+    end: int = 0
     spoilt: tuple[int, ...] = ()
     state: int = 8
     slow: float = 0.0
@@ -185,7 +187,12 @@ class Plc:
         held = self.memory.get((area, db if area == "DB" else 0))
         if held is None or (area == "DB" and db in self.faults.missing):
             return bytes([_GONE, 0, 0, 0])
-        if size == 0 or first + size > len(held) or (area == "DB" and db in self.faults.optimised):
+        end = self.faults.end if area == "DB" and self.faults.end else len(held)
+        if (
+            size == 0
+            or first + size > min(end, len(held))
+            or (area == "DB" and db in self.faults.optimised)
+        ):
             return bytes([_OUTSIDE, 0, 0, 4])  # with a length and no data, as some have it
         data = bytes(held[first : first + size])
         if form == 3:
