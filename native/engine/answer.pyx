@@ -142,6 +142,7 @@ cdef void take_refusal(link_t *l, Verdict verdict, const take_t *t, int64_t now)
         mark_all(&f, t.quality)
     if verdict == UNREACHED:
         # A gateway speaks for a device that does not: as a time-out of that station.
+        l.timeouts += 1
         d.timeouts += 1
         s.failed = True
         s.fail_status = BAD_NO_ANSWER

@@ -13,7 +13,8 @@ cdef enum:
 cdef struct rig_t:
     link_t *l
     int64_t now
-    uint64_t *ticks          # of each group: the one that is due next
+    uint64_t *ticks          # of each group: the one that is due next,
+    bint *parked             # once its last scan has ended, and the link says so
     const ops_t *own         # of the link's port, put back at the end
     bint awaits              # bytes come while the shell waits within the read
     # The other end:

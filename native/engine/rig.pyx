@@ -89,7 +89,11 @@ cdef bint rig_begin(rig_t *r, link_t *l, int64_t now) noexcept nogil:
     cdef int32_t i
     memset(r, 0, sizeof(rig_t))
     r.ticks = <uint64_t *>calloc(l.member_count, sizeof(uint64_t))
-    if r.ticks == NULL:
+    r.parked = <bint *>calloc(l.member_count, sizeof(bint))
+    if r.ticks == NULL or r.parked == NULL:
+        free(r.ticks)
+        free(r.parked)
+        r.ticks = NULL
         return False
     r.l, r.now = l, now
     r.own = l.port.ops
@@ -108,6 +112,7 @@ cdef void rig_end(rig_t *r) noexcept nogil:
     r.l.port.session = NULL
     r.l.port.ops = r.own
     free(r.ticks)
+    free(r.parked)
     r.ticks = NULL
 
 
@@ -119,7 +124,8 @@ cdef void tick(rig_t *r, int32_t i) noexcept nogil:
         return
     newest = max(<uint64_t>((r.now - m.g.start_ns) // m.g.period_ns), r.ticks[i])
     link_due(r.l, i, newest, r.now)
-    if not m.scan.awaited:
+    r.parked[i] = m.scan.awaited
+    if not r.parked[i]:
         r.ticks[i] = newest + 1
 
 
@@ -127,6 +133,7 @@ cdef void settle(rig_t *r) noexcept nogil:
     """Ticks that came due while their group's last scan ran."""
     while r.l.ended_count:
         r.l.ended_count -= 1
+        r.parked[r.l.ended[r.l.ended_count]] = False
         tick(r, r.l.ended[r.l.ended_count])
 
 
@@ -180,7 +187,7 @@ cdef int64_t rig_next(rig_t *r) noexcept nogil:
     cdef int32_t i
     for i in range(r.l.member_count):
         m = &r.l.members[i]
-        if not m.scan.awaited:
+        if not r.parked[i]:
             first = min(first, m.g.start_ns + <int64_t>r.ticks[i] * m.g.period_ns)
     return first
 
@@ -188,7 +195,7 @@ cdef int64_t rig_next(rig_t *r) noexcept nogil:
 cdef void rig_due(rig_t *r) noexcept nogil:
     cdef int32_t i
     for i in range(r.l.member_count):
-        if not r.l.members[i].scan.awaited:
+        if not r.parked[i]:
             tick(r, i)
             settle(r)
     if r.l.due <= r.now:

@@ -1,7 +1,7 @@
 """One link's conversation in virtual time, from a file: what it says, what it hears, what it makes
 of it.
 
-    link   rtu baud=9600 timeout=300       rtu, ascii, tcp, dlt645 or s7; times are milliseconds;
+    link   rtu baud=9600 timeout=300       rtu, ascii, tcp, dlt645, s7 or mixed; times are in ms;
                                            slow=1: a connection is made when a line says `made`
     device 7 every=1000                    a unit, a meter's digits, or a CPU's rack.slot
     reads  3:0:2 3:16:3                    Modbus: function, address, count; a row shows the first
@@ -20,8 +20,8 @@ of it.
     gap    3 2                             of a tick, the reason why it has no row
     books  requests=7 answers=6            counters of the link
 
-`tests/stories` tells a story in the same words, with `group` in place of `reads`: a station's
-address, a period, and requests as words:parts:asked:answered, all bytes in hexadecimal.
+`tests/stories` tells a story in the same words, with `group` in place of `reads`: a protocol, a
+station's address, a period, and requests as words:parts:asked:answered, all bytes in hexadecimal.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from tests.kit.scans import Box
 MS = 1_000_000
 #: How exactly a file says when something is sent.
 NEAR_MS = 0.06
-LINES = ("rtu", "ascii", "dlt645")
+LINES = ("rtu", "ascii", "dlt645", "mixed")
 _PROTOCOLS = {**PROTOCOLS, "dlt645": METER, "s7": CPU}
 
 
@@ -121,7 +121,7 @@ class Conversation:
         station = Station("d", CPU, cpu_of(rack, slot).encode())
         self._add(station, [*get("s7").plan(device).groups])
 
-    def group(self, address: str, every: str, words: list[str]) -> None:
+    def group(self, protocol: str, address: str, every: str, words: list[str]) -> None:
         """A group as a story has it: a tag for the first byte of each part."""
         requests = []
         for word in words:
@@ -132,13 +132,13 @@ class Conversation:
         period = int(every) * MS
         tags = tuple(TagSpec(f"t{i}", "", "uint8", period) for i in range(count))
         fields = tuple(Field(i, 0, "uint8", "ABCD", 1, -1) for i in range(count))
-        station = Station("d", _PROTOCOLS[self.protocol], bytes.fromhex(address))
+        station = Station("d", _PROTOCOLS[protocol], bytes.fromhex(address))
         plan = GroupPlan("d", period, tags, tuple(requests), fields, 0)
         self._add(station, [plan])
 
     def _add(self, station: Station, plans: list[GroupPlan]) -> None:
-        for known_station, own in self._plans:
-            if known_station.address == station.address:
+        for other, own in self._plans:
+            if (other.protocol, other.address) == (station.protocol, station.address):
                 own += plans
                 return
         self._plans.append((station, plans))
@@ -220,7 +220,7 @@ def hold(path: Path, awaits: bool = False) -> None:
             elif what == "device":
                 talk.device_is(words[0], told)
             elif what == "group":
-                talk.group(words[0], words[1], words[2:])
+                talk.group(words[0], words[1], words[2], words[3:])
             else:
                 getattr(talk, what)(words)
             continue
@@ -255,7 +255,9 @@ def _line(talk: Conversation, where: str, what: str, words: list[str]) -> None:
         else:
             talk.rig.starve(talk.ns(words[0]))
     else:
-        assert talk.rig.wait(talk.ns(words[0]), 0) == b"", where
+        # Conditions are there before what is due at the same time.
+        early = 1 if what in ("refuse", "stuck") else 0
+        assert talk.rig.wait(talk.ns(words[0]) - early) == b"", where
         _event(talk, where, what, words)
 
 

@@ -233,6 +233,9 @@ cdef size_t answer_s7(const asked_t *a, uint32_t serial, uint8_t code, uint8_t *
 # ---- all of them -------------------------------------------------------------------------------
 
 cdef size_t hear(Kind kind, const uint8_t *p, size_t n, int32_t devices, asked_t *a) noexcept nogil:
+    if kind == MIXED:
+        kind = METER if n and (p[0] == 0xFE or p[0] == 0x68) else RTU
+    a.kind = kind
     if kind == METER:
         return hear_meter(p, n, devices, a)
     if kind == S7:
@@ -240,8 +243,9 @@ cdef size_t hear(Kind kind, const uint8_t *p, size_t n, int32_t devices, asked_t
     return hear_modbus(kind, p, n, devices, a)
 
 
-cdef size_t answer(Kind kind, const asked_t *a, uint32_t serial, uint8_t *out) noexcept nogil:
+cdef size_t answer(const asked_t *a, uint32_t serial, uint8_t *out) noexcept nogil:
     cdef uint8_t pdu[FRAME_MAX]
+    cdef Kind kind = a.kind
     cdef size_t n
     if kind == S7:
         return answer_s7(a, serial, 0xFF, out)
@@ -258,8 +262,9 @@ cdef size_t answer(Kind kind, const asked_t *a, uint32_t serial, uint8_t *out) n
     return framed(kind, a, pdu, 3 + n, out)
 
 
-cdef size_t refuse(Kind kind, const asked_t *a, uint8_t code, uint8_t *out) noexcept nogil:
+cdef size_t refuse(const asked_t *a, uint8_t code, uint8_t *out) noexcept nogil:
     cdef uint8_t pdu[8]
+    cdef Kind kind = a.kind
     if kind == S7:
         return answer_s7(a, 0, code, out)
     if kind == METER:
@@ -271,9 +276,15 @@ cdef size_t refuse(Kind kind, const asked_t *a, uint8_t code, uint8_t *out) noex
 
 cdef size_t foreign(Kind kind, uint64_t random, uint8_t *out) noexcept nogil:
     cdef asked_t a
+    if kind == MIXED:
+        kind = METER if random & 1 else RTU
+    a.kind = kind
     if kind == METER:
-        memcpy(a.frame + 1, b"\x77\x77\x77\x77\x77\x77\x04\x01\x02\x03", 10)
+        memcpy(a.frame + 1, b"\x77\x00\x00\x00\x00\x12", 6)
+        if random & 2:
+            a.frame[1] = 1 + <uint8_t>(random >> 2 & 3)
         memcpy(a.frame + 10, b"\x04\x01\x02\x03", 4)
+        a.frame[10] = 4 + <uint8_t>(random >> 4 & 15)
         a.what, a.device = READ, 76
     elif kind == S7:
         # Of a reference that was never sent: those begin at 0 and never get here.
@@ -281,11 +292,11 @@ cdef size_t foreign(Kind kind, uint64_t random, uint8_t *out) noexcept nogil:
         memcpy(a.frame + 17, b"\x04\x01\x12\x0a\x10\x02\x00\x04\x00\x01\x84\x00\x00\x00", 14)
         a.what = READ
     else:
-        put16(a.frame, <uint32_t>(random >> 16))
+        put16(a.frame, <uint32_t>(random >> 8))
         put16(a.frame + 2, 0)
         memcpy(a.frame + 6, b"\xc8\x03\x00\x10\x00\x02", 6)
         a.what, a.device = READ, 199
-    return answer(kind, &a, <uint32_t>random, out)
+    return answer(&a, <uint32_t>random, out)
 
 
 cdef uint64_t key_of(Kind kind, const uint8_t *spec, size_t n) noexcept nogil:

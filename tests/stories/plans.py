@@ -20,7 +20,7 @@ from native.s7.protocol import PROTOCOL as S7
 
 MS = 1_000_000
 #: As tests/stories/machines.pxd numbers them.
-KINDS = ("rtu", "ascii", "tcp", "meter", "s7")
+KINDS = ("rtu", "ascii", "tcp", "meter", "s7", "mixed")
 PALETTE = 64
 #: native/dlt645/shape: a text, whose bytes stand in the row as they are, in the other order.
 _TEXT = 4
@@ -53,8 +53,7 @@ def head_of(cast: Cast) -> list[str]:
     spec = cast.spec
     told = f"timeout={spec.timeout_ns // MS}"
     told += f" baud={spec.baud}" if spec.type == "serial" else f" in_flight={spec.in_flight} slow=1"
-    kind = "dlt645" if cast.kind == "meter" else cast.kind
-    lines = [f"link   {kind} {told}"]
+    lines = [f"link   {_protocol_of(cast.kind)} {told}"]
     for i, plans in enumerate(cast.plans):
         for plan in plans:
             words = " ".join(
@@ -62,7 +61,8 @@ def head_of(cast: Cast) -> list[str]:
                 for r in plan.requests
             )
             address = _station(cast.kind, i).address.hex()
-            lines.append(f"group  {address} {plan.period_ns // MS} {words}")
+            protocol = _protocol_of(_kind_of(cast.kind, i))
+            lines.append(f"group  {protocol} {address} {plan.period_ns // MS} {words}")
     return lines
 
 
@@ -70,7 +70,7 @@ def cast_of(seed: int) -> Cast:
     """The link, devices and plans of a story."""
     rng = random.Random(seed)
     kind = KINDS[seed % len(KINDS)]
-    serial = kind in ("rtu", "ascii", "meter")
+    serial = kind not in ("tcp", "s7")
     spec = _spec(
         kind,
         rng.choice((9600, 19200, 115200)) if serial else 0,
@@ -79,10 +79,21 @@ def cast_of(seed: int) -> Cast:
     )
     devices = 1 if kind == "s7" else rng.randint(1, 3)
     plans = tuple(
-        tuple(_plan(kind, rng.randrange(PALETTE)) for _ in range(rng.choice((1, 1, 2))))
-        for _ in range(devices)
+        tuple(
+            _plan(_kind_of(kind, i), rng.randrange(PALETTE)) for _ in range(rng.choice((1, 1, 2)))
+        )
+        for i in range(devices)
     )
     return Cast(kind, spec, plans)
+
+
+def _protocol_of(kind: str) -> str:
+    return "dlt645" if kind == "meter" else kind
+
+
+def _kind_of(kind: str, number: int) -> str:
+    """Of a device: as `kind_of` of story.pyx."""
+    return kind if kind != "mixed" else ("rtu", "meter")[number % 2]
 
 
 @cache
@@ -94,6 +105,7 @@ def _spec(kind: str, baud: int, timeout_ms: int, in_flight: int) -> LinkSpec:
 
 
 def _station(kind: str, number: int) -> Station:
+    kind = _kind_of(kind, number)
     if kind == "s7":
         return Station("d0", S7, s7_station(0, 1).encode())
     if kind == "meter":

@@ -29,7 +29,7 @@ from native.rows.store cimport (
     store_t,
     tickgap_t,
 )
-from tests.stories.machines cimport FRAME_MAX, Kind, expect, key_of
+from tests.stories.machines cimport FRAME_MAX, METER, MIXED, RTU, Kind, expect, key_of
 from tests.stories.world cimport (
     DEVICES_MAX,
     pick,
@@ -276,9 +276,16 @@ cdef bint judge_row(
     return True
 
 
+cdef inline Kind kind_of(const world_t *w, int32_t member) noexcept nogil:
+    """Of its device: on a mixed line every other one is a meter."""
+    if w.kind != MIXED:
+        return w.kind
+    return METER if w.rig.l.members[member].device & 1 else RTU
+
+
 cdef bint may_be_set_aside(world_t *w, int32_t member, const request_t *r) noexcept nogil:
     """Whether it never answered and was refused often enough to rest for long (contracts.md, 6)."""
-    cdef uint64_t key = key_of(w.kind, r.spec, r.spec_size)
+    cdef uint64_t key = key_of(kind_of(w, member), r.spec, r.spec_size)
     cdef int32_t device = w.rig.l.members[member].device, refused = 0
     cdef uint32_t i
     for i in range(w.said_count):
@@ -308,7 +315,7 @@ cdef bint is_true(
         layout.parts[r.first_part + part].offset
     )
     cdef size_t size = layout.parts[r.first_part + part].bytes
-    cdef uint64_t key = key_of(w.kind, r.spec, r.spec_size)
+    cdef uint64_t key = key_of(kind_of(w, member), r.spec, r.spec_size)
     cdef int32_t device = w.rig.l.members[member].device
     # Rows count in microseconds.
     cdef int64_t half = <int64_t>row.half_span_us * 1000 + 2000
@@ -317,7 +324,7 @@ cdef bint is_true(
     while i < w.said_count and w.said[i].at <= row.mid_ns + half:
         s = &w.said[i]
         if s.answered and s.key == key and s.device == device:
-            if expect(w.kind, device, r.spec, part, i, wanted) == size and (
+            if expect(kind_of(w, member), device, r.spec, part, i, wanted) == size and (
                 memcmp(wanted, data, size) == 0
             ):
                 return True

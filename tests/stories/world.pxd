@@ -18,7 +18,7 @@ cdef enum:  # faults
     PIECES = 3     # it comes in pieces
     LOST = 4       # it never comes
     REFUSED = 5
-    BUSY = 6       # refused for now
+    BUSY = 6       # refused for now, or something on the way says that it can't be reached
     FOREIGN = 7    # before it comes one for nobody here
     NOISE = 8      # before it come bytes that mean nothing
     HANG_UP = 9    # instead of it the connection ends

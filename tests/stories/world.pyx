@@ -84,10 +84,6 @@ cdef bint world_begin(world_t *w, uint64_t seed) noexcept nogil:
         w.rate[i] = pick(w, 100) + 1 if pick(w, 3) == 0 else 0
     if not w.line:
         w.rate[DAMAGED] = w.rate[CUT] = w.rate[NOISE] = w.rate[BABBLE] = 0
-    if w.kind == S7:
-        w.rate[BUSY] = 0
-    if w.kind == METER:
-        w.rate[BUSY] = 0
     w.rig.slow = not w.line
     for i in range(MUTE, STUCK + 1):
         w.rate[i] = (w.rate[i] + 9) // 10
@@ -248,22 +244,22 @@ cdef void send_pieces(world_t *w, int64_t at, const uint8_t *p, size_t n) noexce
 cdef void reply(world_t *w, asked_t *a, int64_t at, said_t *s) noexcept nogil:
     """The answer to a read, and what goes wrong with it."""
     cdef uint8_t frame[1200]
-    cdef size_t n
+    cdef size_t n, first
     cdef uint32_t serial = w.said_count - 1
     cdef bint ends = False
     if strikes(w, REFUSED):
         s.refused = True
-        n = refuse(w.kind, a, <uint8_t>(10 if w.kind == S7 else 2), frame)
-    elif strikes(w, BUSY):
-        n = refuse(w.kind, a, 6, frame)
+        n = refuse(a, <uint8_t>(10 if a.kind == S7 else 2), frame)
+    elif a.kind != S7 and a.kind != METER and strikes(w, BUSY):
+        n = refuse(a, <uint8_t>(6 if pick(w, 3) else 11), frame)
     else:
         s.answered = True
-        n = answer(w.kind, a, serial, frame)
+        n = answer(a, serial, frame)
     if strikes(w, NOISE):
         scribble(w, frame + n, 1 + pick(w, 12))
         send(w, at - span(w, 0, 2 * MS), frame + n, 1 + pick(w, 12))
     if strikes(w, FOREIGN):
-        send(w, at - MS, frame + n, foreign(w.kind, <uint64_t>pick(w, 0x7FFFFFFF) << 8, frame + n))
+        send(w, at - MS, frame + n, foreign(w.kind, pick(w, 0x7FFFFFFF), frame + n))
     if strikes(w, DAMAGED):
         spoil(w, frame, n)
     if strikes(w, CUT):
@@ -273,6 +269,11 @@ cdef void reply(world_t *w, asked_t *a, int64_t at, said_t *s) noexcept nogil:
         ends = True
     if strikes(w, PIECES):
         send_pieces(w, at, frame, n)
+    elif w.char_ns and pick(w, 2):
+        # A serial port brings what has come so far.
+        first = 1 + pick(w, <uint32_t>n) if n else 0
+        send(w, at + w.char_ns * <int64_t>first, frame, first)
+        send(w, at + w.char_ns * <int64_t>n, frame + first, n - first)
     else:
         send(w, at + w.char_ns * <int64_t>n, frame, n)
     if ends:
@@ -288,7 +289,7 @@ cdef void respond(world_t *w, asked_t *a) noexcept nogil:
         return
     if a.what != READ:
         if not is_muted(w, a) and not strikes(w, LOST):
-            send(w, at + span(w, MS // 2, 9 * MS), frame, answer(w.kind, a, 0, frame))
+            send(w, at + span(w, MS // 2, 9 * MS), frame, answer(a, 0, frame))
         return
     if w.said_count == ASKED_MAX:
         w.broken = "more is asked than a story holds"

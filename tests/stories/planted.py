@@ -1,0 +1,236 @@
+"""Bugs that the stories must find: a second build of the native floor, outside of the product.
+
+    python -m tests.stories.planted
+
+A copy of native/ in build/planted, in which a macro decides whether a line does what it should or
+what a bug would make of it; the environment's JIAHE_PLANTED says which bug, and 0 none. Prints for
+each the first story that finds it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BUILD = ROOT / "build" / "planted"
+#: Within so many stories each is found.
+ENOUGH = 1000
+
+
+class Planted(NamedTuple):
+    name: str
+    file: str  # below native/
+    right: str  # stands there once
+    wrong: str  # in which PLANTED is true for this bug
+
+
+BUGS = (
+    Planted(
+        "an answer that is late is forgotten",
+        "modbus/line.pyx",
+        "may deliver on the next one.\n    mark_outstanding(",
+        "may deliver on the next one.\n    if not PLANTED: mark_outstanding(",
+    ),
+    Planted(
+        "an answer is taken by order, not by its id",
+        "modbus/tcp.pyx",
+        "0 if s.head.single and n else flight_of(",
+        "0 if (s.head.single or PLANTED) and n else flight_of(",
+    ),
+    Planted(
+        "a CRC is not looked at",
+        "modbus/codec.pyx",
+        "    return p[n - 2] == (crc & 0xFF)",
+        "    return PLANTED or p[n - 2] == (crc & 0xFF)",
+    ),
+    Planted(
+        "an LRC is not looked at",
+        "modbus/codec.pyx",
+        "or lrc_of(frame.text, size) != 0:",
+        "or (not PLANTED and lrc_of(frame.text, size) != 0):",
+    ),
+    Planted(
+        "the sum of a meter's frame is not looked at",
+        "dlt645/codec.pyx",
+        "or p[start + length - 2] != sum_of(p + start, length - 2):",
+        "or (not PLANTED and p[start + length - 2] != sum_of(p + start, length - 2)):",
+    ),
+    Planted(
+        "the identifier in a meter's answer is not looked at",
+        "dlt645/codec.pyx",
+        "if <uint8_t>(frame.body[i] - 0x33) != ask.id[i]:",
+        "if not PLANTED and <uint8_t>(frame.body[i] - 0x33) != ask.id[i]:",
+    ),
+    Planted(
+        "the reference of an S7 answer is not looked at",
+        "s7/protocol.pyx",
+        "if be16(open_[i].own) == frame.pdu.reference:",
+        "if PLANTED or be16(open_[i].own) == frame.pdu.reference:",
+    ),
+    Planted(
+        "a row begins with what the last one had",
+        "engine/scan.pyx",
+        "    memset(row_status(m.scan.layout.scratch), BAD_NOT_ASKED, <size_t>s.layout.part_count)",
+        "    if not PLANTED: memset(row_status(m.scan.layout.scratch), BAD_NOT_ASKED,"
+        " <size_t>s.layout.part_count)",
+    ),
+    Planted(
+        "what was not answered is good",
+        "engine/answer.pyx",
+        "        mark_all(&f, BAD_NO_ANSWER)",
+        "        mark_all(&f, 1 if PLANTED else BAD_NO_ANSWER)",
+    ),
+    Planted(
+        "a row behind a gap is of the tick before",
+        "rows/store.pyx",
+        "    (<row_t *>row).tick = tick",
+        "    (<row_t *>row).tick = tick - (1 if PLANTED and s.gap_count else 0)",
+    ),
+    Planted(
+        "a tick before a row is taken for the row's",
+        "engine/machine.pyx",
+        "    group_skip(m.g, tick, GAP_OVERRUN)\n    if d.silent:",
+        "    if not PLANTED: group_skip(m.g, tick, GAP_OVERRUN)\n    if d.silent:",
+    ),
+    Planted(
+        "a scan that ran past the next tick is the group's last",
+        "engine/scan.pyx",
+        "        l.ended_count += 1",
+        "        l.ended_count += 0 if PLANTED else 1",
+    ),
+    Planted(
+        "a silent device is never asked again",
+        "engine/scan.pyx",
+        "d.wait_until > now else now + d.backoff_ns",
+        "d.wait_until > now else now + d.backoff_ns * (1000000 if PLANTED else 1)",
+    ),
+    Planted(
+        "a connection that failed is never made again",
+        "engine/scan.pyx",
+        "l.reopen_at = now + jitter(l, l.backoff_ns)",
+        "l.reopen_at = now + jitter(l, l.backoff_ns) * (1000000 if PLANTED else 1)",
+    ),
+    Planted(
+        "a request that was busy once is never sent again",
+        "engine/answer.pyx",
+        "d.busy_until = now + BUSY_FOR",
+        "d.busy_until = now + BUSY_FOR * (1000000 if PLANTED else 1)",
+    ),
+    Planted(
+        "a refusal by noise sets a request aside for long",
+        "engine/answer.pyx",
+        "if r.answered or r.field_count > 1:",
+        "if not PLANTED and (r.answered or r.field_count > 1):",
+    ),
+    Planted(
+        "the silence after damage is not waited for by anybody",
+        "engine/ask.pyx",
+        "            l.due = min(l.settle_until,",
+        "            l.due = NEVER if PLANTED else min(l.settle_until,",
+    ),
+    Planted(
+        "a line is not listened to for too long",
+        "engine/frames.pyx",
+        "await_rest(l, t.at_least, now)",
+        "await_rest(l, t.at_least * (1000 if PLANTED else 1), now)",
+    ),
+    Planted(
+        "an answer is counted twice",
+        "engine/answer.pyx",
+        "    l.answers += 1",
+        "    l.answers += 2 if PLANTED else 1",
+    ),
+)  # fmt: skip
+
+_MACRO = '''
+cdef extern from *:
+    """
+    #ifndef PLANTED_BUGS
+    #define PLANTED_BUGS
+    #include <stdlib.h>
+    static inline int is_planted(int bug)
+    {
+        const char *which = getenv("JIAHE_PLANTED");
+        return which != NULL && atoi(which) == bug;
+    }
+    #endif
+    #define PLANTED_%d is_planted(%d)
+    """
+    bint PLANTED_%d
+'''
+
+
+def plant() -> dict[str, str]:
+    """The files below native/ that have bugs, with them. Raises ValueError where a line that they
+    change is not there, or twice.
+    """
+    texts: dict[str, str] = {}
+    for number, bug in enumerate(BUGS, 1):
+        text = texts.get(bug.file) or (ROOT / "native" / bug.file).read_text("utf-8")
+        if text.count(bug.right) != 1:
+            raise ValueError(f"{bug.file} has {text.count(bug.right)} times: {bug.right}")
+        text = text.replace(bug.right, bug.wrong.replace("PLANTED", f"PLANTED_{number}"))
+        texts[bug.file] = text + _MACRO % (number, number, number)
+    return texts
+
+
+def build() -> None:
+    """Bring build/planted up to date: what has no bug is taken as it was built, the rest compiled.
+    Raises CalledProcessError.
+    """
+    planted = plant()
+    own = {name.partition(".")[0] for name in planted}  # what is made of them is made here
+    for folder in ("native", "tests/stories"):
+        for source in (ROOT / folder).rglob("*"):
+            place = BUILD / source.relative_to(ROOT)
+            name = str(source.relative_to(ROOT / "native")) if folder == "native" else ""
+            if source.is_dir() or "__pycache__" in source.parts:
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if name in planted:
+                if not place.exists() or place.read_text("utf-8") != planted[name]:
+                    place.write_text(planted[name], "utf-8")
+            elif name.partition(".")[0] in own and source.suffix in (".c", ".so"):
+                continue
+            elif not place.exists() or place.stat().st_mtime < source.stat().st_mtime:
+                shutil.copy2(source, place)
+    (BUILD / "tests" / "__init__.py").touch()
+    for name in ("setup.py", "pyproject.toml", "README.md"):
+        shutil.copy2(ROOT / name, BUILD / name)
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
+        cwd=BUILD, env={**os.environ, "JIAHE_TESTS": "1"}, check=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def find(number: int, count: int = ENOUGH) -> str:
+    """What the stories say of bug `number`, 0 for none at all: the first that breaks, or ""."""
+    code = (
+        "import sys; sys.path.insert(0, '.'); from tests.stories.run import run\n"
+        f"broken = next(run(0, {count}), None)\n"
+        "print('' if broken is None else f'story {broken.seed}: {broken.what}')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=BUILD, check=True, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "JIAHE_PLANTED": str(number)},
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def main() -> int:
+    build()
+    for number in range(len(BUGS) + 1):
+        name = BUGS[number - 1].name if number else "none"
+        sys.stdout.write(f"{name}: {find(number) or 'nothing is broken'}\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
