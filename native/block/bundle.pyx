@@ -178,19 +178,39 @@ cdef Fault join(
     return fault
 
 
-cdef void count_run(span_t run, counts_t *c) noexcept nogil:
+cdef void count_column(span_t column, counts_t *c) noexcept nogil:
+    cdef wirefield_t f
+    c.columns += 1
+    while column.p < column.end and take_field(&column, &f):
+        c.fields += 1
+        c.quality += f.number == 5
+        c.texts += f.number == 8
+
+
+cdef void count_pushed(span_t run, counts_t *c) noexcept nogil:
+    """A run of pushed values: its columns lie one message deeper."""
     cdef wirefield_t f, g
+    c.runs += 1
+    while run.p < run.end and take_field(&run, &f):
+        c.fields += 1
+        c.skipped += f.number == 3
+        while f.number == 6 and f.bytes.p < f.bytes.end and take_field(&f.bytes, &g):
+            c.fields += 1
+            if g.number == 2:
+                count_column(g.bytes, c)
+
+
+cdef void count_run(span_t run, counts_t *c) noexcept nogil:
+    cdef wirefield_t f
     c.runs += 1
     while run.p < run.end and take_field(&run, &f):
         c.fields += 1
         if f.number == 9:
             c.skipped += 1
         elif f.number == 10:
-            c.columns += 1
-            while f.bytes.p < f.bytes.end and take_field(&f.bytes, &g):
-                c.fields += 1
-                c.quality += g.number == 5
-                c.texts += g.number == 8
+            count_column(f.bytes, c)
+        elif f.number == 13:
+            count_pushed(f.bytes, c)
 
 
 cdef void count_extra(span_t extra, counts_t *c) noexcept nogil:

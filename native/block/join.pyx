@@ -1,16 +1,16 @@
 """Runs of successive blocks, joined: column by column one behind the other, and encoded as the
 sealer would have encoded them had it waited.
 
-What is joined is what native.block.seal seals. A run with parts or events, a column with the
-source's own time, or a quality with the device's code can't be joined yet, nor can decimals that
-together need more than 52 bits.
+What is joined is what native.block.seal seals; runs of pushed values stand beside each other, each
+with its block. A run with parts, a column of rows with the source's own time, or a quality with the
+device's code can't be joined yet, nor can decimals that together need more than 52 bits.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memcpy, memset
 
-from native.bytes cimport put_bytes, put_field, put_varint, varint_size
+from native.bytes cimport put_bytes, put_field, put_varint, unzigzag, varint_size, zigzag
 from native.block.encode cimport MESSAGE_HEAD, choice_t, choose_order, close_message, put_values
 from native.block.joincolumn cimport join_column
 from native.block.joiner cimport (
@@ -104,6 +104,8 @@ cdef Fault add_part(joiner_t *j, uint32_t block, span_t body) noexcept nogil:
             if fault:
                 return fault
             part.columns += 1
+        elif f.number == 13:
+            part.is_pushed = True
         else:
             return STRANGE
     if skipped > part.ticks or part.late_order > 2:
@@ -196,19 +198,23 @@ cdef Fault put_shares(joiner_t *j, const part_t *parts, uint32_t count) noexcept
     cdef wirefield_t f
     cdef uint8_t *p
     for i in range(count):
-        size += parts[i].block - block + varint_size(parts[i].ticks)
-        block = parts[i].block + 1
+        if parts[i].ticks:
+            size += parts[i].block - block + varint_size(parts[i].ticks)
+            block = parts[i].block + 1
     if not make_room(j, 32 + size):
         return NO_MEMORY
-    p = put_varint(at_end(j), (12 << 3) | 2)
-    p = put_varint(p, size)
+    p = at_end(j)
+    if size:
+        p = put_varint(p, (12 << 3) | 2)
+        p = put_varint(p, size)
     block = 0
     for i in range(count):
-        while block < parts[i].block:
-            p = put_varint(p, 0)
+        if parts[i].ticks:
+            while block < parts[i].block:
+                p = put_varint(p, 0)
+                block += 1
+            p = put_varint(p, parts[i].ticks)
             block += 1
-        p = put_varint(p, parts[i].ticks)
-        block += 1
     written(j, p)
     for i in range(count):
         walk = parts[i].body
@@ -220,6 +226,57 @@ cdef Fault put_shares(joiner_t *j, const part_t *parts, uint32_t count) noexcept
             if f.number == 9:
                 p = put_bytes(p, 9, f.bytes.p, span_size(f.bytes))
         written(j, p)
+    return FINE
+
+
+cdef Fault put_pushed(joiner_t *j, const part_t *part, int64_t first_due) noexcept nogil:
+    """A part's runs of pushed values, dated from the joined run's first tick."""
+    cdef int64_t later = part.first_due - first_due
+    cdef span_t walk = part.body
+    cdef span_t run
+    cdef wirefield_t f, g
+    cdef const uint8_t *begin
+    cdef uint64_t first, count, order
+    cdef size_t start
+    cdef uint8_t *p
+    if later % 1000:
+        return STRANGE
+    while walk.p < walk.end:
+        take_field(&walk, &f)
+        if f.number != 13:
+            continue
+        run, start, count, order = f.bytes, j.size, 0, 0
+        if not make_room(j, span_size(run) + part.block + 2 * MESSAGE_HEAD + 64):
+            return NO_MEMORY
+        p = at_end(j) + MESSAGE_HEAD
+        while run.p < run.end:
+            begin = run.p
+            if not take_field(&run, &g):
+                return DAMAGED
+            if g.number == 2:
+                count = g.value
+            elif g.number == 4:
+                order = g.value
+            if g.number == 5:
+                # Differences: the first alone says how far they are from the first tick.
+                if order != 1 or not take_varint(&g.bytes, &first):
+                    return STRANGE
+                first = zigzag(<int64_t>(<uint64_t>unzigzag(first) + <uint64_t>(later // 1000)))
+                p = put_varint(p, (5 << 3) | 2)
+                p = put_varint(p, varint_size(first) + span_size(g.bytes))
+                p = put_varint(p, first)
+                begin, order = g.bytes.p, 0
+            elif g.number > 6:
+                return STRANGE
+            memcpy(p, begin, <size_t>(run.p - begin))
+            p += run.p - begin
+        if order:
+            return STRANGE  # times that are all zero are left out
+        p = put_varint(p, (7 << 3) | 2)
+        p = put_varint(p, part.block + varint_size(count))
+        memset(p, 0, part.block)
+        p = put_varint(p + part.block, count)
+        written(j, close_message(j.out + start, p, 13))
     return FINE
 
 
@@ -271,6 +328,11 @@ cdef Fault put_run(joiner_t *j, const part_t *parts, uint32_t count) noexcept no
         fault = join_column(j, parts, count, i)
         if fault:
             return fault
+    for i in range(count):
+        if parts[i].is_pushed:
+            fault = put_pushed(j, &parts[i], parts[0].first_due)
+            if fault:
+                return fault
     written(j, close_message(j.out + begin, at_end(j), 2))
     return FINE
 

@@ -31,6 +31,7 @@ cdef struct part_t:
     span_t late
     span_t spans
     span_t body
+    bint is_pushed       # it has pushed values
     uint32_t columns
     uint32_t column_at   # its first in `joiner_t.columns`
 

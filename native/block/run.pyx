@@ -76,12 +76,13 @@ cdef uint8_t *put_run(
     uint8_t *p, group_t *g, store_t *s, const batch_t *pushed, scratch_t *t
 ) noexcept nogil:
     cdef uint8_t *run = p
-    cdef int64_t first_due_ns = g.start_ns
+    # Without a tick it stands before the next one.
+    cdef uint64_t first_tick = s.first_tick if s != NULL else g.next_tick
+    cdef int64_t first_due_ns = g.start_ns + <int64_t>first_tick * g.period_ns
     p += MESSAGE_HEAD
     p = put_field(p, 1, g.id)
+    p = put_field(p, 2, first_tick)
     if s != NULL:
-        first_due_ns += <int64_t>s.first_tick * g.period_ns
-        p = put_field(p, 2, s.first_tick)
         p = put_field(p, 3, s.next_tick - s.first_tick)
     p = put_field(p, 4, <uint64_t>first_due_ns)
     if s != NULL:

@@ -169,7 +169,7 @@ def test_what_cannot_be_joined_yet_is_refused() -> None:
     for made in strange:
         made.CopyFrom(run)
     strange[0].parts.add()
-    strange[1].events.add(count=1)
+    strange[1].events.add(count=1, time_us=[5])  # not as differences
     strange[2].columns[0].source_time_ns.append(5)
     strange[3].columns[0].quality.add(count=1, quality=pb.QUALITY_BAD, code=3)
     for made in strange:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import random
 import struct
 import sys
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +21,8 @@ from drivers.api import DeviceSpec, GroupPlan, LinkSpec, TagSpec
 from drivers.host.events import Event, batch
 from drivers.host.values import encode, lay_out, row_bytes
 from native.block.bundle import bundle
-from tests.kit.scans import START_NS, Box
+from tests.contract.encode import crc32c
+from tests.kit.scans import START_NS, Box, unpacked
 
 SECOND, MS = 10**9, 10**6
 EVENTS = frozenset({pb.FEATURE_EVENTS, pb.FEATURE_SOURCE_TIME})
@@ -48,10 +52,13 @@ class Pushing:
     """One group, a row each second, and what is pushed between."""
 
     def __init__(
-        self, made: tuple[TagSpec, ...] = tags(), features: frozenset[int] = EVENTS
+        self,
+        made: tuple[TagSpec, ...] = tags(),
+        features: frozenset[int] = EVENTS,
+        period_ns: int = SECOND,
     ) -> None:
         self.tags = made
-        self.box = Box([plan_of(made)])
+        self.box = Box([replace(plan_of(made), period_ns=period_ns)])
         self.group = self.box.groups[0]
         self.box.sealer.features = features
         self.tick = 0
@@ -183,14 +190,53 @@ def test_batch_when_it_can_be_none_then_refused(wrong: tuple[int, int, int, byte
         Pushing().group.push_events(*wrong)
 
 
-def test_blocks_when_they_hold_events_then_they_are_not_joined_but_travel_one_by_one() -> None:
+@given(st.randoms(use_true_random=False))
+def test_blocks_when_they_hold_events_then_their_bundle_says_the_same(rng: random.Random) -> None:
+    """Blocks with rows, with events, with both, in any order; some events lost."""
     pushing = Pushing()
-    for second in range(2):
+    for _ in range(rng.randint(1, 8)):
+        for _ in range(rng.choice([0, 1, 1, 3])):
+            pushing.row()
+        for _ in range(rng.choice([0, 1, 2])):
+            at_ns = START_NS + pushing.tick * SECOND - rng.randint(0, 10**9) // 1000 * 1000
+            number = rng.randint(-5, 5)
+            some = [
+                event(pushing.tags, "int16", number, at_ns, rng.choice([0, 5])),
+                event(pushing.tags, "string", rng.choice(["", "a", "bc"]), at_ns + 1000),
+            ]
+            assert pushing.push(*some, lost=rng.choice([0, 0, 3]))
+        pushing.box.seal()
+    if pushing.box.sealed:
+        made = pushing.box.bundle(EVENTS)
+        assert made.samples == sum(block.samples for block in pushing.box.blocks)
+
+
+@given(st.randoms(use_true_random=False))
+def test_blocks_when_damaged_then_refused_or_joined_and_never_a_crash(rng: random.Random) -> None:
+    """With a checksum that fits: what is damaged is the payload that it vouches for."""
+    pushing = Pushing()
+    for number in range(3):
         pushing.row()
-        pushing.push(event(pushing.tags, "int16", second, START_NS + second * SECOND + MS))
+        pushing.push(*(event(pushing.tags, "int16", number, START_NS + MS) for _ in range(3)))
+        pushing.box.seal()
+    block = pb.Block.FromString(pushing.box.sealed[1])
+    payload = bytearray(unpacked(block))
+    for _ in range(rng.randint(1, 4)):
+        payload[rng.randrange(len(payload))] = rng.randrange(256)
+    block.compression, block.payload = pb.COMPRESSION_NONE, bytes(payload)
+    block.payload_size, block.payload_crc32c = len(payload), crc32c(bytes(payload))
+    with contextlib.suppress(ValueError):
+        bundle([pushing.box.sealed[0], block.SerializeToString(), pushing.box.sealed[2]], EVENTS)
+
+
+def test_blocks_when_ticks_are_no_whole_microseconds_then_they_travel_one_by_one() -> None:
+    pushing = Pushing(period_ns=SECOND + 1)
+    for _ in range(2):
+        pushing.row()
+        pushing.push(event(pushing.tags, "int16", 1, START_NS + MS))
         pushing.box.seal()
     with pytest.raises(ValueError):
-        bundle(pushing.box.sealed)
+        bundle(pushing.box.sealed, EVENTS)
 
 
 def test_seal_when_another_thread_keeps_the_lock_then_it_is_waited_for_once_a_block() -> None:
