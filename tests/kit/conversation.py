@@ -118,7 +118,7 @@ class Conversation:
         )
         rack, slot = map(int, address.split("."))
         device = DeviceSpec("d", self.spec, "s7", tags, own=(("rack", rack), ("slot", slot)))
-        station = Station("d", CPU, cpu_of(rack, slot).encode())
+        station = Station("d", CPU, cpu_of(rack, slot)._replace(state_s=0).encode())
         self._add(station, [*get("s7").plan(device).groups])
 
     def group(self, protocol: str, address: str, every: str, words: list[str]) -> None:

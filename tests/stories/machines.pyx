@@ -186,17 +186,25 @@ cdef size_t hear_s7(const uint8_t *p, size_t n, asked_t *a) noexcept nogil:
     memcpy(a.frame, p, a.size)
     a.device = 0
     a.what = READ if p[5] == 0xF0 and p[8] == 1 and p[17] == 4 else GREETING
-    a.key = key_of(S7, p + 18, a.size - 18) if a.what == READ else 0
+    a.key = 0
     return a.size
 
 
-cdef inline size_t s7_data(const uint8_t *item, uint32_t serial, uint8_t *out) noexcept nogil:
-    """Of one item: bytes only, as the plans here ask."""
-    cdef size_t n = be16(item + 4), i
+cdef inline size_t s7_bytes(
+    const uint8_t *item, size_t first, size_t n, uint32_t serial, uint8_t *out
+) noexcept nogil:
+    """So many of an item, from `first` on: it is of bytes, as the plans here ask."""
     cdef uint32_t at = (<uint32_t>item[9] << 16 | <uint32_t>item[10] << 8 | item[11]) >> 3
+    cdef size_t i
     for i in range(n):
-        out[i] = said(0, <uint32_t>(item[8] << 16) | be16(item + 6), at + <uint32_t>i, serial)
+        out[i] = said(
+            0, <uint32_t>(item[8] << 16) | be16(item + 6), at + <uint32_t>(first + i), serial
+        )
     return n
+
+
+cdef inline size_t s7_data(const uint8_t *item, uint32_t serial, uint8_t *out) noexcept nogil:
+    return s7_bytes(item, 0, be16(item + 4), serial, out)
 
 
 cdef size_t answer_s7(const asked_t *a, uint32_t serial, uint8_t code, uint8_t *out) noexcept nogil:
@@ -300,11 +308,11 @@ cdef size_t foreign(Kind kind, uint64_t random, uint8_t *out) noexcept nogil:
 
 
 cdef uint64_t key_of(Kind kind, const uint8_t *spec, size_t n) noexcept nogil:
-    cdef size_t i, wanted = 5
+    cdef size_t i
     cdef uint64_t key = 0
     if kind == S7:
-        wanted = 1 + 12 * <size_t>spec[0]
-    for i in range(1 if kind == METER else 0, min(wanted, n)):
+        return 0  # items may be asked in other company: where they lie is in their values
+    for i in range(1 if kind == METER else 0, min(<size_t>5, n)):
         key = mixed(key * 257 + spec[i] + 1)
     return key
 
@@ -313,8 +321,11 @@ cdef size_t expect(
     Kind kind, int32_t device, const uint8_t *spec, uint32_t part, uint32_t serial, uint8_t *out
 ) noexcept nogil:
     cdef size_t n, i
+    cdef const uint8_t *where
     if kind == S7:
-        return s7_data(spec + 1 + 12 * part, serial, out)
+        # As drivers/s7/request.py writes a part that is bytes: 0, item, where in it, how many.
+        where = spec + 1 + 12 * spec[0] + 6 * part
+        return s7_bytes(spec + 1 + 12 * where[1], be16(where + 2), be16(where + 4), serial, out)
     if kind != METER:
         return modbus_data(device, spec, serial, out)
     n = meter_data(device, spec + 1, serial, out)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from drivers.api import Field, GroupPlan, LinkSpec, Request, Station, TagSpec
 from drivers.modbus.request import Read
 from drivers.modbus.request import request_of as modbus_request
+from drivers.s7.request import Part
 from drivers.s7.request import request_of as s7_request
 from drivers.s7.station import station_of as s7_station
 from drivers.s7.stretch import Stretch
@@ -107,7 +108,7 @@ def _spec(kind: str, baud: int, timeout_ms: int, in_flight: int) -> LinkSpec:
 def _station(kind: str, number: int) -> Station:
     kind = _kind_of(kind, number)
     if kind == "s7":
-        return Station("d0", S7, s7_station(0, 1).encode())
+        return Station("d0", S7, s7_station(0, 1)._replace(state_s=0).encode())
     if kind == "meter":
         return Station(f"d{number}", METER, bytes([number + 1, 0, 0, 0, 0, 0x12, 4]))
     return Station(f"d{number}", PROTOCOLS[kind], bytes([number + 1]))
@@ -145,7 +146,7 @@ def _request(kind: str, rng: random.Random) -> Request:
             )
             for n in range(rng.randint(1, 5))
         ]
-        return s7_request(items, [], list(range(len(items))))
+        return s7_request(items, [Part(i, 0, "", item.size) for i, item in enumerate(items)])
     if kind == "meter":
         size = rng.randint(4, 20)
         id_ = bytes([size, rng.randrange(256), rng.randrange(256), 2])
