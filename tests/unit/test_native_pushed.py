@@ -21,6 +21,7 @@ from drivers.api import DeviceSpec, GroupPlan, LinkSpec, TagSpec
 from drivers.host.events import Event, batch
 from drivers.host.values import encode, lay_out, row_bytes
 from native.block.bundle import bundle
+from tests.contract.checking import check, layout
 from tests.contract.encode import crc32c
 from tests.kit.scans import START_NS, Box, unpacked
 
@@ -209,6 +210,9 @@ def test_blocks_when_they_hold_events_then_their_bundle_says_the_same(rng: rando
     if pushing.box.sealed:
         made = pushing.box.bundle(EVENTS)
         assert made.samples == sum(block.samples for block in pushing.box.blocks)
+        known = layout(pb.TagSetContent.FromString(pushing.box.head[0].tag_set.content), SECOND)
+        for carried in (made, *pushing.box.blocks):
+            check(carried, known)  # the receiver takes it
 
 
 @given(st.randoms(use_true_random=False))
