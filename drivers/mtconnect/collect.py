@@ -81,15 +81,14 @@ class AgentSource(TagSource):
             if next_ in ("probe", "current"):
                 document = await self._document(wire, "/current", "Streams")
                 before = self.follower.next_sequence
-                next_ = (
-                    self.follower.jumped(document) if is_jump else self.follower.current(document)
-                )
+                next_ = self._stands(document, is_jump)
                 if is_jump and self.follower.next_sequence == before:
                     self._current_only = self._polls = True  # nothing was lost, it can't do it
                 is_jump = False
                 if next_ != "go_on":
                     continue
-                self.up = True
+                # What stands in the ring since comes first: till then older values are no news.
+                self.up = self.up or not self.follower.behind
             if self._current_only:
                 await asyncio.sleep(self._interval_ms / 1000)
                 next_ = "current"
@@ -98,6 +97,14 @@ class AgentSource(TagSource):
             is_jump = next_ == "current"
             if next_ == "go_on":  # time to read everything again
                 next_ = "current"
+
+    def _stands(self, document: Document, is_jump: bool) -> Next:
+        """Everything as it stands, taken as what follows it wants."""
+        if is_jump:
+            return self.follower.jumped(document)
+        if self._current_only:
+            return self.follower.current(document)
+        return self.follower.rejoined(document)
 
     async def _stream(self, wire: Wire) -> Next:
         """Until the agent restarts, its ring runs over, or everything is to be read again."""
@@ -150,6 +157,8 @@ class AgentSource(TagSource):
             if next_ == "go_on":
                 self._current_only = self._polls
                 self._polls = True
+        elif next_ == "go_on":
+            self.up = True
         return next_
 
     async def _document(self, wire: Wire, path: str, kind: str = "") -> Document:

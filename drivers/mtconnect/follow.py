@@ -61,6 +61,7 @@ class Follower:
         self.next_sequence = 0
         self.lost_max = self.overruns = self.restarts = self.repeated = self.missed = 0
         self._named: dict[str, list[DataItem]] = {}
+        self.behind = False  # there is more, which the stream is still to bring
 
     # ---- documents ---------------------------------------------------------------------------
 
@@ -76,7 +77,7 @@ class Follower:
                 self._named.setdefault(name, []).append(item)
 
     def current(self, document: Document) -> Next:
-        """Everything as it stands: at the beginning, after a loss, and now and then."""
+        """Everything as it stands: at the beginning, after a loss, and where nothing streams."""
         head = document.header
         if self._is_restart(head):
             self._forget()
@@ -86,10 +87,7 @@ class Follower:
             lost = begun - self.next_sequence
             if lost:
                 self.overruns, self.lost_max = self.overruns + 1, self.lost_max + lost
-        seen: dict[str, list[Observation]] = {}
-        for one in document.observations:
-            seen.setdefault(one.item, []).append(one)
-        for item, ones in seen.items():
+        for item, ones in _by_item(document).items():
             before = self.held.get(item)
             if (
                 before is not None
@@ -106,8 +104,30 @@ class Follower:
         self.next_sequence = max(self.next_sequence, document.following)
         return "go_on"
 
+    def rejoined(self, document: Document) -> Next:
+        """Everything, before the stream goes on from the position: what is newer comes with it, one
+        by one; only what it left out is taken here. `behind`: whether anything is newer.
+        """
+        head = document.header
+        if self._is_restart(head) or not 0 < self.next_sequence >= head.first_sequence:
+            self.behind = False
+            return self.current(document)
+        self.behind = False
+        for item, ones in _by_item(document).items():
+            newest = max(one.sequence for one in ones)
+            before = self.held.get(item)
+            if newest >= self.next_sequence:
+                self.behind = True
+            elif before is None or newest > before.observation.sequence:
+                self.missed += 1
+                self._restate(item, ones)
+                self.told(ones[-1])
+        self.header = head
+        return "go_on"
+
     def jumped(self, document: Document) -> Next:
         """`current` after the ring ran over: all between is lost, however it stands now."""
+        self.behind = False
         head = document.header
         if not self._is_restart(head) and head.next_sequence > self.next_sequence > 0:
             self.overruns += 1
@@ -195,6 +215,13 @@ class Follower:
         own = [item for item in found if item.id == name]
         found = own or found
         return found[0] if len(found) == 1 else None
+
+
+def _by_item(document: Document) -> dict[str, list[Observation]]:
+    found: dict[str, list[Observation]] = {}
+    for one in document.observations:
+        found.setdefault(one.item, []).append(one)
+    return found
 
 
 def _into_set(active: dict[str, Observation], one: Observation) -> None:

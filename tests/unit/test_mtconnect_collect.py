@@ -84,6 +84,27 @@ def test_changes_when_faster_than_the_ticks_then_each_is_pushed_once_where_it_is
         asyncio.run(story(agent))
 
 
+def test_changes_when_they_came_while_the_connection_was_cut_then_each_is_pushed_all_the_same() -> (
+    None
+):
+    async def story(agent: Agent) -> None:
+        reading = Reading(agent)
+        async with reading.following():
+            agent.put("line", "1")
+            await until(lambda: reading.take() >= 1)
+        for value in (2, 3, 4):
+            agent.put("line", str(value))
+        async with reading.following():
+            status, data = await reading.source.scan(reading.source._asked.groups[0])
+            assert (status[1], data[4:8]) == (1, b"\0\0\0\4"), "the newest stands as soon as any"
+            await until(lambda: reading.take() >= 4)
+        assert [int.from_bytes(data, "big") for _, _, data in reading.pushed] == [1, 2, 3, 4]
+        assert reading.source.follower.lost_max == 0
+
+    with Agent(moves=False) as agent:
+        asyncio.run(story(agent))
+
+
 def test_machine_when_nothing_is_said_of_it_for_two_hours_then_one_word_until_something_is() -> (
     None
 ):

@@ -54,6 +54,22 @@ def value(follower: Follower, address: str, kind: str = "string") -> tuple[int, 
     return quality, data.rstrip(b"\0") if kind == "string" else data
 
 
+def test_everything_when_read_between_then_only_what_the_stream_left_out_is_taken() -> None:
+    follower = known(seen("xp", 3, "1"), seen("e", 4, "A"))
+    told: list[str] = []
+    follower.told = lambda one: told.append(one.value)
+    both = (seen("xp", 12, "9"), seen("e", 8, "B"))  # 12: still to be streamed; 8: never was
+    assert follower.rejoined(streams(head(13), *both)) == "go_on"
+    assert (follower.next_sequence, follower.behind, told) == (10, True, ["B"])
+    assert value(follower, "xp") == (1, b"1") and value(follower, "e") == (1, b"B")
+    assert follower.sampled(streams(head(13), seen("xp", 11, "8"), seen("xp", 12, "9"))) == "go_on"
+    assert told == ["B", "8", "9"]
+    # The ring no longer holds the position: a loss, and all is taken as it stands.
+    assert follower.rejoined(streams(head(90, first=50), seen("xp", 80, "5"))) == "go_on"
+    assert (follower.lost_max, follower.next_sequence, follower.behind) == (37, 90, False)
+    assert value(follower, "xp") == (1, b"5")
+
+
 def test_sample_when_it_goes_on_then_the_newest_stands() -> None:
     follower = known(seen("xp", 3, "1"))
     assert follower.sampled(streams(head(12), seen("xp", 11, "3"), seen("xp", 10, "2"))) == "go_on"
