@@ -325,7 +325,7 @@ def main(config: GatewayConfig, path: Path, read: Sequence[Path]) -> int:
     """The daemon, in the foreground; `read` are the files of `config`. Returns the exit status;
     troubles are said on the log.
     """
-    heap.settle()
+    heap.settle(sum(len(device.tags) for device in config.devices))
     files = Files(path, read)
     logging.basicConfig(level=logging.INFO, handlers=[sysd.log_handler()])
     logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -13,14 +13,19 @@ cdef extern from "<malloc.h>" nogil:
 
 cdef enum:
     ARENAS = 2
-    LARGE = 128 << 10  # what goes back to the system as soon as it is free
+    LARGE = 128 << 10  # what goes back to the system as soon as it is free, at least
+    LARGE_MOST = 8 << 20
+    TAG_BYTES = 16     # a tag's part of what is needed each second: to join blocks, to pack them
 
 
-def settle() -> None:
-    """For the whole process, before it has threads."""
+def settle(int tags) -> None:
+    """For the whole process, before it has threads. A box of many `tags` keeps as much as it needs
+    each second: else the kernel clears the same pages for it each time.
+    """
+    cdef int large = min(LARGE_MOST, max(LARGE, TAG_BYTES * tags))
     mallopt(M_ARENA_MAX, ARENAS)
-    mallopt(M_MMAP_THRESHOLD, LARGE)
-    mallopt(M_TRIM_THRESHOLD, LARGE)
+    mallopt(M_MMAP_THRESHOLD, large)
+    mallopt(M_TRIM_THRESHOLD, large)
 
 
 def trim() -> None:

@@ -14,7 +14,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from drivers.modbus.simulator.frames import FRAMINGS
-from native.crc import crc16, lrc
+from native.crc import crc16, crc32c, crc32c_by_tables, lrc
 from native.modbus.codec import Codec, ModbusExceptionError
 
 #: framing; unit, function, address, count, transaction; request; answer; its data.
@@ -301,3 +301,9 @@ def test_request_when_built_is_the_one_that_the_simulator_reads(exchange: Exchan
     request_ = Codec(framing).ask(*asked)
     read = [function, *address.to_bytes(2, "big"), *count.to_bytes(2, "big")]
     assert request_ == FRAMINGS[framing].build(unit, transaction, bytes(read))
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**32 - 1))
+def test_crc32c_when_the_processor_has_none_then_is_the_same(data: bytes, before: int) -> None:
+    assert crc32c(b"123456789") == crc32c_by_tables(b"123456789") == 0xE3069283  # RFC 3720, B.4
+    assert crc32c(data, before) == crc32c_by_tables(data, before)
