@@ -73,11 +73,10 @@ cdef uint8_t *put_pushed(
 
 
 cdef uint8_t *put_run(
-    uint8_t *p, group_t *g, store_t *s, const batch_t *pushed, scratch_t *t
+    uint8_t *p, group_t *g, store_t *s, uint64_t next_tick, const batch_t *pushed, scratch_t *t
 ) noexcept nogil:
     cdef uint8_t *run = p
-    # Without a tick it stands before the next one.
-    cdef uint64_t first_tick = s.first_tick if s != NULL else g.next_tick
+    cdef uint64_t first_tick = s.first_tick if s != NULL else next_tick
     cdef int64_t first_due_ns = g.start_ns + <int64_t>first_tick * g.period_ns
     p += MESSAGE_HEAD
     p = put_field(p, 1, g.id)

@@ -234,18 +234,20 @@ cdef class Sealer:
         cdef uint8_t *run
         cdef scratch_t before
         cdef int64_t oldest
-        cdef uint64_t scans
+        cdef uint64_t scans, next_tick = 0
         while c.at < self.member_count:
             g = self.members[c.at]
             s = group_swap(g)
             # For a platform that does not know them they wait, while there is room.
-            pushed = group_take_pushed(g) if self.t.pushes and g.pushed != NULL else NULL
+            pushed = NULL
+            if self.t.pushes and g.pushed != NULL:
+                pushed = group_take_pushed(g, &next_tick)
             if s == NULL or not s.more:
                 c.at += 1
             if s == NULL and pushed == NULL:
                 continue
             run, before = c.end, self.t
-            c.end = put_run(run, g, s, pushed, &self.t)
+            c.end = put_run(run, g, s, next_tick, pushed, &self.t)
             oldest, scans = pushed.at_ns if pushed != NULL else 0, 0
             free_batches(pushed)
             if s != NULL:

@@ -129,8 +129,9 @@ cdef class Group:
     def __dealloc__(self):
         cdef layout_t *layout = self.layouts
         cdef layout_t *older
+        cdef uint64_t next_tick
         group_end(&self.g)
-        free_batches(group_take_pushed(&self.g))
+        free_batches(group_take_pushed(&self.g, &next_tick))
         while layout != NULL:
             older = layout.older
             free_layout(layout)

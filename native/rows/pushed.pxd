@@ -1,6 +1,6 @@
 """Pushed values on their way to the sealer."""
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free
 
 from native.rows.store cimport (
@@ -41,10 +41,12 @@ cdef inline bint group_push(group_t *g, batch_t *b) noexcept nogil:
     return fits
 
 
-cdef inline batch_t *group_take_pushed(group_t *g) noexcept nogil:
-    """All that wait, the oldest first; the caller's from now on."""
+cdef inline batch_t *group_take_pushed(group_t *g, uint64_t *next_tick) noexcept nogil:
+    """All that wait, the oldest first; the caller's from now on. Before which tick they were taken.
+    """
     cdef batch_t *first
     pthread_mutex_lock(&g.lock)
+    next_tick[0] = g.next_tick
     first = g.pushed
     g.pushed = g.pushed_last = NULL
     g.pushed_bytes = 0
