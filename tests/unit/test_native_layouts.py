@@ -22,7 +22,7 @@ def test_replan_when_the_requests_ask_too_much_is_refused_and_the_old_ones_stay(
     field = Field(0, 0, "int16", "ABCD", 2, -1)
     for requests in (
         [], [Request(b"x", (), 1, 1)], [Request(b"x", (2, 0), 1, 1)], [Request(b"x", (-1,), 1, 1)],
-        [Request(b"x" * 1025, (2,), 1, 1)], [Request("x", (2,), 1, 1)],  # type: ignore[arg-type]
+        [Request(b"x" * 8193, (2,), 1, 1)], [Request("x", (2,), 1, 1)],  # type: ignore[arg-type]
         [Request(b"x", (2,), -2, 1)], [Request(b"x", (1 << 20, 1), 1, 1)],
         [Request(b"x", (1,) * 65536, 1, 1)], [Request(b"x", (2,), 1, 1 << 31)],
     ):  # fmt: skip
