@@ -19,6 +19,7 @@ from bench import (
     modbus_tcp,
     modbus_tls,
     reading,
+    s7,
     samples,
     size,
     start,
@@ -46,6 +47,7 @@ BENCHES: dict[str, Bench] = {
     "P15": size.two_hundred,
     "P16": reading.reading,
     "P17": mixed.mixed,
+    "P18": s7.against,
 }
 
 

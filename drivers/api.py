@@ -302,6 +302,9 @@ class Speaker:
     cause: Callable[[int, int], dict[str, Any] | None] = lambda quality, code: None
     #: Id of what is said where a link learned that only one request may fly.
     single: str = ""
+    #: The same of a link that ended in the protocol's handshake; whose stream is none.
+    unwelcome: str = ""
+    garbage: str = "link.garbage"
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,7 @@ class _Wire:
         found = self.link.snapshot()
         found["in_flight_learned"] = self.spec.in_flight_learned
         number, swallowed = found.pop("errno"), found.pop("swallowed")
+        unwelcome, speaker = found.pop("unwelcome"), self.devices[0].speaker
         found.pop("heard_s")
         if self.spec.type == "listen":
             found["dialled"] = self.dialled.snapshot(swallowed)
@@ -156,6 +157,10 @@ class _Wire:
         found["cause"] = None
         if found["state"] != "up" and number:
             said = causes.get(number, default)
+            if unwelcome and speaker.unwelcome:
+                said = speaker.unwelcome
+            elif said == "link.garbage":
+                said = speaker.garbage
             args: dict[str, Any] = {"target": found["target"]}
             if said == "link.port_failed":
                 args["error"] = os.strerror(number)

@@ -21,6 +21,7 @@ _ITEM = {
     0x06: "s7.item_type",
     0x07: "s7.item_type",
     0x0A: "s7.no_block",
+    0xFC: "s7.no_state",
     # Of native/s7/asking, while the driver learns from it.
     0xFD: "s7.learning",
     0xFE: "s7.too_long",

@@ -72,7 +72,7 @@ class Learner:
 
     def refused(self, spec: bytes, code: int) -> None:
         """A request that nothing was read of. Only an item's code is of its parts."""
-        if code < APART and spec[0]:
+        if spec[0] and code < APART:
             for part in parts_of(spec):
                 self._holes.setdefault(stretch_of(spec, part), code)
             self._holed()

@@ -128,6 +128,26 @@ WORDS = {
         "过几秒再看",
         "Look again in some seconds",
     ),
+    "s7.not_connected": Message(
+        "{target} 接了电话又挂断：S7 连接没有建立",
+        "{target} answers and hangs up: no S7 connection comes about",
+        "核对 rack 和 slot（或 tsap）；再看 CPU 的连接是不是用完了（上位机、编程软件各占一个）；"
+        "再看中间有没有防火墙",
+        "Check rack and slot (or tsap); then whether all connections of the CPU are taken (panels "
+        "and engineering tools have one each); then whether a firewall is in between",
+    ),
+    "s7.garbage": Message(
+        "{target} 发来的不是 S7 数据",
+        "what {target} sends is not S7",
+        "核对地址和端口号：S7 是 102",
+        "Check the address and the port number: S7 has 102",
+    ),
+    "s7.no_state": Message(
+        "CPU 不告诉它的状态",
+        "the CPU does not tell its mode",
+        "S7-1200 和有保护的 CPU 是这样：删掉地址是 cpu_state 的标签",
+        "An S7-1200 and a protected CPU are like that: take the tag at cpu_state out",
+    ),
     "s7.stopped": Message(
         "CPU 在停机（STOP）：数值不动，记为不确定",
         "the CPU is in STOP: its values stand still, and are uncertain",

@@ -271,6 +271,7 @@ cdef class Link:
             "target": self.spec.port if serial else f"{self.spec.host}:{self.spec.tcp_port}",
             "state": STATES[link.state],
             "errno": link.error,
+            "unwelcome": bool(link.unwelcome),
             "since_s": (now - link.since) / 1e9,
             "devices": link.device_count,
             "in_flight": link.in_flight_max,

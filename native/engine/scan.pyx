@@ -115,6 +115,7 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
     l.state = DOWN
     l.registered = False
     l.error = error
+    l.unwelcome = l.greeting
     for i in range(l.flying):
         s = l.flights[i].station.session
         s.protocol.ended(s, &l.flights[i], CUT_OFF, now)

@@ -184,6 +184,7 @@ cdef struct link_t:
     int64_t connect_deadline
     int64_t since
     int error             # errno, or TLS_*, of why it is down
+    bint unwelcome        # it ended in its protocol's handshake
     # What native.engine.flights learns:
     int32_t flights_most  # the most that the file allows; 0: in_flight_max is said, not learned
     int32_t flights_good  # more did not pay, or did harm

@@ -11,6 +11,7 @@ cdef enum:
 
     # What the driver is told besides the codes of CPUs, which are none of these.
     CODE_NONE = 0x0001   # words that are none; they are checked where they enter
+    CODE_NO_MODE = 0x00FC  # it does not tell its mode
     CODE_APART = 0x00FD  # the item of that part was refused as it was, and is asked for by parts
     CODE_SPLIT = 0x00FE  # so many items at once were too long for it, whatever was granted
     CODE_SHORT = 0x00FF  # the answer had the first items only: so many

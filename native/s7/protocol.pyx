@@ -55,6 +55,7 @@ from native.engine.protocol cimport (
 from native.reasons cimport BAD_REFUSED, GOOD, UNCERTAIN_SOURCE_DOUBTS
 from native.rows.store cimport request_t
 from native.s7.asking cimport (
+    CODE_NO_MODE,
     CODE_NONE,
     CODE_TOO_LONG,
     STEP_BUSY,
@@ -248,8 +249,7 @@ cdef Verdict take_mode(s7_t *s, const flight_t *f, const pdu_t *pdu, take_t *t) 
         return ANSWER
     if reply != REPLY_REFUSED:
         return FOREIGN_ANSWER
-    t.quality = BAD_REFUSED
-    t.code = pdu.error if pdu.kind != 7 else be16(pdu.params + 10)
+    t.quality, t.code = BAD_REFUSED, CODE_NO_MODE
     return IN_VAIN if f.purpose == OWN else REFUSED
 
 

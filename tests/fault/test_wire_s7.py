@@ -19,6 +19,7 @@ from drivers.s7.planner import Limits, plan_device
 from drivers.s7.simulator import SimTag, Simulator
 from drivers.s7.simulator.values import STEPS, value
 from drivers.s7.station import Station, station_of
+from drivers.s7.stretch import Stretch
 from gateway.config import load
 from gateway.scanning import Scanning
 from native.block.latest import latest
@@ -27,6 +28,7 @@ from native.engine.link import Link
 from native.engine.loop import Loop
 from native.rows.group import Group
 from native.s7.protocol import PROTOCOL
+from tests.kit.s7_client import Client
 
 GOOD, REFUSED = 1, 133
 PERIOD_NS, TIMEOUT_NS = 20_000_000, 100_000_000
@@ -238,6 +240,50 @@ def test_neighbours_when_a_place_is_not_given_then_good_in_the_same_scan(tmp_pat
             return row["name"] == REFUSED
 
         until(known)
+
+
+def test_link_when_the_cpu_hangs_up_on_every_tsap_then_the_words_name_the_three_causes(
+    tmp_path: Path,
+) -> None:
+    with Simulator(TAGS) as sim:
+        sim.command("tsap 0199")
+        with scanning(tmp_path, sim.port) as daemon:
+            target = f"127.0.0.1:{sim.port}"
+            said = {"id": "s7.not_connected", "args": {"target": target}}
+            until(lambda: daemon.links()[0]["cause"] == said)
+            sim.command("clear")
+            until(lambda: all_good(daemon) and daemon.links()[0]["cause"] is None)
+
+
+def test_cpu_when_it_is_off_at_the_start_then_read_when_it_comes(tmp_path: Path) -> None:
+    with Simulator(TAGS) as sim:
+        sim.command("close")
+        with scanning(tmp_path, sim.port) as daemon:
+            until(lambda: daemon.links()[0]["cause"] is not None)
+            assert daemon.links()[0]["cause"]["id"] == "link.refused"
+            sim.command("open")
+            until(lambda: all_good(daemon))
+
+
+def test_slots_when_the_cpu_has_few_then_one_is_taken_whatever_happens(tmp_path: Path) -> None:
+    """A panel has the other one, and keeps it."""
+    with Simulator(TAGS) as sim:
+        sim.command("connections 2")
+        with Client(sim.port) as panel, scanning(tmp_path, sim.port) as daemon:
+            until(lambda: all_good(daemon))
+            for fault in ("mute", "refuse 8104", "drop_once", "refuse 8500"):
+                before = daemon.links()[0]["reconnects"]
+                sim.command("drop on" if fault == "drop_once" else fault)
+                if fault in ("mute", "drop_once"):
+                    until(lambda before=before: daemon.links()[0]["reconnects"] > before)
+                else:
+                    until(lambda: not all_good(daemon))
+                assert int(sim.command("stats").rpartition("=")[2]) <= 2
+                sim.command("clear")
+                until(lambda: all_good(daemon))
+            assert sim.command("stats").endswith("connections=2")
+            assert panel.read(Stretch("M", 0, 24, 28))[0][0] == 0xFF
+        sim.command("connections 0")
 
 
 def learn(daemon: Scanning, enough: Callable[[], bool]) -> None:

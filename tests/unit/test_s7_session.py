@@ -174,7 +174,7 @@ def test_state_when_asked_then_run_or_stop_or_refused() -> None:
     assert session.take(answer(plc, session.ask(0)))[0] == "answer"
     assert session.parts() == [(GOOD, b"\x04")]
     plc.faults.state = 0
-    assert session.take(answer(plc, session.ask(0))) == ("refused", 0, 0x8104)
+    assert session.take(answer(plc, session.ask(0))) == ("refused", 0, 0xFC), "not: PUT/GET"
 
 
 @pytest.mark.parametrize("size", [1, 7, 128])
