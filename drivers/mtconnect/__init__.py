@@ -25,7 +25,7 @@ from drivers.api import (
 )
 from drivers.host.values import lay_out, row_bytes
 from drivers.keys import Key
-from drivers.mtconnect.check import check
+from drivers.mtconnect.check import check, check_line
 from drivers.mtconnect.words import WORDS
 
 __all__ = ["DRIVER", "MTConnectDriver"]
@@ -41,6 +41,10 @@ class MTConnectDriver:
     def check(self, device: DeviceSpec) -> list[Problem]:
         """Everything wrong with the device's addresses, types and link."""
         return check(device)
+
+    def check_line(self, devices: Sequence[DeviceSpec]) -> list[tuple[DeviceSpec, Problem]]:
+        """What is wrong with all devices of one link together, and with which of them."""
+        return check_line(devices)
 
     def plan(self, device: DeviceSpec) -> DevicePlan:
         """A group a period; nothing is asked by the tag, the agent says what changes."""

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from drivers.api import DeviceSpec, Problem
 from drivers.host.values import TYPES
 from drivers.mtconnect.address import AddressError, parse
+
+
+def check_line(devices: Sequence[DeviceSpec]) -> list[tuple[DeviceSpec, Problem]]:
+    """Machines of one link are behind one agent, or one adapter."""
+    ours = [device for device in devices if device.driver == "mtconnect"]
+    first = ours[0]
+    args = {"other": first.name}
+    return [
+        (device, Problem(("framing",), "mtconnect.framings", args))
+        for device in ours
+        if (device.framing == "shdr") != (first.framing == "shdr")
+    ]
 
 
 def check(device: DeviceSpec) -> list[Problem]:

@@ -64,6 +64,12 @@ WORDS = {
         '代理（agent）删掉 framing；直接连采集程序（adapter）写 framing = "shdr"',
         'Take framing out for an agent; framing = "shdr" for an adapter',
     ),
+    "mtconnect.framings": Message(
+        "和“{other}”在同一条链路上，却一个连代理、一个连采集程序",
+        "it is on one link with {other}, and one speaks to an agent, the other to an adapter",
+        "各用一条链路，或两台都写（或都不写）framing",
+        "Give each a link, or framing to both or to none",
+    ),
     "mtconnect.type": Message(
         "MTConnect 的值不能是 {type}",
         "a value of MTConnect can't be {type}",

@@ -68,7 +68,8 @@ def _state(context: Context, link: LinkSnapshot, troubles: list[Said]) -> str:
     """In one word; of one that is up also what is wrong with it."""
     words = {"up": "cli.up", "connecting": "cli.connecting", "down": "cli.down"}
     said = {each["id"] for each in troubles} if link["state"] == "up" else set()
-    if said & WHOLE_LINK or any(not one.startswith("link.") for one in said):
+    own = {each["id"] for each in link["warnings"]}
+    if said & WHOLE_LINK or said - own:  # what is wrong with all its devices
         return context.words("cli.silent")
     return context.words("cli.noisy" if "link.noisy" in said else words[link["state"]])
 

@@ -64,6 +64,36 @@ def test_link_when_one_of_two_drivers_needs_it_alone_then_refused_with_both_name
     assert "dlt645" in render(problem, "en")
 
 
+LATHE = """
+[devices.lathe]
+link = "com1"
+driver = "mtconnect"
+every = "1 s"
+tags = { x = { address = "Xact", type = "float64" } }
+"""
+
+
+@pytest.mark.parametrize("first", ["lathe", "drive"])
+def test_link_when_a_python_driver_is_not_alone_on_it_then_refused_with_both_names(
+    tmp_path: Path, first: str
+) -> None:
+    drive = DRIVE.replace("every", 'framing = "rtu"\nevery')
+    text = LATHE + drive if first == "lathe" else drive + LATHE
+    _, (problem,) = told(tmp_path, NET + text)
+    assert problem.id == "config.link_drivers"
+    assert "drive" in render(problem, "en") and "mtconnect" in render(problem, "en")
+
+
+def test_link_when_several_machines_of_one_driver_are_behind_it_then_fine_unless_one_is_an_adapter(
+    tmp_path: Path,
+) -> None:
+    other = LATHE.replace("lathe]", "mill]")
+    assert told(tmp_path, NET + LATHE + other)[1] == []
+    _, (problem,) = told(tmp_path, NET + LATHE + other.replace("every", 'framing = "shdr"\nevery'))
+    assert problem.id == "mtconnect.framings"
+    assert "lathe" in render(problem, "en")
+
+
 def test_link_when_its_framings_need_different_connections_then_refused(tmp_path: Path) -> None:
     other = DRIVE.replace("drive]", "press]").replace("every", 'unit = 2\nframing = "rtu"\nevery')
     _, (problem,) = told(tmp_path, NET + DRIVE + other)
