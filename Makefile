@@ -6,7 +6,7 @@ PY   := $(VENV)/bin/python
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test bench lint reliability lock proto clean help
+.PHONY: setup demo test sanitized bench lint reliability lock proto clean help
 
 help:            ## this list ## 命令列表
 	@case "$${JIAHE_LANG:-$${LC_ALL:-$${LC_MESSAGES:-$$LANG}}}" in zh*) text=3 ;; *) text=2 ;; esac; \
@@ -24,6 +24,10 @@ test: setup      ## lint and every test ## 代码检查和全部测试
 	@$(MAKE) --no-print-directory lint
 	@$(PY) -m pytest $(SIDE_BY_SIDE)
 
+sanitized: setup ## the native floor under sanitizers, and guided fuzzers ## 用内存检查器和引导式模糊测试检查编译部分
+	@scripts/setup --sanitized
+	@$(PY) -m tests.sanitized --seconds $${SECONDS_EACH:-20}
+
 bench: setup     ## ratios against peers, into bench/results/latest.json ## 与同类软件比较，写入 bench/results/latest.json
 	@scripts/setup --tests
 	@$(PY) -m bench
@@ -34,6 +38,8 @@ lint: setup      ## ruff, mypy --strict, cython-lint, codespell ## ruff、mypy -
 reliability: setup ## the long fault, fuzz and simulation runs ## 长时间的故障、模糊和仿真测试
 	@scripts/setup --tests
 	@JIAHE_LONG=1 SEEDS=$${SEEDS:-10000} $(PY) -m pytest tests/fault tests/fuzz tests/sim tests/stories
+	@scripts/setup --sanitized
+	@$(PY) -m tests.sanitized --seconds $${SECONDS_EACH:-600}
 
 proto: setup     ## regenerate proto/gen from proto/ ## 由 proto/ 重新生成 proto/gen
 	@scripts/proto

@@ -3,7 +3,7 @@
 JIAHE_TESTS=1     also the stories of tests/stories, which drive the engine; never in a wheel
 JIAHE_DEBUG=1     bounds checks, overflow checks, assertions; leak counters
 JIAHE_TRACE=1     line tracing for coverage
-JIAHE_SANITIZE=1  address and undefined-behaviour sanitizers
+JIAHE_SANITIZE=1  by clang: address and undefined-behaviour sanitizers, coverage for fuzzers
 """
 
 import os
@@ -26,8 +26,10 @@ compile_args = ["-O1" if DEBUG or SANITIZE else "-O2", "-g", "-fno-strict-aliasi
 link_args: list[str] = []
 macros = [("CYTHON_TRACE_NOGIL", "1")] if TRACE else []
 if SANITIZE:
-    compile_args += ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
-    link_args += ["-fsanitize=address,undefined"]
+    checks = "-fsanitize=address,undefined,fuzzer-no-link"
+    compile_args += [checks, "-fno-sanitize=function", "-fno-omit-frame-pointer"]
+    compile_args += ["-fno-sanitize-recover=undefined", "-Wno-unused-function"]
+    link_args += [checks, "-shared-libasan"]
 
 directives = {
     "language_level": 3,

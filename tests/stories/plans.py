@@ -67,6 +67,25 @@ def head_of(cast: Cast) -> list[str]:
     return lines
 
 
+@cache
+def _fuzzed_cast(kind: str) -> Cast:
+    if kind == "dialin":
+        spec = LinkSpec(
+            "l", "listen", host="127.0.0.1", tcp_port=1, timeout_ns=100 * MS,
+            register=b"JX007", heartbeat=b"\xfe\xfe",
+        )  # fmt: skip
+        return Cast("rtu", spec, ((_plan("rtu", 1),),))
+    if kind == "dialin-tcp":
+        return Cast("tcp", _fuzzed_cast("dialin").spec, ((_plan("tcp", 1),),))
+    serial = kind not in ("tcp", "s7")
+    return Cast(kind, _spec(kind, 9600 if serial else 0, 100, 4), ((_plan(kind, 1),),))
+
+
+def fuzzed(kind: str, pool: Pool) -> Link:
+    """A link for tests/stories/fuzz.pyx: of one of KINDS, or one that a device dials in to."""
+    return _fuzzed_cast(kind).link(pool)
+
+
 def cast_of(seed: int) -> Cast:
     """The link, devices and plans of a story."""
     rng = random.Random(seed)

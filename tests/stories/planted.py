@@ -69,8 +69,8 @@ BUGS = (
     Planted(
         "the reference of an S7 answer is not looked at",
         "s7/protocol.pyx",
-        "if be16(open_[i].own) == frame.pdu.reference:",
-        "if PLANTED or be16(open_[i].own) == frame.pdu.reference:",
+        "if reference_of(&open_[i]) == frame.pdu.reference:",
+        "if PLANTED or reference_of(&open_[i]) == frame.pdu.reference:",
     ),
     Planted(
         "a row begins with what the last one had",

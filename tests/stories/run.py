@@ -53,6 +53,23 @@ def told(seed: int) -> str:
     return "\n".join((f"# Story {seed}: {what}.", *head_of(cast_of(seed)), *story.lines, ""))
 
 
+def said(kind: str, count: int = 40) -> list[bytes]:
+    """What machines said in stories of a kind, as tests/stories/fuzz.pyx reads it: for a corpus."""
+    family = {"dialin": "rtu", "dialin-tcp": "tcp"}.get(kind, kind)
+    found = []
+    for seed in range(KINDS.index(family), count * len(KINDS), len(KINDS)):
+        story = tell(seed, Pool(), told=True)
+        story.run()
+        data = b""
+        for line in story.lines:
+            what, _, words = (*line.split(), "")[:3]
+            piece = bytes.fromhex(words) if what == "<" else b""
+            if piece and len(data) < 1500:
+                data += bytes([min(255, -(-len(piece) // 4)), 2]) + piece
+        found.append(data)
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.stories.run")
     parser.add_argument("--first", type=int, default=0)
