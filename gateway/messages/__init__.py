@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
-from drivers import registry
 from drivers.words import Message
 from gateway.messages import (
     buffer,
@@ -73,6 +72,8 @@ def find(message: str) -> Message | None:
     """The entry of an id, ours or a driver's; None where nobody has it."""
     if entry := MESSAGES.get(message):
         return entry
+    from drivers import registry  # here: a command that meets no driver's words loads none
+
     try:
         return registry.get(message.partition(".")[0]).words.get(message)
     except registry.UnknownDriverError:
