@@ -13,7 +13,7 @@ _ZH = {
         "启动模拟设备、接收端和守护进程：{folder}"
     ),
     "daemon up: robot 10 ms, CNC 100 ms, 5 meters on RS-485 (one is off)": (
-        "守护进程已启动：机器人 10 ms、机床 100 ms、RS-485 上 5 块电表（1 块断电）"
+        "守护进程已启动：机器人 10 ms、机床 100 ms、RS-485 上 5 块表（1 块断电）"
     ),
     "meter-5, by DL/T 645 on the same line, was not read": (
         "同一条线上用 DL/T 645 的 meter-5 没有读到"
