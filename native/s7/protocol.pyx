@@ -3,7 +3,7 @@
 What a read asks for, and what becomes of it where the CPU refuses some of it: `asking`.
 
 The CPU's mode is asked for as well, each `state` seconds, where it tells it: what a stopped CPU
-gives is uncertain. A CPU that hangs up on the question is never asked again.
+gives is uncertain. A CPU that is mute, or hangs up, on the question is left alone with it for long.
 
 The station's address is what a session needs to begin:
 
@@ -105,10 +105,10 @@ cdef enum:
 cdef extern from *:
     """
     #define SECOND INT64_C(1000000000)
-    #define MUTE (600 * SECOND)
+    #define MUTE (3600 * SECOND)
     """
     int64_t SECOND
-    int64_t MUTE  # a CPU that did not answer the question is not asked again for so long
+    int64_t MUTE  # a CPU that does not answer the question is not asked again for so long
 
 cdef enum Phase:
     AWAY = 0
@@ -126,8 +126,9 @@ cdef struct s7_t:
     uint8_t called     # which of the TSAPs
     uint8_t shorter    # by how many steps the PDU that is proposed is under the longest
     uint8_t mode       # of the CPU, as it said last on this connection
-    uint8_t hung_up    # how many connections ended over the question for it, and none otherwise
+    uint8_t hung_up    # how many connections ended over the question for it, one after the other
     int64_t ask_mode   # when to ask again
+    int64_t mute_until  # not before
 
 
 cdef inline const uint8_t *address(const s7_t *s) noexcept nogil:
@@ -203,7 +204,7 @@ cdef int s7_shake(
 
 cdef inline bint asks_mode(const s7_t *s, const flight_t *f, int64_t now) noexcept nogil:
     return (
-        address(s)[5] != 0 and now >= s.ask_mode and s.hung_up < 2
+        address(s)[5] != 0 and now >= s.ask_mode and now >= s.mute_until
         and f.request.spec[0] != 0 and not is_begun(f)
     )
 
@@ -296,16 +297,18 @@ cdef Verdict s7_take(
 
 
 cdef bint s7_ended(void *session, const flight_t *f, Why why, int64_t now) noexcept nogil:
-    """That the CPU's mode does not come is no fault: where the connection ended twice over the
-    question, and never otherwise, it is what the CPU hangs up on.
+    """That the CPU's mode does not come is no fault. Where two connections running ended over the
+    question, the CPU may be one that hangs up on it.
     """
     cdef s7_t *s = <s7_t *>session
     if f.purpose != OWN:
         return False
     s.mode = MODE_UNKNOWN
-    s.ask_mode = now + MUTE
     if why == CUT_OFF:
         s.hung_up += 1
+    if why != CUT_OFF or s.hung_up >= 2:
+        s.mute_until = now + MUTE
+        s.hung_up = 0
     return True
 
 

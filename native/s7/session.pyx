@@ -10,6 +10,7 @@ from libc.string cimport memcpy, memset
 from native.engine.protocol cimport (
     ADDRESS_MAX,
     ASK_MAX,
+    CUT_OFF,
     NO_ANSWER,
     OWN,
     SEND,
@@ -185,6 +186,11 @@ cdef class Session:
         """A time-out: the request flies no more."""
         self.flying.remove(number)
         self.table.ended(self.session, &self.flights[number], NO_ANSWER, 0)
+
+    def cut_off(self, int number) -> None:
+        """The connection ended while the request flew."""
+        self.flying.remove(number)
+        self.table.ended(self.session, &self.flights[number], CUT_OFF, 0)
 
     def parts(self) -> list[tuple[int, bytes]]:
         """(quality, data) of every part of the row."""

@@ -170,6 +170,31 @@ def test_state_when_it_is_stop_then_what_is_read_is_uncertain_until_it_runs() ->
     assert session.parts() == [(67, plc.memory["DB", 1][:2])]
 
 
+@pytest.mark.parametrize("hang_ups", [1, 2])
+def test_state_when_the_cpu_hangs_up_on_the_question_then_it_is_left_alone_with_it(
+    hang_ups: int,
+) -> None:
+    request = words((0, 0, 2), items=[at(1, 0, 2)])
+    session, plc = connected(request, station=ADDRESS._replace(state_s=1))
+    for _ in range(hang_ups):
+        asked = session.ask(0)
+        assert isinstance(asked, bytes) and asked[8] == 7
+        session.cut_off(0)
+        _, setup = session.begin(), session.shake(bytes([3, 0, 0, 11, 6, 0xD0, 0, 1, 0, 1, 0]))[1]
+        assert session.shake(answer(plc, setup)) == ("ready", b"")
+    asked = session.ask(0)
+    assert isinstance(asked, bytes) and asked[8] == (7 if hang_ups == 1 else 1)
+
+
+def test_state_when_the_question_is_never_answered_then_the_values_are_read() -> None:
+    request = words((0, 0, 2), items=[at(1, 0, 2)])
+    session, plc = connected(request, station=ADDRESS._replace(state_s=1))
+    session.ask(0)
+    session.give_up(0)
+    assert fly(session, plc) == ("answer", 1, [])
+    assert session.parts() == [(GOOD, plc.memory["DB", 1][:2])]
+
+
 def test_state_when_the_cpu_does_not_tell_it_then_unknown_and_the_values_good() -> None:
     station = ADDRESS._replace(state_s=1)
     session, plc = connected(
