@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from drivers.api import DeviceSpec, GroupPlan
@@ -33,6 +34,8 @@ from drivers.s7.stretch import ITEMS_USUAL, PDU_LONGEST, PDU_MIN, PDU_PROPOSED, 
 APART, SPLIT, SHORT = 0x00FD, 0x00FE, 0x00FF
 #: An item's code: there is no such block.
 _NO_BLOCK = 0x0A
+#: Holes of one block that are named one by one.
+_SAID_MOST = 4
 #: So often before what can't be seen from the refusal itself is believed.
 BELIEVED = 2
 
@@ -109,12 +112,12 @@ class Learner:
 
     def cause(self, quality: int, code: int) -> dict[str, Any] | None:
         """Of what is refused by itself: which block, where it is all of one."""
-        blocks = {(hole.area, hole.db) for hole, told in self._holes.items() if told == code}
-        if quality != causes.REFUSED or len(blocks) != 1:
-            return None
-        ((area, db),) = blocks
+        blocks = {hole.block for hole, told in self._holes.items() if told == code}
         said = causes.of_block(code)
-        return {"id": said, "args": {"block": f"{area}{db}"}} if said and area == "DB" else None
+        if quality != causes.REFUSED or len(blocks) != 1 or not said:
+            return None
+        (block,) = blocks
+        return {"id": said, "args": {"block": block}} if block.startswith("DB") else None
 
     def said(self) -> list[dict[str, Any]]:
         told: list[dict[str, Any]] = []
@@ -125,9 +128,13 @@ class Learner:
             told.append({"id": "s7.learned_pdu", "args": {"pdu": self.limits.pdu}})
         if self.limits.items < ITEMS_USUAL:
             told.append({"id": "s7.learned_items", "args": {"count": self.limits.items}})
-        told += (
-            {"id": "s7.learned_hole", "args": {"where": str(hole)}} for hole in sorted(self._holes)
-        )
+        for block, holes in groupby(sorted(self._holes), key=lambda hole: hole.block):
+            found = list(holes)
+            if len(found) > _SAID_MOST:
+                args = {"block": block, "count": len(found)}
+                told.append({"id": "s7.learned_holes", "args": args})
+            else:
+                told += ({"id": "s7.learned_hole", "args": {"where": str(h)}} for h in found)
         return told
 
     def kept(self) -> dict[str, Any]:

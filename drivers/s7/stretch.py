@@ -36,6 +36,20 @@ class Stretch(NamedTuple):
     first: int
     end: int
 
+    def __str__(self) -> str:
+        """As an engineer would write it: DB12.DBB4-7, MB20, T5."""
+        last = f"-{self.end - 1}" if self.end - self.first > 1 else ""
+        if self.area in ("T", "C"):
+            return f"{self.area}{self.first}{last}"
+        return (
+            f"{self.block}.DBB{self.first}{last}" if self.db else f"{self.area}B{self.first}{last}"
+        )
+
+    @property
+    def block(self) -> str:
+        """The data block, or the area."""
+        return f"DB{self.db}" if self.db else self.area
+
     @property
     def size(self) -> int:
         """Bytes of data that it brings."""

@@ -115,6 +115,9 @@ WORDS = {
         "a PDU of {pdu} bytes is used: longer ones were refused",
     ),
     "s7.learned_hole": Message("CPU 不给 {where}", "the CPU does not give {where}"),
+    "s7.learned_holes": Message(
+        "CPU 不给 {block} 里的 {count} 处", "the CPU does not give {count} places of {block}"
+    ),
     "s7.granted": Message(
         "CPU 答应 PDU {pdu} 字节、同时 {jobs} 个请求",
         "the CPU grants a PDU of {pdu} bytes and {jobs} requests at once",

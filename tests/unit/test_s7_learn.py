@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,6 +108,17 @@ def test_block_when_there_is_none_then_everything_of_it_is_asked_by_itself() -> 
     assert {hole.db for hole in learner.limits.holes} == {1} and len(learner.limits.holes) == 4
     assert len(specs(learner)) == 2, "the block's tags are one request"
     assert learner.cause(133, 0x0A) == {"id": "s7.no_block_named", "args": {"block": "DB1"}}
+
+
+def test_holes_when_said_then_as_step7_writes_them_and_many_as_a_number() -> None:
+    learner = Learner(DEVICE)
+    learner.refused_part(SPEC, 1, 5)
+    assert learner.said() == [{"id": "s7.learned_hole", "args": {"where": "DB1.DBB2-3"}}]
+    assert [str(s) for s in (Stretch("M", 0, 20, 21), Stretch("T", 0, 5, 7))] == ["MB20", "T5-6"]
+    tags = tuple(TagSpec(f"t{n}", f"MW{2 * n}", "int16", 10**9) for n in range(9))
+    (group,) = plan_device(replace(DEVICE, tags=tags)).groups
+    learner.refused(group.requests[0].spec, 5)
+    assert learner.said()[1:] == [{"id": "s7.learned_holes", "args": {"block": "M", "count": 9}}]
 
 
 def test_request_when_nothing_of_it_is_given_then_its_parts_are_known() -> None:
