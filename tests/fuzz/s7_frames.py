@@ -20,6 +20,7 @@ _REQUESTS = (
     request_of(_ITEMS, [Part(0, 0, "", 2), Part(0, 2, "", 3), Part(1, 0, "string", 20)]),
     request_of([Stretch("DB", 1, 20, 24)], [Part(0, 0, "", 4)]),
     STATE,
+    request_of([Stretch("DB", 1, 0, 96)], [Part(0, 8 * n, "", 8) for n in range(12)]),
 )
 _CONFIRM = bytes([3, 0, 0, 11, 6, 0xD0, 0, 1, 0, 1, 0])
 _VERDICTS = {"answer", "broken", "busy", "foreign answer", "more", "partial", "refused", "noise"}
@@ -34,8 +35,11 @@ def cases(folder: Path) -> Iterator[Callable[[random.Random], None]]:
 
     def case(rng: random.Random) -> None:
         session = Session(_STATION, _REQUESTS)
+        plc.faults.clear()
+        plc.faults.grant, plc.faults.items = rng.choice([64, 240, 960]), rng.choice([0, 0, 1])
+        plc.faults.end = rng.choice([0, 0, 30])
         _connect(session, plc)
-        data = bytearray().join(_answer(plc, session.ask(n)) for n in range(3))
+        data = bytearray().join(_answer(plc, session.ask(n)) for n in range(4))
         for _ in range(rng.randint(1, 4)):
             _damage(data, rng)
         cut = rng.randrange(len(data) + 1)
@@ -45,14 +49,19 @@ def cases(folder: Path) -> Iterator[Callable[[random.Random], None]]:
                 assert verdict in _VERDICTS
                 if verdict in ("more", "broken"):
                     break
+                more = b""
                 if verdict == "partial":
-                    session.go_on(about)
-                verdict, about, _ = session.take(b"")
+                    more = _answer(plc, session.go_on(about))
+                    if rng.random() < 0.5:
+                        _damage(spoilt := bytearray(more), rng)
+                        more = bytes(spoilt)
+                verdict, about, _ = session.take(more)
             else:
                 raise AssertionError("it goes on for ever")
             if verdict == "broken":
                 break
-        assert [len(part) for _, part in session.parts()] == [2, 3, 20, 4, 1]
+        assert [len(part) for _, part in session.parts()] == [2, 3, 20, 4, 1, *[8] * 12]
+        plc.faults.clear()
         _connect(session, plc)
         assert session.take(_answer(plc, session.ask(0))) == ("answer", 0, 0)
         assert session.parts()[:3] == [
