@@ -27,7 +27,7 @@ HEADINGS: Mapping[str, str] = {
     "功能区": "space", "寄存器类型": "space", "地址": "address", "寄存器地址": "address",
     "类型": "type", "数据类型": "type", "字节序": "order", "倍率": "scale", "系数": "scale",
     "偏移": "offset", "单位": "unit", "周期": "every", "采集周期": "every", "死区": "deadband",
-    "上报": "report", "长度": "length", "编码": "encoding", "对照": "labels",
+    "上报": "report", "长度": "length", "有符号": "signed", "编码": "encoding", "对照": "labels",
     "分辨率": "resolution",
     "至少": "at_least", "下限": "min", "上限": "max", "说明": "description", "备注": "description",
 }  # fmt: skip
@@ -201,6 +201,10 @@ def _columns(line: str, delimiter: str) -> list[int]:
         at += 1
 
 
+#: As spreadsheets write them.
+_BOOLS = {"true": True, "1": True, "是": True, "false": False, "0": False, "否": False}
+
+
 def _value(key: str, cell: str) -> Any:
     """A cell as TOML would have given it; what cannot be converted stays text, and is refused."""
     kind = TAG[key].kind
@@ -211,6 +215,8 @@ def _value(key: str, cell: str) -> Any:
             return Decimal(cell)
     except (ValueError, InvalidOperation):
         return cell
+    if kind == "bool":
+        return _BOOLS.get(cell.lower(), cell)
     if kind == "labels":
         pairs = (part.partition("=") for part in re.split(r"[;；]", cell) if part.strip())
         return {number.strip(): label.strip() for number, _, label in pairs}
