@@ -33,9 +33,11 @@ SELECTION = (
     "tests/unit/test_native_link.py", "tests/unit/test_native_port.py",
     "tests/unit/test_native_filter.py", "tests/unit/test_s7_session.py",
     "tests/unit/test_dlt645_codec.py", "tests/unit/test_dlt645_shape.py",
-    "tests/fault/test_wire_udp.py", "tests/fault/test_wire_reopen.py",
+    "tests/fault/test_wire_reopen.py",
     "tests/stories/test_stories.py",
 )  # fmt: skip
+#: What takes a quarter of a minute or more here, and much memory each.
+LEFT_OUT = ("fill_blocks_that_hold_them", "half_a_mib", "768_kib", "long_take_their_bytes")
 STORIES = 3000
 DRIVER = "libfuzzer.so"
 
@@ -100,7 +102,7 @@ def test() -> bool:
     """The selection; whether all is well."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist",
-         "loadfile", *SELECTION],
+         "loadfile", "-k", " and ".join(f"not {part}" for part in LEFT_OUT), *SELECTION],
         cwd=BUILD, env=environment(driver=False), check=False,
     )  # fmt: skip
     return done.returncode == 0

@@ -78,14 +78,6 @@ def flipped(frame: bytes, bit: int) -> bytes:
     return bytes(spoilt)
 
 
-def test_answer_when_a_bit_is_flipped_is_asked_again_or_bad() -> None:
-    """W1: bits of every byte of the answer in turn; one in the data costs a repeat, no row."""
-    bits = range(24, 72, 3)  # behind the header: byte 3 on
-    scanner = story(Sometimes(lambda a, n: [flipped(answer(a), bits[n])], len(bits)))
-    assert scanner.book["damaged"] == scanner.book["retries"] == len(bits)
-    assert scanner.qualities().keys() == {1}
-
-
 def test_answer_when_its_header_is_flipped_costs_that_scan_alone() -> None:
     """W1: its length can't be told any more, so its time-out ends it."""
     scanner = story(Sometimes(lambda a, n: [flipped(answer(a), 5 * n)], 5))
@@ -106,48 +98,12 @@ def test_answer_when_damaged_twice_is_bad_and_says_so() -> None:
     assert scanner.book["damaged"] == 2 and scanner.book["retries"] == 1
 
 
-@pytest.mark.parametrize("where", ["before", "between", "after", "all round"])
-@pytest.mark.parametrize("size", [1, 60, 300])
-def test_noise_when_around_answers_costs_a_scan_at_most(where: str, size: int) -> None:
-    """W2: random bytes before the answer, apart from it, behind it."""
-    noise = random.Random(size)
-
-    def burst(asked: Asked, _: int) -> Iterable[Step]:
-        one, two = noise.randbytes(size), noise.randbytes(size)
-        if where == "before":
-            return [one + answer(asked)]
-        if where == "between":
-            return [one, 0.005, answer(asked)]
-        if where == "after":
-            return [answer(asked) + one]
-        return [one, answer(asked), two]
-
-    script = Sometimes(burst, 8)
-    scanner = story(script)
-    bad = {row.tick for row in scanner.rows if row.quality != 1}
-    assert len(bad) + scanner.gaps()[DEVICE_SILENT] <= 8
-
-
 def test_answer_when_cut_short_at_each_byte_costs_that_scan_alone() -> None:
     """W3: 0 to 8 of its 9 bytes."""
     scanner = story(Sometimes(lambda a, n: [answer(a)[:n]], 9))
     bad = {row.tick for row in scanner.rows if row.quality != 1}
     assert len(bad) == 9
     assert scanner.book["timeouts"] == 9
-
-
-@pytest.mark.parametrize("late_s", [0.01, 0.03, 0.06, 0.095, 0.15, 0.25])
-def test_answer_when_late_is_never_taken_for_the_next_one(late_s: float) -> None:
-    """W4: same function, same length, another address; the device works its requests off."""
-    script = Sometimes(lambda a, _: [TIMEOUT_NS / 1e9 + late_s, answer(a)], 3, every=9)
-    with SerialSlave(script) as slave:
-        scanner = Scanner(slave, (0, 100, 200))
-        with scanner.running():
-            scanner.until(lambda: script.over)
-            since_ns = now_ns()
-            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 40)
-    scanner.check()
-    assert scanner.book["timeouts"] >= 3
 
 
 def bus(asked: Asked, what: str) -> Iterable[Step]:
@@ -311,19 +267,6 @@ def test_answer_when_from_another_unit_is_refused_and_the_right_one_is_taken() -
     assert scanner.qualities().keys() == {1} and scanner.book["wrong"] == 5
     scanner = story(Sometimes(lambda a, _: [answer(a, unit=9)], 3))
     assert scanner.qualities()[NO_ANSWER] >= 3 and scanner.book["wrong"] == 3
-
-
-@pytest.mark.parametrize("pause_s", [0.0015, 0.0035, 0.02, 0.05])
-def test_answer_when_it_pauses_inside_is_taken_by_its_length(pause_s: float) -> None:
-    """W8: USB adapters hold bytes back for a latency timer; no pause ends a frame."""
-
-    def halting(asked: Asked, number: int) -> Iterable[Step]:
-        frame = answer(asked)
-        cut = 1 + number % (len(frame) - 1)
-        return [frame[:cut], pause_s, frame[cut:]]
-
-    scanner = story(Sometimes(halting, 8))
-    assert scanner.qualities().keys() == {1} and scanner.book["timeouts"] == 0
 
 
 @pytest.mark.parametrize("what", ["mute", "garbage"])

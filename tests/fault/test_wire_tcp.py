@@ -79,13 +79,6 @@ def test_answers_when_many_come_in_one_segment_are_each_taken(order: str) -> Non
     assert scanner.book["wrong"] == scanner.book["timeouts"] == 0
 
 
-@pytest.mark.parametrize("late_s", [0.01, 0.09, 0.25])
-def test_answer_when_late_is_told_by_its_transaction(late_s: float) -> None:
-    """W4: it comes while the next request of the same size is open."""
-    scanner = after(lambda a: [TIMEOUT_S + late_s, answer(a)])
-    assert scanner.book["timeouts"] >= 1 and scanner.book["late"] + scanner.book["reconnects"] >= 1
-
-
 @pytest.mark.parametrize("turn", [1, 65535, 300])
 def test_answer_when_its_transaction_is_wrong_is_dropped_and_the_third_closes(turn: int) -> None:
     """W15: the right one behind it is taken; three strangers in a row end the connection."""

@@ -78,7 +78,9 @@ def _fuzzed_cast(kind: str) -> Cast:
     if kind == "dialin-tcp":
         return Cast("tcp", _fuzzed_cast("dialin").spec, ((_plan("tcp", 1),),))
     serial = kind not in ("tcp", "s7")
-    return Cast(kind, _spec(kind, 9600 if serial else 0, 100, 4), ((_plan(kind, 1),),))
+    spec = _spec(kind, 9600 if serial else 0, 100, 4)
+    devices = 2 if kind == "mixed" else 1
+    return Cast(kind, spec, tuple((_plan(_kind_of(kind, i), 1),) for i in range(devices)))
 
 
 def fuzzed(kind: str, pool: Pool) -> Link:
