@@ -320,6 +320,15 @@ class OpenedLinks:
     ]  # device name -> its tags' latest values, for `watch`
     #: device name, or "link " and a link's -> JSON worth keeping over a restart
     learned: Callable[[], dict[str, Any]]
+    #: Device name, tags that need not be in its plan -> as `latest`, once the device has answered.
+    #: Waits for as long as the device may take, behind what its link has to ask, 5 s at the most:
+    #: TimeoutError. Raises ValueError for tags that the driver can't plan, BusyError where others
+    #: read there. None: the driver can't.
+    read: Callable[[str, Sequence[TagSpec]], list[dict[str, Any]]] | None = None
+
+
+class BusyError(Exception):
+    """A link has no room for one more single reading now."""
 
 
 class Driver(Protocol):

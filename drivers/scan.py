@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from drivers import registry
+from drivers import once, registry
 from drivers.api import (
     IN_FLIGHT_AUTO,
     DevicePlan,
@@ -26,12 +26,13 @@ from drivers.api import (
     Runner,
     Speaker,
     Station,
+    TagSpec,
 )
 from drivers.dialled import DialledIn
 from drivers.learning import PartLearning
 from drivers.listener import Listener
 from drivers.states import NET_CAUSES, NOT_ASKED, SERIAL_CAUSES, judge
-from native.block.latest import latest, qualities
+from native.block.latest import qualities
 from native.engine.link import Link
 from native.engine.loop import Loop
 from native.rows.group import Group, Pool
@@ -261,6 +262,21 @@ class NativeRunner:
     def stop(self) -> None:
         self._loop.stop()
 
+    @property
+    def names(self) -> list[str]:
+        return [device.plan.spec.name for wire in self._wires for device in wire.devices]
+
+    def read(self, name: str, tags: Sequence[TagSpec]) -> list[dict[str, Any]]:
+        """As `drivers.api.OpenedLinks.read`."""
+        for wire in self._wires:
+            for index, device in enumerate(wire.devices):
+                if device.plan.spec.name == name:
+                    spec = device.plan.spec
+                    return once.read(
+                        registry.get(spec.driver), spec, tags, self._loop, wire.link, index
+                    )
+        raise KeyError(name)
+
     def offering(self, wire: _Wire) -> Callable[[int, str], None]:
         """What to call with a connection that a device of `wire` made."""
 
@@ -325,21 +341,17 @@ def open_links(
             runners += _listening(runner, [w for w in sharing if w.spec.type == "listen"])
     groups = {device.plan.spec.name: device.groups for wire in wires for device in wire.devices}
 
-    def newest(device: str) -> list[dict[str, Any]]:
-        found = []
-        for group in groups[device]:
-            row = latest(group)
-            for tag, (raw, quality) in zip(
-                group.plan.tags, row[1] if row else [(None, 0)] * len(group.plan.tags), strict=True
-            ):
-                found.append(
-                    {"tag": tag, "raw": raw, "quality": quality, "time_ns": row[0] if row else 0}
-                )
-        return found
+    owners = {
+        name: runner
+        for runner in runners
+        if isinstance(runner, NativeRunner)
+        for name in runner.names
+    }
 
     return OpenedLinks(
         runners=tuple(runners),
         groups=tuple(group for wire in wires for group in wire.groups),
-        latest=newest,
+        latest=lambda device: [each for group in groups[device] for each in once.newest(group)],
+        read=lambda device, tags: owners[device].read(device, tags),
         learned=lambda: {name: found for wire in wires for name, found in wire.learned.items()},
     )

@@ -45,6 +45,7 @@ from native.engine.state cimport (
     scan_t,
     unqueue,
 )
+from native.engine.tap cimport SENT, tap_put
 from native.wire.transport cimport is_same_line
 
 
@@ -67,6 +68,8 @@ cdef bint transmit(link_t *l, const out_t *out, int64_t now) noexcept nogil:
         link_lost(l, <int>(-sent) if sent < 0 else EIO, now)
         return False
     l.bytes_out += out.n
+    if l.tap != NULL:
+        tap_put(l.tap, SENT, out.p, out.n, now)
     return True
 
 

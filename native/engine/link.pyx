@@ -8,6 +8,14 @@ from libc.string cimport memcpy, memset
 from native.clock cimport boot_ns
 from native.rows.group cimport Group
 from native.rows.store cimport group_t
+from native.engine.guests cimport (
+    COMING,
+    GUESTS,
+    LEAVING,
+    VACANT,
+    presence_of,
+    set_presence,
+)
 from native.engine.protocol cimport (
     ADDRESS_MAX,
     PROTOCOL_ABI,
@@ -15,6 +23,7 @@ from native.engine.protocol cimport (
     session_t,
     station_t,
 )
+from native.engine.tapped cimport look, new_tap, taken
 from native.engine.state cimport (
     BACKOFF_FIRST,
     DIALIN_FLOOR,
@@ -109,11 +118,14 @@ cdef class Link:
         cdef int32_t member = 0, i
         cdef device_t *d
         link.device_count = <int32_t>len(self.stations)
-        link.member_count = <int32_t>len(self.groups)
+        cdef int32_t room
+        link.member_count = link.resident_count = <int32_t>len(self.groups)
+        room = link.member_count + GUESTS
+        self.guests = [None] * GUESTS
         link.devices = <device_t *>calloc(link.device_count, sizeof(device_t))
-        link.members = <member_t *>calloc(link.member_count, sizeof(member_t))
-        link.queue = <int32_t *>calloc(link.member_count, sizeof(int32_t))
-        link.ended = <int32_t *>calloc(link.member_count, sizeof(int32_t))
+        link.members = <member_t *>calloc(room, sizeof(member_t))
+        link.queue = <int32_t *>calloc(room, sizeof(int32_t))
+        link.ended = <int32_t *>calloc(room, sizeof(int32_t))
         if (
             link.devices == NULL or link.members == NULL
             or link.queue == NULL or link.ended == NULL
@@ -149,7 +161,9 @@ cdef class Link:
         for i, device in enumerate(self.stations):
             key = self.protocols.index(device.protocol), device.address
             owners.setdefault(key, []).append(i)
-        link.station_groups = <group_t **>calloc(link.member_count, sizeof(group_t *))
+        link.station_groups = <group_t **>calloc(
+            link.member_count + GUESTS * len(owners), sizeof(group_t *)
+        )
         if link.station_groups == NULL:
             raise MemoryError
         for k in range(link.session_count):
@@ -179,6 +193,7 @@ cdef class Link:
                 link.devices[i].station = station
                 link.devices[i].groups = &link.station_groups[first]
                 link.devices[i].group_count = at - first
+            at += GUESTS
 
     cdef set_wire(self, int32_t in_flight):
         """What the kind of wire and its protocol decide."""
@@ -206,12 +221,49 @@ cdef class Link:
         free(self.l.queue)
         free(self.l.ended)
         free(self.l.station_groups)
+        free(self.l.tap)
         for i in range(self.l.session_count):
             for k in range(self.l.sessions[i].station_count):
                 free(self.l.sessions[i].stations[k])
             free(self.l.sessions[i].stations)
             free(self.l.sessions[i])
         free(self.l.sessions)
+
+    cdef bint invite(self, int32_t device, Group group):
+        """A guest's group where the scan thread finds it; False: all places are taken."""
+        cdef member_t *m
+        cdef int32_t i
+        if not 0 <= device < self.l.device_count:
+            raise ValueError(f"link {self.spec.name} has no device {device}")
+        if self.l.listen_only:
+            raise ValueError(f"link {self.spec.name} only listens")
+        for i in range(GUESTS):
+            m = &self.l.members[self.l.resident_count + i]
+            if presence_of(&m.presence) == VACANT:
+                self.guests[i] = group
+                memset(m, 0, sizeof(member_t))
+                m.g, m.device = &group.g, device
+                set_presence(&m.presence, COMING)
+                return True
+        return False
+
+    cdef see_off(self, Group group):
+        cdef int32_t i
+        for i in range(GUESTS):
+            if self.guests[i] is group:
+                set_presence(&self.l.members[self.l.resident_count + i].presence, LEAVING)
+
+    def look_on(self, bint on) -> None:
+        """Whether what goes over the wire is copied for `seen`. Any thread."""
+        if self.l.tap == NULL:
+            self.l.tap = new_tap()
+        look(self.l.tap, on)
+
+    def seen(self) -> tuple:
+        """([(boot time in nanoseconds, sent by us, bytes), ...], bytes lost so far) since the last
+        call: what one read or write of the port carried, in order. One thread at a time.
+        """
+        return taken(self.l.tap)
 
     def resolve(self) -> bool:
         """Look the host's name up again, for a link that is down; True when there is an address."""

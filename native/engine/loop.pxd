@@ -26,6 +26,7 @@ cdef struct loop_t:
     bint running
     bint stopping
     bint ticking         # the first tick was due
+    bint visited         # a guest comes or leaves
     int64_t start_least  # it is not due before,
     int64_t start_most   # nor after
     bint old_kernel      # no epoll_pwait2 here

@@ -13,7 +13,34 @@ from libc.string cimport memset
 
 from native.clock cimport boot_ns, timespec
 from native.wire.dialin cimport dial_offer
+from native.rows.group cimport Group
 from native.rows.store cimport group_t
+from native.engine.guests cimport GUESTS
+from native.engine.kernel cimport (
+    EFD_CLOEXEC,
+    EFD_NONBLOCK,
+    EPOLL_CLOEXEC,
+    EPOLL_CTL_ADD,
+    EPOLL_CTL_MOD,
+    EPOLLERR,
+    EPOLLHUP,
+    EPOLLIN,
+    EPOLLOUT,
+    POLLIN,
+    PR_SET_TIMERSLACK,
+    close,
+    epoll_create1,
+    epoll_ctl,
+    epoll_event,
+    epoll_pwait2,
+    epoll_wait,
+    eventfd,
+    pollfd,
+    ppoll,
+    prctl,
+    read,
+    write,
+)
 from native.engine.link cimport Link
 from native.engine.machine cimport (
     link_connect,
@@ -28,42 +55,8 @@ from native.engine.reading cimport await_port, read_port
 from native.engine.scan cimport link_lost
 from native.engine.state cimport CONNECTING, DOWN, UP, link_t
 from native.engine.timers cimport free_timers, make_timers, set_timer
+from native.engine.visits cimport take_guests
 from native.wire.transport cimport AWAIT_MOST_MS, DIALIN, WAIT_READ
-
-cdef extern from "<sys/epoll.h>" nogil:
-    ctypedef union epoll_data_t:
-        uint64_t u64
-    cdef struct epoll_event:
-        unsigned int events
-        epoll_data_t data
-    int epoll_create1(int flags) noexcept
-    int epoll_ctl(int ep, int op, int fd, epoll_event *e) noexcept
-    int epoll_wait(int ep, epoll_event *e, int n, int ms) noexcept
-    int epoll_pwait2(int ep, epoll_event *e, int n, const timespec *t, const void *mask) noexcept
-    unsigned int EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
-    int EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CLOEXEC
-
-cdef extern from "<sys/eventfd.h>" nogil:
-    int eventfd(unsigned int value, int flags) noexcept
-    int EFD_NONBLOCK
-    int EFD_CLOEXEC
-
-cdef extern from "<poll.h>" nogil:
-    cdef struct pollfd:
-        int fd
-        short events
-        short revents
-    int ppoll(pollfd *fds, unsigned long n, const timespec *t, const void *mask) noexcept
-    short POLLIN
-
-cdef extern from "<sys/prctl.h>" nogil:
-    int prctl(int option, unsigned long value, ...) noexcept
-    int PR_SET_TIMERSLACK
-
-cdef extern from "<unistd.h>" nogil:
-    int close(int fd) noexcept
-    ssize_t write(int fd, const void *buf, size_t n) noexcept
-    ssize_t read(int fd, void *buf, size_t n) noexcept
 
 cdef enum:
     BATCH = 64          # events taken at once
@@ -118,7 +111,7 @@ cdef void tick_due(loop_t *p, int32_t item, int64_t now) noexcept nogil:
     if tick < s.tick:
         tick = s.tick
     link_due(s.link, s.member, tick, now)
-    if s.link.members[s.member].scan.awaited:
+    if s.link.members[s.member].scan.awaited or s.member >= s.link.resident_count:
         set_timer(&p.timers, item, NEVER)
         return
     s.tick = tick + 1
@@ -214,8 +207,9 @@ cdef void loop_begin(loop_t *p) noexcept nogil:
     p.start_least = now + START_AFTER
     p.start_most = now + p.link_count * OPEN_APART + START_MOST
     for i in range(p.slot_count):
-        p.slots[i].g.start_ns = p.start_most  # a stop may come before
-        p.slots[i].tick = 0
+        if p.slots[i].g != NULL:
+            p.slots[i].g.start_ns = p.start_most  # a stop may come before
+            p.slots[i].tick = 0
     for i in range(p.link_count):
         p.links[i].reopen_at = now + i * OPEN_APART
         set_timer(&p.timers, p.slot_count + i, p.links[i].reopen_at)
@@ -239,8 +233,9 @@ cdef void begin_ticks(loop_t *p, int64_t now) noexcept nogil:
     cdef int32_t i
     p.ticking = True
     for i in range(p.slot_count):
-        p.slots[i].g.start_ns = now
-        set_timer(&p.timers, i, now)
+        if p.slots[i].g != NULL and p.slots[i].member < p.slots[i].link.resident_count:
+            p.slots[i].g.start_ns = now
+            set_timer(&p.timers, i, now)
 
 
 cdef bint loop_idle(loop_t *p) noexcept nogil:
@@ -289,12 +284,15 @@ cdef void loop_run(loop_t *p) noexcept nogil:
         if rung:
             # Behind the events: those are of the connections that were there before.
             rung = 0
+            p.visited = True
             take_offers(p, now)
             if p.stopping and stop_at == NEVER:
                 stopped = now
                 stop_at = now + DRAIN_FOR
                 for item in range(p.link_count):
                     p.links[item].draining = True
+        if p.visited:
+            take_guests(p, now)
     now = boot_ns()
     for i in range(p.link_count):
         link_finish(p.links[i], stopped, now)
@@ -315,7 +313,7 @@ cdef class Loop:
         self.links = list(links)
         self.p.link_count = <int32_t>len(self.links)
         for link in self.links:
-            self.p.slot_count += link.l.member_count
+            self.p.slot_count += link.l.resident_count + GUESTS
         if self.p.slot_count == 0:
             raise ValueError("a loop needs links with groups")
         items = self.p.slot_count + self.p.link_count
@@ -330,7 +328,7 @@ cdef class Loop:
             link.l.index = i
             link.l.first_slot = at
             self.p.links[i] = &link.l
-            for k in range(link.l.member_count):
+            for k in range(link.l.resident_count + GUESTS):
                 self.p.slots[at].link = &link.l
                 self.p.slots[at].member = k
                 self.p.slots[at].g = link.l.members[k].g
@@ -374,6 +372,21 @@ cdef class Loop:
         if link.l.port.kind != DIALIN:
             raise ValueError("a link that no device dials in to")
         dial_offer(link.l.port, fd)
+        self.ring()
+
+    def welcome(self, Link link, int device, Group group) -> bool:
+        """Have `group` read once, as soon as its device's turn comes, beside the link's own; the
+        newest row is the answer. False: the link has as many guests as it can have. `dismiss` it
+        in any case. Any thread, while the loop runs.
+        """
+        if not link.invite(device, group):
+            return False
+        self.ring()
+        return True
+
+    def dismiss(self, Link link, Group group) -> None:
+        """Its row is of no use any more: it leaves once nothing of it is under way."""
+        link.see_off(group)
         self.ring()
 
     cdef void ring(self):

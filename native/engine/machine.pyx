@@ -61,6 +61,7 @@ from native.engine.state cimport (
     member_t,
     touch,
 )
+from native.engine.tap cimport RECEIVED, tap_put
 from native.wire.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT
 
 
@@ -71,6 +72,8 @@ cdef enum:
 cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
     """`n` bytes have been read behind the input."""
     l.bytes_in += <uint64_t>n
+    if l.tap != NULL:
+        tap_put(l.tap, RECEIVED, l.input + l.input_size, <size_t>n, now)
     if l.settle:
         # Still talking: the silence begins anew.
         l.input_size = 0
@@ -237,7 +240,7 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
         else:
             bad_row(l, index, tick, BAD_LINK_DOWN, now)
         return
-    if d.silent and now < d.next_try:
+    if d.silent and now < d.next_try and index < l.resident_count:
         if m.told:
             group_skip(m.g, tick + 1, GAP_DEVICE_SILENT)
         else:
@@ -325,7 +328,7 @@ cdef void link_finish(link_t *l, int64_t stopped, int64_t now) noexcept nogil:
             scan_fail(l, i, BAD_NOT_ASKED, now)
     for i in range(l.member_count):
         m = &l.members[i]
-        if stopped < m.g.start_ns:
+        if m.g == NULL or stopped < m.g.start_ns:
             continue
         upto = <uint64_t>((stopped - m.g.start_ns) // m.g.period_ns) + 1
         reason = GAP_DEVICE_SILENT if l.devices[m.device].silent else GAP_OVERRUN

@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from native.engine.protocol cimport flight_t, session_t, station_t
+from native.engine.tap cimport tap_t
 from native.rows.store cimport group_t, layout_t
 from native.wire.transport cimport line_t, port_t
 
@@ -80,6 +81,7 @@ cdef struct member_t:
     group_t *g
     int32_t device
     int64_t served        # its ticks up to here have had, or have, a scan, at the link's pace
+    int presence          # of a guest: see `guests`
     bint told             # its newest row says that the device does not answer
     scan_t scan
 
@@ -128,6 +130,7 @@ cdef struct event_t:
 cdef struct link_t:
     # What every request touches comes first and together; the large parts come last.
     port_t *port
+    tap_t *tap            # who looks on; NULL: nobody ever did
     session_t **sessions  # one a protocol; several only where `line` holds
     int32_t session_count
     bint line             # its protocols are asked one request at a time
@@ -146,7 +149,8 @@ cdef struct link_t:
     int32_t *queue        # members with requests to send, in the order their scans began: see `ask`
     int32_t *ended        # members whose awaited scan has ended; the loop takes them
     int32_t device_count
-    int32_t member_count
+    int32_t member_count  # those of the configuration, and guests behind them
+    int32_t resident_count
     int32_t queue_count
     int32_t ended_count
     int32_t flying

@@ -1,0 +1,149 @@
+"""Readings that are in no plan, and a look at the wire, while a link is scanned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import pytest
+
+from drivers import registry
+from drivers.api import BusyError, DeviceSpec, LinkSpec, NativeDriver, OpenedLinks, TagSpec
+from drivers.scan import open_links
+from tests.kit.scanner import Scanner, pairs
+from tests.kit.slave import Asked, SerialSlave, Step, TcpSlave, answer
+
+PERIOD_NS, TIMEOUT_NS = 20_000_000, 100_000_000
+
+
+def tag(address: int) -> TagSpec:
+    return TagSpec(f"t{address}", f"holding:{address}", "uint32", PERIOD_NS)
+
+
+@contextmanager
+def scanned(slave: TcpSlave | SerialSlave, units: Iterable[int]) -> Iterator[OpenedLinks]:
+    """A device a unit, with a tag at 0."""
+    if isinstance(slave, SerialSlave):
+        link = LinkSpec("l", "serial", port=str(slave.path), baud=115_200, timeout_ns=TIMEOUT_NS)
+    else:
+        link = LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=slave.port, timeout_ns=TIMEOUT_NS)
+    driver = registry.get("modbus")
+    assert isinstance(driver, NativeDriver)
+    specs = [
+        DeviceSpec(f"d{unit}", link, "modbus", (tag(0),), unit, slave.framing) for unit in units
+    ]
+    opened = open_links([(link, [driver.plan(spec) for spec in specs])], 0, {})
+    threads = [Thread(target=runner.run) for runner in opened.runners]
+    for thread in threads:
+        thread.start()
+    try:
+        yield opened
+    finally:
+        for runner in opened.runners:
+            runner.stop()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("kind", [TcpSlave, SerialSlave])
+def test_tags_when_read_once_beside_the_plan_then_are_theirs_and_the_plan_goes_on(
+    kind: type[TcpSlave] | type[SerialSlave],
+) -> None:
+    with kind() as slave, scanned(slave, [1, 2]) as opened:
+        assert opened.read is not None
+        for round_ in range(20):
+            found = opened.read("d2", [tag(300), tag(600 + 2 * round_)])
+            for each, address in zip(found, (300, 600 + 2 * round_), strict=True):
+                assert (each["tag"].name, each["quality"]) == (f"t{address}", 1)
+                assert int(each["raw"]) >> 16 == address  # its slave's values tell their address
+        rows = {each["name"]: each["groups"][0] for each in opened.runners[0].devices()}
+        assert all(row["rows"] > 2 and row["skipped"] == {} for row in rows.values())
+    once = [asked for asked in slave.asked if asked.address >= 300]
+    assert {asked.unit for asked in once} == {2}
+    assert sum(asked.address == 300 for asked in once) == 20, "read once each"
+
+
+def test_silent_device_when_read_once_then_is_asked_and_the_answer_says_why() -> None:
+    def mute(asked: Asked) -> Iterable[Step]:
+        return [] if asked.unit == 2 else [answer(asked)]
+
+    with TcpSlave(mute) as slave, scanned(slave, [1, 2]) as opened:
+        assert opened.read is not None
+        before = len(slave.asked)
+        (found,) = opened.read("d2", [tag(500)])
+        assert (found["raw"], found["quality"]) == (None, 129)
+        assert any(asked.address == 500 for asked in slave.asked[before:])
+        (found,) = opened.read("d1", [tag(500)])
+        assert found["quality"] == 1
+
+
+def test_tags_when_no_plan_can_read_them_then_said_so_and_nothing_is_asked() -> None:
+    with TcpSlave() as slave, scanned(slave, [1]) as opened:
+        assert opened.read is not None
+        with pytest.raises(ValueError, match="address"):
+            opened.read("d1", [TagSpec("t", "holding:99999", "uint16", PERIOD_NS)])
+        with pytest.raises(KeyError):
+            opened.read("d9", [tag(0)])
+
+
+def test_guests_when_there_are_more_than_a_link_has_room_for_then_the_next_is_told() -> None:
+    def slow(asked: Asked) -> Iterable[Step]:
+        return [] if asked.address >= 300 else [answer(asked)]
+
+    with TcpSlave(slow) as slave, scanned(slave, [1]) as opened:
+        read = opened.read
+        assert read is not None
+        outcomes: list[str] = []
+
+        def ask(address: int) -> None:
+            try:
+                read("d1", [tag(address)])
+                outcomes.append("read")
+            except BusyError:
+                outcomes.append("busy")
+
+        threads = [Thread(target=ask, args=(300 + 2 * i,)) for i in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(outcomes) == 6
+        assert outcomes.count("read") >= 2
+        assert outcomes.count("busy") >= 1
+        assert read("d1", [tag(0)])[0]["quality"] == 1, "they have left"
+
+
+def test_wire_when_somebody_looks_on_then_all_that_goes_over_it_is_there_in_order() -> None:
+    with TcpSlave() as slave:
+        scanner = Scanner(slave, devices={1: [pairs([0], device="d1")]})
+        with scanner.running():
+            scanner.until(lambda: scanner.good() > 2)
+            assert scanner.link.seen() == ([], 0)
+            scanner.link.look_on(True)
+            before = scanner.good()
+            scanner.until(lambda: scanner.good() > before + 20)
+            records, lost = scanner.link.seen()
+            scanner.link.look_on(False)
+        scanner.check()
+    assert lost == 0
+    assert [when for when, _, _ in records] == sorted(when for when, _, _ in records)
+    sent = [data for _, is_sent, data in records if is_sent]
+    heard = b"".join(data for _, is_sent, data in records if not is_sent)
+    assert len(sent) >= 20
+    for request in sent[1:-1]:  # twelve bytes each, and an answer with its id
+        assert request[6:12] == bytes.fromhex("010300000002")
+        assert request[:2] + bytes.fromhex("0000000701030400") in heard
+
+
+def test_wire_when_nobody_reads_what_is_kept_of_it_then_counted_and_scanned_all_the_same() -> None:
+    with TcpSlave() as slave:
+        wide = pairs([0, 126, 252, 378], device="d1", count=125, period_ns=2_000_000)
+        scanner = Scanner(slave, devices={1: [wide]})
+        with scanner.running():
+            scanner.link.look_on(True)
+            scanner.until(lambda: scanner.good() > 400)
+            records, lost = scanner.link.seen()
+        scanner.check()
+    assert lost > 0
+    assert sum(12 + len(data) for _, _, data in records) <= 65_536
