@@ -8,7 +8,8 @@ thread answers by it: VACANT → COMING → PRESENT → LEAVING → VACANT.
 
 from libc.stdint cimport int32_t, int64_t
 
-from native.engine.state cimport device_t, link_t, member_t
+from native.engine.state cimport NEVER, device_t, link_t, member_t
+from native.engine.timers cimport set_timer, timers_t
 from native.rows.store cimport group_t
 
 cdef enum:
@@ -69,3 +70,23 @@ cdef inline void guest_left(link_t *l, int32_t i) noexcept nogil:
     while l.member_count > l.resident_count and l.members[l.member_count - 1].g == NULL:
         l.member_count -= 1
     set_presence(&m.presence, VACANT)
+
+
+cdef inline bint take_guests(link_t *l, timers_t *timers, int64_t now) noexcept nogil:
+    """Who comes is read now, who leaves has left once nothing of it is under way; whether one still
+    has to.
+    """
+    cdef member_t *m
+    cdef int32_t i
+    cdef bint one_stays = False
+    for i in range(l.resident_count, l.resident_count + GUESTS):
+        m = &l.members[i]
+        if presence_of(&m.presence) == COMING:
+            guest_came(l, i, now)
+            set_timer(timers, l.first_slot + i, now)
+        elif presence_of(&m.presence) == LEAVING and not m.scan.active:
+            set_timer(timers, l.first_slot + i, NEVER)
+            guest_left(l, i)
+        elif presence_of(&m.presence) == LEAVING:
+            one_stays = True
+    return one_stays

@@ -2,17 +2,14 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from native.rows.store cimport group_t
 from native.engine.state cimport link_t
 from native.engine.timers cimport timers_t
 
 
 cdef struct slot_t:
-    # A group of some link, and the tick that is due next.
+    # A group of some link.
     link_t *link
     int32_t member
-    group_t *g
-    uint64_t tick
 
 
 cdef struct loop_t:

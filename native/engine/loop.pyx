@@ -14,8 +14,7 @@ from libc.string cimport memset
 from native.clock cimport boot_ns, timespec
 from native.wire.dialin cimport dial_offer
 from native.rows.group cimport Group
-from native.rows.store cimport group_t
-from native.engine.guests cimport GUESTS
+from native.engine.guests cimport GUESTS, take_guests
 from native.engine.kernel cimport (
     EFD_CLOEXEC,
     EFD_NONBLOCK,
@@ -53,9 +52,8 @@ from native.engine.machine cimport (
 )
 from native.engine.reading cimport await_port, read_port
 from native.engine.scan cimport link_lost
-from native.engine.state cimport CONNECTING, DOWN, UP, link_t
+from native.engine.state cimport CONNECTING, DOWN, UP, link_t, member_t
 from native.engine.timers cimport free_timers, make_timers, set_timer
-from native.engine.visits cimport take_guests
 from native.wire.transport cimport AWAIT_MOST_MS, DIALIN, WAIT_READ
 
 cdef enum:
@@ -105,17 +103,17 @@ cdef void watch_port(loop_t *p, link_t *l) noexcept nogil:
 cdef void tick_due(loop_t *p, int32_t item, int64_t now) noexcept nogil:
     """A group's tick: begin its scan, or have it asked for again when the last one has ended."""
     cdef slot_t *s = &p.slots[item]
-    cdef group_t *g = s.g
+    cdef member_t *m = &s.link.members[s.member]
     # Late over several ticks: only the newest is scanned, the others are overrun.
-    cdef uint64_t tick = <uint64_t>((now - g.start_ns) // g.period_ns)
-    if tick < s.tick:
-        tick = s.tick
+    cdef uint64_t tick = <uint64_t>((now - m.g.start_ns) // m.g.period_ns)
+    if tick < m.next_tick:
+        tick = m.next_tick
     link_due(s.link, s.member, tick, now)
-    if s.link.members[s.member].scan.awaited or s.member >= s.link.resident_count:
+    if m.scan.awaited or s.member >= s.link.resident_count:
         set_timer(&p.timers, item, NEVER)
         return
-    s.tick = tick + 1
-    set_timer(&p.timers, item, g.start_ns + <int64_t>s.tick * g.period_ns)
+    m.next_tick = tick + 1
+    set_timer(&p.timers, item, m.g.start_ns + <int64_t>m.next_tick * m.g.period_ns)
 
 
 cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
@@ -203,13 +201,15 @@ cdef void take_offers(loop_t *p, int64_t now) noexcept nogil:
 
 cdef void loop_begin(loop_t *p) noexcept nogil:
     cdef int32_t i
+    cdef member_t *m
     cdef int64_t now = boot_ns()
     p.start_least = now + START_AFTER
     p.start_most = now + p.link_count * OPEN_APART + START_MOST
     for i in range(p.slot_count):
-        if p.slots[i].g != NULL:
-            p.slots[i].g.start_ns = p.start_most  # a stop may come before
-            p.slots[i].tick = 0
+        m = &p.slots[i].link.members[p.slots[i].member]
+        if m.g != NULL:
+            m.g.start_ns = p.start_most  # a stop may come before
+            m.next_tick = 0
     for i in range(p.link_count):
         p.links[i].reopen_at = now + i * OPEN_APART
         set_timer(&p.timers, p.slot_count + i, p.links[i].reopen_at)
@@ -233,8 +233,8 @@ cdef void begin_ticks(loop_t *p, int64_t now) noexcept nogil:
     cdef int32_t i
     p.ticking = True
     for i in range(p.slot_count):
-        if p.slots[i].g != NULL and p.slots[i].member < p.slots[i].link.resident_count:
-            p.slots[i].g.start_ns = now
+        if p.slots[i].member < p.slots[i].link.resident_count:
+            p.slots[i].link.members[p.slots[i].member].g.start_ns = now
             set_timer(&p.timers, i, now)
 
 
@@ -292,7 +292,9 @@ cdef void loop_run(loop_t *p) noexcept nogil:
                 for item in range(p.link_count):
                     p.links[item].draining = True
         if p.visited:
-            take_guests(p, now)
+            p.visited = False
+            for i in range(p.link_count):
+                p.visited |= take_guests(p.links[i], &p.timers, now)
     now = boot_ns()
     for i in range(p.link_count):
         link_finish(p.links[i], stopped, now)
@@ -331,7 +333,6 @@ cdef class Loop:
             for k in range(link.l.resident_count + GUESTS):
                 self.p.slots[at].link = &link.l
                 self.p.slots[at].member = k
-                self.p.slots[at].g = link.l.members[k].g
                 at += 1
         self.p.epoll = epoll_create1(EPOLL_CLOEXEC)
         self.p.bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)

@@ -81,6 +81,7 @@ cdef struct member_t:
     group_t *g
     int32_t device
     int64_t served        # its ticks up to here have had, or have, a scan, at the link's pace
+    uint64_t next_tick    # that is due
     int presence          # of a guest: see `guests`
     bint told             # its newest row says that the device does not answer
     scan_t scan
