@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from drivers.api import TagSpec
 from drivers.host.events import batch
-from drivers.host.frames import Event, Row
+from drivers.host.frames import Event, FrameError, Row
 from drivers.host.quality import (
     BAD_LINK_DOWN,
     BAD_NO_ANSWER,
@@ -29,6 +29,8 @@ AWAY: Final = {BAD_NO_ANSWER: GAP_DEVICE_SILENT, BAD_LINK_DOWN: GAP_LINK_DOWN}
 
 #: In one batch: of the longest texts it stays well below what a group keeps (PUSHED_MAX).
 EVENTS_TOGETHER: Final = 500
+#: Lost at once: no host that counts says more.
+LOST_MOST: Final = 1 << 32
 
 
 class Group(Protocol):
@@ -105,8 +107,11 @@ class Books:
 
     def events(self, lost: int, events: Sequence[Event]) -> None:
         """Take in what the source pushed, in order; `lost`: how many before these the host could
-        not keep. What finds no room here is lost, too, and said with the next that does.
+        not keep. What finds no room here is lost, too; it is said with the next that does, or as
+        soon as there is room. Raises FrameError for a number that no host counts up to.
         """
+        if lost >= LOST_MOST:
+            raise FrameError(f"{lost} events lost")
         self._lose(lost, GAP_OVERRUN)
         fitting = [one for one in events if self._fits(one)]
         self.unfit += len(events) - len(fitting)
@@ -116,6 +121,13 @@ class Books:
                 self._lost = 0
             else:
                 self._lose(len(some), GAP_MEMORY_FULL)
+
+    def _tell_lost(self, now_ns: int) -> None:
+        """Say what was lost, also where nothing follows it; again later where there is no room."""
+        if self._lost and self._group.push_events(
+            now_ns, 0, 0, b"", b"", self._lost, self._lost_for
+        ):
+            self._lost = 0
 
     def _lose(self, count: int, reason: int) -> None:
         self._lost_for = reason if count and not self._lost else self._lost_for
@@ -131,9 +143,11 @@ class Books:
         )
 
     def settle(self, now_ns: int, grace_ns: int, quality: int) -> None:
-        """Account what was due `grace_ns` ago and more and never came; `quality` says why: one of
-        AWAY where nobody is there, else GOOD: the host is there and was too slow.
+        """Account what was due `grace_ns` ago and more and never came, and events that are lost;
+        `quality` says why no row came: one of AWAY where nobody is there, else GOOD: the host is
+        there and was too slow.
         """
+        self._tell_lost(now_ns)
         if not self.start_ns or now_ns - grace_ns < self.start_ns:
             return
         upto = (now_ns - grace_ns - self.start_ns) // self._period_ns + 1

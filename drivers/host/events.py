@@ -6,6 +6,7 @@ encoded in Python, once a batch, and the native floor only numbers and dates the
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -14,16 +15,17 @@ from typing import Final, NamedTuple
 
 from drivers.api import TagSpec
 from drivers.host.frames import Event
-from drivers.host.quality import BAD, GOOD, OUT_OF_RANGE, UNCERTAIN
+from drivers.host.quality import BAD, BAD_NOT_A_VALUE, GOOD, OUT_OF_RANGE, UNCERTAIN
 
 #: Of the wire protocol: ValueEncoding.
 _FLOAT32_BITS: Final = 2
 _FLOAT64_BITS: Final = 3
 _TEXT: Final = 4
 _INTEGERS = {
-    "bool": ">B", "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q",
-    "uint64": ">Q", "float32": ">i", "float64": ">q",
+    "bool": ">?", "int8": ">b", "uint8": ">B", "int16": ">h", "uint16": ">H",
+    "int32": ">i", "uint32": ">I", "int64": ">q", "uint64": ">Q", "float32": ">i", "float64": ">q",
 }  # fmt: skip
+_FLOATS = {"float32": ">f", "float64": ">d"}
 
 
 class Batch(NamedTuple):
@@ -41,14 +43,15 @@ def batch(tags: Sequence[TagSpec], events: Sequence[Event]) -> Batch:
     first = events[0].at_ns
     micros = [(event.at_ns - first) // 1000 for event in events]
     times = b"".join(_signed(b - a) for a, b in pairwise(micros))
+    read = [_read(tags[event.tag], event) for event in events]
     by_tag: dict[int, list[tuple[int, Event]]] = {}
-    for number, event in enumerate(events):
+    for number, event in enumerate(read):
         by_tag.setdefault(event.tag, []).append((number, event))
     columns = b"".join(
         _message(6, _field(1, tag) + _message(2, _column(tags[tag], own)))
         for tag, own in sorted(by_tag.items())
     )
-    bad = sum(event.quality >= BAD for event in events)
+    bad = sum(event.quality >= BAD for event in read)
     return Batch(first, len(events), bad, times, columns)
 
 
@@ -69,8 +72,7 @@ def _column(tag: TagSpec, own: Sequence[tuple[int, Event]]) -> bytes:
     rows = [number for number, _ in own]
     made += _packed(7, map(_varint, (b - a for a, b in zip([0, *rows], rows, strict=False))))
     if tag.type == "string":
-        texts = [data.rstrip(b"\0") for data in good]
-        for text, same in groupby(texts):
+        for text, same in groupby(good):
             made += _message(8, _field(1, len(list(same))) + (_message(2, text) if text else b""))
     if any(event.source_ns for _, event in own):
         made += _field(11, 1)
@@ -78,6 +80,23 @@ def _column(tag: TagSpec, own: Sequence[tuple[int, Event]]) -> bytes:
         steps = (b - a for a, b in zip([0, *sources], sources, strict=False))
         made += _packed(12, map(_signed, steps))
     return made
+
+
+def _read(tag: TagSpec, event: Event) -> Event:
+    """As a row's bytes are read: a text ends at its first NUL, and what is no value of the type is
+    not a good one.
+    """
+    data, is_value = event.data, True
+    if tag.type == "string":
+        data = data.split(b"\0", 1)[0]
+        try:
+            data.decode(tag.encoding)
+        except UnicodeDecodeError:
+            is_value = False
+    elif tag.type in _FLOATS:
+        is_value = math.isfinite(struct.unpack(_FLOATS[tag.type], data)[0])
+    quality = event.quality if is_value or event.quality != GOOD else BAD_NOT_A_VALUE
+    return event._replace(data=data, quality=quality)
 
 
 def _judged(tag: TagSpec, event: Event) -> int:
@@ -90,9 +109,8 @@ def _judged(tag: TagSpec, event: Event) -> int:
 
 
 def _number(tag: TagSpec, data: bytes) -> Decimal:
-    if tag.type in ("float32", "float64"):
-        code = ">f" if tag.type == "float32" else ">d"
-        return Decimal(struct.unpack(code, data)[0])
+    if tag.type in _FLOATS:
+        return Decimal(struct.unpack(_FLOATS[tag.type], data)[0])
     number = _integer(tag, data)
     return Decimal(number + (1 << 64) if number < 0 and tag.type == "uint64" else number)
 

@@ -119,8 +119,9 @@ class Pushed:
 
     def take(self) -> list[tuple[int, int, list[Event]]]:
         """Group, how many were lost before them, and what waits."""
-        taken = [(g, self._lost.pop(g, 0), events) for g, events in self._events.items()]
-        self._events, self._count = {}, 0
+        groups = dict.fromkeys((*self._events, *self._lost))
+        taken = [(g, self._lost.get(g, 0), self._events.get(g, [])) for g in groups]
+        self._events, self._lost, self._count = {}, {}, 0
         return taken
 
 

@@ -9,8 +9,10 @@ from native.engine.state cimport EVENTS, event_t, link_t
 cdef void tell(
     link_t *l, const flight_t *f, int32_t part, uint16_t code
 ) noexcept nogil:
-    """What the driver may learn from."""
+    """What the driver may learn from: not what a guest was refused, that is in no plan."""
     cdef event_t *event = &l.events[l.event_count % EVENTS]
+    if f.member >= l.resident_count:
+        return
     event.member, event.request, event.part, event.code = f.member, f.number, part, code
     event.layout = f.layout.serial
     l.event_count += 1

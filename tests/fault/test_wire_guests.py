@@ -12,7 +12,7 @@ from drivers import registry
 from drivers.api import BusyError, DeviceSpec, LinkSpec, NativeDriver, OpenedLinks, TagSpec
 from drivers.scan import open_links
 from tests.kit.scanner import Scanner, pairs
-from tests.kit.slave import Asked, SerialSlave, Step, TcpSlave, answer
+from tests.kit.slave import Asked, SerialSlave, Step, TcpSlave, answer, refusal
 
 PERIOD_NS, TIMEOUT_NS = 20_000_000, 100_000_000
 
@@ -76,6 +76,20 @@ def test_silent_device_when_read_once_then_is_asked_and_the_answer_says_why() ->
         assert any(asked.address == 500 for asked in slave.asked[before:])
         (found,) = opened.read("d1", [tag(500)])
         assert found["quality"] == 1
+
+
+def test_refusal_when_read_once_then_said_to_its_reader_and_nothing_is_learned_of_it() -> None:
+    def strict(asked: Asked) -> Iterable[Step]:
+        return [refusal(asked, 2) if asked.address == 500 else answer(asked)]
+
+    with TcpSlave(strict) as slave, scanned(slave, [1]) as opened:
+        assert opened.read is not None
+        (found,) = opened.read("d1", [tag(500)])
+        assert (found["raw"], found["quality"]) == (None, 133)
+        for runner in opened.runners:
+            runner.learn()
+        assert opened.learned() == {}
+        assert opened.read("d1", [tag(300)])[0]["quality"] == 1
 
 
 def test_tags_when_no_plan_can_read_them_then_said_so_and_nothing_is_asked() -> None:

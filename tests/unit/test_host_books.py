@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import struct
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
@@ -11,10 +14,11 @@ from drivers.api import DeviceSpec, LinkSpec, TagSpec
 from drivers.host import frames
 from drivers.host.books import Books
 from drivers.host.child import BACKOFF_S_MAX, backoff_s
+from drivers.host.events import batch
 from drivers.host.frames import Event, FrameError, Frames, Row
-from drivers.host.quality import BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NO_VALUE, GOOD
+from drivers.host.quality import BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NO_VALUE, BAD_NOT_A_VALUE, GOOD
 from drivers.host.source import PUSHED_MAX, Pushed
-from drivers.host.values import encode, lay_out
+from drivers.host.values import TYPES, encode, lay_out
 from native.block.latest import latest
 from native.block.seal import Sealer
 from native.rows.group import Group
@@ -128,6 +132,62 @@ def test_events_when_the_daemon_does_not_read_then_counted_as_lost() -> None:
     pushing.push(0, 0, 0, GOOD, b"y")
     ((_, lost, (event,)),) = pushing.take()
     assert (lost, event.data) == (1, b"y")
+
+
+def test_events_when_lost_and_none_follows_then_said_all_the_same() -> None:
+    pushing = Pushed()
+    pushing.push(0, 0, 0, GOOD, b"x")
+    pushing.drop()
+    assert pushing.take() == [(0, 1, [])]
+    assert pushing.take() == []
+    group, books = made()
+    books.row(row(0))
+    books.events(1, [])
+    books.settle(1_000_000_000, 0, GOOD)
+    sealer = Sealer([group])
+    sealer.features = frozenset({pb.FEATURE_EVENTS, pb.FEATURE_SOURCE_TIME})
+    (run,) = runs(sealer)
+    assert (run.first, run.count, len(run.columns)) == (0, 1, 0)
+    assert [(gap.count, gap.reason) for gap in run.lost] == [(1, 1)]
+    books.settle(1_000_000_000, 0, GOOD)
+    assert runs(sealer) == []
+
+
+def test_events_when_more_are_lost_than_any_host_counts_then_it_is_none_of_ours() -> None:
+    _, books = made()
+    with pytest.raises(FrameError):
+        books.events(1 << 63, [])
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_event_when_of_any_type_that_a_row_has_then_carried_with_its_value(kind: Any) -> None:
+    tag = TagSpec("t", "T", kind, PERIOD, length=6 if kind == "string" else 0)
+    value: Any = {"string": "1", "bool": True}.get(kind, 1)
+    quality, data = encode(tag, value)
+    made = batch([tag], [Event(0, 1, 0, quality, data)])
+    (one,) = pb.EventRun.FromString(made.columns).columns
+    assert (made.events, made.bad, len(one.column.quality)) == (1, 0, 0)
+    bits = {"float32": ">i", "float64": ">q"}
+    if kind == "string":
+        assert [(run.count, run.text) for run in one.column.texts] == [(1, b"1")]
+    else:
+        said = struct.unpack(bits[kind], data) if kind in bits else (1,)
+        assert tuple(one.column.values) == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [("float64", struct.pack(">d", float("nan"))), ("float32", struct.pack(">f", float("inf"))),
+     ("string", b"\xff\xfe")],
+)  # fmt: skip
+def test_event_when_its_bytes_are_no_value_of_the_type_then_not_good_as_in_a_row(
+    kind: Any, data: bytes
+) -> None:
+    tag = TagSpec("t", "T", kind, PERIOD, length=2, max=Decimal(5))
+    made = batch([tag], [Event(0, 1, 0, GOOD, data)])
+    (one,) = pb.EventRun.FromString(made.columns).columns
+    assert [(run.count, run.quality) for run in one.column.quality] == [(1, BAD_NOT_A_VALUE)]
+    assert (made.bad, len(one.column.values), len(one.column.texts)) == (1, 0, 0)
 
 
 def test_events_when_packed_then_the_same_behind_the_frames() -> None:
