@@ -109,7 +109,9 @@ class LinkSpec:
     register: bytes = b""  # listen: what the device says first (drivers/packets); b"": anything
     heartbeat: bytes = b""  # listen: what it says between frames
     timeout_ns: int = 300_000_000  # the longest wait for an answer
+    timeout_learned: bool = False  # the file says none: more for slow devices, up to 3 s
     pause_ns: int = 0  # silence between requests, over the standard's
+    after_connect_ns: int = 0  # tcp: silence on a new connection; 0: learned
     listen_only: bool = False  # another master asks; nothing is sent. Serial, RTU
     in_flight: int = 1  # the most requests at once
     in_flight_learned: bool = False  # how many up to there is found out
@@ -257,7 +259,10 @@ class Learning(Protocol):
         """All parts of that request were good in the newest row."""
 
     def refused(self, spec: bytes, code: int) -> None:
-        """The device refused that request, in its protocol's words."""
+        """The device refused that request, in its protocol's words; or it is MUTE, or SILENT."""
+
+    def reconsider(self, now_ns: int) -> None:
+        """Time passes: what was learned long ago may be tried anew."""
 
     def replan(self, group: GroupPlan) -> GroupPlan:
         """The same tags, asked for as was learned."""
@@ -278,6 +283,9 @@ class Nothing:
         """Nothing follows."""
 
     def refused(self, spec: bytes, code: int) -> None:
+        """Nothing follows."""
+
+    def reconsider(self, now_ns: int) -> None:
         """Nothing follows."""
 
     def replan(self, group: GroupPlan) -> GroupPlan:

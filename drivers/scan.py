@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -100,7 +101,9 @@ class _Wire:
                     device.learning.refused(spec, code)
                 elif device.parts:
                     device.parts.refused_part(spec, part, code)
+        now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         for number, device in enumerate(self.devices):
+            device.learning.reconsider(now_ns)
             self._answered(device)
             if device.parts and (what := self.link.granted(number)) != device.granted:
                 device.granted = what

@@ -13,6 +13,7 @@ from typing import Any
 from drivers.api import DeviceSpec, GroupPlan
 from drivers.dlt645.identifiers import block_of
 from drivers.dlt645.planner import plan_group
+from drivers.states import SILENT
 
 #: Refusals in a row before a meter is believed.
 BELIEVED = 2
@@ -56,13 +57,16 @@ class Learner:
     def refused(self, spec: bytes, code: int) -> None:
         """The meter has no such data, or answered with another length."""
         identifier = _identifier(spec)
-        if block_of(identifier) is None or identifier in self._refused:
+        if code == SILENT or block_of(identifier) is None or identifier in self._refused:
             return
         self._refusals[identifier] = self._refusals.get(identifier, 0) + 1
         if self._refusals[identifier] >= BELIEVED:
             del self._refusals[identifier]
             self._refused[identifier] = self._clock()
             self.revision += 1
+
+    def reconsider(self, now_ns: int) -> None:
+        """Nothing follows: `curious` sees to that."""
 
     def replan(self, group: GroupPlan) -> GroupPlan:
         """The same tags without the blocks."""

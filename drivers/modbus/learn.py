@@ -19,6 +19,15 @@ Nothing rests on one event: noise can forge a refusal, so the same request must 
 with no answer between; one that was answered before, `DOUBTS` times, because a device that starts
 up refuses everything for a while. What was refused by itself is asked again by whoever scans, every
 ten minutes: an answer lifts it. Limits never pass what the configuration allows.
+
+A request that brings no answer is cut like one that was refused: MUTE, where the device answers
+others (who scans has seen that more than once); SILENT, where it answers nothing at all. Then the
+request may hold a register that it is mute at, or the device is off: what comes to light when one
+half is answered.
+
+And nothing is for good: a minute after the last lesson one limit is given up on trial, as it may
+have been a passing trouble. Refused at once, it is back, and the next trial waits twice as long, up
+to a day.
 """
 
 from __future__ import annotations
@@ -26,21 +35,41 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from drivers.api import DeviceSpec
 from drivers.modbus.address import FUNCTION, Range, Space
-from drivers.modbus.limits import limits_of
+from drivers.modbus.limits import Limits, limits_of
 from drivers.modbus.planner import outermost, plan_device, ranges_by_period
 from drivers.modbus.request import Read, reads_of
 from drivers.modbus.stretches import Stretches
+from drivers.states import MUTE, SILENT
 
 #: Refusals in a row that are believed, and those of a request that was once answered.
 BELIEVED = 2
 DOUBTS = 10
+#: Likewise of requests that were not answered at all.
+MUTE_BELIEVED, MUTE_DOUBTS, SILENT_BELIEVED = 1, 3, 4
+#: From a lesson to the first trial whether it still holds, and the most.
+TRIAL_NS, TRIAL_NS_MAX = 60 * 10**9, 24 * 3600 * 10**9
 
 _ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS, _ILLEGAL_VALUE = 1, 2, 3
+#: How often each must be said of a request that was never answered, and of one that was.
+_BELIEVED = {
+    **dict.fromkeys((_ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS, _ILLEGAL_VALUE), (BELIEVED, DOUBTS)),
+    MUTE: (MUTE_BELIEVED, MUTE_DOUBTS),
+    SILENT: (SILENT_BELIEVED, DOUBTS),
+}
 _SPACE: Mapping[int, Space] = {function: space for space, function in FUNCTION.items()}
+
+
+class _Trial(NamedTuple):
+    """What was known, and asked, before a limit was given up on trial."""
+
+    limits: Limits
+    first: Limits
+    too_long: set[Read]
+    asked: set[Read]
 
 
 class Learner:
@@ -59,6 +88,10 @@ class Learner:
         self._open: dict[Read, int] = {}  # refused, why is not known yet; its exception
         self._too_long: set[Read] = set()
         self._unheard: set[Read] = set()
+        self._asked: set[Read] = set()
+        self._trial: _Trial | None = None
+        self._trial_at = 0
+        self._trial_wait = TRIAL_NS
         self._expect()
 
     @property
@@ -70,6 +103,8 @@ class Learner:
         """The device answered this request well."""
         self._refusals.pop(request, None)
         self._unheard.discard(request)
+        if self._trial and request in self._asked - self._trial.asked:
+            self._trial, self._trial_wait, self._trial_at = None, TRIAL_NS, 0
         known = request in self._answered
         if known and not self._open and not self.limits.refused:
             return
@@ -86,19 +121,24 @@ class Learner:
         self._conclude()
 
     def refused(self, request: Read, exception: int) -> None:
-        """The device answered it with an exception; those but 1, 2 and 3 teach nothing."""
-        if exception not in (_ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS, _ILLEGAL_VALUE):
+        """The device answered it with an exception, or not at all; exceptions but 1, 2 and 3 teach
+        nothing.
+        """
+        if exception not in _BELIEVED or self._is_stale(request):
             return
-        if self._is_stale(request):
+        if self._trial and request in self._asked - self._trial.asked:
+            self._give_up_trial(self._trial)
             return
         times = self._refusals[request] = self._refusals.get(request, 0) + 1
         before = any(_range(r).covers(_range(request)) for r in self._answered)
-        if times < (DOUBTS if before else BELIEVED):
+        if times < _BELIEVED[exception][before]:
             return
         del self._refusals[request]
         self._forget(request)
         row = self._row(request)
         cut = _middle(request, row)
+        if exception == SILENT and cut is None:
+            return  # one tag: nothing tells it from a device that is off
         if exception == _ILLEGAL_FUNCTION:
             self._set_aside(r for rows in self._groups for r in rows if _of(request, r))
         elif cut is None:
@@ -107,6 +147,40 @@ class Learner:
             self._open[request] = exception
             self._change(cuts=[*self.limits.cuts, (_SPACE[request.function], cut)])
         self._conclude()
+
+    def reconsider(self, now_ns: int) -> None:
+        """Now and then: try whether a limit still holds."""
+        if self._trial or self._open:
+            return
+        learned = [h for h in self.limits.holes if h not in self._declared]
+        most = (self.limits.max_registers, self.limits.max_bits)
+        allowed = (self._device.max_registers, self._device.max_bits)
+        if not learned and most == allowed:
+            self._trial_at = 0
+            return
+        if self._trial_at == 0:
+            self._trial_at = now_ns + self._trial_wait
+        if now_ns < self._trial_at:
+            return
+        trial = _Trial(self.limits, self._first, set(self._too_long), self._asked)
+        if most != allowed:
+            most = (min(2 * most[0], allowed[0]), min(2 * most[1], allowed[1]))
+            self._first = replace(self._first, max_registers=most[0], max_bits=most[1])
+            self._too_long.clear()
+            self._change(most=most)
+        else:
+            self._change(holes=[h for h in self.limits.holes if h != learned[0]])
+        self._trial_at = 0
+        if self._asked != trial.asked:  # else nothing rests on that limit
+            self._trial = trial
+
+    def _give_up_trial(self, trial: _Trial) -> None:
+        self._first, self._too_long, self._trial = trial.first, trial.too_long, None
+        self._trial_wait = min(2 * self._trial_wait, TRIAL_NS_MAX)
+        self._change(
+            holes=trial.limits.holes,
+            most=(trial.limits.max_registers, trial.limits.max_bits),
+        )
 
     def said(self) -> list[dict[str, Any]]:
         """What was learned, as messages."""
@@ -165,7 +239,7 @@ class Learner:
         explained = any(h.meets(whole) for h in (*limits.holes, *limits.refused)) or any(
             whole.covers(_range(r)) for r in self._too_long
         )
-        if explained:
+        if explained or (exception == SILENT and not unseen):
             pass
         elif unseen and not (
             exception == _ILLEGAL_VALUE and longest < request.count <= 2 * longest
@@ -214,8 +288,8 @@ class Learner:
 
     def _expect(self) -> None:
         plan = plan_device(self._device, self.limits)
-        asked = {read for group in plan.groups for read in reads_of(group)}
-        self._unheard = asked - self._answered
+        self._asked = {read for group in plan.groups for read in reads_of(group)}
+        self._unheard = self._asked - self._answered
 
 
 def _range(request: Read) -> Range:

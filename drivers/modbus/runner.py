@@ -11,7 +11,7 @@ from drivers.modbus.planner import plan_group
 from drivers.modbus.request import read_of
 from drivers.modbus.station import station_of
 
-_REFUSED = 133
+_WRONG_ANSWER, _REFUSED = 132, 133
 
 
 class Limited:
@@ -36,6 +36,9 @@ class Limited:
     def refused(self, spec: bytes, code: int) -> None:
         self._learner.refused(read_of(spec), code)
 
+    def reconsider(self, now_ns: int) -> None:
+        self._learner.reconsider(now_ns)
+
     def replan(self, group: GroupPlan) -> GroupPlan:
         return plan_group(self._spec, group.tags, group.period_ns, self._learner.limits)
 
@@ -47,6 +50,11 @@ class Limited:
 
 
 def _cause(quality: int, code: int) -> dict[str, Any] | None:
+    if quality == _WRONG_ANSWER:
+        # As native/modbus/exchange tells it: another unit, or the bytes that came and were asked.
+        if code < 256:
+            return {"id": "device.wrong_unit", "args": {"answers": code}}
+        return {"id": "device.wrong_size", "args": {"bytes": code >> 8, "asked": code & 0xFF}}
     if quality != _REFUSED:
         return None
     return {"id": "device.refused", "args": {"code": code if 1 <= code <= 3 else "1-3"}}

@@ -107,6 +107,9 @@ class Learner:
             self._holes = {hole: code for hole, code in self._holes.items() if hole not in well}
             self._holed()
 
+    def reconsider(self, now_ns: int) -> None:
+        """Nothing follows: shorter requests cost little."""
+
     def replan(self, group: GroupPlan) -> GroupPlan:
         return plan_group(self._device, group.tags, group.period_ns, self.limits)
 

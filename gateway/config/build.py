@@ -72,7 +72,9 @@ class DeviceBuilder:
         """The link with its timeout, once all devices were built."""
         usual = LISTEN_TIMEOUT_NS if link.type == "listen" else TIMEOUT_NS
         patience = max(usual, self._slowest.get(link.name, 0))
-        return replace(link, timeout_ns=link.timeout_ns or patience)
+        return replace(
+            link, timeout_ns=link.timeout_ns or patience, timeout_learned=link.timeout_ns == 0
+        )
 
     def build(self, name: str, place: Place, data: Mapping[str, Any]) -> list[DeviceSpec]:
         """One device, or a range of them; empty if something is wrong, which was reported."""

@@ -87,6 +87,7 @@ def build_link(
         tcp_port=port,
         timeout_ns=checked["timeout"] or 0,
         pause_ns=checked["pause"],
+        after_connect_ns=checked["after_connect"] or 0,
         listen_only=checked["listen_only"],
         in_flight=IN_FLIGHT_AUTO if learned else checked["in_flight"],
         in_flight_learned=learned,
@@ -100,10 +101,7 @@ def _judge_keys(place: Place, checked: Mapping[str, Any], problems: Problems) ->
     """Whether its type has the keys that it says."""
     kind = checked.get("type")
     for key in checked:
-        if key == "heartbeat" and kind == "tcp":
-            purpose = {"id": "config.for_heartbeat", "args": {}}
-            problems.append((place / key).error("config.reserved", key=key, purpose=purpose))
-        elif kind is not None and LINK[key].only and kind not in LINK[key].only:
+        if kind is not None and LINK[key].only and kind not in LINK[key].only:
             problems.append((place / key).error("config.wrong_kind_of_link", type=kind, key=key))
 
 

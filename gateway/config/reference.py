@@ -89,7 +89,6 @@ def _reserved(lang: str) -> str:
         for title, _, keys in reserved.KEYS
         for name, message in keys.items()
     ]
-    names += [("[links.NAME] heartbeat (tcp)", "config.for_heartbeat")]
     names += [
         (f'{name} = "{value}"', message)
         for name, values in reserved.VALUES.items()

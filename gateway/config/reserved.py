@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.config.schema import DEVICE, FILE, LINK, TAG, Table
+from gateway.config.schema import DEVICE, FILE, TAG, Table
 
 _TAG = {
     "no_value": "config.for_no_value",
@@ -18,7 +18,6 @@ _TAG = {
 #: Of each table of the schema, with its header in the documentation.
 KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
     ("", FILE, {"uplinks": "config.for_uplinks"}),
-    ("[links.NAME]", LINK, {"after_connect": "config.for_after_connect"}),
     (
         "[devices.NAME]",
         DEVICE,

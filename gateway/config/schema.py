@@ -113,12 +113,18 @@ LINK = _table(
         default=False, only=("serial",)),
     Key("address", "text", '"192.168.10.21:502"', "主机:端口", "host:port", only=NETWORK),
     Key("timeout", "duration", '"300 ms"',
-        "最长等待；实际值按设备的应答学习。不写：300 ms，或设备模板要求的更长时间；listen 为 3 s",
-        "the longest wait; the real one is learned a device from its answers. Left out: 300 ms, or "
-        "longer where a profile asks for it; 3 s on listen", low=10 * MS, high=60 * S),
+        "最长等待；实际值按设备的应答学习。不写：300 ms（设备模板可要求更长；listen 为 3 s），"
+        "慢的设备最多到 3 s",
+        "the longest wait; the real one is learned a device from its answers. Left out: 300 ms, "
+        "longer where a profile asks for it, 3 s on listen; and up to 3 s for a slow device",
+        low=10 * MS, high=60 * S),
     Key("pause", "duration", '"0 ms"', "两次请求之间额外的静默",
         "silence between requests, over the standard's",
         default=0, low=0, high=10 * S),
+    Key("after_connect", "duration", '"2 s"',
+        "新连接上先静默多久再发第一个请求；不写时自动学习",
+        "silence on a new connection before the first request; left out, it is learned",
+        only=("tcp",), low=0, high=60 * S),
     Key("in_flight", "in_flight", "1",
         "同时未答的请求数上限；\"auto\"：由网关学习，最多 16（只限网络链路）",
         'the most requests at once; "auto": learned, up to 16 (on the network only)',
@@ -138,7 +144,7 @@ LINK = _table(
         "what the DTU says first: text: or hex:, 1 to 64 bytes; may be left out where a link has "
         "its port to itself", only=("listen",)),
     Key("heartbeat", "packet", '"hex:fe"', "DTU 的心跳包，会被丢弃：text: 或 hex:",
-        "the DTU's heartbeat, which is swallowed: text: or hex:", only=("listen",)),
+        "the DTU's heartbeat, which is swallowed: text: or hex:", only=("listen", "tcp")),
 )  # fmt: skip
 
 LINK_TLS = _table(

@@ -105,6 +105,7 @@ WORDS = {
     "cli.hours_minutes": Message("{hours} 小时 {minutes} 分", "{hours} h {minutes} min"),
     "cli.minutes": Message("{minutes} 分", "{minutes} min"),
     "cli.seconds": Message("{seconds} 秒", "{seconds} s"),
+    "cli.milliseconds": Message("{ms} 毫秒", "{ms} ms"),
     "cli.ago": Message("{age}前", "{age} ago"),
     "cli.never": Message("从未", "never"),
     "cli.since": Message("已 {age}", "for {age}"),

@@ -49,9 +49,11 @@ TABLE = {
     "device.never_answered_tcp": Message(
         "连接已通但不应答",
         "the connection is up, but it does not answer",
-        "核对站号（unit，常为 1 或 255）；后面是串口设备的，再查串口服务器的波特率和校验",
-        "Check its unit number (often 1 or 255); of a device behind a serial server, that server's "
-        "baud and parity, too",
+        '核对站号（unit，常为 1 或 255）和帧格式（串口服务器透传时写 framing = "rtu"，否则不写）；'
+        "后面是串口设备的，再查串口服务器的波特率和校验",
+        'Check its unit number (often 1 or 255) and the framing (framing = "rtu" where a serial '
+        "server passes bytes through, else none); of a device behind a serial server, that "
+        "server's baud and parity, too",
     ),
     "device.no_answer_damaged": Message(
         "收到的数据是坏的（损坏 {damaged}）",
@@ -85,6 +87,39 @@ TABLE = {
         "its answers are not to what was asked; they were dropped",
         "可能有两台设备用同一站号，或总线上还有另一个主站",
         "Two devices may share a unit number, or another master is on the bus",
+    ),
+    "device.wrong_size": Message(
+        "有应答，但问 {asked} 字节，答 {bytes} 字节，已丢弃",
+        "it answers, but with {bytes} bytes where {asked} were asked; dropped",
+        "设备的固件不守协议，或站号与另一台重复：核对型号和站号；也可以换一个 address 试试",
+        "Its firmware does not keep to the protocol, or another device has its unit number: check "
+        "both, or try another address",
+    ),
+    "device.wrong_unit": Message(
+        "有应答，但说自己是站号 {answers}",
+        "it answers, but as unit {answers}",
+        "如果就是这台设备，写 unit = {answers}",
+        "If that is the device, write unit = {answers}",
+    ),
+    "device.too_slow": Message(
+        "{late} 后才应答，但 timeout 只有 {timeout}",
+        "it answers after {late}, but timeout is {timeout}",
+        "把链路 {link} 的 timeout 改大，或删掉这一行（网关会自己学，最多 3 s）",
+        "Raise timeout on link {link}, or take that line out (then it is learned, up to 3 s)",
+    ),
+    "device.never_answered_alone": Message(
+        "启动以来从未应答，而总线上其余的都正常",
+        "it has not answered since the start, while the others on its bus do",
+        "只查这一台：站号（unit）、它自己的波特率和校验、电源、接到它的那段线",
+        "Look at this one alone: its unit number, its own baud and parity, its power, its stretch "
+        "of wire",
+    ),
+    "device.no_answer_alone": Message(
+        "设备没有应答（{age}前还正常），而总线上其余的都正常",
+        "the device does not answer (it did {age} ago), while the others on its bus do",
+        "只查这一台：电源、停机、站号（unit）是否被改、接到它的那段线",
+        "Look at this one alone: its power, whether it was switched off, whether its unit number "
+        "was changed, its stretch of wire",
     ),
     "device.not_heard": Message(
         "总线上听不到它的应答",

@@ -64,6 +64,21 @@ TABLE = {
         "Check the port number and the framing: behind a serial server devices mostly want "
         'framing = "rtu"',
     ),
+    "link.another_master": Message(
+        "链路 {link}：总线上还有另一个主站在问（每 {every} 一次），两边会互相打断",
+        "link {link}: another master asks on this bus (each {every}); the two disturb each other",
+        "一条总线只留一个主站：停掉另一个，或在链路里写 listen_only = true，只听它的问答",
+        "A bus has one master: stop the other one, or write listen_only = true on the link and "
+        "only listen to it",
+    ),
+    "link.another_client": Message(
+        "链路 {link}：还有别人在这条线上问（每 {every} 一次）；分不清是谁的应答的值记为不确定",
+        "link {link}: somebody else asks on this line (each {every}); values that may be his are "
+        "marked uncertain",
+        "找出另一个主站或串口服务器的另一个客户端，只留一个在问；他走后一分钟自动恢复",
+        "Find the other master, or the serial server's other client, and let one ask only; a "
+        "minute after he is gone all is well again",
+    ),
     "link.nothing_heard": Message(
         "{target} 上一个字节也没有听到",
         "not one byte is heard on {target}",

@@ -16,12 +16,6 @@ TABLE = {
         "Take it out for now, or choose one that there is",
     ),
     "config.for_uplinks": Message("几条上行链路（有线、5G）", "several uplinks (wire, 5G)"),
-    "config.for_after_connect": Message(
-        "连接后先要静默的设备", "devices that want silence on a new connection"
-    ),
-    "config.for_heartbeat": Message(
-        "普通 tcp 链路上的心跳包", "heartbeats on an ordinary tcp link"
-    ),
     "config.for_align": Message("对齐到整点的采集时刻", "ticks at whole multiples of the period"),
     "config.for_was": Message("改名或移动过的设备", "devices that were renamed or moved"),
     "config.for_no_value": Message("表示“没有数值”的原始值", 'raw values that mean "none"'),

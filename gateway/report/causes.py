@@ -84,6 +84,15 @@ def _silence(
     alone = all(each["state"] in ("silent", "starting") for each in members)
     if is_wire and alone and recent.of_link(link, _last_good_ns(members, now_ns)).wrong:
         return Said(id="device.other_unit", args={"unit": device["unit"]})
+    late_us = device.get("late_us", 0)
+    if late_us > device["timeout_us"]:
+        args = {"late": _seconds(late_us), "timeout": _seconds(device["timeout_us"])}
+        return Said(id="device.too_slow", args={**args, "link": link["name"]})
+    if is_wire and not alone:
+        if good_s is not None:
+            return Said(id="device.no_answer_alone", args={"age": _age(good_s)})
+        if not device["exceptions"]:
+            return Said(id="device.never_answered_alone", args={})
     if link["type"] == "udp":  # no connection that could be up
         return Said(id="device.no_answer", args={})
     if good_s is not None:
@@ -103,6 +112,13 @@ def _is_damage(damaged: int, timeouts: int) -> bool:
 def _last_good_ns(members: Devices, now_ns: int) -> int | None:
     ages = [each["last_good_s"] for each in members if each["last_good_s"] is not None]
     return now_ns - int(min(ages) * 1e9) if ages else None
+
+
+def _seconds(us: int) -> Said:
+    """0.5 s, 300 ms."""
+    if us >= 1_000_000:
+        return Said(id="cli.seconds", args={"seconds": round(us / 1e6, 1)})
+    return Said(id="cli.milliseconds", args={"ms": round(us / 1e3)})
 
 
 def _age(seconds: float) -> Said:
@@ -139,6 +155,10 @@ def _partly(
 
 def _of_link(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) -> Iterator[Said]:
     """What is wrong with one that is up."""
+    if others := link.get("others"):
+        asker = "link.another_master" if others["heard"] else "link.another_client"
+        every = Said(id="cli.seconds", args={"seconds": max(0.1, round(others["every_s"], 1))})
+        yield Said(id=asker, args={"link": link["name"], "every": every})
     if (tls := link.get("tls")) and not tls["files_usable"]:
         yield Said(id="link.tls_kept", args={"link": link["name"]})
     if link["listen_only"]:
@@ -156,7 +176,7 @@ def _of_link(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) 
 _NO_ANSWER = {
     "device.no_answer", "device.no_answer_since", "device.no_answer_since_tcp",
     "device.never_answered", "device.never_answered_tcp", "device.damaged",
-    "device.no_answer_damaged", "device.other_unit",
+    "device.no_answer_damaged", "device.other_unit", "device.too_slow",
 }  # fmt: skip
 
 

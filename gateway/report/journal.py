@@ -12,7 +12,7 @@ from gateway.report.snapshot import Said, Snapshot
 _log = logging.getLogger(__name__)
 
 #: Said of a link that works all the same, beside what may be wrong with it.
-_BESIDE = {"link.noisy", "link.tls_kept"}
+_BESIDE = {"link.noisy", "link.tls_kept", "link.another_master", "link.another_client"}
 
 
 class _Trouble(NamedTuple):

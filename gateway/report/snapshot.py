@@ -46,6 +46,14 @@ class DialledIn(TypedDict):
     stranger: Stranger | None  # the newest of those that said something
 
 
+class Others(TypedDict):
+    """Another master, or client, until a minute after the last sign of him."""
+
+    heard: bool  # his requests are; else only answers to them
+    count: int  # of requests, or of answers, as far as they were told apart
+    every_s: float  # one of those, on average
+
+
 class LinkSnapshot(TypedDict):
     name: str
     type: str  # serial, tcp, udp, listen
@@ -70,6 +78,7 @@ class LinkSnapshot(TypedDict):
     bytes_out: int
     busy_share: float  # of the last ten seconds or so: 0..1
     line_errors: LineErrors | None  # None: the kernel does not count here
+    others: NotRequired[Others | None]  # who else asks on this line; None: nobody
     warnings: list[Said]  # what is wrong with one that is up: nobody answers, noise
     tls: NotRequired[TlsSnapshot | None]  # None: plain
     dialled: NotRequired[DialledIn]  # type listen only
@@ -102,6 +111,7 @@ class DeviceSnapshot(TypedDict):
     damaged: int
     exceptions: int
     timeout_us: int  # learned
+    late_us: NotRequired[int]  # how long an answer took that came too late; 0: none did
     learned: list[Said]  # limits and holes found
     groups: list[GroupSnapshot]
 

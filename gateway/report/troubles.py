@@ -27,6 +27,8 @@ _SEVERAL = {
     "device.no_answer": "device.several_silent",
     "device.no_answer_since": "device.several_silent",
     "device.no_answer_since_tcp": "device.several_silent",
+    "device.no_answer_alone": "device.several_silent",
+    "device.never_answered_alone": "device.several_never",
     "device.never_answered": "device.several_never",
     "device.never_answered_tcp": "device.several_never",
 }

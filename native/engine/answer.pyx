@@ -4,8 +4,9 @@ What a frame means its protocol says; what follows from it for the row, the devi
 here.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from libc.stdint cimport int32_t, int64_t
 
+from native.engine.aside cimport busy, is_mute, missed, refused
 from native.engine.ask cimport send_again
 from native.engine.flights cimport flights_answered, flights_troubled
 from native.engine.protocol cimport (
@@ -19,24 +20,21 @@ from native.engine.protocol cimport (
     Verdict,
     flight_t,
     mark_all,
-    station_t,
     take_t,
 )
 from native.rows.store cimport request_t
 from native.reasons cimport BAD_DAMAGED, BAD_NO_ANSWER, BAD_REFUSED
-from native.engine.scan cimport scan_check, scan_fail
-from native.engine.told cimport tell
+from native.engine.scan cimport link_lost, scan_check, scan_fail
 from native.engine.state cimport (
     BACKOFF_FIRST,
-    BUSY_FOR,
+    MISSED_LAST,
     MS,
-    REFUSALS_LAST,
-    REFUSED_FOR,
-    REFUSED_SOON,
     REOPEN_FIRST,
     SETTLE_LEAST,
     device_t,
     drop_flight,
+    enqueue,
+    is_connection,
     link_t,
     member_t,
     scan_t,
@@ -55,6 +53,9 @@ cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept
         d.latency_ns = latency
     else:
         d.latency_ns -= (d.latency_ns - latency) >> 6
+    if d.wait_ns > l.timeout_ns:
+        d.wait_ns -= (d.wait_ns - max(l.timeout_ns, min(2 * d.latency_ns, d.wait_ns))) >> 6
+    d.station.late_ns = d.wait_ns
     d.answer_ns = took if d.answer_ns == 0 else d.answer_ns + (took - d.answer_ns) // 16
     if took > d.answer_max_ns:
         d.answer_max_ns = took
@@ -66,15 +67,35 @@ cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept
     d.backoff_ns = BACKOFF_FIRST
     l.timeouts_in_a_row = 0
     l.backoff_ns = REOPEN_FIRST
+    connection_good(l, f, now)
     l.answers += 1
     d.answers += 1
     l.busy_ns += took
 
 
+cdef void connection_good(link_t *l, const flight_t *f, int64_t now) noexcept nogil:
+    """It brought an answer."""
+    if l.answers_here == 0 and is_connection(l):
+        l.fruitless = 0
+        if not l.quiet_told and (l.quiet_ns != l.quiet_good or l.quiet_ns == 0):
+            l.quiet_good, l.quiet_sure = l.quiet_ns, l.quiet_ns == 0
+        if l.idle_tried:
+            # On a new one it is answered: the old one had rested for too long.
+            l.idle_most, l.idle_tried = l.idle_tried, 0
+    elif f.rested:
+        l.idle_fine = l.idle_ns
+        if l.idle_fine >= l.idle_most:
+            l.idle_most = 0
+    l.answers_here += 1
+    l.used_at = now
+    if l.careful_until and now >= l.careful_until:
+        l.careful_until = 0
+
+
 cdef void own_ended(scan_t *s) noexcept nogil:
     """A request of the protocol's own is over: the scan begins with the plan's."""
     s.open -= 1
-    if s.next_request == 0:
+    if not s.asked:
         s.first_sent = 0
 
 
@@ -95,31 +116,15 @@ cdef void take_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     else:
         s.open -= 1
         r = &s.layout.requests[f.number]
-        r.refusals = 0
+        r.refusals = r.misses = r.asides = 0
         r.answered = True
         m.told = False
+        s.answered += 1
+        s.missed = s.busy = 0
         s.last_received = now
         if f.full:
             flights_answered(l, f.sent, now)
     scan_check(l, f.member, now)
-
-
-cdef void refused(
-    link_t *l, const flight_t *f, uint8_t quality, uint16_t code, int64_t now
-) noexcept nogil:
-    """Tell the driver, and leave alone for a while what is refused again and again."""
-    cdef request_t *r = &f.layout.requests[f.number]
-    tell(l, f, -1, code)
-    r.refusals += 1
-    r.refused_quality = quality
-    if r.refusals >= REFUSALS_LAST:
-        # One address that never answered may rest for long; what did answer (the device may be
-        # starting) and what the driver may yet split is asked again soon.
-        r.refusals = 0
-        if r.answered or r.field_count > 1:
-            r.skip_until = now + REFUSED_SOON
-        else:
-            r.skip_until = now + REFUSED_FOR
 
 
 cdef void take_refusal(link_t *l, Verdict verdict, const take_t *t, int64_t now) noexcept nogil:
@@ -149,16 +154,46 @@ cdef void take_refusal(link_t *l, Verdict verdict, const take_t *t, int64_t now)
         scan_check(l, f.member, now)
         return
     device_good(l, d, &f, now)
+    s.answered += 1
+    s.missed = 0
     if f.purpose == OWN:
         scan_fail(l, f.member, d.cause, now)
         return
     s.last_received = now
     if verdict == BUSY:
-        d.busy_until = now + BUSY_FOR
-        flights_troubled(l, f.sent, now)
+        busy(l, &f, now)
     elif t.quality == BAD_REFUSED:
         refused(l, &f, t.quality, t.code, now)
     scan_check(l, f.member, now)
+
+
+cdef void judge_by_seen(link_t *l, const flight_t *f, int64_t now) noexcept nogil:
+    """Something else came than the answer, and not that."""
+    cdef member_t *m = &l.members[f.member]
+    cdef device_t *d = &l.devices[m.device]
+    m.scan.open -= 1
+    m.scan.answered += f.seen_surely
+    mark_all(f, f.seen_quality)
+    d.cause, d.code = f.seen_quality, f.seen_code
+    touch_device(l, d, now)
+    l.exceptions += f.seen_quality == BAD_REFUSED
+    if f.seen_surely and f.seen_quality == BAD_REFUSED:
+        refused(l, f, f.seen_quality, f.seen_code, now)
+    scan_check(l, f.member, now)
+
+
+cdef void ask_later(link_t *l, const take_t *t, int64_t now) noexcept nogil:
+    """Somebody else asked at the same time: once more, when he has his answer."""
+    cdef flight_t f = l.flights[t.flight]
+    cdef scan_t *s = &l.members[f.member].scan
+    drop_flight(l, t.flight)
+    l.retries += 1
+    l.free_at = max(l.free_at, t.until)
+    s.open -= 1
+    s.again += 1
+    s.layout.requests[f.number].again = True
+    if not s.queued:
+        enqueue(l, f.member)
 
 
 cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
@@ -166,6 +201,9 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     cdef flight_t f = l.flights[i]
     cdef member_t *m = &l.members[f.member]
     cdef device_t *d = &l.devices[m.device]
+    if f.rested and is_connection(l) and not d.silent:
+        link_lost(l, 0, now)  # the connection may be one that the device has forgotten
+        return
     drop_flight(l, i)
     l.busy_ns += now - f.sent
     if f.station.session.protocol.ended(f.station.session, &f, NO_ANSWER, now):
@@ -173,9 +211,19 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
         own_ended(&m.scan)
         scan_check(l, f.member, now)
         return
+    if f.seen_quality and f.purpose == PLANNED:
+        judge_by_seen(l, &f, now)
+        return
+    if l.idle_tried and l.answers_here == 0:
+        # A new connection is no better than one that had rested.
+        l.idle_fine, l.idle_tried = max(l.idle_fine, l.idle_tried), 0
     l.timeouts += 1
     d.timeouts += 1
-    l.timeouts_in_a_row += 1
+    d.given_up = f.sent
+    # A request that is known to bring nothing says nothing of its connection.
+    l.timeouts_in_a_row += (
+        l.sessions[0].single or f.purpose == OWN or not is_mute(&f.layout.requests[f.number])
+    )
     flights_troubled(l, f.sent, now)
     d.cause = BAD_NO_ANSWER
     if f.purpose == PLANNED:
@@ -185,7 +233,14 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
         l.port.ops.flush(l.port)
         touch_device(l, d, now)
     m.scan.open -= 1
-    scan_fail(l, f.member, BAD_NO_ANSWER, now)
+    if f.purpose == PLANNED and not is_mute(&f.layout.requests[f.number]):
+        m.scan.missed += 1
+    if f.purpose == PLANNED:
+        missed(l, &f, now)
+    if d.silent or f.purpose == OWN or m.scan.missed >= MISSED_LAST:
+        scan_fail(l, f.member, BAD_NO_ANSWER, now)
+    else:
+        scan_check(l, f.member, now)
 
 
 cdef void damaged(link_t *l, int64_t now) noexcept nogil:
@@ -233,19 +288,26 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
     scan_check(l, f.member, now)
 
 
-cdef void stray(link_t *l, const station_t *whose, int64_t now) noexcept nogil:
+cdef void stray(link_t *l, const take_t *t, int64_t now) noexcept nogil:
     """It answers nothing open: an echo, noise, another master's traffic; or it is late."""
     cdef int32_t i
     cdef device_t *d
     if l.line:
         touch(l, now)
-    if whose == NULL:
-        l.wrong += 1
+    if t.whose == NULL:
+        l.wrong += t.asked == NULL
         return
     l.late += 1
     for i in range(l.device_count):
         d = &l.devices[i]
-        if d.station == whose:
+        if d.station == t.whose:
             d.late += 1
             # It does answer, only later than we learned to wait.
-            d.latency_ns = l.timeout_ns
+            d.late_ns = now - d.given_up if d.given_up else l.timeout_ns
+            d.latency_ns = min(max(d.latency_ns, d.late_ns), l.wait_most_ns)
+            d.wait_ns = min(max(d.wait_ns, 2 * d.latency_ns), l.wait_most_ns)
+            d.station.late_ns = max(d.station.late_ns, d.wait_ns)
+            if t.quality == 0:
+                d.heard_at = now
+            else:
+                d.cause, d.code = t.quality, t.code

@@ -16,6 +16,7 @@ from libc.errno cimport EIO
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
+from native.engine.aside cimport is_mute
 from native.engine.protocol cimport (
     ASK_MAX,
     OWN,
@@ -32,13 +33,18 @@ from native.engine.protocol cimport (
 from native.rows.store cimport group_late, request_t
 from native.reasons cimport BAD_BUSY, BAD_NO_ANSWER
 from native.engine.scan cimport link_lost, scan_check
+from native.engine.silent cimport is_rather, pay, silent_at, silent_ready
 from native.engine.state cimport (
     CONNECTING,
     DOWN,
+    IDLE_LEAST,
     NEVER,
+    SILENT_WAITS,
     UP,
     device_t,
+    is_left,
     link_t,
+    longest_wait,
     may_fly,
     member_t,
     patience,
@@ -100,17 +106,20 @@ cdef bint send_flight(link_t *l, flight_t *f, const out_t *out, int64_t now) noe
             return False
         if out.flush:
             l.port.ops.flush(l.port)
-    if not transmit(l, out, now):
-        return False
     f.sent = now
+    f.rested = l.idle_ns >= IDLE_LEAST and l.idle_ns > l.idle_fine and l.answers_here > 0
     # Behind answers that are late it waits as long as it may.
     f.deadline = now + (
-        patience(l, d, f.wire_ns) if f.purpose == PLANNED else l.timeout_ns + f.wire_ns
+        patience(l, d, f.wire_ns) if f.purpose == PLANNED else longest_wait(d) + f.wire_ns
     )
-    l.requests += 1
-    d.requests += 1
     l.flights[l.flying] = f[0]
     l.flying += 1
+    l.asked_here += 1
+    if not transmit(l, out, now):
+        return False
+    l.requests += 1
+    d.requests += 1
+    l.used_at = d.asked_at = now
     return True
 
 
@@ -130,8 +139,53 @@ cdef bint send_more(link_t *l, int32_t i, int64_t now) noexcept nogil:
     cdef flight_t *f = &l.flights[i]
     out.p = bytes
     ask_protocol(l, f, &out, now)
-    f.deadline = now + l.timeout_ns + f.wire_ns
+    f.deadline = now + l.devices[l.members[f.member].device].wait_ns + f.wire_ns
     return transmit(l, &out, now)
+
+
+cdef int32_t choose(const scan_t *s) noexcept nogil:
+    """The request whose turn it is: one again, the next, at last one that brings nothing."""
+    cdef int32_t i = 0
+    if s.again == 0:
+        return s.next_request if s.next_request < s.layout.request_count else s.mute - 1
+    while not s.layout.requests[i].again:
+        i += 1
+    return i
+
+
+cdef bint is_chosen(scan_t *s, request_t *r) noexcept nogil:
+    """That request has had its turn; whether it was not its first."""
+    if s.again:
+        s.again -= 1
+        r.again = False
+        return True
+    if s.next_request < s.layout.request_count:
+        s.next_request += 1
+    else:
+        s.mute = 0
+    return False
+
+
+cdef bint is_set_aside(
+    const device_t *d, scan_t *s, request_t *r, const flight_t *f, int64_t now
+) noexcept nogil:
+    """Whether a request is not asked now: it was refused, or brought nothing, or the device is
+    busy. One that brings nothing has its turn behind all others, one such a scan.
+    """
+    if now < d.busy_until:
+        mark_all(f, BAD_BUSY)
+        return True
+    if now < r.skip_until:
+        mark_all(f, r.refused_quality)
+        return True
+    if is_mute(r) and s.mute != f.number + 1:
+        if s.mute:
+            mark_all(f, r.refused_quality)
+        else:
+            s.mute = f.number + 1
+        return True
+    r.skip_until = 0
+    return False
 
 
 cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
@@ -144,24 +198,22 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
     cdef out_t out
     cdef request_t *r
     cdef Prep prep
-    if s.failed or s.next_request >= s.layout.request_count:
+    cdef int32_t number
+    if s.failed or not is_left(s):
         unqueue(l, index)
         scan_check(l, index, now)
         return True
-    r = &s.layout.requests[s.next_request]
+    number = choose(s)
+    r = &s.layout.requests[number]
+    if s.tried == number + 1 and s.again == 0 and s.next_request == number:
+        s.next_request += 1  # it was asked first
+        return True
     memset(&f, 0, sizeof(flight_t))
     f.request, f.layout, f.station = r, s.layout, d.station
-    f.member, f.number = index, s.next_request
-    if now < d.busy_until:
-        mark_all(&f, BAD_BUSY)
-        s.next_request += 1
+    f.member, f.number = index, number
+    if (now < d.busy_until or r.skip_until) and is_set_aside(d, s, r, &f, now):
+        is_chosen(s, r)
         return True
-    if r.skip_until:
-        if now < r.skip_until:
-            mark_all(&f, r.refused_quality)
-            s.next_request += 1
-            return True
-        r.skip_until = 0
     out.p = bytes
     prep = ask_protocol(l, &f, &out, now)
     if prep == WAIT:
@@ -172,11 +224,13 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
     if prep == REFUSE:
         mark_all(&f, out.quality)
         d.cause, d.code = out.quality, out.code
-        s.next_request += 1
+        is_chosen(s, r)
         return True
     l.pace = max(l.pace, m.served - m.g.period_ns)
     if prep == SEND:
-        s.next_request += 1
+        s.asked = True
+        f.redone = is_chosen(s, r)
+        s.redone = number + 1 if f.redone else 0
         s.turn = m.served - m.g.period_ns + (
             m.g.period_ns * min(s.next_request + 1, s.layout.request_count)
             // s.layout.request_count
@@ -185,6 +239,8 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
     else:
         f.purpose = OWN
         f.wire_ns = d.char_ns * out.chars
+    if d.silent:
+        pay(l, d, now)
     s.open += 1
     if s.first_sent == 0:
         s.first_sent = now
@@ -203,30 +259,42 @@ cdef inline bint is_before(const member_t *one, const member_t *other) noexcept 
     return one.scan.turn < other.scan.turn
 
 
-cdef inline int64_t silent_at(const link_t *l, const device_t *d) noexcept nogil:
-    """When the line has been silent long enough for a device."""
-    return l.free_at + max(<int64_t>0, d.silence_ns - l.silence_ns)
-
-
 cdef int32_t next_turn(link_t *l, int64_t now, int64_t *when) noexcept nogil:
-    """Whose turn it is, of the scans whose device is not in its pause; -1: nobody's before `when`.
+    """Whose turn it is, of the scans whose device is not in its pause, those of silent ones behind
+    all others; -1: nobody's before `when`.
     """
     cdef const device_t *d
     cdef const member_t *m
     cdef const member_t *best = NULL
-    cdef int32_t i, found = -1
+    cdef int32_t i, found = -1, silent = -1
     when[0] = NEVER
     for i in range(l.queue_count):
         m = &l.members[l.queue[i]]
         d = &l.devices[m.device]
-        if d.free_at > now:
+        if d.silent:
+            if silent < 0 or is_rather(d, &l.devices[l.members[silent].device]):
+                silent = l.queue[i]
+        elif d.free_at > now:
             when[0] = min(when[0], d.free_at)
         elif best == NULL or is_before(m, best):
             best, found = m, l.queue[i]
-    if found < 0:
-        return -1
-    when[0] = silent_at(l, &l.devices[best.device])
-    return found if when[0] <= now else -1
+    if silent >= 0 and now >= l.try_at and (
+        now - l.members[silent].scan.due_ns >= SILENT_WAITS
+    ):
+        return silent_ready(l, silent, now, when)
+    if found >= 0:
+        when[0] = silent_at(l, &l.devices[best.device])
+        return found if when[0] <= now else -1
+    if silent >= 0 and when[0] == NEVER:
+        return silent_ready(l, silent, now, when)
+    return -1
+
+
+cdef inline bint is_stale(const link_t *l) noexcept nogil:
+    """Whether the device has forgotten the connection by now, as was learned."""
+    return (
+        l.idle_most > 0 and l.answers_here > 0 and l.idle_ns >= l.idle_most - l.idle_most // 4
+    )
 
 
 cdef void pump(link_t *l, int64_t now) noexcept nogil:
@@ -238,7 +306,14 @@ cdef void pump(link_t *l, int64_t now) noexcept nogil:
         and not (l.settle or l.greeting)
     ):
         index = next_turn(l, now, &ready)
-        if index < 0 or not send_next(l, index, now):
+        if index < 0:
+            break
+        if l.flying == 0:
+            l.idle_ns = now - l.used_at
+            if is_stale(l):
+                link_lost(l, 0, now)
+                break
+        if not send_next(l, index, now):
             break
     if l.flights_most and l.queue_count and l.flying == l.in_flight_max:
         l.flights[l.flying - 1].full = True

@@ -47,14 +47,14 @@ cdef void flights_answered(link_t *l, int64_t sent, int64_t now) noexcept nogil:
     if l.trying and rate < GAIN_LEAST * l.answers_a_second:
         l.trying = False
         l.flights_good = (n + 1) // 2
-        l.try_at = now + TRY_AGAIN
+        l.more_at = now + TRY_AGAIN
         use(l, l.flights_good, now)
         return
     l.trying = False
     l.answers_a_second = rate
     if n > l.flights_good:
         l.flights_good = n
-    if n < l.flights_most and (n < l.flights_good or now >= l.try_at):
+    if n < l.flights_most and (n < l.flights_good or now >= l.more_at):
         l.trying = True
         n = min(2 * n, l.flights_most)
     use(l, n, now)
@@ -68,12 +68,12 @@ cdef void flights_troubled(link_t *l, int64_t sent, int64_t now) noexcept nogil:
     if l.in_flight_max == 1:
         use(l, 1, now)
         return
-    if now >= l.try_at:  # else it is the same trouble still
+    if now >= l.more_at:  # else it is the same trouble still
         if l.harm_wait == 0 or now - l.harm_at > TRY_AGAIN:
             l.harm_wait = HARM_FIRST
         elif l.harm_wait < TRY_AGAIN:
             l.harm_wait *= 2
     l.harm_at = now
-    l.try_at = now + l.harm_wait
+    l.more_at = now + l.harm_wait
     l.flights_good = l.in_flight_max // 2
     use(l, l.flights_good, now)

@@ -15,9 +15,11 @@ from libc.errno cimport EPROTO
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memmove, memset
 
-from native.engine.answer cimport damaged, stray, take_answer, take_refusal
+from native.engine.answer cimport ask_later, damaged, stray, take_answer, take_refusal
 from native.engine.ask cimport send_more, transmit
+from native.engine.doubt cimport other_asked
 from native.engine.protocol cimport (
+    AGAIN,
     ANSWER,
     ASK_MAX,
     BROKEN,
@@ -50,6 +52,10 @@ from native.wire.transport cimport DIALIN
 cdef inline session_t *speaking(link_t *l) noexcept nogil:
     """The session that the line is with, or was last."""
     return l.flights[0].station.session if l.flying else l.sessions[0]
+
+
+cdef inline bint has_packets(const link_t *l) noexcept nogil:
+    return l.port.kind == DIALIN or l.port.packets[0].size > 0
 
 
 cdef bint may_begin(link_t *l, const uint8_t *p, size_t n) noexcept nogil:
@@ -162,7 +168,9 @@ cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
         await_rest(l, t.at_least, now)
         return False
     at[0] += t.used
-    if l.port.kind == DIALIN and not l.line and is_torn(l, at[0]):
+    if t.asked != NULL or verdict == FOREIGN_REQUEST:
+        other_asked(l, &t, verdict == FOREIGN_REQUEST, now)
+    if has_packets(l) and not l.line and is_torn(l, at[0]):
         if verdict == ANSWER and l.flights[t.flight].purpose == PLANNED:
             mark_all(&l.flights[t.flight], BAD_NOT_ASKED)
         verdict = BROKEN
@@ -172,6 +180,8 @@ cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
         take_answer(l, t.flight, now)
     elif verdict == PARTIAL:
         send_more(l, t.flight, now)
+    elif verdict == AGAIN:
+        ask_later(l, &t, now)
     elif verdict == REFUSED or verdict == BUSY or verdict == UNREACHED or verdict == IN_VAIN:
         take_refusal(l, verdict, &t, now)
     elif verdict == DAMAGED:
@@ -182,7 +192,7 @@ cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
         l.wrong += 1
         link_lost(l, EPROTO, now)
     else:
-        stray(l, t.whose, now)
+        stray(l, &t, now)
     return True
 
 
@@ -192,7 +202,7 @@ cdef void take_input(link_t *l, int64_t now) noexcept nogil:
     if l.greeting:
         greet(l, now)
     while at < l.input_size and l.state == UP and not l.greeting:
-        if l.port.kind == DIALIN and swallow(l, &at):
+        if has_packets(l) and swallow(l, &at):
             break
         if not take_frame(l, &at, now):
             break

@@ -24,6 +24,7 @@ from native.engine.protocol cimport (
     station_t,
 )
 from native.engine.tapped cimport look, new_tap, taken
+from native.engine.doubt cimport others_of
 from native.engine.state cimport (
     BACKOFF_FIRST,
     DIALIN_FLOOR,
@@ -34,6 +35,7 @@ from native.engine.state cimport (
     MS,
     REOPEN_FIRST,
     UP,
+    WAIT_MOST,
     device_t,
     event_t,
     link_t,
@@ -191,6 +193,8 @@ cdef class Link:
                     at += 1
             for i in devices:
                 link.devices[i].station = station
+                link.devices[i].wait_ns = link.timeout_ns
+                station.late_ns = link.wait_most_ns
                 link.devices[i].groups = &link.station_groups[first]
                 link.devices[i].group_count = at - first
             at += GUESTS
@@ -200,6 +204,7 @@ cdef class Link:
         cdef link_t *link = &self.l
         spec = self.spec
         link.timeout_ns = spec.timeout_ns
+        link.wait_most_ns = max(spec.timeout_ns, WAIT_MOST if spec.timeout_learned else 0)
         link.wait_least_ns = DIALIN_FLOOR if link.port.kind == DIALIN else LATENCY_FLOOR
         link.in_flight_max = 1
         if not link.line:
@@ -207,6 +212,8 @@ cdef class Link:
             if spec.in_flight_learned:
                 link.flights_most = link.flights_good = link.in_flight_max
                 link.in_flight_max = min(max(1, in_flight), link.flights_most)
+        link.quiet_ns = link.quiet_good = spec.after_connect_ns
+        link.quiet_told = spec.after_connect_ns > 0
         link.listen_only = spec.listen_only
         if spec.listen_only and (
             link.port.kind != SERIAL or link.session_count > 1
@@ -267,7 +274,7 @@ cdef class Link:
 
     def resolve(self) -> bool:
         """Look the host's name up again, for a link that is down; True when there is an address."""
-        if self.l.port.kind == SERIAL or self.l.port.kind == DIALIN or self.l.state != DOWN:
+        if self.l.port.kind == SERIAL or self.l.port.kind == DIALIN or self.state != "down":
             return True
         return self.port.resolve(self.spec.host, self.spec.tcp_port)
 
@@ -321,13 +328,14 @@ cdef class Link:
             "name": self.spec.name,
             "type": self.spec.type,
             "target": self.spec.port if serial else f"{self.spec.host}:{self.spec.tcp_port}",
-            "state": STATES[link.state],
+            "state": self.state,
             "errno": link.error,
             "unwelcome": bool(link.unwelcome),
             "since_s": (now - link.since) / 1e9,
             "devices": link.device_count,
             "in_flight": link.in_flight_max,
             "listen_only": bool(link.listen_only),
+            "others": self.others(now),
             "requests": link.requests, "answers": link.answers, "timeouts": link.timeouts,
             "damaged": link.damaged, "wrong": link.wrong, "late": link.late,
             "exceptions": link.exceptions, "retries": link.retries, "reconnects": link.reconnects,
@@ -339,10 +347,14 @@ cdef class Link:
             "heard_s": (now - link.port.heard) / 1e9 if dialled else None,
         }
 
+    def others(self, int64_t now) -> dict | None:
+        """Who else asks on this line, `now` on the boot clock in ns; None: nobody."""
+        return others_of(&self.l, now)
+
     @property
     def state(self) -> str:
         """"down", "connecting" or "up"."""
-        return STATES[self.l.state]
+        return "up" if self.l.renewing else STATES[self.l.state]
 
     def granted(self, int32_t device) -> int:
         """What its last connection was granted, in its protocol's words; 0: nothing."""
@@ -381,6 +393,7 @@ cdef class Link:
                 "requests": d.requests, "timeouts": d.timeouts,
                 "damaged": d.damaged, "exceptions": d.exceptions,
                 "timeout_us": patience(&self.l, d, 0) // 1000,
+                "late_us": d.late_ns // 1000,
                 "groups": groups,
             })
         return result

@@ -59,6 +59,7 @@ from native.engine.state cimport (
     enqueue,
     link_t,
     member_t,
+    scan_t,
     touch,
 )
 from native.engine.tap cimport RECEIVED, tap_put
@@ -141,16 +142,20 @@ cdef void link_up(link_t *l, int64_t now) noexcept nogil:
     cdef int32_t i
     cdef int result = 0
     l.state = UP
-    l.since = now
+    if not l.renewing:
+        l.since = now
     l.error = 0
     l.input_size = 0
-    l.free_at = now
+    l.free_at = now + l.quiet_ns
     l.deaf_until = 0
     l.settle = False
     l.timeouts_in_a_row = 0
+    l.asked_here = l.answers_here = 0
+    l.used_at = now
     l.empty_at = now
-    for i in range(l.device_count):
+    for i in range(0 if l.renewing else l.device_count):
         l.devices[i].next_try = 0
+    l.renewing = l.resting = False
     out.p = bytes
     out.n = 0
     for i in range(l.session_count):
@@ -221,6 +226,17 @@ cdef void bad_row(
     scan_fail(l, index, status if status == BAD_LINK_DOWN else BAD_NOT_ASKED, now)
 
 
+cdef void try_another(device_t *d, scan_t *s) noexcept nogil:
+    """A silent device is tried by another request each time: it may be mute to one only."""
+    cdef int32_t number
+    d.tries += 1
+    number = <int32_t>(d.tries % <uint32_t>s.layout.request_count)
+    if number:
+        s.layout.requests[number].again = True
+        s.again = 1
+        s.tried = number + 1
+
+
 cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcept nogil:
     """Tick `tick` of a member is due; earlier ones that were never scanned are overrun."""
     cdef member_t *m = &l.members[index]
@@ -234,25 +250,33 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
         m.scan.awaited = True
         return
     m.g.ticks_due = tick + 1
-    if l.state != UP:
+    if l.state != UP and not l.renewing:
         if m.scan.fail_status == BAD_LINK_DOWN and m.scan.failed:
             group_skip(m.g, tick + 1, GAP_LINK_DOWN)
         else:
             bad_row(l, index, tick, BAD_LINK_DOWN, now)
         return
-    if d.silent and now < d.next_try and index < l.resident_count:
+    if d.silent and now < d.next_try and index < l.resident_count and (
+        m.told or d.wait_until > now
+    ):
         if m.told:
             group_skip(m.g, tick + 1, GAP_DEVICE_SILENT)
         else:
             m.told = True
             bad_row(l, index, tick, BAD_NO_ANSWER, now)
         return
-    group_skip(m.g, tick, GAP_OVERRUN)
-    if d.silent:
-        # One scan tries; the device's other groups wait for what it brings.
-        d.next_try = now + d.backoff_ns + l.timeout_ns
+    group_skip(m.g, tick, GAP_DEVICE_SILENT if d.silent and m.told else GAP_OVERRUN)
     scan_begin(l, index, tick)
+    if d.silent:
+        # One scan tries, and those of groups that were not asked since; the others wait for what
+        # it brings.
+        d.next_try = now + d.backoff_ns + d.wait_ns
+        d.try_ns = d.wait_ns
+        try_another(d, &m.scan)
     enqueue(l, index)
+    if l.state == DOWN:
+        l.resting = False
+        link_open(l, now)
     pump(l, now)
 
 

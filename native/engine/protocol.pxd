@@ -39,13 +39,14 @@ cdef struct station_t:
     uint8_t address[ADDRESS_MAX]
     uint8_t address_size
     int64_t owes_until
+    int64_t late_ns       # the engine's: how long behind its request an answer may still come
 
 
 cdef struct session_t:
     # The head of a session's memory. The protocol's are `window`, `granted` and `single`.
     const protocol_t *protocol
     int64_t char_ns       # the longest of a character on a serial wire; 0: not a serial wire
-    int64_t timeout_ns    # the longest wait for an answer
+    int64_t timeout_ns    # the longest wait for an answer of a device that is not known to be slow
     station_t **stations
     int32_t station_count
     uint64_t seed         # of what should not be the same each time
@@ -71,6 +72,13 @@ cdef struct flight_t:
     int64_t sent
     int64_t deadline
     int64_t wire_ns       # what request and answer take on the wire
+    bint redone           # it was asked before in this scan, and not for damage
+    bint rested           # nothing was asked or heard for a while before it
+    # What was heard of its station instead of an answer. If nothing better comes in time, it is
+    # that; 0: nothing.
+    uint8_t seen_quality
+    bint seen_surely      # and it was that device's
+    uint16_t seen_code
     uint8_t own[OWN_BYTES]
 
 
@@ -118,6 +126,7 @@ cdef enum Verdict:
     NOISE = 9           # no frame
     DAMAGED = 10        # what should be the answer fails its check: the line must fall silent first
     BROKEN = 11         # the stream can't be followed any more: a new connection
+    AGAIN = 12          # to `flight`, perhaps; asked once more, behind `until`, it will be known
 
 
 cdef enum:
@@ -136,6 +145,8 @@ cdef struct take_t:
     size_t at_least       # MORE: so many more bytes come before anything can be told
     int32_t flight        # which of the open ones
     station_t *whose
+    station_t *asked      # somebody else asks it
+    int64_t until         # FOREIGN_REQUEST, AGAIN: its answer comes before, most likely
     uint8_t quality
     uint16_t code
     uint8_t told_count    # about `flight`, whatever the verdict
@@ -192,6 +203,10 @@ cdef struct protocol_t:
         void *session, const flight_t *open_, int32_t n, const uint8_t *p, size_t size
     ) noexcept nogil
     const listen_t *listen       # NULL: can't listen only
+    # Whether an answer to that request may be the one that somebody else asked for; NULL: never.
+    bint (*doubts)(
+        void *session, const station_t *station, const request_t *request, int64_t now
+    ) noexcept nogil
 
 
 cdef inline bint put_part(

@@ -233,6 +233,11 @@ cdef class Rig:
         line = self.r.l.port.line
         return line.baud, line.parity, line.stop_bits
 
+    @property
+    def opened(self) -> int:
+        """How many connections the link began."""
+        return self.r.opened
+
     def refuse(self, int error) -> None:
         """What attempts to connect end with from now on, an errno; 0: somebody listens."""
         self.r.refusal = error

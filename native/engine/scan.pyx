@@ -15,17 +15,26 @@ from native.rows.store cimport (
     row_status,
     row_t,
 )
-from native.engine.protocol cimport CUT_OFF, session_t
+from native.engine.aside cimport is_mute, missed
+from native.engine.protocol cimport CUT_OFF, PLANNED, flight_t, mark_all, session_t
 from native.reasons cimport BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NOT_ASKED, GAP_DEVICE_SILENT
 from native.engine.state cimport (
     BACKOFF_FIRST,
     BACKOFF_LAST,
+    CAREFUL_FOR,
     DOWN,
     FAILURES_SILENT,
+    FRUITLESS_LAST,
+    NEVER,
+    QUIET_FIRST,
+    QUIET_LAST,
     REOPEN_LAST,
     UP,
     clear_queue,
     device_t,
+    enqueue,
+    is_connection,
+    is_left,
     jitter,
     link_t,
     member_t,
@@ -45,10 +54,18 @@ cdef void scan_begin(link_t *l, int32_t index, uint64_t tick) noexcept nogil:
     s.open = 0
     s.first_sent = 0
     s.last_received = 0
-    s.failed = False
+    s.failed = s.asked = False
+    s.again = s.redone = s.answered = s.missed = s.busy = s.mute = s.tried = 0
     s.fail_status = BAD_NOT_ASKED
     s.layout = group_hold(m.g)
     memset(row_status(m.scan.layout.scratch), BAD_NOT_ASKED, <size_t>s.layout.part_count)
+
+
+cdef void forget_again(scan_t *s) noexcept nogil:
+    cdef int32_t i
+    for i in range(s.layout.request_count):
+        s.layout.requests[i].again = False
+    s.again = 0
 
 
 cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
@@ -62,11 +79,13 @@ cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
         first if not s.failed else now
     )
     s.active = False
+    if s.again:
+        forget_again(s)
     if s.awaited:
         s.awaited = False
         l.ended[l.ended_count] = index
         l.ended_count += 1
-    if s.failed and s.fail_status == BAD_NO_ANSWER:
+    if not s.answered and (s.missed or (s.failed and s.fail_status == BAD_NO_ANSWER)):
         d.failures += 1
         if d.silent or d.failures >= FAILURES_SILENT or not d.ever:
             if not d.silent:
@@ -75,6 +94,9 @@ cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
                 d.backoff_ns = BACKOFF_FIRST
             elif d.backoff_ns < BACKOFF_LAST and d.wait_until <= now:
                 d.backoff_ns *= 2
+            if not d.ever:
+                # It may be slow: whoever knows nothing of it waits for longer each time.
+                d.wait_ns = min(2 * d.wait_ns, l.wait_most_ns)
             # Left alone it was not asked at all: it is as soon as that is over.
             d.next_try = d.wait_until if d.wait_until > now else now + d.backoff_ns
             if m.told:
@@ -88,7 +110,7 @@ cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
 cdef void scan_check(link_t *l, int32_t index, int64_t now) noexcept nogil:
     """End the scan when nothing of it is queued or flying."""
     cdef scan_t *s = &l.members[index].scan
-    if s.active and s.open == 0 and (s.failed or s.next_request >= s.layout.request_count):
+    if s.active and s.open == 0 and (s.failed or not is_left(s)):
         unqueue(l, index)
         scan_end(l, index, now)
 
@@ -100,36 +122,74 @@ cdef void scan_fail(link_t *l, int32_t index, uint8_t status, int64_t now) noexc
     scan_check(l, index, now)
 
 
-cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
-    """Close and plan to open again. Scans in progress end with what they have."""
+cdef bint is_to_blame(link_t *l, const flight_t *f) noexcept nogil:
+    """Whether a request is why connections are lost: two running, or it is known to bring nothing.
+    """
+    cdef const member_t *m = &l.members[f.member]
+    return l.flying == 1 and f.purpose == PLANNED and (
+        m.scan.redone == f.number + 1 or l.devices[m.device].silent
+        or is_mute(&m.scan.layout.requests[f.number])
+    )
+
+
+cdef void blame(link_t *l, const flight_t *f, int64_t now) noexcept nogil:
+    cdef member_t *m = &l.members[f.member]
+    mark_all(f, BAD_NO_ANSWER)
+    l.devices[m.device].cause = BAD_NO_ANSWER
+    m.scan.missed += 1
+    missed(l, f, now)
+
+
+cdef void ask_again(link_t *l, const flight_t *f) noexcept nogil:
+    """A request whose connection was lost: once more, on the next one."""
+    cdef scan_t *s = &l.members[f.member].scan
+    if f.purpose == PLANNED:
+        s.layout.requests[f.number].again = True
+        s.again += 1
+        if f.rested:
+            l.idle_tried = l.idle_ns
+    elif not s.asked:
+        s.first_sent = 0
+
+
+cdef void renew(link_t *l, int64_t now) noexcept nogil:
+    """The connection was lost, which is no trouble yet: what is under way is asked on a new one. If
+    nothing is, that waits until something is to be asked.
+    """
+    cdef int32_t i
+    cdef member_t *m
+    l.resting = l.flying == 0 and l.queue_count == 0
+    l.renewing = True
+    l.careful_until = now + CAREFUL_FOR if l.flying > 1 else 0
+    for i in range(l.flying):
+        m = &l.members[l.flights[i].member]
+        m.scan.open -= 1
+        if not is_to_blame(l, &l.flights[i]):
+            ask_again(l, &l.flights[i])
+        if not m.scan.queued:
+            enqueue(l, l.flights[i].member)
+    l.reopen_at = NEVER if l.resting else now
+
+
+cdef void quiet_next(link_t *l) noexcept nogil:
+    """A connection brought nothing: the device may want silence before the first request."""
+    if l.quiet_told or l.asked_here == 0 or (l.quiet_sure and l.quiet_good == 0):
+        return
+    if l.quiet_good and l.quiet_ns == 0 and not l.quiet_sure:
+        l.quiet_sure = True
+        l.quiet_ns = l.quiet_good
+    elif l.fruitless > FRUITLESS_LAST:
+        l.quiet_ns = QUIET_FIRST if l.quiet_ns == 0 else (
+            QUIET_LAST if l.quiet_ns < QUIET_LAST else 0
+        )
+
+
+cdef void fail_all(link_t *l, int64_t now) noexcept nogil:
+    """Every scan in progress ends with what it has."""
     cdef int32_t i, k
     cdef member_t *m
     cdef layout_t *layout
-    cdef session_t *s
     cdef uint8_t *status
-    if l.state == UP:
-        l.reconnects += 1
-    if l.state != DOWN:
-        l.since = now
-    l.port.ops.close(l.port)
-    l.state = DOWN
-    l.registered = False
-    l.error = error
-    l.unwelcome = l.greeting
-    for i in range(l.flying):
-        s = l.flights[i].station.session
-        s.protocol.ended(s, &l.flights[i], CUT_OFF, now)
-    if l.sessions[0].single:
-        l.in_flight_max = 1
-        l.flights_most = 0
-    if l.flying:
-        flights_troubled(l, l.flights[0].sent, now)
-    l.flying = 0
-    l.settle = l.more = l.greeting = False
-    l.input_size = 0
-    l.reopen_at = now + jitter(l, l.backoff_ns)
-    if l.backoff_ns < REOPEN_LAST:
-        l.backoff_ns = 2 * l.backoff_ns if 2 * l.backoff_ns < REOPEN_LAST else REOPEN_LAST
     clear_queue(l)
     for i in range(l.member_count):
         m = &l.members[i]
@@ -142,3 +202,52 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
                 status[k] = BAD_LINK_DOWN
         m.scan.open = 0
         scan_fail(l, i, BAD_LINK_DOWN, now)
+
+
+cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
+    """Close. What is in progress goes on on a new connection, where one can be made and those
+    before brought something; else it ends with what it has, and opening waits.
+    """
+    cdef int32_t i
+    cdef session_t *s
+    cdef bint was_up = l.state == UP
+    if was_up and l.answers_here == 0:
+        l.fruitless += 1
+        quiet_next(l)
+    elif was_up and not (l.quiet_told or l.quiet_sure):
+        l.quiet_ns = 0  # was that why it answered? The next connection shows
+    l.port.ops.close(l.port)
+    l.registered = False
+    l.unwelcome = l.greeting
+    for i in range(l.flying):
+        s = l.flights[i].station.session
+        s.protocol.ended(s, &l.flights[i], CUT_OFF, now)
+        if is_to_blame(l, &l.flights[i]):
+            blame(l, &l.flights[i], now)
+    if l.sessions[0].single:
+        l.in_flight_max = 1
+        l.flights_most = 0
+    if l.flying:
+        flights_troubled(l, l.flights[0].sent, now)
+    l.settle = l.more = l.greeting = False
+    l.input_size = 0
+    if was_up and is_connection(l) and not l.draining and l.fruitless < FRUITLESS_LAST:
+        renew(l, now)
+        l.reconnects += not l.resting
+        l.state = DOWN
+        l.flying = 0
+        for i in range(l.member_count):
+            scan_check(l, i, now)
+        return
+    l.renewing = l.resting = False
+    if was_up:
+        l.reconnects += 1
+    if l.state != DOWN:
+        l.since = now
+    l.state = DOWN
+    l.error = error
+    l.flying = 0
+    l.reopen_at = now + jitter(l, l.backoff_ns)
+    if l.backoff_ns < REOPEN_LAST:
+        l.backoff_ns = 2 * l.backoff_ns if 2 * l.backoff_ns < REOPEN_LAST else REOPEN_LAST
+    fail_all(l, now)

@@ -9,7 +9,7 @@ from libc.string cimport memmove
 from native.engine.protocol cimport flight_t, session_t, station_t
 from native.engine.tap cimport tap_t
 from native.rows.store cimport group_t, layout_t
-from native.wire.transport cimport line_t, port_t
+from native.wire.transport cimport STREAM, line_t, port_t
 
 cdef extern from *:
     """
@@ -28,6 +28,15 @@ cdef extern from *:
     #define DEAF_MARGIN MS
     #define REFUSED_FOR (600000 * MS)
     #define REFUSED_SOON (1000 * MS)
+    #define ASIDE_FIRST (2000 * MS)
+    #define ASIDE_MOST (4000 * MS)
+    #define IDLE_LEAST (1000 * MS)
+    #define CAREFUL_FOR (2000 * MS)
+    #define QUIET_FIRST (1000 * MS)
+    #define QUIET_LAST (3000 * MS)
+    #define SILENT_WAITS (500 * MS)
+    #define OTHERS_GONE (60000 * MS)
+    #define WAIT_MOST (3000 * MS)
     """
     int64_t MS
     int64_t NEVER
@@ -43,11 +52,29 @@ cdef extern from *:
     int64_t DEAF_MARGIN    # listen so long before the last character: adapters bring bursts
     int64_t BUSY_FOR       # a device that says "busy" is not asked for so long
     int64_t REFUSED_FOR    # ten minutes, then a refused address is asked again
-    int64_t REFUSED_SOON   # what answered before, and what may be split
+    int64_t ASIDE_FIRST    # a request that brings no answer, doubling
+    int64_t ASIDE_MOST     # or twenty times what it costs to wait for it
+    int64_t IDLE_LEAST     # what a connection may forget us in
+    int64_t CAREFUL_FOR    # requests fly alone after a connection was lost with several
+    int64_t QUIET_FIRST    # tried where connections bring nothing, then the last, then none
+    int64_t QUIET_LAST
+    int64_t WAIT_MOST      # where the file says none
+    int64_t SILENT_WAITS   # a silent device for the others, where these are never done
+    int64_t OTHERS_GONE    # behind the last sign of another asker
+    int64_t REFUSED_SOON   # likewise, what once succeeded or can be split
 
 cdef enum:
     REFUSALS_LAST = 3    # refusals in a row after which an address is set aside
     FAILURES_SILENT = 2  # scans in a row without an answer: the device is silent
+    MISSES_LAST = 2      # answers in a row that one request lacks, while others of its device come
+    MISSED_LAST = 2      # requests in a row that bring nothing end a scan
+    BUSY_LAST = 2        # likewise, that the device is too busy for
+    FRUITLESS_LAST = 2   # connections in a row that bring nothing: they are no remedy
+    WAIT_SHARE = 20      # of the time, at the most, goes into waiting in vain: a twentieth
+    # Codes of an event, beside those of the protocol: no answer came, though the device answers
+    # others; or to nothing at all.
+    MUTE = 0
+    SILENT = 0xFFFF
 
 cdef enum LinkState:
     DOWN = 0
@@ -64,6 +91,13 @@ cdef struct scan_t:
     bint active
     bint queued
     uint64_t tick
+    int32_t again         # requests that are to be asked once more
+    int32_t redone        # 1 + the number of the one that is asked once more now
+    int32_t answered      # requests, be it by a refusal
+    int32_t missed        # requests in a row without an answer
+    int32_t busy          # requests in a row that the device was too busy for
+    int32_t mute          # 1 + the number of one that brings nothing, and is asked last
+    int32_t tried         # 1 + the number of one that is not the first, and was asked first
     bint awaited          # a tick came due while it ran: the loop asks again at its end
     int64_t due_ns
     int32_t next_request
@@ -71,6 +105,7 @@ cdef struct scan_t:
     int64_t turn          # when its next request is wanted, at the pace of the link: see `ask`
     int64_t first_sent
     int64_t last_received
+    bint asked            # a request of the plan was
     bint failed           # no answer: the rest is not asked
     uint8_t fail_status
     layout_t *layout
@@ -101,7 +136,14 @@ cdef struct device_t:
     bint silent
     int64_t backoff_ns
     int64_t next_try
+    uint32_t tries        # scans that tried whether it is back
     int64_t latency_ns    # the slowest answer lately, without the wire's time; 0: not known
+    int64_t wait_ns       # the longest wait for an answer
+    int64_t given_up      # when the last request that was given up had been sent
+    int64_t late_ns       # how long an answer took that came too late; 0: none did
+    int64_t try_ns        # what there is time for, of a silent one that was never heard
+    int64_t asked_at      # last
+    int64_t heard_at      # likewise, be it too late
     int64_t busy_until    # it said "busy"
     int64_t wait_until    # its protocol has it left alone until then
     int64_t since         # of its present state
@@ -144,6 +186,8 @@ cdef struct link_t:
     #                       more to ask than the link can carry
     int64_t timeout_ns
     int64_t wait_least_ns  # never give an answer up before
+    int64_t wait_most_ns  # what waits may grow to, where the file says none
+    int64_t try_at        # a silent device may cost its neighbours time then
     device_t *devices
     member_t *members
     group_t **station_groups  # what `groups` of the devices show
@@ -161,6 +205,8 @@ cdef struct link_t:
     int32_t timeouts_in_a_row
     bint greeting         # connected: the protocol's handshake is under way
     bint draining         # no new scans: the loop is ending
+    bint renewing         # down, and a new connection takes up what the old one left
+    bint resting          # likewise, once anything is to be asked
     bint registered       # the fd is in the loop's epoll
     uint32_t watched      # the events that the loop's epoll looks for
     int waits_for         # while CONNECTING: WAIT_*
@@ -184,7 +230,25 @@ cdef struct link_t:
     uint64_t exceptions
     uint64_t retries
     uint64_t reconnects
+    # Of another asker:
+    uint64_t others       # his requests and answers, since `others_since`
+    int64_t others_since
+    int64_t others_at     # the last
+    bint others_heard     # his requests are
     # Of its connection:
+    uint32_t asked_here   # requests on this one
+    uint32_t answers_here
+    int32_t fruitless     # connections in a row that brought nothing
+    int64_t careful_until  # a connection was lost: one request at a time
+    int64_t used_at       # when something was last asked or answered
+    int64_t idle_ns       # how long nothing had been, before the last request
+    int64_t idle_fine     # the longest such time that did no harm
+    int64_t idle_tried    # that may have been why no answer came
+    int64_t idle_most     # learned: a connection that rests longer is useless; 0: not known
+    int64_t quiet_ns      # silence that the device wants on a new connection
+    int64_t quiet_good    # what it has answered after
+    bint quiet_told       # as the file says
+    bint quiet_sure       # less was tried, in vain
     int64_t reopen_at
     int64_t connect_deadline
     int64_t since
@@ -197,7 +261,7 @@ cdef struct link_t:
     int64_t sampled_ns
     double answers_a_second
     bint trying           # twice as many as were good
-    int64_t try_at        # not more than flights_good before
+    int64_t more_at       # not more than flights_good before
     int64_t harm_at       # when more than one in flight last did harm
     int64_t harm_wait
     int64_t flights_since
@@ -213,7 +277,15 @@ cdef struct link_t:
 
 cdef inline int32_t may_fly(link_t *l) noexcept nogil:
     """How many requests may fly: what is good for the device, and what its protocol takes now."""
-    return min(l.in_flight_max, <int32_t>min(l.sessions[0].window, <uint32_t>IN_FLIGHT_MAX))
+    cdef int32_t most = min(
+        l.in_flight_max, <int32_t>min(l.sessions[0].window, <uint32_t>IN_FLIGHT_MAX)
+    )
+    return min(most, 1) if l.careful_until else most
+
+
+cdef inline bint is_connection(const link_t *l) noexcept nogil:
+    """Whether it can be made anew at once, by us."""
+    return l.port.kind == STREAM
 
 
 cdef inline int64_t jitter(link_t *l, int64_t ns) noexcept nogil:
@@ -224,15 +296,20 @@ cdef inline int64_t jitter(link_t *l, int64_t ns) noexcept nogil:
     return ns - <int64_t>(l.random % <uint64_t>(ns // 4 + 1))
 
 
+cdef inline int64_t longest_wait(const device_t *d) noexcept nogil:
+    return min(d.wait_ns, d.try_ns) if d.silent else d.wait_ns
+
+
+cdef inline bint is_left(const scan_t *s) noexcept nogil:
+    """Whether something of it is still to be asked."""
+    return s.next_request < s.layout.request_count or s.again > 0 or s.mute > 0
+
+
 cdef inline int64_t patience(link_t *l, device_t *d, int64_t wire_ns) noexcept nogil:
     """How long to wait for an answer, from the moment the request was handed to the kernel."""
-    cdef int64_t wait = l.timeout_ns
+    cdef int64_t wait = longest_wait(d)
     if d.latency_ns and 3 * d.latency_ns < wait:
-        wait = 3 * d.latency_ns
-        if wait < l.wait_least_ns:
-            wait = l.wait_least_ns
-    if wait > l.timeout_ns:
-        wait = l.timeout_ns
+        wait = min(wait, max(3 * d.latency_ns, l.wait_least_ns))
     return wait + wire_ns
 
 

@@ -30,6 +30,7 @@ cdef enum Found:
     FOREIGN = 3    # a whole frame that answers something else
     DAMAGED = 4    # what should be the answer fails its check
     BROKEN = 5     # the stream can't be followed any more
+    REQUEST = 6    # RTU, ASCII: somebody asks, or what was sent comes back
 
 
 cdef struct ask_t:
@@ -48,6 +49,9 @@ cdef struct frame_t:
     uint8_t unit
     uint8_t function      # as received, with bit 7 for an exception
     uint8_t code          # exception code
+    uint16_t address      # of a REQUEST that reads
+    uint16_t count        # likewise; 0: it does something else
+    uint16_t sum          # RTU, ASCII: a checksum over all of an answer
     const uint8_t *data   # into the input, or into `text`
     size_t size
     uint8_t text[RTU_MAX]  # ASCII, decoded

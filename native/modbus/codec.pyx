@@ -131,39 +131,81 @@ cdef inline bint rtu_good(const uint8_t *p, size_t n) noexcept nogil:
     return p[n - 2] == (crc & 0xFF) and p[n - 1] == (crc >> 8)
 
 
-cdef Found find_rtu(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame) noexcept nogil:
-    cdef uint8_t echo[REQUEST_MAX]
-    cdef size_t start, length
-    cdef bint expected
-    cdef Found found
-    # A local echo is exactly what was sent. An answer may look like its request (24 coils from
-    # 0x03xx on): then it is not believed, whatever comes behind.
-    if n >= 8:
-        put_request(RTU, ask, echo)
-        if memcmp(p, echo, 8) == 0:
-            frame.used = 8
-            frame.unit, frame.function, frame.size = ask.unit, ask.function, 0
-            return FOREIGN
-    expected = (
+cdef inline size_t request_length(const uint8_t *p, size_t n) noexcept nogil:
+    """Bytes of the whole request in front, of functions 1 to 6, 15 and 16, or of the answer to one
+    that writes; 0: there is none.
+    """
+    cdef size_t length
+    if n < 8 or not (1 <= p[1] <= 6 or p[1] == 15 or p[1] == 16):
+        return 0
+    if rtu_good(p, 8) and (p[1] > 4 or 1 <= be16(p + 4) <= 2000):
+        return 8
+    length = 9 + <size_t>p[6]
+    return length if p[1] > 6 and n >= length and rtu_good(p, length) else 0
+
+
+cdef inline void asked(const uint8_t *p, frame_t *frame) noexcept nogil:
+    """A request whose unit and function are in front."""
+    frame.unit, frame.function, frame.size = p[0], p[1], 0
+    frame.address = be16(p + 2)
+    frame.count = be16(p + 4) if p[1] <= 4 else 0
+
+
+cdef bint is_expected(const uint8_t *p, size_t n, const ask_t *ask) noexcept nogil:
+    return (
         n >= 3 and p[0] == ask.unit
         and ((p[1] == ask.function and p[2] == ask.data_bytes) or p[1] == (ask.function | 0x80))
     )
-    if expected and n < rtu_length(p, n):
-        return MORE
+
+
+cdef Found rtu_frame(
+    const uint8_t *p, size_t start, size_t length, const ask_t *ask, frame_t *frame
+) noexcept nogil:
+    """The whole answer that begins at `start`, held against what was asked."""
+    frame.used = start + length
+    frame.unit, frame.function = p[start], p[start + 1]
+    frame.sum = be16(p + start + length - 2)
+    if p[start + 1] & 0x80:
+        frame.code = p[start + 2]
+        frame.data = p + start + 2
+        frame.size = 1
+    else:
+        frame.data = p + start + 3
+        frame.size = length - 5
+    return match_answer(frame, ask)
+
+
+cdef bint is_echo(const uint8_t *p, const ask_t *ask) noexcept nogil:
+    cdef uint8_t echo[REQUEST_MAX]
+    put_request(RTU, ask, echo)
+    return memcmp(p, echo, 8) == 0
+
+
+cdef Found find_rtu(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame) noexcept nogil:
+    cdef size_t start, length, request
+    cdef bint is_good
+    cdef bint expected = is_expected(p, n, ask)
+    cdef Found found
+    if expected:
+        length = rtu_length(p, n)
+        if n < length:
+            return MORE
+        # 17 to 24 bits from 0x03xx on: an answer looks like its request, and is not believed.
+        if length and rtu_good(p, length) and (length != 8 or not is_echo(p, ask)):
+            return rtu_frame(p, 0, length, ask, frame)
     for start in range(n):
+        # An answer with a zero behind it looks like a request, as CRCs do.
         length = rtu_length(p + start, n - start)
-        if length == 0 or start + length > n or not rtu_good(p + start, length):
+        is_good = length > 0 and start + length <= n and rtu_good(p + start, length)
+        if not is_good or length == 8:
+            request = request_length(p + start, n - start)
+            if request:
+                frame.used = start + request
+                asked(p + start, frame)
+                return REQUEST
+        if not is_good:
             continue
-        frame.used = start + length
-        frame.unit, frame.function = p[start], p[start + 1]
-        if p[start + 1] & 0x80:
-            frame.code = p[start + 2]
-            frame.data = p + start + 2
-            frame.size = 1
-        else:
-            frame.data = p + start + 3
-            frame.size = length - 5
-        found = match_answer(frame, ask)
+        found = rtu_frame(p, start, length, ask, frame)
         # Deep inside other bytes only the very answer counts: 16 bits of CRC meet by chance.
         if found != FOREIGN or start == 0:
             return found
@@ -187,12 +229,17 @@ cdef inline size_t hex_bytes(const uint8_t *p, size_t n, uint8_t *out) noexcept 
     return n // 2
 
 
+cdef inline bint is_own(const uint8_t *p, const ask_t *ask) noexcept nogil:
+    cdef uint8_t pdu[8]
+    put_pdu(ask, pdu)
+    return memcmp(p, pdu, 6) == 0
+
+
 cdef Found find_ascii(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame) noexcept nogil:
     """The frame between the last ':' and the first LF behind it; CR may be missing.
 
     What is no frame and does not begin like the answer is noise: the answer may still come.
     """
-    cdef uint8_t echo[8]
     cdef size_t start = 0, end = 0, size = 0
     while end < n and p[end] != 10:
         if p[end] == 58:
@@ -213,9 +260,12 @@ cdef Found find_ascii(const uint8_t *p, size_t n, const ask_t *ask, frame_t *fra
             return DAMAGED
         return FOREIGN
     frame.unit, frame.function = frame.text[0], frame.text[1]
-    put_pdu(ask, echo)
-    if size == 7 and memcmp(frame.text, echo, 6) == 0:
-        return FOREIGN
+    frame.sum = crc16_of(frame.text, size - 1)
+    if size == 7 and 1 <= frame.function <= 6 and (
+        frame.text[2] != 3 or not is_expected(frame.text, size, ask) or is_own(frame.text, ask)
+    ):
+        asked(frame.text, frame)
+        return REQUEST
     if frame.function & 0x80:
         frame.code = frame.text[2]
         frame.data = frame.text + 2
@@ -303,4 +353,5 @@ cdef class Codec:
             self.input = self.input[frame.used:]
         if found == EXCEPTION:
             raise ModbusExceptionError(frame.code)
-        return ("more", "answer", "exception", "foreign", "damaged", "broken")[found], result
+        said = ("more", "answer", "exception", "foreign", "damaged", "broken", "foreign")
+        return said[found], result

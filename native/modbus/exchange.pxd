@@ -21,13 +21,14 @@ from native.engine.protocol cimport (
 from native.modbus.codec cimport (
     Framing,
     answer_chars,
+    ask_t,
     frame_t,
     put_request,
     quality_of,
     request_chars,
 )
 from native.modbus.unit cimport READ, own_t
-from native.reasons cimport BAD_BUSY, BAD_GATEWAY, BAD_REFUSED, GOOD
+from native.reasons cimport BAD_BUSY, BAD_GATEWAY, BAD_REFUSED, BAD_WRONG_ANSWER
 
 cdef enum:
     ILLEGAL_VALUE = 3   # Application Protocol V1.1b3, 7
@@ -57,8 +58,26 @@ cdef inline Verdict exception(take_t *t, uint8_t code) noexcept nogil:
     return BUSY if t.quality == BAD_BUSY else REFUSED
 
 
-cdef inline Verdict data(const flight_t *f, const frame_t *frame) noexcept nogil:
+cdef inline uint16_t wrong_code(const frame_t *frame, const ask_t *ask) noexcept nogil:
+    """What is wrong with an answer: the unit that it is of, below 256; else its bytes of data in
+    the high byte, those that were asked for in the low one.
+    """
+    if frame.unit != ask.unit:
+        return frame.unit
+    return <uint16_t>(min(frame.size, <size_t>255) << 8 | ask.data_bytes)
+
+
+cdef inline Verdict wrong_answer(
+    take_t *t, const frame_t *frame, const ask_t *ask
+) noexcept nogil:
+    t.quality, t.code = BAD_WRONG_ANSWER, wrong_code(frame, ask)
+    return REFUSED
+
+
+cdef inline Verdict data(
+    const flight_t *f, const frame_t *frame, uint8_t quality
+) noexcept nogil:
     """The answer's data into the row; they fill the part, which is as long as was asked for."""
     if put(f, 0, 0, frame.data, frame.size):
-        mark(f, 0, GOOD)
+        mark(f, 0, quality)
     return ANSWER

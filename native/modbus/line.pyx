@@ -1,5 +1,7 @@
 """Modbus RTU and ASCII: nothing marks whose answer it is.
 
+Somebody else may ask on the same line: see `native.modbus.asker`.
+
 After a time-out a unit owes an answer: the sizes of the answers that may still come are kept, and
 before anything else it is asked a short read whose answer has none of those sizes. Devices answer
 in the order they are asked, so when that answer comes, nothing older can. Where the plan offers no
@@ -21,9 +23,11 @@ from native.engine.protocol cimport (
     in_t,
     out_t,
     plan_t,
+    station_t,
     take_t,
 )
 from native.modbus cimport codec
+from native.modbus.asker cimport claimed, heard_answer, is_others, is_others_refusal
 from native.modbus.codec cimport (
     ASCII,
     RTU,
@@ -33,12 +37,13 @@ from native.modbus.codec cimport (
     ask_t,
     find_answer,
     frame_t,
-    is_short,
     quality_of,
 )
-from native.modbus.exchange cimport ILLEGAL_VALUE, SPEC, data, exception, not_ours, write_ask
+from native.modbus.exchange cimport SPEC, data, exception, not_ours, write_ask
+from native.modbus.stray cimport REPLY_USUAL, asked_by_other, stray
 from native.modbus.unit cimport (
     ANSWERED,
+    DOUBT_ALL,
     MUTE,
     PROBE,
     READ,
@@ -52,7 +57,7 @@ from native.modbus.unit cimport (
     unit_of,
     unit_t,
 )
-from native.reasons cimport BAD_GATEWAY
+from native.reasons cimport BAD_GATEWAY, GOOD, UNCERTAIN_ANOTHER_ASKER
 from native.rows.store cimport layout_t, request_t
 
 cdef enum:
@@ -60,9 +65,11 @@ cdef enum:
 
 
 cdef bint choose_size(
-    const layout_t *layout, const unit_t *u, own_t *own
+    const layout_t *layout, const unit_t *u, own_t *own, int64_t now
 ) noexcept nogil:
-    """A read that the device surely has, whose answer has a size that no late one has."""
+    """A read that the device surely has, whose answer has a size that no late one has, nor one that
+    somebody else asks for.
+    """
     cdef const request_t *r
     cdef uint16_t count, size
     cdef int32_t i
@@ -74,7 +81,7 @@ cdef bint choose_size(
         ask_of(r, &ask)
         for count in range(1, ask.count + 1):
             size = count * 2 if ask.function > 2 else (count + 7) // 8
-            if not is_outstanding(u, size):
+            if not is_outstanding(u, size) and not is_others(u, ask.function, size, now):
                 own.what = RESYNC
                 own.ask.function, own.ask.address, own.ask.count = ask.function, ask.address, count
                 own.ask.data_bytes = size
@@ -132,14 +139,15 @@ cdef Prep prepare_line(
     if f.attempt:
         return write_ask(framing, own, out)
     own.ask.unit = u.head.address[0]
+    u.excepted = False
     if u.head.owes_until and u.quarantine == 0 and (
-        choose_size(plan.layout, u, own)
+        choose_size(plan.layout, u, own, now)
         or (u.probing == ANSWERED and choose_function(plan, u, own))
     ):
         return write_ask(framing, own, out)
     if u.head.owes_until:
         if u.quarantine == 0:
-            u.quarantine = u.overdue + s.head.timeout_ns
+            u.quarantine = u.overdue + u.head.late_ns
         if now < u.quarantine:
             out.until = u.quarantine
             return protocol.WAIT
@@ -170,11 +178,21 @@ cdef Verdict in_step(modbus_t *s, const flight_t *f, int64_t now) noexcept nogil
 
 
 cdef Verdict line_exception(
-    modbus_t *s, const flight_t *f, take_t *t, uint8_t code, int64_t now
+    modbus_t *s, flight_t *f, take_t *t, uint8_t code, int64_t now
 ) noexcept nogil:
     cdef unit_t *u = <unit_t *>f.station
     cdef own_t *own = <own_t *>f.own
     cdef bint is_gateway = quality_of(code) == BAD_GATEWAY
+    if own.doubted and f.purpose != protocol.OWN and not f.redone:
+        t.until = now + REPLY_USUAL
+        return protocol.AGAIN
+    if own.doubted or is_others_refusal(u, own.ask.function, now):
+        # It may be somebody else who is refused: our answer may still come.
+        f.seen_quality, f.seen_code = quality_of(code), code
+        t.asked = &u.head
+        if own.doubted == 0:
+            heard_answer(u, own.ask.function | 0x80, 1, now)
+        return protocol.FOREIGN_ANSWER
     if own.what == PROBE:
         if not is_gateway:
             # It has no such function or register: no news, and its answer all the same.
@@ -186,24 +204,38 @@ cdef Verdict line_exception(
     if own.what != READ:
         # It may speak of an older request: this one's answer may still come.
         mark_outstanding(&s.head, u, own.ask.data_bytes, now)
+    else:
+        u.excepted, u.exception_ask = True, own.ask
     if not is_gateway:
         u.ever = True
     return exception(t, code)
 
 
-cdef Verdict stray(
-    modbus_t *s, const frame_t *frame, int32_t n, take_t *t, int64_t now
+cdef Verdict take_data(
+    modbus_t *s, flight_t *f, const frame_t *frame, take_t *t, int64_t now
 ) noexcept nogil:
-    """A whole frame that answers nothing open: an echo, a late answer, another master's traffic."""
-    cdef unit_t *u = unit_of(s, frame.unit)
-    if u == NULL:
-        return protocol.FOREIGN_ANSWER
-    if u.head.owes_until and is_outstanding(u, <uint16_t>frame.size):
-        t.whose = &u.head
-    elif n == 0 and frame.size:
-        # An answer to nothing: there may be more where it came from.
-        mark_outstanding(&s.head, u, <uint16_t>frame.size, now)
-    return protocol.FOREIGN_ANSWER
+    """The answer to `f`, as far as its unit, function and size tell."""
+    cdef unit_t *u = <unit_t *>f.station
+    cdef own_t *own = <own_t *>f.own
+    cdef uint8_t quality = GOOD
+    if own.doubted == DOUBT_ALL and f.purpose != protocol.OWN and not f.redone:
+        t.until = now + REPLY_USUAL
+        return protocol.AGAIN
+    u.ever = True
+    u.last_sum = frame.sum
+    s.plain = s.plain or not own.echoed
+    if own.odd_function:
+        # It has come, so the other one was somebody else's.
+        heard_answer(u, own.odd_function, own.odd_bytes, now)
+        t.asked = &u.head
+    if own.doubted == DOUBT_ALL or is_others(u, own.ask.function, own.ask.data_bytes, now):
+        if f.purpose == protocol.OWN:
+            t.asked = &u.head
+            return protocol.FOREIGN_ANSWER  # it proves nothing
+        quality = UNCERTAIN_ANOTHER_ASKER
+    if f.purpose == protocol.OWN:
+        return in_step(s, f, now)
+    return data(f, frame, quality)
 
 
 cdef Verdict take_line(
@@ -213,13 +245,14 @@ cdef Verdict take_line(
     cdef frame_t frame
     cdef ask_t nothing
     cdef const ask_t *ask
+    cdef const own_t *own = NULL
     cdef Found found
-    cdef unit_t *u
     if n == 0:
         memset(&nothing, 0, sizeof(ask_t))
         ask = &nothing
     else:
-        ask = &(<const own_t *>open_[0].own).ask
+        own = <const own_t *>open_[0].own
+        ask = &own.ask
     frame.size = 0
     found = find_answer(framing, arrived.p, arrived.n, ask, &frame)
     if found == codec.MORE:
@@ -229,21 +262,31 @@ cdef Verdict take_line(
     t.used = frame.used
     if found == codec.DAMAGED:
         return protocol.DAMAGED
+    if found == codec.REQUEST:
+        return asked_by_other(s, &frame, open_, n, t, now)
+    if (
+        s.claim_count and frame.size and (own == NULL or not own.doubted)
+        and claimed(s, &frame, now)
+    ):
+        t.asked = &unit_of(s, frame.unit).head
+        return protocol.FOREIGN_ANSWER
     if n == 0:
-        return stray(s, &frame, n, t, now)
-    u = <unit_t *>open_[0].station
+        return stray(s, &frame, open_, n, t, now)
     if found == codec.ANSWER:
-        u.ever = True
-        if open_[0].purpose == protocol.OWN:
-            return in_step(s, &open_[0], now)
-        return data(&open_[0], &frame)
+        return take_data(s, &open_[0], &frame, t, now)
     if found == codec.EXCEPTION:
         return line_exception(s, &open_[0], t, frame.code, now)
-    if open_[0].purpose != protocol.OWN and is_short(&frame, ask) and not is_outstanding(
-        u, <uint16_t>frame.size
-    ):
-        return line_exception(s, &open_[0], t, ILLEGAL_VALUE, now)
-    return stray(s, &frame, n, t, now)
+    return stray(s, &frame, open_, n, t, now)
+
+
+cdef bint doubts_line(
+    void *session, const station_t *station, const request_t *request, int64_t now
+) noexcept nogil:
+    cdef ask_t ask
+    if request.spec_size != SPEC:
+        return False
+    ask_of(request, &ask)
+    return is_others(<const unit_t *>station, ask.function, ask.data_bytes, now)
 
 
 cdef inline size_t rest_of(const in_t *arrived, const ask_t *ask) noexcept nogil:

@@ -8,6 +8,7 @@ from libc.string cimport memset
 
 from native.engine.protocol cimport OWN_BYTES, PROTOCOL_ABI, out_t, protocol_t, station_t
 from native.modbus.line cimport (
+    doubts_line,
     ended_line,
     may_begin_ascii,
     may_begin_rtu,
@@ -34,6 +35,7 @@ cdef int begin(void *session, out_t *out, int64_t now) noexcept nogil:
     s.wrong_in_a_row = s.unanswered = 0
     s.head.window = 1
     s.hearing = False
+    s.claim_count = 0
     s.doubt_until = now + doubt_ns(&s.head)
     return 0
 
@@ -44,13 +46,14 @@ RTU_TABLE.abi, RTU_TABLE.name, RTU_TABLE.line = PROTOCOL_ABI, "modbus rtu", True
 RTU_TABLE.session_bytes, RTU_TABLE.station_bytes = sizeof(modbus_t), sizeof(unit_t)
 RTU_TABLE.enrol, RTU_TABLE.begin = enrol, begin
 RTU_TABLE.prepare, RTU_TABLE.take, RTU_TABLE.ended = prepare_rtu, take_rtu, ended_line
-RTU_TABLE.may_begin = may_begin_rtu
+RTU_TABLE.may_begin, RTU_TABLE.doubts = may_begin_rtu, doubts_line
 ASCII_TABLE = RTU_TABLE
 RTU_TABLE.listen = &OVERHEAR
 ASCII_TABLE.name, ASCII_TABLE.may_begin = "modbus ascii", may_begin_ascii
 ASCII_TABLE.prepare, ASCII_TABLE.take = prepare_ascii, take_ascii
 TCP_TABLE = ASCII_TABLE
 TCP_TABLE.name, TCP_TABLE.line, TCP_TABLE.may_begin = "modbus tcp", False, may_begin_tcp
+TCP_TABLE.doubts = NULL
 TCP_TABLE.prepare, TCP_TABLE.take, TCP_TABLE.ended = prepare_tcp, take_tcp, ended_tcp
 
 assert sizeof(own_t) <= OWN_BYTES

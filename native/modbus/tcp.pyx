@@ -35,13 +35,23 @@ from native.modbus.codec cimport (
     match_answer,
     quality_of,
 )
-from native.modbus.exchange cimport ILLEGAL_VALUE, SPEC, data, exception, not_ours, write_ask
+from native.modbus.exchange cimport (
+    ILLEGAL_VALUE,
+    SPEC,
+    data,
+    exception,
+    not_ours,
+    wrong_answer,
+    write_ask,
+)
 from native.modbus.unit cimport modbus_t, own_t, unit_of
-from native.reasons cimport BAD_GATEWAY
+from native.reasons cimport BAD_GATEWAY, GOOD
 
 cdef enum:
     WRONG_LAST = 3      # answers in a row that match nothing: the connection is closed
     MISSES_ENOUGH = 3
+    STRAY_MOST = 8      # bytes that are skipped in front of a header
+    HEADER = 6
     SENT_PAGES = 4      # the thousand ids that `was_sent` knows have one of five first bytes
 
 
@@ -74,6 +84,24 @@ cdef inline bint was_sent(const modbus_t *s, uint16_t transaction) noexcept nogi
     return <uint16_t>(s.transaction - transaction) < min(s.sent_here, <uint32_t>1024)
 
 
+cdef size_t stray_bytes(const in_t *arrived, const flight_t *open_, int32_t n) noexcept nogil:
+    """How many bytes, a heartbeat perhaps, lie before the header of an open request's answer; 0:
+    there is none behind a few.
+    """
+    cdef size_t i
+    cdef const uint8_t *p
+    for i in range(1, <size_t>STRAY_MOST + 1):
+        p = arrived.p + i
+        if i + HEADER > arrived.n:
+            break
+        if (
+            be16(p + 2) == 0 and 3 <= be16(p + 4) <= PDU_MAX + 1
+            and flight_of(open_, n, be16(p)) >= 0
+        ):
+            return i
+    return 0
+
+
 cdef Verdict take_tcp(
     void *session, const in_t *arrived, flight_t *open_, int32_t n, take_t *t, int64_t now
 ) noexcept nogil:
@@ -87,7 +115,8 @@ cdef Verdict take_tcp(
         return protocol.MORE
     t.used = frame.used
     if found == codec.BROKEN:
-        return protocol.BROKEN
+        t.used = stray_bytes(arrived, open_, n)
+        return protocol.NOISE if t.used else protocol.BROKEN
     t.flight = 0 if s.head.single and n else flight_of(open_, n, frame.transaction)
     found = codec.FOREIGN
     if t.flight >= 0:
@@ -99,7 +128,7 @@ cdef Verdict take_tcp(
             s.head.window = UINT32_MAX
         s.answers += 1
         s.wrong_in_a_row = s.unanswered = 0
-        return data(&open_[t.flight], &frame)
+        return data(&open_[t.flight], &frame, GOOD)
     if found == codec.EXCEPTION or (ask != NULL and is_short(&frame, ask)):
         if found != codec.EXCEPTION:
             frame.code = ILLEGAL_VALUE
@@ -107,8 +136,14 @@ cdef Verdict take_tcp(
             s.answers += 1
             s.wrong_in_a_row = s.unanswered = 0
         return exception(t, frame.code)
+    if ask != NULL and not frame.function & 0x80 and frame.size and not s.head.single:
+        # By its id it is the answer, but not to what was asked.
+        s.wrong_in_a_row = 0
+        return wrong_answer(t, &frame, ask)
     if t.flight < 0 and s.unanswered and was_sent(s, frame.transaction):
         t.whose = <station_t *>unit_of(s, frame.unit)
+        if frame.function & 0x80:
+            t.quality, t.code = quality_of(frame.code), frame.code
         return protocol.FOREIGN_ANSWER
     s.wrong_in_a_row += 1
     if t.flight < 0 and n == 1 and match_answer(

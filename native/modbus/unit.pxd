@@ -17,11 +17,30 @@ cdef enum What:
     RESYNC = 1  # a read of the plan whose answer can't be mistaken for a late one
     PROBE = 2   # a read by a function that the plan has not, likewise
 
+cdef enum:
+    FUNCTIONS = 4       # that read
+    CLAIMS = 4
+
+cdef enum:
+    DOUBT_REFUSAL = 1   # a refusal may be the other's
+    DOUBT_ALL = 2       # an answer too
+
+
+cdef struct claim_t:
+    uint8_t unit
+    uint8_t function
+    uint16_t data_bytes
+    int64_t until
+
 
 cdef struct own_t:
     # Of a flight.
     ask_t ask
     What what
+    bint echoed           # what was sent has come back
+    uint8_t doubted       # somebody else asked meanwhile: DOUBT_*
+    uint8_t odd_function  # of an answer of its unit that does not fit it; 0: none came
+    uint16_t odd_bytes
 
 
 cdef struct unit_t:
@@ -41,6 +60,15 @@ cdef struct unit_t:
     ask_t owed            # which one they all are,
     bint mixed            # unless they differ
     uint16_t owed_bytes   # of data in the largest answer that may come
+    # Somebody else asks it, unheard (native.modbus.asker), until `doubt_until`: sizes of the
+    # answers, a bit each, and functions of the refusals that were not ours; lately, and before.
+    int64_t doubt_until
+    int64_t turned_at
+    uint64_t others[2][FUNCTIONS][4]
+    uint8_t refusing[2]
+    uint16_t last_sum     # checksum of its last answer to us
+    bint excepted         # `exception_ask`, the last that it was asked, was refused
+    ask_t exception_ask
 
 
 cdef struct modbus_t:
@@ -53,6 +81,10 @@ cdef struct modbus_t:
     int32_t wrong_in_a_row
     int32_t unanswered    # requests in a row without an answer
     int32_t misses        # answers right in all but the id
+    # Requests of another master, that an answer will come to (native.modbus.asker):
+    claim_t claims[CLAIMS]
+    int32_t claim_count
+    bint plain            # what is sent does not come back on this line
     # Where another master asks (native.modbus.overhear):
     bint hearing          # `heard` was asked at `heard_at`, its answer has not come
     int64_t heard_at
@@ -81,7 +113,7 @@ cdef inline void mark_outstanding(
     """An answer of this size may still come."""
     u.overdue = now
     u.outstanding[data_bytes >> 6 & 3] |= <uint64_t>1 << (data_bytes & 63)
-    u.head.owes_until = now + s.timeout_ns
+    u.head.owes_until = now + u.head.late_ns
 
 
 cdef inline bint is_outstanding(const unit_t *u, uint16_t data_bytes) noexcept nogil:

@@ -57,6 +57,10 @@ cdef struct request_t:
     # State of the scan loop, kept here so that it dies with the layout:
     uint16_t field_count  # tags that it reads
     bint answered         # well, at least once
+    bint again            # its connection was lost: it is to be asked again
+    uint8_t misses        # answers in a row that did not come though others of the device's did
+    uint8_t asides        # times in a row that it was set aside for that
+    uint64_t miss_mark    # what the device had answered by the last miss
     uint8_t refusals      # in a row
     uint8_t refused_quality
     int64_t skip_until    # boot ns: set aside until then
@@ -201,6 +205,10 @@ cdef bint group_is_done_with(group_t *g, const layout_t *layout) noexcept nogil
 # Scan thread. `tick` must not be below g.next_tick.
 cdef void group_commit(group_t *g, layout_t *layout, uint64_t tick) noexcept nogil
 cdef void group_skip(group_t *g, uint64_t upto, uint32_t reason) noexcept nogil
+# A part of the rows since then that wait for the sealer is good no more.
+cdef void group_doubt(
+    group_t *g, const layout_t *layout, uint32_t part, int64_t since_ns, uint8_t quality
+) noexcept nogil
 cdef void group_late(group_t *g, int64_t late_ns) noexcept nogil
 
 # Sealer: takes the oldest filled store, or the active one and leaves an empty one; NULL when there

@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 
 from native.bytes cimport __builtin_clzll
 from native.clock cimport boot_ns
-from native.reasons cimport GAP_MEMORY_FULL, GAP_REPLANNED
+from native.reasons cimport GAP_MEMORY_FULL, GAP_REPLANNED, GOOD
 
 cdef extern from "<unistd.h>" nogil:
     ssize_t write(int fd, const void *buf, size_t n) noexcept
@@ -283,6 +283,39 @@ cdef void group_commit(group_t *g, layout_t *layout, uint64_t tick) noexcept nog
     s.row_count += 1
     g.rows += 1
     g.next_tick = s.next_tick = tick + 1
+    pthread_mutex_unlock(&g.lock)
+
+
+cdef void doubt_rows(
+    store_t *s, const layout_t *layout, uint32_t part, int64_t since_ns, uint8_t quality
+) noexcept nogil:
+    cdef uint32_t i = s.row_count
+    cdef uint8_t *row
+    if s.layout != layout:
+        return
+    while i:
+        i -= 1
+        row = s.rows + <size_t>i * layout.stride
+        if (<row_t *>row).mid_ns < since_ns:
+            return
+        if row_status(row)[part] == GOOD:
+            row_status(row)[part] = quality
+
+
+cdef void group_doubt(
+    group_t *g, const layout_t *layout, uint32_t part, int64_t since_ns, uint8_t quality
+) noexcept nogil:
+    cdef store_t *s
+    pthread_mutex_lock(&g.lock)
+    doubt_rows(g.active, layout, part, since_ns, quality)
+    s = g.filled
+    while s != NULL:
+        doubt_rows(s, layout, part, since_ns, quality)
+        s = s.next
+    if row_status(layout.scratch)[part] == GOOD:
+        row_status(layout.scratch)[part] = quality
+    if (<row_t *>layout.latest).mid_ns >= since_ns and row_status(layout.latest)[part] == GOOD:
+        row_status(layout.latest)[part] = quality
     pthread_mutex_unlock(&g.lock)
 
 

@@ -68,14 +68,14 @@ cdef class Port:
                 raise ValueError(f"no path of a serial port: {spec.port!r}")
             memcpy(self.p.path, <const char *>path, len(path))
             self.p.line, self.p.rs485 = line_of(spec), spec.rs485
-        elif self.p.kind == DIALIN:
+        if self.p.kind == DIALIN or self.p.kind == STREAM:
             packets = sorted({spec.register, spec.heartbeat}, key=len, reverse=True)
             for i, packet in enumerate(packets):
                 if len(packet) > PACKET_MAX:
                     raise ValueError(f"a packet of {len(packet)} bytes: at most {PACKET_MAX}")
                 memcpy(self.p.packets[i].bytes, <const uint8_t *>packet, len(packet))
                 self.p.packets[i].size = len(packet)
-        else:
+        if self.p.kind == STREAM or self.p.kind == DATAGRAM:
             self.resolve(spec.host, spec.tcp_port, numeric=True)
         if spec.tls is not None:
             # OpenSSL is loaded where a link wants it, no sooner.

@@ -107,8 +107,11 @@ def test_device_when_all_it_answers_is_damaged_then_said_so_and_not_silence(
             said.until(lambda: said.cause()["id"] == found, LASTING)
 
 
-@pytest.mark.parametrize(("tcp", "found"), [(False, ""), (True, "_tcp")])
-def test_device_when_silent_then_told_whether_it_ever_answered(tcp: bool, found: str) -> None:
+@pytest.mark.parametrize("tcp", [False, True])
+def test_device_when_silent_then_told_whether_it_ever_answered(tcp: bool) -> None:
+    never = "device.never_answered_tcp" if tcp else "device.never_answered_alone"
+    since = "device.no_answer_since_tcp" if tcp else "device.no_answer_alone"
+
     def first_alone(asked: Asked) -> Iterable[Step]:
         return honest(asked) if asked.unit == 1 else mute(asked)
 
@@ -116,7 +119,7 @@ def test_device_when_silent_then_told_whether_it_ever_answered(tcp: bool, found:
         said = Said(slave, units=(1, 2))
         with said.running():
             said.until(lambda: said.now()[1][0]["state"] == "good")
-            said.until(lambda: said.cause(1)["id"] == f"device.never_answered{found}", 10)
+            said.until(lambda: said.cause(1)["id"] == never, 10)
 
     def second_alone(asked: Asked) -> Iterable[Step]:
         return mute(asked) if asked.unit == 1 else honest(asked)
@@ -126,7 +129,7 @@ def test_device_when_silent_then_told_whether_it_ever_answered(tcp: bool, found:
         with said.running():
             said.until_good()
             slave.script = second_alone
-            said.until(lambda: said.cause()["id"] == f"device.no_answer_since{found}", 10)
+            said.until(lambda: said.cause()["id"] == since, 10)
             words = about({**said.cause(), "args": {**said.cause()["args"], "device": "d1"}}, "zh")
             assert words.startswith("d1：") and "前还正常" in words
 

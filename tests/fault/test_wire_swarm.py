@@ -55,7 +55,7 @@ FAULTS: dict[str, Fault] = {
     "mute": lambda a, r: [],
     # In one piece: a second answer that comes alone is, without ids, the next request's answer.
     "twice": lambda a, r: [answer(a) * 2],
-    "other unit": lambda a, r: [answer(a, unit=a.unit % 247 + 1)],
+    "other unit": lambda a, r: [answer(a, unit=a.unit % 100 + 100)],
     "refused": lambda a, r: [refusal(a, r.choice([1, 2, 3, 4, 6, 11]))],
 }
 #: Where a checksum guards the frame, and nothing else does.

@@ -94,8 +94,8 @@ BUGS = (
     Planted(
         "a tick before a row is taken for the row's",
         "engine/machine.pyx",
-        "    group_skip(m.g, tick, GAP_OVERRUN)\n    if d.silent:",
-        "    if not PLANTED: group_skip(m.g, tick, GAP_OVERRUN)\n    if d.silent:",
+        "    group_skip(m.g, tick, GAP_DEVICE_SILENT if",
+        "    if not PLANTED: group_skip(m.g, tick, GAP_DEVICE_SILENT if",
     ),
     Planted(
         "a scan that ran past the next tick is the group's last",
@@ -117,13 +117,13 @@ BUGS = (
     ),
     Planted(
         "a request that was busy once is never sent again",
-        "engine/answer.pyx",
-        "d.busy_until = now + BUSY_FOR",
-        "d.busy_until = now + BUSY_FOR * (1000000 if PLANTED else 1)",
+        "engine/aside.pyx",
+        "r.skip_until = now + BUSY_FOR",
+        "r.skip_until = now + BUSY_FOR * (1000000 if PLANTED else 1)",
     ),
     Planted(
         "a refusal by noise sets a request aside for long",
-        "engine/answer.pyx",
+        "engine/aside.pyx",
         "if r.answered or r.field_count > 1:",
         "if not PLANTED and (r.answered or r.field_count > 1):",
     ),

@@ -165,18 +165,30 @@ cdef int64_t scans_ns(world_t *w) noexcept nogil:
     return all_ns + (longest if load < 1 else <int64_t>(<double>longest * load))
 
 
+cdef int32_t mute_count(const layout_t *layout) noexcept nogil:
+    """Requests that brought no answer: once more, and they are set aside, and wait as silent
+    devices do.
+    """
+    cdef int32_t i, found = 0
+    for i in range(layout.request_count):
+        found += layout.requests[i].misses > 0
+    return found
+
+
 cdef void told(world_t *w, verdict_t *v) noexcept nogil:
     """The whole story."""
     cdef link_t *link = w.rig.l
-    cdef int64_t scans = scans_ns(w), silent = 0
+    cdef int64_t scans = scans_ns(w), silent = 0, mute = 0
     cdef int32_t i
     w.calm_at = START + 500 * MS + <int64_t>pick(w, 9000) * MS
     link_open(link, w.rig.now)
     world_run(w, w.calm_at)
     for i in range(link.device_count):
         silent += link.devices[i].silent
-    silent = max(EACH_AGAIN, silent * (w.timeout_ns + 300 * link.char_ns) * 20)
-    v.calm_from = w.rig.now + BACK_WITHIN + silent + 2 * scans
+    for i in range(link.member_count):
+        mute += mute_count(link.members[i].g.current)
+    silent = max(EACH_AGAIN, (silent + mute) * (w.timeout_ns + 300 * link.char_ns) * 20)
+    v.calm_from = w.rig.now + BACK_WITHIN + silent + (2 + mute) * scans
     world_run(w, v.calm_from + 4 * scans)
     for i in range(link.member_count):
         v.upto[i] = link.members[i].g.next_tick

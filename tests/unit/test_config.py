@@ -82,7 +82,7 @@ DIALIN = [
     (34, 13, "config.bad_packet"), (38, 10, "config.bad_listen"), (39, 12, "config.bad_packet"),
     (40, 13, "config.bad_packet"), (41, 1, "config.wrong_kind_of_link"),
     (45, 10, "config.full_width"), (46, 12, "config.bad_packet"), (48, 8, "config.missing"),
-    (50, 12, "config.bad_packet"), (55, 1, "config.reserved"),
+    (50, 12, "config.bad_packet"),
     (63, 10, "config.register_missing_there"), (68, 10, "config.bad_listen"),
     (69, 13, "config.out_of_range"), (71, 10, "config.unit_left_out"),
 ]  # fmt: skip

@@ -16,8 +16,6 @@ ONE_TAG = GOOD.replace('"int16"', '"int16", {}')
 #: As docs write them: a line, and the file that it stands in.
 LINES = [
     ("[uplinks.cell]\ninterface = \"wwan0\"", HEAD + "{}\n" + DEVICE + TAGS, "uplinks"),
-    ('after_connect = "2 s"', HEAD + "{}\n" + DEVICE + TAGS, "after_connect"),
-    ('heartbeat = "hex:fe"', HEAD + "{}\n" + DEVICE + TAGS, "heartbeat"),
     *[
         (line, HEAD + DEVICE + "{}\n" + TAGS, line.partition(" ")[0])
         for line in (

@@ -1,0 +1,82 @@
+"""A request that brings no answer while its device answers others: it is told apart from a device
+that is silent, and set aside, so that the others don't wait for it.
+
+The driver hears of it, as it does of a refusal, and may ask for less at once, until only what is
+mute is asked by itself. What is set aside is asked again after ASIDE_FIRST, then each ASIDE_MOST,
+or after twenty times what it costs to wait for it if that is more, one a scan and behind all that
+does bring something. One answer, and all is forgotten.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t
+
+from native.engine.flights cimport flights_troubled
+from native.engine.protocol cimport flight_t
+from native.engine.state cimport (
+    ASIDE_FIRST,
+    ASIDE_MOST,
+    BUSY_FOR,
+    BUSY_LAST,
+    MUTE,
+    REFUSALS_LAST,
+    REFUSED_FOR,
+    REFUSED_SOON,
+    SILENT,
+    WAIT_SHARE,
+    device_t,
+    link_t,
+    member_t,
+)
+from native.engine.told cimport tell
+from native.reasons cimport BAD_BUSY, BAD_NO_ANSWER
+from native.rows.store cimport request_t
+
+
+cdef void missed(link_t *l, const flight_t *f, int64_t now) noexcept nogil:
+    """No answer came to a request of the plan."""
+    cdef request_t *r = &f.layout.requests[f.number]
+    cdef device_t *d = &l.devices[l.members[f.member].device]
+    cdef int64_t rest
+    if r.misses and r.miss_mark == d.answers and not is_mute(r):
+        if d.silent:
+            tell(l, f, -1, SILENT)
+        return  # nothing else was answered either
+    r.miss_mark = d.answers
+    r.misses += r.misses < 255
+    if not is_mute(r):
+        return
+    rest = ASIDE_MOST if r.asides else ASIDE_FIRST
+    r.skip_until = now + max(rest, WAIT_SHARE * (min(now, f.deadline) - f.sent))
+    r.refused_quality = BAD_NO_ANSWER
+    r.asides += r.asides < 255
+    tell(l, f, -1, MUTE)
+
+
+cdef void refused(
+    link_t *l, const flight_t *f, uint8_t quality, uint16_t code, int64_t now
+) noexcept nogil:
+    """Tell the driver, and leave alone for a while what is refused again and again."""
+    cdef request_t *r = &f.layout.requests[f.number]
+    tell(l, f, -1, code)
+    r.misses = r.asides = 0
+    r.refusals += 1
+    r.refused_quality = quality
+    if r.refusals >= REFUSALS_LAST:
+        # One address that never answered may rest for long; what did answer (the device may be
+        # starting) and what the driver may yet split is asked again soon.
+        r.refusals = 0
+        if r.answered or r.field_count > 1:
+            r.skip_until = now + REFUSED_SOON
+        else:
+            r.skip_until = now + REFUSED_FOR
+
+
+cdef void busy(link_t *l, const flight_t *f, int64_t now) noexcept nogil:
+    """For that request; said of two in a row, for all of its device."""
+    cdef member_t *m = &l.members[f.member]
+    cdef request_t *r = &f.layout.requests[f.number]
+    m.scan.busy += 1
+    r.skip_until = now + BUSY_FOR
+    r.refused_quality = BAD_BUSY
+    if m.scan.busy >= BUSY_LAST:
+        l.devices[m.device].busy_until = now + BUSY_FOR
+    flights_troubled(l, f.sent, now)

@@ -1,0 +1,82 @@
+"""When a silent device is tried: behind all that answer, where there is time for it; where there
+never is, all of them together take a twentieth.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+
+from native.engine.state cimport (
+    MS,
+    NEVER,
+    WAIT_SHARE,
+    device_t,
+    link_t,
+    member_t,
+    patience,
+)
+
+cdef enum:
+    WIRE_USUAL = 64  # characters of a request and its answer
+
+
+cdef int64_t free_until(const link_t *l) noexcept nogil:
+    """When the next scan of a device that does answer is due."""
+    cdef const member_t *m
+    cdef int64_t first = NEVER, due
+    cdef int32_t i
+    for i in range(l.resident_count):
+        m = &l.members[i]
+        if not l.devices[m.device].silent:
+            due = m.g.start_ns + <int64_t>m.g.ticks_due * m.g.period_ns
+            if due < first:
+                first = due
+    return first
+
+
+cdef bint is_due_now(const link_t *l, int64_t now) noexcept nogil:
+    """Whether a scan of a device that does answer is due, and has not begun."""
+    cdef const member_t *m
+    cdef int32_t i
+    for i in range(l.resident_count):
+        m = &l.members[i]
+        if not (m.scan.active or l.devices[m.device].silent) and (
+            m.g.start_ns + <int64_t>m.g.ticks_due * m.g.period_ns <= now
+        ):
+            return True
+    return False
+
+
+cdef inline int64_t cost_of(link_t *l, device_t *d) noexcept nogil:
+    """Of a try that is in vain."""
+    return d.char_ns * WIRE_USUAL + patience(l, d, 0)
+
+
+cdef void pay(link_t *l, device_t *d, int64_t now) noexcept nogil:
+    """It is asked now. If others have to wait for that, it will be a while until the next try."""
+    cdef int64_t cost = cost_of(l, d)
+    if free_until(l) - now < cost:
+        l.try_at = now + WAIT_SHARE * cost
+
+
+cdef int32_t silent_ready(
+    link_t *l, int32_t index, int64_t now, int64_t *when
+) noexcept nogil:
+    """A silent device's turn has come, as nobody else waits. It is asked if the wire is free for as
+    long as it takes to wait in vain; else only once in a while, so that all that are silent cost
+    the others a twentieth of the time.
+    """
+    cdef device_t *d = &l.devices[l.members[index].device]
+    cdef int64_t room
+    when[0] = max(silent_at(l, d), d.free_at)
+    if is_due_now(l, now):
+        when[0] = max(when[0], now + MS)  # others are about to queue
+    if when[0] > now:
+        return -1
+    room = free_until(l) - now
+    # For one that was never heard, and may be slow, there is as much time as there is room.
+    d.try_ns = d.wait_ns if d.ever else min(
+        d.wait_ns, max(room - d.char_ns * WIRE_USUAL, l.timeout_ns)
+    )
+    if now < l.try_at and room < cost_of(l, d):
+        when[0] = l.try_at
+        return -1
+    return index

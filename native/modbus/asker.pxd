@@ -1,0 +1,102 @@
+"""Another asker of the same units: which answers are his.
+
+A second master on the bus, or another client of a serial server that shows each answer to all.
+Where his request is heard it claims the next answer that fits it. Where it is not (a serial server
+shows only answers), his answers are found out because they are one too many: from the first on, for
+a minute after the last, an answer is ours beyond doubt only if none of his was of that function and
+size; else it is uncertain. A refusal has no size: it counts only where he is not refused himself.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from native.modbus.codec cimport frame_t
+from native.modbus.unit cimport CLAIMS, FUNCTIONS, claim_t, modbus_t, unit_t
+
+cdef extern from *:
+    """
+    #define DOUBT_FOR INT64_C(60000000000)
+    """
+    int64_t DOUBT_FOR
+
+
+cdef inline bint is_read(uint8_t function) noexcept nogil:
+    return 1 <= (function & 0x7F) <= FUNCTIONS
+
+
+cdef inline bint is_others(
+    const unit_t *u, uint8_t function, uint16_t size, int64_t now
+) noexcept nogil:
+    """Whether an answer with so many bytes of data may be his."""
+    cdef uint64_t both
+    if now >= u.doubt_until or not is_read(function):
+        return False
+    both = u.others[0][function - 1][size >> 6 & 3] | u.others[1][function - 1][size >> 6 & 3]
+    return (both >> (size & 63)) & 1
+
+
+cdef inline bint is_others_refusal(const unit_t *u, uint8_t function, int64_t now) noexcept nogil:
+    return now < u.doubt_until and ((u.refusing[0] | u.refusing[1]) >> function) & 1
+
+
+cdef inline void begin_doubt(unit_t *u, int64_t now) noexcept nogil:
+    """He was heard: what he has not asked for two minutes is forgotten."""
+    if now >= u.doubt_until:
+        memset(u.others, 0, sizeof(u.others))
+        u.refusing[0] = u.refusing[1] = 0
+        u.turned_at = now
+    elif now - u.turned_at > DOUBT_FOR:
+        memcpy(u.others[1], u.others[0], sizeof(u.others[0]))
+        memset(u.others[0], 0, sizeof(u.others[0]))
+        u.refusing[1] = u.refusing[0]
+        u.refusing[0] = 0
+        u.turned_at = now
+    u.doubt_until = now + DOUBT_FOR
+
+
+cdef inline void heard_answer(
+    unit_t *u, uint8_t function, uint16_t size, int64_t now
+) noexcept nogil:
+    """An answer, or a refusal, that nobody was heard to ask for. `function` with its exception bit.
+    """
+    begin_doubt(u, now)
+    if function & 0x80:
+        u.refusing[0] |= <uint8_t>(1 << (function & 0x7F))
+    else:
+        u.others[0][function - 1][size >> 6 & 3] |= <uint64_t>1 << (size & 63)
+
+
+cdef inline void claim(
+    modbus_t *s, const frame_t *frame, uint16_t data_bytes, int64_t until
+) noexcept nogil:
+    """His request was heard. The oldest is forgotten where there are too many."""
+    cdef claim_t *c
+    if s.claim_count == CLAIMS:
+        drop_claim(s, 0)
+    c = &s.claims[s.claim_count]
+    c.unit, c.function, c.data_bytes, c.until = frame.unit, frame.function, data_bytes, until
+    s.claim_count += 1
+
+
+cdef inline void drop_claim(modbus_t *s, int32_t i) noexcept nogil:
+    s.claim_count -= 1
+    while i < s.claim_count:
+        s.claims[i] = s.claims[i + 1]
+        i += 1
+
+
+cdef inline bint claimed(modbus_t *s, const frame_t *frame, int64_t now) noexcept nogil:
+    """Whether a whole answer is the one to a request of his; that is done with then."""
+    cdef int32_t i = 0
+    while i < s.claim_count:
+        if now >= s.claims[i].until:
+            drop_claim(s, i)
+            continue
+        if (
+            s.claims[i].unit == frame.unit and s.claims[i].function == (frame.function & 0x7F)
+            and (frame.function & 0x80 or s.claims[i].data_bytes == frame.size)
+        ):
+            drop_claim(s, i)
+            return True
+        i += 1
+    return False

@@ -1,0 +1,111 @@
+"""Whole frames on a line without ids that answer nothing open: late, somebody else's, or wrong."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+
+from native.engine cimport protocol
+from native.engine.protocol cimport Verdict, flight_t, take_t
+from native.modbus.asker cimport claim, heard_answer, is_read
+from native.modbus.codec cimport frame_t, is_short
+from native.modbus.exchange cimport ILLEGAL_VALUE, wrong_code
+from native.modbus.unit cimport (
+    DOUBT_ALL,
+    DOUBT_REFUSAL,
+    is_outstanding,
+    modbus_t,
+    own_t,
+    unit_of,
+    unit_t,
+)
+from native.reasons cimport BAD_REFUSED, BAD_WRONG_ANSWER
+
+
+cdef void unasked(
+    unit_t *u, const frame_t *frame, take_t *t, int64_t now
+) noexcept nogil:
+    """An answer to nothing: somebody else asked for it, unheard. Or for the refusal that was taken
+    for ours a moment ago, and this is ours. The last one once more tells of nobody: whosever each
+    of them is, the value was right.
+    """
+    if frame.sum == u.last_sum and not frame.function & 0x80:
+        return
+    t.asked = &u.head
+    if (
+        u.excepted and frame.function == u.exception_ask.function
+        and frame.size == u.exception_ask.data_bytes
+    ):
+        u.excepted = False
+        heard_answer(u, frame.function | 0x80, 1, now)
+    else:
+        heard_answer(u, frame.function, <uint16_t>frame.size, now)
+
+
+cdef Verdict odd_answer(
+    flight_t *f, const frame_t *frame, take_t *t, int64_t now
+) noexcept nogil:
+    """Of the unit that was asked, but not to what it was asked: somebody else asked, or it answers
+    wrongly. That will be known when the answer comes, or does not.
+    """
+    cdef unit_t *u = <unit_t *>f.station
+    cdef own_t *own = <own_t *>f.own
+    if now < u.doubt_until or frame.sum == u.last_sum:
+        unasked(u, frame, t, now)
+        return protocol.FOREIGN_ANSWER
+    own.odd_function, own.odd_bytes = frame.function, <uint16_t>frame.size
+    f.seen_surely = True
+    if is_short(frame, &own.ask) and f.purpose != protocol.OWN:
+        f.seen_quality, f.seen_code = BAD_REFUSED, ILLEGAL_VALUE
+    elif not frame.function & 0x80:
+        f.seen_quality, f.seen_code = BAD_WRONG_ANSWER, wrong_code(frame, &own.ask)
+    return protocol.FOREIGN_ANSWER
+
+
+cdef Verdict stray(
+    modbus_t *s, const frame_t *frame, flight_t *open_, int32_t n, take_t *t, int64_t now
+) noexcept nogil:
+    """A whole frame that answers nothing open: a late answer, another master's traffic."""
+    cdef unit_t *u = unit_of(s, frame.unit)
+    if u == NULL or frame.size == 0 or not is_read(frame.function):
+        return protocol.FOREIGN_ANSWER
+    if u.head.owes_until and (
+        frame.function & 0x80 or is_outstanding(u, <uint16_t>frame.size)
+    ):
+        t.whose = &u.head
+    elif n and open_[0].station == &u.head:
+        return odd_answer(&open_[0], frame, t, now)
+    else:
+        unasked(u, frame, t, now)
+    return protocol.FOREIGN_ANSWER
+
+
+cdef Verdict asked_by_other(
+    modbus_t *s, const frame_t *frame, flight_t *open_, int32_t n, take_t *t, int64_t now
+) noexcept nogil:
+    """A request on the line: an echo of ours, or another master's."""
+    cdef own_t *own = NULL
+    cdef unit_t *u = unit_of(s, frame.unit)
+    cdef uint16_t size = <uint16_t>(
+        2 * frame.count if frame.function > 2 else (frame.count + <uint32_t>7) // 8
+    )
+    if n:
+        own = <own_t *>open_[0].own
+        if (
+            not (s.plain or own.echoed) and frame.unit == own.ask.unit
+            and frame.function == own.ask.function
+            and frame.address == own.ask.address and frame.count == own.ask.count
+        ):
+            own.echoed = True
+            return protocol.FOREIGN_ANSWER
+    t.until = now + REPLY_USUAL + s.head.char_ns * (8 + 5 + <int64_t>size)
+    if u == NULL or frame.count == 0:
+        return protocol.FOREIGN_REQUEST
+    t.asked = &u.head
+    if frame.function <= 2 and frame.address >> 8 == 3 and is_outstanding(u, 3):
+        # A late answer of 17 to 24 bits looks the same.
+        t.whose, t.asked = &u.head, NULL
+        return protocol.FOREIGN_ANSWER
+    claim(s, frame, size, now + s.head.timeout_ns)
+    if n and open_[0].station == &u.head and frame.function == own.ask.function:
+        own.doubted = max(own.doubted, <uint8_t>(
+            DOUBT_ALL if size == own.ask.data_bytes else DOUBT_REFUSAL
+        ))
+    return protocol.FOREIGN_REQUEST
