@@ -38,6 +38,7 @@ from drivers.simulate_words import (
     Parser,
     Words,
     language,
+    parser_in,
     words,
 )
 
@@ -45,7 +46,7 @@ from drivers.simulate_words import (
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 fine, 1 a fault said on stderr, 2 usage."""
     lang = language()
-    parser = _parser(lang)
+    parser = parser_in(lang)
     options = parser.parse_args(argv)
     if sum(map(bool, (options.tcp, options.pty, options.dial))) != 1:
         parser.error(words("where", lang))
@@ -59,40 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _serve_meters(parser, options)
         if driver_of(path) == "mtconnect":
             return _serve_agents(parser, options)
+        if options.meters and options.tcp:
+            parser.error(words("meters_where", lang))
         return _serve(options, load_map(path))
     except (MapError, OSError, ValueError) as error:
         sys.stderr.write(f"jiahe-sim: {error}\n")
         return 1
-
-
-def _parser(lang: str) -> Parser:
-    parser = Parser(lang, prog="jiahe-sim", description=words("description", lang))
-
-    def add(name: str, **more: Any) -> None:
-        key = name.removeprefix("--").replace("-", "_")
-        parser.add_argument(name, help=words(key, lang), **more)
-
-    add("map", metavar="PROFILE|MAP.toml")
-    add("--tcp", action="append", default=[], metavar="ADDRESS:PORT")
-    add("--pty", type=Path, metavar="PATH")
-    add("--tls", nargs=3, type=Path, metavar=("CERT", "KEY", "CA"))
-    add("--dial", metavar="ADDRESS:PORT")
-    add("--register", default="", metavar="text:…|hex:…")
-    add("--heartbeat", default="", metavar="text:…|hex:…")
-    add("--heartbeat-every", type=float, default=30.0, metavar="S")
-    add("--framing", choices=("tcp", "rtu", "ascii"))
-    add("--baud", type=int, default=9600)
-    add("--char-bits", type=int, default=10)
-    add("--units", default="1", metavar="1-4,9")
-    add("--dead", default="", metavar="4")
-    add("--answer-ms", type=float, metavar="MS")
-    add("--counter", default="", metavar="ADDRESS")
-    add("--book", type=Path, metavar="FILE")
-    add("--name", default="unit-{unit}")
-    add("--seed", default="0")
-    add("--allow-remote", action="store_true")
-    add("--json", action="store_true")
-    return parser
 
 
 def _map_path(name: str) -> Path:
@@ -108,13 +81,15 @@ def _map_path(name: str) -> Path:
 def _serve(options: argparse.Namespace, made: DeviceMap) -> int:
     simulator = Simulator(book=options.book, seed=options.seed)
     numbers = _numbers(options.units)
+    meters = _meters(options) if options.meters else []
     if options.pty:
-        _add_bus(simulator, made, options, options.pty)
+        _add_bus(simulator, made, options, options.pty, meters)
     if options.dial:
         told = _dialling(options)
         with tempfile.TemporaryDirectory(prefix="jiahe-sim-") as folder:
-            simulator.add_dtu(_add_bus(simulator, made, options, Path(folder) / "bus"), **told)
-            return _live(options, made, simulator)
+            bus = _add_bus(simulator, made, options, Path(folder) / "bus", meters)
+            simulator.add_dtu(bus, **told)
+            return _live(options, made, simulator, meters)
     tls = TlsFiles(options.tls[2], *options.tls[:2]) if options.tls else None
     for index, address in enumerate(options.tcp):
         host, port = _address(address, options.allow_remote)
@@ -124,7 +99,7 @@ def _serve(options: argparse.Namespace, made: DeviceMap) -> int:
         simulator.add_tcp(units, host=host, port=port, framing=framing, tls=tls)
     if options.tcp and options.answer_ms:
         simulator.command(f"slow * {options.answer_ms}")
-    return _live(options, made, simulator)
+    return _live(options, made, simulator, meters)
 
 
 def _serve_s7(parser: Parser, options: argparse.Namespace, path: Path) -> int:
@@ -166,12 +141,10 @@ def _serve_agents(parser: Parser, options: argparse.Namespace) -> int:
 
 
 def _serve_meters(parser: Parser, options: argparse.Namespace) -> int:
-    """Meters on one line: unit 7 has the address 000000000007."""
+    """Meters alone on a line."""
     if options.dial or len(options.tcp) > 1:
         parser.error(words("where_meter", language()))
-    meters = [dlt645.Meter(f"{n:012}", seed=f"{options.seed}{n}") for n in _numbers(options.units)]
-    for meter in meters:
-        meter.faults.answer_ms = 20.0 if options.answer_ms is None else options.answer_ms
+    meters = _meters(options)
     host, port = _address(options.tcp[0], options.allow_remote) if options.tcp else ("", 0)
     with dlt645.Served(meters, host=host, port=port, path=options.pty) as served:
         where = str(options.pty) if options.pty else f"{served.host}:{served.port}"
@@ -182,7 +155,28 @@ def _serve_meters(parser: Parser, options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_bus(simulator: Simulator, made: DeviceMap, options: argparse.Namespace, path: Path) -> Bus:
+def _meters(options: argparse.Namespace) -> list[dlt645.Meter]:
+    """Those of --meters; without it unit 7 has the address 000000000007."""
+    if options.meters:
+        addresses = [each.strip() for each in options.meters.split(",")]
+    else:
+        addresses = [f"{number:012}" for number in _numbers(options.units)]
+    for address in addresses:
+        if len(address) != 12 or not (address.isascii() and address.isdecimal()):
+            raise ValueError(f"meter {address!r}: twelve digits, such as 012345678901")
+    meters = [dlt645.Meter(each, seed=f"{options.seed}{int(each)}") for each in addresses]
+    for meter in meters:
+        meter.faults.answer_ms = 20.0 if options.answer_ms is None else options.answer_ms
+    return meters
+
+
+def _add_bus(
+    simulator: Simulator,
+    made: DeviceMap,
+    options: argparse.Namespace,
+    path: Path,
+    meters: Sequence[dlt645.Meter],
+) -> Bus:
     return simulator.add_bus(
         _units(simulator, made, options, _numbers(options.units), ""),
         path,
@@ -190,6 +184,7 @@ def _add_bus(simulator: Simulator, made: DeviceMap, options: argparse.Namespace,
         char_bits=options.char_bits,
         framing=options.framing or "rtu",
         answer_ms=5.0 if options.answer_ms is None else options.answer_ms,
+        others=dlt645.Line(meters).hear if meters else None,
     )
 
 
@@ -211,13 +206,20 @@ def _packet(text: str) -> bytes:
         raise ValueError(f"{text!r} is no packet; for example text:JX007 or hex:fe") from None
 
 
-def _live(options: argparse.Namespace, made: DeviceMap, simulator: Simulator) -> int:
+def _live(
+    options: argparse.Namespace,
+    made: DeviceMap,
+    simulator: Simulator,
+    meters: Sequence[dlt645.Meter],
+) -> int:
     """From the ready line to the end."""
     for dead in _numbers(options.dead) if options.dead else []:
         simulator.command(f"mute {dead}")
     with simulator:
         ready = _ready(options, made, simulator)
-        _until_end(simulator, ready, _said(ready), COMMANDS, as_json=options.json)
+        ready["meters"] = [meter.address for meter in meters]
+        served = _Beside(simulator, meters) if meters else simulator
+        _until_end(served, ready, _said(ready), COMMANDS, as_json=options.json)
     return 0
 
 
@@ -225,6 +227,24 @@ class Commanded(Protocol):
     """What a technician can command while it runs."""
 
     def command(self, line: str) -> str: ...
+
+
+class _Beside:
+    """Controllers with meters on their wire."""
+
+    def __init__(self, simulator: Simulator, meters: Sequence[dlt645.Meter]) -> None:
+        self._simulator = simulator
+        self._meters = meters
+
+    def command(self, line: str) -> str:
+        match line.split():
+            case [_, which] if which in {meter.address for meter in self._meters}:
+                return dlt645.obey(self._meters, line)
+            case ["stats"]:
+                return f"{self._simulator.command(line)} {dlt645.obey(self._meters, line)}"
+            case ["mute" | "clear", "*"]:
+                dlt645.obey(self._meters, line)
+        return self._simulator.command(line)
 
 
 def _until_end(
@@ -320,6 +340,8 @@ def _ready(options: argparse.Namespace, made: DeviceMap, simulator: Simulator) -
 def _said(ready: dict[str, Any]) -> str:
     units = ",".join(map(str, sorted(set(ready["units"]))))
     where = ready["dial"] or ready["pty"] or " ".join(ready["tcp"])
+    if ready["meters"]:
+        units += f", meters {', '.join(ready['meters'])}"
     how = "dialling" if ready["dial"] else "on"
     return f"ready: {ready['title']}, units {units}, {how} {where}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -56,6 +57,12 @@ HELP = {
         "start, data, parity and stop bits (default 10: 8N1)",
     ),
     "units": Words("应答的站号（默认 1）", "the units that answer (default 1)"),
+    "meters": Words(
+        "同一条线上的 DL/T 645 电能表，写 12 位表号；--pty、--dial 用。模板是 dlt645 的："
+        "代替 --units",
+        "DL/T 645 meters on the same wire, by their twelve digits; with --pty or --dial. With a "
+        "profile of dlt645: in place of --units",
+    ),
     "dead": Words("在总线上但从不应答的站号", "units that are there but never answer"),
     "answer_ms": Words("应答时间，毫秒；默认 --tcp 为 0，其余为 5", "default: 0 on --tcp, else 5"),
     "counter": Words("应答计数器放在哪个地址，或 none", "where the answer counter lies, or none"),
@@ -82,6 +89,9 @@ HELP = {
         "MTConnect 的代理只在 TCP 上：--tcp ADDRESS:PORT（可写几次）",
         "an MTConnect agent is on TCP: --tcp ADDRESS:PORT (may be repeated)",
     ),
+    "meters_where": Words(
+        "--meters 与 --pty 或 --dial 一起用", "--meters goes with --pty or --dial"
+    ),
     "tls_where": Words(
         "--tls 与 --tcp、--framing tcp 一起用", "--tls goes with --tcp and --framing tcp"
     ),
@@ -96,7 +106,7 @@ NO_COMMAND = Words(
 
 COMMANDS = Words(
     """\
-命令，每行一条。UNIT 是站号、设备名，或 *（全部）。
+命令，每行一条。UNIT 是站号、设备名，或 *（全部）；mute、clear 也可以写 --meters 里的表号。
 
   mute UNIT              不应答；恢复：clear UNIT，或 mute UNIT off
   slow UNIT MS           晚 MS 毫秒应答
@@ -123,7 +133,8 @@ COMMANDS = Words(
   flush                  现在就写账本
   quit                   结束（Ctrl-C、输入结束也一样）""",
     """\
-Commands, one a line. UNIT is a unit's number, its name, or * for all.
+Commands, one a line. UNIT is a unit's number, its name, or * for all; for mute and clear also a
+meter's address as in --meters.
 
   mute UNIT              does not answer; back by: clear UNIT, or mute UNIT off
   slow UNIT MS           answers that much later
@@ -179,6 +190,38 @@ class Parser(argparse.ArgumentParser):
 
     def format_usage(self) -> str:
         return words("usage", self._lang) + super().format_usage().removeprefix("usage: ")
+
+
+def parser_in(lang: str) -> Parser:
+    """What `jiahe-sim` takes."""
+    parser = Parser(lang, prog="jiahe-sim", description=words("description", lang))
+
+    def add(name: str, **more: Any) -> None:
+        key = name.removeprefix("--").replace("-", "_")
+        parser.add_argument(name, help=words(key, lang), **more)
+
+    add("map", metavar="PROFILE|MAP.toml")
+    add("--tcp", action="append", default=[], metavar="ADDRESS:PORT")
+    add("--pty", type=Path, metavar="PATH")
+    add("--tls", nargs=3, type=Path, metavar=("CERT", "KEY", "CA"))
+    add("--dial", metavar="ADDRESS:PORT")
+    add("--register", default="", metavar="text:…|hex:…")
+    add("--heartbeat", default="", metavar="text:…|hex:…")
+    add("--heartbeat-every", type=float, default=30.0, metavar="S")
+    add("--framing", choices=("tcp", "rtu", "ascii"))
+    add("--baud", type=int, default=9600)
+    add("--char-bits", type=int, default=10)
+    add("--units", default="1", metavar="1-4,9")
+    add("--meters", default="", metavar="METER,METER")
+    add("--dead", default="", metavar="4")
+    add("--answer-ms", type=float, metavar="MS")
+    add("--counter", default="", metavar="ADDRESS")
+    add("--book", type=Path, metavar="FILE")
+    add("--name", default="unit-{unit}")
+    add("--seed", default="0")
+    add("--allow-remote", action="store_true")
+    add("--json", action="store_true")
+    return parser
 
 
 S7_COMMANDS = Words(

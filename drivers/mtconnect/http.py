@@ -95,11 +95,15 @@ class Answer:
             self._pending.clear()
 
     def closed(self) -> None:
-        """The peer hung up. Raises HttpError where the answer was not whole."""
+        """The peer hung up. Raises ConnectionResetError where the answer was not whole, HttpError
+        where it had not begun like one.
+        """
         if self._state == "until_close":
             self._state = "end"
+        if self._state == "head":
+            raise HttpError("it hung up without an answer")
         if self._state != "end":
-            raise HttpError("the answer is cut short")
+            raise ConnectionResetError("the answer is cut short")
 
     def _step(self) -> bool:
         """One step of the state; False where more bytes are needed."""

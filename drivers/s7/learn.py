@@ -34,7 +34,7 @@ from drivers.s7.stretch import ITEMS_USUAL, PDU_LONGEST, PDU_MIN, PDU_PROPOSED, 
 APART, SPLIT, SHORT = 0x00FD, 0x00FE, 0x00FF
 #: An item's code: there is no such block.
 _NO_BLOCK = 0x0A
-#: Holes of one block that are named one by one.
+#: Holes of one block, and blocks, that are named one by one.
 _SAID_MOST = 4
 #: So often before what can't be seen from the refusal itself is believed.
 BELIEVED = 2
@@ -114,13 +114,19 @@ class Learner:
         return plan_group(self._device, group.tags, group.period_ns, self.limits)
 
     def cause(self, quality: int, code: int) -> dict[str, Any] | None:
-        """Of what is refused by itself: which block, where it is all of one."""
-        blocks = {hole.block for hole, told in self._holes.items() if told == code}
+        """Of what is refused by itself: which data blocks. Other areas lie in none: what they are
+        refused with says nothing of a block, but for that there is none.
+        """
+        found = {hole.block: hole for hole, told in self._holes.items() if told == code}
+        blocks = [name for name in found if name.startswith("DB")]
         said = causes.of_block(code)
-        if quality != causes.REFUSED or len(blocks) != 1 or not said:
+        if quality != causes.REFUSED or not said or not blocks:
             return None
-        (block,) = blocks
-        return {"id": said, "args": {"block": block}} if block.startswith("DB") else None
+        if len(blocks) < len(found) and code != _NO_BLOCK:
+            return None
+        blocks.sort(key=lambda name: found[name].db)
+        more = f" … +{len(blocks) - _SAID_MOST}" if len(blocks) > _SAID_MOST else ""
+        return {"id": said, "args": {"block": ", ".join(blocks[:_SAID_MOST]) + more}}
 
     def said(self) -> list[dict[str, Any]]:
         told: list[dict[str, Any]] = []

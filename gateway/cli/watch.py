@@ -77,7 +77,7 @@ def _painted(context: Context, rows: list[dict[str, Any]]) -> list[str]:
         [
             cut(row["device"], 16),
             cut(row["tag"], 18),
-            cut(shown(row["value"]), 16),
+            cut(shown(row["value"]), 20),
             cut(row["unit"], 8),
             ago(row["age_s"], context.lang, brief=True),
             _quality(context, row),

@@ -175,9 +175,9 @@ STATUS = {
         "按平台时间，误差 {error} 毫秒", "by the platform's time, within {error} ms"
     ),
     "cli.link_more": Message(
-        "此状态已 {since}；重连 {reconnects}，重试 {retries}，迟到 {late}，异常码 {exceptions}",
+        "此状态已 {since}；重连 {reconnects}，重试 {retries}，迟到 {late}，拒绝 {exceptions}",
         "so for {since}; reconnects {reconnects}, retries {retries}, late {late}, "
-        "exceptions {exceptions}",
+        "refused {exceptions}",
     ),
     "cli.listen_only": Message(
         "只听：请求和应答都是另一个主站的",
@@ -207,7 +207,7 @@ STATUS = {
         "line errors: frame {frame}, parity {parity}, overrun {overrun}",
     ),
     "cli.links_legend": Message(
-        "占用：刚才一秒里总线忙的比例。损坏：CRC 错误、格式错误或不是所问的应答。\n"
+        "占用：刚才一秒里总线忙的比例。损坏：校验（CRC）错误、格式错误或不是所问的应答。\n"
         "帧、校验错误多是波特率或校验不对；只有 CRC 错误多是接线。",
         "busy: share of the last second that the wire was in use. damaged: bad CRC or\n"
         "format, or not the answer asked for. Frame or parity errors mean wrong baud or\n"

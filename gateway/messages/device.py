@@ -6,9 +6,10 @@ TABLE = {
     "device.no_answer": Message(
         "设备没有应答",
         "the device does not answer",
-        "检查设备电源、接线和站号（unit）；同一链路上别的设备正常时，多半是这台停机或站号不对",
-        "Check its power, wiring and unit number; if its neighbours answer, it is off or its "
-        "unit is another",
+        "检查设备电源、接线和站号（unit；电能表是表号 meter）；同一链路上别的设备正常时，"
+        "多半是这台停机或站号不对",
+        "Check its power, wiring and unit number (of a DL/T 645 meter its address, meter); if its "
+        "neighbours answer, it is off or its number is another",
     ),
     "device.about": Message("{device}：{said}", "{device}: {said}"),
     "device.of_tags": Message(
@@ -35,9 +36,9 @@ TABLE = {
     "device.never_answered": Message(
         "启动以来从未应答",
         "it has not answered since the start",
-        "先查站号（unit）、波特率、校验、A/B；以前读到过的，先查设备电源",
-        "Check its unit number, baud, parity, and wires A and B first; if it was read before, its "
-        "power",
+        "先查站号（unit；电能表是表号 meter）、波特率、校验、A/B；以前读到过的，先查设备电源",
+        "Check its unit number (of a DL/T 645 meter its address, meter), baud, parity, and wires A "
+        "and B first; if it was read before, its power",
     ),
     "device.no_answer_since_tcp": Message(
         "连接已通但不应答（{age}前还正常）",
@@ -75,8 +76,8 @@ TABLE = {
     ),
     "device.over": Message("恢复应答（中断 {lasted}）", "answers again (after {lasted})"),
     "device.damaged": Message(
-        "应答损坏（CRC 或格式错误）",
-        "its answers arrive damaged (CRC or format)",
+        "应答损坏（校验或格式错误）",
+        "its answers arrive damaged (checksum or format)",
         "多半是接线，不是参数：屏蔽层、终端电阻、A/B、靠近变频器；每个应答都坏时检查波特率和校验",
         "Wiring more often than settings: shield, termination, A/B, a drive close by; if every "
         "answer is "
@@ -165,6 +166,13 @@ TABLE = {
         "看是哪些：jiahe watch {device}；与说明书核对 type、order（常是 CDAB）、scale",
         "See which: jiahe watch {device}; compare type, order (often CDAB) and scale with the "
         "manual",
+    ),
+    # In `jiahe watch`, which knows no code.
+    "device.value_refused": Message("设备拒绝读取", "the device refuses to be read"),
+    "device.value_failure": Message("设备报告内部故障", "the device reports a failure of its own"),
+    "device.value_busy": Message("设备忙", "the device is busy"),
+    "device.value_gateway": Message(
+        "中间的串口服务器够不到设备", "the gateway in between cannot reach the device"
     ),
     "device.value_out_of_range": Message("超出 min 到 max", "outside its min and max"),
     "device.busy": Message(

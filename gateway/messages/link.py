@@ -31,10 +31,11 @@ TABLE = {
     "link.refused": Message(
         "{target} 拒绝连接",
         "{target} refuses the connection",
-        "机器在线，但这个端口没有服务：核对端口号，确认控制器已启用 Modbus TCP，且连接数没有用完",
-        "The machine is there but nothing listens on that port: check the port number, that "
-        "Modbus TCP is "
-        "enabled, and that its connections are not used up",
+        "机器在线，但这个端口没有服务：核对端口号（Modbus TCP 502，S7 102，MTConnect 代理多为 "
+        "5000），确认控制器或代理启用了它，且连接数没有用完",
+        "The machine is there but nothing listens on that port: check the number (Modbus TCP 502, "
+        "S7 102, an MTConnect agent mostly 5000), that the service is enabled or runs, and that "
+        "its connections are not used up",
     ),
     "link.unreachable": Message(
         "到不了 {target}",
@@ -261,9 +262,10 @@ TABLE = {
         "{target} 上没有设备应答（{before}）",
         "no device on {target} answers ({before})",
         "先查总线，再查设备：转换器（或 DTU 后面的 485）、A/B 是否接反或断开、终端电阻、"
-        "波特率和校验；然后是设备电源、站号（unit）",
+        "波特率和校验；然后是设备电源、站号（unit；电能表是表号 meter）",
         "Look at the bus before the devices: the adapter (or the RS-485 behind the DTU), A and B "
-        "swapped or broken, termination, baud and parity; then power and unit numbers",
+        "swapped or broken, termination, baud and parity; then power and unit numbers (of a "
+        "DL/T 645 meter its address, meter)",
     ),
     "link.silent_tcp": Message(
         "连接 {target} 已通，但所有设备都不应答（{before}）",

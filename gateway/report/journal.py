@@ -58,7 +58,7 @@ class Journal:
         said = trouble.said
         lasted = duration(max(1.0, lasted_s), self._lang)
         over = {"device": "device.over", "link": "link.over", "uplink": "uplink.over"}
-        message = over.get(said["id"].partition(".")[0])
+        message = over.get(_noun(said))
         if message is None or said["id"] in _BESIDE:
             words = text("daemon.over", self._lang, trouble=said, lasted=lasted)
         else:
@@ -71,12 +71,17 @@ def _subject(said: Said) -> str:
     args = said["args"]
     if device := args.get("device"):
         return f"device {device}"
-    noun = said["id"].partition(".")[0]
+    noun = _noun(said)
     if said["id"] in _BESIDE:
         return f"{said['id']} {args.get('link')}"
     if noun == "link":
         return f"link {args.get('link') or args.get('target')}"
     return noun if noun in ("uplink", "budget") else said["id"]
+
+
+def _noun(said: Said) -> str:
+    """A driver's own words are of its link where they name who is on it."""
+    return "link" if "devices" in said["args"] else said["id"].partition(".")[0]
 
 
 def _fields(said: Said, message: str) -> dict[str, str]:

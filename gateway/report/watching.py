@@ -33,10 +33,10 @@ _QUALITY_IDS = {
     pb.QUALITY_BAD_LINK_DOWN: "device.link_down",
     pb.QUALITY_BAD_DAMAGED: "device.damaged",
     pb.QUALITY_BAD_WRONG_ANSWER: "device.wrong_answer",
-    pb.QUALITY_BAD_REFUSED: "device.refused",
-    pb.QUALITY_BAD_DEVICE_FAILURE: "device.failure",
-    pb.QUALITY_BAD_BUSY: "device.busy",
-    pb.QUALITY_BAD_GATEWAY: "device.gateway",
+    pb.QUALITY_BAD_REFUSED: "device.value_refused",
+    pb.QUALITY_BAD_DEVICE_FAILURE: "device.value_failure",
+    pb.QUALITY_BAD_BUSY: "device.value_busy",
+    pb.QUALITY_BAD_GATEWAY: "device.value_gateway",
     pb.QUALITY_BAD_NOT_A_VALUE: "device.not_a_value",
     pb.QUALITY_BAD_NOT_ASKED: "device.no_answer",
     pb.QUALITY_BAD_NO_VALUE: "host.no_value",
@@ -110,7 +110,7 @@ class Watching:
                     "value": show(spec, found["raw"]),
                     "unit": spec.unit,
                     "quality": text,
-                    "cause": Said(id=said, args={"code": "1-3"}) if said else None,
+                    "cause": Said(id=said, args={}) if said else None,
                     "age_s": (now_ns - found["time_ns"]) / 1e9 if found["time_ns"] else None,
                 }
             )

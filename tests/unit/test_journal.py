@@ -56,6 +56,19 @@ def test_trouble_when_it_lasts_then_said_once(caplog: pytest.LogCaptureFixture) 
     assert len(_said(caplog, "en", _at(SILENT), _at(again), _at(again))) == 1
 
 
+def test_trouble_when_a_driver_says_it_of_a_link_then_its_next_words_do_not_end_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    args = {"target": "10.0.0.1:5000", "link": "ur", "devices": "meter-1"}
+    cut = {"id": "mtconnect.not_an_agent", "args": {**args, "error": "no XML"}}
+    refused = {"id": "link.refused", "args": args}
+    assert _said(caplog, "zh", _at(cut), _at(refused), _at()) == [
+        "链路 ur（meter-1）：10.0.0.1:5000 答的不是 MTConnect（no XML）",
+        "链路 ur（meter-1）：10.0.0.1:5000 拒绝连接",
+        "链路 ur（meter-1）：恢复（中断 16 秒）",
+    ]
+
+
 def test_data_budget_when_it_is_used_up_after_the_warning_then_not_called_over(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -110,6 +110,21 @@ def test_block_when_there_is_none_then_everything_of_it_is_asked_by_itself() -> 
     assert learner.cause(133, 0x0A) == {"id": "s7.no_block_named", "args": {"block": "DB1"}}
 
 
+def test_blocks_when_several_are_not_there_then_each_is_named() -> None:
+    places = ["DB21.DBW0", "DB3.DBW0", "M20.0", "DB100.DBW0", "DB4.DBW0", "DB5.DBW0"]
+    tags = tuple(
+        TagSpec(f"t{n}", at, "bool" if at[0] == "M" else "int16", 10**9)
+        for n, at in enumerate(places)
+    )
+    (group,) = plan_device(replace(DEVICE, tags=tags)).groups
+    for code, named in ((0x0A, {"block": "DB3, DB4, DB5, DB21 … +1"}), (5, None)):
+        learner = Learner(replace(DEVICE, tags=tags))
+        for request in group.requests:
+            learner.refused(request.spec, code)
+        told = learner.cause(133, code)
+        assert (told and told["args"]) == named
+
+
 def test_holes_when_said_then_as_step7_writes_them_and_many_as_a_number() -> None:
     learner = Learner(DEVICE)
     learner.refused_part(SPEC, 1, 5)
@@ -125,7 +140,7 @@ def test_request_when_nothing_of_it_is_given_then_its_parts_are_known() -> None:
     learner = Learner(DEVICE)
     learner.refused(SPEC, 5)
     assert len(learner.limits.holes) == 8
-    assert learner.cause(133, 5) is None, "it is more than one block"
+    assert learner.cause(133, 5) == {"id": "s7.optimised_block", "args": {"block": "DB1, DB2"}}
     learner.answered_in_part(SPEC, [1, 2])
     assert len(learner.limits.holes) == 6
     learner.refused(SPEC, 0x8104)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from drivers.dlt645.simulator import Frame, build, parse
 from drivers.modbus.simulator.faults import NAMES
 from drivers.modbus.simulator.frames import Rtu
 from drivers.simulate import main
@@ -93,6 +96,51 @@ def test_program_on_a_terminal_leaves_no_link_when_its_input_ends(
         program.stdin.close()
         assert program.wait(timeout=10) == 0
     assert not path.is_symlink()
+
+
+def _heard(fd: int, asked: bytes, within_s: float = 5.0) -> bytes:
+    os.write(fd, asked)
+    heard = b""
+    while select.select([fd], [], [], within_s if not heard else 0.3)[0]:
+        heard += os.read(fd, 256)
+    return heard
+
+
+def test_line_when_meters_are_beside_controllers_then_each_protocol_is_answered(
+    project: Path, tmp_path: Path
+) -> None:
+    path, meter = tmp_path / "com1", "012345678901"
+    modbus = Rtu().build(2, 0, bytes.fromhex("0300000001"))
+    dlt645 = build(Frame(meter, 0x11, bytes.fromhex("02010100")[::-1]))
+    arguments = ("chint-dtsu666", "--pty", str(path), "--units", "1-2", "--meters", meter)
+    with simulating(project, *arguments) as (program, ready):
+        assert (ready["units"], ready["meters"]) == ([1, 2], [meter])
+        fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        tty.setraw(fd)
+        said, _ = parse(_heard(fd, dlt645))
+        assert said is not None and (said.meter, said.control) == (meter, 0x91)
+        assert Rtu().check(_heard(fd, modbus)) is not None
+        assert say(program, f"mute {meter}") == "ok"
+        assert _heard(fd, dlt645, 0.5) == b""
+        assert Rtu().check(_heard(fd, modbus)) is not None
+        assert [say(program, line) for line in ("mute *", "clear 2")] == ["ok", "ok"]
+        assert _heard(fd, dlt645, 0.5) == b""
+        assert Rtu().check(_heard(fd, modbus)) is not None
+        assert say(program, "clear *") == "ok"
+        assert parse(_heard(fd, dlt645))[0] is not None
+        assert say(program, "stats").endswith(f"{meter}=2")
+        os.close(fd)
+
+
+def test_meters_when_a_killed_program_left_its_link_then_it_is_taken_over(
+    project: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "com1"
+    path.symlink_to("/nowhere")
+    arguments = ("dlt645-3p", "--pty", str(path), "--meters", "012345678901")
+    with simulating(project, *arguments) as (_, ready):
+        assert ready["meters"] == ["012345678901"]
+        assert path.exists()
 
 
 def test_program_told_to_end_while_an_answer_is_on_the_wire_ends(
@@ -177,6 +225,7 @@ def test_words_of_the_program_exist_in_both_languages() -> None:
         (("delta-ms300", "--tcp", "127.0.0.1:0", "--counter", "coil:3"), "registers only"),
         (("delta-ms300", "--tcp", "127.0.0.1:0", "--dead", "9"), "no unit '9'"),
         (("delta-ms300", "--pty", "/nowhere/com1"), "/nowhere/com1"),
+        (("delta-ms300", "--pty", "/nowhere/com1", "--meters", "8"), "meter '8': twelve digits"),
     ],
 )
 def test_program_asked_for_what_cannot_be_says_how_to_mend_it(
@@ -218,6 +267,12 @@ def test_program_with_tls_answers_clients_with_a_certificate_alone(
                         while True:
                             secured.sendall(_REQUEST)
                             secured.recv(64)
+
+
+def test_program_with_meters_on_a_network_port_is_a_usage_error() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["delta-ms300", "--tcp", "127.0.0.1:0", "--meters", "012345678901"])
+    assert ended.value.code == 2
 
 
 def test_program_with_tls_on_a_terminal_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ meter   frames in, answers out        line    several meters on a TCP port or ps
 """
 
 from drivers.dlt645.simulator.frames import Frame, build, parse
-from drivers.dlt645.simulator.line import Line, Served
+from drivers.dlt645.simulator.line import Line, Served, obey
 from drivers.dlt645.simulator.meter import Faults, Meter
 
-__all__ = ["Faults", "Frame", "Line", "Meter", "Served", "build", "parse"]
+__all__ = ["Faults", "Frame", "Line", "Meter", "Served", "build", "obey", "parse"]

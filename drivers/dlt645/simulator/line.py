@@ -7,7 +7,7 @@ import select
 import socket
 import time
 import tty
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import Self
@@ -16,6 +16,19 @@ from drivers.dlt645.simulator.frames import build, parse
 from drivers.dlt645.simulator.meter import Meter
 
 _KEPT = 512
+
+
+def obey(meters: Sequence[Meter], line: str) -> str:
+    """`mute METER`, `clear METER`, `stats`; what came of it. METER: its address, or *."""
+    what, _, which = line.partition(" ")
+    chosen = [meter for meter in meters if which in ("*", meter.address)]
+    if what == "stats" and not which:
+        return " ".join(f"{meter.address}={meter.step}" for meter in meters)
+    if what not in ("mute", "clear") or not chosen:
+        return f"error: {line}: mute METER, clear METER or stats"
+    for meter in chosen:
+        meter.faults.mute = what == "mute"
+    return "ok"
 
 
 class Line:
@@ -72,6 +85,8 @@ class Served:
         else:
             master, self._slave = os.openpty()
             tty.setraw(self._slave)
+            if path.is_symlink():  # of one that was killed
+                path.unlink()
             path.symlink_to(os.ttyname(self._slave))
             self._lines[master] = Line(self._meters)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
@@ -102,16 +117,8 @@ class Served:
         self.stop()
 
     def command(self, line: str) -> str:
-        """`mute METER`, `clear METER`, `stats`; what came of it. METER: its address, or *."""
-        what, _, which = line.partition(" ")
-        meters = [meter for meter in self._meters if which in ("*", meter.address)]
-        if what == "stats" and not which:
-            return " ".join(f"{meter.address}={meter.step}" for meter in self._meters)
-        if what not in ("mute", "clear") or not meters:
-            return f"error: {line}: mute METER, clear METER or stats"
-        for meter in meters:
-            meter.faults.mute = what == "mute"
-        return "ok"
+        """As `obey`."""
+        return obey(self._meters, line)
 
     def _run(self) -> None:
         while True:

@@ -15,7 +15,7 @@ import os
 import select
 import tty
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from pathlib import Path
 from threading import Thread
@@ -38,6 +38,11 @@ class _Due(NamedTuple):
     finish: Callable[[bool], None]  # told whether the answer was disturbed on the wire
 
 
+#: What else is on the wire, of another protocol: hears a frame that is not ours, and says what is
+#: answered to it, each answer with the seconds that it takes.
+Others = Callable[[bytes], Iterable[tuple[float, bytes]]]
+
+
 class Bus:
     """A pseudo-terminal at `path` (a symbolic link), its units, and a thread that is the wire."""
 
@@ -50,6 +55,7 @@ class Bus:
         char_bits: int = 10,
         framing: str = "rtu",
         answer_ms: float = 5.0,
+        others: Others | None = None,
     ) -> None:
         frames = FRAMINGS[framing]
         if not isinstance(frames, Rtu | Ascii):
@@ -63,6 +69,7 @@ class Bus:
         self.collisions = 0  # answers that the master talked into
         self.ignored = 0  # frames that were damaged
         self._frames = frames
+        self._others = others
         self._ascii = isinstance(frames, Ascii)
         self._calls: deque[Callable[[], None]] = deque()
         self._due: list[_Due] = []
@@ -175,7 +182,7 @@ class Bus:
     def _frame(self, frame: bytes) -> None:
         asked = self._frames.check(frame)
         if asked is None:
-            self.ignored += 1
+            self._foreign(frame)
             return
         unit = self.units.get(asked.unit)
         if unit is None or unit.faults.mute:
@@ -199,6 +206,15 @@ class Bus:
                     unit.name, answer.counter, asked_ns, disturbed or late or reply != clean
                 )
 
+        self._answer(reply, delay_ns, finish)
+
+    def _foreign(self, frame: bytes) -> None:
+        answers = list(self._others(frame)) if self._others else []
+        self.ignored += not answers
+        for delay_s, reply in answers:
+            self._answer(reply, round(delay_s * 1e9), lambda _: None)
+
+    def _answer(self, reply: bytes, delay_ns: int, finish: Callable[[bool], None]) -> None:
         begin = self._frame_ends() + delay_ns
         heapq.heappush(self._due, _Due(begin, next(self._order), reply, finish))
 

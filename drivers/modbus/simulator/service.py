@@ -23,7 +23,7 @@ from typing import Any
 from drivers.api import TlsFiles
 from drivers.modbus.address import Space
 from drivers.modbus.simulator.book import Book
-from drivers.modbus.simulator.bus import Bus
+from drivers.modbus.simulator.bus import Bus, Others
 from drivers.modbus.simulator.dtu import Dtu
 from drivers.modbus.simulator.faults import NAMES, CommandError, FaultError
 from drivers.modbus.simulator.maps import EMPTY, DeviceMap
@@ -90,6 +90,7 @@ class Simulator:
         char_bits: int = 10,
         framing: str = "rtu",
         answer_ms: float = 5.0,
+        others: Others | None = None,
     ) -> Bus:
         """A paced pseudo-terminal at `path`. Before it is started."""
         bus = Bus(
@@ -99,6 +100,7 @@ class Simulator:
             char_bits=char_bits,
             framing=framing,
             answer_ms=answer_ms,
+            others=others,
         )
         self.buses.append(bus)
         return bus
