@@ -111,14 +111,14 @@ TABLE = {
     "device.never_answered_alone": Message(
         "启动以来从未应答，而总线上其余的都正常",
         "it has not answered since the start, while the others on its bus do",
-        "只查这一台：站号（unit）、它自己的波特率和校验、电源、接到它的那段线",
-        "Look at this one alone: its unit number, its own baud and parity, its power, its stretch "
-        "of wire",
+        "只查这一台：站号（unit；电能表是表号 meter）、它自己的波特率和校验、电源、接到它的那段线",
+        "Look at this one alone: its unit number (of a DL/T 645 meter its address, meter), its own "
+        "baud and parity, its power, its stretch of wire",
     ),
     "device.no_answer_alone": Message(
         "设备没有应答（{age}前还正常），而总线上其余的都正常",
         "the device does not answer (it did {age} ago), while the others on its bus do",
-        "只查这一台：电源、停机、站号（unit）是否被改、接到它的那段线",
+        "只查这一台：电源、停机、站号是否被改、接到它的那段线",
         "Look at this one alone: its power, whether it was switched off, whether its unit number "
         "was changed, its stretch of wire",
     ),
@@ -175,6 +175,12 @@ TABLE = {
         "中间的串口服务器够不到设备", "the gateway in between cannot reach the device"
     ),
     "device.value_out_of_range": Message("超出 min 到 max", "outside its min and max"),
+    "device.value_another_asker": Message(
+        "另有主站在问，未必是答我们的", "others ask, too: it may be an answer to them"
+    ),
+    "device.value_doubted": Message(
+        "设备自己说不可靠，例如停机", "the device itself doubts it, as in STOP"
+    ),
     "device.busy": Message(
         "设备忙（异常码 5 或 6）",
         "the device is busy (exception 5 or 6)",

@@ -41,6 +41,8 @@ _QUALITY_IDS = {
     pb.QUALITY_BAD_NOT_ASKED: "device.no_answer",
     pb.QUALITY_BAD_NO_VALUE: "host.no_value",
     pb.QUALITY_UNCERTAIN_OUT_OF_RANGE: "device.value_out_of_range",
+    pb.QUALITY_UNCERTAIN_ANOTHER_ASKER: "device.value_another_asker",
+    pb.QUALITY_UNCERTAIN_SOURCE_DOUBTS: "device.value_doubted",
 }
 
 

@@ -60,6 +60,9 @@ def test_watch_when_there_are_more_tags_than_may_be_then_a_device_is_asked_for()
     [
         (pb.QUALITY_GOOD, "good", None),
         (pb.QUALITY_UNCERTAIN_OUT_OF_RANGE, "uncertain", "device.value_out_of_range"),
+        (pb.QUALITY_UNCERTAIN_ANOTHER_ASKER, "uncertain", "device.value_another_asker"),
+        (pb.QUALITY_UNCERTAIN_SOURCE_DOUBTS, "uncertain", "device.value_doubted"),
+        (pb.QUALITY_BAD_REFUSED, "bad", "device.value_refused"),
         (pb.QUALITY_BAD_BUSY, "bad", "device.value_busy"),
         (pb.QUALITY_UNSPECIFIED, "starting", None),
     ],
