@@ -267,7 +267,7 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
         return
     group_skip(m.g, tick, GAP_DEVICE_SILENT if d.silent and m.told else GAP_OVERRUN)
     scan_begin(l, index, tick)
-    if d.silent:
+    if d.silent and index < l.resident_count:
         # One scan tries, and those of groups that were not asked since; the others wait for what
         # it brings.
         d.next_try = now + d.backoff_ns + d.wait_ns

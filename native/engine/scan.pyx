@@ -85,7 +85,10 @@ cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
         s.awaited = False
         l.ended[l.ended_count] = index
         l.ended_count += 1
-    if not s.answered and (s.missed or (s.failed and s.fail_status == BAD_NO_ANSWER)):
+    # What a guest asks for need not be there: it makes no device silent.
+    if index < l.resident_count and not s.answered and (
+        s.missed or (s.failed and s.fail_status == BAD_NO_ANSWER)
+    ):
         d.failures += 1
         if d.silent or d.failures >= FAILURES_SILENT or not d.ever:
             if not d.silent:

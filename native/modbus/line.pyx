@@ -68,7 +68,7 @@ cdef bint choose_size(
     const layout_t *layout, const unit_t *u, own_t *own, int64_t now
 ) noexcept nogil:
     """A read that the device surely has, whose answer has a size that no late one has, nor one that
-    somebody else asks for.
+    somebody else asks for; not by the function of a probe that may still be answered.
     """
     cdef const request_t *r
     cdef uint16_t count, size
@@ -79,6 +79,8 @@ cdef bint choose_size(
         if r.skip_until or r.spec_size != SPEC:
             continue
         ask_of(r, &ask)
+        if u.probed >> ask.function & 1:
+            continue
         for count in range(1, ask.count + 1):
             size = count * 2 if ask.function > 2 else (count + 7) // 8
             if not is_outstanding(u, size) and not is_others(u, ask.function, size, now):
@@ -95,7 +97,7 @@ cdef bint choose_function(const plan_t *plan, unit_t *u, own_t *own) noexcept no
     Not one of an earlier probe that is unanswered: its refusal would look the same.
     """
     cdef const layout_t *layout
-    cdef uint32_t used = u.probed
+    cdef uint32_t used = u.probed | u.given_up
     cdef uint8_t function
     cdef int32_t i, k
     for i in range(plan.group_count):
@@ -129,6 +131,12 @@ cdef bint choose_first(const plan_t *plan, unit_t *u, own_t *own) noexcept nogil
     return False
 
 
+cdef void give_up(modbus_t *s, unit_t *u, const own_t *own, int64_t now) noexcept nogil:
+    """A request whose answer may still come, also when its group has gone."""
+    mark_outstanding(&s.head, u, own.ask.data_bytes, now)
+    u.given_up |= <uint8_t>(1 << own.ask.function)
+
+
 cdef Prep prepare_line(
     Framing framing, modbus_t *s, const plan_t *plan, flight_t *f, out_t *out, int64_t now
 ) noexcept nogil:
@@ -157,6 +165,10 @@ cdef Prep prepare_line(
     if u.probing == UNKNOWN and u.ever and choose_first(plan, u, own):
         return write_ask(framing, own, out)
     ask_of(f.request, &own.ask)
+    if u.probed >> own.ask.function & 1 and now < u.overdue + u.head.late_ns:
+        # Of a group that came after the probe.
+        out.until = u.overdue + u.head.late_ns
+        return protocol.WAIT
     return write_ask(framing, own, out)
 
 
@@ -203,7 +215,7 @@ cdef Verdict line_exception(
             return protocol.IN_VAIN
     if own.what != READ:
         # It may speak of an older request: this one's answer may still come.
-        mark_outstanding(&s.head, u, own.ask.data_bytes, now)
+        give_up(s, u, own, now)
     else:
         u.excepted, u.exception_ask = True, own.ask
     if not is_gateway:
@@ -304,7 +316,7 @@ cdef bint ended_line(void *session, const flight_t *f, Why why, int64_t now) noe
     cdef bint is_first_probe = own.what == PROBE and u.probing == UNKNOWN
     if why == protocol.GARBLED:
         # It may have been anything: the answer itself may still come, and then two would.
-        mark_outstanding(&s.head, u, own.ask.data_bytes, now)
+        give_up(s, u, own, now)
         if is_first_probe and f.attempt:
             u.probing = MUTE
             return True
@@ -313,12 +325,13 @@ cdef bint ended_line(void *session, const flight_t *f, Why why, int64_t now) noe
         # It knows no such function and does not say so, or hangs up: that is its right.
         u.probing = MUTE
         if why != protocol.CUT_OFF:
+            u.overdue = now
             return True
     elif own.what == PROBE and why != protocol.CUT_OFF:
         u.overdue = now  # its function marks its answer
         return False
     # After a lost connection too: a serial server or an adapter may deliver on the next one.
-    mark_outstanding(&s.head, u, own.ask.data_bytes, now)
+    give_up(s, u, own, now)
     return False
 
 

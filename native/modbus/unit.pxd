@@ -49,6 +49,7 @@ cdef struct unit_t:
     uint64_t outstanding[4]  # data sizes of the answers that may come, a bit each
     Probing probing
     uint8_t probed        # functions of the probes that may still be answered, a bit each
+    uint8_t given_up      # functions of other requests that may, likewise
     bint ever             # it has answered since the link was made
     int64_t quarantine    # until then no byte of it is believed
     int64_t overdue       # when an answer was last given up that may still come
@@ -124,6 +125,7 @@ cdef inline void synced(unit_t *u) noexcept nogil:
     """No answer is believed to be under way any more."""
     memset(u.outstanding, 0, sizeof(u.outstanding))
     u.owed_count = u.owed_bytes = 0
+    u.given_up = 0
     u.mixed = False
     u.head.owes_until = 0
     u.quarantine = 0

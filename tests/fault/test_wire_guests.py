@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from threading import Thread
+from dataclasses import replace
+from threading import Event, Thread
 
 import pytest
 
-from drivers import registry
+from drivers import once, registry
 from drivers.api import BusyError, DeviceSpec, LinkSpec, NativeDriver, OpenedLinks, TagSpec
+from drivers.host.quality import BAD
 from drivers.scan import open_links
 from tests.kit.scanner import Scanner, pairs
 from tests.kit.slave import Asked, SerialSlave, Step, TcpSlave, answer, refusal
@@ -22,17 +24,21 @@ def tag(address: int) -> TagSpec:
 
 
 @contextmanager
-def scanned(slave: TcpSlave | SerialSlave, units: Iterable[int]) -> Iterator[OpenedLinks]:
-    """A device a unit, with a tag at 0."""
+def scanned(
+    slave: TcpSlave | SerialSlave,
+    units: Iterable[int],
+    addresses: Iterable[int] = (0,),
+    period_ns: int = PERIOD_NS,
+) -> Iterator[OpenedLinks]:
+    """A device a unit, with a tag at each address."""
+    tags = tuple(replace(tag(address), every_ns=period_ns) for address in addresses)
     if isinstance(slave, SerialSlave):
         link = LinkSpec("l", "serial", port=str(slave.path), baud=115_200, timeout_ns=TIMEOUT_NS)
     else:
         link = LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=slave.port, timeout_ns=TIMEOUT_NS)
     driver = registry.get("modbus")
     assert isinstance(driver, NativeDriver)
-    specs = [
-        DeviceSpec(f"d{unit}", link, "modbus", (tag(0),), unit, slave.framing) for unit in units
-    ]
+    specs = [DeviceSpec(f"d{unit}", link, "modbus", tags, unit, slave.framing) for unit in units]
     opened = open_links([(link, [driver.plan(spec) for spec in specs])], 0, {})
     threads = [Thread(target=runner.run) for runner in opened.runners]
     for thread in threads:
@@ -90,6 +96,82 @@ def test_refusal_when_read_once_then_said_to_its_reader_and_nothing_is_learned_o
             runner.learn()
         assert opened.learned() == {}
         assert opened.read("d1", [tag(300)])[0]["quality"] == 1
+
+
+def test_address_that_is_never_answered_when_read_again_and_again_then_device_is_not_silent() -> (
+    None
+):
+    asked_for_plan = Event()
+
+    def choosy(asked: Asked) -> Iterable[Step]:
+        if asked.address == 0:
+            asked_for_plan.set()
+        return [] if asked.address == 500 else [answer(asked)]
+
+    with TcpSlave(choosy) as slave, scanned(slave, [1], period_ns=60_000_000_000) as opened:
+        assert opened.read is not None
+        assert asked_for_plan.wait(10)
+        for _ in range(3):
+            assert opened.read("d1", [tag(500)])[0]["quality"] == 129
+        (device,) = opened.runners[0].devices()
+        assert device["state"] != "silent", "its own tags would miss ticks for it"
+
+
+def input_tag(address: int) -> TagSpec:
+    return TagSpec(f"i{address}", f"input:{address}", "uint16", PERIOD_NS)
+
+
+def read_all(opened: OpenedLinks, addresses: Iterable[int]) -> None:
+    """Read input registers until all are told; none ever has another one's value."""
+    assert opened.read is not None
+    pause = Event()
+    for _ in range(200):
+        found = opened.read("d1", [input_tag(address) for address in addresses])
+        for each in found:
+            if each["quality"] < BAD:
+                assert f"i{each['raw']}" == each["tag"].name
+        if all(each["quality"] < BAD for each in found):
+            return
+        pause.wait(0.05)
+    raise AssertionError("never read")
+
+
+def test_late_answer_to_a_probe_when_its_function_is_read_then_taken_for_no_tag() -> None:
+    probed = Event()
+
+    def stalls(asked: Asked) -> Iterable[Step]:
+        if asked.function == 4 and not probed.is_set():
+            probed.set()
+            return [0.25, answer(asked)]
+        return [0.02, answer(asked)]
+
+    with SerialSlave(stalls) as slave, scanned(slave, [1], period_ns=500_000_000) as opened:
+        assert probed.wait(10)
+        read_all(opened, (300, 500))
+
+
+def test_late_answer_to_a_single_reading_when_the_device_is_probed_then_proves_nothing() -> None:
+    stalled = Event()
+
+    def stalls(asked: Asked) -> Iterable[Step]:
+        if asked.address == 300 and not stalled.is_set():
+            stalled.set()
+            return [0.26, answer(asked)]
+        return [0.02, answer(asked)]
+
+    with SerialSlave(stalls) as slave:
+        plan = [pairs([0, 500], device="d1", period_ns=130_000_000)]
+        scanner = Scanner(slave, devices={1: plan})
+        spec = DeviceSpec("d1", scanner.spec, "modbus", (tag(0),), 1, "rtu")
+        with scanner.running():
+            scanner.until(lambda: scanner.good() > 4)  # a probe was answered among them
+            assert any(asked.function == 4 for asked in slave.asked)
+            driver, wanted = registry.get("modbus"), [input_tag(300)]
+            (found,) = once.read(driver, spec, wanted, scanner.loop, scanner.link, 0)
+            assert found["quality"] == 129
+            before = scanner.good()
+            scanner.until(lambda: scanner.good() > before + 4)
+        scanner.check()
 
 
 def test_tags_when_no_plan_can_read_them_then_said_so_and_nothing_is_asked() -> None:
