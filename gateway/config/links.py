@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.api import IN_FLIGHT_AUTO, LinkSpec, TlsFiles
+from drivers.ports import MODBUS_PORT
 from gateway.certificates import judge
 from gateway.config import spelling
 from gateway.config.check import Place, check_table, complete, without_dotted
@@ -162,7 +163,7 @@ def _endpoint(place: Place, checked: Mapping[str, Any], problems: Problems) -> t
     kind = checked.get("type")
     try:
         if kind in ("tcp", "udp") and checked.get("address"):
-            return split_address(checked["address"], 502)
+            return split_address(checked["address"], MODBUS_PORT)
         if kind == "listen" and checked.get("listen"):
             return listen_address(checked["listen"])
     except ValueError:
@@ -170,7 +171,7 @@ def _endpoint(place: Place, checked: Mapping[str, Any], problems: Problems) -> t
         message = "config.bad_listen" if kind == "listen" else "config.bad_address"
         at, said = place / key, {"value": checked[key], "example": LINK[key].example}
         problems.append(at.value_error(message, **said))
-    return "", 502
+    return "", MODBUS_PORT
 
 
 def _tls(place: Place, data: Mapping[str, Any], problems: Problems) -> TlsFiles | None:

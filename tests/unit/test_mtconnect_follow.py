@@ -223,6 +223,21 @@ def test_address_when_it_makes_no_sense_then_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("framing", "host", "meant"), [("tcp", "h", "h:5000"), ("shdr", "fe80::1", "[fe80::1]:7878")]
+)
+def test_check_when_an_address_has_no_port_then_the_usual_one_is_named(
+    framing: str, host: str, meant: str
+) -> None:
+    tag = TagSpec("t", "a", "string", 1, length=4)
+    link = LinkSpec("l", "tcp", host=host)
+    (problem,) = DRIVER.check(
+        DeviceSpec("m", link, "mtconnect", (tag,), framing=framing)  # type: ignore[arg-type]
+    )
+    assert (problem.message, problem.severity) == ("mtconnect.port", "warning")
+    assert problem.args == {"link": "l", "meant": meant}
+
+
+@pytest.mark.parametrize(
     ("address", "kind", "message"),
     [
         ("a/b/c", "string", "mtconnect.address_syntax"),
@@ -236,8 +251,8 @@ def test_check_when_a_tag_is_wrong_then_said_at_its_key(
     address: str, kind: str, message: str
 ) -> None:
     tag = TagSpec("t", address, kind, 1, length=4)  # type: ignore[arg-type]
-    device = DeviceSpec("m", LinkSpec("l", "tcp", host="h"), "mtconnect", (tag,))
-    (problem,) = DRIVER.check(device)
+    link = LinkSpec("l", "tcp", host="h", tcp_port=5000)
+    (problem,) = DRIVER.check(DeviceSpec("m", link, "mtconnect", (tag,)))
     assert (problem.message, problem.key[:2]) == (message, ("tags", "t"))
 
 
