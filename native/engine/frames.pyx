@@ -50,7 +50,7 @@ from native.wire.transport cimport DIALIN
 
 
 cdef inline session_t *speaking(link_t *l) noexcept nogil:
-    """The session that the line is with, or was last."""
+    """The session that the line is with; where nothing flies, the first."""
     return l.flights[0].station.session if l.flying else l.sessions[0]
 
 

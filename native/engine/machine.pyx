@@ -8,8 +8,8 @@ Every tick of every group on the link ends as a row or as part of a gap, in orde
   BAD_LINK_DOWN, the next ones a gap. Device silent and its back-off not over: a gap. The group's
   last scan still running: the loop asks again when it has ended, and scans the newest tick then
   due; the ticks between are overrun. Else a scan begins and queues.
-* `pump` sends: while the wire is free and fewer than `in_flight_max` requests fly, the scan that
-  began first and whose device is not pausing sends its next request.
+* `pump` sends: while the wire is free and fewer than `in_flight_max` requests fly, the scan whose
+  turn it is (see `ask`), of those whose device is not pausing, sends its next request.
 * An answer is copied into the scratch row; the last one commits the row.
 
 Time-outs are per request and absolute. The wait is learned: three times the slowest answer lately,
