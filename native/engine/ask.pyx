@@ -231,10 +231,7 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
         s.asked = True
         f.redone = is_chosen(s, r)
         s.redone = number + 1 if f.redone else 0
-        s.turn = m.served - m.g.period_ns + (
-            m.g.period_ns * min(s.next_request + 1, s.layout.request_count)
-            // s.layout.request_count
-        )
+        s.turn += s.step
         f.wire_ns = d.char_ns * r.chars
     else:
         f.purpose = OWN

@@ -102,6 +102,7 @@ cdef struct scan_t:
     int64_t due_ns
     int32_t next_request
     int32_t open          # requests in flight
+    int64_t step          # between two of its requests, evenly over its period
     int64_t turn          # when its next request is wanted, at the pace of the link: see `ask`
     int64_t first_sent
     int64_t last_received
@@ -322,7 +323,8 @@ cdef inline void enqueue(link_t *l, int32_t member) noexcept nogil:
     else:
         l.pace = max(l.pace, start)  # nothing waits: the link keeps up with the clock
     m.served = start + m.g.period_ns
-    m.scan.turn = start + m.g.period_ns // max(1, m.scan.layout.request_count)
+    m.scan.step = m.g.period_ns // max(1, m.scan.layout.request_count)
+    m.scan.turn = start + m.scan.step
     l.queue[l.queue_count] = member
     l.queue_count += 1
     l.members[member].scan.queued = True
