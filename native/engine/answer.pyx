@@ -220,9 +220,11 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     l.timeouts += 1
     d.timeouts += 1
     d.given_up = f.sent
-    # A request that is known to bring nothing says nothing of its connection.
+    # A request that is known to bring nothing says nothing of its connection, while others of its
+    # device are answered.
     l.timeouts_in_a_row += (
-        l.sessions[0].single or f.purpose == OWN or not is_mute(&f.layout.requests[f.number])
+        l.sessions[0].single or f.purpose == OWN or d.silent
+        or not is_mute(&f.layout.requests[f.number])
     )
     flights_troubled(l, f.sent, now)
     d.cause = BAD_NO_ANSWER

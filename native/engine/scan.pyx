@@ -2,6 +2,7 @@
 them.
 """
 
+from libc.errno cimport ETIMEDOUT
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
@@ -236,7 +237,8 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
     l.input_size = 0
     if was_up and is_connection(l) and not l.draining and l.fruitless < FRUITLESS_LAST:
         renew(l, now)
-        l.reconnects += not l.resting
+        # Lost while idle is no trouble; given up because nothing comes back by it is.
+        l.reconnects += not l.resting or error == ETIMEDOUT
         l.state = DOWN
         l.flying = 0
         for i in range(l.member_count):

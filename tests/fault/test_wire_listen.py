@@ -184,7 +184,8 @@ def test_connection_when_offered_before_the_last_was_taken_is_the_one_that_count
         assert ends[0][1].recv(1) == b""
         with scanner.running():
             assert len(ends[1][1].recv(8)) == 8
-        assert ends[1][1].recv(1) == b""
+        while ends[1][1].recv(64):
+            pass  # what was asked until the end
         with pytest.raises(ValueError, match="no device dials in"), TcpSlave() as other:
             scanner.loop.offer(Scanner(other).link, ends[0][1].fileno())
         for _, theirs in ends:

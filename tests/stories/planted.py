@@ -33,8 +33,8 @@ BUGS = (
     Planted(
         "an answer that is late is forgotten",
         "modbus/line.pyx",
-        "may deliver on the next one.\n    mark_outstanding(",
-        "may deliver on the next one.\n    if not PLANTED: mark_outstanding(",
+        "may deliver on the next one.\n    give_up(",
+        "may deliver on the next one.\n    if not PLANTED: give_up(",
     ),
     Planted(
         "an answer is taken by order, not by its id",
