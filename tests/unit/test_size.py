@@ -140,7 +140,7 @@ def test_looks_of_a_minute_are_kept_as_numbers() -> None:
 _HEAP = """
 import ctypes, sys, threading
 from native import heap
-heap.settle()
+heap.settle(1000)
 libc = ctypes.CDLL(None)
 libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
 libc.free.argtypes = libc.fclose.argtypes = [ctypes.c_void_p]
