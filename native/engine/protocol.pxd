@@ -72,6 +72,7 @@ cdef struct flight_t:
     int64_t sent
     int64_t deadline
     int64_t wire_ns       # what request and answer take on the wire
+    uint8_t own[OWN_BYTES]  # the protocol's; behind an int64_t, so that its words may be as long
     bint redone           # it was asked before in this scan, and not for damage
     bint rested           # nothing was asked or heard for a while before it
     # What was heard of its station instead of an answer. If nothing better comes in time, it is
@@ -79,7 +80,6 @@ cdef struct flight_t:
     uint8_t seen_quality
     bint seen_surely      # and it was that device's
     uint16_t seen_code
-    uint8_t own[OWN_BYTES]
 
 
 cdef struct in_t:

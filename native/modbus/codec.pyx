@@ -197,7 +197,8 @@ cdef Found find_rtu(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
         # An answer with a zero behind it looks like a request, as CRCs do.
         length = rtu_length(p + start, n - start)
         is_good = length > 0 and start + length <= n and rtu_good(p + start, length)
-        if not is_good or length == 8:
+        # So does our echo, as an answer one byte longer, where unit 0 answers behind it.
+        if not is_good or length == 8 or (length == 9 and is_echo(p + start, ask)):
             request = request_length(p + start, n - start)
             if request:
                 frame.used = start + request

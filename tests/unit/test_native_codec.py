@@ -200,6 +200,7 @@ def test_ascii_answer_when_sloppy_is_taken(change: str) -> None:
 
 
 @given(exchanges())
+@example(("rtu", (0, 1, 0x400, 1, 0), b"\0"))  # an echo with a zero behind it looks like an answer
 def test_request_when_echoed_before_the_answer_is_skipped(exchange: Exchange) -> None:
     framing, asked, content = exchange
     assume(framing != "tcp")
