@@ -262,7 +262,7 @@ class Session:
         yield Store(PutBlocks(self.gateway, carried, first, chain, found, self._utc_ns()))
 
     def _reject(self, epoch: int, first: int, last: int, error: RefusedError) -> Send:
-        last_seq = last if last > first else 0
+        last_seq = last if first < last < 1 << 64 else 0  # as long as a seq of the wire may be
         reject = pb.Reject(
             epoch=epoch, seq=first, last_seq=last_seq, reason=error.reason, detail=error.detail
         )

@@ -39,6 +39,8 @@ SELECTION = (
 #: What takes a quarter of a minute or more here, and much memory each.
 LEFT_OUT = ("fill_blocks_that_hold_them", "half_a_mib", "768_kib", "long_take_their_bytes")
 STORIES = 3000
+#: What is broken shows early, and a build that aborts in every test must not hold up whoever waits.
+FAILURES_MAX, TESTS_MOST_S = 3, 900
 DRIVER = "libfuzzer.so"
 
 
@@ -99,17 +101,18 @@ def environment(driver: bool) -> dict[str, str]:
 
 
 def test() -> bool:
-    """The selection; whether all is well."""
+    """The selection; whether all is well. Raises TimeoutExpired."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist",
-         "loadfile", "-k", " and ".join(f"not {part}" for part in LEFT_OUT), *SELECTION],
-        cwd=BUILD, env=environment(driver=False), check=False,
+         "loadfile", f"--maxfail={FAILURES_MAX}", "--max-worker-restart=0",
+         "-k", " and ".join(f"not {part}" for part in LEFT_OUT), *SELECTION],
+        cwd=BUILD, env=environment(driver=False), check=False, timeout=TESTS_MOST_S,
     )  # fmt: skip
     return done.returncode == 0
 
 
 def fuzz(target: str, seconds: int) -> bool:
-    """One target for a time; whether all is well."""
+    """One target for a time; whether all is well. Raises TimeoutExpired."""
     corpus = CORPUS / target
     corpus.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(said(target)):
@@ -122,7 +125,7 @@ def fuzz(target: str, seconds: int) -> bool:
         [sys.executable, "-c", code, f"-max_total_time={seconds}", "-max_len=2048",
          f"-artifact_prefix={ROOT / 'build'}/{target}-", "-timeout=10", str(corpus)],
         cwd=BUILD, env=environment(driver=True), check=False, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds + TESTS_MOST_S,
     )  # fmt: skip
     last = next((line for line in reversed(done.stdout.splitlines()) if "cov:" in line), "")
     sys.stdout.write(f"{target}: {last.strip()}\n" if done.returncode == 0 else done.stdout)

@@ -138,8 +138,9 @@ def zero(asked: Asked) -> Iterable[Step]:
     + [struct.pack(">HHHB", 1, 7, 7, 1), b"HTTP/1.1 400 Bad Request\r\n\r\n"],
 )  # fmt: skip
 def test_stream_when_its_header_can_t_be_one_is_closed_and_made_anew(header: bytes) -> None:
-    """W16: nothing waits for 64 KiB, nothing is searched for in the rest."""
-    scanner = after(once(lambda a: [header, answer(a)]))
+    """W16: nothing waits for 64 KiB. With a whole answer right behind it, the answer is taken: see
+    tests/unit/test_native_codec.py and field case 2.16."""
+    scanner = after(once(lambda _: [header]))
     assert scanner.book["reconnects"] == 1 and scanner.slave.asked[-1].connection == 2
 
 

@@ -177,6 +177,16 @@ def test_bundle_that_can_t_be_taken_is_refused_as_a_whole(box: Box) -> None:
     assert (reject.seq, reject.last_seq, reject.reason) == (1, 3, pb.REJECT_REASON_CHECKSUM)
 
 
+def test_bundle_whose_last_seq_no_message_can_carry_is_refused_by_its_first(box: Box) -> None:
+    one = box.opened()
+    said(one, *examples.opening())
+    bundle = examples.bundle(1, 3)
+    bundle.first_seq = (1 << 64) - 1
+    reject = refused(said(one, pb.StreamRequest(bundle=bundle)))
+    assert (reject.seq, reject.last_seq) == ((1 << 64) - 1, 0)
+    assert reject.reason == pb.REJECT_REASON_MALFORMED
+
+
 def test_platform_of_fewer_features_keeps_nothing_that_needs_them(box: Box) -> None:
     one = box.opened(features=())
     said(one, *examples.opening())
