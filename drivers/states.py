@@ -10,7 +10,7 @@ from typing import Any
 #: What a driver says of a quality and its protocol's code, where it has words of its own.
 Own = Callable[[int, int], dict[str, Any] | None]
 
-#: What is refused with these codes was not answered at all (native/engine/state.pxd): though the
+#: What is refused with these codes was not answered at all (native/engine/counts.pxd): though the
 #: device answers others; or nothing does it answer.
 MUTE, SILENT = 0, 0xFFFF
 #: errno of an open or a connection -> id of the text that says what to do about it.

@@ -10,6 +10,14 @@ cdef extern from "<time.h>" nogil:
     int clock_gettime(int clock, timespec *ts) noexcept
     int CLOCK_BOOTTIME
 
+cdef extern from *:
+    """
+    #define MS INT64_C(1000000)
+    #define NEVER INT64_MAX
+    """
+    int64_t MS
+    int64_t NEVER
+
 
 cdef inline int64_t boot_ns() noexcept nogil:
     cdef timespec ts

@@ -6,9 +6,12 @@ here.
 
 from libc.stdint cimport int32_t, int64_t
 
+from native.clock cimport MS
 from native.engine.aside cimport busy, is_mute, missed, refused
 from native.engine.ask cimport send_again
-from native.engine.flights cimport flights_answered, flights_troubled
+from native.engine.bus cimport await_silence, touch
+from native.engine.connection cimport connection_answers
+from native.engine.flights cimport drop_flight, flights_answered, flights_troubled
 from native.engine.protocol cimport (
     BUSY,
     GARBLED,
@@ -22,25 +25,20 @@ from native.engine.protocol cimport (
     mark_all,
     take_t,
 )
-from native.rows.store cimport request_t
-from native.reasons cimport BAD_DAMAGED, BAD_NO_ANSWER, BAD_REFUSED
 from native.engine.scan cimport link_lost, scan_check, scan_fail
 from native.engine.state cimport (
     BACKOFF_FIRST,
     MISSED_LAST,
-    MS,
-    REOPEN_FIRST,
-    SETTLE_LEAST,
     device_t,
-    drop_flight,
     enqueue,
     is_connection,
     link_t,
     member_t,
     scan_t,
-    touch,
     touch_device,
 )
+from native.reasons cimport BAD_DAMAGED, BAD_NO_ANSWER, BAD_REFUSED
+from native.rows.store cimport request_t
 
 
 cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept nogil:
@@ -65,31 +63,12 @@ cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept
     d.ever = True
     d.failures = 0
     d.backoff_ns = BACKOFF_FIRST
-    l.timeouts_in_a_row = 0
-    l.backoff_ns = REOPEN_FIRST
-    connection_good(l, f, now)
-    l.answers += 1
+    connection_answers(&l.conn, is_connection(l), f.rested, now)
+    if l.flights.careful_until and now >= l.flights.careful_until:
+        l.flights.careful_until = 0
+    l.counts.answers += 1
     d.answers += 1
-    l.busy_ns += took
-
-
-cdef void connection_good(link_t *l, const flight_t *f, int64_t now) noexcept nogil:
-    """It brought an answer."""
-    if l.answers_here == 0 and is_connection(l):
-        l.fruitless = 0
-        if not l.quiet_told and (l.quiet_ns != l.quiet_good or l.quiet_ns == 0):
-            l.quiet_good, l.quiet_sure = l.quiet_ns, l.quiet_ns == 0
-        if l.idle_tried:
-            # On a new one it is answered: the old one had rested for too long.
-            l.idle_most, l.idle_tried = l.idle_tried, 0
-    elif f.rested:
-        l.idle_fine = l.idle_ns
-        if l.idle_fine >= l.idle_most:
-            l.idle_most = 0
-    l.answers_here += 1
-    l.used_at = now
-    if l.careful_until and now >= l.careful_until:
-        l.careful_until = 0
+    l.counts.busy_ns += took
 
 
 cdef void own_ended(scan_t *s) noexcept nogil:
@@ -101,12 +80,12 @@ cdef void own_ended(scan_t *s) noexcept nogil:
 
 cdef void take_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     """Its data are in the row."""
-    cdef flight_t f = l.flights[i]
+    cdef flight_t f = l.flights.open[i]
     cdef member_t *m = &l.members[f.member]
     cdef scan_t *s = &m.scan
     cdef device_t *d = &l.devices[m.device]
     cdef request_t *r
-    drop_flight(l, i)
+    drop_flight(&l.flights, i)
     device_good(l, d, &f, now)
     d.last_good = now
     d.cause = 0
@@ -123,31 +102,31 @@ cdef void take_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
         s.missed = s.busy = 0
         s.last_received = now
         if f.full:
-            flights_answered(l, f.sent, now)
+            flights_answered(&l.flights, f.sent, now)
     scan_check(l, f.member, now)
 
 
 cdef void take_refusal(link_t *l, Verdict verdict, const take_t *t, int64_t now) noexcept nogil:
     """The flight was answered with something else than data."""
-    cdef flight_t f = l.flights[t.flight]
+    cdef flight_t f = l.flights.open[t.flight]
     cdef member_t *m = &l.members[f.member]
     cdef scan_t *s = &m.scan
     cdef device_t *d = &l.devices[m.device]
-    drop_flight(l, t.flight)
+    drop_flight(&l.flights, t.flight)
     touch_device(l, d, now)
     if verdict == IN_VAIN:
         own_ended(s)
         scan_check(l, f.member, now)
         return
     s.open -= 1
-    l.exceptions += 1
+    l.counts.exceptions += 1
     d.exceptions += 1
     d.cause, d.code = t.quality, t.code
     if f.purpose == PLANNED:
         mark_all(&f, t.quality)
     if verdict == UNREACHED:
         # A gateway speaks for a device that does not: as a time-out of that station.
-        l.timeouts += 1
+        l.counts.timeouts += 1
         d.timeouts += 1
         s.failed = True
         s.fail_status = BAD_NO_ANSWER
@@ -176,7 +155,7 @@ cdef void judge_by_seen(link_t *l, const flight_t *f, int64_t now) noexcept nogi
     mark_all(f, f.seen_quality)
     d.cause, d.code = f.seen_quality, f.seen_code
     touch_device(l, d, now)
-    l.exceptions += f.seen_quality == BAD_REFUSED
+    l.counts.exceptions += f.seen_quality == BAD_REFUSED
     if f.seen_surely and f.seen_quality == BAD_REFUSED:
         refused(l, f, f.seen_quality, f.seen_code, now)
     scan_check(l, f.member, now)
@@ -184,11 +163,11 @@ cdef void judge_by_seen(link_t *l, const flight_t *f, int64_t now) noexcept nogi
 
 cdef void ask_later(link_t *l, const take_t *t, int64_t now) noexcept nogil:
     """Somebody else asked at the same time: once more, when he has his answer."""
-    cdef flight_t f = l.flights[t.flight]
+    cdef flight_t f = l.flights.open[t.flight]
     cdef scan_t *s = &l.members[f.member].scan
-    drop_flight(l, t.flight)
-    l.retries += 1
-    l.free_at = max(l.free_at, t.until)
+    drop_flight(&l.flights, t.flight)
+    l.counts.retries += 1
+    l.bus.free_at = max(l.bus.free_at, t.until)
     s.open -= 1
     s.again += 1
     s.layout.requests[f.number].again = True
@@ -198,14 +177,14 @@ cdef void ask_later(link_t *l, const take_t *t, int64_t now) noexcept nogil:
 
 cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     """The request's time is up."""
-    cdef flight_t f = l.flights[i]
+    cdef flight_t f = l.flights.open[i]
     cdef member_t *m = &l.members[f.member]
     cdef device_t *d = &l.devices[m.device]
     if f.rested and is_connection(l) and not d.silent:
         link_lost(l, 0, now)  # the connection may be one that the device has forgotten
         return
-    drop_flight(l, i)
-    l.busy_ns += now - f.sent
+    drop_flight(&l.flights, i)
+    l.counts.busy_ns += now - f.sent
     if f.station.session.protocol.ended(f.station.session, &f, NO_ANSWER, now):
         touch_device(l, d, now)
         own_ended(&m.scan)
@@ -214,24 +193,24 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
     if f.seen_quality and f.purpose == PLANNED:
         judge_by_seen(l, &f, now)
         return
-    if l.idle_tried and l.answers_here == 0:
+    if l.conn.idle_tried and l.conn.answers == 0:
         # A new connection is no better than one that had rested.
-        l.idle_fine, l.idle_tried = max(l.idle_fine, l.idle_tried), 0
-    l.timeouts += 1
+        l.conn.idle_fine, l.conn.idle_tried = max(l.conn.idle_fine, l.conn.idle_tried), 0
+    l.counts.timeouts += 1
     d.timeouts += 1
     d.given_up = f.sent
     # A request that is known to bring nothing says nothing of its connection, while others of its
     # device are answered.
-    l.timeouts_in_a_row += (
+    l.conn.timeouts_in_a_row += (
         l.sessions[0].single or f.purpose == OWN or d.silent
         or not is_mute(&f.layout.requests[f.number])
     )
-    flights_troubled(l, f.sent, now)
+    flights_troubled(&l.flights, f.sent, now)
     d.cause = BAD_NO_ANSWER
     if f.purpose == PLANNED:
         mark_all(&f, BAD_NO_ANSWER)
     if l.line:
-        l.input_size = 0
+        l.input.size = 0
         l.port.ops.flush(l.port)
         touch_device(l, d, now)
     m.scan.open -= 1
@@ -247,12 +226,11 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
 
 cdef void damaged(link_t *l, int64_t now) noexcept nogil:
     """What should have been the answer failed its check."""
-    cdef device_t *d = &l.devices[l.members[l.flights[0].member].device]
-    l.damaged += 1
+    cdef device_t *d = &l.devices[l.members[l.flights.open[0].member].device]
+    l.counts.damaged += 1
     d.damaged += 1
-    l.input_size = 0
-    l.settle = True
-    l.settle_until = now + (l.silence_ns if l.silence_ns > SETTLE_LEAST else SETTLE_LEAST)
+    l.input.size = 0
+    await_silence(&l.bus, now)
 
 
 cdef void settled(link_t *l, int64_t now) noexcept nogil:
@@ -260,19 +238,19 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
     cdef flight_t f
     cdef member_t *m
     cdef bint is_no_fault
-    l.settle = False
-    l.input_size = 0
+    l.bus.settle = False
+    l.input.size = 0
     l.port.ops.flush(l.port)
-    if l.flying == 0:
+    if l.flights.count == 0:
         return
-    f = l.flights[0]
+    f = l.flights.open[0]
     m = &l.members[f.member]
-    drop_flight(l, 0)
+    drop_flight(&l.flights, 0)
     is_no_fault = f.station.session.protocol.ended(f.station.session, &f, GARBLED, now)
     if f.attempt == 0:
         f.attempt = 1
-        l.retries += 1
-        l.free_at = now
+        l.counts.retries += 1
+        l.bus.free_at = now
         send_again(l, &f, now)
         return
     if is_no_fault:
@@ -295,11 +273,11 @@ cdef void stray(link_t *l, const take_t *t, int64_t now) noexcept nogil:
     cdef int32_t i
     cdef device_t *d
     if l.line:
-        touch(l, now)
+        touch(&l.bus, now)
     if t.whose == NULL:
-        l.wrong += t.asked == NULL
+        l.counts.wrong += t.asked == NULL
         return
-    l.late += 1
+    l.counts.late += 1
     for i in range(l.device_count):
         d = &l.devices[i]
         if d.station == t.whose:

@@ -9,6 +9,7 @@ does bring something. One answer, and all is forgotten.
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t
 
+from native.engine.counts cimport MUTE, SILENT
 from native.engine.flights cimport flights_troubled
 from native.engine.protocol cimport flight_t
 from native.engine.state cimport (
@@ -16,11 +17,9 @@ from native.engine.state cimport (
     ASIDE_MOST,
     BUSY_FOR,
     BUSY_LAST,
-    MUTE,
     REFUSALS_LAST,
     REFUSED_FOR,
     REFUSED_SOON,
-    SILENT,
     WAIT_SHARE,
     device_t,
     link_t,
@@ -79,4 +78,4 @@ cdef void busy(link_t *l, const flight_t *f, int64_t now) noexcept nogil:
     r.refused_quality = BAD_BUSY
     if m.scan.busy >= BUSY_LAST:
         l.devices[m.device].busy_until = now + BUSY_FOR
-    flights_troubled(l, f.sent, now)
+    flights_troubled(&l.flights, f.sent, now)

@@ -16,7 +16,9 @@ from libc.errno cimport EIO
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
+from native.clock cimport NEVER
 from native.engine.aside cimport is_mute
+from native.engine.connection cimport CONNECTING, DOWN, UP, is_rested, is_stale
 from native.engine.protocol cimport (
     ASK_MAX,
     OWN,
@@ -30,17 +32,10 @@ from native.engine.protocol cimport (
     out_t,
     plan_t,
 )
-from native.rows.store cimport group_late, request_t
-from native.reasons cimport BAD_BUSY, BAD_NO_ANSWER
 from native.engine.scan cimport link_lost, scan_check
 from native.engine.silent cimport is_rather, pay, silent_at, silent_ready
 from native.engine.state cimport (
-    CONNECTING,
-    DOWN,
-    IDLE_LEAST,
-    NEVER,
     SILENT_WAITS,
-    UP,
     device_t,
     is_left,
     link_t,
@@ -52,6 +47,8 @@ from native.engine.state cimport (
     unqueue,
 )
 from native.engine.tap cimport SENT, tap_put
+from native.reasons cimport BAD_BUSY, BAD_NO_ANSWER
+from native.rows.store cimport group_late, request_t
 from native.wire.transport cimport is_same_line
 
 
@@ -73,7 +70,7 @@ cdef bint transmit(link_t *l, const out_t *out, int64_t now) noexcept nogil:
         # The kernel takes them at once, or the port is stuck (flow control, a dead adapter).
         link_lost(l, <int>(-sent) if sent < 0 else EIO, now)
         return False
-    l.bytes_out += out.n
+    l.counts.bytes_out += out.n
     if l.tap != NULL:
         tap_put(l.tap, SENT, out.p, out.n, now)
     return True
@@ -90,36 +87,36 @@ cdef bint tune(link_t *l, const device_t *d, int64_t now) noexcept nogil:
         return False
     # What another baud makes of the line's noise is nobody's.
     l.port.ops.flush(l.port)
-    l.char_ns, l.silence_ns = d.char_ns, d.silence_ns
+    l.bus.char_ns, l.bus.silence_ns = d.char_ns, d.silence_ns
     return True
 
 
 cdef bint send_flight(link_t *l, flight_t *f, const out_t *out, int64_t now) noexcept nogil:
     """Send what was prepared for `f`; False when the link was lost over it."""
     cdef device_t *d = &l.devices[l.members[f.member].device]
-    if l.line and l.flying == 0:
+    if l.line and l.flights.count == 0:
         # What lies there answers nothing that is still open.
-        if l.input_size:
-            l.wrong += 1
-            l.input_size = 0
-        if l.char_ns and not tune(l, d, now):
+        if l.input.size:
+            l.counts.wrong += 1
+            l.input.size = 0
+        if l.bus.char_ns and not tune(l, d, now):
             return False
         if out.flush:
             l.port.ops.flush(l.port)
     f.sent = now
-    f.rested = l.idle_ns >= IDLE_LEAST and l.idle_ns > l.idle_fine and l.answers_here > 0
+    f.rested = is_rested(&l.conn)
     # Behind answers that are late it waits as long as it may.
     f.deadline = now + (
         patience(l, d, f.wire_ns) if f.purpose == PLANNED else longest_wait(d) + f.wire_ns
     )
-    l.flights[l.flying] = f[0]
-    l.flying += 1
-    l.asked_here += 1
+    l.flights.open[l.flights.count] = f[0]
+    l.flights.count += 1
+    l.conn.asked += 1
     if not transmit(l, out, now):
         return False
-    l.requests += 1
+    l.counts.requests += 1
     d.requests += 1
-    l.used_at = d.asked_at = now
+    l.conn.used_at = d.asked_at = now
     return True
 
 
@@ -136,7 +133,7 @@ cdef bint send_more(link_t *l, int32_t i, int64_t now) noexcept nogil:
     """A part of the answer has come: ask for what follows it, in the same flight."""
     cdef uint8_t bytes[ASK_MAX]
     cdef out_t out
-    cdef flight_t *f = &l.flights[i]
+    cdef flight_t *f = &l.flights.open[i]
     out.p = bytes
     ask_protocol(l, f, &out, now)
     f.deadline = now + l.devices[l.members[f.member].device].wait_ns + f.wire_ns
@@ -226,7 +223,7 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
         d.cause, d.code = out.quality, out.code
         is_chosen(s, r)
         return True
-    l.pace = max(l.pace, m.served - m.g.period_ns)
+    l.bus.pace = max(l.bus.pace, m.served - m.g.period_ns)
     if prep == SEND:
         s.asked = True
         f.redone = is_chosen(s, r)
@@ -265,17 +262,17 @@ cdef int32_t next_turn(link_t *l, int64_t now, int64_t *when) noexcept nogil:
     cdef const member_t *best = NULL
     cdef int32_t i, found = -1, silent = -1
     when[0] = NEVER
-    for i in range(l.queue_count):
-        m = &l.members[l.queue[i]]
+    for i in range(l.bus.queue_count):
+        m = &l.members[l.bus.queue[i]]
         d = &l.devices[m.device]
         if d.silent:
             if silent < 0 or is_rather(d, &l.devices[l.members[silent].device]):
-                silent = l.queue[i]
+                silent = l.bus.queue[i]
         elif d.free_at > now:
             when[0] = min(when[0], d.free_at)
         elif best == NULL or is_before(m, best):
-            best, found = m, l.queue[i]
-    if silent >= 0 and now >= l.try_at and (
+            best, found = m, l.bus.queue[i]
+    if silent >= 0 and now >= l.bus.try_at and (
         now - l.members[silent].scan.due_ns >= SILENT_WAITS
     ):
         return silent_ready(l, silent, now, when)
@@ -287,48 +284,41 @@ cdef int32_t next_turn(link_t *l, int64_t now, int64_t *when) noexcept nogil:
     return -1
 
 
-cdef inline bint is_stale(const link_t *l) noexcept nogil:
-    """Whether the device has forgotten the connection by now, as was learned."""
-    return (
-        l.idle_most > 0 and l.answers_here > 0 and l.idle_ns >= l.idle_most - l.idle_most // 4
-    )
-
-
 cdef void pump(link_t *l, int64_t now) noexcept nogil:
     """Send what may be sent, and say when to be called again."""
     cdef int32_t i, index
-    cdef int64_t ready = NEVER
+    cdef int64_t ready = NEVER, due = NEVER
     while (
-        l.state == UP and l.queue_count and l.flying < may_fly(l)
-        and not (l.settle or l.greeting)
+        l.conn.state == UP and l.bus.queue_count and l.flights.count < may_fly(l)
+        and not (l.bus.settle or l.conn.greeting)
     ):
         index = next_turn(l, now, &ready)
         if index < 0:
             break
-        if l.flying == 0:
-            l.idle_ns = now - l.used_at
-            if is_stale(l):
+        if l.flights.count == 0:
+            l.conn.idle_ns = now - l.conn.used_at
+            if is_stale(&l.conn):
                 link_lost(l, 0, now)
                 break
         if not send_next(l, index, now):
             break
-    if l.flights_most and l.queue_count and l.flying == l.in_flight_max:
-        l.flights[l.flying - 1].full = True
-    l.due = NEVER
-    if l.state == DOWN:
-        l.due = NEVER if l.draining else l.reopen_at
-    elif l.state == CONNECTING or l.greeting:
-        l.due = l.connect_deadline
+    if l.flights.most and l.bus.queue_count and l.flights.count == l.flights.limit:
+        l.flights.open[l.flights.count - 1].full = True
+    if l.conn.state == DOWN:
+        due = NEVER if l.draining else l.conn.reopen_at
+    elif l.conn.state == CONNECTING or l.conn.greeting:
+        due = l.conn.deadline
     else:
-        if l.flying == 0:
-            l.deaf_until = 0
-        elif l.deaf_until:
-            l.due = l.deaf_until
-        for i in range(l.flying):
-            if l.flights[i].deadline < l.due:
-                l.due = l.flights[i].deadline
-        if l.settle:
+        if l.flights.count == 0:
+            l.bus.deaf_until = 0
+        elif l.bus.deaf_until:
+            due = l.bus.deaf_until
+        for i in range(l.flights.count):
+            if l.flights.open[i].deadline < due:
+                due = l.flights.open[i].deadline
+        if l.bus.settle:
             # The time-out waits for the repeat; a line that never falls silent ends it too.
-            l.due = min(l.settle_until, l.due + l.timeout_ns if l.flying else NEVER)
-        if l.queue_count and l.flying < may_fly(l) and now < ready < l.due:
-            l.due = ready
+            due = min(l.bus.settle_until, due + l.timeout_ns if l.flights.count else NEVER)
+        if l.bus.queue_count and l.flights.count < may_fly(l) and now < ready < due:
+            due = ready
+    l.shell.due = due

@@ -1,7 +1,8 @@
 from libc.stdint cimport int64_t
 
+from native.engine.bus cimport others_t
 from native.engine.protocol cimport take_t
 from native.engine.state cimport link_t
 
-cdef object others_of(const link_t *l, int64_t now)
+cdef object others_of(const others_t *o, int64_t now)
 cdef void other_asked(link_t *l, const take_t *t, bint heard, int64_t now) noexcept nogil

@@ -7,8 +7,9 @@ good no more, as far as his answers look like theirs.
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
+from native.engine.bus cimport is_shared, others_t, seen
 from native.engine.protocol cimport station_t, take_t
-from native.engine.state cimport OTHERS_GONE, device_t, link_t
+from native.engine.state cimport device_t, link_t
 from native.reasons cimport UNCERTAIN_ANOTHER_ASKER
 from native.rows.store cimport group_doubt, group_t, layout_t
 
@@ -34,21 +35,14 @@ cdef void other_asked(link_t *l, const take_t *t, bint heard, int64_t now) noexc
     """His request was `heard`, or an answer to him."""
     cdef int32_t i, k
     cdef device_t *d
-    if l.others_at == 0 or now - l.others_at > OTHERS_GONE:
-        l.others = 0
-        l.others_since = now
-        l.others_heard = False
-    l.others_at = now
+    seen(&l.others, heard, now)
     if heard:
-        l.others_heard = True
         # He has the line until his answer has come, or should have.
-        l.free_at = max(l.free_at, t.until)
-    if heard or not l.others_heard:
-        l.others += 1  # of one that is heard the requests count
+        l.bus.free_at = max(l.bus.free_at, t.until)
     if t.asked == NULL:
         return
     if not heard:
-        l.free_at = now + l.silence_ns
+        l.bus.free_at = now + l.bus.silence_ns
     if t.asked.session.protocol.doubts == NULL:
         return
     for i in range(l.device_count):
@@ -59,9 +53,9 @@ cdef void other_asked(link_t *l, const take_t *t, bint heard, int64_t now) noexc
             return  # those that share it share its groups
 
 
-cdef object others_of(const link_t *l, int64_t now):
+cdef object others_of(const others_t *o, int64_t now):
     """As gateway.report.snapshot.Others, or None."""
-    if l.others_at == 0 or now - l.others_at > OTHERS_GONE:
+    if not is_shared(o, now):
         return None
-    every = (l.others_at - l.others_since) / 1e9 / max(1, <int64_t>l.others - 1)
-    return {"heard": bool(l.others_heard), "count": l.others, "every_s": every}
+    every = (o.at - o.since) / 1e9 / max(1, <int64_t>o.count - 1)
+    return {"heard": bool(o.heard), "count": o.count, "every_s": every}

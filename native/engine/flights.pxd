@@ -1,7 +1,44 @@
-from libc.stdint cimport int64_t
+"""Requests in flight, and how many there may be at once."""
 
-from native.engine.state cimport link_t
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memmove
+
+from native.clock cimport MS
+from native.engine.protocol cimport flight_t
+
+cdef extern from *:
+    """
+    #define CAREFUL_FOR (2000 * MS)
+    """
+    int64_t CAREFUL_FOR    # requests fly alone after a connection was lost with several
+
+cdef enum:
+    IN_FLIGHT_MAX = 32
 
 
-cdef void flights_answered(link_t *l, int64_t sent, int64_t now) noexcept nogil
-cdef void flights_troubled(link_t *l, int64_t sent, int64_t now) noexcept nogil
+cdef struct flights_t:
+    int32_t count
+    int32_t limit         # so many may fly
+    int64_t careful_until  # a connection was lost: one request at a time
+    # How `limit` is learned, see `flights.pyx`:
+    int32_t most          # that the file allows; 0: `limit` is said, not learned
+    int32_t good          # more did not pay, or did harm
+    int32_t sampled
+    int64_t sampled_ns
+    double answers_a_second
+    bint trying           # twice as many as were good
+    int64_t more_at       # not more than `good` before
+    int64_t harm_at       # when more than one in flight last did harm
+    int64_t harm_wait
+    int64_t since         # `limit` is what it is
+    flight_t open[IN_FLIGHT_MAX]  # in the order they were sent
+
+
+cdef inline void drop_flight(flights_t *f, int32_t i) noexcept nogil:
+    """Keeps the others in the order they were sent."""
+    f.count -= 1
+    memmove(&f.open[i], &f.open[i + 1], <size_t>(f.count - i) * sizeof(flight_t))
+
+
+cdef void flights_answered(flights_t *f, int64_t sent, int64_t now) noexcept nogil
+cdef void flights_troubled(flights_t *f, int64_t sent, int64_t now) noexcept nogil

@@ -10,7 +10,7 @@ it does harm again.
 
 from libc.stdint cimport int64_t
 
-from native.engine.state cimport link_t
+from native.engine.flights cimport flights_t
 
 cdef enum:
     SAMPLE = 32  # answers that a decision rests on
@@ -26,54 +26,54 @@ cdef extern from *:
     double GAIN_LEAST
 
 
-cdef void use(link_t *l, int n, int64_t now) noexcept nogil:
-    l.in_flight_max = n
-    l.sampled = 0
-    l.sampled_ns = 0
-    l.flights_since = now
+cdef void use(flights_t *f, int n, int64_t now) noexcept nogil:
+    f.limit = n
+    f.sampled = 0
+    f.sampled_ns = 0
+    f.since = now
 
 
-cdef void flights_answered(link_t *l, int64_t sent, int64_t now) noexcept nogil:
+cdef void flights_answered(flights_t *f, int64_t sent, int64_t now) noexcept nogil:
     """An answer to a request that flew since `sent` with as many as may, while others waited."""
     cdef double rate
-    cdef int n = l.in_flight_max
-    if sent < l.flights_since:
+    cdef int n = f.limit
+    if sent < f.since:
         return
-    l.sampled += 1
-    l.sampled_ns += now - sent
-    if l.sampled < SAMPLE:
+    f.sampled += 1
+    f.sampled_ns += now - sent
+    if f.sampled < SAMPLE:
         return
-    rate = 1e9 * n * SAMPLE / <double>l.sampled_ns
-    if l.trying and rate < GAIN_LEAST * l.answers_a_second:
-        l.trying = False
-        l.flights_good = (n + 1) // 2
-        l.more_at = now + TRY_AGAIN
-        use(l, l.flights_good, now)
+    rate = 1e9 * n * SAMPLE / <double>f.sampled_ns
+    if f.trying and rate < GAIN_LEAST * f.answers_a_second:
+        f.trying = False
+        f.good = (n + 1) // 2
+        f.more_at = now + TRY_AGAIN
+        use(f, f.good, now)
         return
-    l.trying = False
-    l.answers_a_second = rate
-    if n > l.flights_good:
-        l.flights_good = n
-    if n < l.flights_most and (n < l.flights_good or now >= l.more_at):
-        l.trying = True
-        n = min(2 * n, l.flights_most)
-    use(l, n, now)
+    f.trying = False
+    f.answers_a_second = rate
+    if n > f.good:
+        f.good = n
+    if n < f.most and (n < f.good or now >= f.more_at):
+        f.trying = True
+        n = min(2 * n, f.most)
+    use(f, n, now)
 
 
-cdef void flights_troubled(link_t *l, int64_t sent, int64_t now) noexcept nogil:
+cdef void flights_troubled(flights_t *f, int64_t sent, int64_t now) noexcept nogil:
     """The request sent at `sent` got no answer, a lost connection, or "busy"."""
-    if l.flights_most == 0 or sent < l.flights_since:
+    if f.most == 0 or sent < f.since:
         return
-    l.trying = False
-    if l.in_flight_max == 1:
-        use(l, 1, now)
+    f.trying = False
+    if f.limit == 1:
+        use(f, 1, now)
         return
-    if now >= l.more_at:  # else it is the same trouble still
-        if l.harm_wait == 0 or now - l.harm_at > TRY_AGAIN:
-            l.harm_wait = HARM_FIRST
-        elif l.harm_wait < TRY_AGAIN:
-            l.harm_wait *= 2
-    l.harm_at = now
-    l.more_at = now + l.harm_wait
-    l.flights_good = l.in_flight_max // 2
-    use(l, l.flights_good, now)
+    if now >= f.more_at:  # else it is the same trouble still
+        if f.harm_wait == 0 or now - f.harm_at > TRY_AGAIN:
+            f.harm_wait = HARM_FIRST
+        elif f.harm_wait < TRY_AGAIN:
+            f.harm_wait *= 2
+    f.harm_at = now
+    f.more_at = now + f.harm_wait
+    f.good = f.limit // 2
+    use(f, f.good, now)

@@ -17,6 +17,8 @@ from libc.string cimport memmove, memset
 
 from native.engine.answer cimport ask_later, damaged, stray, take_answer, take_refusal
 from native.engine.ask cimport send_more, transmit
+from native.engine.bus cimport await_rest
+from native.engine.connection cimport UP
 from native.engine.doubt cimport other_asked
 from native.engine.protocol cimport (
     AGAIN,
@@ -41,17 +43,17 @@ from native.engine.protocol cimport (
     session_t,
     take_t,
 )
-from native.reasons cimport BAD_NOT_ASKED
 from native.engine.scan cimport link_lost
-from native.engine.state cimport UP, await_rest, link_t
+from native.engine.state cimport link_t
 from native.engine.told cimport tell_parts
+from native.reasons cimport BAD_NOT_ASKED
 from native.wire.dialin cimport packet_at
 from native.wire.transport cimport DIALIN
 
 
 cdef inline session_t *speaking(link_t *l) noexcept nogil:
     """The session that the line is with; where nothing flies, the first."""
-    return l.flights[0].station.session if l.flying else l.sessions[0]
+    return l.flights.open[0].station.session if l.flights.count else l.sessions[0]
 
 
 cdef inline bint has_packets(const link_t *l) noexcept nogil:
@@ -60,7 +62,9 @@ cdef inline bint has_packets(const link_t *l) noexcept nogil:
 
 cdef bint may_begin(link_t *l, const uint8_t *p, size_t n) noexcept nogil:
     cdef session_t *s = speaking(l)
-    return s.protocol.may_begin == NULL or s.protocol.may_begin(s, l.flights, l.flying, p, n)
+    return s.protocol.may_begin == NULL or (
+        s.protocol.may_begin(s, l.flights.open, l.flights.count, p, n)
+    )
 
 
 cdef bint swallow(link_t *l, size_t *at) noexcept nogil:
@@ -69,11 +73,11 @@ cdef bint swallow(link_t *l, size_t *at) noexcept nogil:
     """
     cdef size_t n
     cdef ssize_t size
-    while at[0] < l.input_size:
-        n = l.input_size - at[0]
-        if may_begin(l, l.input + at[0], n):
+    while at[0] < l.input.size:
+        n = l.input.size - at[0]
+        if may_begin(l, l.input.bytes + at[0], n):
             return False
-        size = packet_at(l.port, l.input + at[0], n)
+        size = packet_at(l.port, l.input.bytes + at[0], n)
         if size <= 0:
             return size < 0
         at[0] += <size_t>size
@@ -87,12 +91,12 @@ cdef bint is_torn(link_t *l, size_t at) noexcept nogil:
     """
     cdef size_t n
     cdef ssize_t size
-    while at < l.input_size:
-        n = l.input_size - at
+    while at < l.input.size:
+        n = l.input.size - at
         # A lone byte tells little; with no other request open it is no header's.
-        if (n > 1 or l.flying > 1) and may_begin(l, l.input + at, n):
+        if (n > 1 or l.flights.count > 1) and may_begin(l, l.input.bytes + at, n):
             return False
-        size = packet_at(l.port, l.input + at, n)
+        size = packet_at(l.port, l.input.bytes + at, n)
         if size <= 0:
             return size == 0
         at += <size_t>size
@@ -108,14 +112,14 @@ cdef void greet(link_t *l, int64_t now) noexcept nogil:
     cdef int result
     out.p = bytes
     out.n = 0
-    arrived.p, arrived.n = l.input, l.input_size
+    arrived.p, arrived.n = l.input.bytes, l.input.size
     result = l.sessions[0].protocol.shake(l.sessions[0], &arrived, &used, &out, now)
     if result < 0:
         link_lost(l, EPROTO, now)
         return
-    l.greeting = result > 0
-    l.input_size -= used
-    memmove(l.input, l.input + used, l.input_size)
+    l.conn.greeting = result > 0
+    l.input.size -= used
+    memmove(l.input.bytes, l.input.bytes + used, l.input.size)
     if out.n:
         transmit(l, &out, now)
 
@@ -146,7 +150,7 @@ cdef Verdict claimed(
             t[0] = other
             return found
         is_open = is_open or found == MORE
-    if l.flying == 0 and is_open:
+    if l.flights.count == 0 and is_open:
         t.at_least = 0
         return MORE
     return verdict
@@ -159,22 +163,23 @@ cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
     cdef Verdict verdict
     cdef session_t *s
     memset(&t, 0, sizeof(take_t))
-    arrived.p, arrived.n = l.input + at[0], l.input_size - at[0]
+    arrived.p, arrived.n = l.input.bytes + at[0], l.input.size - at[0]
     s = speaking(l)
-    verdict = s.protocol.take(s, &arrived, l.flights, l.flying, &t, now)
+    verdict = s.protocol.take(s, &arrived, l.flights.open, l.flights.count, &t, now)
     if l.session_count > 1:
         verdict = claimed(l, s, &arrived, verdict, &t, now)
     if verdict == MORE:
-        await_rest(l, t.at_least, now)
+        if l.flights.count:
+            await_rest(&l.bus, t.at_least, now)
         return False
     at[0] += t.used
     if t.asked != NULL or verdict == FOREIGN_REQUEST:
         other_asked(l, &t, verdict == FOREIGN_REQUEST, now)
     if has_packets(l) and not l.line and is_torn(l, at[0]):
-        if verdict == ANSWER and l.flights[t.flight].purpose == PLANNED:
-            mark_all(&l.flights[t.flight], BAD_NOT_ASKED)
+        if verdict == ANSWER and l.flights.open[t.flight].purpose == PLANNED:
+            mark_all(&l.flights.open[t.flight], BAD_NOT_ASKED)
         verdict = BROKEN
-    if t.told_count and t.flight < l.flying:
+    if t.told_count and t.flight < l.flights.count:
         tell_parts(l, &t)
     if verdict == ANSWER:
         take_answer(l, t.flight, now)
@@ -185,11 +190,11 @@ cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
     elif verdict == REFUSED or verdict == BUSY or verdict == UNREACHED or verdict == IN_VAIN:
         take_refusal(l, verdict, &t, now)
     elif verdict == DAMAGED:
-        if l.flying:
+        if l.flights.count:
             damaged(l, now)
-        l.input_size = 0
+        l.input.size = 0
     elif verdict == BROKEN:
-        l.wrong += 1
+        l.counts.wrong += 1
         link_lost(l, EPROTO, now)
     else:
         stray(l, &t, now)
@@ -199,15 +204,15 @@ cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
 cdef void take_input(link_t *l, int64_t now) noexcept nogil:
     """Take every whole frame out of the input."""
     cdef size_t at = 0
-    if l.greeting:
+    if l.conn.greeting:
         greet(l, now)
-    while at < l.input_size and l.state == UP and not l.greeting:
+    while at < l.input.size and l.conn.state == UP and not l.conn.greeting:
         if has_packets(l) and swallow(l, &at):
             break
         if not take_frame(l, &at, now):
             break
-    if l.state != UP or at >= l.input_size:
-        l.input_size = 0
+    if l.conn.state != UP or at >= l.input.size:
+        l.input.size = 0
     elif at:
-        l.input_size -= at
-        memmove(l.input, l.input + at, l.input_size)
+        l.input.size -= at
+        memmove(l.input.bytes, l.input.bytes + at, l.input.size)

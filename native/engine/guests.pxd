@@ -8,7 +8,8 @@ thread answers by it: VACANT → COMING → PRESENT → LEAVING → VACANT.
 
 from libc.stdint cimport int32_t, int64_t
 
-from native.engine.state cimport NEVER, device_t, link_t, member_t
+from native.clock cimport NEVER
+from native.engine.state cimport device_t, link_t, member_t
 from native.engine.timers cimport set_timer, timers_t
 from native.rows.store cimport group_t
 
@@ -83,9 +84,9 @@ cdef inline bint take_guests(link_t *l, timers_t *timers, int64_t now) noexcept 
         m = &l.members[i]
         if presence_of(&m.presence) == COMING:
             guest_came(l, i, now)
-            set_timer(timers, l.first_slot + i, now)
+            set_timer(timers, l.shell.first_slot + i, now)
         elif presence_of(&m.presence) == LEAVING and not m.scan.active:
-            set_timer(timers, l.first_slot + i, NEVER)
+            set_timer(timers, l.shell.first_slot + i, NEVER)
             guest_left(l, i)
         elif presence_of(&m.presence) == LEAVING:
             one_stays = True

@@ -1,8 +1,8 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
+from native.engine.state cimport device_t, link_t
 from native.rows.group cimport Group
 from native.wire.port cimport Port
-from native.engine.state cimport device_t, link_t
 
 
 cdef class Link:

@@ -5,43 +5,26 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from native.clock cimport boot_ns
-from native.rows.group cimport Group
-from native.rows.store cimport group_t
-from native.engine.guests cimport (
-    COMING,
-    GUESTS,
-    LEAVING,
-    VACANT,
-    presence_of,
-    set_presence,
-)
-from native.engine.protocol cimport (
-    ADDRESS_MAX,
-    PROTOCOL_ABI,
-    protocol_t,
-    session_t,
-    station_t,
-)
-from native.engine.tapped cimport look, new_tap, taken
+from native.clock cimport MS, boot_ns
+from native.engine.connection cimport DOWN, REOPEN_FIRST, UP
+from native.engine.counts cimport EVENTS, counts_t, event_t
 from native.engine.doubt cimport others_of
+from native.engine.flights cimport IN_FLIGHT_MAX
+from native.engine.guests cimport COMING, GUESTS, LEAVING, VACANT, presence_of, set_presence
+from native.engine.protocol cimport ADDRESS_MAX, PROTOCOL_ABI, protocol_t, session_t, station_t
 from native.engine.state cimport (
     BACKOFF_FIRST,
     DIALIN_FLOOR,
-    DOWN,
-    EVENTS,
-    IN_FLIGHT_MAX,
     LATENCY_FLOOR,
-    MS,
-    REOPEN_FIRST,
-    UP,
     WAIT_MOST,
     device_t,
-    event_t,
     link_t,
     member_t,
     patience,
 )
+from native.engine.tapped cimport look, new_tap, taken
+from native.rows.group cimport Group
+from native.rows.store cimport group_t
 from native.wire.port cimport line_of
 from native.wire.transport cimport DIALIN, SERIAL
 
@@ -69,17 +52,18 @@ cdef class Link:
         if not self.groups:
             raise ValueError(f"link {spec.name}: its devices need groups")
         link.port = &self.port.p
-        link.state = DOWN
-        link.backoff_ns = REOPEN_FIRST
+        link.conn.state = DOWN
+        link.conn.backoff_ns = REOPEN_FIRST
         link.random = <uint64_t>boot_ns() | 1
         self.set_sessions()
         self.set_wire(in_flight)
         self.set_devices(devices)
         self.set_stations()
-        link.char_ns, link.silence_ns = link.devices[0].char_ns, link.devices[0].silence_ns
+        link.bus.char_ns = link.devices[0].char_ns
+        link.bus.silence_ns = link.devices[0].silence_ns
         link.port.line = link.devices[0].line
-        link.since = boot_ns()
-        self.busy_marks = deque([(link.since, 0)])
+        link.conn.since = boot_ns()
+        self.busy_marks = deque([(link.conn.since, 0)])
 
     cdef set_sessions(self):
         """One for each protocol of the devices."""
@@ -126,11 +110,11 @@ cdef class Link:
         self.guests = [None] * GUESTS
         link.devices = <device_t *>calloc(link.device_count, sizeof(device_t))
         link.members = <member_t *>calloc(room, sizeof(member_t))
-        link.queue = <int32_t *>calloc(room, sizeof(int32_t))
-        link.ended = <int32_t *>calloc(room, sizeof(int32_t))
+        link.bus.queue = <int32_t *>calloc(room, sizeof(int32_t))
+        link.shell.ended = <int32_t *>calloc(room, sizeof(int32_t))
         if (
             link.devices == NULL or link.members == NULL
-            or link.queue == NULL or link.ended == NULL
+            or link.bus.queue == NULL or link.shell.ended == NULL
         ):
             raise MemoryError
         for i, (station, groups) in enumerate(devices):
@@ -206,14 +190,14 @@ cdef class Link:
         link.timeout_ns = spec.timeout_ns
         link.wait_most_ns = max(spec.timeout_ns, WAIT_MOST if spec.timeout_learned else 0)
         link.wait_least_ns = DIALIN_FLOOR if link.port.kind == DIALIN else LATENCY_FLOOR
-        link.in_flight_max = 1
+        link.flights.limit = 1
         if not link.line:
-            link.in_flight_max = min(max(1, spec.in_flight), IN_FLIGHT_MAX)
+            link.flights.limit = min(max(1, spec.in_flight), IN_FLIGHT_MAX)
             if spec.in_flight_learned:
-                link.flights_most = link.flights_good = link.in_flight_max
-                link.in_flight_max = min(max(1, in_flight), link.flights_most)
-        link.quiet_ns = link.quiet_good = spec.after_connect_ns
-        link.quiet_told = spec.after_connect_ns > 0
+                link.flights.most = link.flights.good = link.flights.limit
+                link.flights.limit = min(max(1, in_flight), link.flights.most)
+        link.conn.quiet_ns = link.conn.quiet_good = spec.after_connect_ns
+        link.conn.quiet_told = spec.after_connect_ns > 0
         link.listen_only = spec.listen_only
         if spec.listen_only and (
             link.port.kind != SERIAL or link.session_count > 1
@@ -225,8 +209,8 @@ cdef class Link:
         cdef int32_t i, k
         free(self.l.devices)
         free(self.l.members)
-        free(self.l.queue)
-        free(self.l.ended)
+        free(self.l.bus.queue)
+        free(self.l.shell.ended)
         free(self.l.station_groups)
         free(self.l.tap)
         for i in range(self.l.session_count):
@@ -291,9 +275,9 @@ cdef class Link:
         cdef event_t event
         cdef Group group
         result = []
-        newest = self.l.event_count
+        newest = self.l.events.count
         for k in range(max(self.events_taken, newest - EVENTS if newest > EVENTS else 0), newest):
-            event = self.l.events[k % EVENTS]
+            event = self.l.events.ring[k % EVENTS]
             group = self.groups[event.member]
             spec = group.spec_of(event.layout, event.request)
             if spec is not None:
@@ -305,23 +289,25 @@ cdef class Link:
         """Of the last BUSY_WINDOW or so, whoever asks how often: marks are a second apart."""
         marks = self.busy_marks
         if not marks or now - marks[len(marks) - 1][0] >= 1000 * MS:
-            marks.append((now, self.l.busy_ns))
+            marks.append((now, self.l.counts.busy_ns))
         while len(marks) > 2 and now - marks[1][0] >= BUSY_WINDOW:
             marks.popleft()
         then, busy = marks[0]
         if now <= then:
             return 0.0
-        return min(1.0, <double>(self.l.busy_ns - busy) / (now - then) / self.l.in_flight_max)
+        share = <double>(self.l.counts.busy_ns - busy) / (now - then) / self.l.flights.limit
+        return min(1.0, share)
 
     def snapshot(self) -> dict:
         """As gateway.report.snapshot.LinkSnapshot, but for `cause`: an errno or a TLS_* here. Any
         thread.
         """
         cdef link_t *link = &self.l
+        cdef const counts_t *n = &link.counts
         cdef int64_t now = boot_ns()
         serial = link.port.kind == SERIAL
-        dialled = link.port.kind == DIALIN and link.state == UP
-        line = self.port.counters() if link.state == UP and serial else None
+        dialled = link.port.kind == DIALIN and link.conn.state == UP
+        line = self.port.counters() if link.conn.state == UP and serial else None
         if line is not None:
             del line["breaks"]
         return {
@@ -329,17 +315,17 @@ cdef class Link:
             "type": self.spec.type,
             "target": self.spec.port if serial else f"{self.spec.host}:{self.spec.tcp_port}",
             "state": self.state,
-            "errno": link.error,
-            "unwelcome": bool(link.unwelcome),
-            "since_s": (now - link.since) / 1e9,
+            "errno": link.conn.error,
+            "unwelcome": bool(link.conn.unwelcome),
+            "since_s": (now - link.conn.since) / 1e9,
             "devices": link.device_count,
-            "in_flight": link.in_flight_max,
+            "in_flight": link.flights.limit,
             "listen_only": bool(link.listen_only),
             "others": self.others(now),
-            "requests": link.requests, "answers": link.answers, "timeouts": link.timeouts,
-            "damaged": link.damaged, "wrong": link.wrong, "late": link.late,
-            "exceptions": link.exceptions, "retries": link.retries, "reconnects": link.reconnects,
-            "bytes_in": link.bytes_in, "bytes_out": link.bytes_out,
+            "requests": n.requests, "answers": n.answers, "timeouts": n.timeouts,
+            "damaged": n.damaged, "wrong": n.wrong, "late": n.late,
+            "exceptions": n.exceptions, "retries": n.retries, "reconnects": n.reconnects,
+            "bytes_in": n.bytes_in, "bytes_out": n.bytes_out,
             "busy_share": self.busy_share(now),
             "tls": self.port.secured.describe() if self.port.secured is not None else None,
             "line_errors": line,
@@ -349,12 +335,12 @@ cdef class Link:
 
     def others(self, int64_t now) -> dict | None:
         """Who else asks on this line, `now` on the boot clock in ns; None: nobody."""
-        return others_of(&self.l, now)
+        return others_of(&self.l.others, now)
 
     @property
     def state(self) -> str:
         """"down", "connecting" or "up"."""
-        return "up" if self.l.renewing else STATES[self.l.state]
+        return "up" if self.l.conn.renewing else STATES[self.l.conn.state]
 
     def granted(self, int32_t device) -> int:
         """What its last connection was granted, in its protocol's words; 0: nothing."""

@@ -11,20 +11,19 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from native.clock cimport boot_ns, timespec
-from native.wire.dialin cimport dial_offer
-from native.rows.group cimport Group
+from native.clock cimport NEVER, boot_ns, timespec
+from native.engine.connection cimport CONNECTING, DOWN, UP
 from native.engine.guests cimport GUESTS, take_guests
 from native.engine.kernel cimport (
     EFD_CLOEXEC,
     EFD_NONBLOCK,
-    EPOLL_CLOEXEC,
-    EPOLL_CTL_ADD,
-    EPOLL_CTL_MOD,
     EPOLLERR,
     EPOLLHUP,
     EPOLLIN,
     EPOLLOUT,
+    EPOLL_CLOEXEC,
+    EPOLL_CTL_ADD,
+    EPOLL_CTL_MOD,
     POLLIN,
     PR_SET_TIMERSLACK,
     close,
@@ -52,8 +51,10 @@ from native.engine.machine cimport (
 )
 from native.engine.reading cimport await_port, read_port
 from native.engine.scan cimport link_lost
-from native.engine.state cimport CONNECTING, DOWN, UP, link_t, member_t
+from native.engine.state cimport link_t, member_t, shell_t
 from native.engine.timers cimport free_timers, make_timers, set_timer
+from native.rows.group cimport Group
+from native.wire.dialin cimport dial_offer
 from native.wire.transport cimport AWAIT_MOST_MS, DIALIN, WAIT_READ
 
 cdef enum:
@@ -67,37 +68,35 @@ cdef extern from *:
     #define OPEN_APART INT64_C(200000)
     #define DRAIN_FOR INT64_C(600000000)
     #define POLL_AFTER INT64_C(50000000)
-    #define NEVER INT64_MAX
     """
     int64_t POLL_AFTER   # a loop that awaits answers in the read looks for a stop this often
     int64_t START_AFTER  # from the thread's start to the first tick, at least
     int64_t START_MOST   # likewise, at most, where links are being connected
     int64_t OPEN_APART   # links that are opened at the start: no switch loses their requests
     int64_t DRAIN_FOR    # the longest that a stop waits for answers under way
-    int64_t NEVER
 
 
 cdef inline unsigned int interest(link_t *l) noexcept nogil:
     """What epoll is to report of the link's port; errors and hang-ups it always does."""
-    if l.state == CONNECTING:
-        return EPOLLIN if l.waits_for == WAIT_READ else EPOLLOUT
-    return 0 if l.deaf_until else EPOLLIN
+    if l.conn.state == CONNECTING:
+        return EPOLLIN if l.conn.waits_for == WAIT_READ else EPOLLOUT
+    return 0 if l.bus.deaf_until else EPOLLIN
 
 
 cdef void watch_port(loop_t *p, link_t *l) noexcept nogil:
     """Have the port's descriptor in the epoll set as the link wants it; closing took it out."""
     cdef epoll_event e
     cdef unsigned int wanted
-    if l.state == DOWN or l.port.fd < 0:
+    if l.conn.state == DOWN or l.port.fd < 0:
         return
     wanted = interest(l)
-    if l.registered and wanted == l.watched:
+    if l.shell.registered and wanted == l.shell.watched:
         return
     e.events = wanted
-    e.data.u64 = <uint64_t>l.index
-    epoll_ctl(p.epoll, EPOLL_CTL_MOD if l.registered else EPOLL_CTL_ADD, l.port.fd, &e)
-    l.registered = True
-    l.watched = wanted
+    e.data.u64 = <uint64_t>l.shell.index
+    epoll_ctl(p.epoll, EPOLL_CTL_MOD if l.shell.registered else EPOLL_CTL_ADD, l.port.fd, &e)
+    l.shell.registered = True
+    l.shell.watched = wanted
 
 
 cdef void tick_due(loop_t *p, int32_t item, int64_t now) noexcept nogil:
@@ -118,14 +117,13 @@ cdef void tick_due(loop_t *p, int32_t item, int64_t now) noexcept nogil:
 
 cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
     """After any call into a link: overdue ticks begun, its port watched, its next time known."""
-    cdef int32_t member
-    while l.ended_count:
-        l.ended_count -= 1
-        member = l.ended[l.ended_count]
-        tick_due(p, l.first_slot + member, now)
+    cdef shell_t *s = &l.shell
+    while s.ended_count:
+        s.ended_count -= 1
+        tick_due(p, s.first_slot + s.ended[s.ended_count], now)
     watch_port(p, l)
     # What a session has read ahead is not in the socket, where it would be announced again.
-    set_timer(&p.timers, p.slot_count + l.index, now + 1 if l.more and l.port.session else l.due)
+    set_timer(&p.timers, p.slot_count + s.index, now + 1 if s.more and l.port.session else s.due)
 
 
 cdef void time_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
@@ -171,22 +169,22 @@ cdef bint may_await(loop_t *p, int64_t now) noexcept nogil:
     """Whether the only thing that can happen soon is the answer on the only link."""
     cdef link_t *link = p.links[0]
     return (
-        p.link_count == 1 and link.state == UP and link.flying > 0
+        p.link_count == 1 and link.conn.state == UP and link.flights.count > 0
         and link.port.ops.await_read != NULL
         and p.timers.heap[0].due - now > AWAIT_MOST_MS * <int64_t>1000000
     )
 
 
 cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noexcept nogil:
-    if l.state == CONNECTING:
+    if l.conn.state == CONNECTING:
         link_connect(l, now)
-    elif l.state == UP:
+    elif l.conn.state == UP:
         if events & EPOLLIN:
             if l.listen_only:
-                l.empty_at = l.empty_at if l.more else p.empty_at
-                l.sessions[0].protocol.listen.arrived(l, l.empty_at, now)
+                l.shell.empty_at = l.shell.empty_at if l.shell.more else p.empty_at
+                l.sessions[0].protocol.listen.arrived(l, l.shell.empty_at, now)
             read_port(l)
-        if l.state == UP and events & (EPOLLERR | EPOLLHUP):
+        if l.conn.state == UP and events & (EPOLLERR | EPOLLHUP):
             link_lost(l, EIO, now)
             link_time(l, now)
     settle_link(p, l, now)
@@ -211,8 +209,8 @@ cdef void loop_begin(loop_t *p) noexcept nogil:
             m.g.start_ns = p.start_most  # a stop may come before
             m.next_tick = 0
     for i in range(p.link_count):
-        p.links[i].reopen_at = now + i * OPEN_APART
-        set_timer(&p.timers, p.slot_count + i, p.links[i].reopen_at)
+        p.links[i].conn.reopen_at = now + i * OPEN_APART
+        set_timer(&p.timers, p.slot_count + i, p.links[i].conn.reopen_at)
 
 
 cdef bint may_tick(loop_t *p, int64_t now) noexcept nogil:
@@ -221,8 +219,8 @@ cdef bint may_tick(loop_t *p, int64_t now) noexcept nogil:
     if now < p.start_least:
         return False
     for i in range(p.link_count if now < p.start_most else 0):
-        if p.links[i].state == CONNECTING or (
-            p.links[i].state == DOWN and p.links[i].error == 0
+        if p.links[i].conn.state == CONNECTING or (
+            p.links[i].conn.state == DOWN and p.links[i].conn.error == 0
         ):
             return False
     return True
@@ -327,8 +325,8 @@ cdef class Loop:
         ):
             raise MemoryError
         for i, link in enumerate(self.links):
-            link.l.index = i
-            link.l.first_slot = at
+            link.l.shell.index = i
+            link.l.shell.first_slot = at
             self.p.links[i] = &link.l
             for k in range(link.l.resident_count + GUESTS):
                 self.p.slots[at].link = &link.l

@@ -34,35 +34,31 @@ from libc.string cimport memset
 
 from native.engine.answer cimport no_answer, settled
 from native.engine.ask cimport pump, transmit
+from native.engine.bus cimport await_silence, touch
+from native.engine.connection cimport CONNECTING, CONNECT_LEAST, DOWN, UP
 from native.engine.frames cimport take_input
-from native.wire.dialin cimport dial_is_silent, dial_waits
 from native.engine.protocol cimport ASK_MAX, out_t
-from native.rows.store cimport group_skip, row_status
-from native.reasons cimport (
-    BAD_LINK_DOWN,
-    BAD_NO_ANSWER,
-    BAD_NOT_ASKED,
-    GAP_DEVICE_SILENT,
-    GAP_LINK_DOWN,
-    GAP_OVERRUN,
-)
 from native.engine.scan cimport link_lost, scan_begin, scan_fail
 from native.engine.state cimport (
-    CONNECT_LEAST,
-    CONNECTING,
-    DOWN,
     INPUT_ROOM,
-    SETTLE_LEAST,
-    UP,
     clear_queue,
     device_t,
     enqueue,
     link_t,
     member_t,
     scan_t,
-    touch,
 )
 from native.engine.tap cimport RECEIVED, tap_put
+from native.reasons cimport (
+    BAD_LINK_DOWN,
+    BAD_NOT_ASKED,
+    BAD_NO_ANSWER,
+    GAP_DEVICE_SILENT,
+    GAP_LINK_DOWN,
+    GAP_OVERRUN,
+)
+from native.rows.store cimport group_skip, row_status
+from native.wire.dialin cimport dial_is_silent, dial_waits
 from native.wire.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT
 
 
@@ -72,33 +68,33 @@ cdef enum:
 
 cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
     """`n` bytes have been read behind the input."""
-    l.bytes_in += <uint64_t>n
+    l.counts.bytes_in += <uint64_t>n
     if l.tap != NULL:
-        tap_put(l.tap, RECEIVED, l.input + l.input_size, <size_t>n, now)
-    if l.settle:
+        tap_put(l.tap, RECEIVED, l.input.bytes + l.input.size, <size_t>n, now)
+    if l.bus.settle:
         # Still talking: the silence begins anew.
-        l.input_size = 0
-        l.settle_until = now + (l.silence_ns if l.silence_ns > SETTLE_LEAST else SETTLE_LEAST)
+        l.input.size = 0
+        await_silence(&l.bus, now)
         return
-    l.input_size += <size_t>n
+    l.input.size += <size_t>n
     if l.listen_only:
         l.sessions[0].protocol.listen.take(l, now)
         return
-    if l.char_ns:
-        touch(l, now)
+    if l.bus.char_ns:
+        touch(&l.bus, now)
     take_input(l, now)
     if l.port.kind == DATAGRAM:
         # A datagram stands for itself: the rest of a cut one is no beginning of the next.
-        l.input_size = 0
+        l.input.size = 0
 
 
 cdef uint8_t *link_room(link_t *l, size_t *room) noexcept nogil:
     """Where the next bytes of the port go, and how many there is room for."""
-    if l.input_size == INPUT_ROOM:
-        l.input_size = 0
-        l.wrong += 1
-    room[0] = INPUT_ROOM - l.input_size
-    return l.input + l.input_size
+    if l.input.size == INPUT_ROOM:
+        l.input.size = 0
+        l.counts.wrong += 1
+    room[0] = INPUT_ROOM - l.input.size
+    return l.input.bytes + l.input.size
 
 
 cdef void link_arrived(link_t *l, ssize_t n, bint more, int64_t now) noexcept nogil:
@@ -109,7 +105,7 @@ cdef void link_arrived(link_t *l, ssize_t n, bint more, int64_t now) noexcept no
         link_lost(l, <int>(-n), now)
     elif n > 0:
         take_bytes(l, n, now)
-    if not more or l.state != UP:
+    if not more or l.conn.state != UP:
         pump(l, now)
 
 
@@ -117,17 +113,17 @@ cdef bint link_wants_read(link_t *l, int64_t now) noexcept nogil:
     """Whether the port is to be read before `link_time`: what has arrived there is not announced,
     or was not looked at while this thread was kept from running.
     """
-    if l.state != UP:
+    if l.conn.state != UP:
         return False
-    if l.more and l.port.session != NULL:
+    if l.shell.more and l.port.session != NULL:
         return True
-    if l.greeting:
+    if l.conn.greeting:
         return False
-    if l.deaf_until and now >= l.deaf_until:
+    if l.bus.deaf_until and now >= l.bus.deaf_until:
         return True
     return (
-        not l.settle and not l.listen_only and l.flying > 0
-        and now - l.flights[0].deadline > KEPT_AWAY
+        not l.bus.settle and not l.listen_only and l.flights.count > 0
+        and now - l.flights.open[0].deadline > KEPT_AWAY
     )
 
 
@@ -141,21 +137,21 @@ cdef void link_up(link_t *l, int64_t now) noexcept nogil:
     cdef out_t out
     cdef int32_t i
     cdef int result = 0
-    l.state = UP
-    if not l.renewing:
-        l.since = now
-    l.error = 0
-    l.input_size = 0
-    l.free_at = now + l.quiet_ns
-    l.deaf_until = 0
-    l.settle = False
-    l.timeouts_in_a_row = 0
-    l.asked_here = l.answers_here = 0
-    l.used_at = now
-    l.empty_at = now
-    for i in range(0 if l.renewing else l.device_count):
+    l.conn.state = UP
+    if not l.conn.renewing:
+        l.conn.since = now
+    l.conn.error = 0
+    l.input.size = 0
+    l.bus.free_at = now + l.conn.quiet_ns
+    l.bus.deaf_until = 0
+    l.bus.settle = False
+    l.conn.timeouts_in_a_row = 0
+    l.conn.asked = l.conn.answers = 0
+    l.conn.used_at = now
+    l.shell.empty_at = now
+    for i in range(0 if l.conn.renewing else l.device_count):
         l.devices[i].next_try = 0
-    l.renewing = l.resting = False
+    l.conn.renewing = l.conn.resting = False
     out.p = bytes
     out.n = 0
     for i in range(l.session_count):
@@ -165,25 +161,25 @@ cdef void link_up(link_t *l, int64_t now) noexcept nogil:
     if result < 0:
         link_lost(l, EPROTO, now)
         return
-    l.greeting = result > 0
-    if l.greeting:
-        l.connect_deadline = now + connect_wait(l)
+    l.conn.greeting = result > 0
+    if l.conn.greeting:
+        l.conn.deadline = now + connect_wait(l)
         transmit(l, &out, now)
 
 
 cdef void link_open(link_t *l, int64_t now) noexcept nogil:
     """Open the port, or begin to."""
     cdef int result
-    l.registered = False
-    l.shaking = False
+    l.shell.registered = False
+    l.conn.shaking = False
     result = l.port.ops.open(l.port)
     if result < 0:
         # That no device has dialled in again does not hide why the last one was lost.
-        link_lost(l, l.error if result == -ENOTCONN and l.error else -result, now)
+        link_lost(l, l.conn.error if result == -ENOTCONN and l.conn.error else -result, now)
     elif result > 0:
-        l.state = CONNECTING
-        l.waits_for = result
-        l.connect_deadline = now + connect_wait(l)
+        l.conn.state = CONNECTING
+        l.conn.waits_for = result
+        l.conn.deadline = now + connect_wait(l)
     else:
         link_up(l, now)
     pump(l, now)
@@ -193,7 +189,7 @@ cdef bint link_offered(link_t *l, int64_t now) noexcept nogil:
     """Go on with the connection that a device made, if one waits; whether one did."""
     if l.port.kind != DIALIN or l.draining or not dial_waits(l.port):
         return False
-    if l.state != DOWN:
+    if l.conn.state != DOWN:
         link_lost(l, 0, now)
     link_open(l, now)
     return True
@@ -202,14 +198,14 @@ cdef bint link_offered(link_t *l, int64_t now) noexcept nogil:
 cdef void link_connect(link_t *l, int64_t now) noexcept nogil:
     """What the connection waited for has come: it is made, goes on, or failed."""
     cdef int result
-    if l.state != CONNECTING:
+    if l.conn.state != CONNECTING:
         return
     result = l.port.ops.finish(l.port)
     if result < 0:
         link_lost(l, -result, now)
     elif result > 0:
-        l.waits_for = result
-        l.shaking = True
+        l.conn.waits_for = result
+        l.conn.shaking = True
     else:
         link_up(l, now)
     pump(l, now)
@@ -250,7 +246,7 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
         m.scan.awaited = True
         return
     m.g.ticks_due = tick + 1
-    if l.state != UP and not l.renewing:
+    if l.conn.state != UP and not l.conn.renewing:
         if m.scan.fail_status == BAD_LINK_DOWN and m.scan.failed:
             group_skip(m.g, tick + 1, GAP_LINK_DOWN)
         else:
@@ -274,8 +270,8 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
         d.try_ns = d.wait_ns
         try_another(d, &m.scan)
     enqueue(l, index)
-    if l.state == DOWN:
-        l.resting = False
+    if l.conn.state == DOWN:
+        l.conn.resting = False
         link_open(l, now)
     pump(l, now)
 
@@ -284,43 +280,43 @@ cdef bint dial_is_useless(link_t *l, int64_t now) noexcept nogil:
     """Whether nothing is heard of the device that dialled in, or the stream is out of step: half a
     frame lies there.
     """
-    return (not l.line and l.input_size > 0) or dial_is_silent(
+    return (not l.line and l.input.size > 0) or dial_is_silent(
         l.port, l.timeout_ns, now
     )
 
 
 cdef void link_time(link_t *l, int64_t now) noexcept nogil:
-    """Something that `l.due` announced: a time-out, the end of a silence, time to open. What
+    """Something that `l.shell.due` announced: a time-out, the end of a silence, time to open. What
     `link_wants_read` asks for has been read.
     """
     cdef int32_t i = 0
-    if now >= l.deaf_until:
-        l.deaf_until = 0
-    if l.state == DOWN:
-        if now >= l.reopen_at and not l.draining:
+    if now >= l.bus.deaf_until:
+        l.bus.deaf_until = 0
+    if l.conn.state == DOWN:
+        if now >= l.conn.reopen_at and not l.draining:
             link_open(l, now)
             return
-    elif l.state == CONNECTING:
-        if now >= l.connect_deadline:
-            link_lost(l, TLS_TIMEOUT if l.shaking else ETIMEDOUT, now)
-    elif l.greeting:
-        if now >= l.connect_deadline:
+    elif l.conn.state == CONNECTING:
+        if now >= l.conn.deadline:
+            link_lost(l, TLS_TIMEOUT if l.conn.shaking else ETIMEDOUT, now)
+    elif l.conn.greeting:
+        if now >= l.conn.deadline:
             link_lost(l, ETIMEDOUT, now)
-    elif l.settle:
-        if now >= l.settle_until:
+    elif l.bus.settle:
+        if now >= l.bus.settle_until:
             settled(l, now)
-        elif l.flying and now >= l.flights[0].deadline + l.timeout_ns:
+        elif l.flights.count and now >= l.flights.open[0].deadline + l.timeout_ns:
             # It never falls silent: a babbler. Give the request up.
-            l.settle = False
+            l.bus.settle = False
             no_answer(l, 0, now)
     else:
-        while i < l.flying and l.state == UP:
-            if now >= l.flights[i].deadline:
+        while i < l.flights.count and l.conn.state == UP:
+            if now >= l.flights.open[i].deadline:
                 no_answer(l, i, now)
             else:
                 i += 1
-        if l.state == UP and l.timeouts_in_a_row and l.char_ns == 0 and (
-            l.sessions[0].single or l.timeouts_in_a_row >= 3 * l.device_count
+        if l.conn.state == UP and l.conn.timeouts_in_a_row and l.bus.char_ns == 0 and (
+            l.sessions[0].single or l.conn.timeouts_in_a_row >= 3 * l.device_count
             and (l.port.kind != DIALIN or dial_is_useless(l, now))
         ):
             # Nothing to tell a late answer by, or a connection that leads nowhere any more.
@@ -344,7 +340,7 @@ cdef void link_finish(link_t *l, int64_t stopped, int64_t now) noexcept nogil:
     cdef uint64_t upto
     cdef uint32_t reason
     cdef member_t *m
-    l.flying = 0
+    l.flights.count = 0
     clear_queue(l)
     for i in range(l.member_count):
         if l.members[i].scan.active:
@@ -356,8 +352,8 @@ cdef void link_finish(link_t *l, int64_t stopped, int64_t now) noexcept nogil:
             continue
         upto = <uint64_t>((stopped - m.g.start_ns) // m.g.period_ns) + 1
         reason = GAP_DEVICE_SILENT if l.devices[m.device].silent else GAP_OVERRUN
-        group_skip(m.g, upto, reason if l.state == UP else GAP_LINK_DOWN)
+        group_skip(m.g, upto, reason if l.conn.state == UP else GAP_LINK_DOWN)
         if m.g.ticks_due < upto:
             m.g.ticks_due = upto
     l.port.ops.close(l.port)
-    l.state = DOWN
+    l.conn.state = DOWN

@@ -3,8 +3,9 @@
 from libc.stdint cimport int64_t, uint8_t
 
 from native.clock cimport boot_ns
+from native.engine.connection cimport UP
 from native.engine.machine cimport link_arrived, link_room
-from native.engine.state cimport UP, link_t
+from native.engine.state cimport link_t
 
 cdef enum:
     READS_MOST = 8  # of one port before the others have their turn
@@ -19,15 +20,15 @@ cdef inline int64_t read_port(link_t *l) noexcept nogil:
     cdef size_t room = 0
     cdef ssize_t n
     cdef int reads = 0
-    l.more = True
-    while l.more and reads < READS_MOST and l.state == UP:
+    l.shell.more = True
+    while l.shell.more and reads < READS_MOST and l.conn.state == UP:
         reads += 1
         at = link_room(l, &room)
         n = l.port.ops.read(l.port, at, room)
-        l.more = n > 0 and (l.port.ops.packets or <size_t>n == room)
+        l.shell.more = n > 0 and (l.port.ops.packets or <size_t>n == room)
         # Not the time of the wake-up: what is here may have come, and been asked for, since then.
         now = boot_ns()
-        link_arrived(l, n, l.more and reads < READS_MOST, now)
+        link_arrived(l, n, l.shell.more and reads < READS_MOST, now)
     return now
 
 

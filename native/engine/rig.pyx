@@ -11,6 +11,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memmove, memset
 
+from native.engine.connection cimport CONNECTING, UP
 from native.engine.link cimport Link
 from native.engine.machine cimport (
     link_arrived,
@@ -23,7 +24,7 @@ from native.engine.machine cimport (
     link_wants_read,
 )
 from native.engine.scan cimport link_lost
-from native.engine.state cimport CONNECTING, UP, link_t, member_t
+from native.engine.state cimport link_t, member_t
 from native.wire.transport cimport WAIT_WRITE, counters_t, line_t, ops_t, port_t
 
 
@@ -131,10 +132,10 @@ cdef void tick(rig_t *r, int32_t i) noexcept nogil:
 
 cdef void settle(rig_t *r) noexcept nogil:
     """Ticks that came due while their group's last scan ran."""
-    while r.l.ended_count:
-        r.l.ended_count -= 1
-        r.parked[r.l.ended[r.l.ended_count]] = False
-        tick(r, r.l.ended[r.l.ended_count])
+    while r.l.shell.ended_count:
+        r.l.shell.ended_count -= 1
+        r.parked[r.l.shell.ended[r.l.shell.ended_count]] = False
+        tick(r, r.l.shell.ended[r.l.shell.ended_count])
 
 
 cdef void read_all(rig_t *r) noexcept nogil:
@@ -142,7 +143,7 @@ cdef void read_all(rig_t *r) noexcept nogil:
     cdef uint8_t *at
     cdef size_t room = 0, n
     cdef ssize_t got = 1
-    while got > 0 and r.l.state == UP:
+    while got > 0 and r.l.conn.state == UP:
         at = link_room(r.l, &room)
         got = OPS.read(r.l.port, at, room)
         n = <size_t>got if got > 0 else 0
@@ -153,7 +154,7 @@ cdef void read_all(rig_t *r) noexcept nogil:
 
 
 cdef void rig_connected(rig_t *r) noexcept nogil:
-    if r.l.state == CONNECTING:
+    if r.l.conn.state == CONNECTING:
         link_connect(r.l, r.now)
         settle(r)
 
@@ -168,7 +169,7 @@ cdef bint rig_lay(rig_t *r, const uint8_t *p, size_t n) noexcept nogil:
 
 cdef bint rig_look(rig_t *r) noexcept nogil:
     # Epoll announces nothing of a line on which nothing is awaited for a while.
-    if r.l.state != UP or r.l.deaf_until or not (r.arrived_size or r.hung_up):
+    if r.l.conn.state != UP or r.l.bus.deaf_until or not (r.arrived_size or r.hung_up):
         return False
     read_all(r)
     settle(r)
@@ -183,7 +184,7 @@ cdef bint rig_feed(rig_t *r, const uint8_t *p, size_t n) noexcept nogil:
 
 cdef int64_t rig_next(rig_t *r) noexcept nogil:
     cdef member_t *m
-    cdef int64_t first = r.l.due
+    cdef int64_t first = r.l.shell.due
     cdef int32_t i
     for i in range(r.l.member_count):
         m = &r.l.members[i]
@@ -198,7 +199,7 @@ cdef void rig_due(rig_t *r) noexcept nogil:
         if not r.parked[i]:
             tick(r, i)
             settle(r)
-    if r.l.due <= r.now:
+    if r.l.shell.due <= r.now:
         if link_wants_read(r.l, r.now):
             read_all(r)
         link_time(r.l, r.now)

@@ -6,31 +6,15 @@ from libc.errno cimport ETIMEDOUT
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
-from native.engine.flights cimport flights_troubled
-from native.rows.store cimport (
-    group_commit,
-    group_hold,
-    group_skip,
-    layout_t,
-    row_dated,
-    row_status,
-    row_t,
-)
+from native.clock cimport NEVER
 from native.engine.aside cimport is_mute, missed
+from native.engine.connection cimport DOWN, FRUITLESS_LAST, REOPEN_LAST, UP, connection_ended
+from native.engine.flights cimport CAREFUL_FOR, flights_troubled
 from native.engine.protocol cimport CUT_OFF, PLANNED, flight_t, mark_all, session_t
-from native.reasons cimport BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NOT_ASKED, GAP_DEVICE_SILENT
 from native.engine.state cimport (
     BACKOFF_FIRST,
     BACKOFF_LAST,
-    CAREFUL_FOR,
-    DOWN,
     FAILURES_SILENT,
-    FRUITLESS_LAST,
-    NEVER,
-    QUIET_FIRST,
-    QUIET_LAST,
-    REOPEN_LAST,
-    UP,
     clear_queue,
     device_t,
     enqueue,
@@ -41,6 +25,16 @@ from native.engine.state cimport (
     member_t,
     scan_t,
     unqueue,
+)
+from native.reasons cimport BAD_LINK_DOWN, BAD_NOT_ASKED, BAD_NO_ANSWER, GAP_DEVICE_SILENT
+from native.rows.store cimport (
+    group_commit,
+    group_hold,
+    group_skip,
+    layout_t,
+    row_dated,
+    row_status,
+    row_t,
 )
 
 
@@ -84,8 +78,8 @@ cdef void scan_end(link_t *l, int32_t index, int64_t now) noexcept nogil:
         forget_again(s)
     if s.awaited:
         s.awaited = False
-        l.ended[l.ended_count] = index
-        l.ended_count += 1
+        l.shell.ended[l.shell.ended_count] = index
+        l.shell.ended_count += 1
     # What a guest asks for need not be there: it makes no device silent.
     if index < l.resident_count and not s.answered and (
         s.missed or (s.failed and s.fail_status == BAD_NO_ANSWER)
@@ -130,7 +124,7 @@ cdef bint is_to_blame(link_t *l, const flight_t *f) noexcept nogil:
     """Whether a request is why connections are lost: two running, or it is known to bring nothing.
     """
     cdef const member_t *m = &l.members[f.member]
-    return l.flying == 1 and f.purpose == PLANNED and (
+    return l.flights.count == 1 and f.purpose == PLANNED and (
         m.scan.redone == f.number + 1 or l.devices[m.device].silent
         or is_mute(&m.scan.layout.requests[f.number])
     )
@@ -151,7 +145,7 @@ cdef void ask_again(link_t *l, const flight_t *f) noexcept nogil:
         s.layout.requests[f.number].again = True
         s.again += 1
         if f.rested:
-            l.idle_tried = l.idle_ns
+            l.conn.idle_tried = l.conn.idle_ns
     elif not s.asked:
         s.first_sent = 0
 
@@ -162,30 +156,17 @@ cdef void renew(link_t *l, int64_t now) noexcept nogil:
     """
     cdef int32_t i
     cdef member_t *m
-    l.resting = l.flying == 0 and l.queue_count == 0
-    l.renewing = True
-    l.careful_until = now + CAREFUL_FOR if l.flying > 1 else 0
-    for i in range(l.flying):
-        m = &l.members[l.flights[i].member]
+    l.conn.resting = l.flights.count == 0 and l.bus.queue_count == 0
+    l.conn.renewing = True
+    l.flights.careful_until = now + CAREFUL_FOR if l.flights.count > 1 else 0
+    for i in range(l.flights.count):
+        m = &l.members[l.flights.open[i].member]
         m.scan.open -= 1
-        if not is_to_blame(l, &l.flights[i]):
-            ask_again(l, &l.flights[i])
+        if not is_to_blame(l, &l.flights.open[i]):
+            ask_again(l, &l.flights.open[i])
         if not m.scan.queued:
-            enqueue(l, l.flights[i].member)
-    l.reopen_at = NEVER if l.resting else now
-
-
-cdef void quiet_next(link_t *l) noexcept nogil:
-    """A connection brought nothing: the device may want silence before the first request."""
-    if l.quiet_told or l.asked_here == 0 or (l.quiet_sure and l.quiet_good == 0):
-        return
-    if l.quiet_good and l.quiet_ns == 0 and not l.quiet_sure:
-        l.quiet_sure = True
-        l.quiet_ns = l.quiet_good
-    elif l.fruitless > FRUITLESS_LAST:
-        l.quiet_ns = QUIET_FIRST if l.quiet_ns == 0 else (
-            QUIET_LAST if l.quiet_ns < QUIET_LAST else 0
-        )
+            enqueue(l, l.flights.open[i].member)
+    l.conn.reopen_at = NEVER if l.conn.resting else now
 
 
 cdef void fail_all(link_t *l, int64_t now) noexcept nogil:
@@ -214,45 +195,42 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
     """
     cdef int32_t i
     cdef session_t *s
-    cdef bint was_up = l.state == UP
-    if was_up and l.answers_here == 0:
-        l.fruitless += 1
-        quiet_next(l)
-    elif was_up and not (l.quiet_told or l.quiet_sure):
-        l.quiet_ns = 0  # was that why it answered? The next connection shows
+    cdef bint was_up = l.conn.state == UP
+    if was_up:
+        connection_ended(&l.conn)
     l.port.ops.close(l.port)
-    l.registered = False
-    l.unwelcome = l.greeting
-    for i in range(l.flying):
-        s = l.flights[i].station.session
-        s.protocol.ended(s, &l.flights[i], CUT_OFF, now)
-        if is_to_blame(l, &l.flights[i]):
-            blame(l, &l.flights[i], now)
+    l.shell.registered = False
+    l.conn.unwelcome = l.conn.greeting
+    for i in range(l.flights.count):
+        s = l.flights.open[i].station.session
+        s.protocol.ended(s, &l.flights.open[i], CUT_OFF, now)
+        if is_to_blame(l, &l.flights.open[i]):
+            blame(l, &l.flights.open[i], now)
     if l.sessions[0].single:
-        l.in_flight_max = 1
-        l.flights_most = 0
-    if l.flying:
-        flights_troubled(l, l.flights[0].sent, now)
-    l.settle = l.more = l.greeting = False
-    l.input_size = 0
-    if was_up and is_connection(l) and not l.draining and l.fruitless < FRUITLESS_LAST:
+        l.flights.limit = 1
+        l.flights.most = 0
+    if l.flights.count:
+        flights_troubled(&l.flights, l.flights.open[0].sent, now)
+    l.bus.settle = l.shell.more = l.conn.greeting = False
+    l.input.size = 0
+    if was_up and is_connection(l) and not l.draining and l.conn.fruitless < FRUITLESS_LAST:
         renew(l, now)
         # Lost while idle is no trouble; given up because nothing comes back by it is.
-        l.reconnects += not l.resting or error == ETIMEDOUT
-        l.state = DOWN
-        l.flying = 0
+        l.counts.reconnects += not l.conn.resting or error == ETIMEDOUT
+        l.conn.state = DOWN
+        l.flights.count = 0
         for i in range(l.member_count):
             scan_check(l, i, now)
         return
-    l.renewing = l.resting = False
+    l.conn.renewing = l.conn.resting = False
     if was_up:
-        l.reconnects += 1
-    if l.state != DOWN:
-        l.since = now
-    l.state = DOWN
-    l.error = error
-    l.flying = 0
-    l.reopen_at = now + jitter(l, l.backoff_ns)
-    if l.backoff_ns < REOPEN_LAST:
-        l.backoff_ns = 2 * l.backoff_ns if 2 * l.backoff_ns < REOPEN_LAST else REOPEN_LAST
+        l.counts.reconnects += 1
+    if l.conn.state != DOWN:
+        l.conn.since = now
+    l.conn.state = DOWN
+    l.conn.error = error
+    l.flights.count = 0
+    l.conn.reopen_at = now + jitter(l, l.conn.backoff_ns)
+    if l.conn.backoff_ns < REOPEN_LAST:
+        l.conn.backoff_ns = min(2 * l.conn.backoff_ns, REOPEN_LAST)
     fail_all(l, now)

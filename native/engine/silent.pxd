@@ -5,7 +5,7 @@ from native.engine.state cimport device_t, link_t
 
 cdef inline int64_t silent_at(const link_t *l, const device_t *d) noexcept nogil:
     """When the line has been silent long enough for a device."""
-    return l.free_at + max(<int64_t>0, d.silence_ns - l.silence_ns)
+    return l.bus.free_at + max(<int64_t>0, d.silence_ns - l.bus.silence_ns)
 
 
 cdef inline bint is_rather(const device_t *a, const device_t *b) noexcept nogil:

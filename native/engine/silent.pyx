@@ -4,15 +4,8 @@ never is, all of them together take a twentieth.
 
 from libc.stdint cimport int32_t, int64_t
 
-from native.engine.state cimport (
-    MS,
-    NEVER,
-    WAIT_SHARE,
-    device_t,
-    link_t,
-    member_t,
-    patience,
-)
+from native.clock cimport MS, NEVER
+from native.engine.state cimport WAIT_SHARE, device_t, link_t, member_t, patience
 
 cdef enum:
     WIRE_USUAL = 64  # characters of a request and its answer
@@ -54,7 +47,7 @@ cdef void pay(link_t *l, device_t *d, int64_t now) noexcept nogil:
     """It is asked now. If others have to wait for that, it will be a while until the next try."""
     cdef int64_t cost = cost_of(l, d)
     if free_until(l) - now < cost:
-        l.try_at = now + WAIT_SHARE * cost
+        l.bus.try_at = now + WAIT_SHARE * cost
 
 
 cdef int32_t silent_ready(
@@ -76,7 +69,7 @@ cdef int32_t silent_ready(
     d.try_ns = d.wait_ns if d.ever else min(
         d.wait_ns, max(room - d.char_ns * WIRE_USUAL, l.timeout_ns)
     )
-    if now < l.try_at and room < cost_of(l, d):
-        when[0] = l.try_at
+    if now < l.bus.try_at and room < cost_of(l, d):
+        when[0] = l.bus.try_at
         return -1
     return index

@@ -1,12 +1,19 @@
 """What a link is, as data, and the small questions about it. No system call, no clock.
 
-`scan` accounts rows and gaps, `ask` sends, `answer` receives, `link` ties them together.
+Its parts have files of their own: `bus` (the wire that its devices share), `connection`, `flights`
+(requests in flight), `counts` (what it tells). `scan` accounts rows and gaps, `ask` sends, `answer`
+receives, `machine` ties them together.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
-from native.engine.protocol cimport flight_t, session_t, station_t
+from native.clock cimport MS
+from native.engine.bus cimport bus_t, others_t, touch
+from native.engine.connection cimport connection_t
+from native.engine.counts cimport counts_t, events_t
+from native.engine.flights cimport IN_FLIGHT_MAX, flights_t
+from native.engine.protocol cimport session_t, station_t
 from native.engine.tap cimport tap_t
 from native.rows.store cimport group_t, layout_t
 from native.wire.transport cimport STREAM, line_t, port_t
@@ -19,49 +26,25 @@ cdef extern from *:
     #define DIALIN_FLOOR (1000 * MS)
     #define BACKOFF_FIRST (250 * MS)
     #define BACKOFF_LAST (2000 * MS)
-    #define REOPEN_FIRST (250 * MS)
-    #define REOPEN_LAST (3000 * MS)
-    #define CONNECT_LEAST (1500 * MS)
-    #define SETTLE_LEAST (5 * MS)
     #define BUSY_FOR (100 * MS)
-    #define DEAF_LEAST (1 * MS)
-    #define DEAF_MARGIN MS
     #define REFUSED_FOR (600000 * MS)
     #define REFUSED_SOON (1000 * MS)
     #define ASIDE_FIRST (2000 * MS)
     #define ASIDE_MOST (4000 * MS)
-    #define IDLE_LEAST (1000 * MS)
-    #define CAREFUL_FOR (2000 * MS)
-    #define QUIET_FIRST (1000 * MS)
-    #define QUIET_LAST (3000 * MS)
     #define SILENT_WAITS (500 * MS)
-    #define OTHERS_GONE (60000 * MS)
     #define WAIT_MOST (3000 * MS)
     """
-    int64_t MS
-    int64_t NEVER
     int64_t LATENCY_FLOOR  # the shortest wait for an answer
     int64_t DIALIN_FLOOR   # the same over 4G, where one in a hundred takes ten times as long
     int64_t BACKOFF_FIRST  # of a silent device, doubling to the last
     int64_t BACKOFF_LAST
-    int64_t REOPEN_FIRST   # of a port or connection, likewise
-    int64_t REOPEN_LAST
-    int64_t CONNECT_LEAST
-    int64_t SETTLE_LEAST   # silence after damage, at least
-    int64_t DEAF_LEAST     # shorter waits are not worth two system calls
-    int64_t DEAF_MARGIN    # listen so long before the last character: adapters bring bursts
     int64_t BUSY_FOR       # a device that says "busy" is not asked for so long
     int64_t REFUSED_FOR    # ten minutes, then a refused address is asked again
+    int64_t REFUSED_SOON   # likewise, what once succeeded or can be split
     int64_t ASIDE_FIRST    # a request that brings no answer, doubling
     int64_t ASIDE_MOST     # or twenty times what it costs to wait for it
-    int64_t IDLE_LEAST     # what a connection may forget us in
-    int64_t CAREFUL_FOR    # requests fly alone after a connection was lost with several
-    int64_t QUIET_FIRST    # tried where connections bring nothing, then the last, then none
-    int64_t QUIET_LAST
     int64_t WAIT_MOST      # where the file says none
     int64_t SILENT_WAITS   # a silent device for the others, where these are never done
-    int64_t OTHERS_GONE    # behind the last sign of another asker
-    int64_t REFUSED_SOON   # likewise, what once succeeded or can be split
 
 cdef enum:
     REFUSALS_LAST = 3    # refusals in a row after which an address is set aside
@@ -69,22 +52,10 @@ cdef enum:
     MISSES_LAST = 2      # answers in a row that one request lacks, while others of its device come
     MISSED_LAST = 2      # requests in a row that bring nothing end a scan
     BUSY_LAST = 2        # likewise, that the device is too busy for
-    FRUITLESS_LAST = 2   # connections in a row that bring nothing: they are no remedy
     WAIT_SHARE = 20      # of the time, at the most, goes into waiting in vain: a twentieth
-    # Codes of an event, beside those of the protocol: no answer came, though the device answers
-    # others; or to nothing at all.
-    MUTE = 0
-    SILENT = 0xFFFF
-
-cdef enum LinkState:
-    DOWN = 0
-    CONNECTING = 1
-    UP = 2
 
 cdef enum:
-    IN_FLIGHT_MAX = 32
     INPUT_ROOM = 4096
-    EVENTS = 64
 
 
 cdef struct scan_t:
@@ -162,13 +133,23 @@ cdef struct device_t:
     int64_t answer_max_ns
 
 
-cdef struct event_t:
-    # A request was refused, or a part of it, for the driver to learn from.
-    int32_t member
-    uint32_t layout       # its serial
-    int32_t request
-    int32_t part          # -1: the whole
-    uint16_t code
+cdef struct shell_t:
+    # What passes between a link and the loop that drives it.
+    int64_t due           # when the loop must call link_time
+    int32_t *ended        # members whose awaited scan has ended; the loop takes them
+    int32_t ended_count
+    int32_t index         # in the loop
+    int32_t first_slot    # of its members in the loop
+    bint registered       # the fd is in the loop's epoll
+    uint32_t watched      # the events that the loop's epoll looks for
+    bint more             # the last read ended before the port was empty
+    int64_t empty_at      # the port was seen empty: what is there came later
+
+
+cdef struct input_t:
+    # What has arrived and is not taken yet.
+    size_t size
+    uint8_t bytes[INPUT_ROOM]
 
 
 cdef struct link_t:
@@ -178,110 +159,34 @@ cdef struct link_t:
     session_t **sessions  # one a protocol; several only where `line` holds
     int32_t session_count
     bint line             # its protocols are asked one request at a time
-    LinkState state
-    int64_t due           # when the loop must call link_time
-    int64_t free_at       # the wire is silent long enough from then on
-    int64_t silence_ns    # between frames, with the link's pause, as the line is now
-    int64_t char_ns       # 0: not a serial wire
-    int64_t pace          # ticks up to here have had their turn: behind the clock where there is
-    #                       more to ask than the link can carry
+    bint listen_only      # another master asks: the protocol's `listen` has the link
+    bint draining         # no new scans: the loop is ending
     int64_t timeout_ns
     int64_t wait_least_ns  # never give an answer up before
     int64_t wait_most_ns  # what waits may grow to, where the file says none
-    int64_t try_at        # a silent device may cost its neighbours time then
     device_t *devices
     member_t *members
     group_t **station_groups  # what `groups` of the devices show
-    int32_t *queue        # members with requests to send, in the order their scans began: see `ask`
-    int32_t *ended        # members whose awaited scan has ended; the loop takes them
     int32_t device_count
     int32_t member_count  # those of the configuration, and guests behind them
     int32_t resident_count
-    int32_t queue_count
-    int32_t ended_count
-    int32_t flying
-    int32_t in_flight_max
-    int32_t index         # in the loop
-    int32_t first_slot    # of its members in the loop
-    int32_t timeouts_in_a_row
-    bint greeting         # connected: the protocol's handshake is under way
-    bint draining         # no new scans: the loop is ending
-    bint renewing         # down, and a new connection takes up what the old one left
-    bint resting          # likewise, once anything is to be asked
-    bint registered       # the fd is in the loop's epoll
-    uint32_t watched      # the events that the loop's epoll looks for
-    int waits_for         # while CONNECTING: WAIT_*
-    bint shaking          # connected: a handshake is under way
-    bint settle           # damaged: wait until the line is silent, then repeat
-    bint more             # the shell's last read ended before the port was empty
-    int64_t deaf_until    # a slow wire cannot bring the rest before; 0: listen
-    int64_t settle_until
-    int64_t backoff_ns
-    size_t input_size
-    # Counters:
-    uint64_t requests
-    uint64_t answers
-    uint64_t bytes_in
-    uint64_t bytes_out
-    int64_t busy_ns
-    uint64_t timeouts
-    uint64_t damaged
-    uint64_t wrong
-    uint64_t late
-    uint64_t exceptions
-    uint64_t retries
-    uint64_t reconnects
-    # Of another asker:
-    uint64_t others       # his requests and answers, since `others_since`
-    int64_t others_since
-    int64_t others_at     # the last
-    bint others_heard     # his requests are
-    # Of its connection:
-    uint32_t asked_here   # requests on this one
-    uint32_t answers_here
-    int32_t fruitless     # connections in a row that brought nothing
-    int64_t careful_until  # a connection was lost: one request at a time
-    int64_t used_at       # when something was last asked or answered
-    int64_t idle_ns       # how long nothing had been, before the last request
-    int64_t idle_fine     # the longest such time that did no harm
-    int64_t idle_tried    # that may have been why no answer came
-    int64_t idle_most     # learned: a connection that rests longer is useless; 0: not known
-    int64_t quiet_ns      # silence that the device wants on a new connection
-    int64_t quiet_good    # what it has answered after
-    bint quiet_told       # as the file says
-    bint quiet_sure       # less was tried, in vain
-    int64_t reopen_at
-    int64_t connect_deadline
-    int64_t since
-    int error             # errno, or TLS_*, of why it is down
-    bint unwelcome        # it ended in its protocol's handshake
-    # What native.engine.flights learns:
-    int32_t flights_most  # the most that the file allows; 0: in_flight_max is said, not learned
-    int32_t flights_good  # more did not pay, or did harm
-    int32_t sampled
-    int64_t sampled_ns
-    double answers_a_second
-    bint trying           # twice as many as were good
-    int64_t more_at       # not more than flights_good before
-    int64_t harm_at       # when more than one in flight last did harm
-    int64_t harm_wait
-    int64_t flights_since
-    bint listen_only      # another master asks: the protocol's `listen` has the link
-    int64_t empty_at      # the port was seen empty: what is there came later
     uint64_t random
-    flight_t flights[IN_FLIGHT_MAX]
-    # Events for the driver; a ring that forgets its oldest.
-    uint64_t event_count
-    event_t events[EVENTS]
-    uint8_t input[INPUT_ROOM]
+    shell_t shell
+    bus_t bus
+    connection_t conn
+    others_t others
+    counts_t counts
+    flights_t flights
+    events_t events
+    input_t input
 
 
 cdef inline int32_t may_fly(link_t *l) noexcept nogil:
     """How many requests may fly: what is good for the device, and what its protocol takes now."""
     cdef int32_t most = min(
-        l.in_flight_max, <int32_t>min(l.sessions[0].window, <uint32_t>IN_FLIGHT_MAX)
+        l.flights.limit, <int32_t>min(l.sessions[0].window, <uint32_t>IN_FLIGHT_MAX)
     )
-    return min(most, 1) if l.careful_until else most
+    return min(most, 1) if l.flights.careful_until else most
 
 
 cdef inline bint is_connection(const link_t *l) noexcept nogil:
@@ -318,59 +223,40 @@ cdef inline void enqueue(link_t *l, int32_t member) noexcept nogil:
     """A scan has begun: it waits for its turns."""
     cdef member_t *m = &l.members[member]
     cdef int64_t start = m.scan.due_ns
-    if l.queue_count or l.flying:
-        start = min(start, max(m.served, l.pace))
+    if l.bus.queue_count or l.flights.count:
+        start = min(start, max(m.served, l.bus.pace))
     else:
-        l.pace = max(l.pace, start)  # nothing waits: the link keeps up with the clock
+        l.bus.pace = max(l.bus.pace, start)  # nothing waits: the link keeps up with the clock
     m.served = start + m.g.period_ns
     m.scan.step = m.g.period_ns // max(1, m.scan.layout.request_count)
     m.scan.turn = start + m.scan.step
-    l.queue[l.queue_count] = member
-    l.queue_count += 1
+    l.bus.queue[l.bus.queue_count] = member
+    l.bus.queue_count += 1
     l.members[member].scan.queued = True
 
 
 cdef inline void unqueue(link_t *l, int32_t member) noexcept nogil:
     """Take a member out; the others keep the order in which their scans began."""
+    cdef int32_t *queue = l.bus.queue
     cdef int32_t at = 0
     if not l.members[member].scan.queued:
         return
-    while l.queue[at] != member:
+    while queue[at] != member:
         at += 1
-    l.queue_count -= 1
-    memmove(&l.queue[at], &l.queue[at + 1], <size_t>(l.queue_count - at) * sizeof(int32_t))
+    l.bus.queue_count -= 1
+    memmove(&queue[at], &queue[at + 1], <size_t>(l.bus.queue_count - at) * sizeof(int32_t))
     l.members[member].scan.queued = False
 
 
 cdef inline void clear_queue(link_t *l) noexcept nogil:
-    while l.queue_count:
-        l.queue_count -= 1
-        l.members[l.queue[l.queue_count]].scan.queued = False
-
-
-cdef inline void drop_flight(link_t *l, int32_t i) noexcept nogil:
-    """Keeps the others in the order they were sent."""
-    l.flying -= 1
-    memmove(&l.flights[i], &l.flights[i + 1], <size_t>(l.flying - i) * sizeof(flight_t))
-
-
-cdef inline void touch(link_t *l, int64_t now) noexcept nogil:
-    """The wire was in use until `now`: it is free after the silence."""
-    if now + l.silence_ns > l.free_at:
-        l.free_at = now + l.silence_ns
+    while l.bus.queue_count:
+        l.bus.queue_count -= 1
+        l.members[l.bus.queue[l.bus.queue_count]].scan.queued = False
 
 
 cdef inline void touch_device(link_t *l, device_t *d, int64_t now) noexcept nogil:
-    """Likewise; and the device wants its pause, while its neighbours may be asked."""
-    touch(l, now)
-    d.free_at = l.free_at + d.pause_ns
-
-
-cdef inline void await_rest(link_t *l, size_t bytes, int64_t now) noexcept nogil:
-    """On a serial wire, sleep through the characters that are still to come of a frame that began.
-
-    One wake-up instead of one each millisecond.
+    """The wire was in use until `now`; and the device wants its pause, while its neighbours may be
+    asked.
     """
-    cdef int64_t rest = <int64_t>bytes * l.char_ns - DEAF_MARGIN
-    if l.flying and rest > DEAF_LEAST:
-        l.deaf_until = now + rest
+    touch(&l.bus, now)
+    d.free_at = l.bus.free_at + d.pause_ns

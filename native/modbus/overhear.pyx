@@ -22,14 +22,20 @@ of a device the first row says so, and its next ticks are a gap, as of a device 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
-from native.modbus.heard cimport REQUEST, is_request, is_whole, next_request, whole_frame
+from native.clock cimport MS
+from native.engine.connection cimport UP
+from native.engine.protocol cimport listen_t
+from native.engine.scan cimport scan_begin
+from native.engine.state cimport device_t, link_t, member_t, scan_t
 from native.modbus.codec cimport RTU_MAX, ask_of, ask_t, quality_of
+from native.modbus.heard cimport REQUEST, is_request, is_whole, next_request, whole_frame
 from native.modbus.owed cimport asked_since, owe, unit_answered, unit_asked, unit_unasked, wire_time
+from native.modbus.unit cimport doubt_ns, modbus_t, unit_of, unit_t
 from native.reasons cimport (
     BAD_DAMAGED,
     BAD_LINK_DOWN,
-    BAD_NO_ANSWER,
     BAD_NOT_ASKED,
+    BAD_NO_ANSWER,
     GAP_DEVICE_SILENT,
     GAP_LINK_DOWN,
     GAP_OVERRUN,
@@ -45,17 +51,6 @@ from native.rows.store cimport (
     row_status,
     row_t,
 )
-from native.engine.protocol cimport listen_t
-from native.engine.scan cimport scan_begin
-from native.engine.state cimport (
-    MS,
-    UP,
-    device_t,
-    link_t,
-    member_t,
-    scan_t,
-)
-from native.modbus.unit cimport doubt_ns, modbus_t, unit_of, unit_t
 from native.wire.transport cimport counters_t
 
 cdef enum:
@@ -138,7 +133,7 @@ cdef void asked(link_t *l, int64_t now) noexcept nogil:
     cdef unit_t *u = unit_of(h(l), h(l).heard.unit)
     h(l).hearing = True
     h(l).heard_at = now
-    l.requests += 1
+    l.counts.requests += 1
     if u != NULL:
         unit_asked(l, u, now)
 
@@ -151,7 +146,7 @@ cdef void doubt(link_t *l, int64_t now) noexcept nogil:
 cdef void unexplained(link_t *l, size_t n, int64_t now) noexcept nogil:
     """`n` bytes are passed over that are no frame."""
     if n > JUNK_MOST:
-        l.wrong += 1
+        l.counts.wrong += 1
         doubt(l, now)
 
 
@@ -170,8 +165,8 @@ cdef void answered(link_t *l, const uint8_t *data, uint8_t code, int64_t now) no
     cdef unit_t *u = unit_of(h(l), h(l).heard.unit)
     cdef int64_t since = 0
     h(l).hearing = False
-    l.answers += 1
-    l.busy_ns += wire_time(l, h(l).heard.data_bytes if data != NULL else 0)
+    l.counts.answers += 1
+    l.counts.busy_ns += wire_time(l, h(l).heard.data_bytes if data != NULL else 0)
     if u == NULL:
         return
     if h(l).heard_at >= h(l).doubt_until:
@@ -184,14 +179,14 @@ cdef void answered(link_t *l, const uint8_t *data, uint8_t code, int64_t now) no
             continue
         if since == 0:
             d.late += 1
-            l.late += 1
+            l.counts.late += 1
             continue
         d.requests += 1
         d.answers += 1
         d.answer_ns = now - h(l).heard_at
         if data == NULL:
             d.exceptions += 1
-            l.exceptions += 1
+            l.counts.exceptions += 1
             d.cause, d.code = quality_of(code), code
         else:
             d.cause = 0
@@ -214,8 +209,8 @@ cdef void failed(link_t *l, uint8_t cause, int64_t now) noexcept nogil:
     cdef device_t *d
     cdef int32_t i
     h(l).hearing = False
-    l.damaged += is_damaged
-    l.timeouts += not is_damaged
+    l.counts.damaged += is_damaged
+    l.counts.timeouts += not is_damaged
     if u == NULL:
         return
     for i in range(l.device_count):
@@ -292,10 +287,10 @@ cdef void overhear(void *link, int64_t now) noexcept nogil:
     cdef link_t *l = <link_t *>link  # no-cython-lint
     cdef size_t at = 0, n, skip
     cdef ssize_t took
-    while at < l.input_size:
-        n = l.input_size - at
+    while at < l.input.size:
+        n = l.input.size - at
         if h(l).hearing:
-            took = find_heard(l, l.input + at, n, now)
+            took = find_heard(l, l.input.bytes + at, n, now)
             if took > 0:
                 at += <size_t>took
                 continue
@@ -308,26 +303,26 @@ cdef void overhear(void *link, int64_t now) noexcept nogil:
             failed(l, BAD_NO_ANSWER, now)
         if n < REQUEST:
             break
-        if is_request(l.input + at, &h(l).heard):
+        if is_request(l.input.bytes + at, &h(l).heard):
             asked(l, now)
             at += REQUEST
             continue
-        skip = whole_frame(l.input + at, n)
+        skip = whole_frame(l.input.bytes + at, n)
         if skip:
-            passed_by(l, l.input + at, skip, now)
+            passed_by(l, l.input.bytes + at, skip, now)
         else:
             # Not all of it is here yet, or what is no frame ends where the next request begins.
-            skip = next_request(l.input, at + 1, l.input_size) - at
+            skip = next_request(l.input.bytes, at + 1, l.input.size) - at
             if skip == n:
                 if n <= RTU_MAX + REQUEST:
                     break
                 skip = n - RTU_MAX
             unexplained(l, skip, now)
         at += skip
-    if h(l).hearing and at == l.input_size and is_over(l, now):
+    if h(l).hearing and at == l.input.size and is_over(l, now):
         failed(l, BAD_NO_ANSWER, now)
-    l.input_size -= at
-    memmove(l.input, l.input + at, l.input_size)
+    l.input.size -= at
+    memmove(l.input.bytes, l.input.bytes + at, l.input.size)
 
 
 cdef void overhear_arrived(void *link, int64_t empty_at, int64_t now) noexcept nogil:
@@ -349,7 +344,7 @@ cdef void overheard_row(link_t *l, int32_t index, int64_t now) noexcept nogil:
     cdef scan_t *s = &m.scan
     cdef device_t *d = &l.devices[m.device]
     cdef row_t *row = <row_t *>m.scan.layout.scratch
-    if h(l).hearing and l.state == UP:
+    if h(l).hearing and l.conn.state == UP:
         overhear(l, now)  # nothing may come that would show that no answer does
     s.active = False
     if s.first_sent == 0:
@@ -375,7 +370,7 @@ cdef void overheard_due(void *link, int32_t index, uint64_t tick, int64_t now) n
     if m.scan.active:
         overheard_row(l, index, now)
     m.g.ticks_due = tick + 1
-    if l.state == UP:
+    if l.conn.state == UP:
         group_skip(m.g, tick, GAP_OVERRUN)
         scan_begin(l, index, tick)
         return

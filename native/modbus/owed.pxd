@@ -1,8 +1,8 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
+from native.engine.state cimport link_t
 from native.modbus.codec cimport ask_t
 from native.modbus.unit cimport unit_t
-from native.engine.state cimport link_t
 
 cdef int64_t wire_time(link_t *l, uint32_t data_bytes) noexcept nogil
 cdef void owe(link_t *l, unit_t *s, const ask_t *ask, int64_t asked_at) noexcept nogil

@@ -27,7 +27,7 @@ cdef inline modbus_t *session_of(link_t *l) noexcept nogil:
 
 cdef int64_t wire_time(link_t *l, uint32_t data_bytes) noexcept nogil:
     """Of a request and its answer."""
-    return l.char_ns * (request_chars(RTU) + answer_chars(RTU, data_bytes))
+    return l.bus.char_ns * (request_chars(RTU) + answer_chars(RTU, data_bytes))
 
 
 cdef int64_t owed_ns(link_t *l, const unit_t *s) noexcept nogil:
@@ -54,7 +54,7 @@ cdef void owe(link_t *l, unit_t *s, const ask_t *ask, int64_t asked_at) noexcept
 
 cdef void unit_asked(link_t *l, unit_t *s, int64_t now) noexcept nogil:
     """One that owed an answer, and was silent for long, owes none."""
-    cdef int64_t silent = l.empty_at - s.overdue
+    cdef int64_t silent = l.shell.empty_at - s.overdue
     if s.head.owes_until and silent >= (l.timeout_ns if s.answered else owed_ns(l, s)):
         synced(s)
     s.overdue = now
@@ -97,7 +97,7 @@ cdef void unit_unasked(
         s.owed_count == 1 and s.owed.function == unknown.function
         and (function & 0x80 or s.owed.data_bytes == data_bytes)
     ):
-        l.late += 1
+        l.counts.late += 1
         synced(s)
     else:
         owe(l, s, &unknown, now)

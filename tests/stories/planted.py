@@ -100,8 +100,8 @@ BUGS = (
     Planted(
         "a scan that ran past the next tick is the group's last",
         "engine/scan.pyx",
-        "        l.ended_count += 1",
-        "        l.ended_count += 0 if PLANTED else 1",
+        "        l.shell.ended_count += 1",
+        "        l.shell.ended_count += 0 if PLANTED else 1",
     ),
     Planted(
         "a silent device is never asked again",
@@ -112,8 +112,8 @@ BUGS = (
     Planted(
         "a connection that failed is never made again",
         "engine/scan.pyx",
-        "l.reopen_at = now + jitter(l, l.backoff_ns)",
-        "l.reopen_at = now + jitter(l, l.backoff_ns) * (1000000 if PLANTED else 1)",
+        "l.conn.reopen_at = now + jitter(l, l.conn.backoff_ns)",
+        "l.conn.reopen_at = now + jitter(l, l.conn.backoff_ns) * (1000000 if PLANTED else 1)",
     ),
     Planted(
         "a request that was busy once is never sent again",
@@ -130,20 +130,20 @@ BUGS = (
     Planted(
         "the silence after damage is not waited for by anybody",
         "engine/ask.pyx",
-        "            l.due = min(l.settle_until,",
-        "            l.due = NEVER if PLANTED else min(l.settle_until,",
+        "            due = min(l.bus.settle_until,",
+        "            due = NEVER if PLANTED else min(l.bus.settle_until,",
     ),
     Planted(
         "a line is not listened to for too long",
         "engine/frames.pyx",
-        "await_rest(l, t.at_least, now)",
-        "await_rest(l, t.at_least * (1000 if PLANTED else 1), now)",
+        "await_rest(&l.bus, t.at_least, now)",
+        "await_rest(&l.bus, t.at_least * (1000 if PLANTED else 1), now)",
     ),
     Planted(
         "an answer is counted twice",
         "engine/answer.pyx",
-        "    l.answers += 1",
-        "    l.answers += 2 if PLANTED else 1",
+        "    l.counts.answers += 1",
+        "    l.counts.answers += 2 if PLANTED else 1",
     ),
 )  # fmt: skip
 

@@ -14,9 +14,11 @@ The verdict of each, whatever happened (contracts.md, 4 and 6):
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
+from native.clock cimport MS
 from native.engine.link cimport Link
 from native.engine.machine cimport link_finish, link_open
 from native.engine.rig cimport rig_begin, rig_end
+from native.engine.counts cimport counts_t
 from native.engine.state cimport device_t, link_t
 from native.reasons cimport GAP_OVERRUN, GOOD
 from native.rows.store cimport (
@@ -97,7 +99,7 @@ cdef class Story:
             raise ValueError("more than a story holds")
         self.w.kind, self.w.devices = <Kind>kind, devices
         self.w.line = link.l.line
-        self.w.timeout_ns, self.w.char_ns = link.l.timeout_ns, link.l.char_ns
+        self.w.timeout_ns, self.w.char_ns = link.l.timeout_ns, link.l.bus.char_ns
         if told:
             self.w.notes = <void *>self.lines
         self.begun = rig_begin(&self.w.rig, &link.l, START)
@@ -158,7 +160,7 @@ cdef int64_t scans_ns(world_t *w) noexcept nogil:
         layout = link.members[i].g.current
         one = 0
         for k in range(layout.request_count):
-            one += <int64_t>layout.requests[k].chars * link.char_ns + 15 * MS
+            one += <int64_t>layout.requests[k].chars * link.bus.char_ns + 15 * MS
         all_ns += one
         load += <double>one / <double>link.members[i].g.period_ns
         longest = max(longest, link.members[i].g.period_ns)
@@ -187,7 +189,7 @@ cdef void told(world_t *w, verdict_t *v) noexcept nogil:
         silent += link.devices[i].silent
     for i in range(link.member_count):
         mute += mute_count(link.members[i].g.current)
-    silent = max(EACH_AGAIN, (silent + mute) * (w.timeout_ns + 300 * link.char_ns) * 20)
+    silent = max(EACH_AGAIN, (silent + mute) * (w.timeout_ns + 300 * link.bus.char_ns) * 20)
     v.calm_from = w.rig.now + BACK_WITHIN + silent + (2 + mute) * scans
     world_run(w, v.calm_from + 4 * scans)
     for i in range(link.member_count):
@@ -208,7 +210,7 @@ cdef bint judge_waiting(world_t *w, verdict_t *v) noexcept nogil:
     cdef link_t *link = w.rig.l
     cdef int32_t i
     for i in range(link.member_count):
-        if link.members[i].scan.active and link.due == INT64_MAX:
+        if link.members[i].scan.active and link.shell.due == INT64_MAX:
             return broken(v, "a scan is open, and nothing is due", i, link.members[i].scan.tick)
     return True
 
@@ -346,6 +348,7 @@ cdef bint is_true(
 
 cdef bint judge_counters(world_t *w, verdict_t *v) noexcept nogil:
     cdef link_t *link = w.rig.l
+    cdef const counts_t *n = &link.counts
     cdef uint64_t requests = 0, answers = 0, timeouts = 0, damaged = 0, exceptions = 0
     cdef device_t *d
     cdef int32_t i
@@ -356,12 +359,12 @@ cdef bint judge_counters(world_t *w, verdict_t *v) noexcept nogil:
         timeouts += d.timeouts
         damaged += d.damaged
         exceptions += d.exceptions
-    if requests != link.requests or answers != link.answers or timeouts != link.timeouts:
+    if requests != n.requests or answers != n.answers or timeouts != n.timeouts:
         return broken(v, "devices and link count differently")
-    if damaged != link.damaged or exceptions != link.exceptions:
+    if damaged != n.damaged or exceptions != n.exceptions:
         return broken(v, "devices and link count differently")
-    if link.bytes_out != w.bytes_heard:
+    if n.bytes_out != w.bytes_heard:
         return broken(v, "bytes were sent that nobody heard")
-    if link.requests < link.answers + link.timeouts:
+    if n.requests < n.answers + n.timeouts:
         return broken(v, "more was answered than asked")
     return True

@@ -21,7 +21,7 @@ from native.engine.rig cimport (
     rig_next,
     rig_t,
 )
-from native.engine.state cimport CONNECTING, UP
+from native.engine.connection cimport CONNECTING, UP
 from tests.stories.machines cimport (
     METER,
     READ,
@@ -151,7 +151,7 @@ cdef void happen(world_t *w, int32_t i, bint unseen) noexcept nogil:
     if e.what == MADE:
         tell(w, "made", NULL, 0)
         rig_connected(r)
-    elif r.l.state != UP:
+    elif r.l.conn.state != UP:
         return
     elif e.what == BYTES:
         tell(w, "lay" if unseen else "<", e.bytes, e.size)
@@ -340,7 +340,7 @@ cdef void set_conditions(world_t *w) noexcept nogil:
     if r.stuck != (r.now < w.stuck_until):
         tell_number(w, "stuck", not r.stuck)
     r.refusal, r.stuck = refusal, r.now < w.stuck_until
-    if r.l.state != CONNECTING:
+    if r.l.conn.state != CONNECTING:
         return
     for i in range(w.event_count):
         pending = pending or (w.events[i].what == MADE and w.events[i].connection == r.opened)

@@ -1,0 +1,106 @@
+"""A link's connection: whether it is there, what was learned of how the device treats one."""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t
+
+from native.clock cimport MS
+
+cdef extern from *:
+    """
+    #define REOPEN_FIRST (250 * MS)
+    #define REOPEN_LAST (3000 * MS)
+    #define CONNECT_LEAST (1500 * MS)
+    #define IDLE_LEAST (1000 * MS)
+    #define QUIET_FIRST (1000 * MS)
+    #define QUIET_LAST (3000 * MS)
+    """
+    int64_t REOPEN_FIRST   # wait before a port or connection is opened again, doubling to the last
+    int64_t REOPEN_LAST
+    int64_t CONNECT_LEAST  # time that a connection has to be made in, at least
+    int64_t IDLE_LEAST     # what a connection may forget us in
+    int64_t QUIET_FIRST    # tried where connections bring nothing, then the last, then none
+    int64_t QUIET_LAST
+
+cdef enum:
+    FRUITLESS_LAST = 2   # connections in a row that bring nothing: they are no remedy
+
+cdef enum LinkState:
+    DOWN = 0
+    CONNECTING = 1
+    UP = 2
+
+
+cdef struct connection_t:
+    LinkState state
+    bint greeting         # connected: the protocol's handshake is under way
+    bint shaking          # connecting: a handshake below the protocol is under way
+    int waits_for         # while CONNECTING: WAIT_*
+    bint renewing         # down, and a new connection takes up what the old one left
+    bint resting          # likewise, once anything is to be asked
+    uint32_t asked        # requests on this one
+    uint32_t answers
+    int32_t timeouts_in_a_row
+    int32_t fruitless     # connections in a row that brought nothing
+    int64_t used_at       # when something was last asked or answered
+    int64_t idle_ns       # how long nothing had been, before the last request
+    int64_t idle_fine     # the longest such time that did no harm
+    int64_t idle_tried    # that may have been why no answer came
+    int64_t idle_most     # learned: a connection that rests longer is useless; 0: not known
+    int64_t quiet_ns      # silence that the device wants on a new connection
+    int64_t quiet_good    # what it has answered after
+    bint quiet_told       # as the file says
+    bint quiet_sure       # less was tried, in vain
+    int64_t deadline      # while it is being made
+    int64_t reopen_at
+    int64_t backoff_ns
+    int64_t since         # of its present state
+    int error             # errno, or TLS_*, of why it is down
+    bint unwelcome        # it ended in its protocol's handshake
+
+
+cdef inline bint is_stale(const connection_t *c) noexcept nogil:
+    """Whether the device has forgotten the connection by now, as was learned."""
+    return c.idle_most > 0 and c.answers > 0 and c.idle_ns >= c.idle_most - c.idle_most // 4
+
+
+cdef inline bint is_rested(const connection_t *c) noexcept nogil:
+    """Whether the device may have forgotten it: it has never rested for so long without harm."""
+    return c.idle_ns >= IDLE_LEAST and c.idle_ns > c.idle_fine and c.answers > 0
+
+
+cdef inline void connection_answers(
+    connection_t *c, bint is_ours, bint rested, int64_t now
+) noexcept nogil:
+    """It brought an answer. `is_ours`: we made it; `rested`: it had rested before the request."""
+    c.timeouts_in_a_row = 0
+    c.backoff_ns = REOPEN_FIRST
+    if c.answers == 0 and is_ours:
+        c.fruitless = 0
+        if not c.quiet_told and (c.quiet_ns != c.quiet_good or c.quiet_ns == 0):
+            c.quiet_good, c.quiet_sure = c.quiet_ns, c.quiet_ns == 0
+        if c.idle_tried:
+            # On a new one it is answered: the old one had rested for too long.
+            c.idle_most, c.idle_tried = c.idle_tried, 0
+    elif rested:
+        c.idle_fine = c.idle_ns
+        if c.idle_fine >= c.idle_most:
+            c.idle_most = 0
+    c.answers += 1
+    c.used_at = now
+
+
+cdef inline void connection_ended(connection_t *c) noexcept nogil:
+    """What is learned of silence on a new one, once one that was up is lost."""
+    if c.answers:
+        if not (c.quiet_told or c.quiet_sure):
+            c.quiet_ns = 0  # was that why it answered? The next connection shows
+        return
+    c.fruitless += 1
+    if c.quiet_told or c.asked == 0 or (c.quiet_sure and c.quiet_good == 0):
+        return
+    if c.quiet_good and c.quiet_ns == 0 and not c.quiet_sure:
+        c.quiet_sure = True
+        c.quiet_ns = c.quiet_good
+    elif c.fruitless > FRUITLESS_LAST:
+        c.quiet_ns = QUIET_FIRST if c.quiet_ns == 0 else (
+            QUIET_LAST if c.quiet_ns < QUIET_LAST else 0
+        )
