@@ -67,6 +67,7 @@ class TagSpec:
     deadband: Decimal | None = None  # absolute, in units of the value; or percent of the last value
     deadband_percent: bool = False
     at_least_ns: int = 0  # an unchanged value is repeated after this; 0: after an hour
+    no_value: tuple[int, ...] = ()  # bits of raw values that mean "none": `drivers.raw.bits_of`
     min: Decimal | None = None  # of the value: below it is uncertain
     max: Decimal | None = None
     description: str = ""  # what it is, for people
@@ -189,9 +190,7 @@ class GroupPlan:
     tags: tuple[TagSpec, ...]
     requests: tuple[Request, ...]
     fields: tuple[Field, ...]
-    scan_ns: (
-        int  # forecast: time on the wire of one scan, with silences and the assumed answer time
-    )
+    scan_ns: int  # forecast: of one scan, on the wire, with silences and the assumed answer time
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 Kind = Literal[
     "text", "int", "bool", "duration", "size", "rate", "decimal", "choice",
-    "deadband", "labels", "texts", "units", "in_flight", "packet", "table",
+    "deadband", "labels", "texts", "raws", "units", "in_flight", "packet", "table",
 ]  # fmt: skip
 
 

@@ -57,7 +57,7 @@ _TAG_CAUSES = {
     **{quality: _QUALITY_CAUSES[quality] for quality in range(131, 137)},
     137: "device.not_a_value",
 }
-_OUT_OF_RANGE, _SOURCE_DOUBTS, NOT_ASKED = 65, 67, 138
+_OUT_OF_RANGE, _SOURCE_DOUBTS, NOT_ASKED, _NO_VALUE = 65, 67, 138, 139
 
 
 def judge(
@@ -74,7 +74,8 @@ def judge(
         return "silent", _cause(own, quality or silence, code)
     if not ever:
         return "starting", _cause(own, quality, code)
-    if bad := {each: count for each, count in tags.items() if each >= 128}:
+    # Where the device says "none", it was read.
+    if bad := {each: count for each, count in tags.items() if each >= 128 and each != _NO_VALUE}:
         return "partly", _of_tags(own, bad, sum(tags.values()), quality, code) or {
             "id": "device.partly",
             "args": {"count": sum(bad.values()), "device": found["name"]},
@@ -82,6 +83,8 @@ def judge(
     if doubtful := tags.get(_OUT_OF_RANGE, 0):
         args = {"count": doubtful, "device": found["name"]}
         return "good", {"id": "device.out_of_range", "args": args}
+    if none := tags.get(_NO_VALUE, 0):
+        return "good", {"id": "device.no_value", "args": {"count": none, "device": found["name"]}}
     if tags.get(_SOURCE_DOUBTS, 0) and (said := own(_SOURCE_DOUBTS, code)) is not None:
         return "good", said
     return "good", None

@@ -15,6 +15,7 @@ from typing import Any
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import DeviceSpec, TagSpec
+from drivers.raw import number_of
 
 #: Of SHA-256: a name is as many of its first bytes.
 ID_BYTES = 16
@@ -115,6 +116,7 @@ def _tag(tag: TagSpec) -> pb.Tag:
         deadband=deadband,
         at_least_ns=tag.at_least_ns,
         text_encoding=tag.encoding if tag.row_type == "string" else "",
+        no_value=[text for bits in tag.no_value if (text := number_of(bits, tag.type))],
         min="" if tag.min is None else format(tag.min, "f"),
         max="" if tag.max is None else format(tag.max, "f"),
         description=tag.description,

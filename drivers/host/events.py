@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from drivers.api import TagSpec
 from drivers.host.frames import Event
-from drivers.host.quality import BAD, BAD_NOT_A_VALUE, GOOD, OUT_OF_RANGE, UNCERTAIN
+from drivers.host.quality import BAD, BAD_NO_VALUE, BAD_NOT_A_VALUE, GOOD, OUT_OF_RANGE, UNCERTAIN
 
 #: Of the wire protocol: ValueEncoding.
 _FLOAT32_BITS: Final = 2
@@ -95,7 +95,11 @@ def _read(tag: TagSpec, event: Event) -> Event:
             is_value = False
     elif tag.type in _FLOATS:
         is_value = math.isfinite(struct.unpack(_FLOATS[tag.type], data)[0])
-    quality = event.quality if is_value or event.quality != GOOD else BAD_NOT_A_VALUE
+    quality = event.quality
+    if quality < BAD and tag.no_value and int.from_bytes(data) in tag.no_value:
+        quality = BAD_NO_VALUE
+    elif quality < BAD and not is_value:
+        quality = BAD_NOT_A_VALUE
     return event._replace(data=data, quality=quality)
 
 

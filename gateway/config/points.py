@@ -29,7 +29,9 @@ HEADINGS: Mapping[str, str] = {
     "偏移": "offset", "单位": "unit", "周期": "every", "采集周期": "every", "死区": "deadband",
     "上报": "report", "长度": "length", "有符号": "signed", "编码": "encoding", "对照": "labels",
     "分辨率": "resolution",
-    "至少": "at_least", "下限": "min", "上限": "max", "说明": "description", "备注": "description",
+    "至少": "at_least", "无效值": "no_value",
+    "无数值": "no_value", "下限": "min", "上限": "max", "说明": "description",
+    "备注": "description",
 }  # fmt: skip
 _SPACES = {
     "保持寄存器": "holding", "输入寄存器": "input", "线圈": "coil", "离散输入": "discrete",
@@ -220,6 +222,8 @@ def _value(key: str, cell: str) -> Any:
     if kind == "labels":
         pairs = (part.partition("=") for part in re.split(r"[;；]", cell) if part.strip())
         return {number.strip(): label.strip() for number, _, label in pairs}
+    if kind == "raws":
+        return [part.strip() for part in re.split(r"[;；]", cell) if part.strip()]
     if kind == "choice" and key == "type":
         return cell.lower()
     return cell.upper() if key == "order" else cell

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from gateway.config.schema import DEVICE, FILE, TAG, Table
 
 _TAG = {
-    "no_value": "config.for_no_value",
     "bits": "config.for_bits",
 }
 

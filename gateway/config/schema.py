@@ -14,6 +14,7 @@ from typing import get_args
 from drivers import registry
 from drivers.api import ByteOrder, Framing, ValueType
 from drivers.keys import Key
+from drivers.raw import TYPES as RAW_TYPES
 
 MS, S, DAY = 10**6, 10**9, 86_400 * 10**9
 MIB = 2**20
@@ -235,6 +236,8 @@ TAG = _table(
     Key("deadband", "deadband", '0.5', "变化小于它不报（或 \"1 %\"）",
         'smaller changes are not reported (or "1 %")',
         only=NUMBERS),
+    Key("no_value", "raws", '["0xFFFF"]', "表示“没有数值”的原始值：记为坏值，不当数值",
+        'raw values that mean "none": bad, and no value', default=(), only=RAW_TYPES),
     Key("min", "decimal", "0", "低于它的值记为不确定", "a value below it is uncertain",
         only=NUMBERS),
     Key("max", "decimal", "100", "高于它的值记为不确定", "a value above it is uncertain",

@@ -56,6 +56,8 @@ SYNONYMS = {
     "字节序": "order", "factor": "scale", "multiplier": "scale", "ratio": "scale", "倍率": "scale",
     "系数": "scale", "偏移": "offset", "units": "unit", "单位": "unit", "dead_band": "deadband",
     "死区": "deadband", "enum": "labels", "mapping": "labels", "decimals": "resolution",
+    "invalid": "no_value", "na": "no_value", "nan": "no_value", "null_value": "no_value",
+    "无效值": "no_value",
     "长度": "length", "len": "length", "超时": "timeout", "delay": "pause", "gap": "pause",
     "名称": "id", "name": "id", "gateway_id": "id", "lang": "language", "语言": "language",
     "points": "tags", "registers": "tags", "点表": "tags", "标签": "tags",

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any
 
-from drivers import profiles
+from drivers import profiles, raw
 from drivers.api import ByteOrder, TagSpec
 from gateway.config import spelling
 from gateway.config.check import Place, check_table, complete
@@ -240,9 +240,7 @@ def finish(
     for key in ("deadband", "at_least"):
         if values[key] is not None and values["report"] == "all":
             problems.append(tag.at(key).error("config.tag_key_conflict", key=key))
-    if values["min"] is not None and values["max"] is not None and values["min"] > values["max"]:
-        args = {"min": f"{values['min']:f}", "max": f"{values['max']:f}"}
-        problems.append(tag.at("min").error("config.min_over_max", **args))
+    no_value = _limits(tag, values, problems)
     period = values["every"] or every_ns
     if period is None:
         problems.append(tag.place.error("config.no_period", tag=name))
@@ -268,7 +266,32 @@ def finish(
         deadband=band.amount if band else None,
         deadband_percent=bool(band and band.percent),
         at_least_ns=at_least or 0,
+        no_value=no_value,
         min=values["min"],
         max=values["max"],
         description=values["description"],
     )
+
+
+def _limits(tag: Tag, values: Mapping[str, Any], problems: Problems) -> tuple[int, ...]:
+    """Report limits that can't be. The raw values that mean "none", as the tag's type has them."""
+    if values["min"] is not None and values["max"] is not None and values["min"] > values["max"]:
+        args = {"min": f"{values['min']:f}", "max": f"{values['max']:f}"}
+        problems.append(tag.at("min").error("config.min_over_max", **args))
+    kind, length = values.get("type"), values["length"] or 0
+    if not values["no_value"] or kind not in raw.TYPES or (kind == "bcd" and not length):
+        return ()
+    found = []
+    for text in values["no_value"]:
+        try:
+            found.append(raw.bits_of(text, kind, length))
+        except ValueError:
+            digits = raw.bits_in(kind, length) // 4
+            example = f"0x{'F' * digits}"
+            at = tag.at("no_value")
+            problems.append(
+                at.value_error(
+                    "config.not_raw", value=text, type=kind, digits=digits, example=example
+                )
+            )
+    return tuple(found)

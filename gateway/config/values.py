@@ -19,6 +19,7 @@ from jiahe.ingest.limits import (
 
 from drivers.keys import Key
 from drivers.packets import PACKET_MAX, packet
+from drivers.raw import NO_VALUE_MAX
 from drivers.said import SaidError
 from gateway.config import spelling
 from gateway.config.synonyms import FULL_WIDTH, SYNONYMS, UNIT_SYNONYMS, VALUE_SYNONYMS
@@ -212,6 +213,20 @@ def _texts(key: Key, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _raws(key: Key, value: Any) -> tuple[str, ...]:
+    """Raw values, as texts; one alone needs no list. What they come to, the tag's type says."""
+    values = value if isinstance(value, list) else [value]
+    if len(values) > NO_VALUE_MAX:
+        raise WrongError("config.too_many_raws", key=key.name, count=len(values), most=NO_VALUE_MAX)
+    texts = []
+    for each in values:
+        if isinstance(each, bool) or not isinstance(each, str | int | Decimal):
+            raise _wrong_type(key, "raws")
+        texts.append(str(each if isinstance(each, str | int) else _short(key, each)).strip())
+        _judge_text(key, texts[-1])
+    return tuple(texts)
+
+
 def _units(key: Key, value: Any) -> tuple[int, ...]:
     """One unit number, or "11-34", "1,3,5-7": the numbers, in the order written."""
     wrong = WrongError("config.bad_unit_range", value=_toml(value))
@@ -276,7 +291,7 @@ def _as_table(key: Key, value: Any) -> dict[str, Any]:
 _CONVERT: dict[str, Callable[[Key, Any], Any]] = {
     "text": _text, "int": _int, "bool": _bool, "duration": _duration, "size": _size, "rate": _rate,
     "decimal": _decimal, "choice": _choice, "deadband": _deadband, "labels": _labels,
-    "texts": _texts, "units": _units, "in_flight": _in_flight, "packet": _packet,
+    "texts": _texts, "raws": _raws, "units": _units, "in_flight": _in_flight, "packet": _packet,
     "table": _as_table,
 }  # fmt: skip
 
@@ -284,7 +299,8 @@ _WANTED = {
     "text": "config.kind_text", "int": "config.kind_int", "bool": "config.kind_bool",
     "in_flight": "config.kind_in_flight", "decimal": "config.kind_decimal",
     "deadband": "config.kind_deadband",
-    "labels": "config.kind_labels", "texts": "config.kind_texts", "table": "config.kind_table",
+    "labels": "config.kind_labels", "texts": "config.kind_texts", "raws": "config.kind_raws",
+    "table": "config.kind_table",
 }  # fmt: skip
 
 

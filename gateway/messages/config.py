@@ -58,6 +58,20 @@ KEYS = {
     ),
     "config.kind_labels": Message("数值到名称的对照", "a table of numbers to names"),
     "config.kind_texts": Message("文字的列表", "a list of texts"),
+    "config.kind_raws": Message("原始值的列表", "a list of raw values"),
+    "config.too_many_raws": Message(
+        "“{key}”有 {count} 个，最多 {most} 个",
+        "{key} has {count} entries, at most {most} are possible",
+        "只留下手册里写的那几个",
+        "Keep those that the manual names",
+    ),
+    "config.not_raw": Message(
+        "“{value}”不是 {type} 的原始值",
+        '"{value}" is no raw value of type {type}',
+        '十六进制写各位的样子，最多 {digits} 位，例如 no_value = ["{example}"]；也可以写十进制数',
+        'Hexadecimal: its bits, at most {digits} digits, such as no_value = ["{example}"]; or a '
+        "decimal number",
+    ),
     "config.kind_table": Message("一节（表）", "a table"),
     "config.not_zero": Message(
         "“{key}”不能是 0",

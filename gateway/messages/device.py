@@ -167,7 +167,16 @@ TABLE = {
         "See which: jiahe watch {device}; compare type, order (often CDAB) and scale with the "
         "manual",
     ),
+    "device.no_value": Message(
+        "{count} 个标签：设备自己说没有数值",
+        "{count} tags: the device says that it has no value",
+        "多半是传感器没接或断线。看是哪些：jiahe watch {device}；这台设备本来就没有的，"
+        "从 tags 里删掉",
+        "Usually a sensor is not fitted or its wire broke. See which: jiahe watch {device}; what "
+        "this device never has, take out of its tags",
+    ),
     # In `jiahe watch`, which knows no code.
+    "device.value_none": Message("设备说没有数值", "the device says that it has none"),
     "device.value_refused": Message("设备拒绝读取", "the device refuses to be read"),
     "device.value_failure": Message("设备报告内部故障", "the device reports a failure of its own"),
     "device.value_busy": Message("设备忙", "the device is busy"),

@@ -39,7 +39,7 @@ _QUALITY_IDS = {
     pb.QUALITY_BAD_GATEWAY: "device.value_gateway",
     pb.QUALITY_BAD_NOT_A_VALUE: "device.not_a_value",
     pb.QUALITY_BAD_NOT_ASKED: "device.no_answer",
-    pb.QUALITY_BAD_NO_VALUE: "host.no_value",
+    pb.QUALITY_BAD_NO_VALUE: "device.value_none",
     pb.QUALITY_UNCERTAIN_OUT_OF_RANGE: "device.value_out_of_range",
     pb.QUALITY_UNCERTAIN_ANOTHER_ASKER: "device.value_another_asker",
     pb.QUALITY_UNCERTAIN_SOURCE_DOUBTS: "device.value_doubted",

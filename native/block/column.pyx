@@ -123,7 +123,7 @@ cdef uint8_t *put_texts(
         size = decode_text(f, data + i * stride, text)
         t.values[i] = crc32c_of(text, size, 0)
         t.rows[i] = i
-        if t.quality[i] == GOOD and not text_valid(text, size, props.text_encoding):
+        if t.quality[i] < BAD and not text_valid(text, size, props.text_encoding):
             t.quality[i] = BAD_NOT_A_VALUE
     if props.on_change:
         entries = pick_changes(
@@ -214,7 +214,9 @@ cdef uint8_t *put_numbers(
     cdef const fieldprops_t *props = &g.props[tag]
     cdef uint32_t i, n = 0, entries = s.row_count
     cdef int64_t *values = t.values
-    decode_numbers(f, row_data(s.layout, s.rows), s.layout.stride, s.row_count, t.values, t.quality)
+    decode_numbers(
+        f, props, row_data(s.layout, s.rows), s.layout.stride, s.row_count, t.values, t.quality
+    )
     doubt_values(f, props, t.values, s.row_count, t.quality)
     round_values(f, props, t.values, s.row_count)
     if props.on_change:

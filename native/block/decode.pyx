@@ -2,9 +2,10 @@
 either in a row loop.
 
 Numbers leave as int64: integers as they are (uint64 modulo 2^64), floats as their bit patterns
-(float32 as a signed 32-bit integer), bool as 0 or 1. What is no value of the type (NaN, infinity, a
-BCD digit over 9) turns a good quality into BAD_NOT_A_VALUE. Rows that are not good already are
-decoded too, and mean nothing.
+(float32 as a signed 32-bit integer), bool as 0 or 1. What the device means by "none"
+(`TagSpec.no_value`) has BAD_NO_VALUE in place of a quality that is not bad, and what is no value of
+the type (NaN, infinity, a BCD digit over 9) BAD_NOT_A_VALUE. Rows that are bad already are decoded
+too, and mean nothing.
 
 Orders name two swaps (Modbus has no order beyond a register's own, high byte first: Application
 Protocol V1.1b3, 4.2): ABCD none, CDAB registers reversed, BADC bytes of each register swapped, DCBA
@@ -21,6 +22,7 @@ from native.bytes cimport (
     be32,
     be64,
 )
+from native.rows.props cimport fieldprops_t
 from native.rows.store cimport (
     TYPE_BCD,
     TYPE_BCD_SIGNED,
@@ -32,7 +34,7 @@ from native.rows.store cimport (
     TYPE_INT32,
     field_t,
 )
-from native.reasons cimport BAD_NOT_A_VALUE, GOOD
+from native.reasons cimport BAD, BAD_NO_VALUE, BAD_NOT_A_VALUE
 
 
 cdef void load8(const uint8_t *p, size_t stride, uint32_t n, int64_t *out) noexcept nogil:
@@ -120,7 +122,7 @@ cdef void load_bit(
 
 
 cdef inline void refuse(uint8_t *quality) noexcept nogil:
-    if quality[0] == GOOD:
+    if quality[0] < BAD:
         quality[0] = BAD_NOT_A_VALUE
 
 
@@ -163,8 +165,20 @@ cdef void check_float64(int64_t *v, uint32_t n, uint8_t *quality) noexcept nogil
             refuse(quality + i)
 
 
+cdef void find_none(
+    const uint64_t *none, uint32_t count, const int64_t *v, uint32_t n, uint8_t *quality
+) noexcept nogil:
+    """Loaded bits by which the device says "none" are no value."""
+    cdef uint32_t i, k
+    for k in range(count):
+        for i in range(n):
+            if <uint64_t>v[i] == none[k] and quality[i] < BAD:
+                quality[i] = BAD_NO_VALUE
+
+
 cdef void decode_numbers(
-    const field_t *f, const uint8_t *data, size_t stride, uint32_t n, int64_t *out, uint8_t *quality
+    const field_t *f, const fieldprops_t *props, const uint8_t *data, size_t stride, uint32_t n,
+    int64_t *out, uint8_t *quality
 ) noexcept nogil:
     """Decode one column: `data` points at the first row's answers, `stride` to the next row's."""
     cdef uint32_t i
@@ -183,6 +197,8 @@ cdef void decode_numbers(
         load64(data + f.offset, stride, n, out, f.order)
     else:
         load_odd(data + f.offset, stride, n, out, wide)
+    if props.none_count:
+        find_none(props.none, props.none_count, out, n, quality)
     if f.type == TYPE_INT8:
         for i in range(n):
             out[i] = <int8_t><uint8_t>out[i]

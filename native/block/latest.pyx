@@ -8,6 +8,7 @@ from libc.string cimport memcpy, memset
 from native.block.decode cimport decode_numbers, decode_text, text_valid
 from native.block.filter cimport as_double, doubt_values
 from native.rows.group cimport Group
+from native.rows.props cimport fieldprops_t
 from native.rows.store cimport (
     TYPE_BOOL,
     TYPE_FLOAT32,
@@ -22,7 +23,7 @@ from native.rows.store cimport (
     row_status,
     row_t,
 )
-from native.reasons cimport BAD, BAD_NOT_A_VALUE, GOOD
+from native.reasons cimport BAD, BAD_NOT_A_VALUE
 
 
 cdef uint8_t *copy_latest(Group group, layout_t **layout) except? NULL:
@@ -46,7 +47,7 @@ cdef uint8_t *copy_latest(Group group, layout_t **layout) except? NULL:
 cdef uint8_t quality_of_text(
     Group group, int tag, const uint8_t *text, size_t size, uint8_t quality
 ) noexcept nogil:
-    if quality == GOOD and not text_valid(text, size, group.g.props[tag].text_encoding):
+    if quality < BAD and not text_valid(text, size, group.g.props[tag].text_encoding):
         return BAD_NOT_A_VALUE
     return quality
 
@@ -57,6 +58,7 @@ def qualities(Group group not None) -> dict:
     """
     cdef layout_t *layout = NULL
     cdef const field_t *f
+    cdef const fieldprops_t *props
     cdef uint32_t counts[256]
     cdef uint8_t text[256]
     cdef uint8_t quality
@@ -68,15 +70,17 @@ def qualities(Group group not None) -> dict:
     memset(counts, 0, sizeof(counts))
     with nogil:
         for i in range(layout.field_count):
-            f = &layout.fields[i]
+            f, props = &layout.fields[i], &group.g.props[i]
             quality = row_status(row)[f.part]
-            if quality == GOOD:
+            if quality < BAD:
                 if f.type == TYPE_STRING:
                     size = decode_text(f, row_data(layout, row), text)
                     quality = quality_of_text(group, i, text, size, quality)
-                elif f.type >= TYPE_FLOAT32 or group.g.props[i].ranged:  # what may be no number
-                    decode_numbers(f, row_data(layout, row), layout.stride, 1, &value, &quality)
-                    doubt_values(f, &group.g.props[i], &value, 1, &quality)
+                elif f.type >= TYPE_FLOAT32 or props.ranged or props.none_count:  # what may be none
+                    decode_numbers(
+                        f, props, row_data(layout, row), layout.stride, 1, &value, &quality
+                    )
+                    doubt_values(f, props, &value, 1, &quality)
             counts[quality] += 1
         free(row)
     return {i: counts[i] for i in range(256) if counts[i]}
@@ -90,6 +94,7 @@ def latest(Group group not None):
     """
     cdef layout_t *layout = NULL
     cdef const field_t *f
+    cdef const fieldprops_t *props
     cdef uint8_t text[256]
     cdef uint8_t quality
     cdef int64_t value = 0
@@ -100,7 +105,7 @@ def latest(Group group not None):
     try:
         values = []
         for i in range(layout.field_count):
-            f = &layout.fields[i]
+            f, props = &layout.fields[i], &group.g.props[i]
             quality = row_status(row)[f.part]
             result = None
             if f.type == TYPE_STRING:
@@ -108,8 +113,8 @@ def latest(Group group not None):
                 quality = quality_of_text(group, i, text, size, quality)
                 result = PyBytes_FromStringAndSize(<char *>text, <Py_ssize_t>size)
             else:
-                decode_numbers(f, row_data(layout, row), layout.stride, 1, &value, &quality)
-                doubt_values(f, &group.g.props[i], &value, 1, &quality)
+                decode_numbers(f, props, row_data(layout, row), layout.stride, 1, &value, &quality)
+                doubt_values(f, props, &value, 1, &quality)
                 if f.type == TYPE_BOOL:
                     result = value != 0
                 elif f.type == TYPE_FLOAT32 or f.type == TYPE_FLOAT64:

@@ -1,6 +1,6 @@
 """What one tag asks beyond its address, and what its filter remembers."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 cdef struct fieldprops_t:
     # What the tag asks beyond its address; one for all groups that have the tag.
@@ -19,6 +19,8 @@ cdef struct fieldprops_t:
     double low
     double high
     uint8_t text_encoding  # 0 ascii, 1 utf-8, 2 gb18030
+    uint8_t none_count    # raw values that mean "none"
+    const uint64_t *none  # their bits, as loaded; the Shape's
 
 
 cdef struct fieldstate_t:

@@ -1,6 +1,6 @@
 """What groups alike have in common: made once, however many devices have the same plan."""
 
-from libc.stdint cimport int32_t, uint32_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from native.rows.props cimport fieldprops_t
 from native.rows.store cimport field_t, part_t, request_t
@@ -26,6 +26,7 @@ cdef class Shape:
     cdef object __weakref__
     cdef tuple plan
     cdef fieldprops_t *props
+    cdef uint64_t *none           # what the props of all tags point to
     cdef int32_t state_count      # tags that are reported on change
     cdef uint32_t row_capacity    # rows that surely fit into one block
 

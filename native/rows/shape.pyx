@@ -1,6 +1,6 @@
 """What groups alike have in common: made once, however many devices have the same plan."""
 
-from libc.stdint cimport int32_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from native.rows.props cimport fill_props
@@ -67,6 +67,7 @@ cdef class Shape:
 
     def __cinit__(self, object plan):
         cdef int i
+        cdef size_t at = 0
         if not plan.tags or len(plan.tags) != len(plan.fields):
             raise ValueError("a group needs one field a tag, and a tag at least")
         self.plan = (plan.tags, plan.requests, plan.fields)
@@ -78,14 +79,26 @@ cdef class Shape:
         self.props = <fieldprops_t *>calloc(len(plan.tags), sizeof(fieldprops_t))
         if self.props == NULL:
             raise MemoryError
+        none = [tag.no_value for tag in plan.tags]
+        if any(len(each) > 255 for each in none):
+            raise ValueError("more than 255 raw values of a tag that mean none")
+        self.none = <uint64_t *>calloc(max(1, sum(map(len, none))), sizeof(uint64_t))
+        if self.none == NULL:
+            raise MemoryError
         for i, tag in enumerate(plan.tags):
             fill_props(&self.props[i], tag)
+            self.props[i].none = self.none + at
+            self.props[i].none_count = <uint8_t>len(tag.no_value)
+            for bits in tag.no_value:
+                self.none[at] = bits
+                at += 1
             if self.props[i].on_change:
                 self.props[i].state = self.state_count
                 self.state_count += 1
 
     def __dealloc__(self):
         free(self.props)
+        free(self.none)
 
 
 cdef class Answers:

@@ -25,7 +25,7 @@ LINES = [
     *[
         (key, ONE_TAG, key.partition(" ")[0])
         for key in (
-            'no_value = ["0xFFFF"]', 'bits = { 0 = "door open" }',
+            'bits = { 0 = "door open" }',
         )
     ],
 ]  # fmt: skip
@@ -62,7 +62,7 @@ def test_value_when_reserved_then_said_so_at_its_place(
 def test_tag_when_in_a_profile_then_the_same(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text(
         '[profile]\ntitle = "x"\ndriver = "modbus"\n[tags]\n'
-        't = { address = "holding:1", type = "int16", no_value = ["0xFFFF"], min = 1 }\n'
+        't = { address = "holding:1", type = "int16", bits = { 0 = "open" }, min = 1 }\n'
     )
     (tmp_path / "gateway.toml").write_text(HEAD + DEVICE + 'profile = "p.toml"\n')
     (problem,) = load(tmp_path / "gateway.toml").problems
