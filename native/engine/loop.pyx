@@ -55,7 +55,7 @@ from native.engine.state cimport link_t, member_t, shell_t
 from native.engine.timers cimport free_timers, make_timers, set_timer
 from native.rows.group cimport Group
 from native.wire.dialin cimport dial_offer
-from native.wire.transport cimport AWAIT_MOST_MS, DIALIN, WAIT_READ
+from native.wire.transport cimport AWAIT_MOST_MS, DIALIN, WAIT_WRITE
 
 cdef enum:
     BATCH = 64          # events taken at once
@@ -79,7 +79,7 @@ cdef extern from *:
 cdef inline unsigned int interest(link_t *l) noexcept nogil:
     """What epoll is to report of the link's port; errors and hang-ups it always does."""
     if l.conn.state == CONNECTING:
-        return EPOLLIN if l.conn.waits_for == WAIT_READ else EPOLLOUT
+        return EPOLLOUT if l.conn.waits_for == WAIT_WRITE else EPOLLIN
     return 0 if l.bus.deaf_until else EPOLLIN
 
 

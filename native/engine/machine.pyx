@@ -59,7 +59,7 @@ from native.reasons cimport (
 )
 from native.rows.store cimport group_skip, row_status
 from native.wire.dialin cimport dial_is_silent, dial_waits
-from native.wire.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT
+from native.wire.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT, WAIT_RACE
 
 
 cdef enum:
@@ -198,14 +198,16 @@ cdef bint link_offered(link_t *l, int64_t now) noexcept nogil:
 cdef void link_connect(link_t *l, int64_t now) noexcept nogil:
     """What the connection waited for has come: it is made, goes on, or failed."""
     cdef int result
+    cdef int fd = l.port.fd
     if l.conn.state != CONNECTING:
         return
     result = l.port.ops.finish(l.port)
+    l.shell.registered = l.shell.registered and l.port.fd == fd
     if result < 0:
         link_lost(l, -result, now)
     elif result > 0:
         l.conn.waits_for = result
-        l.conn.shaking = True
+        l.conn.shaking = result != WAIT_RACE
     else:
         link_up(l, now)
     pump(l, now)

@@ -1,5 +1,6 @@
 """How the loop reads a port for its link, once input is announced or while it waits for it."""
 
+from libc.errno cimport EAGAIN
 from libc.stdint cimport int64_t, uint8_t
 
 from native.clock cimport boot_ns
@@ -25,7 +26,11 @@ cdef inline int64_t read_port(link_t *l) noexcept nogil:
         reads += 1
         at = link_room(l, &room)
         n = l.port.ops.read(l.port, at, room)
-        l.shell.more = n > 0 and (l.port.ops.packets or <size_t>n == room)
+        if n == -EAGAIN:
+            n = 0
+            reads = READS_MOST
+        else:
+            l.shell.more = n > 0 and (l.port.ops.packets or <size_t>n == room)
         # Not the time of the wake-up: what is here may have come, and been asked for, since then.
         now = boot_ns()
         link_arrived(l, n, l.shell.more and reads < READS_MOST, now)

@@ -20,7 +20,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcmp
 
 from native.clock cimport boot_ns
-from native.wire.sockets cimport stream_ops, stream_options
+from native.wire.connecting cimport stream_options
+from native.wire.sockets cimport stream_ops
 from native.wire.transport cimport PACKETS, load_int, ops_t, packet_t, port_t
 
 cdef extern from *:

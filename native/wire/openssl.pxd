@@ -15,6 +15,7 @@ cdef extern from *:
     typedef struct {
         int fd;
         int drained;  /* the last read was short: nothing is left */
+        int left;     /* bytes that may be read in this turn */
         int error;    /* errno of the last failure; OpenSSL may spoil errno itself */
     } wire_t;
 
@@ -23,7 +24,9 @@ cdef extern from *:
         wire_t *wire = BIO_get_data(bio);
         ssize_t n = -1;
         BIO_clear_retry_flags(bio);
-        if (wire->drained) {
+        if (room > wire->left)
+            room = wire->left;
+        if (wire->drained || room == 0) {
             wire->drained = 0;
             BIO_set_retry_read(bio);
             return -1;
@@ -33,6 +36,8 @@ cdef extern from *:
             BIO_set_retry_read(bio);
         else if (n <= 0)
             wire->error = n < 0 ? errno : ECONNRESET;
+        else
+            wire->left -= (int)n;
         wire->drained = n > 0 && n < room;
         return (int)n;
     }
@@ -228,6 +233,7 @@ cdef extern from *:
     ctypedef struct wire_t:
         int fd
         int drained
+        int left
         int error
     int alive
     void count(int change) noexcept nogil

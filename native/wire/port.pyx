@@ -9,6 +9,7 @@ from native.wire.dialin cimport dial_forget, dialin_ops
 from native.wire.serial cimport serial_ops
 from native.wire.sockets cimport datagram_ops, stream_ops
 from native.wire.transport cimport (
+    ADDRESSES,
     DATAGRAM,
     DIALIN,
     PACKET_MAX,
@@ -19,9 +20,10 @@ from native.wire.transport cimport (
     line_t,
     port_t,
     store_int,
-    target_t,
+    targets_t,
 )
 
+from itertools import zip_longest
 import os
 import socket
 import struct
@@ -30,7 +32,7 @@ import struct
 cdef void port_init(port_t *p, Kind kind) noexcept nogil:
     memset(p, 0, sizeof(port_t))
     p.kind = kind
-    p.fd = p.offered = -1
+    p.fd = p.offered = p.race.epoll = -1
     if kind == SERIAL:
         p.ops = serial_ops()
     elif kind == DIALIN:
@@ -53,7 +55,7 @@ cdef class Port:
     own.
 
     Raises ValueError for a path or address that can't be one. Host names are looked up by
-    `resolve`.
+    `resolve`; every address of a name is tried.
     """
 
     def __cinit__(self, object spec):
@@ -94,14 +96,21 @@ cdef class Port:
         kind = socket.SOCK_STREAM if self.p.kind == STREAM else socket.SOCK_DGRAM
         flags = socket.AI_NUMERICHOST if numeric else 0
         try:
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=kind, flags=flags)[0]
+            found = socket.getaddrinfo(host, port, type=kind, flags=flags)
         except (OSError, UnicodeError):  # UnicodeError: no name at all, like "a..b"
             return False
-        packed = pack_address(family, address)
-        # Beside the one in use; the lookup after the next, seconds from now, is who writes over it.
-        cdef target_t *target = &self.p.targets[1 - self.p.target]
-        memcpy(target.address, <const uint8_t *>packed, len(packed))
-        target.size = <uint32_t>len(packed)
+        packed = in_turns(found)
+        now = &self.p.targets[self.p.target]
+        before = [now.each[i].address[:now.each[i].size] for i in range(now.count)]
+        if sorted(packed) == sorted(before):
+            return True  # a name server gives them in another order each time
+        # Beside those in use; the lookup after the next, seconds from now, is who writes over them.
+        cdef targets_t *targets = &self.p.targets[1 - self.p.target]
+        memset(targets, 0, sizeof(targets_t))
+        for i, address in enumerate(packed):
+            memcpy(targets.each[i].address, <const uint8_t *>address, len(address))
+            targets.each[i].size = <uint32_t>len(address)
+        targets.count = <int>len(packed)
         store_int(&self.p.target, 1 - self.p.target)
         return True
 
@@ -110,19 +119,21 @@ cdef class Port:
         """Whether the kernel granted low latency at the last open."""
         return self.p.low_latency
 
-    def open(self) -> None:
-        """Open, or for TCP begin to connect (`finish` when writable). Raises OSError, whose errno
-        is a TLS_* of `transport.pxd` where TLS failed; the same below.
+    def open(self) -> int:
+        """Open, or for TCP begin to connect; what it waits for, as `finish`. Raises OSError, whose
+        errno is a TLS_* of `transport.pxd` where TLS failed; the same below.
         """
         if self.p.fd >= 0:
-            return
+            return 0
         cdef int result = self.p.ops.open(&self.p)
         if result < 0:
             raise OSError(-result, os.strerror(-result))
+        return result
 
     def finish(self) -> int:
-        """After the socket became writable: raises OSError when the connection failed. 0: it is
-        made; 1, 2: call again when writable, readable.
+        """Once what it waited for has come: 0: it is open; 1: call again when `fileno`, which may
+        be another one by then, is writable, 2 or 3: when it is readable. Raises OSError when the
+        connection failed.
         """
         cdef int result = self.p.ops.finish(&self.p)
         if result < 0:
@@ -133,7 +144,9 @@ cdef class Port:
         return self.p.fd
 
     def read(self, size_t room=512) -> bytes:
-        """What has arrived, b"" for nothing. Raises OSError when the wire is gone."""
+        """What has arrived, b"" for nothing. Raises OSError when the wire is gone;
+        BlockingIOError where what has arrived has nothing for us yet, and there is more.
+        """
         cdef uint8_t buffer[4096]
         cdef ssize_t n = self.p.ops.read(&self.p, buffer, min(room, <size_t>sizeof(buffer)))
         if n < 0:
@@ -164,6 +177,17 @@ cdef class Port:
     def close(self) -> None:
         """Close without waiting for unsent bytes. Again does nothing."""
         self.p.ops.close(&self.p)
+
+
+cdef list in_turns(list found):
+    """Addresses as `socket.getaddrinfo` gives them, packed, the families by turns (RFC 8305 section
+    4), the first of each name's family first.
+    """
+    packed = [(family, pack_address(family, address)) for family, _, _, _, address in found]
+    first = [one for family, one in packed if family == packed[0][0]]
+    other = [one for family, one in packed if family != packed[0][0]]
+    mixed = [one for pair in zip_longest(first, other) for one in pair if one is not None]
+    return list(dict.fromkeys(mixed))[:ADDRESSES]
 
 
 cdef bytes pack_address(int family, tuple address):

@@ -3,6 +3,14 @@
 from libc.errno cimport ECONNRESET
 from libc.stdint cimport uint8_t
 
+from native.wire.connecting cimport (
+    connect_error,
+    connect_to,
+    place_of,
+    race_end,
+    race_on,
+    race_open,
+)
 from native.wire.transport cimport (
     AWAIT_MS,
     DATAGRAM,
@@ -14,49 +22,15 @@ from native.wire.transport cimport (
     outcome,
     port_t,
     target_t,
+    targets_t,
 )
 
 cdef extern from *:
     """
     #include <errno.h>
     #include <fcntl.h>
-    #include <netinet/in.h>
-    #include <netinet/tcp.h>
     #include <sys/socket.h>
     #include <unistd.h>
-
-    /* No delay, keep-alive; data unacknowledged for so long: the connection leads nowhere. */
-    static void socket_options(int fd, int limit)
-    {
-        int on = 1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
-    }
-
-    static int socket_open(int stream, const void *address, unsigned size)
-    {
-        int family = ((const struct sockaddr *)address)->sa_family;
-        int fd = socket(family,
-                        (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-            return -errno;
-        if (stream)
-            socket_options(fd, 3000);
-        if (connect(fd, (const struct sockaddr *)address, size) < 0 && errno != EINPROGRESS) {
-            int error = errno;
-            close(fd);
-            return -error;
-        }
-        return fd;
-    }
-
-    static int socket_error(int fd)
-    {
-        int error = 0;
-        socklen_t size = sizeof error;
-        return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? errno : error;
-    }
 
     /* Connected: from here on only a recv without MSG_DONTWAIT waits, and no longer than this. */
     static int socket_awaitable(int fd, int milliseconds)
@@ -69,9 +43,6 @@ cdef extern from *:
         return 0;
     }
     """
-    int socket_open(int, const void *, unsigned) noexcept nogil
-    void socket_options(int, int) noexcept nogil
-    int socket_error(int) noexcept nogil
     int socket_awaitable(int, int) noexcept nogil
     int c_close "close"(int) noexcept nogil
     ssize_t recv(int, void *, size_t, int) noexcept nogil
@@ -80,11 +51,21 @@ cdef extern from *:
 
 
 cdef int net_open(port_t *p) noexcept nogil:
-    cdef const target_t *target = &p.targets[load_int(&p.target)]
+    cdef int newest = load_int(&p.target)
+    cdef const targets_t *targets = &p.targets[newest]
     cdef int fd
-    if target.size == 0:
+    if targets.count == 0:
         return -99  # EADDRNOTAVAIL: the name is not resolved
-    fd = socket_open(p.kind == STREAM, target.address, target.size)
+    if p.list != newest:
+        p.turn = place_of(targets, &p.targets[p.list].each[p.turn])
+        p.list = newest
+    p.turn %= targets.count
+    if p.kind == STREAM and targets.count > 1:
+        return race_open(p)
+    if p.in_vain:
+        p.turn = (p.turn + 1) % targets.count
+    p.in_vain = p.kind == DATAGRAM
+    fd = connect_to(p, &targets.each[p.turn])
     if fd < 0:
         return fd
     p.fd = fd
@@ -92,7 +73,8 @@ cdef int net_open(port_t *p) noexcept nogil:
 
 
 cdef int net_connected(port_t *p) noexcept nogil:
-    return -socket_error(p.fd)
+    """0: connected. WAIT_RACE: not yet."""
+    return -connect_error(p.fd) if p.race.epoll < 0 else race_on(p)
 
 
 cdef int net_finish(port_t *p) noexcept nogil:
@@ -107,6 +89,13 @@ cdef ssize_t net_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
     return outcome(n)
 
 
+cdef ssize_t datagram_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
+    cdef ssize_t n = net_read(p, buffer, room)
+    if n > 0:
+        p.in_vain = False
+    return n
+
+
 cdef ssize_t net_await(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
     cdef ssize_t n = recv(p.fd, buffer, room, 0)
     if n == 0:
@@ -118,10 +107,6 @@ cdef ssize_t net_write(port_t *p, const uint8_t *data, size_t n) noexcept nogil:
     return outcome(send(p.fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT))
 
 
-cdef void stream_options(int fd, int unacked_ms) noexcept nogil:
-    socket_options(fd, unacked_ms)
-
-
 cdef void net_discard(port_t *p) noexcept nogil:
     cdef uint8_t scrap[512]
     cdef int _round
@@ -131,6 +116,8 @@ cdef void net_discard(port_t *p) noexcept nogil:
 
 
 cdef void net_close(port_t *p) noexcept nogil:
+    if p.race.epoll >= 0:
+        race_end(p)
     if p.fd >= 0:
         c_close(p.fd)
         p.fd = -1
@@ -146,7 +133,7 @@ STREAM_OPS.open, STREAM_OPS.finish = net_open, net_finish
 STREAM_OPS.read, STREAM_OPS.await_read, STREAM_OPS.write = net_read, net_await, net_write
 STREAM_OPS.flush, STREAM_OPS.close, STREAM_OPS.counters = net_discard, net_close, no_count
 DATAGRAM_OPS = STREAM_OPS
-DATAGRAM_OPS.await_read = NULL
+DATAGRAM_OPS.await_read, DATAGRAM_OPS.read = NULL, datagram_read
 DATAGRAM_OPS.packets = True
 
 

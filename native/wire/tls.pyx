@@ -7,12 +7,13 @@ reads and writes through a BIO of our own, because its socket BIO would raise SI
 the kernel once more after each answer whether nothing is left: a short read has said so already.
 
 OpenSSL may hold decrypted records while the socket is not readable, so a read goes on until it
-brings nothing (`packets`). A peer that wants a key update while it does not read is stuck, as one
+brings nothing (`packets`). A peer that floods, with session tickets say, is read a little at a time
+and hung up on in the end, so that it takes no time of its neighbours. A peer that wants a key update while it does not read is stuck, as one
 that takes no request is.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.errno cimport ECONNRESET, EIO, ENOTCONN, EPIPE
+from libc.errno cimport EAGAIN, ECONNRESET, EIO, ENOTCONN, EPIPE
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
@@ -67,6 +68,11 @@ import os
 cdef enum:
     NAME_ROOM = 256  # a name has 253 characters at most: RFC 1035 section 2.3.4
     SUBJECT_ROOM = 160
+    # Records without data, such as session tickets, cost the peer next to nothing and us
+    # arithmetic: bytes that are taken in one turn, and without data between.
+    READ_BYTES = 2048
+    SHAKE_BYTES = 16384
+    EMPTY_BYTES = 65536
 
 
 cdef struct session_t:
@@ -75,6 +81,7 @@ cdef struct session_t:
     SSL_CTX *fresh        # of files that changed; the next connection takes it
     SSL *ssl              # NULL: no connection, or no handshake yet
     bint heard            # the peer has sent data: it accepted our certificate
+    int empty             # bytes since its last data that brought none
     bint broken           # nothing may be sent on it any more
     bint named            # `host` is a name, else an address
     char host[NAME_ROOM]
@@ -137,12 +144,14 @@ cdef int tls_finish(port_t *p) noexcept nogil:
     ERR_clear_error()
     if s.ssl == NULL:
         result = net_connected(p)
-        if result < 0:
+        if result:
             return result
         s.wire.fd, s.wire.drained, s.wire.error = p.fd, 0, 0
         s.heard = s.broken = False
+        s.empty = 0
         if not begin(s):
             return -TLS_FAILED
+    s.wire.left = SHAKE_BYTES
     result = SSL_connect(s.ssl)
     if result == 1:
         s.wire.drained = 0
@@ -165,16 +174,23 @@ cdef ssize_t tls_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
     if s.ssl == NULL:
         return -ENOTCONN
     ERR_clear_error()
+    s.wire.left = READ_BYTES
     n = SSL_read(s.ssl, buffer, <int>room)
     if n > 0:
         s.heard = True
+        s.empty = 0
         return n
     n = SSL_get_error(s.ssl, n)
-    if n == SSL_ERROR_WANT_READ:
-        return 0
     if n == SSL_ERROR_WANT_WRITE:
         return -EIO
-    return -failure(s, n)
+    if n != SSL_ERROR_WANT_READ:
+        return -failure(s, n)
+    s.empty += READ_BYTES - s.wire.left
+    if s.empty > EMPTY_BYTES:
+        s.broken = True
+        s.detail = "records without data, one after another"
+        return -TLS_FAILED
+    return 0 if s.wire.left else -EAGAIN
 
 
 cdef ssize_t tls_write(port_t *p, const uint8_t *data, size_t size) noexcept nogil:
@@ -195,7 +211,7 @@ cdef ssize_t tls_write(port_t *p, const uint8_t *data, size_t size) noexcept nog
     if n == TLS_HUNG_UP:
         # With TLS 1.3 a peer refuses us when our handshake is over: its alert lies here to be read.
         answer = tls_read(p, scrap, sizeof(scrap))
-        if answer < 0:
+        if answer < 0 and answer != -EAGAIN:
             n = <int>-answer
     return -n
 

@@ -44,9 +44,29 @@ cdef struct packet_t:
     size_t size            # 0: there is none
 
 
+cdef enum:
+    ADDRESSES = 8  # of one name that are tried
+
+
 cdef struct target_t:
-    uint8_t address[128]   # struct sockaddr
-    uint32_t size          # 0: not resolved
+    uint8_t address[28]    # struct sockaddr_in or sockaddr_in6
+    uint32_t size
+
+
+cdef struct targets_t:
+    # What a name was looked up to.
+    target_t each[ADDRESSES]
+    int count              # 0: not resolved
+
+
+cdef struct race_t:
+    # Connections to several addresses under way: see `race`.
+    int epoll              # -1: none
+    int timer              # when the next address is tried
+    int fds[ADDRESSES]     # -1: not tried, or given up
+    int begun              # addresses tried
+    int under_way
+    int error              # why the last one was given up
 
 
 cdef struct port_t:
@@ -59,8 +79,12 @@ cdef struct port_t:
     bint rs485
     bint low_latency       # what the kernel granted
     # sockets
-    target_t targets[2]    # the newest, and the one before, which `open` may be reading
-    int target             # atomic: which one is the newest
+    targets_t targets[2]   # the newest, and those before, which `open` may be reading
+    int target             # atomic: which ones are the newest
+    int list               # which ones `turn` counts in
+    int turn               # the address that is tried first
+    bint in_vain           # UDP: nothing has come from there
+    race_t race
     void *session          # what `tls` keeps; NULL: plain
     # of a device that dials in
     int offered            # atomic: a connection that waits to be taken; -1: none
@@ -73,6 +97,7 @@ cdef enum:
     # What `open` and `finish` wait for.
     WAIT_WRITE = 1
     WAIT_READ = 2
+    WAIT_RACE = 3  # for reading, while connections to several addresses are under way
 
 cdef extern from *:
     """
@@ -117,11 +142,13 @@ cdef enum:
     AWAIT_MOST_MS = 15
 
 
-# All return 0 or a count, or -errno (or a negative TLS_*); none but `await_read` ever waits.
+# All return 0 or a count, or -errno (or a negative TLS_*); none but `await_read` ever waits. The
+# descriptor may be another one after `finish`.
 cdef struct ops_t:
     int (*open)(port_t *) noexcept nogil      # WAIT_*: not finished, wait for it, then `finish`
     int (*finish)(port_t *) noexcept nogil    # the same again, until 0
-    ssize_t (*read)(port_t *, uint8_t *, size_t) noexcept nogil   # 0: nothing there now
+    # 0: nothing there now; -EAGAIN: nothing yet of what is there, and enough was done for one turn
+    ssize_t (*read)(port_t *, uint8_t *, size_t) noexcept nogil
     bint packets  # a read brings one packet or record: only a read of 0 says that none is left
     # Waits up to AWAIT_MS for input; NULL: this kind can't.
     ssize_t (*await_read)(port_t *, uint8_t *, size_t) noexcept nogil

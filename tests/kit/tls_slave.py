@@ -17,6 +17,8 @@ from tests.kit.slave import HANG_UP, Script, Step, TcpSlave, Wire, honest
 GOODBYE = "goodbye"
 #: A step: change the keys of TLS 1.3, and ask the client to change its own (RFC 8446, 4.6.3).
 REKEY = "rekey"
+#: A step: a hundred session tickets of TLS 1.3, which nobody asked for.
+TICKETS, TICKETS_COUNT = "tickets", 100
 _PATIENCE_S = 5.0
 
 
@@ -101,15 +103,25 @@ class TlsWire:
             self._flush()
 
     def rekey(self) -> None:
-        """Python offers no call for it. The session is behind CPython's object: PySSLSocket begins
-        with the object's head and `Socket`, then comes `SSL *ssl`.
+        if self._call("SSL_key_update", 1) != 1 or self._call("SSL_do_handshake") != 1:
+            raise ConnectionError("no update of the keys")
+        self._flush()
+
+    def tickets(self) -> None:
+        """All in one piece."""
+        for _ in range(TICKETS_COUNT):
+            if self._call("SSL_new_session_ticket") != 1 or self._call("SSL_do_handshake") != 1:
+                raise ConnectionError("no ticket")
+        self._flush()
+
+    def _call(self, name: str, *arguments: int) -> int:
+        """Of OpenSSL, for which Python offers no call. The session is behind CPython's object:
+        PySSLSocket begins with the object's head and `Socket`, then comes `SSL *ssl`.
         """
         at = id(self._tls._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)
         session = ctypes.c_void_p.from_address(at)
-        library = ctypes.CDLL("libssl.so.3")
-        if library.SSL_key_update(session, 1) != 1 or library.SSL_do_handshake(session) != 1:
-            raise ConnectionError("no update of the keys")
-        self._flush()
+        result: int = getattr(ctypes.CDLL("libssl.so.3"), name)(session, *arguments)
+        return result
 
     def setsockopt(self, level: int, option: int, value: bytes) -> None:
         self._socket.setsockopt(level, option, value)
@@ -160,6 +172,12 @@ class TlsSlave(TcpSlave):
         assert isinstance(wire, TlsWire)
         if step == REKEY:
             wire.rekey()
+            return True
+        if step == TICKETS:
+            try:
+                wire.tickets()
+            except OSError:  # the other side closed first
+                return super()._act(fd, HANG_UP)
             return True
         if step == GOODBYE:
             wire.goodbye()
