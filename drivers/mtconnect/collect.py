@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 
-from drivers.host.source import DeviceSaid, LinkAsked, Source, SourceError
+from drivers.host.source import NEXT_ADDRESS_S, DeviceSaid, LinkAsked, Source, SourceError
 from drivers.mtconnect.adapter import AdapterSource
 from drivers.mtconnect.documents import Document, DocumentError
 from drivers.mtconnect.documents import parse as parse_document
@@ -41,7 +41,7 @@ class AgentSource(TagSource):
         """One connection. Raises SourceError, OSError, TimeoutError."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                wire = Wire(*await asyncio.open_connection(self._asked.host, self._asked.port))
+                wire = Wire(*await _connect(self._asked))
         except OSError:
             self.up = False
             raise
@@ -224,7 +224,7 @@ class Wire:
     async def again(self, asked: LinkAsked, within_s: float) -> None:
         self.close()
         async with asyncio.timeout(within_s):
-            self._reader, self._writer = await asyncio.open_connection(asked.host, asked.port)
+            self._reader, self._writer = await _connect(asked)
         self.keeps = True
 
     async def ask(self, data: bytes) -> int:
@@ -238,6 +238,12 @@ class Wire:
 
     def close(self) -> None:
         self._writer.close()
+
+
+async def _connect(asked: LinkAsked) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection(
+        asked.host, asked.port, happy_eyeballs_delay=NEXT_ADDRESS_S
+    )
 
 
 def open_source(asked: LinkAsked) -> Source:

@@ -14,7 +14,7 @@ The address that worked is tried first the next time. Where there was no time fo
 begins with the first that had none.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 from libc.string cimport memcmp
 
 from native.wire.transport cimport ADDRESSES, STREAM, WAIT_RACE, port_t, race_t, target_t, targets_t

@@ -21,7 +21,6 @@ from native.wire.transport cimport (
     ops_t,
     outcome,
     port_t,
-    target_t,
     targets_t,
 )
 

@@ -8,8 +8,8 @@ the kernel once more after each answer whether nothing is left: a short read has
 
 OpenSSL may hold decrypted records while the socket is not readable, so a read goes on until it
 brings nothing (`packets`). A peer that floods, with session tickets say, is read a little at a time
-and hung up on in the end, so that it takes no time of its neighbours. A peer that wants a key update while it does not read is stuck, as one
-that takes no request is.
+and hung up on in the end, so that it takes no time of its neighbours. A peer that wants a key
+update while it does not read is stuck, as one that takes no request is.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer

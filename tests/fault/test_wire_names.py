@@ -82,6 +82,10 @@ def scan(names: Names, addresses: list[str], slave: TcpSlave | UdpSlave, **more:
     return scanner
 
 
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 @pytest.mark.parametrize(
     "addresses",
     [
@@ -96,13 +100,13 @@ def scan(names: Names, addresses: list[str], slave: TcpSlave | UdpSlave, **more:
 def test_name_when_some_of_its_addresses_lead_nowhere_then_another_is_taken(
     names: Names, addresses: list[str]
 ) -> None:
-    open_before = len(os.listdir("/proc/self/fd"))
+    open_before = open_files()
     with TcpSlave() as slave, black_hole(slave.port):
         scanner = scan(names, addresses, slave)
         assert scanner.book["reconnects"] == 0
         assert slave.connections == 1
         del scanner
-    assert len(os.listdir("/proc/self/fd")) <= open_before + 2  # the short reader's pipes
+    assert open_files() <= open_before + 2  # the short reader's pipes
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
