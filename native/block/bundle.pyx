@@ -228,14 +228,24 @@ cdef void count_extra(span_t extra, counts_t *c) noexcept nogil:
                     c.ranges += h.wire == 2
 
 
-cdef bint has_too_many(span_t payload) noexcept nogil:
+cdef bint has_too_many(const joiner_t *j) noexcept nogil:
     """Of anything that a platform counts (ingest.count), and refuses where there are more."""
     cdef counts_t c
     cdef wirefield_t f
+    cdef span_t payload
+    # A field takes two bytes at least, a piece of quality, text or skipped ticks four: so few
+    # bytes hold too many of nothing that stands in a run.
+    cdef bint few = (
+        not j.pushes and j.joined <= COLUMNS_MAX and j.size // 2 <= FIELDS_MAX
+        and (j.size - 2 * j.joined) // 4 <= PIECES_MAX
+    )
     memset(&c, 0, sizeof(c))
+    payload.p, payload.end = j.out, j.out + j.size
     while payload.p < payload.end and take_field(&payload, &f):
         c.fields += 1
-        if f.number == 2:
+        if f.number == 2 and few:
+            c.runs += 1
+        elif f.number == 2:
             count_run(f.bytes, &c)
         elif f.number == 3:
             count_extra(f.bytes, &c)
@@ -356,8 +366,7 @@ def bundle(blocks, features=frozenset()) -> bytes:
         needs &= ~(<uint64_t>1 << FEATURE_PLAIN_FLOATS)
         with nogil:
             fault = join(&j, heads, count, arena, arena + total)
-            data.p, data.end = j.out, j.out + j.size
-            if not fault and (j.size > PAYLOAD_BYTES_MAX or has_too_many(data)):
+            if not fault and (j.size > PAYLOAD_BYTES_MAX or has_too_many(&j)):
                 fault = TOO_LARGE
         if fault:
             raise fault_said(fault)

@@ -328,8 +328,10 @@ cdef Fault put_run(joiner_t *j, const part_t *parts, uint32_t count) noexcept no
         fault = join_column(j, parts, count, i)
         if fault:
             return fault
+    j.joined += columns
     for i in range(count):
         if parts[i].is_pushed:
+            j.pushes = True
             fault = put_pushed(j, &parts[i], parts[0].first_due)
             if fault:
                 return fault

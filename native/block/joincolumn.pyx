@@ -7,7 +7,7 @@ bit patterns; then the column is encoded as the sealer encodes one.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from native.bytes cimport put_field
+from native.bytes cimport put_bytes, put_field
 from native.block.column cimport put_best, put_quality, put_sparse, put_text_run
 from native.block.encode cimport (
     MESSAGE_HEAD,
@@ -282,6 +282,40 @@ cdef Fault read_rows(
     return FINE
 
 
+cdef bint copied(
+    joiner_t *j, const part_t *parts, uint32_t count, uint32_t k, Fault *fault
+) noexcept nogil:
+    """Column `k` as it is, where only one part has rows: nothing is joined to it. False where it
+    must be written anew, or `fault`.
+    """
+    cdef uint32_t i, sole = count
+    cdef bint plain
+    cdef column_t c
+    cdef span_t body
+    for i in range(count):
+        if parts[i].rows:
+            if sole < count:
+                return False
+            sole = i
+    if sole == count:
+        return False
+    body = j.columns[parts[sole].column_at + k]
+    fault[0] = read_column(body, &c)
+    if fault[0]:
+        return False
+    plain = c.plain.p != NULL and (
+        c.encoding == ENCODING_FLOAT32 or c.encoding == ENCODING_FLOAT64
+    )
+    if plain and not j.t.plain:
+        return False
+    if not make_room(j, span_size(body) + MESSAGE_HEAD):
+        fault[0] = NO_MEMORY
+        return False
+    j.t.is_plain = j.t.is_plain or plain
+    written(j, put_bytes(at_end(j), 10, body.p, span_size(body)))
+    return True
+
+
 cdef Fault join_column(
     joiner_t *j, const part_t *parts, uint32_t count, uint32_t k
 ) noexcept nogil:
@@ -290,8 +324,10 @@ cdef Fault join_column(
     cdef size_t bytes = 0, begin
     cdef bint sparse = False, texts = False, first = True
     cdef column_t c
-    cdef Fault fault
+    cdef Fault fault = FINE
     cdef uint8_t *p
+    if copied(j, parts, count, k, &fault) or fault:
+        return fault
     for i in range(count):
         if parts[i].rows == 0:
             continue

@@ -52,6 +52,8 @@ cdef struct joiner_t:
     span_t *columns
     size_t column_count
     size_t column_room
+    size_t joined        # columns that were written, but for those of pushed values
+    bint pushes          # pushed values were written
     lot_t *lots
     uint8_t *out
     size_t size

@@ -173,13 +173,28 @@ def test_what_cannot_be_joined_yet_is_refused() -> None:
     strange[2].columns[0].source_time_ns.append(5)
     strange[3].columns[0].quality.add(count=1, quality=pb.QUALITY_BAD, code=3)
     for made in strange:
-        payload = pb.BlockPayload(runs=[made]).SerializeToString()
-        block = pb.Block(
-            epoch=1, seq=1, catalog_revision=1, compression=pb.COMPRESSION_NONE,
-            payload_size=len(payload), payload_crc32c=crc32c(payload), payload=payload,
-        )  # fmt: skip
         with pytest.raises(ValueError, match="can't be joined"):
-            bundle([block.SerializeToString()])
+            bundle([block_of(seq, made, first_tick=seq) for seq in (1, 2)])
+
+
+def test_column_that_nothing_is_joined_to_travels_as_it_is() -> None:
+    """Also with what can't be joined yet."""
+    runs = [pb.GroupRun(group=n, ticks=1, columns=[pb.Column(values=[n])]) for n in (1, 2)]
+    runs[0].columns[0].quality.add(count=1, quality=pb.QUALITY_BAD, code=3)
+    made = pb.Bundle.FromString(bundle([block_of(n, run) for n, run in enumerate(runs, 1)]))
+    joined = pb.BlockPayload.FromString(unpacked(made)).runs
+    assert [run.columns for run in joined] == [run.columns for run in runs]
+
+
+def block_of(seq: int, run: pb.GroupRun, first_tick: int = 0) -> bytes:
+    made = pb.GroupRun()
+    made.CopyFrom(run)
+    made.first_tick = first_tick
+    payload = pb.BlockPayload(runs=[made]).SerializeToString()
+    return pb.Block(
+        epoch=1, seq=seq, catalog_revision=1, compression=pb.COMPRESSION_NONE,
+        payload_size=len(payload), payload_crc32c=crc32c(payload), payload=payload,
+    ).SerializeToString()  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)
