@@ -44,12 +44,10 @@ from tests.stories.world cimport (
 
 cdef extern from *:
     """
-    #define MS INT64_C(1000000)
     #define START INT64_C(1000000000)
     #define BACK_WITHIN (5000 * MS)
     #define EACH_AGAIN (2000 * MS)
     """
-    int64_t MS
     int64_t START
     int64_t BACK_WITHIN  # good data again, after the cause ended
     int64_t EACH_AGAIN   # a silent device is asked again, at least
