@@ -312,6 +312,7 @@ class Speaker:
     #: The same of a link that ended in the protocol's handshake; whose stream is none.
     unwelcome: str = ""
     garbage: str = "link.garbage"
+    orders: bool = False  # whether a tag's byte order is its device's choice
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,8 @@ from drivers.api import (
 from drivers.dialled import DialledIn
 from drivers.learning import PartLearning
 from drivers.listener import Listener
-from drivers.states import NET_CAUSES, NOT_ASKED, SERIAL_CAUSES, judge
-from native.block.latest import qualities
+from drivers.states import NET_CAUSES, NOT_ASKED, SERIAL_CAUSES, judge, likely_order
+from native.block.latest import orders_fitting, qualities
 from native.engine.link import Link
 from native.engine.loop import Loop
 from native.rows.group import Group, Pool
@@ -194,6 +194,11 @@ class _Wire:
                 tags,
                 NOT_ASKED if self.spec.listen_only else 129,
             )
+            said = found["cause"]
+            is_order = said and said["id"] == "device.out_of_range" and device.speaker.orders
+            if is_order and (order := likely_order(map(orders_fitting, device.groups))):
+                args = {**said["args"], "order": order}
+                found["cause"] = {"id": "device.out_of_order", "args": args}
             if owed and found["cause"] == {"id": "device.not_heard", "args": {}}:
                 found["cause"] = {"id": "device.owed", "args": {"link": self.spec.name}}
             found["learned"] = [] if brief else device.learning.said()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 #: What a driver says of a quality and its protocol's code, where it has words of its own.
@@ -57,7 +57,26 @@ _TAG_CAUSES = {
     **{quality: _QUALITY_CAUSES[quality] for quality in range(131, 137)},
     137: "device.not_a_value",
 }
+#: So many times as many values must speak for another byte order as against it.
+FITS_TIMES = 3
 _OUT_OF_RANGE, _SOURCE_DOUBTS, NOT_ASKED, _NO_VALUE = 65, 67, 138, 139
+
+
+def likely_order(fitting: Iterable[Mapping[str, tuple[int, int]]]) -> str:
+    """The byte order in which values that are outside their limits would mostly be inside, and
+    hardly one outside; "" where there is none. `fitting`: native.block.latest.orders_fitting of
+    each group.
+    """
+    inside: Counter[str] = Counter()
+    outside: Counter[str] = Counter()
+    for group in fitting:
+        for order, (more, less) in group.items():
+            inside[order] += more
+            outside[order] += less
+    for order in ("CDAB", "DCBA", "BADC", "ABCD"):  # the first is the commonest by far
+        if inside[order] > FITS_TIMES * outside[order]:
+            return order
+    return ""
 
 
 def judge(

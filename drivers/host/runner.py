@@ -51,6 +51,8 @@ GRACE_NS = 2_000_000_000
 LOOK_S = 0.25
 #: Before a host is started again: at first, and at most.
 RESTART_S, RESTART_S_MAX = 0.25, 4.0
+#: Its end is logged at most each.
+LOG_EVERY_S = 600.0
 #: One that lived so long is started again at once.
 GOOD_S = 30.0
 _READ_BYTES = 1 << 18
@@ -84,7 +86,7 @@ class HostRunner:
     def run(self) -> None:
         for link in self._links:
             link.since_ns = now_ns()
-        failures = 0
+        failures, quiet_until = 0, 0.0
         while not self._stopping:
             begun = time.monotonic()
             self._cause = self._one_host()
@@ -95,7 +97,12 @@ class HostRunner:
                 break
             failures = 0 if time.monotonic() - begun >= GOOD_S else failures + 1
             self.restarts += 1
-            _log.warning("the process of driver %s ended: %s", self._driver, self._cause)
+            if begun >= quiet_until:  # one that crashes each few seconds is one trouble
+                quiet_until = begun + LOG_EVERY_S
+                _log.warning(
+                    "the process of driver %s ended (restart %d): %s",
+                    self._driver, self.restarts, self._cause,
+                )  # fmt: skip
             rest_s = min(RESTART_S_MAX, RESTART_S * 2.0 ** min(failures, 10))
             self._rest(time.monotonic() + rest_s)
         self._settle(0, BAD_LINK_DOWN)

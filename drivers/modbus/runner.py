@@ -60,4 +60,4 @@ def _cause(quality: int, code: int) -> dict[str, Any] | None:
     return {"id": "device.refused", "args": {"code": code if 1 <= code <= 3 else "1-3"}}
 
 
-SPEAKER = Speaker(station_of, Limited, _cause, single="learned.no_tid")
+SPEAKER = Speaker(station_of, Limited, _cause, single="learned.no_tid", orders=True)

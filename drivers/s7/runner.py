@@ -30,4 +30,6 @@ def _cause(quality: int, code: int) -> dict[str, Any] | None:
     return {"id": said, "args": {}}
 
 
-SPEAKER = Speaker(station, Learner, _cause, unwelcome="s7.not_connected", garbage="s7.garbage")
+SPEAKER = Speaker(
+    station, Learner, _cause, unwelcome="s7.not_connected", garbage="s7.garbage", orders=True
+)

@@ -126,6 +126,18 @@ TABLE = {
         "平台没有及时确认：其余数据写入磁盘",
         "the platform did not acknowledge in time: the rest goes to disk",
     ),
+    "daemon.again": Message(
+        "时好时坏（安稳 {calm}之前不再记）：{trouble}",
+        "comes and goes (not logged again until it stays away for {calm}): {trouble}",
+    ),
+    "daemon.calm": Message(
+        "已有 {calm}没有再出现（前后 {times} 次，共 {lasted}）：{trouble}",
+        "stayed away for {calm} (came {times} times, {lasted} in all): {trouble}",
+    ),
+    "daemon.enough_lines": Message(
+        "链路 {link} 这一小时的记录到此为止，现状见 jiahe status",
+        "no more lines of link {link} this hour: see jiahe status for how it is",
+    ),
     "daemon.over": Message(
         "问题已解除（持续 {lasted}）：{trouble}", "over: {trouble} (after {lasted})"
     ),

@@ -167,6 +167,14 @@ TABLE = {
         "See which: jiahe watch {device}; compare type, order (often CDAB) and scale with the "
         "manual",
     ),
+    "device.out_of_order": Message(
+        "{count} 个标签的值超出 min 到 max，像是字节序不对",
+        "{count} tags are outside their min and max, as with a wrong byte order",
+        '试试 order = "{order}"（写在设备 {device} 里；标签自己写了 order 的改标签），再看 '
+        "jiahe watch {device}",
+        'Try order = "{order}" on the device {device} (or on its tags, where they have one of '
+        "their own), then look at jiahe watch {device}",
+    ),
     "device.no_value": Message(
         "{count} 个标签：设备自己说没有数值",
         "{count} tags: the device says that it has no value",

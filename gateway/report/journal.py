@@ -1,23 +1,58 @@
-"""What the journal hears of troubles: one line when one begins, one when it is over."""
+"""What the journal hears of troubles: a line when one begins, and one when it is over.
+
+One that comes and goes is one trouble: it is said to do so when it comes again, and then not before
+it stayed away for CALM_NS, with how often it came. Words that change while a trouble lasts are news
+once they held for CHANGED_NS. Devices of one link that begin or end alike at one look share a line,
+and of a link with its devices there are LINES_MAX an hour, the last of which says so.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.amounts import duration
 from gateway.messages import about, remedy, text
-from gateway.report.snapshot import Said, Snapshot
+from gateway.report.snapshot import DeviceSnapshot, Said, Snapshot
+from gateway.report.troubles import NO_ANSWER, grouped
 
 _log = logging.getLogger(__name__)
 
+#: A trouble that comes again within this is the same one.
+CALM_NS = 15 * 60 * 10**9
+#: So long other words for a lasting trouble hold before they are said.
+CHANGED_NS = 60 * 10**9
+#: Of a link and its devices, within LINES_NS.
+LINES_MAX, LINES_NS = 10, 3600 * 10**9
+
 #: Said of a link that works all the same, beside what may be wrong with it.
 _BESIDE = {"link.noisy", "link.tls_kept", "link.another_master", "link.another_client"}
+#: News at once, though the trouble lasts.
+_AT_ONCE = {"budget.used_up"}
 
 
-class _Trouble(NamedTuple):
-    said: Said
-    since_ns: int
+@dataclass(slots=True)
+class _Trouble:
+    said: Said  # its newest words
+    told: str  # the id of those that the journal has
+    since_ns: int  # of this time that it came
+    other_ns: int  # since when its words are what they are
+    times: int = 1  # that it came
+    away_ns: int = 0  # since when it is away; 0: it is here
+    lasted_ns: int = 0  # all times together, but for this one
+    silent: bool = False  # a device that did not answer
+
+
+class _Look(NamedTuple):
+    """One moment's devices."""
+
+    devices: Sequence[DeviceSnapshot]
+    links: dict[str, str]  # of each device
+    silent: set[str]
+    now_ns: int
 
 
 class Journal:
@@ -25,45 +60,118 @@ class Journal:
 
     def __init__(self, lang: str) -> None:
         self._lang = lang
-        self._told: dict[str, _Trouble] = {}
+        self._troubles: dict[str, _Trouble] = {}
+        self._lines: dict[str, deque[int]] = {}  # link: when its lines of late were written
 
     def told(self, now: Snapshot, now_ns: int) -> None:
         """Log what began and what ended since the last call."""
+        devices = now["devices"]
+        links = {each["name"]: each["link"] for each in devices}
+        silent = {each["name"] for each in devices if each["state"] == "silent"}
+        look = _Look(devices, links, silent, now_ns)
         # A device whose slow group only waits for its turn is back.
         lasting = [said for said in now["warnings"] if said["id"] != "device.waiting"]
-        new = {_subject(said): said for said in lasting}
-        away = [device["name"] for device in now["devices"] if device["state"] == "silent"]
-        told: dict[str, _Trouble] = {}
-        for subject, said in new.items():
-            before = self._told.get(subject)
-            if before is None or before.said["id"] != said["id"]:
-                self._begins(said)
-            told[subject] = _Trouble(said, before.since_ns if before else now_ns)
-        for subject, trouble in self._told.items():
-            if subject in told:
+        here = {_subject(said): said for said in lasting}
+        self._begin(here, look)
+        self._end(here, look)
+
+    def _begin(self, here: dict[str, Said], look: _Look) -> None:
+        """What came, came again, or is said otherwise by now."""
+        begun: list[Said] = []
+        for subject, said in here.items():
+            known = self._troubles.get(subject)
+            if known is None:
+                known = _Trouble(said, said["id"], look.now_ns, look.now_ns)
+                self._troubles[subject] = known
+                begun.append(said)
+            elif known.away_ns:
+                known.times, known.since_ns, known.away_ns = known.times + 1, look.now_ns, 0
+                if known.times == 2:
+                    calm = duration(CALM_NS / 1e9, self._lang)
+                    args = {"trouble": about(said, self._lang), "calm": calm}
+                    self._begins(text("daemon.again", self._lang, **args), said, look)
+            elif said["id"] != known.said["id"]:
+                known.other_ns = look.now_ns
+            is_news = said["id"] in _AT_ONCE or look.now_ns - known.other_ns >= CHANGED_NS
+            if said["id"] != known.told and known.times == 1 and is_news:
+                known.told = said["id"]
+                begun.append(said)
+            known.said = said
+            known.silent |= said["args"].get("device") in look.silent or said["id"] in NO_ANSWER
+        for said in grouped(begun, look.devices):
+            self._begins(about(said, self._lang), said, look)
+
+    def _end(self, here: dict[str, Said], look: _Look) -> None:
+        """What went; of what came and went that it stayed away."""
+        back: list[Said] = []
+        for subject, trouble in list(self._troubles.items()):
+            said = trouble.said
+            if subject in here:
                 continue
-            if trouble.said["args"].get("device") in away:
-                told[subject] = trouble  # its link went down, which was said: it is not back yet
+            if trouble.away_ns:
+                if look.now_ns - trouble.away_ns >= CALM_NS:
+                    del self._troubles[subject]
+                    if trouble.times > 1:
+                        self._calm(trouble, look)
+                continue
+            if said["args"].get("device") in look.silent:
+                continue  # its link went down, which was said: it is not back yet
+            trouble.away_ns = look.now_ns
+            trouble.lasted_ns += look.now_ns - trouble.since_ns
+            if trouble.times > 1:
+                continue
+            seconds = max(1, trouble.lasted_ns // 10**9)
+            if trouble.silent:
+                args = {"device": said["args"]["device"], "seconds": seconds}
+                back.append(Said(id="device.over", args=args))
             else:
-                self._ends(trouble, (now_ns - trouble.since_ns) / 1e9)
-        self._told = told
+                self._over(said, duration(seconds, self._lang), look)
+        for said in grouped(back, look.devices):
+            lasted = duration(said["args"]["seconds"], self._lang)
+            self._ends(Said(id=said["id"], args={**said["args"], "lasted": lasted}), look)
 
-    def _begins(self, said: Said) -> None:
-        advice = remedy(said["id"], self._lang, **said["args"])
-        words = about(said, self._lang) + (f" → {advice}" if advice else "")
-        _log.warning("%s", words, extra=_fields(said, said["id"]))
-
-    def _ends(self, trouble: _Trouble, lasted_s: float) -> None:
+    def _over(self, said: Said, lasted: str, look: _Look) -> None:
         """What works again, in its own words: "over: no answer" reads as the contrary."""
-        said = trouble.said
-        lasted = duration(max(1.0, lasted_s), self._lang)
-        over = {"device": "device.over", "link": "link.over", "uplink": "uplink.over"}
-        message = over.get(_noun(said))
-        if message is None or said["id"] in _BESIDE:
-            words = text("daemon.over", self._lang, trouble=said, lasted=lasted)
+        over = {"link": "link.over", "uplink": "uplink.over"}.get(_noun(said))
+        if over and said["id"] not in _BESIDE:
+            self._ends(Said(id=over, args={**said["args"], "lasted": lasted}), look)
         else:
-            words = about(Said(id=message, args={**said["args"], "lasted": lasted}), self._lang)
-        _log.info("%s", words, extra=_fields(said, f"{said['id']}.over"))
+            args = {"trouble": about(said, self._lang), "lasted": lasted}
+            words = text("daemon.over", self._lang, **args)
+            self._line(logging.INFO, words, f"{said['id']}.over", said, look)
+
+    def _calm(self, trouble: _Trouble, look: _Look) -> None:
+        args = {
+            "times": trouble.times,
+            "lasted": duration(max(1.0, trouble.lasted_ns / 1e9), self._lang),
+            "calm": duration(CALM_NS / 1e9, self._lang),
+            "trouble": about(trouble.said, self._lang),
+        }
+        words = text("daemon.calm", self._lang, **args)
+        self._line(logging.INFO, words, f"{trouble.said['id']}.over", trouble.said, look)
+
+    def _begins(self, words: str, said: Said, look: _Look) -> None:
+        advice = remedy(said["id"], self._lang, **said["args"])
+        words += f" → {advice}" if advice else ""
+        self._line(logging.WARNING, words, said["id"], said, look)
+
+    def _ends(self, said: Said, look: _Look) -> None:
+        self._line(logging.INFO, about(said, self._lang), said["id"], said, look)
+
+    def _line(self, level: int, words: str, message: str, said: Said, look: _Look) -> None:
+        """One line, unless its link had so many that this is the last, or one too many."""
+        device, link = said["args"].get("device", ""), said["args"].get("link", "")
+        of_link = link or look.links.get(device, "")
+        lines = self._lines.setdefault(of_link, deque())
+        while lines and look.now_ns - lines[0] >= LINES_NS:
+            lines.popleft()
+        if of_link and len(lines) >= LINES_MAX:
+            return
+        lines.append(look.now_ns)
+        if of_link and len(lines) == LINES_MAX:
+            words += " … " + text("daemon.enough_lines", self._lang, link=of_link)
+        device = "" if "several" in said["args"] else device
+        _log.log(level, "%s", words, extra={"said": message, "device": device, "link": of_link})
 
 
 def _subject(said: Said) -> str:
@@ -82,8 +190,3 @@ def _subject(said: Said) -> str:
 def _noun(said: Said) -> str:
     """A driver's own words are of its link where they name who is on it."""
     return "link" if "devices" in said["args"] else said["id"].partition(".")[0]
-
-
-def _fields(said: Said, message: str) -> dict[str, str]:
-    args = said["args"]
-    return {"said": message, "device": args.get("device", ""), "link": args.get("link", "")}

@@ -32,6 +32,8 @@ _SEVERAL = {
     "device.never_answered": "device.several_never",
     "device.never_answered_tcp": "device.several_never",
 }
+#: Of a device that does not answer.
+NO_ANSWER = frozenset(_SEVERAL)
 #: What differs between devices that have the same trouble, and how one line says it.
 _ADDED = ("count", "damaged", "bad", "tags")
 _HIGHEST = ("seconds",)

@@ -23,7 +23,9 @@ from native.rows.store cimport (
     row_status,
     row_t,
 )
-from native.reasons cimport BAD, BAD_NOT_A_VALUE
+from native.reasons cimport BAD, BAD_NOT_A_VALUE, GOOD
+
+from native.rows.shape import ORDERS
 
 
 cdef uint8_t *copy_latest(Group group, layout_t **layout) except? NULL:
@@ -84,6 +86,55 @@ def qualities(Group group not None) -> dict:
             counts[quality] += 1
         free(row)
     return {i: counts[i] for i in range(256) if counts[i]}
+
+
+def orders_fitting(Group group not None) -> dict:
+    """Of the newest row's tags that have limits, for each byte order by which some would read
+    otherwise: (how many are outside now and would be inside, how many would be outside).
+    """
+    cdef layout_t *layout = NULL
+    cdef const fieldprops_t *props
+    cdef field_t other
+    cdef uint32_t counts[4][2]
+    cdef int64_t now = 0, then = 0
+    cdef uint8_t quality, its
+    cdef int order
+    cdef uint8_t *row = copy_latest(group, &layout)
+    if row == NULL:
+        return {}
+    memset(counts, 0, sizeof(counts))
+    with nogil:
+        for i in range(layout.field_count):
+            other, props = layout.fields[i], &group.g.props[i]
+            if not props.ranged or other.bit >= 0 or row_status(row)[other.part] != GOOD:
+                continue
+            if other.length != 2 and other.length != 4 and other.length != 8:
+                continue
+            quality = quality_of_number(&other, props, layout, row, &now)
+            for order in range(4):
+                other.order = <uint8_t>order
+                its = quality_of_number(&other, props, layout, row, &then)
+                if then == now:
+                    continue
+                if its != GOOD:
+                    counts[order][1] += 1
+                elif quality != GOOD:
+                    counts[order][0] += 1
+        free(row)
+    return {
+        name: (counts[order][0], counts[order][1])
+        for name, order in ORDERS.items() if counts[order][0] or counts[order][1]
+    }
+
+
+cdef uint8_t quality_of_number(
+    const field_t *f, const fieldprops_t *props, layout_t *layout, uint8_t *row, int64_t *value
+) noexcept nogil:
+    """Of one that was read well; leaves it in `value`."""
+    cdef uint8_t quality = GOOD
+    decode_numbers(f, props, row_data(layout, row), layout.stride, 1, value, &quality)
+    doubt_values(f, props, value, 1, &quality)
+    return quality
 
 
 def latest(Group group not None):

@@ -203,3 +203,13 @@ def test_device_when_values_are_outside_their_limits_then_said_with_how_many_and
             device = said.now()[1][0]
     assert device["state"] == "good"
     assert device["cause"]["args"] == {"count": 1, "device": "d1"}
+
+
+def test_values_when_another_byte_order_would_fit_then_it_is_named() -> None:
+    with TcpSlave(lambda asked: [answer(asked, pdu=bytes([asked.function, 2, 40, 0]))]) as slave:
+        said = Said(slave, most=Decimal(500))
+        with said.running():
+            said.until(lambda: said.cause()["id"] == "device.out_of_order")
+            device = said.now()[1][0]
+    assert device["state"] == "good"
+    assert device["cause"]["args"] == {"count": 2, "device": "d1", "order": "DCBA"}

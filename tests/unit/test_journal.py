@@ -17,7 +17,10 @@ AWAY = {"id": "uplink.refused", "args": {"address": "ingest:8443"}}
 
 
 def _at(*warnings: dict[str, Any], state: str = "good") -> Any:
-    return {"warnings": list(warnings), "devices": [{"name": "meter-1", "state": state}]}
+    return {
+        "warnings": list(warnings),
+        "devices": [{"name": "meter-1", "state": state, "link": "ur"}],
+    }
 
 
 def _said(caplog: pytest.LogCaptureFixture, lang: str, *moments: Any) -> list[str]:
@@ -56,16 +59,79 @@ def test_trouble_when_it_lasts_then_said_once(caplog: pytest.LogCaptureFixture) 
     assert len(_said(caplog, "en", _at(SILENT), _at(again), _at(again))) == 1
 
 
-def test_trouble_when_a_driver_says_it_of_a_link_then_its_next_words_do_not_end_it(
+def test_trouble_when_its_words_change_then_said_once_they_lasted_and_never_ended_by_that(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     args = {"target": "10.0.0.1:5000", "link": "ur", "devices": "meter-1"}
     cut = {"id": "mtconnect.not_an_agent", "args": {**args, "error": "no XML"}}
     refused = {"id": "link.refused", "args": args}
-    assert _said(caplog, "zh", _at(cut), _at(refused), _at()) == [
+    moments = [_at(cut), _at(refused), _at(cut), *[_at(refused)] * 9, _at()]
+    assert _said(caplog, "zh", *moments) == [
         "链路 ur（meter-1）：10.0.0.1:5000 答的不是 MTConnect（no XML）",
         "链路 ur（meter-1）：10.0.0.1:5000 拒绝连接",
-        "链路 ur（meter-1）：恢复（中断 16 秒）",
+        "链路 ur（meter-1）：恢复（中断 1 分）",
+    ]
+
+
+def test_trouble_when_it_comes_and_goes_then_one_trouble_with_how_often(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    said = _said(caplog, "en", *[_at(SILENT), _at()] * 20, *[_at()] * 130)
+    assert said == [
+        "meter-1: the device does not answer",
+        "meter-1: answers again (after 8 s)",
+        "comes and goes (not logged again until it stays away for 15 min): "
+        "meter-1: the device does not answer",
+        "stayed away for 15 min (came 20 times, 2 min in all): meter-1: the device does not answer",
+    ]
+
+
+@pytest.mark.parametrize("rest_s", [1, 61, 899, 901, 1801])
+def test_link_when_it_and_its_devices_come_and_go_for_hours_then_ten_lines_an_hour_at_most(
+    caplog: pytest.LogCaptureFixture, rest_s: int
+) -> None:
+    names = [f"press-{number}" for number in range(32)]
+    devices = [{"name": name, "state": "good", "link": "ur"} for name in names]
+    journal, hour_ns = Journal("en"), 3600 * 10**9
+    lines: list[int] = []
+    now_ns = 0
+    with caplog.at_level("INFO", "gateway.report.journal"):
+        for number in range(40_000_000 // (1000 * rest_s)):
+            away = [{"id": "device.no_answer", "args": {"device": names[number % 32]}}]
+            for warnings in ([DOWN], away, []):
+                journal.told({"warnings": warnings, "devices": devices}, now_ns)  # type: ignore[typeddict-item]
+                lines += [now_ns] * (len(caplog.records) - len(lines))
+                now_ns += rest_s * 10**9 // 3
+    assert len(lines) >= 10
+    for first in range(len(lines)):
+        assert sum(0 <= other - lines[first] < hour_ns for other in lines[first:]) <= 10, lines
+
+
+def test_devices_when_many_begin_and_end_at_once_then_a_line_each(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    names = [f"press-{number}" for number in range(32)]
+    journal = Journal("en")
+    with caplog.at_level("INFO", "gateway.report.journal"):
+        for number, state in enumerate(["silent", "good"]):
+            devices = [{"name": name, "state": state, "link": "com1"} for name in names]
+            away = [{"id": "device.no_answer", "args": {"device": each}} for each in names]
+            here = away if state == "silent" else []
+            journal.told({"warnings": here, "devices": devices}, number * 9 * 10**9)  # type: ignore[typeddict-item]
+    assert [record.getMessage().partition(" → ")[0] for record in caplog.records] == [
+        "link com1: 32 of 32 devices do not answer: press-0 … press-31",
+        "link com1: 32 of 32 devices (press-0 … press-31): answers again (after 9 s)",
+    ]
+
+
+def test_value_when_it_is_inside_its_limits_again_then_not_called_an_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outside = {"id": "device.out_of_range", "args": {"device": "meter-1", "count": 2}}
+    said = _said(caplog, "en", _at(outside), _at())
+    assert said == [
+        "meter-1: 2 tags are outside their min and max",
+        "over: meter-1: 2 tags are outside their min and max (after 8 s)",
     ]
 
 
@@ -122,7 +188,7 @@ def test_record_when_made_then_link_and_device_are_its_fields(
     _said(caplog, "en", _at(SILENT), _at(DOWN))
     fields = [vars(record) for record in caplog.records]
     assert [(each["said"], each["device"], each["link"]) for each in fields] == [
-        ("device.no_answer", "meter-1", ""),
+        ("device.no_answer", "meter-1", "ur"),
         ("link.refused", "", "ur"),
-        ("device.no_answer.over", "meter-1", ""),
+        ("device.over", "meter-1", "ur"),
     ]
