@@ -20,12 +20,22 @@ MAX_REGISTERS = 125
 MAX_BITS = 2000
 
 
+def most_of(function: int) -> int:
+    """What one read by this function, 1 to 4, can ask for."""
+    return MAX_BITS if function <= 2 else MAX_REGISTERS
+
+
+def data_bytes(function: int, count: int) -> int:
+    """Bytes of the answer's data part for `count` registers or bits."""
+    return 2 * count if function > 2 else (count + 7) // 8
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The limits of one device. Addresses are on the wire."""
 
-    max_registers: int = MAX_REGISTERS  # 1..125
-    max_bits: int = MAX_BITS  # 1..2000
+    max_registers: int = MAX_REGISTERS
+    max_bits: int = MAX_BITS
     holes: tuple[Range, ...] = ()  # never read to bridge; a tag inside one has a request to itself
     refused: tuple[Range, ...] = ()  # tags that were refused by themselves: holes, asked rarely
     cuts: tuple[tuple[str, int], ...] = ()  # (space, address): no request spans it; while learning

@@ -42,7 +42,7 @@ from drivers.api import (
     TagSpec,
 )
 from drivers.modbus.address import FUNCTION, SPACES, Address, Range, Space, parse
-from drivers.modbus.limits import Limits, limits_of
+from drivers.modbus.limits import Limits, data_bytes, limits_of
 from drivers.modbus.request import Read, request_of
 from drivers.modbus.wire import Wire, wire_of
 
@@ -155,7 +155,9 @@ def _reads(key: _Tags, limits: Limits, wire: Wire, framing: Framing, listen_only
             for r in ranges
         ),
         fields=tuple(_field(tag, at, row) for tag, at in zip(key.tags, places, strict=True)),
-        scan_ns=sum(wire.time_ns(data_bytes(r.space, r.last - r.first + 1)) for r in ranges),
+        scan_ns=sum(
+            wire.time_ns(data_bytes(FUNCTION[r.space], r.last - r.first + 1)) for r in ranges
+        ),
     )
 
 
@@ -170,11 +172,6 @@ def plan_space(space: Space, wanted: Sequence[Range], limits: Limits, wire: Wire
     barriers = tuple(_barrier(left, right, holes, cuts) for left, right in pairwise(row))
     longest = limits.max_registers if space in ("holding", "input") else limits.max_bits
     return sorted([*_cheapest(space, tuple(row), barriers, longest, wire), *alone])
-
-
-def data_bytes(space: Space, count: int) -> int:
-    """Bytes of the answer's data part for `count` registers or bits."""
-    return 2 * count if space in ("holding", "input") else (count + 7) // 8
 
 
 def _holes(space: Space, limits: Limits) -> list[Range]:
@@ -205,6 +202,7 @@ def _cheapest(
     """The dynamic programme of the module's head, over the outermost stretches in `row`."""
     # Prices of registers rise evenly, so of two beginnings the better one stays better: those that
     # may still win are kept in order, the best first. Bits come eight a byte: each run is priced.
+    function = FUNCTION[space]
     even = space in ("holding", "input")
     step = 2 * wire.plan_byte_ns
     best = [(0, 0)]  # price and number of requests that read the first j stretches
@@ -228,7 +226,8 @@ def _cheapest(
         else:
             ways = (
                 (
-                    best[at][0] + wire.price_ns(data_bytes(space, last.last - row[at].first + 1)),
+                    best[at][0]
+                    + wire.price_ns(data_bytes(function, last.last - row[at].first + 1)),
                     best[at][1],
                     at,
                 )
@@ -237,7 +236,7 @@ def _cheapest(
             begin = min(ways)[2]
         price, requests = best[begin]
         count = last.last - row[begin].first + 1
-        best.append((price + wire.price_ns(data_bytes(space, count)), requests + 1))
+        best.append((price + wire.price_ns(data_bytes(function, count)), requests + 1))
         begins.append(begin)
     runs: list[Range] = []
     end = len(row)

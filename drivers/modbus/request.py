@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from drivers.api import Framing, GroupPlan, Request
+from drivers.modbus.limits import data_bytes, most_of
 
 #: Function, address, count: as `native/modbus` reads them.
 _SPEC = struct.Struct(">BHH")
@@ -18,9 +19,7 @@ _CHARS: dict[Framing, tuple[int, int, int]] = {
 
 
 class Read(NamedTuple):
-    """One read request. Its answer's data part is 2 x count bytes (registers) or ceil(count / 8)
-    (bits).
-    """
+    """One read request."""
 
     function: int  # 1 coils, 2 discrete inputs, 3 holding registers, 4 input registers
     address: int  # on the wire, from 0
@@ -28,15 +27,16 @@ class Read(NamedTuple):
 
     @property
     def data_bytes(self) -> int:
-        return 2 * self.count if self.function > 2 else (self.count + 7) // 8
+        return data_bytes(self.function, self.count)
 
 
 @lru_cache(maxsize=1 << 12)  # devices alike ask alike, and share what that needs
 def request_of(read: Read, framing: Framing = "tcp") -> Request:
     """As a plan has it. Raises ValueError for what the protocol can't ask."""
     function, address, count = read
-    most = 2000 if function <= 2 else 125
-    if not (1 <= function <= 4 and 1 <= count <= most and 0 <= address <= 65536 - count):
+    if not (
+        1 <= function <= 4 and 1 <= count <= most_of(function) and 0 <= address <= 65536 - count
+    ):
         raise ValueError(f"no request can be {read}")
     ask, around, each = _CHARS[framing]
     size = read.data_bytes

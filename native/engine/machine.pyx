@@ -37,6 +37,7 @@ from native.engine.ask cimport pump, transmit
 from native.engine.bus cimport await_silence, touch
 from native.engine.connection cimport CONNECTING, CONNECT_LEAST, DOWN, UP
 from native.engine.frames cimport take_input
+from native.engine.listening cimport listening_due
 from native.engine.protocol cimport ASK_MAX, out_t
 from native.engine.scan cimport link_lost, scan_begin, scan_fail
 from native.engine.state cimport (
@@ -242,7 +243,7 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
     if l.draining:
         return
     if l.listen_only:
-        l.sessions[0].protocol.listen.due(l, index, tick, now)
+        listening_due(l, index, tick, now)
         return
     if m.scan.active:
         m.scan.awaited = True

@@ -163,8 +163,11 @@ cdef struct listen_t:
     # For a line that another master owns: nothing is ever sent. `link` is the engine's link_t.
     # Bytes are there that came since `empty_at`; they are read, and taken, right after.
     void (*arrived)(void *link, int64_t empty_at, int64_t now) noexcept nogil
+    # What has arrived, and what did not come by now: see native.engine.listening.
     void (*take)(void *link, int64_t now) noexcept nogil
-    void (*due)(void *link, int32_t member, uint64_t tick, int64_t now) noexcept nogil
+    # Whether the exchange heard last covers what `f` asks for; its `data` go into the row, or it
+    # has none where that is NULL.
+    bint (*fill)(void *session, const flight_t *f, const uint8_t *data) noexcept nogil
 
 
 cdef struct protocol_t:

@@ -21,6 +21,10 @@ cdef enum:
     # Serial line V1.02, 2.5.2.1: ':' + 2 x (unit, PDU, LRC) + CR LF.
     ASCII_MAX = 513
     REQUEST_MAX = 24  # ASCII: 1 + 2 x 7 + 2
+    RTU_REQUEST = 8
+    # What one read can ask for (Application Protocol V1.1b3, 6.1 to 6.4).
+    BITS_MAX = 2000
+    REGISTERS_MAX = 125
 
 
 cdef enum Found:
@@ -66,6 +70,8 @@ cdef Found find_answer(
 # Whether a whole TCP frame answers `ask`: ANSWER, EXCEPTION or FOREIGN. The transaction is not
 # looked at.
 cdef Found match_answer(const frame_t *frame, const ask_t *ask) noexcept nogil
+# Whether `n` bytes, at least two, end in their CRC.
+cdef bint rtu_good(const uint8_t *p, size_t n) noexcept nogil
 # Characters on the wire of a request, and of its answer.
 cdef uint32_t request_chars(Framing framing) noexcept nogil
 cdef uint32_t answer_chars(Framing framing, uint32_t data_bytes) noexcept nogil
@@ -79,14 +85,22 @@ cdef inline bint is_short(const frame_t *frame, const ask_t *ask) noexcept nogil
     )
 
 
+cdef inline uint32_t count_most(uint8_t function) noexcept nogil:
+    """The most that one read by this function can ask for, in bits or registers."""
+    return BITS_MAX if function <= 2 else REGISTERS_MAX
+
+
+cdef inline uint16_t bytes_of(uint8_t function, uint32_t count) noexcept nogil:
+    """Bytes of data in the answer to a read of `count` bits or registers."""
+    return <uint16_t>(2 * count if function > 2 else (count + 7) // 8)
+
+
 cdef inline void ask_of(const request_t *r, ask_t *ask) noexcept nogil:
     """The read that a plan's request is: function, address, count; the rest stays as it is."""
     ask.function = r.spec[0]
     ask.address = be16(r.spec + 1)
     ask.count = be16(r.spec + 3)
-    ask.data_bytes = <uint16_t>(
-        2 * ask.count if ask.function > 2 else (ask.count + <uint32_t>7) // 8
-    )
+    ask.data_bytes = bytes_of(ask.function, ask.count)
 
 
 cdef inline uint8_t quality_of(uint8_t code) noexcept nogil:

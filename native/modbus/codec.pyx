@@ -126,7 +126,8 @@ cdef inline size_t rtu_length(const uint8_t *p, size_t n) noexcept nogil:
     return 0
 
 
-cdef inline bint rtu_good(const uint8_t *p, size_t n) noexcept nogil:
+cdef bint rtu_good(const uint8_t *p, size_t n) noexcept nogil:
+    """The low byte of the CRC comes first."""
     cdef uint16_t crc = crc16_of(p, n - 2)
     return p[n - 2] == (crc & 0xFF) and p[n - 1] == (crc >> 8)
 
@@ -136,10 +137,10 @@ cdef inline size_t request_length(const uint8_t *p, size_t n) noexcept nogil:
     that writes; 0: there is none.
     """
     cdef size_t length
-    if n < 8 or not (1 <= p[1] <= 6 or p[1] == 15 or p[1] == 16):
+    if n < RTU_REQUEST or not (1 <= p[1] <= 6 or p[1] == 15 or p[1] == 16):
         return 0
-    if rtu_good(p, 8) and (p[1] > 4 or 1 <= be16(p + 4) <= 2000):
-        return 8
+    if rtu_good(p, RTU_REQUEST) and (p[1] > 4 or 1 <= be16(p + 4) <= BITS_MAX):
+        return RTU_REQUEST
     length = 9 + <size_t>p[6]
     return length if p[1] > 6 and n >= length and rtu_good(p, length) else 0
 
@@ -318,9 +319,8 @@ cdef class Codec:
         """The bytes of a reading request. Raises ValueError for what the protocol can't ask."""
         cdef uint8_t out[REQUEST_MAX]
         cdef size_t n
-        most = 2000 if function <= 2 else 125
         if not (
-            0 <= unit <= 255 and 1 <= function <= 4 and 1 <= count <= most
+            0 <= unit <= 255 and 1 <= function <= 4 and 1 <= count <= <int>count_most(function)
             and 0 <= address and address + count <= 65536 and 0 <= transaction <= 65535
         ):
             raise ValueError(
@@ -328,7 +328,7 @@ cdef class Codec:
             )
         self.asked.transaction, self.asked.unit = transaction, unit
         self.asked.function, self.asked.address, self.asked.count = function, address, count
-        self.asked.data_bytes = 2 * count if function > 2 else (count + 7) // 8
+        self.asked.data_bytes = bytes_of(function, count)
         self.input = b""
         n = put_request(self.framing, &self.asked, out)
         return out[:n]

@@ -35,6 +35,7 @@ from native.modbus.codec cimport (
     Framing,
     ask_of,
     ask_t,
+    bytes_of,
     find_answer,
     frame_t,
     quality_of,
@@ -82,7 +83,7 @@ cdef bint choose_size(
         if u.probed >> ask.function & 1:
             continue
         for count in range(1, ask.count + 1):
-            size = count * 2 if ask.function > 2 else (count + 7) // 8
+            size = bytes_of(ask.function, count)
             if not is_outstanding(u, size) and not is_others(u, ask.function, size, now):
                 own.what = RESYNC
                 own.ask.function, own.ask.address, own.ask.count = ask.function, ask.address, count

@@ -1,68 +1,190 @@
-"""A bus that belongs to another master: `listen_only`. What it asks and is answered becomes rows;
-nothing is ever sent.
+"""A bus that belongs to another master: `listen_only`, see native.engine.listening.
 
-Theory of operation. On two wires both directions arrive as one stream. Times can't be trusted to
-part its frames (adapters bring bytes in bursts), so the stream is searched for whole read requests
-by their CRC; the answer is believed where it follows one: the same unit, function and size, its CRC
-right, no more than JUNK_MOST bytes between (a driver that turns round leaves a spike or two). All
-else (writes, other functions, damage) is passed over.
+What was heard
+--------------
+On two wires both directions arrive as one stream. Times can't be trusted to part its frames
+(adapters bring bytes in bursts), so the stream is searched for whole read requests by their CRC;
+the answer is believed where it follows one: the same unit, function and size, its CRC right, no
+more than JUNK_MOST bytes between (a driver that turns round leaves a spike or two). All else
+(writes, other functions, damage) is passed over.
 
-A value is believed only if no older answer can be taken for it: see native.modbus.owed. Silence is
-counted from when the port was last seen empty: bytes that waited for us don't tell when they came.
-Where we looked away for long (STALLED), the kernel lost bytes, or four bytes or more were no frame
-(they may have been a request to anyone), nobody is believed for one `timeout` and the longest
-frame; nor at the beginning. What can't be told is a master that is out of step from before then,
-and takes one answer for another for ever.
+What of it is believed
+----------------------
+A unit answers in the order in which it is asked. A request that got no answer before the next one
+or in `timeout` is *owed*: its answer may still come, and all that follow may be shifted by one. One
+that came damaged is not owed. The unit is believed again
 
-A scan lasts from its tick to the next: its row has what was heard between, each planned request
-from the newest answer that covers it, and the middle of that time. Where nothing at all was heard
-of a device the first row says so, and its next ticks are a gap, as of a device that is silent.
+* once it was silent: for a `timeout` behind an answer of it, for three behind a request to it;
+* by an answer whose size none has that is owed, or by the only one that is;
+* as far as it was asked for one thing only: then an answer is of one of those requests, and its
+  row is as old as the oldest of them, or as three `timeout`s.
+
+Silence is counted from when the port was last seen empty: bytes that waited for us don't tell when
+they came. Where we looked away for long (STALLED), the kernel lost bytes, or four bytes or more
+were no frame (they may have been a request to anyone), nobody is believed for one `timeout` and the
+longest frame; nor at the beginning. What can't be told is a master that is out of step from before
+then, and takes one answer for another for ever.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memmove
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memmove
 
+from native.bytes cimport be16
 from native.clock cimport MS
-from native.engine.connection cimport UP
-from native.engine.protocol cimport listen_t
-from native.engine.scan cimport scan_begin
-from native.engine.state cimport device_t, link_t, member_t, scan_t
-from native.modbus.codec cimport RTU_MAX, ask_of, ask_t, quality_of
-from native.modbus.heard cimport REQUEST, is_request, is_whole, next_request, whole_frame
-from native.modbus.owed cimport asked_since, owe, unit_answered, unit_asked, unit_unasked, wire_time
-from native.modbus.unit cimport doubt_ns, modbus_t, unit_of, unit_t
-from native.reasons cimport (
-    BAD_DAMAGED,
-    BAD_LINK_DOWN,
-    BAD_NOT_ASKED,
-    BAD_NO_ANSWER,
-    GAP_DEVICE_SILENT,
-    GAP_LINK_DOWN,
-    GAP_OVERRUN,
-    GOOD,
+from native.crc cimport crc16_next
+from native.engine.listening cimport listened_answer, listened_failure
+from native.engine.protocol cimport flight_t, listen_t, mark, put
+from native.engine.state cimport link_t
+from native.modbus.codec cimport (
+    RTU,
+    RTU_MAX,
+    RTU_REQUEST,
+    answer_chars,
+    ask_of,
+    ask_t,
+    bytes_of,
+    count_most,
+    quality_of,
+    request_chars,
+    rtu_good,
 )
-from native.rows.store cimport (
-    group_commit,
-    group_late,
-    group_skip,
-    request_t,
-    row_data,
-    row_dated,
-    row_status,
-    row_t,
+from native.modbus.exchange cimport SPEC
+from native.modbus.unit cimport (
+    doubt_ns,
+    is_outstanding,
+    mark_outstanding,
+    modbus_t,
+    synced,
+    unit_of,
+    unit_t,
 )
+from native.reasons cimport BAD_DAMAGED, BAD_NO_ANSWER, GOOD
 from native.wire.transport cimport counters_t
 
 cdef enum:
     # Bytes between a request and its answer that are no part of either; no request fits in there,
     # whose answer would then be taken for the one before.
     JUNK_MOST = 3
+    OWED_MANY = 2  # no more are counted
+    OWED_TIMEOUTS = 3
 
 cdef int64_t STALLED = 150 * MS  # between two looks; the loop looks each 100 ms
 
 
 cdef inline modbus_t *h(link_t *l) noexcept nogil:
     return <modbus_t *>l.sessions[0]
+
+
+cdef bint is_request(const uint8_t *p, ask_t *ask) noexcept nogil:
+    """RTU_REQUEST bytes that ask for a read."""
+    ask.unit, ask.function, ask.address, ask.count = p[0], p[1], be16(p + 2), be16(p + 4)
+    if ask.unit == 0 or not 1 <= ask.function <= 4:
+        return False
+    ask.data_bytes = bytes_of(ask.function, ask.count)
+    return (
+        1 <= ask.count <= count_most(ask.function)
+        and <uint32_t>ask.address + ask.count <= 65536 and rtu_good(p, RTU_REQUEST)
+    )
+
+
+cdef size_t whole_frame(const uint8_t *p, size_t n) noexcept nogil:
+    """Bytes of the frame of any function that is in front, 0: none."""
+    cdef uint16_t crc = 0xFFFF
+    cdef size_t i
+    if p[0] > 247:
+        return 0
+    for i in range(min(n, <size_t>RTU_MAX)):
+        crc = crc16_next(crc, p[i])
+        if crc == 0 and i >= 3:  # as it is behind bytes and their CRC
+            return i + 1
+    return 0
+
+
+cdef size_t next_request(const uint8_t *p, size_t at, size_t n) noexcept nogil:
+    """Where the first whole request from `at` on begins; `n`: nowhere."""
+    cdef ask_t ask
+    while at + RTU_REQUEST <= n:
+        if is_request(p + at, &ask):
+            return at
+        at += 1
+    return n
+
+
+cdef int64_t wire_time(link_t *l, uint32_t data_bytes) noexcept nogil:
+    """Of a request and its answer."""
+    return l.bus.char_ns * (request_chars(RTU) + answer_chars(RTU, data_bytes))
+
+
+cdef int64_t owed_ns(link_t *l, const unit_t *s) noexcept nogil:
+    """How long behind its request an answer that is owed may still end. Most masters wait a second
+    for one, and time-outs of 300 ms fit in there.
+    """
+    return OWED_TIMEOUTS * l.timeout_ns + wire_time(l, s.owed_bytes)
+
+
+cdef bint is_same(const ask_t *a, const ask_t *b) noexcept nogil:
+    return a.function == b.function and a.address == b.address and a.count == b.count
+
+
+cdef void owe(link_t *l, unit_t *s, const ask_t *ask, int64_t asked_at) noexcept nogil:
+    """A request whose answer may still come."""
+    if s.owed_count == 0:
+        s.owed, s.owed_since = ask[0], asked_at
+    elif not is_same(&s.owed, ask):
+        s.mixed = True
+    s.owed_count = min(s.owed_count + 1, OWED_MANY)
+    s.owed_bytes = max(s.owed_bytes, ask.data_bytes)
+    mark_outstanding(l.sessions[0], s, ask.data_bytes, max(s.overdue, asked_at))
+
+
+cdef void unit_asked(link_t *l, unit_t *s, int64_t now) noexcept nogil:
+    """One that owed an answer, and was silent for long, owes none."""
+    cdef int64_t silent = l.shell.empty_at - s.overdue
+    if s.head.owes_until and silent >= (l.timeout_ns if s.answered else owed_ns(l, s)):
+        synced(s)
+    s.overdue = now
+    s.answered = False
+
+
+cdef void unit_answered(unit_t *s, int64_t now) noexcept nogil:
+    s.overdue = now
+    s.answered = True
+
+
+cdef int64_t asked_since(link_t *l, unit_t *s, bint is_data, int64_t now) noexcept nogil:
+    """When the answer just heard was asked for, at the earliest; 0: it can't be told for what."""
+    cdef int64_t since = 0
+    if not s.head.owes_until:
+        since = h(l).heard_at
+    elif is_data and not is_outstanding(s, h(l).heard.data_bytes):
+        synced(s)
+        since = h(l).heard_at
+    elif is_same(&s.owed, &h(l).heard) and not s.mixed:
+        since = max(s.owed_since, now - owed_ns(l, s))
+    else:
+        owe(l, s, &h(l).heard, h(l).heard_at)
+    unit_answered(s, now)
+    return since
+
+
+cdef void unit_unasked(
+    link_t *l, unit_t *s, uint8_t function, uint16_t data_bytes, int64_t now
+) noexcept nogil:
+    """An answer that nobody was heard to ask for is the only one that is owed, or tells that those
+    of its unit may be shifted. `function` with its exception bit.
+    """
+    cdef ask_t unknown
+    unknown.function, unknown.address, unknown.count = function & 0x7F, 0, 0
+    unknown.data_bytes = data_bytes
+    if (
+        s.owed_count == 1 and s.owed.function == unknown.function
+        and (function & 0x80 or s.owed.data_bytes == data_bytes)
+    ):
+        l.counts.late += 1
+        synced(s)
+    else:
+        owe(l, s, &unknown, now)
+    unit_answered(s, now)
 
 
 cdef void copy_bits(
@@ -77,55 +199,31 @@ cdef void copy_bits(
         to[i // 8] |= <uint8_t>((data[at // 8] >> (at % 8) & 1) << (i % 8))
 
 
-cdef bint take_heard(
-    link_t *l, int32_t device, const uint8_t *data, uint8_t status, int64_t since, int64_t now
-) noexcept nogil:
-    """The answer to `heard` into the rows in progress: `data`, or `status` where that is NULL;
-    `since`: when it was asked for, at the earliest. False: it is older than all of them.
-    """
-    cdef ask_t *ask = &h(l).heard
+cdef bint overheard(void *session, const flight_t *f, const uint8_t *data) noexcept nogil:
+    """Whether the answer to `heard` covers what `f` asks for; its data into the row."""
+    cdef const ask_t *ask = &(<modbus_t *>session).heard
+    cdef uint8_t bits[RTU_MAX]
     cdef ask_t planned
-    cdef bint fresh = since == h(l).heard_at
-    cdef member_t *m
-    cdef request_t *r
-    cdef scan_t *s
-    cdef uint8_t *to
-    cdef int32_t i, k
     cdef uint32_t skip
-    for i in range(l.member_count):
-        m = &l.members[i]
-        s = &m.scan
-        if m.device != device or not s.active:
-            continue
-        for k in range(s.layout.request_count):
-            r = &s.layout.requests[k]
-            if r.spec_size != 5:
-                continue
-            ask_of(r, &planned)
-            if (
-                planned.function != ask.function or planned.address < ask.address
-                or <uint32_t>planned.address + planned.count > <uint32_t>ask.address + ask.count
-            ):
-                continue
-            if since < s.due_ns and since != h(l).heard_at:
-                continue
-            fresh = True
-            if s.first_sent == 0:
-                s.first_sent = since
-            s.last_received = now
-            if data == NULL:
-                if row_status(m.scan.layout.scratch)[r.first_part] != GOOD:
-                    row_status(m.scan.layout.scratch)[r.first_part] = status
-                continue
-            skip = <uint32_t>(planned.address - ask.address)
-            to = row_data(s.layout, m.scan.layout.scratch) + s.layout.parts[r.first_part].offset
-            if planned.function > 2:
-                memcpy(to, data + 2 * skip, planned.data_bytes)
-            else:
-                copy_bits(to, data, skip, planned.count)
-            row_status(m.scan.layout.scratch)[r.first_part] = GOOD
-            m.told = False
-    return fresh
+    if f.request.spec_size != SPEC:
+        return False
+    ask_of(f.request, &planned)
+    if (
+        planned.function != ask.function or planned.address < ask.address
+        or <uint32_t>planned.address + planned.count > <uint32_t>ask.address + ask.count
+    ):
+        return False
+    if data == NULL:
+        return True
+    skip = <uint32_t>(planned.address - ask.address)
+    if planned.function > 2:
+        data += 2 * skip
+    else:
+        copy_bits(bits, data, skip, planned.count)
+        data = bits
+    if put(f, 0, 0, data, planned.data_bytes):
+        mark(f, 0, GOOD)
+    return True
 
 
 cdef void asked(link_t *l, int64_t now) noexcept nogil:
@@ -160,44 +258,18 @@ cdef void passed_by(link_t *l, const uint8_t *p, size_t n, int64_t now) noexcept
 
 cdef void answered(link_t *l, const uint8_t *data, uint8_t code, int64_t now) noexcept nogil:
     """The request heard last got `data`, or the exception `code`."""
-    cdef device_t *d
-    cdef int32_t i
     cdef unit_t *u = unit_of(h(l), h(l).heard.unit)
     cdef int64_t since = 0
     h(l).hearing = False
-    l.counts.answers += 1
     l.counts.busy_ns += wire_time(l, h(l).heard.data_bytes if data != NULL else 0)
     if u == NULL:
+        l.counts.answers += 1
         return
     if h(l).heard_at >= h(l).doubt_until:
         since = asked_since(l, u, data != NULL, now)
     else:
         unit_answered(u, now)
-    for i in range(l.device_count):
-        d = &l.devices[i]
-        if d.station != &u.head:
-            continue
-        if since == 0:
-            d.late += 1
-            l.counts.late += 1
-            continue
-        d.requests += 1
-        d.answers += 1
-        d.answer_ns = now - h(l).heard_at
-        if data == NULL:
-            d.exceptions += 1
-            l.counts.exceptions += 1
-            d.cause, d.code = quality_of(code), code
-        else:
-            d.cause = 0
-        if not take_heard(l, i, data, d.cause, since, now):
-            continue
-        if data != NULL:
-            d.last_good = now
-        if d.silent or not d.ever:
-            d.since = now
-        d.silent = False
-        d.ever = True
+    listened_answer(l, &u.head, data, quality_of(code), code, h(l).heard_at, since, now)
 
 
 cdef void failed(link_t *l, uint8_t cause, int64_t now) noexcept nogil:
@@ -205,25 +277,11 @@ cdef void failed(link_t *l, uint8_t cause, int64_t now) noexcept nogil:
     may be the one that did not come.
     """
     cdef unit_t *u = unit_of(h(l), h(l).heard.unit)
-    cdef bint is_damaged = cause == BAD_DAMAGED
-    cdef device_t *d
-    cdef int32_t i
     h(l).hearing = False
-    l.counts.damaged += is_damaged
-    l.counts.timeouts += not is_damaged
-    if u == NULL:
-        return
-    for i in range(l.device_count):
-        d = &l.devices[i]
-        if d.station == &u.head:
-            d.requests += 1
-            d.cause = cause
-            d.damaged += is_damaged
-            d.timeouts += not is_damaged
-            take_heard(l, i, NULL, cause, h(l).heard_at, now)
-    if is_damaged:
+    listened_failure(l, &u.head if u != NULL else NULL, cause, h(l).heard_at, now)
+    if u != NULL and cause == BAD_DAMAGED:
         unit_answered(u, now)
-    else:
+    elif u != NULL:
         owe(l, u, &h(l).heard, h(l).heard_at)
 
 
@@ -235,7 +293,7 @@ cdef ssize_t damaged_there(
     is.
     """
     cdef size_t behind = next_request(p, at, n)
-    if behind == n and n != at + whole and n < at + whole + REQUEST:
+    if behind == n and n != at + whole and n < at + whole + RTU_REQUEST:
         return 0
     if behind != at + whole and n != at + whole:
         return -1
@@ -260,7 +318,7 @@ cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noex
             whole = 5
         else:
             continue
-        if n >= at + whole and is_whole(p + at, whole):
+        if n >= at + whole and rtu_good(p + at, whole):
             if whole == 5 and p[at + 1] & 0x80:
                 answered(l, NULL, p[at + 2], now)
             else:
@@ -272,7 +330,7 @@ cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noex
     # Its head may be what is damaged, where the next request lies right behind; but a spoilt
     # request to another may be as long.
     whole = 5 + <size_t>h(l).heard.data_bytes
-    if whole == REQUEST:
+    if whole == RTU_REQUEST:
         return -1
     return 0 if n == whole else damaged_there(l, p, 0, whole, n, now)
 
@@ -296,16 +354,16 @@ cdef void overhear(void *link, int64_t now) noexcept nogil:
                 continue
             if took == 0 and not is_over(l, now):
                 break
-            if took == 0 and n == 5 + <size_t>h(l).heard.data_bytes and n != REQUEST:
+            if took == 0 and n == 5 + <size_t>h(l).heard.data_bytes and n != RTU_REQUEST:
                 failed(l, BAD_DAMAGED, now)  # in its head
                 at += n
                 break
             failed(l, BAD_NO_ANSWER, now)
-        if n < REQUEST:
+        if n < RTU_REQUEST:
             break
         if is_request(l.input.bytes + at, &h(l).heard):
             asked(l, now)
-            at += REQUEST
+            at += RTU_REQUEST
             continue
         skip = whole_frame(l.input.bytes + at, n)
         if skip:
@@ -314,7 +372,7 @@ cdef void overhear(void *link, int64_t now) noexcept nogil:
             # Not all of it is here yet, or what is no frame ends where the next request begins.
             skip = next_request(l.input.bytes, at + 1, l.input.size) - at
             if skip == n:
-                if n <= RTU_MAX + REQUEST:
+                if n <= RTU_MAX + RTU_REQUEST:
                     break
                 skip = n - RTU_MAX
             unexplained(l, skip, now)
@@ -338,53 +396,5 @@ cdef void overhear_arrived(void *link, int64_t empty_at, int64_t now) noexcept n
         doubt(l, now)
 
 
-cdef void overheard_row(link_t *l, int32_t index, int64_t now) noexcept nogil:
-    """End the scan that listened until now."""
-    cdef member_t *m = &l.members[index]
-    cdef scan_t *s = &m.scan
-    cdef device_t *d = &l.devices[m.device]
-    cdef row_t *row = <row_t *>m.scan.layout.scratch
-    if h(l).hearing and l.conn.state == UP:
-        overhear(l, now)  # nothing may come that would show that no answer does
-    s.active = False
-    if s.first_sent == 0:
-        # Not a word of it.
-        if now - max(d.last_good, d.since) >= m.g.period_ns and not d.silent:
-            d.silent = True
-            d.since = now
-            d.cause = BAD_NOT_ASKED
-        if m.told:
-            group_skip(m.g, s.tick + 1, GAP_DEVICE_SILENT)
-            return
-        m.told = True
-        s.first_sent = s.last_received = now
-    group_late(m.g, s.first_sent - s.due_ns)
-    row_dated(row, s.first_sent, s.last_received)
-    group_commit(m.g, s.layout, s.tick)
-
-
-cdef void overheard_due(void *link, int32_t index, uint64_t tick, int64_t now) noexcept nogil:
-    """Tick `tick` is due: the scan before it ends, its own begins to listen."""
-    cdef link_t *l = <link_t *>link  # no-cython-lint
-    cdef member_t *m = &l.members[index]
-    if m.scan.active:
-        overheard_row(l, index, now)
-    m.g.ticks_due = tick + 1
-    if l.conn.state == UP:
-        group_skip(m.g, tick, GAP_OVERRUN)
-        scan_begin(l, index, tick)
-        return
-    if m.told:
-        group_skip(m.g, tick + 1, GAP_LINK_DOWN)
-        return
-    group_skip(m.g, tick, GAP_OVERRUN)
-    scan_begin(l, index, tick)
-    m.scan.first_sent = m.scan.last_received = now
-    for i in range(m.scan.layout.part_count):
-        row_status(m.scan.layout.scratch)[i] = BAD_LINK_DOWN
-    overheard_row(l, index, now)
-    m.told = True
-
-
 cdef listen_t OVERHEAR
-OVERHEAR.arrived, OVERHEAR.take, OVERHEAR.due = overhear_arrived, overhear, overheard_due
+OVERHEAR.arrived, OVERHEAR.take, OVERHEAR.fill = overhear_arrived, overhear, overheard

@@ -1,11 +1,11 @@
 """Whole frames on a line without ids that answer nothing open: late, somebody else's, or wrong."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
 
 from native.engine cimport protocol
 from native.engine.protocol cimport Verdict, flight_t, take_t
 from native.modbus.asker cimport claim, heard_answer, is_read
-from native.modbus.codec cimport frame_t, is_short
+from native.modbus.codec cimport bytes_of, frame_t, is_short
 from native.modbus.exchange cimport ILLEGAL_VALUE, wrong_code
 from native.modbus.unit cimport (
     DOUBT_ALL,
@@ -83,9 +83,7 @@ cdef Verdict asked_by_other(
     """A request on the line: an echo of ours, or another master's."""
     cdef own_t *own = NULL
     cdef unit_t *u = unit_of(s, frame.unit)
-    cdef uint16_t size = <uint16_t>(
-        2 * frame.count if frame.function > 2 else (frame.count + <uint32_t>7) // 8
-    )
+    cdef uint16_t size = bytes_of(frame.function, frame.count)
     if n:
         own = <own_t *>open_[0].own
         if (

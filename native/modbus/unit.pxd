@@ -53,7 +53,7 @@ cdef struct unit_t:
     bint ever             # it has answered since the link was made
     int64_t quarantine    # until then no byte of it is believed
     int64_t overdue       # when an answer was last given up that may still come
-    # Where another master asks (native.modbus.owed); `overdue`: when the unit was last asked or
+    # Where another master asks (native.modbus.overhear); `overdue`: when the unit was last asked or
     # heard.
     bint answered         # and that was an answer
     int32_t owed_count    # requests that may still be answered

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from drivers.api import ByteOrder, DeviceSpec, Field, GroupPlan, LinkSpec, TagSpec, ValueType
 from drivers.forecast import link_load
 from drivers.modbus.address import Range
-from drivers.modbus.limits import Limits, limits_of
-from drivers.modbus.planner import data_bytes, plan_device, plan_group, plan_space
+from drivers.modbus.limits import Limits, data_bytes, limits_of
+from drivers.modbus.planner import plan_device, plan_group, plan_space
 from drivers.modbus.request import Read, reads_of
 from drivers.modbus.wire import Wire, wire_of
 
@@ -59,7 +59,7 @@ def brute_force(wanted: Sequence[Range], limits: Limits, wire: Wire) -> int:
                 last - first + 1 > limits.max_registers or any(h.meets(whole) for h in limits.holes)
             ):
                 break
-            price += wire.price_ns(data_bytes("holding", last - first + 1))
+            price += wire.price_ns(data_bytes(3, last - first + 1))
         else:
             prices.append(price)
     return min(prices)
@@ -90,7 +90,7 @@ def test_plan_of_any_small_map_costs_what_brute_force_finds(
     limits = Limits(max_registers=longest, holes=tuple(free))
     wire = Wire(request, byte, byte)
     runs = plan_space("holding", sorted(wanted), limits, wire)
-    cost = sum(wire.price_ns(data_bytes("holding", r.last - r.first + 1)) for r in runs)
+    cost = sum(wire.price_ns(data_bytes(3, r.last - r.first + 1)) for r in runs)
     assert cost == brute_force(sorted(wanted), limits, wire)
     assert all(any(run.covers(r) for run in runs) for r in wanted)
     assert not any(hole.meets(run) for hole in free for run in runs)

@@ -26,6 +26,7 @@ import random
 from dataclasses import dataclass, field, fields
 
 from drivers.modbus.address import AddressError, Range, parse_range
+from drivers.modbus.limits import MAX_BITS, MAX_REGISTERS
 
 WRONG = ("unit", "transaction", "function", "count")
 
@@ -52,8 +53,8 @@ class Faults:
     truncate: int = 0
     wrong: str = ""
     exception: int = 0
-    max_registers: int = 125
-    max_bits: int = 2000
+    max_registers: int = MAX_REGISTERS
+    max_bits: int = MAX_BITS
     holes: tuple[Range, ...] = ()
     refusal: int = 2
     split: int = 0

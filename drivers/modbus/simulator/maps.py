@@ -15,6 +15,7 @@ from typing import Any, cast, get_args
 
 from drivers.api import TYPE_BYTES, ByteOrder, ValueType
 from drivers.modbus.address import AddressError, Range, parse, parse_range
+from drivers.modbus.limits import MAX_REGISTERS
 from drivers.modbus.simulator.usual import RISING, usual
 from drivers.modbus.simulator.values import SimTag, fits
 
@@ -29,7 +30,7 @@ class DeviceMap:
 
     title: str
     tags: tuple[SimTag, ...] = ()
-    max_registers: int = 125
+    max_registers: int = MAX_REGISTERS
     holes: tuple[Range, ...] = ()
 
 
@@ -55,7 +56,7 @@ def load_map(path: Path) -> DeviceMap:
                 _tag(f"{path}: tags.{name}", name, told, order)
                 for name, told in document.get("tags", {}).items()
             ),
-            max_registers=int(profile.get("max_registers", 125)),
+            max_registers=int(profile.get("max_registers", MAX_REGISTERS)),
             holes=tuple(parse_range(hole) for hole in profile.get("holes", ())),
         )
     except AddressError as error:

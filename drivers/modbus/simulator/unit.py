@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from drivers.modbus.address import Range, Space
+from drivers.modbus.limits import MAX_REGISTERS, most_of
 from drivers.modbus.simulator.book import Book
 from drivers.modbus.simulator.faults import Faults
 from drivers.modbus.simulator.store import Store
@@ -43,7 +44,7 @@ class Unit:
         self.counter_at = dict(counters)
         self.book = book
         self.faults = Faults()
-        self.max_registers = 125  # of the make; faults.max_registers comes on top
+        self.max_registers = MAX_REGISTERS  # of the make; faults.max_registers comes on top
         self.holes: tuple[Range, ...] = ()  # likewise
         self.counter = 0
         self.requests = 0
@@ -73,7 +74,7 @@ class Unit:
         count = pdu[3] << 8 | pdu[4]
         faults = self.faults
         bits = function < 3
-        if not 1 <= count <= (2000 if bits else 125):
+        if not 1 <= count <= most_of(function):
             return self._refuse(function, _ILLEGAL_VALUE)
         if address + count > 65536:
             return self._refuse(function, _ILLEGAL_ADDRESS)
