@@ -54,7 +54,7 @@ static size_t answer_one(void *whose, const uint8_t *q, uint8_t *out)
 }
 
 /* One connection after the other, as machines with little room do. */
-static void *live(void *argument)
+static _Noreturn void *live(void *argument)
 {
     struct machine *m = argument;
     for (;;) {

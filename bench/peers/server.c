@@ -33,7 +33,7 @@ static void *serve(void *argument)
     return NULL;
 }
 
-static void *welcome(void *argument)
+static _Noreturn void *welcome(void *argument)
 {
     int listener = (int)(intptr_t)argument;
     for (;;) {
