@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from demo.words import words
-from gateway.cli.table import width
+from gateway.plain import width
 from tests.kit.ledger import Report
 
 _WHY = {

@@ -56,7 +56,7 @@ class _Device:
         return known or self.speaker.cause(quality, code)
 
 
-class _Wire:
+class _Bus:
     """One link with its devices."""
 
     def __init__(
@@ -260,9 +260,9 @@ def _qualities(groups: Sequence[Group]) -> Mapping[int, int]:
 class NativeRunner:
     """The `drivers.api.Runner` of one native loop."""
 
-    def __init__(self, wires: Sequence[_Wire]) -> None:
-        self._wires = wires
-        self._loop = Loop([wire.link for wire in wires])
+    def __init__(self, buses: Sequence[_Bus]) -> None:
+        self._buses = buses
+        self._loop = Loop([bus.link for bus in buses])
 
     def run(self) -> None:
         self._loop.run()
@@ -272,53 +272,53 @@ class NativeRunner:
 
     @property
     def names(self) -> list[str]:
-        return [device.plan.spec.name for wire in self._wires for device in wire.devices]
+        return [device.plan.spec.name for bus in self._buses for device in bus.devices]
 
     def read(self, name: str, tags: Sequence[TagSpec]) -> list[dict[str, Any]]:
         """As `drivers.api.OpenedLinks.read`."""
-        for wire in self._wires:
-            for index, device in enumerate(wire.devices):
+        for bus in self._buses:
+            for index, device in enumerate(bus.devices):
                 if device.plan.spec.name == name:
                     spec = device.plan.spec
                     return once.read(
-                        registry.get(spec.driver), spec, tags, self._loop, wire.link, index
+                        registry.get(spec.driver), spec, tags, self._loop, bus.link, index
                     )
         raise KeyError(name)
 
-    def offering(self, wire: _Wire) -> Callable[[int, str], None]:
-        """What to call with a connection that a device of `wire` made."""
+    def offering(self, bus: _Bus) -> Callable[[int, str], None]:
+        """What to call with a connection that a device of `bus` made."""
 
         def offer(fd: int, peer: str) -> None:
-            wire.dialled.came(peer, heard_s=wire.link.snapshot()["heard_s"])
-            self._loop.offer(wire.link, fd)
+            bus.dialled.came(peer, heard_s=bus.link.snapshot()["heard_s"])
+            self._loop.offer(bus.link, fd)
 
         return offer
 
     def links(self) -> list[dict[str, Any]]:
-        return [wire.snapshot() for wire in self._wires]
+        return [bus.snapshot() for bus in self._buses]
 
     def devices(self, brief: bool = False) -> list[dict[str, Any]]:
-        return [found for wire in self._wires for found in wire.device_snapshots(brief)]
+        return [found for bus in self._buses for found in bus.device_snapshots(brief)]
 
     def learn(self) -> None:
-        for wire in self._wires:
-            wire.learn()
+        for bus in self._buses:
+            bus.learn()
 
     def lookups(self) -> list[Callable[[], object]]:
         # Files first: a dark name server holds up everything behind it.
         return [
-            *(wire.link.renew for wire in self._wires if wire.spec.tls),
-            *(wire.link.resolve for wire in self._wires if _has_name(wire.spec)),
+            *(bus.link.renew for bus in self._buses if bus.spec.tls),
+            *(bus.link.resolve for bus in self._buses if _has_name(bus.spec)),
         ]
 
 
-def _listening(runner: NativeRunner, wires: Sequence[_Wire]) -> list[Runner]:
+def _listening(runner: NativeRunner, buses: Sequence[_Bus]) -> list[Runner]:
     """What takes devices in that dial in, if there are any."""
-    if not wires:
+    if not buses:
         return []
-    listener = Listener([(wire.spec, runner.offering(wire)) for wire in wires])
-    for wire in wires:
-        wire.dialled.listener = listener
+    listener = Listener([(bus.spec, runner.offering(bus)) for bus in buses])
+    for bus in buses:
+        bus.dialled.listener = listener
     return [listener]
 
 
@@ -332,22 +332,22 @@ def open_links(
     device's driver is a `drivers.api.NativeDriver`. Groups, `kept` and `pool` are as
     `drivers.api.HostedDriver.open` has them.
     """
-    wires: list[_Wire] = []
+    buses: list[_Bus] = []
     pool = Pool() if pool is None else pool
     number = first_group
     for spec, plans in links:
-        wires.append(_Wire(spec, plans, number, kept, pool))
-        number += len(wires[-1].groups)
-    runners: list[Runner] = [NativeRunner([wire]) for wire in wires if wire.spec.type == "serial"]
+        buses.append(_Bus(spec, plans, number, kept, pool))
+        number += len(buses[-1].groups)
+    runners: list[Runner] = [NativeRunner([bus]) for bus in buses if bus.spec.type == "serial"]
     # Apart from each other: a handshake is milliseconds of arithmetic, which no robot waits for.
-    plain = [wire for wire in wires if wire.spec.type != "serial" and not wire.spec.tls]
-    secured = [wire for wire in wires if wire.spec.tls]
+    plain = [bus for bus in buses if bus.spec.type != "serial" and not bus.spec.tls]
+    secured = [bus for bus in buses if bus.spec.tls]
     for sharing in (plain, secured):
         if sharing:
             runner = NativeRunner(sharing)
             runners.append(runner)
             runners += _listening(runner, [w for w in sharing if w.spec.type == "listen"])
-    groups = {device.plan.spec.name: device.groups for wire in wires for device in wire.devices}
+    groups = {device.plan.spec.name: device.groups for bus in buses for device in bus.devices}
 
     owners = {
         name: runner
@@ -358,8 +358,8 @@ def open_links(
 
     return OpenedLinks(
         runners=tuple(runners),
-        groups=tuple(group for wire in wires for group in wire.groups),
+        groups=tuple(group for bus in buses for group in bus.groups),
         latest=lambda device: [each for group in groups[device] for each in once.newest(group)],
         read=lambda device, tags: owners[device].read(device, tags),
-        learned=lambda: {name: found for wire in wires for name, found in wire.learned.items()},
+        learned=lambda: {name: found for bus in buses for name, found in bus.learned.items()},
     )

@@ -32,6 +32,14 @@ def plain_lines(words: str) -> str:
     return "\n".join(map(plain, words.split("\n")))
 
 
+def width(words: str) -> int:
+    """Cells that `words` take on a terminal."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in words
+    )
+
+
 def plain_json(document: object, *, indent: int | None = None) -> str:
     """A document as JSON in which nothing moves a cursor; whoever parses it gets what it holds."""
     written = json.dumps(document, ensure_ascii=False, indent=indent)

@@ -80,7 +80,7 @@ class Catalog:
         return 200 + 250 * len(self.groups) + 80 * len(self.ended)
 
 
-class Plan(NamedTuple):
+class CheckedGroup(NamedTuple):
     """A group as blocks are checked with it. After `last_tick` none is due; None: it goes on."""
 
     period_ns: int
@@ -93,7 +93,7 @@ class Layout:
     """What a block of this revision may hold: `groups` by id."""
 
     revision: int
-    groups: Mapping[int, Plan] = field(default_factory=dict)
+    groups: Mapping[int, CheckedGroup] = field(default_factory=dict)
 
 
 def check_needs(where: str, needs: Iterable[int], known: Collection[int]) -> None:
@@ -244,7 +244,7 @@ def add_revision(before: Layout, catalog: Catalog, tag_sets: Mapping[bytes, TagS
             group.id in groups,
             f"group {group.id} stands in an earlier revision; any change is a new id",
         )
-        groups[group.id] = Plan(group.period_ns, tag_sets[group.tag_set], None)
+        groups[group.id] = CheckedGroup(group.period_ns, tag_sets[group.tag_set], None)
     for number, last_tick in catalog.ended:
         plan = groups.get(number)
         malformed(plan is None, f"group {number} ends but was never there")

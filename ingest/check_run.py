@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits
-from ingest.catalog import Layout, Plan
+from ingest.catalog import CheckedGroup, Layout
 from ingest.check_extra import is_absurd
 from ingest.columns import Columns, bad_of
 from ingest.decode import integrate
@@ -61,7 +61,12 @@ class RunCheck:
     # ---- Ticks ------------------------------------------------------------------------------
 
     def _add_ticks(
-        self, index: int, run: pb.GroupRun, columns: Sequence[pb.Column], plan: Plan, where: str
+        self,
+        index: int,
+        run: pb.GroupRun,
+        columns: Sequence[pb.Column],
+        plan: CheckedGroup,
+        where: str,
     ) -> Iterator[int]:
         self._check_due(run, plan, where)
         skipped = _skipped(where, run.skipped, run.first_tick, run.first_tick + run.ticks)
@@ -78,7 +83,7 @@ class RunCheck:
                 plan.period_ns, early * 1000, late * 1000)
         )  # fmt: skip
 
-    def _check_due(self, run: pb.GroupRun, plan: Plan, where: str) -> None:
+    def _check_due(self, run: pb.GroupRun, plan: CheckedGroup, where: str) -> None:
         end = run.first_tick + run.ticks
         malformed(plan.period_ns == 0, f"{where}: ticks of a group without a period")
         malformed(end >= limits.INT64_END, f"{where}: ticks {run.ticks}")
@@ -99,7 +104,7 @@ class RunCheck:
         )
 
     def _check_columns(
-        self, run: pb.GroupRun, columns: Sequence[pb.Column], plan: Plan, rows: int,
+        self, run: pb.GroupRun, columns: Sequence[pb.Column], plan: CheckedGroup, rows: int,
         split_rows: Sequence[int], where: str,
     ) -> Iterator[int]:  # fmt: skip
         kinds, parts = plan.tags.kinds, plan.tags.parts
@@ -166,7 +171,7 @@ class RunCheck:
     # ---- Events -----------------------------------------------------------------------------
 
     def _add_events(
-        self, index: int, number: int, run: pb.GroupRun, events: pb.EventRun, plan: Plan
+        self, index: int, number: int, run: pb.GroupRun, events: pb.EventRun, plan: CheckedGroup
     ) -> Iterator[int]:
         where = f"run {index} (group {run.group}), events {events.first}+{events.count}"
         end = events.first + events.count
@@ -195,7 +200,12 @@ class RunCheck:
         )  # fmt: skip
 
     def _check_event_columns(
-        self, events: pb.EventRun, plan: Plan, taken: int, split_taken: Sequence[int], where: str
+        self,
+        events: pb.EventRun,
+        plan: CheckedGroup,
+        taken: int,
+        split_taken: Sequence[int],
+        where: str,
     ) -> Iterator[int]:
         seen = bytearray(taken)
         for one in events.columns:

@@ -57,7 +57,7 @@ class _Day:
         return scaled
 
 
-class Books:
+class Days:
     """The days of one gateway. `start_ns`, `end_ns`: only time between these."""
 
     def __init__(
@@ -125,7 +125,7 @@ def days(
         sql.execute("BEGIN")  # one state of the store a gateway, and then it is let go
         try:
             runs = runs_of(sql, name)
-            books = Books(name, _zone(sql, runs), start_ns, end_ns)
+            books = Days(name, _zone(sql, runs), start_ns, end_ns)
             groups: list[Group] = []
             over_ns = _FIRST_UTC_NS
             for place, run in enumerate(runs):
@@ -165,7 +165,7 @@ def _groups(
 
 
 def _add_run(
-    sql: sqlite3.Connection, books: Books, run: Run, groups: list[Group], after: Run | None,
+    sql: sqlite3.Connection, books: Days, run: Run, groups: list[Group], after: Run | None,
     over_ns: int, now_ns: int,
 ) -> int:  # fmt: skip
     """When the run was over, in UTC. `over_ns`: when the one before was."""
@@ -200,7 +200,7 @@ def _end_of(run: Run, last_ns: int) -> int:
     return last_ns if run.end_utc_ns is None else run.end_utc_ns
 
 
-def _add_ticks(sql: sqlite3.Connection, books: Books, run: Run, group: Group) -> int:
+def _add_ticks(sql: sqlite3.Connection, books: Days, run: Run, group: Group) -> int:
     """The ticks of a group; until when they go, in UTC."""
 
     def utc_ns(tick: int) -> int:

@@ -10,7 +10,7 @@ finds it:
     best[j] = min over i < j of best[i] + price(one request from the start of i to the end of j-1)
 
 A run is allowed when it is no longer than the device takes, holds no hole and crosses no cut. Holes
-between tags are bridged exactly when that is cheaper than one more request (`wire` says what each
+between tags are bridged exactly when that is cheaper than one more request (`prices` says what each
 costs). A tag that lies in a hole (refused once, or learned) gets a request to itself, so that its
 neighbours are read.
 
@@ -43,12 +43,12 @@ from drivers.api import (
 )
 from drivers.modbus.address import FUNCTION, SPACES, Address, Range, Space, parse
 from drivers.modbus.limits import Limits, data_bytes, limits_of
+from drivers.modbus.prices import Prices, prices_of
 from drivers.modbus.request import Read, request_of
-from drivers.modbus.wire import Wire, wire_of
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TagPlace:
     """Where a tag lies, and the length of its raw value in bytes (bits of coils: 1)."""
 
     address: Address
@@ -56,18 +56,18 @@ class Place:
     range: Range
 
 
-def place(tag: TagSpec) -> Place:
+def place(tag: TagSpec) -> TagPlace:
     """Raises AddressError if the address cannot be read."""
     return _place(tag.address, TYPE_BYTES.get(tag.type) or tag.length)
 
 
 @lru_cache(maxsize=1 << 14)  # as of addresses
-def _place(text: str, length: int) -> Place:
+def _place(text: str, length: int) -> TagPlace:
     address = parse(text)
     if not address.is_register:
-        return Place(address, 1, Range(address.space, address.number, address.number))
+        return TagPlace(address, 1, Range(address.space, address.number, address.number))
     last = address.number + max(1, (length + 1) // 2) - 1
-    return Place(address, length, Range(address.space, address.number, last))
+    return TagPlace(address, length, Range(address.space, address.number, last))
 
 
 def plan_device(device: DeviceSpec, limits: Limits | None = None) -> DevicePlan:
@@ -88,7 +88,7 @@ def plan_group(
 ) -> GroupPlan:
     """The cheapest requests that read `tags`. `fields[i]`: where the answers hold `tags[i]`."""
     key = _Tags(tuple(tags))
-    read = _reads(key, limits, wire_of(device), device.framing, device.link.listen_only)
+    read = _reads(key, limits, prices_of(device), device.framing, device.link.listen_only)
     return GroupPlan(device.name, period_ns, key.tags, read.requests, read.fields, read.scan_ns)
 
 
@@ -141,13 +141,15 @@ def _ranges(key: _Tags) -> tuple[tuple[Range, ...], ...]:
 
 
 @lru_cache(maxsize=64)
-def _reads(key: _Tags, limits: Limits, wire: Wire, framing: Framing, listen_only: bool) -> _Reads:
+def _reads(
+    key: _Tags, limits: Limits, prices: Prices, framing: Framing, listen_only: bool
+) -> _Reads:
     places = [place(tag) for tag in key.tags]
     ranges: list[Range] = []
     for space in SPACES:
         wanted = sorted({p.range for p in places if p.address.space == space})
         # What another master asks for is not ours to choose: each stretch is waited for by itself.
-        ranges += outermost(wanted) if listen_only else plan_space(space, wanted, limits, wire)
+        ranges += outermost(wanted) if listen_only else plan_space(space, wanted, limits, prices)
     row = Row(ranges, limits)
     return _Reads(
         requests=tuple(
@@ -156,12 +158,14 @@ def _reads(key: _Tags, limits: Limits, wire: Wire, framing: Framing, listen_only
         ),
         fields=tuple(_field(tag, at, row) for tag, at in zip(key.tags, places, strict=True)),
         scan_ns=sum(
-            wire.time_ns(data_bytes(FUNCTION[r.space], r.last - r.first + 1)) for r in ranges
+            prices.time_ns(data_bytes(FUNCTION[r.space], r.last - r.first + 1)) for r in ranges
         ),
     )
 
 
-def plan_space(space: Space, wanted: Sequence[Range], limits: Limits, wire: Wire) -> list[Range]:
+def plan_space(
+    space: Space, wanted: Sequence[Range], limits: Limits, prices: Prices
+) -> list[Range]:
     """The stretches to ask for, in order of address: every one of `wanted` lies whole in one of
     them.
     """
@@ -171,7 +175,7 @@ def plan_space(space: Space, wanted: Sequence[Range], limits: Limits, wire: Wire
     cuts = [at for where, at in limits.cuts if where == space]
     barriers = tuple(_barrier(left, right, holes, cuts) for left, right in pairwise(row))
     longest = limits.max_registers if space in ("holding", "input") else limits.max_bits
-    return sorted([*_cheapest(space, tuple(row), barriers, longest, wire), *alone])
+    return sorted([*_cheapest(space, tuple(row), barriers, longest, prices), *alone])
 
 
 def _holes(space: Space, limits: Limits) -> list[Range]:
@@ -197,14 +201,14 @@ def _barrier(left: Range, right: Range, holes: Sequence[Range], cuts: Sequence[i
 
 @lru_cache(maxsize=256)  # hundreds of devices alike are planned once
 def _cheapest(
-    space: Space, row: tuple[Range, ...], barriers: tuple[bool, ...], longest: int, wire: Wire
+    space: Space, row: tuple[Range, ...], barriers: tuple[bool, ...], longest: int, prices: Prices
 ) -> list[Range]:
     """The dynamic programme of the module's head, over the outermost stretches in `row`."""
     # Prices of registers rise evenly, so of two beginnings the better one stays better: those that
     # may still win are kept in order, the best first. Bits come eight a byte: each run is priced.
     function = FUNCTION[space]
     even = space in ("holding", "input")
-    step = 2 * wire.plan_byte_ns
+    step = 2 * prices.plan_byte_ns
     best = [(0, 0)]  # price and number of requests that read the first j stretches
     begins = [0]  # where the last of those requests begins
     open_: deque[tuple[int, int, int]] = deque()  # price from there on, requests, beginning
@@ -227,7 +231,7 @@ def _cheapest(
             ways = (
                 (
                     best[at][0]
-                    + wire.price_ns(data_bytes(function, last.last - row[at].first + 1)),
+                    + prices.price_ns(data_bytes(function, last.last - row[at].first + 1)),
                     best[at][1],
                     at,
                 )
@@ -236,7 +240,7 @@ def _cheapest(
             begin = min(ways)[2]
         price, requests = best[begin]
         count = last.last - row[begin].first + 1
-        best.append((price + wire.price_ns(data_bytes(function, count)), requests + 1))
+        best.append((price + prices.price_ns(data_bytes(function, count)), requests + 1))
         begins.append(begin)
     runs: list[Range] = []
     end = len(row)
@@ -280,7 +284,7 @@ class Row:
         return min(held, key=lambda number: (self._holed[number], number))
 
 
-def _field(tag: TagSpec, at: Place, row: Row) -> Field:
+def _field(tag: TagSpec, at: TagPlace, row: Row) -> Field:
     part = row.find(at.range)  # each request has one
     offset = at.address.number - row.ranges[part].first
     if not at.address.is_register:

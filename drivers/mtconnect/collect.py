@@ -41,7 +41,7 @@ class AgentSource(TagSource):
         """One connection. Raises SourceError, OSError, TimeoutError."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                wire = Wire(*await _connect(self._asked))
+                wire = AgentConnection(*await _connect(self._asked))
         except OSError:
             self.up = False
             raise
@@ -71,7 +71,7 @@ class AgentSource(TagSource):
 
     # ---- a session ---------------------------------------------------------------------------
 
-    async def _session(self, wire: Wire) -> None:
+    async def _session(self, wire: AgentConnection) -> None:
         next_: Next = "probe"
         is_jump = False
         while True:
@@ -106,7 +106,7 @@ class AgentSource(TagSource):
             return self.follower.current(document)
         return self.follower.rejoined(document)
 
-    async def _stream(self, wire: Wire) -> Next:
+    async def _stream(self, wire: AgentConnection) -> Next:
         """Until the agent restarts, its ring runs over, or everything is to be read again."""
         path = (
             f"/sample?from={self.follower.next_sequence}&interval={self._interval_ms}"
@@ -132,7 +132,7 @@ class AgentSource(TagSource):
                 return next_
         return "go_on" if self._polls else "probe"
 
-    async def _poll(self, wire: Wire) -> Next:
+    async def _poll(self, wire: AgentConnection) -> Next:
         """Of an agent that does not stream."""
         until = time.monotonic() + CURRENT_EVERY_S
         while time.monotonic() < until:
@@ -161,7 +161,7 @@ class AgentSource(TagSource):
             self.up = True
         return next_
 
-    async def _document(self, wire: Wire, path: str, kind: str = "") -> Document:
+    async def _document(self, wire: AgentConnection, path: str, kind: str = "") -> Document:
         """One answer. Raises HttpError, DocumentError, SourceError, OSError, TimeoutError."""
         body = b""
         async for data in self._documents(wire, path, self._timeout_s, self._timeout_s):
@@ -174,7 +174,7 @@ class AgentSource(TagSource):
         return document
 
     async def _documents(
-        self, wire: Wire, path: str, first_s: float, then_s: float
+        self, wire: AgentConnection, path: str, first_s: float, then_s: float
     ) -> AsyncIterator[bytes]:
         """The documents of one answer as they come; waits so long for the first byte and then."""
         if not wire.keeps:
@@ -214,7 +214,7 @@ class AgentSource(TagSource):
             yield bytes(whole)
 
 
-class Wire:
+class AgentConnection:
     """A connection to the agent, which is made again as often as an agent closes it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -59,7 +59,7 @@ class Wanted(NamedTuple):
     order: ByteOrder
 
 
-class Place(NamedTuple):
+class TagPlace(NamedTuple):
     """Where a tag lies, what is read of it, and how many characters of a text that is."""
 
     address: Address
@@ -72,7 +72,7 @@ class Place(NamedTuple):
         return self.address.area == "SZL"
 
 
-def place(wanted: Wanted, room: Room) -> Place:
+def place(wanted: Wanted, room: Room) -> TagPlace:
     """Raises AddressError."""
     address = parse(wanted.address)
     length = wanted.length
@@ -80,7 +80,7 @@ def place(wanted: Wanted, room: Room) -> Place:
         length = min(length, room.longest - STRING_HEAD)
     size = 1 if address.numbered else wire_bytes(wanted.type, length)
     stretch = Stretch(address.area, address.db, address.number, address.number + size)
-    return Place(address, stretch, length if wanted.row_type == "string" else 0)
+    return TagPlace(address, stretch, length if wanted.row_type == "string" else 0)
 
 
 _USUAL = Limits()
@@ -153,14 +153,14 @@ def _packed(wanted: set[Stretch], limits: Limits) -> Requests:
     return packed
 
 
-def _part(wanted: Wanted, at: Place, found: Found) -> tuple[int, Part]:
+def _part(wanted: Wanted, at: TagPlace, found: Found) -> tuple[int, Part]:
     """The request that a tag is read by, and which part of it."""
     if wanted.type in FIXES:
         return found.request, Part(found.item, found.offset, wanted.type, at.text)
     return found.request, Part(found.item, found.offset, "", at.stretch.size)
 
 
-def _field(wanted: Wanted, at: Place, number: int, found: tuple[int, Part] | None) -> Field:
+def _field(wanted: Wanted, at: TagPlace, number: int, found: tuple[int, Part] | None) -> Field:
     if found is None:
         return Field(number, 0, wanted.row_type, "ABCD", 1, -1)
     bit = at.address.bit if wanted.type == "bool" else -1

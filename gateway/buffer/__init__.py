@@ -76,11 +76,12 @@ numbers of its epoch, announced when the epoch is concluded. `state` is written 
 file, a page apart.
 """
 
-from gateway.buffer.block import BlockKey, Books, BufferUnusableError, SealedBlock
+from gateway.buffer.block import BlockKey, BufferUnusableError, ScanCounts, SealedBlock
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.disk import OsDisk
 from gateway.buffer.store import Buffer
 
 __all__ = [
-    "BlockKey", "Books", "Buffer", "BufferConfig", "BufferUnusableError", "OsDisk", "SealedBlock",
+    "BlockKey", "Buffer", "BufferConfig", "BufferUnusableError", "OsDisk", "ScanCounts",
+    "SealedBlock",
 ]  # fmt: skip

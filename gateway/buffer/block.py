@@ -35,7 +35,7 @@ class BlockKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class ScanCounts:
     """Where the scans of the blocks of this run are; they add up to what was put."""
 
     acked_scans: int

@@ -19,7 +19,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import log, recovery, segment, sets
 from gateway.buffer.block import BlockKey
 from gateway.buffer.disk import OsFile
-from gateway.buffer.index import Place
+from gateway.buffer.index import BlockPlace
 from gateway.ports import File
 from native.crc import crc32c
 
@@ -142,7 +142,7 @@ class _Kept:
             self.blocks += 1
             yield pb.StreamRequest(block=pb.Block.FromString(block.data))
 
-    def _is_kept(self, place: Place | None) -> bool:
+    def _is_kept(self, place: BlockPlace | None) -> bool:
         """A daemon removes a file once nothing of it is needed, and catalogs after that."""
         return place is not None and segment.name(place.segment) in self._disk.list()
 

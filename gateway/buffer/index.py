@@ -17,7 +17,7 @@ from gateway.buffer.block import BlockKey, SealedBlock
 from gateway.buffer.ranges import RangeSet
 
 
-class Place(NamedTuple):
+class BlockPlace(NamedTuple):
     """Where a block's record lies, and what it counts for."""
 
     segment: int
@@ -74,14 +74,14 @@ class Epoch:
             self.ram_scans -= block.scans
         return block
 
-    def place(self, seq: int) -> Place | None:
+    def place(self, seq: int) -> BlockPlace | None:
         """Where the block is on disk; None if it is not, or no more."""
         at = bisect_left(self._seqs, seq)
         if at == len(self._seqs) or self._seqs[at] != seq or self._segments[at] == 0:
             return None
-        return Place(self._segments[at], self._offsets[at], self._sizes[at], self._scans[at])
+        return BlockPlace(self._segments[at], self._offsets[at], self._sizes[at], self._scans[at])
 
-    def set_place(self, seq: int, place: Place) -> None:
+    def set_place(self, seq: int, place: BlockPlace) -> None:
         """The block is on disk at `place`: a new one above all others, or a second copy of one."""
         if not self._seqs or seq > self._seqs[-1]:  # nearly always
             self._seqs.append(seq)
@@ -141,7 +141,7 @@ class Index:
         """Some block of the epoch is kept and not acknowledged."""
         return epoch in self.epochs and bool(self.epochs[epoch].live)
 
-    def place(self, key: BlockKey) -> Place | None:
+    def place(self, key: BlockKey) -> BlockPlace | None:
         """Where the block is on disk; None if it is not."""
         epoch = self.epochs.get(key.epoch)
         return epoch.place(key.seq) if epoch else None
@@ -164,7 +164,7 @@ class Index:
         if block.end_of_epoch:
             epoch.end_seq = block.seq
 
-    def stored(self, key: BlockKey, place: Place) -> None:
+    def stored(self, key: BlockKey, place: BlockPlace) -> None:
         """The block is durable at `place` and leaves RAM; it may be acknowledged by now."""
         epoch, segment = self.epoch(key.epoch), self.segments[place.segment]
         is_live = key.seq in epoch.live
@@ -207,7 +207,7 @@ class Index:
         self._count(epoch, place, -1)
         return place.segment if self.segments[place.segment].live == 0 else None
 
-    def _count(self, epoch: Epoch, place: Place, sign: int) -> None:
+    def _count(self, epoch: Epoch, place: BlockPlace, sign: int) -> None:
         epoch.disk_bytes += sign * place.size
         epoch.disk_scans += sign * place.scans
         self.segments[place.segment].live += sign
@@ -217,7 +217,7 @@ class Index:
         number = min((n for n, info in self.segments.items() if info.live), default=None)
         return None if number is None else self.segments[number]
 
-    def live_in(self, segment: int) -> Iterator[tuple[BlockKey, Place]]:
+    def live_in(self, segment: int) -> Iterator[tuple[BlockKey, BlockPlace]]:
         """The live blocks whose newest copy is in the segment, in order."""
         for number in sorted(self.segments[segment].spans):
             epoch = self.epochs.get(number)

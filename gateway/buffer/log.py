@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from gateway.buffer import record, segment
 from gateway.buffer.block import BlockKey, SealedBlock
-from gateway.buffer.index import Place
+from gateway.buffer.index import BlockPlace
 from gateway.buffer.segment import PAGE_BYTES
 from gateway.ports import Disk, File
 
@@ -28,7 +28,7 @@ CatalogNames = Mapping[int, Sequence[bytes]]
 class Appended:
     """What one `append` made durable. `sizes` and `created_utc_ns` a segment that it touched."""
 
-    blocks: list[tuple[BlockKey, Place]] = field(default_factory=list)
+    blocks: list[tuple[BlockKey, BlockPlace]] = field(default_factory=list)
     sizes: dict[int, int] = field(default_factory=dict)
     created_utc_ns: dict[int, int] = field(default_factory=dict)
     written_bytes: int = 0
@@ -37,7 +37,7 @@ class Appended:
         """After a failure: keep what was synced before it."""
         self.blocks = [(key, place) for key, place in self.blocks if self._has(place)]
 
-    def _has(self, place: Place) -> bool:
+    def _has(self, place: BlockPlace) -> bool:
         return place.offset + place.size <= self.sizes.get(place.segment, 0)
 
 
@@ -183,8 +183,8 @@ class Log:
         done.created_utc_ns[number] = utc_ns
         return active
 
-    def _add(self, active: _Active, framed: bytes, scans: int) -> Place:
-        place = Place(active.number, active.size, len(framed), scans)
+    def _add(self, active: _Active, framed: bytes, scans: int) -> BlockPlace:
+        place = BlockPlace(active.number, active.size, len(framed), scans)
         active.waiting += framed
         active.size += len(framed)
         return place
@@ -203,7 +203,7 @@ class Log:
         active.waiting.clear()
 
 
-def read_block(disk: Disk, key: BlockKey, place: Place) -> SealedBlock | None:
+def read_block(disk: Disk, key: BlockKey, place: BlockPlace) -> SealedBlock | None:
     """The block at `place`; None if its record is damaged."""
     found = _read(disk, place)
     if found is None:
@@ -218,7 +218,7 @@ def read_block(disk: Disk, key: BlockKey, place: Place) -> SealedBlock | None:
 
 
 def read_blocks(
-    disk: Disk, wanted: Sequence[tuple[BlockKey, Place]]
+    disk: Disk, wanted: Sequence[tuple[BlockKey, BlockPlace]]
 ) -> list[SealedBlock | OSError | None]:
     """`read_block` of each, or what it raised."""
     result: list[SealedBlock | OSError | None] = []
@@ -230,7 +230,7 @@ def read_blocks(
     return result
 
 
-def _read(disk: Disk, place: Place) -> tuple[record.Header, bytes] | None:
+def _read(disk: Disk, place: BlockPlace) -> tuple[record.Header, bytes] | None:
     file = disk.open(segment.name(place.segment))
     try:
         return segment.read_record(file, place.offset)

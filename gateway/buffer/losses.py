@@ -10,7 +10,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import log, segment
 from gateway.buffer.block import BlockKey, SealedBlock
 from gateway.buffer.gaps import Decompress, GapSet, Loss, loss_of, read_payload
-from gateway.buffer.index import Place
+from gateway.buffer.index import BlockPlace
 from gateway.buffer.ranges import RangeSet
 from gateway.ports import Disk
 
@@ -28,7 +28,7 @@ class BlockLoss(NamedTuple):
 
 def read_losses(
     disk: Disk,
-    places: Sequence[tuple[BlockKey, Place]],
+    places: Sequence[tuple[BlockKey, BlockPlace]],
     decompress: Decompress,
     periods: Periods,
 ) -> list[BlockLoss]:

@@ -7,7 +7,7 @@ from functools import partial
 
 from gateway.buffer import log
 from gateway.buffer.block import BlockKey, SealedBlock
-from gateway.buffer.index import Index, Place
+from gateway.buffer.index import BlockPlace, Index
 from gateway.buffer.thread import DiskThread, Failures
 from gateway.ports import Clock, Disk
 
@@ -48,7 +48,7 @@ class Reader:
         return [found[key] for key in keys]
 
     def _was_read(
-        self, key: BlockKey, place: Place, block: SealedBlock | OSError | None
+        self, key: BlockKey, place: BlockPlace, block: SealedBlock | OSError | None
     ) -> SealedBlock | None:
         if isinstance(block, OSError):
             if not (self._failures.is_gone(key, block) and self._index.is_live(key)):

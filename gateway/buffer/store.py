@@ -11,7 +11,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import epochs, recovery, runs, state
 from gateway.buffer.alarm import Alarm
-from gateway.buffer.block import BlockKey, Books, SealedBlock
+from gateway.buffer.block import BlockKey, ScanCounts, SealedBlock
 from gateway.buffer.config import BufferConfig
 from gateway.buffer.gaps import Decompress, Loss
 from gateway.buffer.ledger import Ledger
@@ -339,10 +339,10 @@ class Buffer:
 
     # ---- what status shows -----------------------------------------------------------------
 
-    def books(self) -> Books:
+    def books(self) -> ScanCounts:
         """Of this run only: sampled = acked + buffered + memory + lost, at any moment."""
         epoch = self.index.epoch(self._epoch)
-        return Books(epoch.acked_scans, epoch.disk_scans, epoch.ram_scans, epoch.lost_scans)
+        return ScanCounts(epoch.acked_scans, epoch.disk_scans, epoch.ram_scans, epoch.lost_scans)
 
     @property
     def is_stuck(self) -> bool:

@@ -10,11 +10,10 @@ import os
 import re
 import shutil
 import sys
-import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
 
-from gateway.plain import plain
+from gateway.plain import plain, width
 
 RED, GREEN, YELLOW, BOLD, DIM = "31", "32", "33", "1", "2"
 
@@ -27,14 +26,6 @@ class Paint:
 
     def __call__(self, words: str, colour: str) -> str:
         return f"\033[{colour}m{words}\033[0m" if self.on else words
-
-
-def width(words: str) -> int:
-    """Cells that `words` take on a terminal."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in words
-    )
 
 
 def cut(words: str, cells: int) -> str:

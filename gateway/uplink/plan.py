@@ -53,7 +53,7 @@ def load(disk: Disk) -> Note | None:
     return Note(**kept)
 
 
-class Plan:
+class Unlimited:
     """No budget: everything may go, nothing is counted."""
 
     @property
@@ -101,7 +101,7 @@ class Plan:
         return None
 
 
-class DataPlan(Plan):
+class DataPlan(Unlimited):
     """A budget. Every method belongs to the event loop's thread."""
 
     def __init__(self, budget: Budget, disk: Disk, run_blocking: RunBlocking, clock: Clock) -> None:

@@ -18,7 +18,7 @@ from gateway.uplink.greeting import Identity
 from gateway.uplink.history import Going, History, SessionError
 from gateway.uplink.lanes import Pick
 from gateway.uplink.parcels import Join, Parcels
-from gateway.uplink.plan import Plan
+from gateway.uplink.plan import Unlimited
 from gateway.uplink.session import PlatformTime, Session
 from gateway.uplink.told import notices, refusals
 from gateway.uplink.wire import LANE_BYTES_MAX
@@ -58,7 +58,7 @@ class Uplink:
         join: Join,
         run_blocking: RunBlocking,
         warnings: Callable[[], list[Said]] = list,
-        plan: Plan | None = None,
+        plan: Unlimited | None = None,
         wants_time: Callable[[], bool] = lambda: True,
     ) -> None:
         """`join`: called by `run_blocking`. `warnings`: what is wrong with the way to the platform
@@ -66,7 +66,7 @@ class Uplink:
         """
         self._config, self._clock, self._channel, self._buffer = config, clock, channel, buffer
         self._platform_time, self._warnings = platform_time, warnings
-        self._plan = plan or Plan()
+        self._plan = plan or Unlimited()
         self._parcels = Parcels(buffer, join, run_blocking, clock.now_ns)
         self._identity = Identity(config.gateway, clock.boot_id, config.software, config.machine)
         self._history = History(wants_time)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.amounts import shown
-from gateway.cli.table import width
+from gateway.plain import width
 from tests.cli.daemon import ROWS, SNAPSHOT, daemon, jiahe, on_terminal
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from demo import words as demo_words
-from gateway.cli.table import width
+from gateway.plain import width
 
 ROOT = Path(__file__).parents[2]
 

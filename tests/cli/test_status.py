@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.table import width
+from gateway.plain import width
 from gateway.report.troubles import worst_first
 from tests.cli.daemon import SNAPSHOT, daemon, device, jiahe
 

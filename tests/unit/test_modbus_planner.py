@@ -15,8 +15,8 @@ from drivers.forecast import link_load
 from drivers.modbus.address import Range
 from drivers.modbus.limits import Limits, data_bytes, limits_of
 from drivers.modbus.planner import plan_device, plan_group, plan_space
+from drivers.modbus.prices import Prices, prices_of
 from drivers.modbus.request import Read, reads_of
-from drivers.modbus.wire import Wire, wire_of
 
 SERIAL = LinkSpec("com1", "serial", port="/dev/ttyS1", baud=9600)
 TCP = LinkSpec("cell", "tcp", host="127.0.0.1")
@@ -47,7 +47,7 @@ def partitions(items: Sequence[Range]) -> Iterator[list[list[Range]]]:
             yield [*rest[:i], [items[0], *rest[i]], *rest[i + 1 :]]
 
 
-def brute_force(wanted: Sequence[Range], limits: Limits, wire: Wire) -> int:
+def brute_force(wanted: Sequence[Range], limits: Limits, prices: Prices) -> int:
     """The least price of all ways that respect the limits."""
     prices = []
     for parts in partitions(wanted):
@@ -59,7 +59,7 @@ def brute_force(wanted: Sequence[Range], limits: Limits, wire: Wire) -> int:
                 last - first + 1 > limits.max_registers or any(h.meets(whole) for h in limits.holes)
             ):
                 break
-            price += wire.price_ns(data_bytes(3, last - first + 1))
+            price += prices.price_ns(data_bytes(3, last - first + 1))
         else:
             prices.append(price)
     return min(prices)
@@ -88,18 +88,18 @@ def test_plan_of_any_small_map_costs_what_brute_force_finds(
 ) -> None:
     free = [hole for hole in lost if not any(hole.meets(r) for r in wanted)]
     limits = Limits(max_registers=longest, holes=tuple(free))
-    wire = Wire(request, byte, byte)
-    runs = plan_space("holding", sorted(wanted), limits, wire)
-    cost = sum(wire.price_ns(data_bytes(3, r.last - r.first + 1)) for r in runs)
-    assert cost == brute_force(sorted(wanted), limits, wire)
+    prices = Prices(request, byte, byte)
+    runs = plan_space("holding", sorted(wanted), limits, prices)
+    cost = sum(prices.price_ns(data_bytes(3, r.last - r.first + 1)) for r in runs)
+    assert cost == brute_force(sorted(wanted), limits, prices)
     assert all(any(run.covers(r) for run in runs) for r in wanted)
     assert not any(hole.meets(run) for hole in free for run in runs)
     assert all(run.last - run.first < longest for run in runs)
 
 
 def test_plan_of_serial_bridges_a_hole_only_while_it_is_cheaper() -> None:
-    wire = wire_of(device(SERIAL))
-    worth = wire.request_ns // (2 * wire.byte_ns)  # registers of hole that cost one request
+    prices = prices_of(device(SERIAL))
+    worth = prices.request_ns // (2 * prices.byte_ns)  # registers of hole that cost one request
     near = plan(SERIAL, tag("holding:0"), tag(f"holding:{worth}"))
     far = plan(SERIAL, tag("holding:0"), tag(f"holding:{worth + 2}"))
     assert reads_of(near) == [Read(3, 0, worth + 1)]

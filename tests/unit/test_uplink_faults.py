@@ -19,7 +19,7 @@ from gateway.config.units import Rate
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.budget import ANSWER_BYTES, RESERVE_BYTES, message_bytes
 from gateway.uplink.periods import DAY_NS
-from gateway.uplink.plan import DataPlan, Plan
+from gateway.uplink.plan import DataPlan, Unlimited
 from gateway.uplink.session import UNREADABLE_RETRY_NS
 from tests.kit.blocks import TAG_SET, block, catalog_content, join, no_zstd, put_catalog
 from tests.kit.fake_channel import FakeChannel
@@ -36,7 +36,7 @@ NOON = 1_794_715_200 * SECOND
 class Rig:
     """A buffer and an uplink that run, and their platform."""
 
-    def __init__(self, buffer: Buffer, clock: VirtualClock, plan: Plan | None = None) -> None:
+    def __init__(self, buffer: Buffer, clock: VirtualClock, plan: Unlimited | None = None) -> None:
         self.buffer, self.clock, self.platform = buffer, clock, FakePlatform()
         rng = random.Random(1)
         self.channel = FakeChannel(self.platform.accept, rng)
@@ -74,7 +74,7 @@ class Rig:
         return self.uplink.snapshot()["connects"]
 
 
-async def opened(disk: FakeDisk, plan: Plan | None = None, catalog_pad: int = 0) -> Rig:
+async def opened(disk: FakeDisk, plan: Unlimited | None = None, catalog_pad: int = 0) -> Rig:
     clock = VirtualClock()
     config = BufferConfig("gw-1", free_bytes_min=0)
     buffer = await Buffer.open(disk, clock, inline, config, no_zstd)

@@ -33,7 +33,7 @@ TCP_FRAME_BYTES = 12 + 9 + 2 * 54  # MBAP, PDU, and Ethernet, IP and TCP around 
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class Prices:
     """Prices in nanoseconds. A request whose answer carries `n` data bytes costs `request + n x
     byte`.
     """
@@ -53,18 +53,18 @@ class Wire:
         return self.request_ns + data_bytes * self.plan_byte_ns
 
 
-def wire_of(device: DeviceSpec) -> Wire:
+def prices_of(device: DeviceSpec) -> Prices:
     """The prices of a request to `device` on its link."""
     link = device.link
     pause = max(device.pause_ns, link.pause_ns)
     if link.type == "listen":
         request = DIALIN_ROUND_TRIP_NS + 13 * DIALIN_BYTE_NS + pause
-        return Wire(request, DIALIN_BYTE_NS, DIALIN_BYTE_NS)
+        return Prices(request, DIALIN_BYTE_NS, DIALIN_BYTE_NS)
     if link.type != "serial":
         frames = TCP_FRAME_BYTES * TCP_WIRE_BYTE_NS
-        return Wire(TCP_ROUND_TRIP_NS + frames + pause, TCP_WIRE_BYTE_NS, TCP_PLAN_BYTE_NS)
+        return Prices(TCP_ROUND_TRIP_NS + frames + pause, TCP_WIRE_BYTE_NS, TCP_PLAN_BYTE_NS)
     char = link.char_ns
     if device.framing == "ascii":
         byte = 2 * char
-        return Wire((17 + 11) * char + ANSWER_NS + pause, byte, byte)
-    return Wire((8 + 5) * char + 2 * link.silence_ns + ANSWER_NS + pause, char, char)
+        return Prices((17 + 11) * char + ANSWER_NS + pause, byte, byte)
+    return Prices((8 + 5) * char + 2 * link.silence_ns + ANSWER_NS + pause, char, char)
