@@ -49,7 +49,7 @@ def partitions(items: Sequence[Range]) -> Iterator[list[list[Range]]]:
 
 def brute_force(wanted: Sequence[Range], limits: Limits, prices: Prices) -> int:
     """The least price of all ways that respect the limits."""
-    prices = []
+    ways = []
     for parts in partitions(wanted):
         price = 0
         for part in parts:
@@ -61,8 +61,8 @@ def brute_force(wanted: Sequence[Range], limits: Limits, prices: Prices) -> int:
                 break
             price += prices.price_ns(data_bytes(3, last - first + 1))
         else:
-            prices.append(price)
-    return min(prices)
+            ways.append(price)
+    return min(ways)
 
 
 stretches = st.lists(
