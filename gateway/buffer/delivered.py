@@ -23,15 +23,16 @@ class Delivered:
 
     def __init__(self, kept: Iterable[CarriedGap]) -> None:
         self.kept = list(kept)
+        self._bytes = sum(map(_size, self.kept))
 
     def add(self, carrier: BlockKey, gaps: GapSet) -> None:
         """The platform holds the block, and so these. Runs that it named itself, it names again."""
         for gap in gaps.messages():
             if not (gap.count_unknown and gap.reason == pb.GAP_REASON_BOX_FORGOT):
                 self.kept.append(CarriedGap(*carrier, gap))
-        size = sum(map(_size, self.kept))
-        while size > BYTES_MAX:
-            size -= _size(self.kept.pop(0))
+                self._bytes += _size(self.kept[-1])
+        while self._bytes > BYTES_MAX:
+            self._bytes -= _size(self.kept.pop(0))
 
     def lost(self, epoch: int, is_lost: Callable[[int], bool]) -> list[pb.Gap]:
         """The gaps of those blocks of `epoch` that the platform holds no more; kept no longer."""
@@ -39,6 +40,7 @@ class Delivered:
         for entry in self.kept:
             if entry.epoch == epoch and is_lost(entry.seq):
                 gaps.append(entry.gap)
+                self._bytes -= _size(entry)
             else:
                 kept.append(entry)
         self.kept = kept
