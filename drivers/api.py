@@ -106,7 +106,7 @@ class LinkSpec:
     stop_bits: int = 1
     rs485: bool = False  # ask the kernel to switch the transceiver (TIOCSRS485)
     host: str = ""  # tcp, udp; listen: our own address that devices dial in to
-    tcp_port: int = 502
+    tcp_port: int = 0  # 0: left out, and its driver's (`usual_port`)
     register: bytes = b""  # listen: what the device says first (drivers/packets); b"": anything
     heartbeat: bytes = b""  # listen: what it says between frames
     timeout_ns: int = 300_000_000  # the longest wait for an answer

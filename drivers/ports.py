@@ -1,9 +1,6 @@
-"""Port numbers of network links."""
+"""Addresses of network links, as they are written."""
 
 from __future__ import annotations
-
-#: Of an address that names none.
-MODBUS_PORT = 502
 
 
 def host_port(host: str, port: int) -> str:

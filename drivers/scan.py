@@ -38,6 +38,9 @@ from native.engine.link import Link
 from native.engine.loop import Loop
 from native.rows.group import Group, Pool
 
+#: A name that was not looked up for so long is worth a word.
+LOOKUP_S = 3.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -69,6 +72,8 @@ class _Bus:
     ) -> None:
         self.spec = spec
         self.dialled = DialledIn(spec)
+        #: Whether the host's name was looked up at all, and ever found.
+        self._looked_up = self._found = False
         self.devices: list[_Device] = []
         number = first_group
         for plan in plans:
@@ -90,6 +95,11 @@ class _Bus:
     @property
     def groups(self) -> list[Group]:
         return [group for device in self.devices for group in device.groups]
+
+    def look_up(self) -> None:
+        """The host's name. May wait for a name server for long."""
+        self._found = self.link.resolve() or self._found
+        self._looked_up = True
 
     def learn(self) -> None:
         """Feed the learner what was refused and what was read; plan anew what that changes."""
@@ -166,6 +176,12 @@ class _Bus:
             elif said == "link.garbage":
                 said = speaker.garbage
             args: dict[str, Any] = {"target": found["target"]}
+            if has_name(self.spec) and not self._found:
+                if not self._looked_up and found["since_s"] < LOOKUP_S:
+                    return found
+                host, _, args["interface"] = self.spec.host.partition("%")
+                said = "link.no_interface" if args["interface"] else "link.no_name"
+                args["host"] = host
             if said == "link.port_failed":
                 args["error"] = os.strerror(number)
             if said == "link.tls_failed":
@@ -208,15 +224,15 @@ class _Bus:
         return result
 
 
-def _has_name(spec: LinkSpec) -> bool:
+def has_name(spec: LinkSpec) -> bool:
     """Whether the link's host must be looked up; an address is taken as it is, at once."""
     if spec.type in ("serial", "listen"):
         return False
     try:
-        ipaddress.ip_address(spec.host)
+        address = ipaddress.ip_address(spec.host)
     except ValueError:
         return True
-    return False
+    return address.version == 6 and address.scope_id is not None  # its interface may come later
 
 
 def _speaker(device: DeviceSpec) -> Speaker:
@@ -308,7 +324,7 @@ class NativeRunner:
         # Files first: a dark name server holds up everything behind it.
         return [
             *(bus.link.renew for bus in self._buses if bus.spec.tls),
-            *(bus.link.resolve for bus in self._buses if _has_name(bus.spec)),
+            *(bus.look_up for bus in self._buses if has_name(bus.spec)),
         ]
 
 

@@ -44,7 +44,10 @@ BANNED = {
     "gateway": {"sqlite3"},
 }
 #: What runs in the process of a Python driver, and there only.
-HOSTED = {"drivers/host/child.py", "drivers/mtconnect/collect.py", "drivers/mtconnect/adapter.py"}
+HOSTED = {
+    "drivers/host/child.py", "drivers/host/connect.py", "drivers/mtconnect/collect.py",
+    "drivers/mtconnect/adapter.py",
+}  # fmt: skip
 OURS = {*FLOORS, "jiahe", "demo", "tests", "hw_tests", "bench"}
 
 _CIMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\s+(.+?)\s*$")

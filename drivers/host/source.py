@@ -18,8 +18,6 @@ from drivers.said import SaidError
 
 #: Events of one link that wait for the daemon.
 PUSHED_MAX = 20_000
-#: When a source tries the next address of a name beside the one before (RFC 8305 section 5).
-NEXT_ADDRESS_S = 0.25
 
 
 class SourceError(SaidError):

@@ -45,6 +45,10 @@ class ModbusDriver:
 
         return scans(group, seed, count)
 
+    def usual_port(self, device: DeviceSpec) -> int:
+        """502; with TLS (Modbus Security) 802."""
+        return 802 if device.link.tls else 502
+
     def speaker(self) -> Speaker:
         """What it adds to the scanning of its devices."""
         from drivers.modbus.runner import SPEAKER

@@ -58,6 +58,10 @@ class MTConnectDriver:
         assert all(len(row) == row_bytes(group.tags) for row in made)
         return made
 
+    def usual_port(self, device: DeviceSpec) -> int:
+        """Of an agent, or of an adapter."""
+        return 7878 if device.framing == "shdr" else 5000
+
     def open(
         self,
         links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],

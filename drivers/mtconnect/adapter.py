@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 
-from drivers.host.source import NEXT_ADDRESS_S, DeviceSaid, LinkAsked, SourceError
+from drivers.host.connect import connect
+from drivers.host.source import DeviceSaid, LinkAsked, SourceError
 from drivers.mtconnect.documents import DataItem, Document, Header
 from drivers.mtconnect.shdr import LineError, parse, pong_ms
 from drivers.mtconnect.tags import TagSource
@@ -41,13 +42,7 @@ class AdapterSource(TagSource):
 
     async def follow(self) -> None:
         """One connection. Raises SourceError, OSError, TimeoutError."""
-        async with asyncio.timeout(self._timeout_s):
-            reader, writer = await asyncio.open_connection(
-                self._asked.host,
-                self._asked.port,
-                limit=_LINE_BYTES_MAX,
-                happy_eyeballs_delay=NEXT_ADDRESS_S,
-            )
+        reader, writer = await connect(self._asked, self._timeout_s, _LINE_BYTES_MAX)
         try:
             await self._session(reader, writer)
         except TimeoutError:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from drivers.api import DeviceSpec, Problem
 from drivers.host.values import TYPES
 from drivers.mtconnect.address import AddressError, parse
-from drivers.ports import MODBUS_PORT, host_port
 
 
 def check_line(devices: Sequence[DeviceSpec]) -> list[tuple[DeviceSpec, Problem]]:
@@ -29,10 +28,6 @@ def check(device: DeviceSpec) -> list[Problem]:
         found.append(Problem(("link",), "mtconnect.link_type", {"type": device.link.type}))
     elif device.link.tls is not None:
         found.append(Problem(("link",), "mtconnect.no_tls"))
-    elif device.link.host and device.link.tcp_port == MODBUS_PORT:
-        port = 7878 if device.framing == "shdr" else 5000
-        said = {"link": device.link.name, "meant": host_port(device.link.host, port)}
-        found.append(Problem(("link",), "mtconnect.port", said, severity="warning"))
     if device.framing not in ("tcp", "rtu", "shdr"):
         found.append(Problem(("framing",), "mtconnect.framing", {"framing": device.framing}))
     for tag in device.tags:

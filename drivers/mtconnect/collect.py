@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 
-from drivers.host.source import NEXT_ADDRESS_S, DeviceSaid, LinkAsked, Source, SourceError
+from drivers.host.connect import connect
+from drivers.host.source import DeviceSaid, LinkAsked, Source, SourceError
 from drivers.mtconnect.adapter import AdapterSource
 from drivers.mtconnect.documents import Document, DocumentError
 from drivers.mtconnect.documents import parse as parse_document
@@ -40,9 +41,8 @@ class AgentSource(TagSource):
     async def follow(self) -> None:
         """One connection. Raises SourceError, OSError, TimeoutError."""
         try:
-            async with asyncio.timeout(self._timeout_s):
-                wire = AgentConnection(*await _connect(self._asked))
-        except OSError:
+            wire = AgentConnection(*await connect(self._asked, self._timeout_s))
+        except (OSError, SourceError):
             self.up = False
             raise
         self._polls = self._current_only = False
@@ -223,8 +223,7 @@ class AgentConnection:
 
     async def again(self, asked: LinkAsked, within_s: float) -> None:
         self.close()
-        async with asyncio.timeout(within_s):
-            self._reader, self._writer = await _connect(asked)
+        self._reader, self._writer = await connect(asked, within_s)
         self.keeps = True
 
     async def ask(self, data: bytes) -> int:
@@ -238,12 +237,6 @@ class AgentConnection:
 
     def close(self) -> None:
         self._writer.close()
-
-
-async def _connect(asked: LinkAsked) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection(
-        asked.host, asked.port, happy_eyeballs_delay=NEXT_ADDRESS_S
-    )
 
 
 def open_source(asked: LinkAsked) -> Source:

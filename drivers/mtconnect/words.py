@@ -52,13 +52,6 @@ WORDS = {
         '链路写 type = "tcp"，address = "192.168.10.41:5000"',
         'Write type = "tcp" and address = "192.168.10.41:5000" on the link',
     ),
-    "mtconnect.port": Message(
-        "链路“{link}”的端口是 502（不写就是 502），MTConnect 的代理多为 5000，采集程序多为 7878",
-        "the port of link {link} is 502, as where none is written; MTConnect agents are mostly on "
-        "5000, adapters on 7878",
-        'address = "{meant}"；确实是 502 就不用改',
-        'address = "{meant}"; leave it where it really is 502',
-    ),
     "mtconnect.no_tls": Message(
         "MTConnect 链路还不能加密",
         "an MTConnect link can't be encrypted yet",

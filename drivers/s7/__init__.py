@@ -44,6 +44,10 @@ class S7Driver:
 
         return scans(group, count)
 
+    def usual_port(self, device: DeviceSpec) -> int:
+        """That of ISO on TCP, RFC 1006."""
+        return 102
+
     def speaker(self) -> Speaker:
         """What it adds to the scanning of its devices."""
         from drivers.s7.runner import SPEAKER

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Literal
 
 from drivers.api import DeviceSpec, Problem, TagSpec
-from drivers.ports import MODBUS_PORT, host_port
 from drivers.s7.address import BYTE_LAST, Address, AddressError, parse
 from drivers.s7.station import tsap_of
 from drivers.s7.stretch import ITEM_HEAD, PDU_LEAST, room_of
@@ -24,9 +23,6 @@ def check(device: DeviceSpec) -> list[Problem]:
     if device.link.type != "tcp":
         args: dict[str, object] = {"link": device.link.name, "type": device.link.type}
         problems.append(Problem(("link",), "s7.link", args))
-    elif device.link.host and device.link.tcp_port == MODBUS_PORT:
-        args = {"link": device.link.name, "meant": host_port(device.link.host, 102)}
-        problems.append(Problem(("link",), "s7.port", args, severity="warning"))
     own = dict(device.own)
     for name in ("tsap", "local_tsap"):
         if text := own.get(name):

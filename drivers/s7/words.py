@@ -35,12 +35,6 @@ WORDS = {
         'type = "tcp"，address = "PLC 的地址:102"',
         'type = "tcp", address = "THE CPU\'S ADDRESS:102"',
     ),
-    "s7.port": Message(
-        "链路“{link}”的端口是 502（不写就是 502），S7 的是 102",
-        "the port of link {link} is 502, as where none is written; that of S7 is 102",
-        'address = "{meant}"；CPU 前面有端口转换、确实是 502 就不用改',
-        'address = "{meant}"; leave it where the CPU really is behind port 502',
-    ),
     "s7.type": Message(
         "S7 没有 {type} 类型",
         "S7 has no type {type}",

@@ -19,6 +19,7 @@ from drivers.api import (
     Problem,
     TagSpec,
 )
+from drivers.ports import host_port
 from gateway.config import spelling
 from gateway.config.capacity import Capacity
 from gateway.config.check import Place, check_table, complete, without_dotted
@@ -65,15 +66,20 @@ class DeviceBuilder:
         self.tags = TagReader(problems)
         #: Link to the slowest answer that the profiles of its devices tell of, in nanoseconds.
         self._slowest: dict[str, int] = {}
+        #: Link to the port that the drivers of its devices usually have.
+        self._ports: dict[str, int] = {}
         #: Tags by identity, and what the devices were like whose driver judged them.
         self._judged: dict[int, tuple[tuple[TagSpec, ...], set[DeviceSpec]]] = {}
 
     def settle(self, link: LinkSpec) -> LinkSpec:
-        """The link with its timeout, once all devices were built."""
+        """The link with its timeout and port, once all devices were built."""
         usual = LISTEN_TIMEOUT_NS if link.type == "listen" else TIMEOUT_NS
         patience = max(usual, self._slowest.get(link.name, 0))
         return replace(
-            link, timeout_ns=link.timeout_ns or patience, timeout_learned=link.timeout_ns == 0
+            link,
+            timeout_ns=link.timeout_ns or patience,
+            timeout_learned=link.timeout_ns == 0,
+            tcp_port=link.tcp_port or self._ports.get(link.name, 0),
         )
 
     def build(self, name: str, place: Place, data: Mapping[str, Any]) -> list[DeviceSpec]:
@@ -125,10 +131,8 @@ class DeviceBuilder:
             return []
         if bus and "unit" not in written and not driver.keys:
             self._problems.append(place.warning("config.unit_left_out", device=name))
-        slowest = parts.profile.defaults.get("timeout", 0)
-        self._slowest[link.name] = max(slowest, self._slowest.get(link.name, 0))
-        if 0 < link.timeout_ns < slowest:
-            self._problems.append((place / "link").warning("config.short_timeout", link=link.name))
+        self._judge_port(place, driver, device)
+        self._judge_timeout(place, link, parts)
         devices = [
             replace(device, name=each, unit=unit)
             for each, unit in zip(names, checked["unit"], strict=False)
@@ -173,6 +177,28 @@ class DeviceBuilder:
         if "baud" in said:
             judge_baud(place, said["baud"], self._problems)
         return replace(link, **said)
+
+    def _judge_timeout(self, place: Place, link: LinkSpec, parts: _Parts) -> None:
+        slowest = parts.profile.defaults.get("timeout", 0)
+        self._slowest[link.name] = max(slowest, self._slowest.get(link.name, 0))
+        if 0 < link.timeout_ns < slowest:
+            self._problems.append((place / "link").warning("config.short_timeout", link=link.name))
+
+    def _judge_port(self, place: Place, driver: Driver, device: DeviceSpec) -> None:
+        """Whether the port of its link is one of its driver, as far as that is known."""
+        link = device.link
+        if link.type not in ("tcp", "udp") or not link.host:
+            return
+        ports = {name: _usual_port(registry.get(name), device) for name in registry.ours()}
+        usual = _usual_port(driver, device)
+        if usual and not link.tcp_port:
+            self._ports.setdefault(link.name, usual)
+        elif usual and link.tcp_port != usual and link.tcp_port in ports.values():
+            other = next(name for name, port in ports.items() if port == link.tcp_port)
+            meant = host_port(link.host, usual)
+            args: dict[str, Any] = {"link": link.name, "port": link.tcp_port, "other": other}
+            args |= {"driver": driver.name, "usual": usual, "meant": meant}
+            self._problems.append((place / "link").warning("config.port_of_driver", **args))
 
     def _names(self, name: str, place: Place, units: tuple[int, ...]) -> list[str]:
         """A name for each unit; none where the name is bad, which was reported."""
@@ -262,6 +288,12 @@ class DeviceBuilder:
             place = _place_of(problem, parts)
             said = place.value_error if problem.severity == "error" else place.warning
             self._problems.append(said(problem.message, **problem.args))
+
+
+def _usual_port(driver: Driver, device: DeviceSpec) -> int:
+    """Its TCP port where an address names none; 0: it has no usual one."""
+    usual = getattr(driver, "usual_port", None)
+    return int(usual(device)) if usual else 0
 
 
 def _own(driver: Driver, checked: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

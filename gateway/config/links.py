@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from drivers.api import IN_FLIGHT_AUTO, LinkSpec, TlsFiles
-from drivers.ports import MODBUS_PORT
+from drivers.api import IN_FLIGHT_AUTO, DeviceSpec, LinkSpec, TlsFiles
+from drivers.ports import host_port
 from gateway.certificates import judge
 from gateway.config import spelling
+from gateway.config.address import AddressError, split_address
 from gateway.config.check import Place, check_table, complete, without_dotted
 from gateway.config.dialin import listen_address
 from gateway.config.problems import Problems
 from gateway.config.schema import BAUDS, LINK, LINK_TLS
 from gateway.config.tags import is_name
-
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
-
-
-def split_address(text: str, default_port: int | None = None) -> tuple[str, int]:
-    """Host and port of "host:port", "[v6]:port" or, with a default, "host". Raises ValueError."""
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]\s]+)(?::([0-9]{1,5}))?", text)
-    if match is None:
-        raise ValueError(text)
-    host, port = match[1].strip("[]"), int(match[2]) if match[2] else default_port
-    if port is None or not 1 <= port <= 65535:
-        raise ValueError(text)
-    if ":" in host:
-        ipaddress.IPv6Address(host.partition("%")[0])
-    elif re.fullmatch(r"[0-9.]+", host):
-        ipaddress.IPv4Address(host)
-    elif not _HOST.fullmatch(host):
-        raise ValueError(text)
-    return host, port
 
 
 def build_link(
@@ -163,15 +144,48 @@ def _endpoint(place: Place, checked: Mapping[str, Any], problems: Problems) -> t
     kind = checked.get("type")
     try:
         if kind in ("tcp", "udp") and checked.get("address"):
-            return split_address(checked["address"], MODBUS_PORT)
+            return split_address(checked["address"], 0)
         if kind == "listen" and checked.get("listen"):
             return listen_address(checked["listen"])
+    except AddressError as error:
+        said = address_args(checked["address"], error, LINK["address"].example)
+        problems.append((place / "address").value_error("config.bad_address", **said))
     except ValueError:
-        key = "listen" if kind == "listen" else "address"
-        message = "config.bad_listen" if kind == "listen" else "config.bad_address"
-        at, said = place / key, {"value": checked[key], "example": LINK[key].example}
-        problems.append(at.value_error(message, **said))
-    return "", MODBUS_PORT
+        value = checked["listen"]
+        problems.append((place / "listen").value_error("config.bad_listen", value=value))
+    return "", 0
+
+
+def judge_targets(
+    links: Iterable[LinkSpec],
+    devices: Iterable[DeviceSpec],
+    places: Mapping[str, Place],
+    problems: Problems,
+) -> None:
+    """Whether each has a port, and leads elsewhere. Of one without a device no port is known."""
+    first = {device.link.name: device.driver for device in reversed(list(devices))}
+    targets: dict[tuple[str, str], list[LinkSpec]] = {}
+    for link in links:
+        if link.type not in ("tcp", "udp"):
+            continue
+        at = places[link.name] / "address"
+        if not link.tcp_port and link.name in first:
+            args = {"link": link.name, "host": link.host, "driver": first[link.name]}
+            problems.append(at.value_error("config.no_port", **args))
+        known = targets.setdefault((link.type, link.host.lower().rstrip(".")), [])
+        for other in known:
+            if 0 in (other.tcp_port, link.tcp_port) or other.tcp_port == link.tcp_port:
+                target = host_port(link.host, link.tcp_port or other.tcp_port)
+                said = {"target": target, "other": other.name}
+                problems.append(at.value_error("config.target_twice", **said))
+                break
+        known.append(link)
+
+
+def address_args(value: str, error: AddressError, example: str) -> dict[str, Any]:
+    """Arguments of config.bad_address."""
+    meant = f'"{error.meant}"' if error.meant else example
+    return {"value": value, "why": error.said(), "example": meant}
 
 
 def _tls(place: Place, data: Mapping[str, Any], problems: Problems) -> TlsFiles | None:

@@ -19,11 +19,12 @@ from typing import Any
 from drivers.api import DeviceSpec, LinkSpec, TlsFiles
 from gateway.certificates import judge
 from gateway.config import dialin, spelling
+from gateway.config.address import AddressError, split_address
 from gateway.config.build import DeviceBuilder, check_lines
 from gateway.config.capacity import Capacity
 from gateway.config.check import Place, check_table, complete
 from gateway.config.folder import judge_ignored, read_files
-from gateway.config.links import build_link, split_address
+from gateway.config.links import address_args, build_link, judge_targets
 from gateway.config.model import BufferConfig, GatewayConfig, PlatformConfig
 from gateway.config.problems import ERRORS_MAX, Located, Problems
 from gateway.config.schema import BUFFER, FILE, GATEWAY, PLATFORM, Table
@@ -222,11 +223,12 @@ class _Merged:
                     yield key, place, value
 
 
-def _links(merged: _Merged, capacity: Capacity, problems: Problems) -> dict[str, LinkSpec | None]:
+def _links(
+    merged: _Merged, capacity: Capacity, places: dict[str, Place], problems: Problems
+) -> dict[str, LinkSpec | None]:
+    """By name; fills `places`."""
     links: dict[str, LinkSpec | None] = {}
-    places: dict[str, Place] = {}
     ports: dict[str, str] = {}
-    targets: dict[tuple[str, str, int], str] = {}
     for name, place, data in merged.named("links"):
         if over := capacity.take_link(place):
             problems.append(over)
@@ -241,12 +243,6 @@ def _links(merged: _Merged, capacity: Capacity, problems: Problems) -> dict[str,
                 problems.append(at.value_error("config.port_twice", port=link.port, other=other))
             elif not _is_there(Path(link.port)):
                 problems.append(at.warning("link.port_missing", target=link.port))
-        elif link is not None and link.type in ("tcp", "udp"):
-            target = f"{link.host}:{link.tcp_port}"
-            key = (link.type, link.host.lower().rstrip("."), link.tcp_port)
-            if (other := targets.setdefault(key, name)) != name:
-                at = place / "address"
-                problems.append(at.value_error("config.target_twice", target=target, other=other))
     for name in merged.lost("links"):
         links.setdefault(name, None)
     dialin.judge([link for link in links.values() if link is not None], places, problems)
@@ -258,7 +254,8 @@ def _plant(
 ) -> tuple[list[LinkSpec], list[DeviceSpec], TagReader]:
     """All links and devices that are right; what read the profiles and tables that these name."""
     capacity = Capacity()
-    links = _links(merged, capacity, problems)
+    link_places: dict[str, Place] = {}
+    links = _links(merged, capacity, link_places, problems)
     builder = DeviceBuilder(links, capacity, problems)
     devices: dict[str, DeviceSpec] = {}
     places: dict[str, Place] = {}
@@ -284,6 +281,7 @@ def _plant(
         else replace(device, link=settled[device.link.name])
         for device in devices.values()
     ]
+    judge_targets(settled.values(), whole, link_places, problems)
     return list(settled.values()), whole, builder.tags
 
 
@@ -309,9 +307,9 @@ def _judge_platform(
     at = platform.at("address")
     try:
         host, _ = split_address(address)
-    except ValueError:
-        example = PLATFORM["address"].example
-        problems.append(at.value_error("config.bad_address", value=address, example=example))
+    except AddressError as error:
+        said = address_args(address, error, PLATFORM["address"].example)
+        problems.append(at.value_error("config.bad_address", **said))
         return
     if platform["insecure"]:
         if not _is_loopback(host):

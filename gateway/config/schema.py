@@ -112,7 +112,8 @@ LINK = _table(
     Key("rs485", "bool", "false", "由内核切换 RS-485 收发",
         "let the kernel switch the RS-485 transceiver",
         default=False, only=("serial",)),
-    Key("address", "text", '"192.168.10.21:502"', "主机:端口", "host:port", only=NETWORK),
+    Key("address", "text", '"192.168.10.21:502"', "主机:端口；不写端口时用驱动常用的",
+        "host:port; without a port the usual one of its driver", only=NETWORK),
     Key("timeout", "duration", '"300 ms"',
         "最长等待；实际值按设备的应答学习。不写：300 ms（设备模板可要求更长；listen 为 3 s），"
         "慢的设备最多到 3 s",

@@ -2,10 +2,11 @@
 
 Code never says a sentence: it names an id and its arguments, and whoever faces the user (the
 command line, the log) turns them into words here. To add a text, add one entry to the table of its
-noun: `syntax`, `config` (with `points`, `capacity`, `reserved`), `link`, `device` (with `learned`),
-`host`, `buffer`, `uplink` (`certificate`, `budget`, `clock`), `system`, `daemon`, `cli`; what a
-driver alone says stands with the driver (`words`), under ids that begin with its name. A test reads
-the whole code base: an id that nobody uses, or that is used and missing, fails it.
+noun: `syntax`, `config` (with `address`, `points`, `capacity`, `reserved`), `link`, `device` (with
+`learned`), `host`, `buffer`, `uplink` (`certificate`, `budget`, `clock`), `system`, `daemon`,
+`cli`; what a driver alone says stands with the driver (`words`), under ids that begin with its
+name. A test reads the whole code base: an id that nobody uses, or that is used and missing, fails
+it.
 
 Arguments come from anywhere: what of them could move a cursor is taken out here, so that words are
 safe to print and to log.
@@ -19,6 +20,7 @@ from typing import Any, Literal
 
 from drivers.words import Message
 from gateway.messages import (
+    address,
     buffer,
     capacity,
     cli,
@@ -47,6 +49,7 @@ LANGUAGES: tuple[Language, ...] = ("zh", "en")
 MESSAGES: Mapping[str, Message] = {
     **syntax.TABLE,
     **config.TABLE,
+    **address.TABLE,
     **points.TABLE,
     **capacity.TABLE,
     **reserved.TABLE,

@@ -129,12 +129,6 @@ KEYS = {
         "加大链路的 timeout",
         "Raise the link's timeout",
     ),
-    "config.bad_address": Message(
-        "地址 {value} 看不懂",
-        "the address {value} makes no sense",
-        '写成 "主机:端口"，例如：{example}',
-        'Write "host:port", such as: {example}',
-    ),
     "config.version": Message(
         "配置格式版本 {value} 太新或不对",
         "configuration version {value} is too new, or wrong",

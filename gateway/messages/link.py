@@ -43,6 +43,22 @@ TABLE = {
         "检查网线、IP 地址和网段：ping 这个地址，再看 ip route",
         "Check cable, IP address and subnet: ping the address, then look at ip route",
     ),
+    "link.no_name": Message(
+        "{target}：名称 {host} 查不到地址",
+        "{target}: the name {host} could not be looked up",
+        "核对 address 的拼写：getent hosts {host} 应显示它的 IP。所有名称都查不到时是域名服务器"
+        "不通：看 resolvectl status 或 cat /etc/resolv.conf。没有域名服务器就在 address 里写 IP",
+        "Check how `address` is spelt: getent hosts {host} should show its IP. If no name at all "
+        "is found, the name server is out of reach: see resolvectl status or cat /etc/resolv.conf. "
+        "Where there is none, write the IP in address",
+    ),
+    "link.no_interface": Message(
+        "{target}：没有网口 {interface}",
+        "{target}: there is no network interface {interface}",
+        "网口插好了吗？ip link 可以看到都有哪些；名称变了就改 address 里 % 后面的部分",
+        "Is it plugged in? ip link shows what there is; if it has another name, mend what stands "
+        "behind % in address",
+    ),
     "link.reset": Message(
         "{target} 断开了连接",
         "{target} closed the connection",

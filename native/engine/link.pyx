@@ -307,13 +307,14 @@ cdef class Link:
         cdef int64_t now = boot_ns()
         serial = link.port.kind == SERIAL
         dialled = link.port.kind == DIALIN and link.conn.state == UP
+        host = f"[{self.spec.host}]" if ":" in self.spec.host else self.spec.host
         line = self.port.counters() if link.conn.state == UP and serial else None
         if line is not None:
             del line["breaks"]
         return {
             "name": self.spec.name,
             "type": self.spec.type,
-            "target": self.spec.port if serial else f"{self.spec.host}:{self.spec.tcp_port}",
+            "target": self.spec.port if serial else f"{host}:{self.spec.tcp_port}",
             "state": self.state,
             "errno": link.conn.error,
             "unwelcome": bool(link.conn.unwelcome),

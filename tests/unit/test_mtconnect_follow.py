@@ -223,21 +223,6 @@ def test_address_when_it_makes_no_sense_then_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("framing", "host", "meant"), [("tcp", "h", "h:5000"), ("shdr", "fe80::1", "[fe80::1]:7878")]
-)
-def test_check_when_an_address_has_no_port_then_the_usual_one_is_named(
-    framing: str, host: str, meant: str
-) -> None:
-    tag = TagSpec("t", "a", "string", 1, length=4)
-    link = LinkSpec("l", "tcp", host=host)
-    (problem,) = DRIVER.check(
-        DeviceSpec("m", link, "mtconnect", (tag,), framing=framing)  # type: ignore[arg-type]
-    )
-    assert (problem.message, problem.severity) == ("mtconnect.port", "warning")
-    assert problem.args == {"link": "l", "meant": meant}
-
-
-@pytest.mark.parametrize(
     ("address", "kind", "message"),
     [
         ("a/b/c", "string", "mtconnect.address_syntax"),

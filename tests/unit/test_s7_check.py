@@ -78,14 +78,6 @@ def test_items_when_encoded_then_as_on_the_wire() -> None:
     assert Stretch("DB", 1, 65535, 65536).encode().hex() == "120a10020001000184" + "07fff8"
 
 
-def test_link_when_its_port_is_that_of_modbus_then_the_one_of_s7_is_named() -> None:
-    tag = TagSpec("speed", "DB12.DBD4", "float32", 10**9)
-    link = LinkSpec("cell4", "tcp", host="10.0.0.1")
-    (problem,) = check(DeviceSpec("plc", link, "s7", (tag,)))
-    assert (problem.message, problem.severity) == ("s7.port", "warning")
-    assert "10.0.0.1:102" in remedy(problem.message, "zh", **problem.args)
-
-
 @pytest.mark.parametrize(
     ("address", "type_", "length", "key", "message"),
     [

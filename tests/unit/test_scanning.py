@@ -81,6 +81,17 @@ def until_up(made: Scanning, name: str) -> None:
     raise AssertionError(f"{name} never came up: {made.links()}")
 
 
+def until_said(made: Scanning, message: str) -> None:
+    """Of the first link."""
+    pause = threading.Event()
+    for _ in range(LOOKS):
+        if (cause := made.links()[0]["cause"]) and cause["id"] == message:
+            return
+        assert cause is None, cause
+        pause.wait(LOOK_S)
+    raise AssertionError(made.links())
+
+
 def test_names_when_the_server_is_dark_hold_up_neither_start_nor_learning_nor_neighbours(
     names: NameServer,
 ) -> None:
@@ -92,7 +103,7 @@ def test_names_when_the_server_is_dark_hold_up_neither_start_nor_learning_nor_ne
             made.learn()  # would not return
             until_up(made, "l1")
             assert made.dead_threads() == []
-            assert {link["name"]: link["state"] for link in made.links()}["l0"] == "down"
+            until_said(made, "link.no_name")
         assert names.asked_by == {"look-up"}
         names.back.set()
 
@@ -102,6 +113,14 @@ def test_link_when_its_name_is_found_at_the_second_try_comes_up(names: NameServe
     with TcpSlave() as slave, scanning(Scanning(config(slave.port, "plc.example"), {})) as made:
         until_up(made, "l0")
         assert names.answered.is_set()
+
+
+def test_link_when_its_interface_is_not_there_then_said() -> None:
+    with scanning(Scanning(config(502, "fe80::1%nowhere0"), {})) as made:
+        until_said(made, "link.no_interface")
+        (link,) = made.links()
+    assert link["target"] == "[fe80::1%nowhere0]:502"
+    assert link["cause"]["args"]["interface"] == "nowhere0"
 
 
 def test_links_when_all_have_addresses_need_no_thread_for_names() -> None:
