@@ -101,7 +101,7 @@ class _Bus:
         self._found = self.link.resolve() or self._found
         self._looked_up = True
 
-    def learn(self) -> None:
+    def learn(self, now_ns: int) -> None:
         """Feed the learner what was refused and what was read; plan anew what that changes."""
         if refusals := self.link.refusals():
             owners = [device for device in self.devices for _ in device.groups]
@@ -111,7 +111,6 @@ class _Bus:
                     device.learning.refused(spec, code)
                 elif device.parts:
                     device.parts.refused_part(spec, part, code)
-        now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         for number, device in enumerate(self.devices):
             device.learning.reconsider(now_ns)
             self._answered(device)
@@ -277,7 +276,7 @@ class NativeRunner:
     """The `drivers.api.Runner` of one native loop."""
 
     def __init__(self, buses: Sequence[_Bus]) -> None:
-        self._buses = buses
+        self.buses = buses
         self._loop = Loop([bus.link for bus in buses])
 
     def run(self) -> None:
@@ -288,11 +287,11 @@ class NativeRunner:
 
     @property
     def names(self) -> list[str]:
-        return [device.plan.spec.name for bus in self._buses for device in bus.devices]
+        return [device.plan.spec.name for bus in self.buses for device in bus.devices]
 
     def read(self, name: str, tags: Sequence[TagSpec]) -> list[dict[str, Any]]:
         """As `drivers.api.OpenedLinks.read`."""
-        for bus in self._buses:
+        for bus in self.buses:
             for index, device in enumerate(bus.devices):
                 if device.plan.spec.name == name:
                     spec = device.plan.spec
@@ -311,20 +310,21 @@ class NativeRunner:
         return offer
 
     def links(self) -> list[dict[str, Any]]:
-        return [bus.snapshot() for bus in self._buses]
+        return [bus.snapshot() for bus in self.buses]
 
     def devices(self, brief: bool = False) -> list[dict[str, Any]]:
-        return [found for bus in self._buses for found in bus.device_snapshots(brief)]
+        return [found for bus in self.buses for found in bus.device_snapshots(brief)]
 
     def learn(self) -> None:
-        for bus in self._buses:
-            bus.learn()
+        now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        for bus in self.buses:
+            bus.learn(now_ns)
 
     def lookups(self) -> list[Callable[[], object]]:
         # Files first: a dark name server holds up everything behind it.
         return [
-            *(bus.link.renew for bus in self._buses if bus.spec.tls),
-            *(bus.look_up for bus in self._buses if has_name(bus.spec)),
+            *(bus.link.renew for bus in self.buses if bus.spec.tls),
+            *(bus.look_up for bus in self.buses if has_name(bus.spec)),
         ]
 
 

@@ -12,6 +12,7 @@ from drivers.modbus.request import read_of
 from drivers.modbus.station import station_of
 
 _WRONG_ANSWER, _REFUSED = 132, 133
+_WRONG_LENGTH, _WRONG_FUNCTION = 254, 255
 
 
 class Limited:
@@ -54,6 +55,10 @@ def _cause(quality: int, code: int) -> dict[str, Any] | None:
         # As native/modbus/exchange tells it: another unit, or the bytes that came and were asked.
         if code < 256:
             return {"id": "device.wrong_unit", "args": {"answers": code}}
+        if code & 0xFF == _WRONG_LENGTH:
+            return {"id": "device.wrong_length", "args": {}}
+        if code & 0xFF == _WRONG_FUNCTION:
+            return {"id": "device.wrong_function", "args": {"function": code >> 8}}
         return {"id": "device.wrong_size", "args": {"bytes": code >> 8, "asked": code & 0xFF}}
     if quality != _REFUSED:
         return None

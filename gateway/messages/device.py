@@ -96,6 +96,20 @@ TABLE = {
         "Its firmware does not keep to the protocol, or another device has its unit number: check "
         "both, or try another address",
     ),
+    "device.wrong_function": Message(
+        "有应答，但功能码是 {function}，不是所问的，已丢弃",
+        "it answers, but by function {function}, which was not asked; dropped",
+        "设备的固件不守协议，或站号与另一台重复：核对型号和站号；也可以把 holding 换成 input 试试",
+        "Its firmware does not keep to the protocol, or another device has its unit number: check "
+        "both, or try input in place of holding",
+    ),
+    "device.wrong_length": Message(
+        "有应答，但帧头里的长度和数据不符，已丢弃",
+        "it answers, but the lengths in its frames contradict each other; dropped",
+        '设备或转换器的固件有错：升级它；是串口服务器的，关掉它的协议转换，设备写 framing = "rtu"',
+        "A fault of the device or converter: bring its firmware up to date; a serial server can be "
+        'set to pass the bytes through, with framing = "rtu" on the device',
+    ),
     "device.wrong_unit": Message(
         "有应答，但说自己是站号 {answers}",
         "it answers, but as unit {answers}",

@@ -185,6 +185,7 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
         return
     drop_flight(&l.flights, i)
     l.counts.busy_ns += now - f.sent
+    d.given_up = f.sent
     if f.station.session.protocol.ended(f.station.session, &f, NO_ANSWER, now):
         touch_device(l, d, now)
         own_ended(&m.scan)
@@ -198,12 +199,12 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
         l.conn.idle_fine, l.conn.idle_tried = max(l.conn.idle_fine, l.conn.idle_tried), 0
     l.counts.timeouts += 1
     d.timeouts += 1
-    d.given_up = f.sent
     # A request that is known to bring nothing says nothing of its connection, while others of its
     # device are answered.
-    l.conn.timeouts_in_a_row += (
-        l.sessions[0].single or f.purpose == OWN or d.silent
-        or not is_mute(&f.layout.requests[f.number])
+    # Nor does what a guest asks for.
+    l.conn.timeouts_in_a_row += l.sessions[0].single or (
+        f.member < l.resident_count
+        and (f.purpose == OWN or d.silent or not is_mute(&f.layout.requests[f.number]))
     )
     flights_troubled(&l.flights, f.sent, now)
     d.cause = BAD_NO_ANSWER

@@ -215,6 +215,9 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
     prep = ask_protocol(l, &f, &out, now)
     if prep == WAIT:
         d.wait_until = out.until
+        if index >= l.resident_count:
+            d.free_at = max(d.free_at, out.until)  # a guest has no other tick
+            return True
         s.failed = True
         s.fail_status = BAD_NO_ANSWER
         return True

@@ -43,6 +43,44 @@ cdef struct events_t:
     event_t ring[EVENTS]
 
 
+cdef extern from *:
+    """
+    static inline void count_written(uint64_t *count)
+    {
+        __atomic_store_n(count, *count + 1, __ATOMIC_RELEASE);
+    }
+
+    static inline uint64_t count_of(const uint64_t *count)
+    {
+        return __atomic_load_n(count, __ATOMIC_ACQUIRE);
+    }
+
+    static inline uint64_t count_now(const uint64_t *count)
+    {
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        return __atomic_load_n(count, __ATOMIC_RELAXED);
+    }
+    """
+    void count_written(uint64_t *) noexcept nogil
+    uint64_t count_of(const uint64_t *) noexcept nogil
+    uint64_t count_now(const uint64_t *) noexcept nogil
+
+
+cdef inline void event_written(events_t *e) noexcept nogil:
+    """What `next_event` gave is complete."""
+    count_written(&e.count)
+
+
+cdef inline uint64_t events_written(const events_t *e) noexcept nogil:
+    return count_of(&e.count)
+
+
+cdef inline bint copy_event(const events_t *e, uint64_t k, event_t *out) noexcept nogil:
+    """Event number `k`, from any thread; False: it is written over, or about to be."""
+    out[0] = e.ring[k % EVENTS]
+    return count_now(&e.count) - k < EVENTS - 1
+
+
 cdef inline event_t *next_event(events_t *e) noexcept nogil:
     """Room for one; it counts once it is written."""
     return &e.ring[e.count % EVENTS]

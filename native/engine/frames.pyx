@@ -196,7 +196,7 @@ cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
     elif verdict == BROKEN:
         l.counts.wrong += 1
         link_lost(l, EPROTO, now)
-    else:
+    elif verdict != NOISE or l.line:  # a few bytes before a frame of a stream do no harm
         stray(l, &t, now)
     return True
 

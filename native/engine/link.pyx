@@ -7,7 +7,7 @@ from libc.string cimport memcpy, memset
 
 from native.clock cimport MS, boot_ns
 from native.engine.connection cimport DOWN, REOPEN_FIRST, UP
-from native.engine.counts cimport EVENTS, counts_t, event_t
+from native.engine.counts cimport EVENTS, copy_event, counts_t, event_t, events_written
 from native.engine.doubt cimport others_of
 from native.engine.flights cimport IN_FLIGHT_MAX
 from native.engine.guests cimport COMING, GUESTS, LEAVING, VACANT, presence_of, set_presence
@@ -275,9 +275,10 @@ cdef class Link:
         cdef event_t event
         cdef Group group
         result = []
-        newest = self.l.events.count
+        newest = events_written(&self.l.events)
         for k in range(max(self.events_taken, newest - EVENTS if newest > EVENTS else 0), newest):
-            event = self.l.events.ring[k % EVENTS]
+            if not copy_event(&self.l.events, k, &event):
+                continue
             group = self.groups[event.member]
             spec = group.spec_of(event.layout, event.request)
             if spec is not None:

@@ -5,7 +5,15 @@ never is, all of them together take a twentieth.
 from libc.stdint cimport int32_t, int64_t
 
 from native.clock cimport MS, NEVER
-from native.engine.state cimport WAIT_SHARE, device_t, link_t, member_t, patience
+from native.engine.state cimport (
+    WAIT_MOST,
+    WAIT_SHARE,
+    device_t,
+    link_t,
+    member_t,
+    patience,
+)
+from native.reasons cimport BAD_GATEWAY
 
 cdef enum:
     WIRE_USUAL = 64  # characters of a request and its answer
@@ -39,8 +47,10 @@ cdef bint is_due_now(const link_t *l, int64_t now) noexcept nogil:
 
 
 cdef inline int64_t cost_of(link_t *l, device_t *d) noexcept nogil:
-    """Of a try that is in vain."""
-    return d.char_ns * WIRE_USUAL + patience(l, d, 0)
+    """Of a try that is in vain. A gateway that says so late holds up its other devices until then.
+    """
+    cdef int64_t held = d.late_ns if d.cause == BAD_GATEWAY else 0
+    return d.char_ns * WIRE_USUAL + max(patience(l, d, 0), min(held, WAIT_MOST))
 
 
 cdef void pay(link_t *l, device_t *d, int64_t now) noexcept nogil:

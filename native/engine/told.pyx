@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, uint16_t, uint32_t
 
-from native.engine.counts cimport event_t, next_event
+from native.engine.counts cimport event_t, event_written, next_event
 from native.engine.protocol cimport flight_t, take_t
 from native.engine.state cimport link_t
 
@@ -16,7 +16,7 @@ cdef void tell(
         return
     event.member, event.request, event.part, event.code = f.member, f.number, part, code
     event.layout = f.layout.serial
-    l.events.count += 1
+    event_written(&l.events)
 
 
 cdef void tell_parts(link_t *l, const take_t *t) noexcept nogil:

@@ -1,7 +1,9 @@
 """Another asker of the same units: which answers are his.
 
 A second master on the bus, or another client of a serial server that shows each answer to all.
-Where his request is heard it claims the next answer that fits it. Where it is not (a serial server
+Where his request is heard it claims the next answer that fits it. As long as that is due, and until
+an answer came that only ours can be (`native.modbus.line`: devices answer in order), what fits both
+is asked once more. Where it is not (a serial server
 shows only answers), his answers are found out because they are one too many: from the first on, for
 a minute after the last, an answer is ours beyond doubt only if none of his was of that function and
 size; else it is uncertain. A refusal has no size: it counts only where he is not refused himself.
@@ -10,8 +12,16 @@ size; else it is uncertain. A refusal has no size: it counts only where he is no
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from native.modbus.codec cimport frame_t
-from native.modbus.unit cimport CLAIMS, FUNCTIONS, claim_t, modbus_t, unit_t
+from native.modbus.codec cimport ask_t, frame_t
+from native.modbus.unit cimport (
+    CLAIMS,
+    DOUBT_ALL,
+    DOUBT_REFUSAL,
+    FUNCTIONS,
+    claim_t,
+    modbus_t,
+    unit_t,
+)
 
 cdef extern from *:
     """
@@ -67,14 +77,15 @@ cdef inline void heard_answer(
 
 
 cdef inline void claim(
-    modbus_t *s, const frame_t *frame, uint16_t data_bytes, int64_t until
+    modbus_t *s, const frame_t *frame, uint16_t data_bytes, int64_t now, int64_t until
 ) noexcept nogil:
     """His request was heard. The oldest is forgotten where there are too many."""
     cdef claim_t *c
     if s.claim_count == CLAIMS:
         drop_claim(s, 0)
     c = &s.claims[s.claim_count]
-    c.unit, c.function, c.data_bytes, c.until = frame.unit, frame.function, data_bytes, until
+    c.unit, c.function, c.data_bytes = frame.unit, frame.function, data_bytes
+    c.heard, c.until = now, until
     s.claim_count += 1
 
 
@@ -85,18 +96,83 @@ cdef inline void drop_claim(modbus_t *s, int32_t i) noexcept nogil:
         i += 1
 
 
-cdef inline bint claimed(modbus_t *s, const frame_t *frame, int64_t now) noexcept nogil:
-    """Whether a whole answer is the one to a request of his; that is done with then."""
+cdef inline uint8_t doubts_of(const modbus_t *s, const ask_t *ask, int64_t now) noexcept nogil:
+    """DOUBT_*: what comes to a request that is sent now may be for one of his, heard before."""
+    cdef const claim_t *c
+    cdef uint8_t doubt = 0
+    cdef int32_t i
+    for i in range(s.claim_count):
+        c = &s.claims[i]
+        if now < c.until and c.unit == ask.unit and c.function == ask.function:
+            doubt = max(doubt, doubt_of(ask, c.data_bytes))
+    return doubt
+
+
+cdef inline uint8_t doubt_of(const ask_t *ask, uint16_t data_bytes) noexcept nogil:
+    """The same, where his answer has so many bytes and is by the same function."""
+    return DOUBT_ALL if data_bytes == ask.data_bytes else DOUBT_REFUSAL
+
+
+cdef inline bint is_due_to_him(
+    const modbus_t *s, uint8_t unit, uint16_t data_bytes, int64_t now
+) noexcept nogil:
+    """Whether an answer of this size is."""
+    cdef const claim_t *c
+    cdef int32_t i
+    for i in range(s.claim_count):
+        c = &s.claims[i]
+        if now < c.until and c.unit == unit and c.data_bytes == data_bytes:
+            return True
+    return False
+
+
+cdef inline bint stays_due(
+    modbus_t *s, const ask_t *ask, int64_t now, int64_t until
+) noexcept nogil:
+    """Whether an answer by this function is due to him, which it is until then at least."""
+    cdef claim_t *c
+    cdef int32_t i
+    cdef bint found = False
+    for i in range(s.claim_count):
+        c = &s.claims[i]
+        if now < c.until and c.unit == ask.unit and c.function == ask.function:
+            c.until = max(c.until, until)
+            found = True
+    return found
+
+
+cdef inline void settle_claims(modbus_t *s, uint8_t unit, int64_t sent) noexcept nogil:
+    """What we asked then is answered: all that he had asked before was, or never is."""
+    cdef int32_t i = 0
+    while i < s.claim_count:
+        if s.claims[i].unit == unit and s.claims[i].heard <= sent:
+            drop_claim(s, i)
+        else:
+            i += 1
+
+
+cdef inline bint is_his(const claim_t *c, const frame_t *frame) noexcept nogil:
+    """Whether an answer fits his request."""
+    return (
+        c.unit == frame.unit and c.function == (frame.function & 0x7F)
+        and (frame.function & 0x80 or c.data_bytes == frame.size)
+    )
+
+
+cdef inline bint claimed(
+    modbus_t *s, const frame_t *frame, bint keep, int64_t now
+) noexcept nogil:
+    """Whether a whole answer is the one to a request of his; that is done with then, unless it may
+    be another's all the same: `keep`.
+    """
     cdef int32_t i = 0
     while i < s.claim_count:
         if now >= s.claims[i].until:
             drop_claim(s, i)
             continue
-        if (
-            s.claims[i].unit == frame.unit and s.claims[i].function == (frame.function & 0x7F)
-            and (frame.function & 0x80 or s.claims[i].data_bytes == frame.size)
-        ):
-            drop_claim(s, i)
+        if is_his(&s.claims[i], frame):
+            if not keep:
+                drop_claim(s, i)
             return True
         i += 1
     return False

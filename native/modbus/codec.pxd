@@ -18,6 +18,8 @@ cdef enum:
     PDU_MAX = 253
     RTU_MAX = 256
     TCP_MAX = 260
+    # A unit, a PDU, and where a converter left it in the checksum of RTU.
+    MBAP_LENGTH_MAX = PDU_MAX + 3
     # Serial line V1.02, 2.5.2.1: ':' + 2 x (unit, PDU, LRC) + CR LF.
     ASCII_MAX = 513
     REQUEST_MAX = 24  # ASCII: 1 + 2 x 7 + 2

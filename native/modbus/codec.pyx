@@ -82,20 +82,29 @@ cdef Found match_answer(const frame_t *frame, const ask_t *ask) noexcept nogil:
     return ANSWER if frame.size == ask.data_bytes else FOREIGN
 
 
+cdef bint rtu_good(const uint8_t *p, size_t n) noexcept nogil:
+    """The low byte of the CRC comes first."""
+    cdef uint16_t crc = crc16_of(p, n - 2)
+    return p[n - 2] == (crc & 0xFF) and p[n - 1] == (crc >> 8)
+
+
 cdef Found find_tcp(const uint8_t *p, size_t n, frame_t *frame) noexcept nogil:
     """The next MBAP frame. A header that can't be one means that the stream is lost (V1.0b,
     3.1.3).
     """
-    cdef size_t length
+    cdef size_t length, whole
     if n < 6:
         return MORE
     length = be16(p + 4)
     frame.used = n
-    if be16(p + 2) != 0 or length < 3 or length > PDU_MAX + 1:
+    if be16(p + 2) != 0 or length < 3 or length > MBAP_LENGTH_MAX:
         return BROKEN
     if n < 6 + length:
         return MORE
     frame.used = 6 + length
+    whole = 3 if p[7] & 0x80 else 3 + <size_t>p[8]
+    if length == whole + 2 and rtu_good(p + 6, length):
+        length = whole  # a converter that took the RTU frame as it was
     frame.transaction = be16(p)
     frame.unit = p[6]
     frame.function = p[7]
@@ -124,12 +133,6 @@ cdef inline size_t rtu_length(const uint8_t *p, size_t n) noexcept nogil:
     if 1 <= p[1] <= 4 and p[2] <= 250:
         return 5 + <size_t>p[2]
     return 0
-
-
-cdef bint rtu_good(const uint8_t *p, size_t n) noexcept nogil:
-    """The low byte of the CRC comes first."""
-    cdef uint16_t crc = crc16_of(p, n - 2)
-    return p[n - 2] == (crc & 0xFF) and p[n - 1] == (crc >> 8)
 
 
 cdef inline size_t request_length(const uint8_t *p, size_t n) noexcept nogil:

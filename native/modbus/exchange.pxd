@@ -33,6 +33,9 @@ from native.reasons cimport BAD_BUSY, BAD_GATEWAY, BAD_REFUSED, BAD_WRONG_ANSWER
 cdef enum:
     ILLEGAL_VALUE = 3   # Application Protocol V1.1b3, 7
     SPEC = 5            # bytes of a request's words: function, address, count
+    # In the low byte of `wrong_code`, above all that can be asked for:
+    WRONG_LENGTH = 254
+    WRONG_FUNCTION = 255
 
 
 cdef inline Prep write_ask(
@@ -59,11 +62,17 @@ cdef inline Verdict exception(take_t *t, uint8_t code) noexcept nogil:
 
 
 cdef inline uint16_t wrong_code(const frame_t *frame, const ask_t *ask) noexcept nogil:
-    """What is wrong with an answer: the unit that it is of, below 256; else its bytes of data in
-    the high byte, those that were asked for in the low one.
+    """What is wrong with an answer: the unit that it is of, below 256; else in the low byte
+    WRONG_FUNCTION, with the function in the high one, or WRONG_LENGTH, where its own lengths
+    contradict each other; else its bytes of data in the high byte, those that were asked for in the
+    low one.
     """
     if frame.unit != ask.unit:
         return frame.unit
+    if (frame.function & 0x7F) != ask.function:
+        return <uint16_t>(<uint16_t>frame.function << 8 | WRONG_FUNCTION)
+    if frame.size == 0 or frame.function & 0x80:
+        return 1 << 8 | WRONG_LENGTH
     return <uint16_t>(min(frame.size, <size_t>255) << 8 | ask.data_bytes)
 
 

@@ -2,16 +2,10 @@
 
 Somebody else may ask on the same line: see `native.modbus.asker`.
 
-After a time-out a unit owes an answer: the sizes of the answers that may still come are kept, and
-before anything else it is asked a short read whose answer has none of those sizes. Devices answer
-in the order they are asked, so when that answer comes, nothing older can. Where the plan offers no
-such size the unit is probed: a read by a function that the plan has not, whose answer or refusal
-fits no other request. Whether a unit answers probes is learned by one at its first answer, where
-its plan has few sizes. One that is mute to them is left alone until a whole time-out has passed
-since its last one (quarantine), and what arrives is thrown away: the one case without proof.
+Which of them a unit may still owe, and how that is found out: `native.modbus.resync`.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
 from native.engine cimport protocol
@@ -27,7 +21,15 @@ from native.engine.protocol cimport (
     take_t,
 )
 from native.modbus cimport codec
-from native.modbus.asker cimport claimed, heard_answer, is_others, is_others_refusal
+from native.modbus.asker cimport (
+    claimed,
+    doubts_of,
+    heard_answer,
+    is_others,
+    is_others_refusal,
+    settle_claims,
+    stays_due,
+)
 from native.modbus.codec cimport (
     ASCII,
     RTU,
@@ -35,22 +37,20 @@ from native.modbus.codec cimport (
     Framing,
     ask_of,
     ask_t,
-    bytes_of,
     find_answer,
     frame_t,
     quality_of,
 )
 from native.modbus.exchange cimport SPEC, data, exception, not_ours, write_ask
-from native.modbus.stray cimport REPLY_USUAL, asked_by_other, stray
+from native.modbus.resync cimport choose_ask, give_up
+from native.modbus.stray cimport REPLY_USUAL, asked_by_other, may_owe, stray
 from native.modbus.unit cimport (
     ANSWERED,
     DOUBT_ALL,
     MUTE,
     PROBE,
     READ,
-    RESYNC,
     UNKNOWN,
-    is_outstanding,
     mark_outstanding,
     modbus_t,
     own_t,
@@ -59,117 +59,35 @@ from native.modbus.unit cimport (
     unit_t,
 )
 from native.reasons cimport BAD_GATEWAY, GOOD, UNCERTAIN_ANOTHER_ASKER
-from native.rows.store cimport layout_t, request_t
-
-cdef enum:
-    SIZES_ENOUGH = 8    # of answers that a plan can tell apart: no probe is needed beside them
+from native.rows.store cimport request_t
 
 
-cdef bint choose_size(
-    const layout_t *layout, const unit_t *u, own_t *own, int64_t now
+cdef Verdict ask_twice(
+    modbus_t *s, const flight_t *f, take_t *t, int64_t now
 ) noexcept nogil:
-    """A read that the device surely has, whose answer has a size that no late one has, nor one that
-    somebody else asks for; not by the function of a probe that may still be answered.
-    """
-    cdef const request_t *r
-    cdef uint16_t count, size
-    cdef int32_t i
-    cdef ask_t ask
-    for i in range(layout.request_count):
-        r = &layout.requests[i]
-        if r.skip_until or r.spec_size != SPEC:
-            continue
-        ask_of(r, &ask)
-        if u.probed >> ask.function & 1:
-            continue
-        for count in range(1, ask.count + 1):
-            size = bytes_of(ask.function, count)
-            if not is_outstanding(u, size) and not is_others(u, ask.function, size, now):
-                own.what = RESYNC
-                own.ask.function, own.ask.address, own.ask.count = ask.function, ask.address, count
-                own.ask.data_bytes = size
-                return True
-    return False
-
-
-cdef bint choose_function(const plan_t *plan, unit_t *u, own_t *own) noexcept nogil:
-    """A read by a function that nothing else asks this unit by: its answer or refusal names it.
-
-    Not one of an earlier probe that is unanswered: its refusal would look the same.
-    """
-    cdef const layout_t *layout
-    cdef uint32_t used = u.probed | u.given_up
-    cdef uint8_t function
-    cdef int32_t i, k
-    for i in range(plan.group_count):
-        layout = plan.groups[i].scanned
-        if layout != NULL:
-            for k in range(layout.request_count):
-                used |= <uint32_t>1 << (layout.requests[k].spec[0] & 7)
-    for function in range(4, 0, -1):  # input and holding registers, then bits
-        if not used >> function & 1:
-            own.what = PROBE
-            own.ask.function, own.ask.address, own.ask.count = function, 0, 1
-            own.ask.data_bytes = 2 if function > 2 else 1
-            u.probed |= <uint8_t>(1 << function)
-            return True
-    return False
-
-
-cdef bint choose_first(const plan_t *plan, unit_t *u, own_t *own) noexcept nogil:
-    """Once, when all is well: would it answer a probe? Else a probe at a bad time may be in vain,
-    and a device that returned would wait for the next try.
-    """
-    cdef ask_t ask
-    cdef int32_t k, sizes = 0
-    for k in range(plan.layout.request_count):
-        if plan.layout.requests[k].spec_size == SPEC:
-            ask_of(&plan.layout.requests[k], &ask)
-            sizes = max(sizes, ask.count if ask.function > 2 else (ask.count + 7) // 8)
-    if sizes < SIZES_ENOUGH and choose_function(plan, u, own):
-        return True
-    u.probing = MUTE
-    return False
-
-
-cdef void give_up(modbus_t *s, unit_t *u, const own_t *own, int64_t now) noexcept nogil:
-    """A request whose answer may still come, also when its group has gone."""
-    mark_outstanding(&s.head, u, own.ask.data_bytes, now)
-    u.given_up |= <uint8_t>(1 << own.ask.function)
+    """It is ours, or somebody else's who asked at the same time: the other one is still due."""
+    cdef unit_t *u = <unit_t *>f.station
+    cdef const own_t *own = <const own_t *>f.own
+    # Of a unit that is mute to probes perhaps nothing but time tells that it has come.
+    t.until = now + (u.head.late_ns if u.probing == MUTE else REPLY_USUAL)
+    if not stays_due(s, &own.ask, now, now + u.head.late_ns):
+        give_up(s, u, own, now)
+    return protocol.AGAIN
 
 
 cdef Prep prepare_line(
     Framing framing, modbus_t *s, const plan_t *plan, flight_t *f, out_t *out, int64_t now
 ) noexcept nogil:
-    cdef unit_t *u = <unit_t *>f.station
     cdef own_t *own = <own_t *>f.own
+    cdef Prep prep
     if f.request.spec_size != SPEC:
         return not_ours(out)
     if f.attempt:
         return write_ask(framing, own, out)
-    own.ask.unit = u.head.address[0]
-    u.excepted = False
-    if u.head.owes_until and u.quarantine == 0 and (
-        choose_size(plan.layout, u, own, now)
-        or (u.probing == ANSWERED and choose_function(plan, u, own))
-    ):
-        return write_ask(framing, own, out)
-    if u.head.owes_until:
-        if u.quarantine == 0:
-            u.quarantine = u.overdue + u.head.late_ns
-        if now < u.quarantine:
-            out.until = u.quarantine
-            return protocol.WAIT
-        out.flush = True
-        synced(u)
-        u.probed = 0
-    if u.probing == UNKNOWN and u.ever and choose_first(plan, u, own):
-        return write_ask(framing, own, out)
-    ask_of(f.request, &own.ask)
-    if u.probed >> own.ask.function & 1 and now < u.overdue + u.head.late_ns:
-        # Of a group that came after the probe.
-        out.until = u.overdue + u.head.late_ns
-        return protocol.WAIT
+    prep = choose_ask(s, plan, f, out, now)
+    if prep == protocol.WAIT:
+        return prep
+    own.doubted = doubts_of(s, &own.ask, now)
     return write_ask(framing, own, out)
 
 
@@ -180,9 +98,12 @@ cdef Verdict in_step(modbus_t *s, const flight_t *f, int64_t now) noexcept nogil
     cdef unit_t *u = <unit_t *>f.station
     cdef const own_t *own = <const own_t *>f.own
     synced(u)
+    settle_claims(s, own.ask.unit, f.sent)
     u.probed = 0
     if own.what == PROBE:
         u.probing = ANSWERED
+        if u.doubt_until == u.lag_until:
+            u.doubt_until = u.lag_until = 0
         if f.attempt:
             u.probed = <uint8_t>(1 << own.ask.function)
     elif f.attempt:
@@ -191,14 +112,14 @@ cdef Verdict in_step(modbus_t *s, const flight_t *f, int64_t now) noexcept nogil
 
 
 cdef Verdict line_exception(
-    modbus_t *s, flight_t *f, take_t *t, uint8_t code, int64_t now
+    modbus_t *s, flight_t *f, const frame_t *frame, take_t *t, int64_t now
 ) noexcept nogil:
     cdef unit_t *u = <unit_t *>f.station
     cdef own_t *own = <own_t *>f.own
+    cdef uint8_t code = frame.code
     cdef bint is_gateway = quality_of(code) == BAD_GATEWAY
     if own.doubted and f.purpose != protocol.OWN and not f.redone:
-        t.until = now + REPLY_USUAL
-        return protocol.AGAIN
+        return ask_twice(s, f, t, now)
     if own.doubted or is_others_refusal(u, own.ask.function, now):
         # It may be somebody else who is refused: our answer may still come.
         f.seen_quality, f.seen_code = quality_of(code), code
@@ -232,8 +153,7 @@ cdef Verdict take_data(
     cdef own_t *own = <own_t *>f.own
     cdef uint8_t quality = GOOD
     if own.doubted == DOUBT_ALL and f.purpose != protocol.OWN and not f.redone:
-        t.until = now + REPLY_USUAL
-        return protocol.AGAIN
+        return ask_twice(s, f, t, now)
     u.ever = True
     u.last_sum = frame.sum
     s.plain = s.plain or not own.echoed
@@ -246,6 +166,8 @@ cdef Verdict take_data(
             t.asked = &u.head
             return protocol.FOREIGN_ANSWER  # it proves nothing
         quality = UNCERTAIN_ANOTHER_ASKER
+        if own.doubted:
+            give_up(s, u, own, now)
     if f.purpose == protocol.OWN:
         return in_step(s, f, now)
     return data(f, frame, quality)
@@ -278,8 +200,9 @@ cdef Verdict take_line(
     if found == codec.REQUEST:
         return asked_by_other(s, &frame, open_, n, t, now)
     if (
-        s.claim_count and frame.size and (own == NULL or not own.doubted)
-        and claimed(s, &frame, now)
+        s.claim_count and frame.size
+        and (own == NULL or not own.doubted or found == codec.FOREIGN)
+        and claimed(s, &frame, may_owe(unit_of(s, frame.unit), &frame), now)
     ):
         t.asked = &unit_of(s, frame.unit).head
         return protocol.FOREIGN_ANSWER
@@ -288,7 +211,7 @@ cdef Verdict take_line(
     if found == codec.ANSWER:
         return take_data(s, &open_[0], &frame, t, now)
     if found == codec.EXCEPTION:
-        return line_exception(s, &open_[0], t, frame.code, now)
+        return line_exception(s, &open_[0], &frame, t, now)
     return stray(s, &frame, open_, n, t, now)
 
 
@@ -310,6 +233,16 @@ cdef inline size_t rest_of(const in_t *arrived, const ask_t *ask) noexcept nogil
     return whole - arrived.n if whole > arrived.n else 0
 
 
+cdef void lags(unit_t *u, const own_t *own, int64_t now) noexcept nogil:
+    """It answered what it had been asked before, and nothing else: it may do so always. Another
+    probe will tell, at once; then again when the doubt ends.
+    """
+    cdef bint is_first = now >= u.doubt_until
+    heard_answer(u, own.ask.function, own.ask.data_bytes, now)
+    u.lag_until = u.doubt_until if is_first else 0
+    u.probing = UNKNOWN
+
+
 cdef bint ended_line(void *session, const flight_t *f, Why why, int64_t now) noexcept nogil:
     cdef modbus_t *s = <modbus_t *>session
     cdef unit_t *u = <unit_t *>f.station
@@ -322,6 +255,12 @@ cdef bint ended_line(void *session, const flight_t *f, Why why, int64_t now) noe
             u.probing = MUTE
             return True
         return False
+    if why == protocol.NO_ANSWER and (own.behind or (is_first_probe and own.odd_function)):
+        lags(u, own, now)
+    if is_first_probe and own.odd_function:
+        heard_answer(u, own.odd_function, own.odd_bytes, now)
+        u.overdue = now
+        return True
     if is_first_probe:
         # It knows no such function and does not say so, or hangs up: that is its right.
         u.probing = MUTE

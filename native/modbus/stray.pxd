@@ -2,7 +2,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from native.engine.protocol cimport Verdict, flight_t, take_t
 from native.modbus.codec cimport frame_t
-from native.modbus.unit cimport modbus_t
+from native.modbus.unit cimport modbus_t, unit_t
 
 cdef extern from *:
     """
@@ -10,6 +10,8 @@ cdef extern from *:
     """
     int64_t REPLY_USUAL  # how long a device takes to answer another master, most of them
 
+# Whether it may be an answer that the unit owes us.
+cdef bint may_owe(const unit_t *u, const frame_t *frame) noexcept nogil
 # A whole answer to nothing that is open, and a whole request.
 cdef Verdict stray(
     modbus_t *s, const frame_t *frame, flight_t *open_, int32_t n, take_t *t, int64_t now

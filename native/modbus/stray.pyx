@@ -4,12 +4,12 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
 
 from native.engine cimport protocol
 from native.engine.protocol cimport Verdict, flight_t, take_t
-from native.modbus.asker cimport claim, heard_answer, is_read
+from native.modbus.asker cimport claim, doubt_of, heard_answer, is_read
 from native.modbus.codec cimport bytes_of, frame_t, is_short
 from native.modbus.exchange cimport ILLEGAL_VALUE, wrong_code
 from native.modbus.unit cimport (
-    DOUBT_ALL,
-    DOUBT_REFUSAL,
+    PROBE,
+    UNKNOWN,
     is_outstanding,
     modbus_t,
     own_t,
@@ -17,6 +17,22 @@ from native.modbus.unit cimport (
     unit_t,
 )
 from native.reasons cimport BAD_REFUSED, BAD_WRONG_ANSWER
+
+
+cdef bint may_owe(const unit_t *u, const frame_t *frame) noexcept nogil:
+    return u != NULL and u.head.owes_until and (
+        frame.function & 0x80 or is_outstanding(u, <uint16_t>frame.size)
+    )
+
+
+cdef inline bint is_probe_of_ours(
+    const unit_t *u, const frame_t *frame, int64_t now
+) noexcept nogil:
+    """Whether it answers a probe that was given up."""
+    return (
+        u.probed >> (frame.function & 0x7F) & 1 and now < u.overdue + u.head.late_ns
+        and (frame.function & 0x80 or frame.size == (2 if frame.function > 2 else 1))
+    )
 
 
 cdef void unasked(
@@ -50,6 +66,8 @@ cdef Verdict odd_answer(
     if now < u.doubt_until or frame.sum == u.last_sum:
         unasked(u, frame, t, now)
         return protocol.FOREIGN_ANSWER
+    if own.what == PROBE and u.probing == UNKNOWN:
+        unasked(u, frame, t, now)  # all was well before it
     own.odd_function, own.odd_bytes = frame.function, <uint16_t>frame.size
     f.seen_surely = True
     if is_short(frame, &own.ask) and f.purpose != protocol.OWN:
@@ -66,10 +84,13 @@ cdef Verdict stray(
     cdef unit_t *u = unit_of(s, frame.unit)
     if u == NULL or frame.size == 0 or not is_read(frame.function):
         return protocol.FOREIGN_ANSWER
-    if u.head.owes_until and (
-        frame.function & 0x80 or is_outstanding(u, <uint16_t>frame.size)
-    ):
+    if may_owe(u, frame):
         t.whose = &u.head
+    elif is_probe_of_ours(u, frame, now):
+        u.probed &= <uint8_t>~(1 << (frame.function & 0x7F))
+        t.whose = &u.head
+        if n and open_[0].station == &u.head:
+            (<own_t *>open_[0].own).behind = True
     elif n and open_[0].station == &u.head:
         return odd_answer(&open_[0], frame, t, now)
     else:
@@ -101,9 +122,8 @@ cdef Verdict asked_by_other(
         # A late answer of 17 to 24 bits looks the same.
         t.whose, t.asked = &u.head, NULL
         return protocol.FOREIGN_ANSWER
-    claim(s, frame, size, now + s.head.timeout_ns)
+    # His waits behind ours.
+    claim(s, frame, size, now, now + 2 * max(s.head.timeout_ns, u.head.late_ns))
     if n and open_[0].station == &u.head and frame.function == own.ask.function:
-        own.doubted = max(own.doubted, <uint8_t>(
-            DOUBT_ALL if size == own.ask.data_bytes else DOUBT_REFUSAL
-        ))
+        own.doubted = max(own.doubted, doubt_of(&own.ask, size))
     return protocol.FOREIGN_REQUEST

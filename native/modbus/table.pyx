@@ -31,7 +31,6 @@ cdef int begin(void *session, out_t *out, int64_t now) noexcept nogil:
     # Not from 1: a device that counts for itself must not agree with it by chance.
     s.transaction = <uint16_t>(s.head.seed >> 10) if s.transaction == 0 else s.transaction
     s.sent_here = 0
-    s.echoed = False
     s.wrong_in_a_row = s.unanswered = 0
     s.head.window = 1
     s.hearing = False

@@ -2,9 +2,10 @@
 
 A stale id is dropped and counted; three answers in a row that match no request close the
 connection. The first request of a connection flies alone: only when its id came back do others fly
-beside it, because a device that counts for itself may hit the id of another. A device that never
-echoes ids (learned: MISSES_ENOUGH answers right in all but the id) is believed by order, and after
-each time-out the connection is made anew.
+beside it, because a device that counts for itself may hit the id of another. A device that does not
+echo ids (learned: MISSES_ENOUGH answers in a row right in all but an id that was never sent) is
+believed by order, and after each time-out the connection is made anew; until MATCHES_ENOUGH in a
+row have the right id, as it may be replaced by one that does.
 """
 
 from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t
@@ -24,7 +25,7 @@ from native.engine.protocol cimport (
 )
 from native.modbus cimport codec
 from native.modbus.codec cimport (
-    PDU_MAX,
+    MBAP_LENGTH_MAX,
     TCP,
     Found,
     ask_of,
@@ -50,6 +51,8 @@ from native.reasons cimport BAD_GATEWAY, GOOD
 cdef enum:
     WRONG_LAST = 3      # answers in a row that match nothing: the connection is closed
     MISSES_ENOUGH = 3
+    MATCHES_ENOUGH = 8
+    LATELY = 64         # ids so far back are a late answer's, or one's that lags behind
     STRAY_MOST = 8      # bytes that are skipped in front of a header
     HEADER = 6
     SENT_PAGES = 4      # the thousand ids that `was_sent` knows have one of five first bytes
@@ -64,6 +67,7 @@ cdef Prep prepare_tcp(
         return not_ours(out)
     s.transaction += 1
     s.sent_here += 1
+    s.sent_lately = min(s.sent_lately + 1, <uint32_t>LATELY)
     ask_of(f.request, &own.ask)
     own.ask.transaction, own.ask.unit = s.transaction, f.station.address[0]
     return write_ask(TCP, own, out)
@@ -84,22 +88,48 @@ cdef inline bint was_sent(const modbus_t *s, uint16_t transaction) noexcept nogi
     return <uint16_t>(s.transaction - transaction) < min(s.sent_here, <uint32_t>1024)
 
 
-cdef size_t stray_bytes(const in_t *arrived, const flight_t *open_, int32_t n) noexcept nogil:
-    """How many bytes, a heartbeat perhaps, lie before the header of an open request's answer; 0:
-    there is none behind a few.
-    """
+cdef inline bint was_sent_lately(const modbus_t *s, uint16_t transaction) noexcept nogil:
+    """Likewise of the last few, on whatever connection: such an id is echoed."""
+    return <uint16_t>(s.transaction - transaction) < s.sent_lately
+
+
+cdef inline void take_id(modbus_t *s, bint right) noexcept nogil:
+    """An answer was taken; `right`: with the id of its request."""
+    s.misses = 0
+    if not s.head.single:
+        s.head.window = UINT32_MAX
+        return
+    s.matches = s.matches + 1 if right else 0
+    s.head.single = s.matches < MATCHES_ENOUGH
+
+
+cdef inline bint begins(
+    const uint8_t *p, size_t size, const flight_t *open_, int32_t n
+) noexcept nogil:
+    """Whether an open request's answer may begin with these bytes, at least one."""
+    cdef int32_t i
+    if size == 1:
+        for i in range(n):
+            if (<const own_t *>open_[i].own).ask.transaction >> 8 == p[0]:
+                return True
+        return False
+    return (
+        flight_of(open_, n, be16(p)) >= 0
+        and (size < 4 or be16(p + 2) == 0)
+        and (size < 6 or 3 <= be16(p + 4) <= MBAP_LENGTH_MAX)
+    )
+
+
+cdef Verdict strayed(
+    const in_t *arrived, const flight_t *open_, int32_t n, take_t *t
+) noexcept nogil:
+    """A few bytes, a heartbeat or a checksum perhaps, may lie before an open request's answer."""
     cdef size_t i
-    cdef const uint8_t *p
-    for i in range(1, <size_t>STRAY_MOST + 1):
-        p = arrived.p + i
-        if i + HEADER > arrived.n:
-            break
-        if (
-            be16(p + 2) == 0 and 3 <= be16(p + 4) <= PDU_MAX + 1
-            and flight_of(open_, n, be16(p)) >= 0
-        ):
-            return i
-    return 0
+    for i in range(1, min(<size_t>STRAY_MOST, arrived.n - 1) + 1):
+        if begins(arrived.p + i, arrived.n - i, open_, n):
+            t.used = i
+            return protocol.NOISE
+    return protocol.BROKEN
 
 
 cdef Verdict take_tcp(
@@ -115,43 +145,38 @@ cdef Verdict take_tcp(
         return protocol.MORE
     t.used = frame.used
     if found == codec.BROKEN:
-        t.used = stray_bytes(arrived, open_, n)
-        return protocol.NOISE if t.used else protocol.BROKEN
+        return strayed(arrived, open_, n, t)
     t.flight = 0 if s.head.single and n else flight_of(open_, n, frame.transaction)
     found = codec.FOREIGN
     if t.flight >= 0:
         ask = &(<const own_t *>open_[t.flight].own).ask
         found = match_answer(&frame, ask)
     if found == codec.ANSWER:
-        s.echoed = True
-        if not s.head.single:
-            s.head.window = UINT32_MAX
-        s.answers += 1
+        take_id(s, frame.transaction == ask.transaction)
         s.wrong_in_a_row = s.unanswered = 0
         return data(&open_[t.flight], &frame, GOOD)
     if found == codec.EXCEPTION or (ask != NULL and is_short(&frame, ask)):
         if found != codec.EXCEPTION:
             frame.code = ILLEGAL_VALUE
         if quality_of(frame.code) != BAD_GATEWAY:
-            s.answers += 1
             s.wrong_in_a_row = s.unanswered = 0
         return exception(t, frame.code)
-    if ask != NULL and not frame.function & 0x80 and frame.size and not s.head.single:
+    if ask != NULL and not s.head.single:
         # By its id it is the answer, but not to what was asked.
         s.wrong_in_a_row = 0
         return wrong_answer(t, &frame, ask)
-    if t.flight < 0 and s.unanswered and was_sent(s, frame.transaction):
+    if t.flight < 0 and frame.size and s.unanswered and was_sent(s, frame.transaction):
         t.whose = <station_t *>unit_of(s, frame.unit)
         if frame.function & 0x80:
             t.quality, t.code = quality_of(frame.code), frame.code
         return protocol.FOREIGN_ANSWER
     s.wrong_in_a_row += 1
-    if t.flight < 0 and n == 1 and match_answer(
-        &frame, &(<const own_t *>open_[0].own).ask
-    ) == codec.ANSWER:
-        s.misses += 1
-        if s.misses >= MISSES_ENOUGH and s.answers == 0:
+    if t.flight < 0 and n == 1 and not was_sent_lately(s, frame.transaction):
+        found = match_answer(&frame, &(<const own_t *>open_[0].own).ask)
+        s.misses += found == codec.ANSWER or found == codec.EXCEPTION
+        if s.misses >= MISSES_ENOUGH:
             s.head.single = True
+            s.matches = 0
             return protocol.BROKEN
     return protocol.BROKEN if s.wrong_in_a_row >= WRONG_LAST else protocol.FOREIGN_ANSWER
 
@@ -175,4 +200,4 @@ cdef bint may_begin_tcp(
             return False
     if size > 3 and be16(p + 2) != 0:
         return False
-    return size < 6 or 3 <= be16(p + 4) <= PDU_MAX + 1
+    return size < 6 or 3 <= be16(p + 4) <= MBAP_LENGTH_MAX

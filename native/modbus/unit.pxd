@@ -10,7 +10,8 @@ cdef enum Probing:
     # Whether a unit answers a read by a function that its plan has not, be it by a refusal.
     UNKNOWN = 0
     ANSWERED = 1
-    MUTE = 2    # or not worth asking: its plan has sizes or functions enough
+    MUTE = 2
+    NEEDLESS = 3  # its plan has answers of sizes enough to tell apart
 
 cdef enum What:
     READ = 0    # of the plan
@@ -30,6 +31,7 @@ cdef struct claim_t:
     uint8_t unit
     uint8_t function
     uint16_t data_bytes
+    int64_t heard
     int64_t until
 
 
@@ -37,7 +39,8 @@ cdef struct own_t:
     # Of a flight.
     ask_t ask
     What what
-    bint echoed           # what was sent has come back
+    uint8_t echoed        # what was sent has come back
+    uint8_t behind        # meanwhile the answer to a probe before it came
     uint8_t doubted       # somebody else asked meanwhile: DOUBT_*
     uint8_t odd_function  # of an answer of its unit that does not fit it; 0: none came
     uint16_t odd_bytes
@@ -64,9 +67,11 @@ cdef struct unit_t:
     # Somebody else asks it, unheard (native.modbus.asker), until `doubt_until`: sizes of the
     # answers, a bit each, and functions of the refusals that were not ours; lately, and before.
     int64_t doubt_until
+    int64_t lag_until     # the same, where it only looks as if it answered one request behind
     int64_t turned_at
     uint64_t others[2][FUNCTIONS][4]
     uint8_t refusing[2]
+    int32_t insisted      # requests in a row to be sure of the line while he goes on asking
     uint16_t last_sum     # checksum of its last answer to us
     bint excepted         # `exception_ask`, the last that it was asked, was refused
     ask_t exception_ask
@@ -77,11 +82,11 @@ cdef struct modbus_t:
     # TCP:
     uint16_t transaction
     uint32_t sent_here    # requests on this connection
-    bint echoed           # this connection has echoed a transaction id
-    uint64_t answers
+    uint32_t sent_lately  # requests on any, up to as many as matter
     int32_t wrong_in_a_row
     int32_t unanswered    # requests in a row without an answer
-    int32_t misses        # answers right in all but the id
+    int32_t misses        # answers right in all but an id that was never sent, in a row
+    int32_t matches       # likewise, of one that is believed by order: with the right id
     # Requests of another master, that an answer will come to (native.modbus.asker):
     claim_t claims[CLAIMS]
     int32_t claim_count

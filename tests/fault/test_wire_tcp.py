@@ -133,7 +133,7 @@ def zero(asked: Asked) -> Iterable[Step]:
     "header",
     [
         struct.pack(">HHHB", 1, 0, length, 1)
-        for length in (0, 1, 2, 255, 65535)
+        for length in (0, 1, 2, 257, 65535)
     ]
     + [struct.pack(">HHHB", 1, 7, 7, 1), b"HTTP/1.1 400 Bad Request\r\n\r\n"],
 )  # fmt: skip

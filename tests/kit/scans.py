@@ -123,10 +123,19 @@ def ticks_of(runs: Iterable[pb.GroupRun]) -> list[tuple[int, ...]]:
 class Box:
     """Groups 1 on, their sealer, and what it sealed."""
 
-    def __init__(self, plans: Sequence[GroupPlan], pool_bytes: int = POOL_BYTES) -> None:
-        """`pool_bytes`: of memory for rows, that the groups share."""
+    def __init__(
+        self,
+        plans: Sequence[GroupPlan],
+        pool_bytes: int = POOL_BYTES,
+        groups: Sequence[Group] = (),
+    ) -> None:
+        """`pool_bytes`: of memory for rows, that the groups share. `groups`: those of the plans,
+        where somebody else made them.
+        """
         self.pool = Pool(pool_bytes)
-        self.groups = [Group(number + 1, made, self.pool) for number, made in enumerate(plans)]
+        self.groups = list(groups) or [
+            Group(number + 1, made, self.pool) for number, made in enumerate(plans)
+        ]
         for group in self.groups:
             group.start(START_NS)
         self.sealer = Sealer(self.groups)

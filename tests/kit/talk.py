@@ -77,11 +77,10 @@ class Talk:
             requests = tuple(request_of(Read(ask.function, at, ask.size), told) for at in ask.reads)
             plans.append(GroupPlan(f"d{number}", ask.every_ms * MS, tags, requests, fields, 0))
         self.box = Box(plans)
-        more: dict[str, Any] = {"type": "tcp" if self.framing == "tcp" else "serial", **self.link}
-        spec = LinkSpec("l", port="/dev/null", host="127.0.0.1", **more)
+        spec = self.spec()
         units = sorted({ask.unit for ask in self.asks})
         framing: Any = self.framing
-        self.native = Link(
+        native = Link(
             spec,
             [
                 (
@@ -95,7 +94,16 @@ class Talk:
                 for unit in units
             ],
         )
-        self.rig = Rig(self.native)
+        self.begin(native)
+
+    def spec(self) -> LinkSpec:
+        more: dict[str, Any] = {"type": "tcp" if self.framing == "tcp" else "serial", **self.link}
+        return LinkSpec("l", port="/dev/null", host="127.0.0.1", **more)
+
+    def begin(self, native: Link) -> None:
+        """Connect, and let the first ticks be due."""
+        self.native = native
+        self.rig = Rig(native)
         self.start_ns = self.rig.now
         self.connected_ms = 0.0
         self._events: list[tuple[int, int, int, Callable[[], None]]] = []
@@ -111,6 +119,11 @@ class Talk:
     def now_ms(self) -> float:
         """Since the first tick."""
         return (self.rig.now - self.start_ns) / MS
+
+    @property
+    def busy_until_ms(self) -> float:
+        """Until when the devices work on what they were asked so far."""
+        return (max(self._free_ns, self.rig.now) - self.start_ns) / MS
 
     @property
     def connections(self) -> int:

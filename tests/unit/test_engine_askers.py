@@ -166,3 +166,92 @@ def test_answer_when_it_comes_twice_then_is_nobody_else_s() -> None:
     assert wrong(talk) == []
     assert talk.good() == 1.0
     assert talk.native.others(talk.rig.now) is None
+
+
+def polite(rng: random.Random, takes_s: float, *, mute: bool = False, framing: str = "rtu") -> Talk:
+    """Another master that waits for his answer, for half a second at the most. His holding:50 takes
+    the device `takes_s`, or brings nothing; ours 20 ms.
+    """
+
+    def script(asked: Asked) -> Iterable[Step]:
+        if asked.address == 50:
+            return [] if mute else [takes_s, answer(asked)]
+        return [0.02, answer(asked)]
+
+    talk = Talk([Ask(1, (10, 20), 300)], script, framing)
+
+    def ask() -> None:
+        talk.foreign(1, 50, 1, visible=True)
+        waits_ms = 500.0 if mute else talk.busy_until_ms - talk.now_ms
+        talk.at(talk.now_ms + waits_ms + 1000 * rng.uniform(0.1, 0.3), ask)
+
+    talk.at(77, ask)
+    talk.run(600_000)
+    talk.finish()
+    return talk
+
+
+@pytest.mark.parametrize("framing", ["rtu", "ascii"])
+@pytest.mark.parametrize("takes_s", [0.001, 0.1, 0.2, 0.29])
+def test_values_when_another_s_answers_take_long_then_none_is_taken_for_ours(
+    rng: random.Random, takes_s: float, framing: str
+) -> None:
+    """Ours are asked for before his have come."""
+    talk = polite(rng, takes_s, framing=framing)
+    assert wrong(talk) == []
+    assert talk.good() >= 0.95
+
+
+@pytest.mark.parametrize("framing", ["rtu", "ascii"])
+def test_values_when_another_asks_what_is_never_answered_then_ours_are_read(
+    rng: random.Random, framing: str
+) -> None:
+    """His request claims no answer of ours for long."""
+    talk = polite(rng, 0, mute=True, framing=framing)
+    assert wrong(talk) == []
+    assert talk.good() >= 0.95
+
+
+#: What he asks: function, address, count. None fits ours, though the last has as many bytes.
+ELSE = {
+    "another function": (4, 50, 1),
+    "our address, more of it": (3, 10, 2),
+    "as many bits": (1, 0, 16),
+    "another unit": (3, 50, 1),
+}
+
+
+@pytest.mark.parametrize("framing", ["rtu", "ascii"])
+@pytest.mark.parametrize("visible", [False, True])
+@pytest.mark.parametrize("what", ELSE)
+def test_values_when_another_asks_what_cannot_be_ours_then_are_all_good(
+    rng: random.Random, what: str, visible: bool, framing: str
+) -> None:
+    talk = Talk([Ask(1, (10, 20), 300)], slow, framing, {} if visible else SERVER)
+    function, address, size = ELSE[what]
+
+    def ask() -> None:
+        unit = 2 if what == "another unit" else 1
+        talk.foreign(unit, address, size, visible=visible, function=function)
+        talk.at(talk.now_ms + 1000 * rng.uniform(0.1, 0.3), ask)
+
+    talk.at(77, ask)
+    talk.run(300_000)
+    talk.finish()
+    assert wrong(talk) == []
+    assert talk.good() == 1
+
+
+def test_probe_when_its_answer_is_late_then_tells_of_nobody_else() -> None:
+    """It is our own question, asked once to learn whether the device answers such."""
+    talk = Talk(
+        [Ask(1, (10, 20), 300)],
+        lambda a: [0.45 if a.function == 4 else 0.01, answer(a)],
+        "rtu",
+        {"timeout_ns": 300_000_000},
+    )
+    talk.run(60_000)
+    talk.finish()
+    assert talk.native.others(talk.rig.now) is None
+    assert UNCERTAIN not in {row.quality for row in talk.rows()}
+    assert talk.good(since_ms=5_000) == 1
