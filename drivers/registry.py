@@ -56,3 +56,8 @@ def _theirs() -> tuple[EntryPoint, ...]:
     from importlib.metadata import entry_points  # here: it takes a megabyte, and few have others
 
     return tuple(entry_points(group=ENTRY_POINTS))
+
+
+def lacks(name: str) -> tuple[str, ...]:
+    """Keys of devices that this driver's have no use for, where it names some (`lacks`)."""
+    return tuple(getattr(get(name), "lacks", ()))

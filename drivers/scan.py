@@ -52,6 +52,7 @@ class _Device:
     learning: Learning
     revision: int
     parts: PartLearning | None  # the learning, where it is told of parts
+    shares: bool  # whether its frames stand on a line
     granted: int = 0  # that it knows of
 
     def cause(self, quality: int, code: int) -> dict[str, Any] | None:
@@ -79,10 +80,11 @@ class _Bus:
         for plan in plans:
             groups = [Group(number + i, group, pool) for i, group in enumerate(plan.groups)]
             number += len(groups)
-            speaker = _speaker(plan.spec)
+            driver = _driver(plan.spec)
+            speaker, shares = driver.speaker(), driver.shares(plan.spec)
             learning = _learning(speaker, plan.spec, kept.get(plan.spec.name))
             parts = learning if isinstance(learning, PartLearning) else None
-            self.devices.append(_Device(speaker, plan, groups, learning, 0, parts))
+            self.devices.append(_Device(speaker, plan, groups, learning, 0, parts, shares))
         self.link = Link(
             spec,
             [(_station(device, spec), device.groups) for device in self.devices],
@@ -196,7 +198,8 @@ class _Bus:
             spec = device.plan.spec
             tags = _qualities(device.groups)
             found.update(
-                unit=spec.unit,
+                unit=None if "unit" in registry.lacks(spec.driver) else spec.unit,
+                line=device.shares,
                 link=self.spec.name,
                 driver=spec.driver,
                 profile=spec.profile,
@@ -234,10 +237,10 @@ def has_name(spec: LinkSpec) -> bool:
     return address.version == 6 and address.scope_id is not None  # its interface may come later
 
 
-def _speaker(device: DeviceSpec) -> Speaker:
+def _driver(device: DeviceSpec) -> NativeDriver:
     driver = registry.get(device.driver)
     assert isinstance(driver, NativeDriver)
-    return driver.speaker()
+    return driver
 
 
 def _station(device: _Device, link: LinkSpec) -> Station:

@@ -94,18 +94,21 @@ def judge(
     if not ever:
         return "starting", _cause(own, quality, code)
     # Where the device says "none", it was read.
+    stopped = own(_SOURCE_DOUBTS, code) if tags.get(_SOURCE_DOUBTS, 0) else None
     if bad := {each: count for each, count in tags.items() if each >= 128 and each != _NO_VALUE}:
+        if stopped:
+            found["beside"] = stopped
         return "partly", _of_tags(own, bad, sum(tags.values()), quality, code) or {
             "id": "device.partly",
             "args": {"count": sum(bad.values()), "device": found["name"]},
         }
+    if stopped:
+        return "good", stopped
     if doubtful := tags.get(_OUT_OF_RANGE, 0):
         args = {"count": doubtful, "device": found["name"]}
         return "good", {"id": "device.out_of_range", "args": args}
     if none := tags.get(_NO_VALUE, 0):
         return "good", {"id": "device.no_value", "args": {"count": none, "device": found["name"]}}
-    if tags.get(_SOURCE_DOUBTS, 0) and (said := own(_SOURCE_DOUBTS, code)) is not None:
-        return "good", said
     return "good", None
 
 

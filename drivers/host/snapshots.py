@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from drivers import registry
 from drivers.api import DevicePlan, LinkSpec
 from drivers.host.books import Books
 from drivers.host.quality import (
@@ -106,7 +107,8 @@ def device_snapshot(
     return {
         "name": spec.name,
         "link": link.spec.name,
-        "unit": spec.unit,
+        "unit": None if "unit" in registry.lacks(driver) else spec.unit,
+        "line": False,
         "driver": driver,
         "profile": spec.profile,
         "state": state,

@@ -31,7 +31,7 @@ def main(context: Context, options: argparse.Namespace) -> int:
         [
             cut(device["name"], 14),
             cut(device["link"], 9),
-            str(device["unit"]),
+            "-" if device["unit"] is None else str(device["unit"]),
             _state(context, device["state"]),
             ago(device["last_good_s"], context.lang, brief=True),
             _answer(device["answer_us"]),

@@ -144,15 +144,20 @@ class DeviceBuilder:
     def _without_others(
         self, place: Place, data: Mapping[str, Any], table: Table
     ) -> Mapping[str, Any]:
-        """Without the keys that only devices of other drivers have, which become problems; where
-        the driver itself is wrong, that is problem enough.
+        """Without the keys that only devices of other drivers have, or that the driver has no use
+        for, which become problems; where the driver itself is wrong, that is problem enough.
         """
         others = {
             name: drivers
             for name in islice(data, 100)
             if name not in table and (drivers := drivers_with(name))
         }
-        for name, drivers in others.items() if table is not DEVICE else ():
+        is_known = table is not DEVICE
+        for name in registry.lacks(str(data["driver"])) if is_known else ():
+            if name in data:
+                having = [each for each in registry.ours() if name not in registry.lacks(each)]
+                others[name] = having
+        for name, drivers in others.items() if is_known else ():
             args = {"key": name, "driver": data["driver"], "drivers": ", ".join(drivers)}
             self._problems.append((place / name).error("config.key_of_driver", **args))
         return {name: value for name, value in data.items() if name not in others}

@@ -56,6 +56,14 @@ TABLE = {
         "server passes bytes through, else none); of a device behind a serial server, that "
         "server's baud and parity, too",
     ),
+    "device.never_answered_host": Message(
+        "连接已通但不应答",
+        "the connection is up, but it does not answer",
+        "核对 address 是不是这台设备、端口对不对；对的话，多半是它在启动、停机，或连接数用完："
+        "重启它试试",
+        "Check that `address` is that device, and the port; if so, it is starting, stopped, or out "
+        "of connections: restart it",
+    ),
     "device.no_answer_damaged": Message(
         "收到的数据是坏的（损坏 {damaged}）",
         "what is received is damaged ({damaged} times)",

@@ -82,7 +82,8 @@ def _silence(
         return Said(id="device.no_answer_damaged", args={"damaged": max(1, lately.damaged)})
     is_wire = link["type"] in ("serial", "listen")
     alone = all(each["state"] in ("silent", "starting") for each in members)
-    if is_wire and alone and recent.of_link(link, _last_good_ns(members, now_ns)).wrong:
+    strange = alone and recent.of_link(link, _last_good_ns(members, now_ns)).wrong
+    if is_wire and device["unit"] is not None and strange:
         return Said(id="device.other_unit", args={"unit": device["unit"]})
     late_us = device.get("late_us", 0)
     if late_us > device["timeout_us"]:
@@ -100,8 +101,15 @@ def _silence(
         return Said(id=said, args={"age": _age(good_s)})
     if device["exceptions"]:  # it did answer, though never with a value
         return Said(id="device.no_answer", args={})
+    if not is_wire and _is_host(device):
+        return Said(id="device.never_answered_host", args={})
     said = "device.never_answered" if is_wire else "device.never_answered_tcp"
     return Said(id=said, args={})
+
+
+def _is_host(device: DeviceSnapshot) -> bool:
+    """Whether it is at its address itself, and is not told apart there by a number."""
+    return device["unit"] is None and not device.get("line", True)
 
 
 def _is_damage(damaged: int, timeouts: int) -> bool:
@@ -175,7 +183,8 @@ def _of_link(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) 
 
 _NO_ANSWER = {
     "device.no_answer", "device.no_answer_since", "device.no_answer_since_tcp",
-    "device.never_answered", "device.never_answered_tcp", "device.damaged",
+    "device.never_answered", "device.never_answered_tcp", "device.never_answered_host",
+    "device.damaged",
     "device.no_answer_damaged", "device.other_unit", "device.too_slow",
 }  # fmt: skip
 
@@ -207,6 +216,8 @@ def _bus(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) -> S
     elif link["type"] not in ("serial", "listen"):
         said = "link.silent_alone_since" if ages else "link.silent_alone"
         said = "link.silent_tcp" if len(members) > 1 else said
+        if all(map(_is_host, members)):
+            said = "link.silent_host"
     else:
         said = "link.silent_stranger" if lately.wrong else "link.silent"
     return Said(id=said, args={"target": link["target"], "before": before})

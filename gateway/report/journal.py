@@ -178,7 +178,7 @@ def _subject(said: Said) -> str:
     """What a warning is about: it may change its words while the trouble lasts."""
     args = said["args"]
     if device := args.get("device"):
-        return f"device {device}"
+        return f"device {device}{' beside' if args.get('beside') else ''}"
     noun = _noun(said)
     if said["id"] in _BESIDE:
         return f"{said['id']} {args.get('link')}"

@@ -98,11 +98,13 @@ class GroupSnapshot(TypedDict):
 class DeviceSnapshot(TypedDict):
     name: str
     link: str
-    unit: int
+    unit: int | None  # None: its driver has no unit numbers
+    line: NotRequired[bool]  # False: it is no device of a serial line, nor behind a serial server
     driver: str
     profile: str
     state: str  # "good", "partly" (some tags bad), "silent", "starting"
     cause: Said | None
+    beside: NotRequired[Said]  # what is so beside that: a CPU in STOP of which blocks are refused
     since_s: float
     last_good_s: float | None
     answer_us: dict[str, int]  # p50, max

@@ -16,7 +16,8 @@ from gateway.report.snapshot import DeviceSnapshot, LinkSnapshot, Said, Snapshot
 #: Said of a link that is up: nothing that each of its devices could add.
 WHOLE_LINK = frozenset(
     {
-        "link.silent", "link.silent_tcp", "link.silent_alone", "link.silent_alone_since",
+        "link.silent", "link.silent_tcp", "link.silent_host", "link.silent_alone",
+        "link.silent_alone_since",
         "link.silent_damaged", "link.silent_stranger",
         "link.nothing_heard", "link.nothing_understood", "link.master_silent",
     }
@@ -31,6 +32,7 @@ _SEVERAL = {
     "device.never_answered_alone": "device.several_never",
     "device.never_answered": "device.several_never",
     "device.never_answered_tcp": "device.several_never",
+    "device.never_answered_host": "device.several_never",
 }
 #: Of a device that does not answer.
 NO_ANSWER = frozenset(_SEVERAL)
@@ -76,9 +78,11 @@ def causes(devices: Sequence[DeviceSnapshot], links: Sequence[LinkSnapshot] = ()
     """What is wrong with each, with its name; but for those whose link says it all."""
     told = {link["name"] for link in links if says_it_all(link)}
     return [
-        Said(id=cause["id"], args={**cause["args"], "device": device["name"]})
+        Said(id=said["id"], args={**said["args"], "device": device["name"], **more})
         for device in devices
-        if (cause := device["cause"]) and device["link"] not in told
+        if device["link"] not in told
+        for said, more in ((device["cause"], {}), (device.get("beside"), {"beside": True}))
+        if said
     ]
 
 

@@ -53,10 +53,13 @@ def _silent(name: str = "meter", last_good_s: float | None = None, **changes: An
         ({"type": "tcp"}, {"damaged": 11}, "device.no_answer_damaged"),
         ({}, {"damaged": 2}, "device.never_answered"),
         ({"wrong": 3}, {}, "device.other_unit"),
+        ({"wrong": 3}, {"unit": None}, "device.never_answered"),
+        ({"type": "tcp"}, {"unit": None, "line": False}, "device.never_answered_host"),
+        ({"type": "tcp"}, {"unit": None, "line": True}, "device.never_answered_tcp"),
     ],
     ids=[
         "tcp-never", "tcp-since", "never", "since", "refused-before", "udp", "damage", "tcp-damage",
-        "damage-rare", "stranger",
+        "damage-rare", "stranger", "stranger-meter", "host", "meter-behind-a-server",
     ],
 )  # fmt: skip
 def test_silence_when_the_counters_tell_more_then_so_does_the_cause(

@@ -137,3 +137,15 @@ def test_port_when_it_is_another_driver_s_then_said(
     assert [(each.id, each.severity, each.args["meant"]) for each in problems] == (
         [("config.port_of_driver", "warning", meant)] if meant else []
     )
+
+
+@pytest.mark.parametrize(
+    ("device", "line"),
+    [(PLC, "unit = 3"), (PLC, "max_bits = 9"), (LATHE, "unit = 3"), (METER, "max_registers = 9")],
+)
+def test_key_when_the_driver_has_no_use_for_it_then_refused(
+    tmp_path: Path, device: str, line: str
+) -> None:
+    problems = load(write(tmp_path, HEAD + device + line + "\n")).problems
+    (problem,) = [each for each in problems if each.severity == "error"]
+    assert (problem.id, problem.args["drivers"]) == ("config.key_of_driver", "modbus")

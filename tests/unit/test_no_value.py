@@ -8,7 +8,6 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.raw import TYPES, bits_of, number_of
-from drivers.states import judge
 from gateway.config import load
 from native.block.latest import latest, qualities
 from tests.kit.scans import Box, plan, registers, tag
@@ -139,11 +138,3 @@ def test_no_value_when_in_a_table_then_taken(tmp_path: Path) -> None:
     loaded = load(write(tmp_path, HEAD + DEVICE + 'tags_file = "t.csv"\n'))
     assert loaded.config is not None
     assert loaded.config.devices[0].tags[0].no_value == (0xFFFF, 0xFFFE)
-
-
-def test_state_when_the_device_says_none_then_good_and_said() -> None:
-    found = {"silent": False, "ever": True, "quality": 0, "exception": 0, "name": "d", "link": "l"}
-    state, cause = judge(lambda quality, code: None, found, "up", {1: 2, NONE: 3}, 129)
-    assert (state, cause) == (
-        "good", {"id": "device.no_value", "args": {"count": 3, "device": "d"}}
-    )  # fmt: skip
