@@ -2,7 +2,8 @@
 of it.
 
     link   rtu baud=9600 timeout=300       rtu, ascii, tcp, dlt645, s7 or mixed; times are in ms;
-                                           slow=1: a connection is made when a line says `made`
+                                           slow=1: a connection is made when a line says `made`;
+                                           type=udp or listen, heartbeat=fe: other links than tcp
     device 7 every=1000                    a unit, a meter's digits, or a CPU's rack.slot
     reads  3:0:2 3:16:3                    Modbus: function, address, count; a row shows the first
     tags   02010100 DB1.DBW0:int16         the others: addresses, with their types where they need
@@ -80,11 +81,14 @@ class Conversation:
             if name in told:
                 more[f"{name}_ns"] = int(told.pop(name)) * MS
         baud = int(told.pop("baud", "9600" if protocol in LINES else "0"))
+        kind: Any = told.pop("type", "tcp")
+        if "heartbeat" in told:
+            more["heartbeat"] = bytes.fromhex(told.pop("heartbeat"))
         assert not told, f"no such key of a link: {told}"
         if baud:
             self.spec = LinkSpec("l", "serial", port="/dev/null", baud=baud, **more)
         else:
-            self.spec = LinkSpec("l", "tcp", host="127.0.0.1", **more)
+            self.spec = LinkSpec("l", kind, host="127.0.0.1", **more)
 
     def device_is(self, address: str, told: dict[str, str]) -> None:
         self._device = (address, int(told.pop("every", "1000")))

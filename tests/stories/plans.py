@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -21,7 +22,10 @@ from native.s7.protocol import PROTOCOL as S7
 
 MS = 1_000_000
 #: As tests/stories/machines.pxd numbers them.
-KINDS = ("rtu", "ascii", "tcp", "meter", "s7", "mixed")
+MACHINES = ("rtu", "ascii", "tcp", "meter", "s7", "mixed")
+#: Links that others carry: what their machines speak.
+CARRIED = {"udp": "tcp", "dialin": "rtu", "dialin-tcp": "tcp"}
+KINDS = (*MACHINES, *CARRIED)
 PALETTE = 64
 #: native/dlt645/shape: a text, whose bytes stand in the row as they are, in the other order.
 _TEXT = 4
@@ -53,8 +57,14 @@ def head_of(cast: Cast) -> list[str]:
     """The cast as tests/kit/conversation.py reads it."""
     spec = cast.spec
     told = f"timeout={spec.timeout_ns // MS}"
-    told += f" baud={spec.baud}" if spec.type == "serial" else f" in_flight={spec.in_flight} slow=1"
-    lines = [f"link   {_protocol_of(cast.kind)} {told}"]
+    if spec.type == "serial":
+        told += f" baud={spec.baud}"
+    else:
+        told += f" type={spec.type} baud=0 in_flight={spec.in_flight}"
+        told += f" slow={int(spec.type != 'listen')}"
+    if spec.heartbeat:
+        told += f" heartbeat={spec.heartbeat.hex()}"
+    lines = [f"link   {_protocol_of(CARRIED.get(cast.kind, cast.kind))} {told}"]
     for i, plans in enumerate(cast.plans):
         for plan in plans:
             words = " ".join(
@@ -70,10 +80,7 @@ def head_of(cast: Cast) -> list[str]:
 @cache
 def _fuzzed_cast(kind: str) -> Cast:
     if kind == "dialin":
-        spec = LinkSpec(
-            "l", "listen", host="127.0.0.1", tcp_port=1, timeout_ns=100 * MS,
-            register=b"JX007", heartbeat=b"\xfe\xfe",
-        )  # fmt: skip
+        spec = replace(_spec(kind, 0, 100, 1), register=b"JX007")
         return Cast("rtu", spec, ((_plan("rtu", 1),),))
     if kind == "dialin-tcp":
         return Cast("tcp", _fuzzed_cast("dialin").spec, ((_plan("tcp", 1),),))
@@ -92,7 +99,7 @@ def cast_of(seed: int) -> Cast:
     """The link, devices and plans of a story."""
     rng = random.Random(seed)
     kind = KINDS[seed % len(KINDS)]
-    serial = kind not in ("tcp", "s7")
+    serial = kind not in ("tcp", "s7", *CARRIED)
     spec = _spec(
         kind,
         rng.choice((9600, 19200, 115200)) if serial else 0,
@@ -115,6 +122,7 @@ def _protocol_of(kind: str) -> str:
 
 def _kind_of(kind: str, number: int) -> str:
     """Of a device: as `kind_of` of story.pyx."""
+    kind = CARRIED.get(kind, kind)
     return kind if kind != "mixed" else ("rtu", "meter")[number % 2]
 
 
@@ -123,6 +131,11 @@ def _spec(kind: str, baud: int, timeout_ms: int, in_flight: int) -> LinkSpec:
     told: dict[str, Any] = {"timeout_ns": timeout_ms * MS}
     if baud:
         return LinkSpec("l", "serial", port="/dev/null", baud=baud, **told)
+    if kind == "udp":
+        return LinkSpec("l", "udp", host="127.0.0.1", in_flight=in_flight, **told)
+    if kind in ("dialin", "dialin-tcp"):
+        told["heartbeat"] = b"\xfe\xfe"
+        return LinkSpec("l", "listen", host="127.0.0.1", tcp_port=1, **told)
     return LinkSpec("l", "tcp", host="127.0.0.1", in_flight=in_flight, **told)
 
 

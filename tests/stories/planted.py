@@ -140,6 +140,25 @@ BUGS = (
         "await_rest(&l.bus, t.at_least * (1000 if PLANTED else 1), now)",
     ),
     Planted(
+        "on a mixed line bytes of one protocol are thrown away by another",
+        "engine/frames.pyx",
+        "        if found == FOREIGN_REQUEST or (found",
+        "        if (PLANTED and found != MORE) or found == FOREIGN_REQUEST or (found",
+    ),
+    Planted(
+        "the rest of a cut datagram stays in front of the next",
+        "engine/machine.pyx",
+        "    if l.port.kind == DATAGRAM:",
+        "    if l.port.kind == DATAGRAM and not PLANTED:",
+    ),
+    Planted(
+        "on a mixed line the first protocol has every turn",
+        "engine/frames.pyx",
+        "    return l.flights.open[0].station.session if l.flights.count else l.sessions[0]",
+        "    return l.sessions[0] if PLANTED or not l.flights.count else"
+        " l.flights.open[0].station.session",
+    ),
+    Planted(
         "an answer is counted twice",
         "engine/answer.pyx",
         "    l.counts.answers += 1",

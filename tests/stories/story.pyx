@@ -58,7 +58,7 @@ cdef enum:
 
 FAULT_NAMES = (
     "late", "damaged", "cut", "pieces", "lost", "refused", "busy", "foreign", "noise", "hang-up",
-    "mute", "hush", "shy", "babble", "refusal", "starved", "stuck",
+    "mute", "hush", "shy", "babble", "refusal", "starved", "stuck", "heartbeat",
 )
 
 

@@ -29,7 +29,8 @@ cdef enum:  # faults
     REFUSAL = 14   # the connection ends, and nobody listens for a while
     STARVED = 15   # the shell's thread is kept from running
     STUCK = 16     # the port takes no more bytes for a while
-    FAULTS = 17
+    HEARTBEAT = 17  # before it comes what a device that dials in says when nothing is asked
+    FAULTS = 18
 
 cdef enum What:
     BYTES = 0

@@ -22,6 +22,7 @@ from native.engine.rig cimport (
     rig_t,
 )
 from native.engine.connection cimport CONNECTING, UP
+from native.wire.transport cimport DATAGRAM, DIALIN, STREAM, packet_t
 from tests.stories.machines cimport (
     METER,
     READ,
@@ -82,9 +83,15 @@ cdef bint world_begin(world_t *w, uint64_t seed) noexcept nogil:
     w.said = <said_t *>malloc(ASKED_MAX * sizeof(said_t))
     for i in range(FAULTS):
         w.rate[i] = pick(w, 100) + 1 if pick(w, 3) == 0 else 0
-    if not w.line:
+    if w.rig.l.port.kind == DATAGRAM:
+        w.rate[DAMAGED] = w.rate[NOISE] = w.rate[BABBLE] = 0
+    elif not w.line:
         w.rate[DAMAGED] = w.rate[CUT] = w.rate[NOISE] = w.rate[BABBLE] = 0
-    w.rig.slow = not w.line
+    if w.rig.l.port.kind == DIALIN:
+        w.rate[HEARTBEAT] = 50
+    else:
+        w.rate[HEARTBEAT] = 0
+    w.rig.slow = w.rig.l.port.kind == STREAM or w.rig.l.port.kind == DATAGRAM
     for i in range(MUTE, STUCK + 1):
         w.rate[i] = (w.rate[i] + 9) // 10
     return w.events != NULL and w.said != NULL
@@ -170,7 +177,9 @@ cdef void happen(world_t *w, int32_t i, bint unseen) noexcept nogil:
 
 cdef bint strikes(world_t *w, int32_t fault) noexcept nogil:
     """Whether this fault happens now."""
-    if w.rate[fault] == 0 or w.rig.now >= w.calm_at or pick(w, 1000) >= w.rate[fault]:
+    if w.rate[fault] == 0 or (w.rig.now >= w.calm_at and fault != HEARTBEAT):
+        return False
+    if pick(w, 1000) >= w.rate[fault]:
         return False
     w.happened[fault] += 1
     return True
@@ -246,6 +255,7 @@ cdef void reply(world_t *w, asked_t *a, int64_t at, said_t *s) noexcept nogil:
     cdef uint8_t frame[1200]
     cdef size_t n, first
     cdef uint32_t serial = w.said_count - 1
+    cdef const packet_t *packet
     cdef bint ends = False
     if strikes(w, REFUSED):
         s.refused = True
@@ -260,6 +270,9 @@ cdef void reply(world_t *w, asked_t *a, int64_t at, said_t *s) noexcept nogil:
         send(w, at - span(w, 0, 2 * MS), frame + n, 1 + pick(w, 12))
     if strikes(w, FOREIGN):
         send(w, at - MS, frame + n, foreign(w.kind, pick(w, 0x7FFFFFFF), frame + n))
+    if strikes(w, HEARTBEAT):
+        packet = &w.rig.l.port.packets[0]
+        send_pieces(w, at - span(w, 0, 2 * MS), packet.bytes, packet.size)
     if strikes(w, DAMAGED):
         spoil(w, frame, n)
     if strikes(w, CUT):
@@ -353,6 +366,16 @@ cdef void starve(world_t *w) noexcept nogil:
     cdef rig_t *r = &w.rig
     cdef int64_t until = r.now + span(w, 5 * MS, 3 * w.timeout_ns)
     cdef int32_t i = first_event(w)
+    # What was due before has been done, though nobody heard of it: whoever holds the story again
+    # must know.
+    r.now -= 1
+    tell(w, "until", NULL, 0)
+    r.now += 1
+    # What attempts to connect and to send meet does not change unseen, for the same reason.
+    if r.now < w.refuse_until:
+        until = min(until, w.refuse_until - 1)
+    if r.now < w.stuck_until:
+        until = min(until, w.stuck_until - 1)
     while i >= 0 and w.events[i].at <= until and w.events[i].what == BYTES:
         r.now = max(r.now, w.events[i].at)
         happen(w, i, True)
