@@ -6,7 +6,6 @@ late or a foreign answer that was taken for the right one is found whatever it c
 
 from __future__ import annotations
 
-import random
 import termios
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -197,26 +196,6 @@ def test_answer_of_one_register_when_late_is_waited_for_in_quarantine(late_s: fl
     assert scanner.book["timeouts"] >= 1
 
 
-def test_device_that_is_mute_to_foreign_functions_is_back_in_two_seconds() -> None:
-    alive = [True]
-
-    def script(asked: Asked) -> Iterable[Step]:
-        return bus(asked, "nothing") if alive else []
-
-    with SerialSlave(script) as slave:
-        scanner = Scanner(slave, devices={1: [pairs((2, 100), count=1)]})
-        with scanner.running():
-            scanner.until(lambda: scanner.good() >= 20)
-            alive.clear()
-            scanner.until(lambda: scanner.gaps()[DEVICE_SILENT] > 200)
-            alive.append(True)
-            back_ns = now_ns()
-            scanner.until(lambda: scanner.good(after_ns=back_ns) >= 10)
-    scanner.check()
-    first = min(row.due_ns for row in scanner.rows if row.quality == 1 and row.due_ns >= back_ns)
-    assert first - back_ns <= BACK_NS
-
-
 @pytest.mark.parametrize("apart_s", [0.0, 0.004])
 def test_request_when_echoed_by_the_adapter_is_skipped(apart_s: float) -> None:
     """W5: a two-wire adapter gives back what was sent."""
@@ -267,30 +246,6 @@ def test_answer_when_from_another_unit_is_refused_and_the_right_one_is_taken() -
     assert scanner.qualities().keys() == {1} and scanner.book["wrong"] == 5
     scanner = story(Sometimes(lambda a, _: [answer(a, unit=9)], 3))
     assert scanner.qualities()[NO_ANSWER] >= 3 and scanner.book["wrong"] == 3
-
-
-@pytest.mark.parametrize("what", ["mute", "garbage"])
-def test_device_when_it_never_answers_is_asked_rarely_and_is_back_in_two_seconds(what: str) -> None:
-    """W10: one silent device leaves its bus free, and its return is soon seen."""
-    noise = random.Random(1)
-
-    def dead(_: Asked) -> Iterable[Step]:
-        return [] if what == "mute" else [noise.randbytes(20)]
-
-    with SerialSlave(dead) as slave:
-        scanner = Scanner(slave)
-        with scanner.running():
-            scanner.until(lambda: len(slave.asked) >= 5)
-            told = scanner.link.devices()[0]
-            assert told["silent"] and not told["ever"] and scanner.good() == 0
-            slave.script = honest
-            back_ns = now_ns()
-            scanner.until(lambda: scanner.good(after_ns=back_ns) >= 40)
-    scanner.check()
-    first = min(row.due_ns for row in scanner.rows if row.quality == 1)
-    assert first - back_ns <= BACK_NS
-    assert scanner.gaps().keys() <= {DEVICE_SILENT, OVERRUN}
-    assert scanner.gaps()[DEVICE_SILENT] > 20
 
 
 def test_device_when_it_falls_silent_turns_bad_within_a_period_and_a_time_out() -> None:

@@ -26,7 +26,7 @@ from tests.kit.slave import (
 )
 
 TIMEOUT_S = TIMEOUT_NS / 1e9
-REQUESTS = 90
+REQUESTS = 60
 Fault = Callable[[Asked, random.Random], Iterable[Step]]
 
 
@@ -119,13 +119,12 @@ def test_faults_when_many_come_together_behind_a_dtu_leave_no_wrong_value(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wire", ["rtu", "ascii", "tcp", "tcp in flight", "rtu over tcp"])
+@pytest.mark.parametrize("wire", ["rtu", "tcp in flight"])
 def test_faults_when_many_come_together_leave_no_wrong_value(wire: str, rng: random.Random) -> None:
-    serial = wire in ("rtu", "ascii")
-    known = FAULTS | (TCP if wire.startswith("tcp") else SERIAL)
-    if wire == "rtu over tcp":
-        known = known | {"hang up": TCP["hang up"]}
-    if wire == "tcp in flight":
+    """Over a real wire; the stories have all kinds of links."""
+    serial = wire == "rtu"
+    known = FAULTS | (SERIAL if serial else TCP)
+    if not serial:
         # A server that leaves bytes of an answer out and goes on with the next one: on TCP nothing
         # tells, where both were awaited. With one in flight the first has timed out by then.
         known = {name: fault for name, fault in known.items() if fault is not cut}
@@ -139,8 +138,7 @@ def test_faults_when_many_come_together_leave_no_wrong_value(wire: str, rng: ran
 
     framing, names = wire.split()[0], [f"d{unit}" for unit in plans]
     with SerialSlave(swarm, framing) if serial else TcpSlave(swarm, framing) as slave:
-        in_flight = 4 if wire == "tcp in flight" else 1
-        scanner = Scanner(slave, devices=plans, in_flight=in_flight)
+        scanner = Scanner(slave, devices=plans, in_flight=1 if serial else 4)
         with scanner.running():
             scanner.until(lambda: len(slave.asked) >= REQUESTS)
             slave.script = honest

@@ -52,13 +52,16 @@ class Row(NamedTuple):
 
 @dataclass
 class Talk:
-    """`script`: what the devices do; `link`: more of the link's specification."""
+    """`script`: what the devices do; `link`: more of the link's specification; `distance_ms`: what
+    an answer is on its way for, whatever is asked meanwhile.
+    """
 
     asks: list[Ask]
     script: Script
     framing: str = "tcp"
     link: dict[str, Any] = field(default_factory=dict)
     seal_ms: int = 500
+    distance_ms: float = 0.0
     asked: list[Asked] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -182,7 +185,8 @@ class Talk:
             if isinstance(step, float):
                 at += round(step * 1e9)
             elif isinstance(step, bytes):
-                self._at_ns(at, lambda data=step: self.rig.feed(data), self._connections)
+                there = at + round(self.distance_ms * MS)
+                self._at_ns(there, lambda data=step: self.rig.feed(data), self._connections)
             else:
                 number = errno.ECONNRESET if step == RESET else 0
                 assert step in (HANG_UP, RESET)

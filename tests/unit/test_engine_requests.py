@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable
 
 import pytest
 
-from tests.kit.slave import HANG_UP, RESET, Asked, Step, answer, refusal
+from tests.kit.slave import HANG_UP, RESET, Asked, Step, answer, honest, refusal
 from tests.kit.talk import Ask, Talk
 
 MUTE = 0
@@ -99,3 +100,32 @@ def test_device_when_it_is_silent_then_costs_little_and_is_back_at_once() -> Non
     while_dead = [a for a in talk.asked if 11e9 < a.at_ns - talk.start_ns < 60e9]
     assert len(while_dead) <= 30
     assert talk.good(since_ms=62_500) == 1
+
+
+@pytest.mark.parametrize("what", ["mute", "garbage"])
+def test_device_when_it_never_answered_on_a_line_then_is_asked_rarely_and_is_back_in_two_seconds(
+    what: str,
+) -> None:
+    noise = random.Random(1)
+    talk = Talk(
+        [Ask(1, (0, 10), 50)], lambda a: [] if what == "mute" else [noise.randbytes(20)], "rtu"
+    )
+    talk.run(20_000)
+    told = talk.native.devices()[0]
+    assert told["silent"] and not told["ever"] and len(talk.asked) <= 25
+    talk.script = honest
+    talk.run(25_000)
+    talk.finish()
+    assert min(row.at_ms for row in talk.rows() if row.quality == 1) <= 22_500
+
+
+def test_device_when_mute_to_functions_that_its_plan_has_not_then_is_back_in_two_seconds() -> None:
+    """One register at a time: what is late could be told by another function only."""
+    talk = Talk([Ask(1, (2, 100), 50)], lambda a: honest(a) if a.function == 3 else [], "rtu")
+    talk.at(5_000, lambda: setattr(talk, "script", lambda a: []))
+    talk.at(20_000, lambda: setattr(talk, "script", lambda a: honest(a) if a.function == 3 else []))
+    talk.run(30_000)
+    talk.finish()
+    assert not [row for row in talk.rows(5_500) if row.quality == 1 and row.at_ms < 20_000]
+    assert min(row.at_ms for row in talk.rows(20_000) if row.quality == 1) <= 22_500
+    assert talk.good(since_ms=23_000) == 1
