@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from drivers.api import Driver
+from drivers.api import Driver, HostedDriver
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -56,6 +56,11 @@ def _theirs() -> tuple[EntryPoint, ...]:
     from importlib.metadata import entry_points  # here: it takes a megabyte, and few have others
 
     return tuple(entry_points(group=ENTRY_POINTS))
+
+
+def is_hosted(name: str) -> bool:
+    """Whether its links run in a process beside the daemon: its sources may push values."""
+    return isinstance(get(name), HostedDriver)
 
 
 def lacks(name: str) -> tuple[str, ...]:

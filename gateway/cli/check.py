@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from drivers import registry
 from gateway import descriptors
 from gateway.amounts import period, size
 from gateway.cli import identity
@@ -23,6 +24,7 @@ from gateway.cli.identity import Identity
 from gateway.cli.status import per
 from gateway.cli.table import GREEN, RED, YELLOW, Paint, cut, fitted, table
 from gateway.config import Loaded, Located, load, remedy_of, render
+from gateway.config.model import GatewayConfig
 from gateway.config.units import Rate
 from gateway.messages import text
 from gateway.uplink.budget import least as least_budget
@@ -194,7 +196,7 @@ def _words(context: Context, loaded: Loaded, made: Forecast) -> list[str]:
         words("cli.one_scan"),
         words("cli.reachable"),
     ]
-    rows = _group_rows(made)
+    rows = _group_rows(context, made)
     if rows:
         lines += ["", *table(heads, rows, right=[1, 2, 3])]
         lines += [
@@ -207,6 +209,8 @@ def _words(context: Context, loaded: Loaded, made: Forecast) -> list[str]:
                 most=size(made.bytes_a_day_max),
             ),
         ]
+        if pushed := _pushed(loaded.config):
+            lines.append(words("cli.pushed_left_out", count=pushed))
         lines += _budget_words(context, loaded.config.platform.data_budget, made)
     lines.append(words("cli.estimate"))
     return lines
@@ -237,7 +241,19 @@ def _budget_words(context: Context, budget: Rate | None, made: Forecast) -> list
     return [context.paint(f"▲ {said}", YELLOW)]
 
 
-def _group_rows(made: Forecast) -> list[list[str]]:
+def _pushed(config: GatewayConfig) -> int:
+    """Tags whose values their source pushes: nobody knows before how often."""
+    drivers = {each.driver for each in config.devices}
+    hosted = {name for name in drivers if registry.is_hosted(name)}
+    return sum(
+        tag.report == "change"
+        for device in config.devices
+        if device.driver in hosted
+        for tag in device.tags
+    )
+
+
+def _group_rows(context: Context, made: Forecast) -> list[list[str]]:
     """A line for each group, or for a run of devices whose groups are alike."""
     rows: list[list[str]] = []
     alike: dict[tuple[str, int, int, int], list[str]] = {}
@@ -246,7 +262,8 @@ def _group_rows(made: Forecast) -> list[list[str]]:
             key = (link.link, group.period_ns, group.scan_ns, group.reachable_ns)
             alike.setdefault(key, []).append(group.device)
     for (_, period_ns, scan_ns, reachable_ns), devices in alike.items():
-        more = f" (+{len(devices) - 1})" if len(devices) > 1 else ""
-        name = cut(devices[0], 24) + more
+        name = cut(devices[0], 24)
+        if len(devices) > 1:
+            name = context.words("cli.and_alike", name=name, more=len(devices) - 1)
         rows.append([name, period(period_ns), period(scan_ns), period(reachable_ns)])
     return rows

@@ -314,6 +314,12 @@ CHECK = {
         "5G traffic a day: about {expected} in {sends} messages, if values move as simulated ones "
         "do; {least} if none moves, {most} if all jump at every scan",
     ),
+    "cli.and_alike": Message("{name} 等，另有 {more} 台一样", "{name} and {more} alike"),
+    "cli.pushed_left_out": Message(
+        '流量里不含 {count} 个由设备推送的标签（report = "change"）：多久变一次，事先不知道',
+        'Left out of that: {count} tags whose changes are pushed (report = "change"); nobody knows '
+        "before how often they change",
+    ),
     "cli.tiny_budget": Message(
         "流量上限 {budget}/{per} 太小：可能连一个大数据块都发不完；至少写 {least}",
         "data_budget, {budget} a {per}, is so small that one large block may never go; write "

@@ -330,6 +330,22 @@ TABLE = {
     ),
     "link.fine_before": Message("{age}前还正常", "fine {age} ago"),
     "link.never_before": Message("启动以来从未正常", "never since the start"),
+    "link.noisy_lost": Message(
+        "链路 {link}：最近 {percent} % 的应答损坏，有的重问后也读不到",
+        "link {link}: {percent} % of the answers lately were damaged; not all could be read by "
+        "asking again",
+        "查屏蔽层、终端电阻、A/B、波特率和校验，旁边的变频器",
+        "Check shield, termination, A and B, baud and parity, a drive close by",
+    ),
+    "link.noisy_dtu": Message(
+        "链路 {link}：最近 {percent} % 的应答损坏",
+        "link {link}: {percent} % of the answers lately were damaged",
+        '先看 DTU 的心跳包：它发的字节会混进应答里，链路里写上就会丢弃，例如 heartbeat = "hex:fe" '
+        '或 heartbeat = "text:PING"；没有心跳的，查 DTU 后面的 485：屏蔽层、终端电阻、A/B',
+        "Look first whether the DTU sends a heartbeat: its bytes fall among the answers, and are "
+        'swallowed once the link says them, such as heartbeat = "hex:fe" or heartbeat = '
+        '"text:PING"; if it sends none, look at the RS-485 behind it: shield, termination, A and B',
+    ),
     "link.noisy": Message(
         "链路 {link}：最近 {percent} % 的应答损坏，重问后读到",
         "link {link}: {percent} % of the answers lately were damaged, and read by asking again",

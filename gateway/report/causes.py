@@ -21,6 +21,8 @@ HEARD_S = 10
 #: Of the requests of the last minute: from so many damaged answers a bus is called noisy, until
 #: there are fewer than that. One or two are chance.
 NOISY_SHARE, QUIET_SHARE, NOISY_LEAST = 0.05, 0.02, 3
+#: A bus is not silent that was heard so lately.
+STILL_S = 5.0
 
 #: A device's newest values: each with `tag`, `quality` and `time_ns`.
 Latest = Callable[[str], Sequence[Mapping[str, Any]]]
@@ -64,6 +66,7 @@ def explain(
 # ---- a device ------------------------------------------------------------------------------
 
 _SILENCE = {"device.no_answer", "device.damaged"}
+_DAMAGE = {"device.damaged", "device.no_answer_damaged"}
 
 
 def _silence(
@@ -76,10 +79,14 @@ def _silence(
     lately = recent.of_device(device, _last_good_ns([device], now_ns))
     cause = device["cause"]
     just_now = cause is not None and cause["id"] == "device.damaged" and not lately.timeouts
-    if just_now or _is_damage(lately.damaged, lately.timeouts):
+    damaged = just_now or _is_damage(lately.damaged, lately.timeouts)
+    # Noise spoils some answers and swallows others: what was damage a moment ago still is.
+    if damaged or (device["name"] in recent.damaged and recent.of_device(device).damaged):
+        recent.damaged.add(device["name"])
         if good_s is not None:
             return Said(id="device.damaged", args={})
         return Said(id="device.no_answer_damaged", args={"damaged": max(1, lately.damaged)})
+    recent.damaged.discard(device["name"])
     is_wire = link["type"] in ("serial", "listen")
     alone = all(each["state"] in ("silent", "starting") for each in members)
     strange = alone and recent.of_link(link, _last_good_ns(members, now_ns)).wrong
@@ -169,16 +176,19 @@ def _of_link(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) 
         yield Said(id=asker, args={"link": link["name"], "every": every})
     if (tls := link.get("tls")) and not tls["files_usable"]:
         yield Said(id="link.tls_kept", args={"link": link["name"]})
+    before = set(recent.noisy) if _good_lately(members) else set()
     if link["listen_only"]:
         said = _not_heard(link, members)
         if said is None and link["since_s"] > HEARD_S:
             said = _nothing_heard(link)
         if said is not None:
             yield said
-    elif _is_whole(link, members):
-        yield _bus(link, members, recent, now_ns)
-    elif noise := _noise(link, members, recent):
-        yield noise
+    else:
+        noise = _noise(link, members, recent)
+        if noise and (link["name"] in before or not _is_whole(link, members)):
+            yield noise
+        elif _is_whole(link, members):
+            yield _bus(link, members, recent, now_ns)
 
 
 _NO_ANSWER = {
@@ -223,11 +233,18 @@ def _bus(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) -> S
     return Said(id=said, args={"target": link["target"], "before": before})
 
 
+def _good_lately(members: Devices) -> bool:
+    """A bus of which something was read so lately is noisy, and not silent."""
+    ages = [each["last_good_s"] for each in members if each["last_good_s"] is not None]
+    return bool(ages) and min(ages) < STILL_S
+
+
 def _noise(link: LinkSnapshot, members: Devices, recent: Recent) -> Said | None:
-    """Damage that asking again made good, of devices of which nothing else is said."""
+    """Damage to the answers of devices that answer, or that do not for nothing else."""
     if not any(each["damaged"] for each in members):
         return None
-    lately = [recent.of_device(each) for each in members if each["cause"] is None]
+    heard = [each for each in members if each["cause"] is None or each["cause"]["id"] in _DAMAGE]
+    lately = [recent.of_device(each) for each in heard]
     requests = sum(each.requests for each in lately)
     damaged = sum(each.damaged for each in lately)
     share = damaged / requests if requests else 0.0
@@ -236,7 +253,11 @@ def _noise(link: LinkSnapshot, members: Devices, recent: Recent) -> Said | None:
         recent.noisy.discard(link["name"])
         return None
     recent.noisy.add(link["name"])
-    return Said(id="link.noisy", args={"link": link["name"], "percent": round(100 * share)})
+    lost = any(each["cause"] for each in heard)
+    args = {"link": link["name"], "percent": round(100 * share)}
+    if (dialled := link.get("dialled")) and not dialled["heartbeats"]:
+        return Said(id="link.noisy_dtu", args=args)
+    return Said(id="link.noisy_lost" if lost else "link.noisy", args=args)
 
 
 def _nothing_heard(link: LinkSnapshot) -> Said | None:

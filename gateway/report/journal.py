@@ -29,7 +29,14 @@ CHANGED_NS = 60 * 10**9
 LINES_MAX, LINES_NS = 10, 3600 * 10**9
 
 #: Said of a link that works all the same, beside what may be wrong with it.
-_BESIDE = {"link.noisy", "link.tls_kept", "link.another_master", "link.another_client"}
+_BESIDE = {
+    "link.noisy",
+    "link.noisy_lost",
+    "link.noisy_dtu",
+    "link.tls_kept",
+    "link.another_master",
+    "link.another_client",
+}
 #: News at once, though the trouble lasts.
 _AT_ONCE = {"budget.used_up"}
 
@@ -181,7 +188,8 @@ def _subject(said: Said) -> str:
         return f"device {device}{' beside' if args.get('beside') else ''}"
     noun = _noun(said)
     if said["id"] in _BESIDE:
-        return f"{said['id']} {args.get('link')}"
+        kind = "link.noisy" if said["id"].startswith("link.noisy") else said["id"]
+        return f"{kind} {args.get('link')}"
     if noun == "link":
         return f"link {args.get('link') or args.get('target')}"
     return noun if noun in ("uplink", "budget") else said["id"]

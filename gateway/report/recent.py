@@ -67,6 +67,7 @@ class Recent:
         self._good: dict[str, _Good] = {}
         self._up_ns: dict[str, int] = {}
         self.noisy: set[str] = set()  # links that were said to be, until they are well again
+        self.damaged: set[str] = set()  # devices of which damage was said, likewise
 
     def look(
         self, links: Sequence[LinkSnapshot], devices: Sequence[DeviceSnapshot], now_ns: int

@@ -35,6 +35,36 @@ def test_link_when_down_then_named_with_its_devices() -> None:
     )
 
 
+def test_noise_when_heavy_then_the_link_s_warning_stays_and_each_device_keeps_one_cause() -> None:
+    """Answers are spoilt and swallowed in turns, and one in ten comes through."""
+    recent, said, told = Recent(), set(), set()
+    counts = {"requests": 0, "damaged": 0, "timeouts": 0}
+    for second in range(120):
+        lost = "damaged" if second // 4 % 2 else "timeouts"
+        counts = {**counts, "requests": counts["requests"] + 10, lost: counts[lost] + 9}
+        cause = "device.damaged" if lost == "damaged" else "device.no_answer"
+        made = device("meter", "silent", {"id": cause, "args": {}})
+        one = {**made, **counts, "last_good_s": float(second % 4)}
+        link = _link(cause=None, state="up", **counts)
+        now_ns = NOW_NS + second * 10**9
+        explain([link], [one], lambda name: (), recent, now_ns)  # type: ignore[list-item]
+        if second >= 10:
+            said |= {one["cause"]["id"]}
+            told |= {each["id"] for each in link["warnings"]}
+    assert said == {"device.damaged"}
+    assert told == {"link.noisy_lost"}
+
+
+@pytest.mark.parametrize(("heartbeats", "found"), [(0, "link.noisy_dtu"), (3, "link.noisy")])
+def test_noise_when_a_dtu_s_heartbeat_may_be_it_then_said(heartbeats: int, found: str) -> None:
+    counts = {"requests": 100, "damaged": 30, "timeouts": 0}
+    one = {**device("meter", "good", None), **counts, "last_good_s": 0.1}
+    link = _link(type="listen", cause=None, state="up", **counts)
+    link["dialled"] = {"heartbeats": heartbeats}
+    _explained(link, [one])
+    assert [each["id"] for each in link["warnings"]] == [found]
+
+
 def _silent(name: str = "meter", last_good_s: float | None = None, **changes: Any) -> Any:
     made = device(name, "silent", {"id": "device.no_answer", "args": {}})
     return {**made, "damaged": 0, "timeouts": 9, "last_good_s": last_good_s, **changes}
