@@ -12,9 +12,10 @@ class UnknownProfileError(LookupError):
     """No shipped profile has this name; `names()` lists those there are."""
 
 
-def names() -> list[str]:
-    """Every shipped profile, in order."""
-    return sorted(path.stem for path in _HERE.glob("*/profiles/*.toml"))
+def names(driver: str | None = None) -> list[str]:
+    """Every shipped profile, or those of one driver, in order."""
+    shipped = _HERE.glob("*/profiles/*.toml")
+    return sorted(path.stem for path in shipped if driver in (None, path.parts[-3]))
 
 
 def find(name: str) -> Path:

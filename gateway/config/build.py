@@ -243,7 +243,8 @@ class DeviceBuilder:
         bad = bool(place.lost() & {"tags", "tags_file", "profile"})  # said where that was found
         if checked["profile"]:
             at = place / "profile"
-            profile = self.tags.profile(at, checked["profile"]) or Profile({}, {}, bad=True)
+            found = self.tags.profile(at, checked["profile"], checked["driver"])
+            profile = found or Profile({}, {}, bad=True)
             bad = bad or profile.bad
             wanted = profile.defaults.get("driver", checked["driver"])
             if wanted != checked["driver"] and checked["driver"] in registry.names():

@@ -77,17 +77,25 @@ class TagReader:
         """Every profile and table that a device names, shipped ones too."""
         return tuple(map(FilePath, self.inodes))
 
-    def profile(self, place: Place, name: str) -> Profile | None:
-        """The profile that a device names; None if there is none, which was reported then."""
+    def profile(self, place: Place, name: str, driver: str) -> Profile | None:
+        """The profile that a device of `driver` names; None if there is none,
+        which was reported then.
+        """
         if name.lower().endswith((".toml", ".csv")):
             path = FilePath(place.origin.file).parent / name
         else:
             try:
                 path = profiles.find(name)
             except LookupError:
-                near = nearest(name, profiles.names())
-                found = "config.no_such_profile_near" if near else "config.no_such_profile"
-                self._problems.append(place.value_error(found, profile=name, near=near or ""))
+                shipped = profiles.names(driver)
+                near = nearest(name, shipped) or ""
+                such = shipped[0] if shipped else ""
+                if near:
+                    found = "config.no_such_profile_near"
+                else:
+                    found = "config.no_such_profile" if such else "config.no_shipped_profile"
+                said = {"profile": name, "near": near, "such": such, "driver": driver}
+                self._problems.append(place.value_error(found, **said))
                 return None
         return self._kept(place, path)
 

@@ -223,10 +223,16 @@ RULES = {
     "config.no_such_profile": Message(
         "没有名为“{profile}”的模板",
         "there is no profile {profile}",
-        '自带的模板用 jiahe profiles 查看，例如：profile = "chint-dtsu666"；自己的写 .toml 或 .csv '
+        '自带的模板用 jiahe profiles 查看，例如：profile = "{such}"；自己的写 .toml 或 .csv '
         "文件的路径",
-        'jiahe profiles lists the shipped ones, such as: profile = "chint-dtsu666"; of your own, '
-        "write the path of its .toml or .csv file",
+        'jiahe profiles lists the shipped ones, such as: profile = "{such}"; of your own, write '
+        "the path of its .toml or .csv file",
+    ),
+    "config.no_shipped_profile": Message(
+        "没有名为“{profile}”的模板；驱动 {driver} 没有自带的模板",
+        "there is no profile {profile}; none is shipped for driver {driver}",
+        "改成自己的 .toml 或 .csv 文件的路径，或删掉这一行",
+        "Write the path of a .toml or .csv file of your own, or delete this line",
     ),
     "config.no_such_profile_near": Message(
         "没有名为“{profile}”的模板，是不是想写“{near}”？",

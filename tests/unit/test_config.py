@@ -365,6 +365,13 @@ def test_habit_when_from_elsewhere_then_one_mistake_and_what_to_write(
     assert words in render(problem, "zh")
 
 
+def test_profile_when_unknown_then_one_of_the_same_driver_is_named(tmp_path: Path) -> None:
+    for driver, mistake in {"dlt645": "no_such_profile", "s7": "no_shipped_profile"}.items():
+        text = HEAD + DEVICE.replace("modbus", driver) + 'profile = "zzz"\n'
+        said = [p for p in load(write(tmp_path, text)).problems if p.id == f"config.{mistake}"]
+        assert len(said) == 1 and driver in render(said[0], "zh")
+
+
 def test_parity_when_a_letter_or_chinese_then_the_word_is_meant(tmp_path: Path) -> None:
     link = 'type = "serial"\nport = "/dev/ttyS1"\nparity = "{}"\n'
     for word, near in {"E": "even", "偶": "even", "奇校验": "odd", "N": "none"}.items():
