@@ -6,6 +6,7 @@ Devices of several drivers may be on one link. What a driver adds is its `driver
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
 import os
@@ -173,7 +174,7 @@ class _Bus:
         if found["state"] != "up" and number:
             said = causes.get(number, default)
             if unwelcome and speaker.unwelcome:
-                said = speaker.unwelcome
+                said = "link.mute" if number == errno.ETIMEDOUT else speaker.unwelcome
             elif said == "link.garbage":
                 said = speaker.garbage
             args: dict[str, Any] = {"target": found["target"]}

@@ -291,6 +291,14 @@ TABLE = {
         "Look at the bus behind the serial server first: A and B, termination, baud and parity; of "
         "a controller itself, check the unit numbers (often 1 or 255)",
     ),
+    "link.mute": Message(
+        "{target} 接受连接，但什么也不说",
+        "{target} takes the connection, and says nothing",
+        "核对 {target} 是不是这台设备、端口对不对；对的话，多半是它在启动、停机，或连接数用完："
+        "重启它试试",
+        "Check that {target} is that device, and the port; if so, it is starting, stopped, or out "
+        "of connections: restart it",
+    ),
     "link.silent_host": Message(
         "连接 {target} 已通但不应答（{before}）",
         "the connection to {target} is up, but it does not answer ({before})",

@@ -28,6 +28,9 @@ CHANGED_NS = 60 * 10**9
 #: Of a link and its devices, within LINES_NS.
 LINES_MAX, LINES_NS = 10, 3600 * 10**9
 
+#: A connection may be made and given up in turn: so long it is up before that is said.
+SURE_S = 5.0
+
 #: Said of a link that works all the same, beside what may be wrong with it.
 _BESIDE = {
     "link.noisy",
@@ -59,6 +62,7 @@ class _Look(NamedTuple):
     devices: Sequence[DeviceSnapshot]
     links: dict[str, str]  # of each device
     silent: set[str]
+    down: set[str]  # links that are not surely up
     now_ns: int
 
 
@@ -75,7 +79,12 @@ class Journal:
         devices = now["devices"]
         links = {each["name"]: each["link"] for each in devices}
         silent = {each["name"] for each in devices if each["state"] == "silent"}
-        look = _Look(devices, links, silent, now_ns)
+        down = {
+            each["name"]
+            for each in now["links"]
+            if each["state"] != "up" or each["since_s"] < SURE_S
+        }
+        look = _Look(devices, links, silent, down, now_ns)
         # A device whose slow group only waits for its turn is back.
         lasting = [said for said in now["warnings"] if said["id"] != "device.waiting"]
         here = {_subject(said): said for said in lasting}
@@ -123,6 +132,8 @@ class Journal:
                 continue
             if said["args"].get("device") in look.silent:
                 continue  # its link went down, which was said: it is not back yet
+            if _noun(said) == "link" and said["args"].get("link") in look.down:
+                continue  # it is being tried again
             trouble.away_ns = look.now_ns
             trouble.lasted_ns += look.now_ns - trouble.since_ns
             if trouble.times > 1:

@@ -19,6 +19,7 @@ AWAY = {"id": "uplink.refused", "args": {"address": "ingest:8443"}}
 def _at(*warnings: dict[str, Any], state: str = "good") -> Any:
     return {
         "warnings": list(warnings),
+        "links": [],
         "devices": [{"name": "meter-1", "state": state, "link": "ur"}],
     }
 
@@ -99,12 +100,22 @@ def test_link_when_it_and_its_devices_come_and_go_for_hours_then_ten_lines_an_ho
         for number in range(40_000_000 // (1000 * rest_s)):
             away = [{"id": "device.no_answer", "args": {"device": names[number % 32]}}]
             for warnings in ([DOWN], away, []):
-                journal.told({"warnings": warnings, "devices": devices}, now_ns)  # type: ignore[typeddict-item]
+                journal.told({"warnings": warnings, "links": [], "devices": devices}, now_ns)  # type: ignore[typeddict-item]
                 lines += [now_ns] * (len(caplog.records) - len(lines))
                 now_ns += rest_s * 10**9 // 3
     assert len(lines) >= 10
     for first in range(len(lines)):
         assert sum(0 <= other - lines[first] < hour_ns for other in lines[first:]) <= 10, lines
+
+
+def test_link_when_it_is_only_tried_again_then_not_called_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    trying = {**_at(), "links": [{"name": "ur", "state": "connecting"}]}
+    made = {**_at(), "links": [{"name": "ur", "state": "up", "since_s": 0.5}]}
+    there = {**_at(), "links": [{"name": "ur", "state": "up", "since_s": 8.5}]}
+    said = _said(caplog, "en", _at(DOWN), trying, _at(DOWN), made, there)
+    assert said[1:] == ["link ur (meter-1): is up again (after 32 s)"]
 
 
 def test_devices_when_many_begin_and_end_at_once_then_a_line_each(
@@ -117,7 +128,7 @@ def test_devices_when_many_begin_and_end_at_once_then_a_line_each(
             devices = [{"name": name, "state": state, "link": "com1"} for name in names]
             away = [{"id": "device.no_answer", "args": {"device": each}} for each in names]
             here = away if state == "silent" else []
-            journal.told({"warnings": here, "devices": devices}, number * 9 * 10**9)  # type: ignore[typeddict-item]
+            journal.told({"warnings": here, "links": [], "devices": devices}, number * 9 * 10**9)  # type: ignore[typeddict-item]
     assert [record.getMessage().partition(" → ")[0] for record in caplog.records] == [
         "link com1: 32 of 32 devices do not answer: press-0 … press-31",
         "link com1: 32 of 32 devices (press-0 … press-31): answers again (after 9 s)",
