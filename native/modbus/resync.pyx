@@ -47,10 +47,12 @@ cdef bint choose_size(
     cdef uint16_t count, size
     cdef int32_t i
     cdef ask_t ask
-    for i in range(layout.request_count):
-        r = &layout.requests[i]
+    for i in range(2 * layout.request_count):
+        r = &layout.requests[i % layout.request_count]
         if r.skip_until or r.spec_size != SPEC:
             continue
+        if r.misses and not r.answered and i < layout.request_count:
+            continue  # it may be mute there: rather another one
         ask_of(r, &ask)
         if u.probed >> ask.function & 1:
             continue

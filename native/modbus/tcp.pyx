@@ -45,13 +45,14 @@ from native.modbus.exchange cimport (
     wrong_answer,
     write_ask,
 )
-from native.modbus.unit cimport modbus_t, own_t, unit_of
+from native.modbus.unit cimport modbus_t, own_t, unit_of, unit_t
 from native.reasons cimport BAD_GATEWAY, GOOD
 
 cdef enum:
     WRONG_LAST = 3      # answers in a row that match nothing: the connection is closed
     MISSES_ENOUGH = 3
     MATCHES_ENOUGH = 8
+    VAIN_MOST = 2
     LATELY = 64         # ids so far back are a late answer's, or one's that lags behind
     STRAY_MOST = 8      # bytes that are skipped in front of a header
     HEADER = 6
@@ -139,6 +140,8 @@ cdef Verdict take_tcp(
     cdef frame_t frame
     cdef Found found
     cdef const ask_t *ask = NULL
+    cdef unit_t *u
+    cdef Verdict verdict
     frame.size = 0
     found = find_answer(TCP, arrived.p, arrived.n, NULL, &frame)
     if found == codec.MORE:
@@ -153,6 +156,8 @@ cdef Verdict take_tcp(
         found = match_answer(&frame, ask)
     if found == codec.ANSWER:
         take_id(s, frame.transaction == ask.transaction)
+        if open_[t.flight].seen_quality:
+            (<unit_t *>open_[t.flight].station).in_vain = 0
         s.wrong_in_a_row = s.unanswered = 0
         return data(&open_[t.flight], &frame, GOOD)
     if found == codec.EXCEPTION or (ask != NULL and is_short(&frame, ask)):
@@ -164,7 +169,15 @@ cdef Verdict take_tcp(
     if ask != NULL and not s.head.single:
         # By its id it is the answer, but not to what was asked.
         s.wrong_in_a_row = 0
-        return wrong_answer(t, &frame, ask)
+        verdict = wrong_answer(t, &frame, ask)
+        u = <unit_t *>open_[t.flight].station
+        if frame.unit == ask.unit or u.in_vain >= VAIN_MOST:
+            return verdict
+        # A gateway that confuses units: the right one may follow.
+        open_[t.flight].seen_quality, open_[t.flight].seen_code = t.quality, t.code
+        open_[t.flight].seen_surely = True
+        t.quality = 0
+        return protocol.FOREIGN_ANSWER
     if t.flight < 0 and frame.size and s.unanswered and was_sent(s, frame.transaction):
         t.whose = <station_t *>unit_of(s, frame.unit)
         if frame.function & 0x80:
@@ -183,6 +196,7 @@ cdef Verdict take_tcp(
 
 cdef bint ended_tcp(void *session, const flight_t *f, Why why, int64_t now) noexcept nogil:
     (<modbus_t *>session).unanswered += 1
+    (<unit_t *>f.station).in_vain += why == protocol.NO_ANSWER and f.seen_quality != 0
     return False
 
 

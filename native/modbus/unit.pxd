@@ -54,6 +54,7 @@ cdef struct unit_t:
     uint8_t probed        # functions of the probes that may still be answered, a bit each
     uint8_t given_up      # functions of other requests that may, likewise
     bint ever             # it has answered since the link was made
+    int32_t in_vain       # TCP: waits in a row for what might follow an answer as another unit
     int64_t quarantine    # until then no byte of it is believed
     int64_t overdue       # when an answer was last given up that may still come
     # Where another master asks (native.modbus.overhear); `overdue`: when the unit was last asked or
