@@ -147,6 +147,7 @@ class DeviceSpec:
     max_bits: int = 2000
     holes: tuple[str, ...] = ()  # "holding:100-199": never read, not even to bridge
     pause_ns: int = 0  # silence this device wants, over the link's
+    align: bool = False  # ticks at whole multiples of their period in UTC, once it is known
     own: tuple[tuple[str, Any], ...] = ()  # keys that only its driver has, as they were written
 
 
@@ -323,11 +324,10 @@ class OpenedLinks:
 
     runners: tuple[Runner, ...]
     groups: tuple[Any, ...]
-    latest: Callable[
-        [str], list[dict[str, Any]]
-    ]  # device name -> its tags' latest values, for `watch`
+    latest: Callable[[str], list[dict[str, Any]]]  # device name -> its newest values, for `watch`
     #: device name, or "link " and a link's -> JSON worth keeping over a restart
     learned: Callable[[], dict[str, Any]]
+    know_utc: Callable[[int], None]  # told each second what UTC is ahead of the boot clock
     #: Device name, tags that need not be in its plan -> as `latest`, once the device has answered.
     #: Waits for as long as the device may take, behind what its link has to ask, 5 s at the most:
     #: TimeoutError. Raises ValueError for tags that the driver can't plan, BusyError where others

@@ -33,6 +33,7 @@ from drivers.api import (
 from drivers.dialled import DialledIn
 from drivers.learning import PartLearning
 from drivers.listener import Listener
+from drivers.phases import phase_ns, telling
 from drivers.states import NET_CAUSES, NOT_ASKED, SERIAL_CAUSES, judge, likely_order
 from native.block.latest import orders_fitting, qualities
 from native.engine.link import Link
@@ -81,6 +82,10 @@ class _Bus:
         for plan in plans:
             groups = [Group(number + i, group, pool) for i, group in enumerate(plan.groups)]
             number += len(groups)
+            periods = [group.period_ns for group in plan.groups]
+            phase = 0 if plan.spec.align else phase_ns(plan.spec.name, periods)
+            for group in groups:
+                group.place(phase, plan.spec.align)
             driver = _driver(plan.spec)
             speaker, shares = driver.speaker(), driver.shares(plan.spec)
             learning = _learning(speaker, plan.spec, kept.get(plan.spec.name))
@@ -380,6 +385,13 @@ def open_links(
         runners=tuple(runners),
         groups=tuple(group for bus in buses for group in bus.groups),
         latest=lambda device: [each for group in groups[device] for each in once.newest(group)],
+        know_utc=telling(
+            group
+            for bus in buses
+            for device in bus.devices
+            if device.plan.spec.align
+            for group in device.groups
+        ),
         read=lambda device, tags: owners[device].read(device, tags),
         learned=lambda: {name: found for bus in buses for name, found in bus.learned.items()},
     )

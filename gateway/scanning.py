@@ -140,6 +140,11 @@ class Scanning:
         for runner in self.runners:
             runner.learn()
 
+    def know_utc(self, ahead_ns: int) -> None:
+        """UTC is the boot clock and so much. Any thread."""
+        for opened in self._opened:
+            opened.know_utc(ahead_ns)
+
     def learned(self) -> dict[str, Any]:
         """What the drivers want to keep over a restart, by device."""
         return {name: found for opened in self._opened for name, found in opened.learned().items()}

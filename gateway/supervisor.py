@@ -301,6 +301,9 @@ class Supervisor:
         await self._learning_thread(lambda: self._learn(parts))
 
     def _learn(self, parts: Parts) -> None:
+        now_ns = self._clock.now_ns()
+        if (utc_ns := self._anchors.utc_ns(now_ns)) is not None:
+            parts.scanning.know_utc(utc_ns - now_ns)
         parts.scanning.learn()
         self._kept.save(parts.scanning.learned())
         self._last_known.keep(self._anchors.known(self._clock.now_ns()))

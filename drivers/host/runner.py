@@ -36,6 +36,7 @@ from drivers.host.frames import (
 from drivers.host.quality import BAD_LINK_DOWN, GOOD
 from drivers.host.snapshots import CAUSES, HostedDevice, HostedLink, device_snapshot, link_snapshot
 from drivers.host.source import GroupAsked, LinkAsked, asked_as_json
+from drivers.phases import phase_ns
 from native.block.latest import latest
 from native.rows.group import Group, Pool
 
@@ -79,6 +80,7 @@ class HostRunner:
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         weakref.finalize(self, os.close, self._bell)
         self._stopping = False
+        self._utc_ahead_ns = 0  # not known
         self._cause: dict[str, Any] | None = None
         self.pid = 0  # of the host; 0: none
         self.restarts = 0
@@ -206,12 +208,22 @@ class HostRunner:
         ours.sendall(pack_json(GO, told))
         ours.setblocking(False)
 
+    def know_utc(self, ahead_ns: int) -> None:
+        """UTC is the boot clock and so much. Any thread, before the first host is ready."""
+        self._utc_ahead_ns = ahead_ns
+
     def _begin(self) -> None:
-        """The first ticks are due when the first host is ready, or has failed to become so."""
-        start_ns = now_ns()
-        for books in self._books.values():
-            if not books.start_ns:
-                books.begin(start_ns)
+        """The first ticks are due when the first host is ready, or has failed to become so: each
+        device's in its phase.
+        """
+        now = now_ns()
+        for device in self._devices.values():
+            spec, periods = device.plan.spec, [group.period_ns for group in device.plan.groups]
+            phase = phase_ns(spec.name, periods)
+            for period, books in zip(periods, device.books, strict=True):
+                if not books.start_ns:
+                    past = (now + self._utc_ahead_ns) % period
+                    books.begin(now + (period - past if spec.align else phase))
 
     def _said(self, said: Mapping[str, Any]) -> None:
         now = now_ns()
@@ -278,9 +290,11 @@ def open_hosted(
                 found.append(one | {"said": CAUSES.get(quality)})
         return found
 
+    runner = HostRunner(driver, source, hosted)
     return OpenedLinks(
-        runners=(HostRunner(driver, source, hosted),),
+        runners=(runner,),
         groups=tuple(groups),
         latest=newest,
         learned=dict,
+        know_utc=runner.know_utc,
     )

@@ -134,7 +134,7 @@ class DeviceBuilder:
         self._judge_port(place, driver, device)
         self._judge_timeout(place, link, parts)
         devices = [
-            replace(device, name=each, unit=unit)
+            replace(device, name=each, unit=unit, align=bool(checked["align"]))
             for each, unit in zip(names, checked["unit"], strict=False)
         ]
         for each in devices:

@@ -21,7 +21,6 @@ KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
         "[devices.NAME]",
         DEVICE,
         {
-            "align": "config.for_align",
             "was": "config.for_was",
         },
     ),

@@ -179,6 +179,9 @@ _PAUSE = Key("pause", "duration", '"0 ms"', "这台设备要求的静默",
         "silence that this device wants, over the link's",
              low=0, high=10 * S)  # fmt: skip
 
+_ALIGN = Key("align", "bool", "true", "采集时刻对齐到周期的整数倍（UTC）",
+        "ticks at whole multiples of the period, in UTC")  # fmt: skip
+
 DEVICE = _table(
     Key("link", "text", '"com1"', "所在链路的名称", "name of its link", required=True),
     Key("driver", "text", '"modbus"', "驱动", "driver", required=True),
@@ -190,6 +193,7 @@ DEVICE = _table(
     Key("profile", "text", '"chint-dtsu666"', "模板名，或 .toml/.csv 文件",
         "a profile's name, or a .toml or .csv file"),
     _EVERY,
+    _ALIGN,
     _ORDER,
     Key("tags", "table", "", "标签", "its tags"),
     Key("tags_file", "text", '"lathe.csv"', "标签表（CSV）", "a table of tags (CSV)"),

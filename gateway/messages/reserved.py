@@ -16,7 +16,6 @@ TABLE = {
         "Take it out for now, or choose one that there is",
     ),
     "config.for_uplinks": Message("几条上行链路（有线、5G）", "several uplinks (wire, 5G)"),
-    "config.for_align": Message("对齐到整点的采集时刻", "ticks at whole multiples of the period"),
     "config.for_was": Message("改名或移动过的设备", "devices that were renamed or moved"),
     "config.for_bits": Message("报警字各位的名称", "names of the bits of an alarm word"),
 }

@@ -48,7 +48,8 @@ from native.engine.state cimport (
 )
 from native.engine.tap cimport SENT, tap_put
 from native.reasons cimport BAD_BUSY, BAD_NO_ANSWER
-from native.rows.store cimport group_late, request_t
+from native.rows.store cimport request_t
+from native.rows.ticks cimport group_late
 from native.wire.transport cimport is_same_line
 
 

@@ -22,7 +22,8 @@ from native.reasons cimport (
     GAP_OVERRUN,
     GOOD,
 )
-from native.rows.store cimport group_commit, group_late, group_skip, row_dated, row_status, row_t
+from native.rows.store cimport group_commit, group_skip, row_dated, row_status, row_t
+from native.rows.ticks cimport group_late
 
 
 cdef bint fill_rows(

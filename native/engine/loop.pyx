@@ -1,7 +1,7 @@
 """The scan thread: one epoll loop that drives one serial link or many TCP links, without the GIL.
 
-Everything that is due lies in one heap: a group's next tick at its absolute deadline (start + tick
-x period, so lateness never adds up), and for each link the next time its state machine wants to be
+Everything that is due lies in one heap: a group's next tick at its absolute deadline (`due_of`, so
+lateness never adds up), and for each link the next time its state machine wants to be
 called. The thread sleeps until the earlier of the heap's top and input on a port; it is woken once
 for many answers.
 """
@@ -54,6 +54,8 @@ from native.engine.scan cimport link_lost
 from native.engine.state cimport link_t, member_t, shell_t
 from native.engine.timers cimport free_timers, make_timers, set_timer
 from native.rows.group cimport Group
+from native.rows.store cimport group_t
+from native.rows.ticks cimport due_of, group_align, tick_at
 from native.wire.dialin cimport dial_offer
 from native.wire.transport cimport AWAIT_MOST_MS, DIALIN, WAIT_WRITE
 
@@ -104,15 +106,14 @@ cdef void tick_due(loop_t *p, int32_t item, int64_t now) noexcept nogil:
     cdef slot_t *s = &p.slots[item]
     cdef member_t *m = &s.link.members[s.member]
     # Late over several ticks: only the newest is scanned, the others are overrun.
-    cdef uint64_t tick = <uint64_t>((now - m.g.start_ns) // m.g.period_ns)
-    if tick < m.next_tick:
-        tick = m.next_tick
+    cdef uint64_t tick = max(tick_at(m.g, now), m.next_tick)
     link_due(s.link, s.member, tick, now)
     if m.scan.awaited or s.member >= s.link.resident_count:
         set_timer(&p.timers, item, NEVER)
         return
     m.next_tick = tick + 1
-    set_timer(&p.timers, item, m.g.start_ns + <int64_t>m.next_tick * m.g.period_ns)
+    group_align(m.g, m.next_tick)
+    set_timer(&p.timers, item, due_of(m.g, m.next_tick))
 
 
 cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
@@ -142,11 +143,7 @@ cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil
     cdef int n = 0
     if not p.ticking:
         due = min(due, p.start_least if now < p.start_least else p.start_most)
-    ns = due - now
-    if ns < 0:
-        ns = 0
-    if ns > 100000000:
-        ns = 100000000
+    ns = max(<int64_t>0, min(due - now, <int64_t>100000000))
     t.tv_sec = 0
     t.tv_nsec = <long>ns
     if not p.old_kernel:
@@ -227,13 +224,15 @@ cdef bint may_tick(loop_t *p, int64_t now) noexcept nogil:
 
 
 cdef void begin_ticks(loop_t *p, int64_t now) noexcept nogil:
-    """Tick 0 is due."""
+    """Tick 0 of each group is due in its phase."""
     cdef int32_t i
+    cdef group_t *g
     p.ticking = True
     for i in range(p.slot_count):
         if p.slots[i].member < p.slots[i].link.resident_count:
-            p.slots[i].link.members[p.slots[i].member].g.start_ns = now
-            set_timer(&p.timers, i, now)
+            g = p.slots[i].link.members[p.slots[i].member].g
+            g.start_ns = now + g.phase_ns
+            set_timer(&p.timers, i, g.start_ns)
 
 
 cdef bint loop_idle(loop_t *p) noexcept nogil:

@@ -59,6 +59,7 @@ from native.reasons cimport (
     GAP_OVERRUN,
 )
 from native.rows.store cimport group_skip, row_status
+from native.rows.ticks cimport tick_at
 from native.wire.dialin cimport dial_is_silent, dial_waits
 from native.wire.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT, WAIT_RACE
 
@@ -353,7 +354,7 @@ cdef void link_finish(link_t *l, int64_t stopped, int64_t now) noexcept nogil:
         m = &l.members[i]
         if m.g == NULL or stopped < m.g.start_ns:
             continue
-        upto = <uint64_t>((stopped - m.g.start_ns) // m.g.period_ns) + 1
+        upto = tick_at(m.g, stopped) + 1
         reason = GAP_DEVICE_SILENT if l.devices[m.device].silent else GAP_OVERRUN
         group_skip(m.g, upto, reason if l.conn.state == UP else GAP_LINK_DOWN)
         if m.g.ticks_due < upto:

@@ -25,6 +25,7 @@ from native.engine.machine cimport (
 )
 from native.engine.scan cimport link_lost
 from native.engine.state cimport link_t, member_t
+from native.rows.ticks cimport due_of, group_align, tick_at
 from native.wire.transport cimport WAIT_WRITE, counters_t, line_t, ops_t, port_t
 
 
@@ -105,7 +106,7 @@ cdef bint rig_begin(rig_t *r, link_t *l, int64_t now) noexcept nogil:
     for i in range(l.session_count):
         l.sessions[i].seed = l.random
     for i in range(l.member_count):
-        l.members[i].g.start_ns = now
+        l.members[i].g.start_ns = now + l.members[i].g.phase_ns
     return True
 
 
@@ -121,13 +122,14 @@ cdef void tick(rig_t *r, int32_t i) noexcept nogil:
     """The newest tick of a group that is due, if one is."""
     cdef member_t *m = &r.l.members[i]
     cdef uint64_t newest
-    if m.g.start_ns + <int64_t>r.ticks[i] * m.g.period_ns > r.now:
+    if due_of(m.g, r.ticks[i]) > r.now:
         return
-    newest = max(<uint64_t>((r.now - m.g.start_ns) // m.g.period_ns), r.ticks[i])
+    newest = max(tick_at(m.g, r.now), r.ticks[i])
     link_due(r.l, i, newest, r.now)
     r.parked[i] = m.scan.awaited
     if not r.parked[i]:
         r.ticks[i] = newest + 1
+        group_align(m.g, r.ticks[i])
 
 
 cdef void settle(rig_t *r) noexcept nogil:
@@ -189,7 +191,7 @@ cdef int64_t rig_next(rig_t *r) noexcept nogil:
     for i in range(r.l.member_count):
         m = &r.l.members[i]
         if not r.parked[i]:
-            first = min(first, m.g.start_ns + <int64_t>r.ticks[i] * m.g.period_ns)
+            first = min(first, due_of(m.g, r.ticks[i]))
     return first
 
 
@@ -208,9 +210,10 @@ cdef void rig_due(rig_t *r) noexcept nogil:
 
 @cython.no_gc_clear  # the link must be there until its port is its own again
 cdef class Rig:
-    """Drives `link` from `now` on, in nanoseconds; its first ticks are due then. The link is the
-    rig's from here on: no loop may have it. `awaits`: bytes come while the shell waits within the
-    read, as the loop does for the only link of a thread; else epoll announces them.
+    """Drives `link` from `now` on, in nanoseconds; its first ticks are due then, in their phases.
+    The link is the rig's from here on: no loop may have it. `awaits`: bytes come while the shell
+    waits within the read, as the loop does for the only link of a thread; else epoll announces
+    them.
     """
 
     def __cinit__(self, Link link not None, int64_t now=10**9, bint awaits=False):

@@ -36,6 +36,7 @@ from native.rows.store cimport (
     row_status,
     row_t,
 )
+from native.rows.ticks cimport due_of
 
 
 cdef void scan_begin(link_t *l, int32_t index, uint64_t tick) noexcept nogil:
@@ -44,7 +45,7 @@ cdef void scan_begin(link_t *l, int32_t index, uint64_t tick) noexcept nogil:
     s.active = True
     s.tick = tick
     s.awaited = False
-    s.due_ns = m.g.start_ns + <int64_t>tick * m.g.period_ns
+    s.due_ns = due_of(m.g, tick)
     s.next_request = 0
     s.open = 0
     s.first_sent = 0

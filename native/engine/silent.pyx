@@ -14,6 +14,8 @@ from native.engine.state cimport (
     patience,
 )
 from native.reasons cimport BAD_GATEWAY
+from native.rows.ticks cimport due_of
+
 
 cdef enum:
     WIRE_USUAL = 64  # characters of a request and its answer
@@ -27,7 +29,7 @@ cdef int64_t free_until(const link_t *l) noexcept nogil:
     for i in range(l.resident_count):
         m = &l.members[i]
         if not l.devices[m.device].silent:
-            due = m.g.start_ns + <int64_t>m.g.ticks_due * m.g.period_ns
+            due = due_of(m.g, m.g.ticks_due)
             if due < first:
                 first = due
     return first
@@ -40,7 +42,7 @@ cdef bint is_due_now(const link_t *l, int64_t now) noexcept nogil:
     for i in range(l.resident_count):
         m = &l.members[i]
         if not (m.scan.active or l.devices[m.device].silent) and (
-            m.g.start_ns + <int64_t>m.g.ticks_due * m.g.period_ns <= now
+            due_of(m.g, m.g.ticks_due) <= now
         ):
             return True
     return False

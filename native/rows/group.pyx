@@ -26,7 +26,6 @@ from native.rows.store cimport (
     group_end,
     group_hold,
     group_is_done_with,
-    group_late,
     group_skip,
     group_t,
     layout_t,
@@ -39,6 +38,7 @@ from native.rows.store cimport (
     row_status,
     row_t,
 )
+from native.rows.ticks cimport group_late, store_ns
 from native.rows.shape cimport Answers, answers_of, shape_of
 
 GAP_NAMES = {
@@ -222,6 +222,16 @@ cdef class Group:
     def start(self, int64_t start_ns) -> None:
         """Tick 0 is due at `start_ns` on the boot clock. Before the first row or skip."""
         self.g.start_ns = start_ns
+
+    def place(self, int64_t phase_ns, bint aligned=False) -> None:
+        """Tick 0 is due `phase_ns` after the loop's first ticks; `aligned`: all others at whole
+        multiples of the period, as soon as `know_utc` was called. Before the loop runs.
+        """
+        self.g.phase_ns, self.g.aligned = phase_ns, aligned
+
+    def know_utc(self, int64_t ahead_ns) -> None:
+        """UTC is the boot clock and so much. Any thread, at any time."""
+        store_ns(&self.g.utc_ns, ahead_ns)
 
     def push(
         self, uint64_t tick, int64_t mid_ns, uint32_t half_span_us, bytes status, bytes data

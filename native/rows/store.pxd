@@ -6,7 +6,7 @@ full ones wait in line for the sealer, which takes them one by one, the active o
 `lock` only for that. A store's memory grows with its rows, out of one pool for all groups of the
 box: what finds no room there is accounted as memory full. A store's rows all follow one layout:
 when the driver changes the requests, the new layout becomes current when the active store is
-taken, and a scan that began under the old one is accounted as replanned.
+taken, and the row of a scan that began under the old one has a store of its own.
 """
 
 from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -154,6 +154,11 @@ cdef struct group_t:
     uint32_t id
     int64_t period_ns
     int64_t start_ns      # tick 0 was due; 0 until the loop starts
+    int64_t phase_ns      # so long after the loop's first ticks
+    bint aligned          # ticks are due at whole multiples of the period in UTC
+    int64_t utc_ns        # atomic: what UTC is ahead of the boot clock; 0: not known
+    int64_t shift_ns      # the scan thread's: ticks are due so much later than counted
+    bint on_grid          # likewise: they are where they are to be
     uint64_t next_tick    # the first tick that is in no store yet (written under lock)
     pthread_mutex_t lock
     layout_t *current     # the scan thread's
@@ -209,7 +214,6 @@ cdef void group_skip(group_t *g, uint64_t upto, uint32_t reason) noexcept nogil
 cdef void group_doubt(
     group_t *g, const layout_t *layout, uint32_t part, int64_t since_ns, uint8_t quality
 ) noexcept nogil
-cdef void group_late(group_t *g, int64_t late_ns) noexcept nogil
 
 # Sealer: takes the oldest filled store, or the active one and leaves an empty one; NULL when there
 # is nothing. While its `more` is set, there is another one to take.

@@ -4,9 +4,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
 
-from native.bytes cimport __builtin_clzll
 from native.clock cimport boot_ns
-from native.reasons cimport GAP_MEMORY_FULL, GAP_REPLANNED, GOOD
+from native.reasons cimport GAP_MEMORY_FULL, GOOD
 
 cdef extern from "<unistd.h>" nogil:
     ssize_t write(int fd, const void *buf, size_t n) noexcept
@@ -158,6 +157,20 @@ cdef store_t *next_store(group_t *g) noexcept nogil:
     return fresh
 
 
+cdef store_t *store_of(group_t *g, layout_t *layout) noexcept nogil:
+    """The active store, which becomes one of that layout; where there is no memory for that, it is
+    as it was.
+    """
+    cdef store_t *s = g.active
+    if s.row_count or s.gap_count:
+        s = next_store(g)
+        if s.row_count or s.gap_count:
+            return s
+    drop_rows(g, s)  # its room is counted in rows
+    s.layout = layout
+    return s
+
+
 cdef bint group_begin(group_t *g) noexcept nogil:
     g.active = spare_store(g)
     if g.active == NULL:
@@ -261,7 +274,9 @@ cdef void group_commit(group_t *g, layout_t *layout, uint64_t tick) noexcept nog
     pthread_mutex_lock(&g.lock)
     s = g.active
     if s.layout != layout:
-        account_gap(g, tick, 1, GAP_REPLANNED)
+        s = store_of(g, layout)
+    if s.layout != layout:
+        account_gap(g, tick, 1, GAP_MEMORY_FULL)
         pthread_mutex_unlock(&g.lock)
         return
     if s.row_count == g.row_capacity or s.gap_count == GAPS_MAX:
@@ -317,23 +332,6 @@ cdef void group_doubt(
     if (<row_t *>layout.latest).mid_ns >= since_ns and row_status(layout.latest)[part] == GOOD:
         row_status(layout.latest)[part] = quality
     pthread_mutex_unlock(&g.lock)
-
-
-cdef void group_late(group_t *g, int64_t late_ns) noexcept nogil:
-    """Count how late a scan began, in quarter octaves of microseconds."""
-    cdef uint64_t us = <uint64_t>(late_ns // 1000) if late_ns > 0 else 0
-    cdef int top
-    cdef uint32_t bucket
-    if us < 4:
-        bucket = <uint32_t>us
-    else:
-        top = 63 - __builtin_clzll(us)
-        bucket = <uint32_t>(4 * (top - 1) + <int>((us >> (top - 2)) & 3))
-        if bucket >= LATE_BUCKETS:
-            bucket = LATE_BUCKETS - 1
-    g.late[bucket] += 1
-    if us > g.late_max_us:
-        g.late_max_us = us
 
 
 cdef store_t *group_swap(group_t *g) noexcept nogil:

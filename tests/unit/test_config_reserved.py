@@ -19,7 +19,7 @@ LINES = [
     *[
         (line, HEAD + DEVICE + "{}\n" + TAGS, line.partition(" ")[0])
         for line in (
-            "align = true", 'was = ["old-name"]',
+            'was = ["old-name"]',
         )
     ],
     *[

@@ -1,0 +1,40 @@
+"""When in their period devices are read: spread, so that many of one period do not fire together.
+
+A phase follows from the device's name, so that it is the same after each start with nothing kept.
+All groups of a device have one phase: what it is asked every second and every ten seconds comes
+together. No first value waits longer than SPREAD_NS for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+#: The longest that a first tick is put off.
+SPREAD_NS = 1_000_000_000
+
+
+def phase_ns(device: str, periods_ns: Iterable[int]) -> int:
+    """How long after the first ticks of all those of `device` are due, whose groups have these
+    periods.
+    """
+    share = int.from_bytes(hashlib.blake2b(device.encode(), digest_size=4).digest(), "big")
+    return share * min(SPREAD_NS, max(periods_ns, default=0)) >> 32
+
+
+class Aligned(Protocol):
+    """What of native.rows.group.Group is used here."""
+
+    def know_utc(self, ahead_ns: int) -> None: ...
+
+
+def telling(groups: Iterable[Aligned]) -> Callable[[int], None]:
+    """What tells these groups how far UTC is ahead of the boot clock, in ns."""
+    aligned = list(groups)
+
+    def tell(ahead_ns: int) -> None:
+        for group in aligned:
+            group.know_utc(ahead_ns)
+
+    return tell

@@ -1,0 +1,64 @@
+"""When the ticks of a group are due, and how late its scans begin."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from native.bytes cimport __builtin_clzll
+from native.rows.store cimport LATE_BUCKETS, group_t
+
+cdef extern from *:
+    """
+    static inline int64_t load_ns(const int64_t *slot)
+    {
+        return __atomic_load_n(slot, __ATOMIC_RELAXED);
+    }
+
+    static inline void store_ns(int64_t *slot, int64_t ns)
+    {
+        __atomic_store_n(slot, ns, __ATOMIC_RELAXED);
+    }
+    """
+    int64_t load_ns(const int64_t *slot) noexcept nogil
+    void store_ns(int64_t *slot, int64_t ns) noexcept nogil
+
+
+cdef inline int64_t due_of(const group_t *g, uint64_t tick) noexcept nogil:
+    """When that tick is due, on the boot clock."""
+    return g.start_ns + <int64_t>tick * g.period_ns + g.shift_ns
+
+
+cdef inline uint64_t tick_at(const group_t *g, int64_t now) noexcept nogil:
+    """The newest tick that is due; `now` is not before the first."""
+    return <uint64_t>max((now - g.start_ns - g.shift_ns) // g.period_ns, <int64_t>0)
+
+
+cdef inline void group_align(group_t *g, uint64_t tick) noexcept nogil:
+    """Before a tick is waited for: it is due at a whole multiple of the period, once UTC is known.
+    The first time it comes earlier for that, so that no such time is passed over; from then on it
+    follows what is corrected of UTC the short way.
+    """
+    cdef int64_t utc = load_ns(&g.utc_ns)
+    cdef int64_t past
+    if not g.aligned or utc == 0:
+        return
+    past = (due_of(g, tick) + utc) % g.period_ns  # never negative: so is UTC
+    if g.on_grid and past > g.period_ns // 2:
+        past -= g.period_ns
+    g.shift_ns -= past
+    g.on_grid = True
+
+
+cdef inline void group_late(group_t *g, int64_t late_ns) noexcept nogil:
+    """Count how late a scan began, in quarter octaves of microseconds."""
+    cdef uint64_t us = <uint64_t>(late_ns // 1000) if late_ns > 0 else 0
+    cdef int top
+    cdef uint32_t bucket
+    if us < 4:
+        bucket = <uint32_t>us
+    else:
+        top = 63 - __builtin_clzll(us)
+        bucket = <uint32_t>(4 * (top - 1) + <int>((us >> (top - 2)) & 3))
+        if bucket >= LATE_BUCKETS:
+            bucket = LATE_BUCKETS - 1
+    g.late[bucket] += 1
+    if us > g.late_max_us:
+        g.late_max_us = us

@@ -1,0 +1,161 @@
+"""When ticks are due: spread by device, on the clock's grid where a device is aligned, and no tick
+lost to a change of its plan.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
+
+import pytest
+
+from drivers.api import DeviceSpec, Field, LinkSpec, TagSpec
+from drivers.modbus import DRIVER
+from drivers.modbus.request import Read, request_of
+from drivers.phases import SPREAD_NS, phase_ns
+from drivers.scan import open_links
+from tests.kit.slave import Asked, Step, TcpSlave, answer, honest
+from tests.kit.talk import MS, Ask, Talk
+
+SECOND_NS = 1_000_000_000
+#: 10:40 of some day, in nanoseconds since 1970.
+MORNING_NS = 1_790_000_000 * SECOND_NS // (3600 * SECOND_NS) * 3600 * SECOND_NS + 2400 * SECOND_NS
+
+
+def burst(times_ns: Iterable[int], within_ns: int) -> int:
+    """The most of them within so long."""
+    times = sorted(times_ns)
+    return max(sum(0 <= b - a < within_ns for b in times) for a in times)
+
+
+def test_phases_when_two_hundred_devices_have_one_period_then_few_of_them_come_together() -> None:
+    phases = [phase_ns(f"press-{n:03}", [SECOND_NS]) for n in range(200)]
+    assert phases == [phase_ns(f"press-{n:03}", [SECOND_NS]) for n in range(200)]
+    assert all(0 <= phase < SECOND_NS for phase in phases)
+    assert burst(phases, 10 * MS) <= 10  # 2 on the average
+    assert max(Counter(phase // (100 * MS) for phase in phases).values()) <= 35  # 20
+
+
+@pytest.mark.parametrize("periods", [[10 * MS], [10 * MS, SECOND_NS], [3600 * SECOND_NS]])
+def test_phase_when_periods_are_long_or_short_then_no_first_value_waits_long(
+    periods: list[int],
+) -> None:
+    assert all(phase_ns(f"d{n}", periods) < min(SPREAD_NS, max(periods)) for n in range(100))
+    assert phase_ns("d", periods) == phase_ns("d", periods[::-1])
+
+
+def test_requests_when_many_links_begin_together_then_spread_and_each_devices_groups_together() -> (
+    None
+):
+    """On real sockets: the phase of the plan is what the wire sees."""
+    with TcpSlave() as slave:
+        links = []
+        for n in range(30):
+            link = LinkSpec(f"l{n}", "tcp", host="127.0.0.1", tcp_port=slave.port)
+            tags = (
+                TagSpec("a", "holding:0", "uint16", 300 * MS),
+                TagSpec("b", "holding:500", "uint16", 600 * MS),
+            )
+            device = DeviceSpec(f"press-{n}", link, "modbus", tags, unit=n + 1)
+            links.append((link, [DRIVER.plan(device)]))
+        opened = open_links(links, 0, {})
+        (runner,) = opened.runners
+        thread = threading.Thread(target=runner.run)
+        thread.start()
+        looked = threading.Event()
+        while len({one.unit for one in slave.asked if one.address == 500}) < 30:
+            looked.wait(0.02)
+        runner.stop()
+        thread.join()
+    first: dict[tuple[int, int], int] = {}
+    for one in slave.asked:
+        first.setdefault((one.unit, one.address), one.at_ns)
+    begun = min(first.values())
+    assert burst((at for (_, address), at in first.items() if address == 0), 20 * MS) <= 10
+    for unit in range(1, 31):
+        due = phase_ns(f"press-{unit - 1}", [600 * MS])
+        assert abs(first[unit, 0] - first[unit, 500]) < 200 * MS
+        assert first[unit, 0] - begun - due < 250 * MS  # a busy machine
+
+
+def aligned(period_ms: int) -> Talk:
+    talk = Talk([Ask(reads=(10,), every_ms=period_ms)], honest)
+    talk.box.groups[0].place(0, aligned=True)
+    return talk
+
+
+def past_grid_ms(talk: Talk, ahead_ns: int, period_ms: int) -> list[float]:
+    """How long after a multiple of the period, in UTC, each request went out."""
+    return [(one.at_ns + ahead_ns) % (period_ms * MS) / MS for one in talk.asked]
+
+
+def test_ticks_when_aligned_and_utc_is_known_then_at_once_then_at_whole_multiples() -> None:
+    hour = 3_600_000
+    talk = aligned(hour)
+    ahead_ns = MORNING_NS - talk.start_ns
+    talk.box.groups[0].know_utc(ahead_ns)
+    talk.run(3 * hour)
+    assert past_grid_ms(talk, ahead_ns, hour) == [2_400_000, 0, 0, 0]  # 10:40, 11:00, 12:00, 13:00
+    talk.finish()
+
+
+def test_ticks_when_utc_becomes_known_later_then_aligned_from_there_on() -> None:
+    talk = aligned(1000)
+    talk.run(2500)
+    assert past_grid_ms(talk, -talk.start_ns, 1000) == [0, 0, 0]
+    ahead_ns = MORNING_NS + 300 * MS - talk.start_ns
+    talk.box.groups[0].know_utc(ahead_ns)
+    talk.run(7000)
+    # The one that is waited for already comes as it was to.
+    assert past_grid_ms(talk, ahead_ns, 1000)[4:] == [0, 0, 0, 0]
+    talk.finish()
+
+
+@pytest.mark.parametrize("step_ms", [-400, -3, -0.001, 0.001, 3, 400])
+def test_ticks_when_utc_is_corrected_then_follow_it_the_short_way(step_ms: float) -> None:
+    """Neither is a tick due twice nor passed over, however little it was."""
+    talk = aligned(1000)
+    ahead_ns = MORNING_NS - talk.start_ns
+    talk.box.groups[0].know_utc(ahead_ns)
+    talk.run(3500)
+    before = len(talk.asked)
+    talk.box.groups[0].know_utc(ahead_ns + round(step_ms * MS))
+    talk.run(9500)
+    assert past_grid_ms(talk, ahead_ns + round(step_ms * MS), 1000)[before + 1 :] == [0] * (
+        len(talk.asked) - before - 1
+    )
+    steps = [(b.at_ns - a.at_ns) / MS for a, b in pairwise(talk.asked)]
+    assert all(500 <= step <= 1500 for step in steps[before - 1 :])
+    talk.finish()
+    assert {row.quality for row in talk.rows()} == {1}
+
+
+def test_ticks_when_not_aligned_then_utc_moves_none() -> None:
+    talk = Talk([Ask(reads=(10,), every_ms=1000)], honest)
+    talk.box.groups[0].know_utc(MORNING_NS)
+    talk.run(3500)
+    assert [one.at_ns - talk.start_ns for one in talk.asked] == [n * SECOND_NS for n in range(4)]
+
+
+def test_plan_when_changed_under_a_scan_then_that_scan_is_a_row_too() -> None:
+    def slowly(asked: Asked) -> list[Step]:
+        return [0.03, answer(asked)]
+
+    talk = Talk([Ask(reads=(10, 20), every_ms=100)], slowly, seal_ms=70)
+    group = talk.box.groups[0]
+    plan = group.plan
+    swapped = [request_of(Read(3, at, 1)) for at in (20, 10)]
+    fields = [Field(1 - i, 0, "uint16", "ABCD", 2, -1) for i in range(2)]
+    for turn in range(20):
+        talk.run(turn * 130 + 45)  # now within a scan, now between two
+        group.replan(*((plan.requests, plan.fields) if turn % 2 else (swapped, fields)))
+    talk.run(2990)
+    talk.finish()
+    assert not [reason for _, reason in talk.box.accounted(1) if reason]
+    assert {(row.address, row.value, row.quality) for row in talk.rows()} == {
+        (10, 10, 1), (20, 20, 1)
+    }  # fmt: skip
+    assert {one.address for one in talk.asked[:4]} == {10, 20}
+    assert group.layouts_kept <= 3
