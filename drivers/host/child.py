@@ -88,6 +88,8 @@ class Link:
             return {"id": "link.reset", "args": {"target": target}}
         if isinstance(error, SourceError):
             return error.said()
+        if isinstance(error, socket.gaierror):
+            return {"id": "link.no_name", "args": {"target": target, "host": self.asked.host}}
         if isinstance(error, TimeoutError):
             return {"id": "link.timeout", "args": {"target": target}}
         if isinstance(error, ConnectionRefusedError):
