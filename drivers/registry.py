@@ -64,5 +64,10 @@ def is_hosted(name: str) -> bool:
 
 
 def lacks(name: str) -> tuple[str, ...]:
-    """Keys of devices that this driver's have no use for, where it names some (`lacks`)."""
-    return tuple(getattr(get(name), "lacks", ()))
+    """Keys of devices that this driver's have no use for, where it names some (`lacks`); none of a
+    driver that is not known.
+    """
+    try:
+        return tuple(getattr(get(name), "lacks", ()))
+    except UnknownDriverError:
+        return ()
