@@ -107,14 +107,16 @@ class Books:
 
     def events(self, lost: int, events: Sequence[Event]) -> None:
         """Take in what the source pushed, in order; `lost`: how many before these the host could
-        not keep. What finds no room here is lost, too; it is said with the next that does, or as
-        soon as there is room. Raises FrameError for a number that no host counts up to.
+        not keep. What does not fit, or finds no room here, is lost, too; it is said with the next
+        that does, or as soon as there is room. Raises FrameError for a number that no host counts up to.
         """
         if lost >= LOST_MOST:
             raise FrameError(f"{lost} events lost")
         self._lose(lost, GAP_OVERRUN)
         fitting = [one for one in events if self._fits(one)]
-        self.unfit += len(events) - len(fitting)
+        if unfit := len(events) - len(fitting):
+            self.unfit += unfit
+            self._lose(unfit, GAP_OVERRUN)
         for first in range(0, len(fitting), EVENTS_TOGETHER):
             some = fitting[first : first + EVENTS_TOGETHER]
             if self._group.push_events(*batch(self._specs, some), self._lost, self._lost_for):

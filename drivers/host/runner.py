@@ -146,7 +146,15 @@ class HostRunner:
             self.pid = host.pid
             try:
                 why = self._serve(ours)
-            except (FrameError, OSError, KeyError, TypeError, AttributeError) as error:
+            except (
+                FrameError,
+                OSError,
+                LookupError,
+                TypeError,
+                AttributeError,
+                ValueError,
+                ArithmeticError,
+            ) as error:  # whatever a host says ends that host, never the daemon's thread
                 why = f"{type(error).__name__}: {error}"
             finally:
                 self.pid = 0

@@ -96,7 +96,7 @@ def test_events_when_they_find_no_room_then_said_with_the_next_that_do() -> None
         Event(0, -1, 0, GOOD, bytes(8)),
     ],
 )
-def test_event_when_it_does_not_fit_then_dropped_and_counted(bad: Event) -> None:
+def test_event_when_it_does_not_fit_then_dropped_and_numbered_as_lost(bad: Event) -> None:
     group, books = made()
     books.row(row(0))
     books.events(3, [bad])
@@ -105,7 +105,7 @@ def test_event_when_it_does_not_fit_then_dropped_and_counted(bad: Event) -> None
     assert (books.unfit, runs(sealer)) == (1, [])
     books.events(0, [pushed("AUTO")])
     (run,) = runs(sealer)
-    assert [(gap.count, gap.reason) for gap in run.lost] == [(3, 1)], "the host said so"
+    assert [(gap.count, gap.reason) for gap in run.lost] == [(4, 1)], "three of them the host said"
 
 
 @pytest.mark.parametrize(
