@@ -108,7 +108,8 @@ class Books:
     def events(self, lost: int, events: Sequence[Event]) -> None:
         """Take in what the source pushed, in order; `lost`: how many before these the host could
         not keep. What does not fit, or finds no room here, is lost, too; it is said with the next
-        that does, or as soon as there is room. Raises FrameError for a number that no host counts up to.
+        that does, or as soon as there is room. Raises FrameError for a number that no host counts
+        up to.
         """
         if lost >= LOST_MOST:
             raise FrameError(f"{lost} events lost")
