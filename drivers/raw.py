@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Mapping
@@ -49,6 +50,8 @@ def bits_of(text: str, kind: str, length: int = 0) -> int:
     if not number.is_finite() or abs(number.adjusted()) > 400:
         raise ValueError(text)
     if kind in _FLOATS:
+        if math.isinf(float(number)):
+            raise ValueError(text)
         floating, whole = _FLOATS[kind]
         try:
             return int(struct.unpack(whole, struct.pack(floating, number))[0])

@@ -88,7 +88,12 @@ class Scanning:
     def runners(self) -> list[Runner]:
         return [runner for opened in self._opened for runner in opened.runners]
 
-    def start(self) -> None:
+    def start(self, utc_ahead_ns: int | None) -> None:
+        """UTC is the boot clock and so much; None: not known yet. A driver in Python aligns its
+        first ticks, or none.
+        """
+        if utc_ahead_ns is not None:
+            self.know_utc(utc_ahead_ns)
         for i, runner in enumerate(self.runners):
             thread = threading.Thread(
                 target=self._run, args=(runner,), name=f"scan-{i}", daemon=True

@@ -137,7 +137,7 @@ class Supervisor:
         await control.start()
         try:
             sealing.begin()
-            scanning.start()
+            scanning.start(self._utc_ahead_ns())
             # Everything that lives as long as the daemon is made: keep it out of every collection.
             gc.collect()
             gc.freeze()
@@ -300,10 +300,15 @@ class Supervisor:
     async def _learning(self, parts: Parts) -> None:
         await self._learning_thread(lambda: self._learn(parts))
 
-    def _learn(self, parts: Parts) -> None:
+    def _utc_ahead_ns(self) -> int | None:
+        """How far UTC is ahead of the boot clock; None while nothing vouches for it."""
         now_ns = self._clock.now_ns()
-        if (utc_ns := self._anchors.utc_ns(now_ns)) is not None:
-            parts.scanning.know_utc(utc_ns - now_ns)
+        utc_ns = self._anchors.utc_ns(now_ns)
+        return None if utc_ns is None else utc_ns - now_ns
+
+    def _learn(self, parts: Parts) -> None:
+        if (ahead_ns := self._utc_ahead_ns()) is not None:
+            parts.scanning.know_utc(ahead_ns)
         parts.scanning.learn()
         self._kept.save(parts.scanning.learned())
         self._last_known.keep(self._anchors.known(self._clock.now_ns()))

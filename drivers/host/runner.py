@@ -217,21 +217,25 @@ class HostRunner:
         ours.setblocking(False)
 
     def know_utc(self, ahead_ns: int) -> None:
-        """UTC is the boot clock and so much. Any thread, before the first host is ready."""
+        """UTC is the boot clock and so much. Any thread; what comes when the first host is ready
+        moves no tick any more.
+        """
         self._utc_ahead_ns = ahead_ns
 
     def _begin(self) -> None:
         """The first ticks are due when the first host is ready, or has failed to become so: each
-        device's in its phase.
+        device's in its phase, or where it is aligned and UTC is known at the next whole multiple
+        of the period.
         """
-        now = now_ns()
+        now, ahead_ns = now_ns(), self._utc_ahead_ns
         for device in self._devices.values():
             spec, periods = device.plan.spec, [group.period_ns for group in device.plan.groups]
             phase = phase_ns(spec.name, periods)
             for period, books in zip(periods, device.books, strict=True):
                 if not books.start_ns:
-                    past = (now + self._utc_ahead_ns) % period
-                    books.begin(now + (period - past if spec.align else phase))
+                    is_aligned = spec.align and ahead_ns
+                    wait_ns = period - (now + ahead_ns) % period if is_aligned else phase
+                    books.begin(now + wait_ns)
 
     def _said(self, said: Mapping[str, Any]) -> None:
         now = now_ns()

@@ -2,8 +2,10 @@
 
 One that comes and goes is one trouble: it is said to do so when it comes again, and then not before
 it stayed away for CALM_NS, with how often it came. Words that change while a trouble lasts are news
-once they held for CHANGED_NS. Devices of one link that begin or end alike at one look share a line,
-and of a link with its devices there are LINES_MAX an hour, the last of which says so.
+once they held for CHANGED_NS; of one that came and went, once it stayed for CALM_NS. Devices of one
+link that begin or end alike at one look share a line, and of a link with its devices there are
+LINES_MAX an hour, the last of which says so: what begins after that is said when there is room
+again, if it is still there, and its end only then.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ _AT_ONCE = {"budget.used_up"}
 @dataclass(slots=True)
 class _Trouble:
     said: Said  # its newest words
-    told: str  # the id of those that the journal has
+    told: str  # the id of those that the journal has; "": it has none yet
     since_ns: int  # of this time that it came
     other_ns: int  # since when its words are what they are
     times: int = 1  # that it came
@@ -97,19 +99,18 @@ class Journal:
         for subject, said in here.items():
             known = self._troubles.get(subject)
             if known is None:
-                known = _Trouble(said, said["id"], look.now_ns, look.now_ns)
+                known = _Trouble(said, "", look.now_ns, look.now_ns)
                 self._troubles[subject] = known
-                begun.append(said)
             elif known.away_ns:
                 known.times, known.since_ns, known.away_ns = known.times + 1, look.now_ns, 0
-                if known.times == 2:
+                if known.times == 2 and self._room(said, look):
+                    known.told = said["id"]
                     calm = duration(CALM_NS / 1e9, self._lang)
                     args = {"trouble": about(said, self._lang), "calm": calm}
                     self._begins(text("daemon.again", self._lang, **args), said, look)
             elif said["id"] != known.said["id"]:
                 known.other_ns = look.now_ns
-            is_news = said["id"] in _AT_ONCE or look.now_ns - known.other_ns >= CHANGED_NS
-            if said["id"] != known.told and known.times == 1 and is_news:
+            if said["id"] != known.told and _is_news(known, said, look) and self._room(said, look):
                 known.told = said["id"]
                 begun.append(said)
             known.said = said
@@ -127,7 +128,7 @@ class Journal:
             if trouble.away_ns:
                 if look.now_ns - trouble.away_ns >= CALM_NS:
                     del self._troubles[subject]
-                    if trouble.times > 1:
+                    if trouble.times > 1 and trouble.told:
                         self._calm(trouble, look)
                 continue
             if said["args"].get("device") in look.silent:
@@ -136,7 +137,7 @@ class Journal:
                 continue  # it is being tried again
             trouble.away_ns = look.now_ns
             trouble.lasted_ns += look.now_ns - trouble.since_ns
-            if trouble.times > 1:
+            if trouble.times > 1 or not trouble.told:
                 continue
             seconds = max(1, trouble.lasted_ns // 10**9)
             if trouble.silent:
@@ -178,18 +179,35 @@ class Journal:
 
     def _line(self, level: int, words: str, message: str, said: Said, look: _Look) -> None:
         """One line, unless its link had so many that this is the last, or one too many."""
-        device, link = said["args"].get("device", ""), said["args"].get("link", "")
-        of_link = link or look.links.get(device, "")
+        of_link, room = _link_of(said, look), self._room(said, look)
+        if not room:
+            return
+        self._lines[of_link].append(look.now_ns)
+        if room == 1:
+            words += " … " + text("daemon.enough_lines", self._lang, link=of_link)
+        device = "" if "several" in said["args"] else said["args"].get("device", "")
+        _log.log(level, "%s", words, extra={"said": message, "device": device, "link": of_link})
+
+    def _room(self, said: Said, look: _Look) -> int:
+        """How many lines more its link may have now; of what has no link, as many as there are."""
+        of_link = _link_of(said, look)
         lines = self._lines.setdefault(of_link, deque())
         while lines and look.now_ns - lines[0] >= LINES_NS:
             lines.popleft()
-        if of_link and len(lines) >= LINES_MAX:
-            return
-        lines.append(look.now_ns)
-        if of_link and len(lines) == LINES_MAX:
-            words += " … " + text("daemon.enough_lines", self._lang, link=of_link)
-        device = "" if "several" in said["args"] else device
-        _log.log(level, "%s", words, extra={"said": message, "device": device, "link": of_link})
+        return LINES_MAX - len(lines) if of_link else LINES_MAX
+
+
+def _is_news(known: _Trouble, said: Said, look: _Look) -> bool:
+    """Whether words that the journal has not are said by now."""
+    if not known.told:
+        return True
+    if known.times > 1 and look.now_ns - known.since_ns < CALM_NS:
+        return False
+    return said["id"] in _AT_ONCE or look.now_ns - known.other_ns >= CHANGED_NS
+
+
+def _link_of(said: Said, look: _Look) -> str:
+    return said["args"].get("link") or look.links.get(said["args"].get("device", ""), "")
 
 
 def _subject(said: Said) -> str:

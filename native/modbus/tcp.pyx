@@ -3,9 +3,9 @@
 A stale id is dropped and counted; three answers in a row that match no request close the
 connection. The first request of a connection flies alone: only when its id came back do others fly
 beside it, because a device that counts for itself may hit the id of another. A device that does not
-echo ids (learned: MISSES_ENOUGH answers in a row right in all but an id that was never sent) is
-believed by order, and after each time-out the connection is made anew; until MATCHES_ENOUGH in a
-row have the right id, as it may be replaced by one that does.
+echo ids (learned: to MISSES_ENOUGH requests in a row one answer each came that is right in all but
+an id that was never sent) is believed by order, and after each time-out the connection is made
+anew; until MATCHES_ENOUGH in a row have the right id, as it may be replaced by one that does.
 """
 
 from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t
@@ -104,6 +104,22 @@ cdef inline void take_id(modbus_t *s, bint right) noexcept nogil:
     s.head.single = s.matches < MATCHES_ENOUGH
 
 
+cdef inline bint is_anothers(modbus_t *s, const frame_t *frame, own_t *own) noexcept nogil:
+    """Whether an answer with an id that was never sent is right in all else, and somebody else's. A
+    device that does not echo ids answers once: a second one to the same request is of a converter
+    that shows each answer to all its clients, and so was the first.
+    """
+    cdef Found found = match_answer(frame, &own.ask)
+    if found != codec.ANSWER and found != codec.EXCEPTION:
+        return False
+    if own.odd_function:
+        s.misses = 0
+        return True
+    own.odd_function = own.ask.function
+    s.misses += 1
+    return False
+
+
 cdef inline bint begins(
     const uint8_t *p, size_t size, const flight_t *open_, int32_t n
 ) noexcept nogil:
@@ -183,14 +199,15 @@ cdef Verdict take_tcp(
         if frame.function & 0x80:
             t.quality, t.code = quality_of(frame.code), frame.code
         return protocol.FOREIGN_ANSWER
+    if t.flight < 0 and n == 1 and not was_sent_lately(s, frame.transaction) and (
+        is_anothers(s, &frame, <own_t *>open_[0].own)
+    ):
+        return protocol.FOREIGN_ANSWER
     s.wrong_in_a_row += 1
-    if t.flight < 0 and n == 1 and not was_sent_lately(s, frame.transaction):
-        found = match_answer(&frame, &(<const own_t *>open_[0].own).ask)
-        s.misses += found == codec.ANSWER or found == codec.EXCEPTION
-        if s.misses >= MISSES_ENOUGH:
-            s.head.single = True
-            s.matches = 0
-            return protocol.BROKEN
+    if s.misses >= MISSES_ENOUGH and not s.head.single:
+        s.head.single = True
+        s.matches = 0
+        return protocol.BROKEN
     return protocol.BROKEN if s.wrong_in_a_row >= WRONG_LAST else protocol.FOREIGN_ANSWER
 
 

@@ -25,12 +25,12 @@ PERIOD = 50_000_000
 SOURCES = "tests.kit.hosted"
 
 
-def opened(source: str, names: tuple[str, ...] = ("one",)) -> OpenedLinks:
+def opened(source: str, names: tuple[str, ...] = ("one",), *, align: bool = False) -> OpenedLinks:
     links = []
     for name in names:
         tags = (TagSpec("x", name, "int32", PERIOD),)
         link = LinkSpec(name, "tcp", host="127.0.0.1", tcp_port=1)
-        device = DeviceSpec(f"d-{name}", link, "kit", tags)
+        device = DeviceSpec(f"d-{name}", link, "kit", tags, align=align)
         links.append((link, [DevicePlan(device, tuple(lay_out(device)))]))
     return open_hosted("kit", f"{SOURCES}:{source}", links, 0)
 
@@ -103,6 +103,17 @@ def test_host_when_it_crashes_at_each_start_then_said_and_not_hammered() -> None
         (device,) = runner.devices()
         assert device["state"] == "silent"
         wait_until(lambda: quality(made) == 130)
+
+
+def test_ticks_when_aligned_and_utc_is_known_at_the_start_then_at_whole_multiples() -> None:
+    """The row of a host that is away is dated when its tick was due."""
+    made, ahead_ns = opened("crashing", align=True), 1_800_000_000_123_456_789
+    made.know_utc(ahead_ns)
+    with running(made):
+        wait_until(lambda: quality(made) == 130)
+        row = latest(made.groups[0])
+    assert row is not None
+    assert (row[0] + ahead_ns) % PERIOD == 0
 
 
 def test_source_when_it_has_a_bug_then_its_link_says_so_and_the_others_go_on() -> None:

@@ -95,7 +95,7 @@ def started(file: Path, port: int) -> Scanning:
     loaded = load(file)
     assert loaded.config is not None and not loaded.problems, loaded.problems
     scanning = Scanning(loaded.config, {})
-    scanning.start()
+    scanning.start(None)
     return scanning
 
 

@@ -56,6 +56,27 @@ def test_device_when_replaced_by_one_of_the_other_kind_of_ids_then_is_read_again
     assert talk.native.single is not back
 
 
+@pytest.mark.parametrize("every_ms", [7, 40, 70, 120, 149])
+@pytest.mark.parametrize("slow_s", [0.01, 0.15])
+def test_answers_to_another_client_when_a_converter_shows_them_to_all_then_none_is_taken(
+    every_ms: int, slow_s: float
+) -> None:
+    """Of the same unit, function and size, with ids that we never sent."""
+    talk = Talk([Ask(1, (10, 20), 500)], lambda asked: [slow_s, answer(asked)])
+    ids = count(40_000)
+
+    def show() -> None:
+        shown = Asked(0, 1, 3, 77, 1, next(ids) & 0xFFFF, talk.rig.now, b"", 0, "tcp")
+        if talk.native.state == "up":
+            talk.rig.feed(answer(shown))
+        talk.at(talk.now_ms + every_ms, show)
+
+    talk.at(5_000, show)
+    talk.run(60_000)
+    assert wrong(talk) == []
+    assert not talk.native.single
+
+
 def test_device_when_it_answers_the_request_before_then_its_ids_tell_and_nothing_is_good() -> None:
     """Whatever it says, it does echo ids: it is not believed by order."""
     before: list[Asked] = []

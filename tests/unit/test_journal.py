@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.messages import about
 from gateway.report.journal import Journal
 
 SILENT = {"id": "device.no_answer", "args": {"device": "meter-1"}}
@@ -85,6 +86,45 @@ def test_trouble_when_it_comes_and_goes_then_one_trouble_with_how_often(
         "meter-1: the device does not answer",
         "stayed away for 15 min (came 20 times, 2 min in all): meter-1: the device does not answer",
     ]
+
+
+def test_trouble_when_it_came_again_and_stays_then_its_other_words_are_said_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """8 s a look: a quarter of an hour is 113."""
+    cut = {"id": "device.refused", "args": {"device": "meter-1"}}
+    said = _said(caplog, "en", _at(SILENT), _at(), *[_at(SILENT)] * 20, *[_at(cut)] * 120)
+    assert said[2].startswith("comes and goes")
+    assert len(said) == 4
+    assert said[3] == about(cut, "en")
+
+
+def test_trouble_when_it_begins_where_its_link_has_no_lines_left_then_said_when_it_has(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And one that is over by then is not said to be over."""
+    journal = Journal("en")
+    names = [f"press-{number}" for number in range(7)]
+    devices = [{"name": name, "state": "good", "link": "ur"} for name in names]
+
+    def look(second: int, *away: str) -> list[str]:
+        here = [{"id": "device.refused", "args": {"device": each}} for each in away]
+        told: Any = {"warnings": here, "links": [], "devices": devices}
+        before = len(caplog.records)
+        journal.told(told, second * 10**9)
+        return [record.getMessage().partition(" → ")[0] for record in caplog.records[before:]]
+
+    with caplog.at_level("INFO", "gateway.report.journal"):
+        for number in range(5):
+            assert len(look(2 * number, names[number])) == 1 + (number > 0)
+        assert "no more lines of link ur" in look(10)[0]
+        assert look(12, names[5], names[6]) == []
+        assert look(600, names[5]) == []
+        assert look(3599, names[5]) == []
+        assert look(3700, names[5]) == [
+            about({"id": "device.refused", "args": {"device": names[5]}}, "en")
+        ]
+        assert look(3708)[0].startswith("over: press-5")
 
 
 @pytest.mark.parametrize("rest_s", [1, 61, 899, 901, 1801])

@@ -45,7 +45,8 @@ def test_raw_value_when_written_as_in_manuals_then_its_bits(
 
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize(
-    "text", ["", "none", "0x", "nan", "inf", "1e999999999", "0x1" + "0" * 16, "-1" + "9" * 20]
+    "text",
+    ["", "none", "0x", "nan", "inf", "1e309", "1e999999999", "0x1" + "0" * 16, "-1" + "9" * 20],
 )
 def test_raw_value_when_none_of_its_type_then_refused(kind: str, text: str) -> None:
     if kind in ("float32", "float64") and text.startswith("-1"):

@@ -6,11 +6,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from drivers.api import DeviceSpec, LinkSpec, TagSpec
+from drivers.host.runner import HostRunner
 from gateway.config.model import BufferConfig, GatewayConfig, PlatformConfig
 from gateway.scanning import Scanning
 from tests.kit.slave import TcpSlave
@@ -65,7 +67,7 @@ def config(port: int, *hosts: str) -> GatewayConfig:
 
 @contextmanager
 def scanning(made: Scanning) -> Iterator[Scanning]:
-    made.start()
+    made.start(None)
     try:
         yield made
     finally:
@@ -127,3 +129,19 @@ def test_links_when_all_have_addresses_need_no_thread_for_names() -> None:
     with TcpSlave() as slave, scanning(Scanning(config(slave.port, "127.0.0.1"), {})) as made:
         until_up(made, "l0")
         assert "look-up" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_scanning_when_it_starts_then_a_driver_in_python_knows_utc_before_its_first_tick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its host counts the ticks from the first one: what comes later aligns none."""
+    happened: list[object] = []
+    monkeypatch.setattr(HostRunner, "know_utc", lambda _, ahead_ns: happened.append(ahead_ns))
+    monkeypatch.setattr(HostRunner, "run", lambda _: happened.append("run"))
+    link = LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=1)
+    tags = (TagSpec("t", "x", "float64", PERIOD_NS),)
+    device = DeviceSpec("d", link, "mtconnect", tags, align=True)
+    made = Scanning(replace(config(1), links=(link,), devices=(device,)), {})
+    made.start(5)
+    assert made.stop()
+    assert happened == [5, "run"]
