@@ -49,6 +49,7 @@ cdef struct connection_t:
     int64_t quiet_good    # what it has answered after
     bint quiet_told       # as the file says
     bint quiet_sure       # less was tried, in vain
+    int64_t quiet_until   # connected: the handshake begins then; 0: it has begun
     int64_t deadline      # while it is being made
     int64_t reopen_at
     int64_t backoff_ns

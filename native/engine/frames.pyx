@@ -204,7 +204,7 @@ cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
 cdef void take_input(link_t *l, int64_t now) noexcept nogil:
     """Take every whole frame out of the input."""
     cdef size_t at = 0
-    if l.conn.greeting:
+    if l.conn.greeting and not l.conn.quiet_until:
         greet(l, now)
     while at < l.input.size and l.conn.state == UP and not l.conn.greeting:
         if has_packets(l) and swallow(l, &at):

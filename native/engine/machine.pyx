@@ -133,27 +133,16 @@ cdef int64_t connect_wait(link_t *l) noexcept nogil:
     return max(l.timeout_ns, CONNECT_LEAST)
 
 
-cdef void link_up(link_t *l, int64_t now) noexcept nogil:
-    """Connected: its protocol may want a handshake yet."""
+cdef void begin_sessions(link_t *l, int64_t now) noexcept nogil:
+    """Connected, and the silence that the device wants has passed: its protocol may begin with a
+    handshake.
+    """
     cdef uint8_t bytes[ASK_MAX]
     cdef out_t out
     cdef int32_t i
     cdef int result = 0
-    l.conn.state = UP
-    if not l.conn.renewing:
-        l.conn.since = now
-    l.conn.error = 0
+    l.conn.quiet_until = 0
     l.input.size = 0
-    l.bus.free_at = now + l.conn.quiet_ns
-    l.bus.deaf_until = 0
-    l.bus.settle = False
-    l.conn.timeouts_in_a_row = 0
-    l.conn.asked = l.conn.answers = 0
-    l.conn.used_at = now
-    l.shell.empty_at = now
-    for i in range(0 if l.conn.renewing else l.device_count):
-        l.devices[i].next_try = 0
-    l.conn.renewing = l.conn.resting = False
     out.p = bytes
     out.n = 0
     for i in range(l.session_count):
@@ -167,6 +156,30 @@ cdef void link_up(link_t *l, int64_t now) noexcept nogil:
     if l.conn.greeting:
         l.conn.deadline = now + connect_wait(l)
         transmit(l, &out, now)
+
+
+cdef void link_up(link_t *l, int64_t now) noexcept nogil:
+    """Connected: its protocol may want a handshake yet."""
+    cdef int32_t i
+    l.conn.state = UP
+    if not l.conn.renewing:
+        l.conn.since = now
+    l.conn.error = 0
+    l.bus.free_at = now + l.conn.quiet_ns
+    l.bus.deaf_until = 0
+    l.bus.settle = False
+    l.conn.timeouts_in_a_row = 0
+    l.conn.asked = l.conn.answers = 0
+    l.conn.used_at = now
+    l.shell.empty_at = now
+    for i in range(0 if l.conn.renewing else l.device_count):
+        l.devices[i].next_try = 0
+    l.conn.renewing = l.conn.resting = False
+    if l.conn.quiet_ns and l.sessions[0].protocol.shake != NULL:
+        l.conn.greeting = True
+        l.conn.quiet_until = l.conn.deadline = l.bus.free_at
+    else:
+        begin_sessions(l, now)
 
 
 cdef void link_open(link_t *l, int64_t now) noexcept nogil:
@@ -305,7 +318,10 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
             link_lost(l, TLS_TIMEOUT if l.conn.shaking else ETIMEDOUT, now)
     elif l.conn.greeting:
         if now >= l.conn.deadline:
-            link_lost(l, ETIMEDOUT, now)
+            if l.conn.quiet_until:
+                begin_sessions(l, now)
+            else:
+                link_lost(l, ETIMEDOUT, now)
     elif l.bus.settle:
         if now >= l.bus.settle_until:
             settled(l, now)

@@ -201,7 +201,7 @@ cdef void link_lost(link_t *l, int error, int64_t now) noexcept nogil:
         connection_ended(&l.conn)
     l.port.ops.close(l.port)
     l.shell.registered = False
-    l.conn.unwelcome = l.conn.greeting
+    l.conn.unwelcome = l.conn.greeting and not l.conn.quiet_until
     for i in range(l.flights.count):
         s = l.flights.open[i].station.session
         s.protocol.ended(s, &l.flights.open[i], CUT_OFF, now)

@@ -77,7 +77,7 @@ class Conversation:
         self.protocol = protocol
         more: dict[str, Any] = {"in_flight": int(told.pop("in_flight", "1"))}
         self._slow = told.pop("slow", "0") == "1"
-        for name in ("timeout", "pause"):
+        for name in ("timeout", "pause", "after_connect"):
             if name in told:
                 more[f"{name}_ns"] = int(told.pop(name)) * MS
         baud = int(told.pop("baud", "9600" if protocol in LINES else "0"))
