@@ -57,6 +57,12 @@ def device(rig: Rig, name: str) -> dict[str, Any]:
     return next((each for each in found["devices"] if each["name"] == name), {}) if found else {}
 
 
+def rows_of(rig: Rig, name: str) -> int:
+    """Of its fastest group."""
+    found: int = device(rig, name)["groups"][0]["rows"]
+    return found
+
+
 def test_lathe_when_its_host_is_killed_then_announced_delivered_and_no_neighbour_is_late(
     tmp_path: Path,
 ) -> None:
@@ -68,6 +74,7 @@ def test_lathe_when_its_host_is_killed_then_announced_delivered_and_no_neighbour
         rig.config.write_text(rig.head() + CONFIG.format(agent=agent, plc=plc), "utf-8")
         rig.start_daemon()
         wait_for("the lathe is good", lambda: device(rig, "lathe").get("state") == "good")
+        wait_for("its axis to move", lambda: rows_of(rig, "lathe") > 10)
         assert rig.daemon is not None
         host = host_of(rig.daemon.pid)
         assert host
