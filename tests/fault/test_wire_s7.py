@@ -203,7 +203,7 @@ def scanning(tmp_path: Path, port: int) -> Iterator[Scanning]:
     loaded = load(file)
     assert loaded.config is not None, loaded.problems
     found = Scanning(loaded.config, {})
-    found.start()
+    found.start(None)
     try:
         yield found
     finally:
