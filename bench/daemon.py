@@ -33,6 +33,7 @@ from bench.harness import (
     run,
     server,
 )
+from bench.report import cut_short
 
 DEVICES, REGISTERS, PERIOD = 20, 10, "2 ms"
 REQUESTS = 10_000
@@ -101,8 +102,10 @@ def _first_ack(config: Path, daemon: subprocess.Popen[str], log: Path) -> dict[s
     raise RuntimeError("not acknowledged in time; the daemon said:\n" + log.read_text())
 
 
-def whole(core: int, other: int) -> Result:
-    """One run of the daemon on `core`; simulated devices and receiver on `other`."""
+def whole(core: int, other: int, written: list[str]) -> Result:
+    """One run of the daemon on `core`, its configuration into `written`; simulated devices and
+    receiver on `other`.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="jiahe-bench-")))
         machines = stack.enter_context(Machines(DEVICES, other))
@@ -118,6 +121,7 @@ def whole(core: int, other: int) -> Result:
         assert ingest.stdout is not None
         address = json.loads(ingest.stdout.readline())["address"]
         config = configure(folder, machines.addresses, address)
+        written[:] = [cut_short(config.read_text(encoding="utf-8"))]
         daemon = stack.enter_context(
             process(core, BIN / "jiahe", "run", "--config", config, stderr=said)
         )
@@ -144,14 +148,18 @@ def _bare(core: int, other: int) -> Result:
 
 def wire_to_ack(rounds: int) -> Iterator[Row]:
     """P4 in both placements; with the daemon's memory beside."""
+    written: list[str] = []
     for placement, (core, other) in placements().items():
-        contenders = {"ours": partial(whole, core, other), "bare": partial(_bare, core, other)}
+        contenders = {
+            "ours": partial(whole, core, other, written),
+            "bare": partial(_bare, core, other),
+        }
         found = interleaved(contenders, rounds)
         mine = found["ours"]
         work = f"daemon, {DEVICES} devices x {REGISTERS} registers each {PERIOD}, {placement}"
         goal = Goal("at most", GOALS[placement])
         yield Row("P4", work, "CPU us/request", cpu_us(mine), "libmodbus, bare read",
-                  cpu_us(found["bare"]), goal)  # fmt: skip
+                  cpu_us(found["bare"]), goal, written[0])  # fmt: skip
         yield Row("P4", work, "requests", quantity(mine, "requests"))
         yield Row("P4", work, "blocks acknowledged", quantity(mine, "blocks"))
         yield Row("P4", work, "RSS MB", quantity(mine, "rss_mb"))

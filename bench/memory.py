@@ -9,7 +9,6 @@ an hour instead of three minutes.
 from __future__ import annotations
 
 import os
-import re
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.harness import Figure, Goal, Machines, Row, placements
+from bench.report import cut_short
 from tests.kit.rig import Rig, wait_for
 
 DEVICES, TAGS, PERIOD = 24, 40, "500 ms"
@@ -50,18 +50,6 @@ def configuration(platform_port: int, addresses: Sequence[str]) -> str:
         parts.append(f'[devices.device{n}]\nlink = "link{n}"\ndriver = "modbus"\nunit = 1')
         parts.append(f'every = "{PERIOD}"\n[devices.device{n}.tags]\n{tags}')
     return "\n".join(parts) + "\n"
-
-
-def cut_short(text: str, kept: int = 1) -> str:
-    """A configuration without the links, devices and tags that only repeat what stands before."""
-    lines: list[str] = []
-    for section in re.split(r"(?m)^(?=\[)", text):
-        name = re.match(r"\[(links|devices)\.\D*(\d+)(\.tags)?\]", section)
-        if name and int(name[2]) >= kept:
-            continue
-        rows = section.splitlines()
-        lines += rows if len(rows) < 12 else [*rows[:2], f"# ... and {len(rows) - 2} more"]
-    return "\n".join(lines) + "\n"
 
 
 def rss_kb(pid: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -39,16 +40,29 @@ def _cells(row: Mapping[str, Any]) -> Iterator[str]:
     yield {True: "yes", False: "**no**", None: ""}[row["met"]]
 
 
+def cut_short(text: str, kept: int = 1) -> str:
+    """A configuration without the links, devices and tags that only repeat what stands before."""
+    lines: list[str] = []
+    for section in re.split(r"(?m)^(?=\[)", text):
+        name = re.match(r"\[(links|devices)\.\D*(\d+)(\.tags)?\]", section)
+        if name and int(name[2]) >= kept:
+            continue
+        rows = section.splitlines()
+        lines += rows if len(rows) < 12 else [*rows[:2], f"# ... and {len(rows) - 2} more"]
+    return "\n".join(lines) + "\n"
+
+
 def _configurations(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Each file that rows were run with, once, below the table."""
+    """Each file that rows were run with, once, below the table, folded."""
     users: dict[str, list[str]] = {}
     for row in rows:
-        benches = users.setdefault(row["configuration"], [])
-        if row["bench"] not in benches:
-            benches.append(row["bench"])
-    for text, benches in users.items():
+        works = users.setdefault(row["configuration"], [])
+        if (said := f"{row['bench']}: {row['work']}") not in works:
+            works.append(said)
+    for text, works in users.items():
         if text:
-            yield from ("", f"{', '.join(benches)}:", "", "```toml", *text.splitlines(), "```")
+            yield from ("", "<details>", f"<summary>{'; '.join(works)}</summary>", "", "```toml")
+            yield from (*text.splitlines(), "```", "", "</details>")
 
 
 def markdown(document: str) -> str:

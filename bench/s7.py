@@ -32,7 +32,7 @@ from bench.harness import (
     placements,
     run,
 )
-from bench.memory import cut_short
+from bench.report import cut_short
 from tests.kit.rig import Rig, wait_for
 
 GATEWAY = "bench-s7"

@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 
 from bench.daemon import BIN, cpu_ns
 from bench.harness import Bench, Figure, Goal, Machines, Row, placements
-from bench.memory import cut_short, read_rss
+from bench.memory import read_rss
+from bench.report import cut_short
 from tests.kit.rig import Rig, wait_for
 
 TAGS, PERIOD = 300, "1 s"

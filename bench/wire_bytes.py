@@ -25,6 +25,7 @@ from tempfile import TemporaryDirectory
 
 from bench.harness import HERE, Figure, Goal, Row
 from bench.machine import addresses, trace_of
+from bench.report import cut_short
 from bench.traces import MS, SYNTHETIC, S, Trace, recorded
 from tests.kit.rig import Rig, wait_for
 
@@ -204,7 +205,7 @@ def _rows(work: Work, found: Carried, text: str) -> Iterator[Row]:
     unit = "bytes/sample"
     mine = Figure.of([found.tcp_bytes / found.samples])
     goal = Goal("at most", work.most) if work.most else None
-    yield Row("P8", work.name, unit, mine, goal=goal, configuration=text)
+    yield Row("P8", work.name, unit, mine, goal=goal, configuration=cut_short(text))
     packets = Figure.of([found.ip_bytes / found.samples])
     yield Row("P8", f"{work.name}, as IP packets", unit, packets)
     trace = trace_of(work.trace, 1)

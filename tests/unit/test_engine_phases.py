@@ -47,6 +47,14 @@ def test_phase_when_periods_are_long_or_short_then_no_first_value_waits_long(
     assert phase_ns("d", periods) == phase_ns("d", periods[::-1])
 
 
+@pytest.mark.parametrize(("period_ms", "phases"), [(2, 1), (5, 2), (10, 4), (40, 16), (1000, 16)])
+def test_phases_when_devices_are_fast_then_few_so_that_they_share_the_daemons_wake_ups(
+    period_ms: int, phases: int
+) -> None:
+    met = {phase_ns(f"robot-{n}", [period_ms * MS]) for n in range(200)}
+    assert met == {n * period_ms * MS // phases for n in range(phases)}
+
+
 def test_requests_when_many_links_begin_together_then_spread_and_each_devices_groups_together() -> (
     None
 ):
