@@ -23,12 +23,13 @@ from drivers import profiles
 from drivers.api import TlsFiles
 from drivers.dlt645 import simulator as dlt645
 from drivers.modbus.address import AddressError, Space, parse
-from drivers.modbus.simulator import Bus, DeviceMap, FaultError, MapError, Simulator, Unit, load_map
+from drivers.modbus.simulator import Bus, DeviceMap, Simulator, Unit, load_map
 from drivers.modbus.simulator.faults import NAMES, CommandError
 from drivers.mtconnect import simulator as mtconnect
 from drivers.packets import packet
 from drivers.profiles import driver_of
 from drivers.s7 import simulator as s7
+from drivers.simulate_said import SimulatorError, said, why
 from drivers.simulate_words import (
     AGENT_COMMANDS,
     COMMANDS,
@@ -63,8 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.meters and options.tcp:
             parser.error(words("meters_where", lang))
         return _serve(options, load_map(path))
-    except (MapError, OSError, ValueError) as error:
-        sys.stderr.write(f"jiahe-sim: {error}\n")
+    except (OSError, ValueError) as error:
+        where = " ".join(options.tcp)
+        sys.stderr.write(f"jiahe-sim: {why(error, where)}\n")
         return 1
 
 
@@ -75,7 +77,7 @@ def _map_path(name: str) -> Path:
         return profiles.find(name)
     except profiles.UnknownProfileError:
         known = ", ".join(profiles.names())
-        raise MapError(f"no profile {name!r}; there are: {known}; or name a .toml file") from None
+        raise SimulatorError("no_profile", name=name, known=known) from None
 
 
 def _serve(options: argparse.Namespace, made: DeviceMap) -> int:
@@ -117,8 +119,8 @@ def _serve_s7(parser: Parser, options: argparse.Namespace, path: Path) -> int:
                 cpu.command(f"slow {options.answer_ms}")
         where = [f"{cpu.host}:{cpu.port}" for cpu in cpus]
         ready = {"ready": True, "title": made.title, "tcp": where, "pid": os.getpid()}
-        said = f"ready: {made.title}, on {' '.join(where)}"
-        _until_end(s7.Simulators(cpus), ready, said, S7_COMMANDS, as_json=options.json)
+        line = _ready_line(_title(made), where)
+        _until_end(s7.Simulators(cpus), ready, line, S7_COMMANDS, as_json=options.json)
     return 0
 
 
@@ -134,9 +136,9 @@ def _serve_agents(parser: Parser, options: argparse.Namespace) -> int:
         ]
         where = [f"{agent.host}:{agent.port}" for agent in agents]
         ready = {"ready": True, "title": "MTConnect agent", "tcp": where, "pid": os.getpid()}
-        said = f"ready: MTConnect agent, on {' '.join(where)}"
+        line = _ready_line(said("agent"), where)
         served = mtconnect.Agents(agents)
-        _until_end(served, ready, said, AGENT_COMMANDS, as_json=options.json)
+        _until_end(served, ready, line, AGENT_COMMANDS, as_json=options.json)
     return 0
 
 
@@ -150,8 +152,8 @@ def _serve_meters(parser: Parser, options: argparse.Namespace) -> int:
         where = str(options.pty) if options.pty else f"{served.host}:{served.port}"
         names = [meter.address for meter in meters]
         ready = {"ready": True, "title": "DL/T 645", "where": where, "meters": names}
-        said = f"ready: DL/T 645, meters {', '.join(names)}, on {where}"
-        _until_end(served, ready, said, METER_COMMANDS, as_json=options.json)
+        line = _ready_line("DL/T 645", [where], meters=names)
+        _until_end(served, ready, line, METER_COMMANDS, as_json=options.json)
     return 0
 
 
@@ -163,7 +165,7 @@ def _meters(options: argparse.Namespace) -> list[dlt645.Meter]:
         addresses = [f"{number:012}" for number in _numbers(options.units)]
     for address in addresses:
         if len(address) != 12 or not (address.isascii() and address.isdecimal()):
-            raise ValueError(f"meter {address!r}: twelve digits, such as 012345678901")
+            raise SimulatorError("no_meter", text=address)
     meters = [dlt645.Meter(each, seed=f"{options.seed}{int(each)}") for each in addresses]
     for meter in meters:
         meter.faults.answer_ms = 20.0 if options.answer_ms is None else options.answer_ms
@@ -203,7 +205,7 @@ def _packet(text: str) -> bytes:
     try:
         return packet(text) if text else b""
     except ValueError:
-        raise ValueError(f"{text!r} is no packet; for example text:JX007 or hex:fe") from None
+        raise SimulatorError("no_packet", text=text) from None
 
 
 def _live(
@@ -219,7 +221,12 @@ def _live(
         ready = _ready(options, made, simulator)
         ready["meters"] = [meter.address for meter in meters]
         served = _Beside(simulator, meters) if meters else simulator
-        _until_end(served, ready, _said(ready), COMMANDS, as_json=options.json)
+        where = [ready["dial"] or ready["pty"] or " ".join(ready["tcp"])]
+        line = _ready_line(
+            _title(made), where, units=ready["units"], meters=ready["meters"],
+            dials=bool(options.dial),
+        )  # fmt: skip
+        _until_end(served, ready, line, COMMANDS, as_json=options.json)
     return 0
 
 
@@ -248,14 +255,14 @@ class _Beside:
 
 
 def _until_end(
-    simulator: Commanded, ready: dict[str, Any], said: str, commands: Words, *, as_json: bool
+    simulator: Commanded, ready: dict[str, Any], line: str, commands: Words, *, as_json: bool
 ) -> None:
     """Says that it is ready, then obeys until a signal or the end of the input."""
     stop_read, stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(stop_write, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    sys.stdout.write((json.dumps(ready, ensure_ascii=False) if as_json else said) + "\n")
+    sys.stdout.write((json.dumps(ready, ensure_ascii=False) if as_json else line) + "\n")
     sys.stdout.flush()
     _obey(simulator, commands, stop_read)
     signal.set_wakeup_fd(-1)
@@ -277,9 +284,9 @@ def _units(
         try:
             at = parse(options.counter)
         except AddressError as error:
-            raise ValueError(f"--counter {options.counter}: no address") from error
+            raise SimulatorError("counter_address", text=options.counter) from error
         if not at.is_register or at.bit is not None:
-            raise ValueError(f"--counter {options.counter}: holding or input registers only")
+            raise SimulatorError("counter_registers", text=options.counter)
         counters = {at.space: at.number}
     return [
         simulator.unit(
@@ -298,10 +305,10 @@ def _numbers(text: str) -> list[int]:
     for part in text.split(","):
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise ValueError(f"units {text!r}: numbers and ranges like 1-4,9")
+            raise SimulatorError("units", text=text)
         numbers += range(int(first), int(last if dash else first) + 1)
     if not numbers or not all(0 <= number <= 255 for number in numbers):
-        raise ValueError(f"units {text!r}: from 0 to 255")
+        raise SimulatorError("units_range", text=text)
     return numbers
 
 
@@ -309,16 +316,13 @@ def _address(text: str, allow_remote: bool) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     host = host.strip("[]")
     if not colon or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"{text!r} is no ADDRESS:PORT; for example 127.0.0.1:1502")
+        raise SimulatorError("no_address_port", text=text)
     try:
         loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
-        raise ValueError(f"{host!r} is no IP address; for example 127.0.0.1") from None
+        raise SimulatorError("no_ip", host=host) from None
     if not loopback and not allow_remote:
-        raise ValueError(
-            f"{host} can be reached from other machines, and a simulator asks nobody who they are; "
-            "use 127.0.0.1, or add --allow-remote"
-        )
+        raise SimulatorError("remote", host=host)
     return host, int(port)
 
 
@@ -337,13 +341,25 @@ def _ready(options: argparse.Namespace, made: DeviceMap, simulator: Simulator) -
     }
 
 
-def _said(ready: dict[str, Any]) -> str:
-    units = ",".join(map(str, sorted(set(ready["units"]))))
-    where = ready["dial"] or ready["pty"] or " ".join(ready["tcp"])
-    if ready["meters"]:
-        units += f", meters {', '.join(ready['meters'])}"
-    how = "dialling" if ready["dial"] else "on"
-    return f"ready: {ready['title']}, units {units}, {how} {where}"
+def _title(made: DeviceMap | s7.Map) -> str:
+    return (made.title_zh if language() == "zh" else "") or made.title
+
+
+def _ready_line(
+    title: str,
+    where: Sequence[str],
+    *,
+    units: Sequence[int] = (),
+    meters: Sequence[str] = (),
+    dials: bool = False,
+) -> str:
+    """Who answers, and where, for people."""
+    at = said("ready_dialling" if dials else "ready_on", where=" ".join(where))
+    who = {"units": ",".join(map(str, sorted(set(units)))), "meters": ", ".join(meters)}
+    if units or meters:
+        key = "ready_both" if units and meters else "ready_units" if units else "ready_meters"
+        at = said(key, where=at, **who)
+    return said("ready", title=title, where=at)
 
 
 def _obey(simulator: Commanded, commands: Words, stop: int) -> None:
@@ -372,9 +388,10 @@ def _reply(simulator: Commanded, commands: Words, text: str) -> str:
     try:
         return simulator.command(text)
     except CommandError:
-        return "error: " + words(NO_COMMAND, language()).format(line=text, faults=", ".join(NAMES))
-    except (FaultError, s7.FaultError, mtconnect.FaultError) as error:
-        return f"error: {error}"
+        slip = words(NO_COMMAND, language()).format(line=text, faults=", ".join(NAMES))
+        return said("error", error=slip)
+    except SimulatorError as error:
+        return said("error", error=error)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 
 class Words(NamedTuple):
@@ -26,6 +28,7 @@ HELP = {
         "input: give it a terminal of its own.",
     ),
     "usage": Words("用法：", "usage: "),
+    "error": Words("错误：", "error: "),
     "arguments": Words("参数", "positional arguments"),
     "options": Words("选项", "options"),
     "help": Words("显示帮助", "show this help"),
@@ -162,6 +165,19 @@ meter's address as in --meters.
   quit                   end, as Ctrl-C and the end of the input do""",
 )
 
+#: What argparse says, and the same in Chinese.
+_USAGE = (
+    (r"the following arguments are required: (.*)", r"缺少 \1"),
+    (r"unrecognized arguments: (.*)", r"不认识 \1"),
+    (r"argument (\S+): invalid choice: (.*?) \(choose from (.*)\)", r"\1 不能是 \2；可用：\3"),
+    (r"argument (\S+): expected one argument", r"\1 后面缺少值"),
+    (r"argument (\S+): expected (\d+) arguments", r"\1 后面要 \2 个值"),
+    (r"argument (\S+): invalid int value: (.*)", r"\1 要一个整数，不是 \2"),
+    (r"argument (\S+): invalid float value: (.*)", r"\1 要一个数，不是 \2"),
+    (r"ambiguous option: (\S+) could match (.*)", r"\1 不完整，可能是 \2"),
+    (r"argument (\S+): (.*)", r"\1：\2"),
+)
+
 
 def language(environ: Mapping[str, str] = os.environ) -> str:
     """JIAHE_LANG, else the locale: "zh" or "en"."""
@@ -190,6 +206,19 @@ class Parser(argparse.ArgumentParser):
 
     def format_usage(self) -> str:
         return words("usage", self._lang) + super().format_usage().removeprefix("usage: ")
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: {words('error', self._lang)}{in_words(message, self._lang)}\n")
+
+
+def in_words(message: str, lang: str) -> str:
+    """What argparse says, in that language."""
+    if lang == "zh":
+        for pattern, ours in _USAGE:
+            if match := re.fullmatch(pattern, message):
+                return match.expand(ours)
+    return message
 
 
 def parser_in(lang: str) -> Parser:

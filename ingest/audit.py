@@ -23,6 +23,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from ingest.chain import absent_runs
 from ingest.completeness import CLASSES, days
 from ingest.holes import reason_of
+from ingest.messages import said
 from ingest.words import cleaned
 
 _EPOCHS = """
@@ -122,6 +123,8 @@ SELECT gateway, epoch, reason, total(ticks), total(events), total(blocks), total
 ) WHERE gateway = ?1 GROUP BY gateway, epoch, reason"""
 
 
+#: Of each reason for a gap.
+COUNTED = ("ticks", "events", "blocks", "unknown")
 _WRONG = ("missing", "missing_blocks", "missing_events", "twice")
 
 
@@ -178,7 +181,7 @@ def _epochs_of(sql: sqlite3.Connection, name: str) -> list[dict[str, Any]]:
         for gateway, epoch, number in sql.execute(query, (name,)):
             books[gateway, epoch][key] = int(number)
     for gateway, epoch, reason, *numbers in sql.execute(_GAPS, (name,)):
-        counts = dict(zip(("ticks", "events", "blocks", "unknown"), map(int, numbers), strict=True))
+        counts = dict(zip(COUNTED, map(int, numbers), strict=True))
         books[gateway, epoch]["gaps"][reason_name(reason)] = counts
     for gateway, epoch, group, first, last_1 in sql.execute(_HOLES, (name,)):
         explained = reason_of(sql, gateway, epoch, group, first, last_1)
@@ -210,35 +213,33 @@ def say_epochs(
             out.writelines(line + "\n" for line in _lines(book))
     wrong = [b for b in books if any(b[key] for key in _WRONG)]
     for book in wrong:
-        sys.stderr.write(
-            f"jiahe-ingest: {cleaned(book['gateway'])} run {book['run']}: {book['missing']} ticks,"
-            f" {book['missing_blocks']} blocks and {book['missing_events']} events missing,"
-            f" {book['twice']} ticks twice"
-            f"{' (the run is still open: they may yet come)' if book['open'] else ''}\n"
-        )
+        words = said(
+            "audit_wrong", gateway=cleaned(book["gateway"]), run=book["run"],
+            ticks=book["missing"], blocks=book["missing_blocks"], events=book["missing_events"],
+            twice=book["twice"], still=said("audit_still") if book["open"] else "",
+        )  # fmt: skip
+        sys.stderr.write(f"jiahe-ingest: {words}\n")
     for name, epoch, by in absent:
-        sys.stderr.write(
-            f"jiahe-ingest: {cleaned(name)} run {epoch >> 32} (epoch {epoch}) is absent: run"
-            f" {by >> 32} says that it was before, and nothing of it is here. Was this store put"
-            " back to an older state?\n"
-        )
+        about = {"gateway": cleaned(name), "run": epoch >> 32, "by": by >> 32}
+        sys.stderr.write(f"jiahe-ingest: {said('audit_absent', epoch=epoch, **about)}\n")
     return 1 if wrong or absent else 0
 
 
 def _lines(book: dict[str, Any]) -> Iterator[str]:
-    yield (
-        f"{cleaned(book['gateway'])} run {book['run']} (epoch {book['epoch']},"
-        f" {'open' if book['open'] else 'closed'}): {book['blocks']} blocks,"
-        f" {book['scans']} scans, {book['samples']} samples,"
-        f" {book['duplicates']} duplicates refused, missing {book['missing']}"
-    )
+    counted = ("run", "epoch", "blocks", "scans", "samples", "duplicates", "missing")
+    yield said(
+        "audit_run", gateway=cleaned(book["gateway"]),
+        state=said("open" if book["open"] else "closed"), **{key: book[key] for key in counted},
+    )  # fmt: skip
     for reason, counts in sorted(book["gaps"].items()):
-        said = [
-            f"{number} {what}" for what, number in counts.items() if what != "unknown" and number
+        parts = [
+            said(what, number=number)
+            for what, number in counts.items()
+            if what != "unknown" and number
         ]
         if counts["unknown"]:
-            said.append("an unknown number at its end")
-        yield f"  gap {reason}: {', '.join(said)}"
+            parts.append(said("unknown"))
+        yield said("gap", reason=reason, counts=", ".join(parts))
 
 
 def say_days(
@@ -256,28 +257,27 @@ def say_days(
     else:
         out.writelines(_day_line(book) + "\n" for book in books)
     for name, epoch, by in absent:
-        sys.stderr.write(
-            f"jiahe-ingest: {cleaned(name)} run {epoch >> 32} is absent (run {by >> 32} names it);"
-            " its time counts as missing\n"
-        )
+        words = said("day_absent", gateway=cleaned(name), run=epoch >> 32, by=by >> 32)
+        sys.stderr.write(f"jiahe-ingest: {words}\n")
     if expect is not None:
         short = [book for book in books if book["complete"] * 100 < expect]
         for book in short:
-            sys.stderr.write(
-                f"jiahe-ingest: {book['day']} {cleaned(book['gateway'])} {cleaned(book['device'])}:"
-                f" {book['complete']:.4%} complete, {expect} % expected\n"
-            )
+            words = said("day_short", expect=expect, complete=book["complete"], **_whose(book))
+            sys.stderr.write(f"jiahe-ingest: {words}\n")
         return 1 if short or absent else 0
     missing = sum(book["missing_s"] for book in books)
     if missing:
-        sys.stderr.write(f"jiahe-ingest: {missing:.3f} s missing\n")
+        sys.stderr.write(f"jiahe-ingest: {said('day_missing', seconds=missing)}\n")
     return 1 if missing or absent else 0
 
 
 def _day_line(book: dict[str, Any]) -> str:
-    parts = ", ".join(f"{name} {book[f'{name}_s']:.3f} s" for name in CLASSES)
-    uncertain = ", by an uncertain clock" if book["uncertain"] else ""
-    return (
-        f"{book['day']} {cleaned(book['gateway'])} {cleaned(book['device'])}:"
-        f" {book['complete']:.4%} complete; {parts}{uncertain}"
+    parts = ", ".join(
+        said("day_part", name=said(f"class_{name}"), seconds=book[f"{name}_s"]) for name in CLASSES
     )
+    uncertain = said("day_uncertain") if book["uncertain"] else ""
+    return said("day", parts=parts, uncertain=uncertain, complete=book["complete"], **_whose(book))
+
+
+def _whose(book: dict[str, Any]) -> dict[str, str]:
+    return {"day": book["day"]} | {key: cleaned(book[key]) for key in ("gateway", "device")}

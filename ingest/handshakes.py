@@ -17,6 +17,8 @@ import time
 from collections import Counter
 from types import TracebackType
 
+from ingest.messages import said
+
 #: How a line of gRPC's begins: level, month and day, time, thread, file:line.
 _OF_GRPC = re.compile(r"[IWEF]\d{4} [\d:.]+ +\d+ \S+:\d+\] ")
 #: How the further lines of one begin.
@@ -27,15 +29,15 @@ _FAILED = re.compile(r"CallNextHandshakerLocked: error=.*handshake failed \(\w+\
 _ADDRESS = re.compile(r"grpc\.internal\.endpoint_peer_address=([^ ,}]+)")
 _ASKED = {"GRPC_VERBOSITY": "info", "GRPC_TRACE": "handshaker"}
 _WHY = {
-    "certificate has expired": "its certificate has expired; renew it",
-    "certificate is not yet valid": "its certificate is not valid yet; is its clock right?",
-    "CERTIFICATE_VERIFY_FAILED": "its certificate is of another authority than --ca",
-    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it showed no certificate",
-    "WRONG_VERSION_NUMBER": "it does not speak TLS (plain text, or something else)",
-    "HTTP_REQUEST": "it speaks plain HTTP, not TLS",
-    "TLSV1_ALERT_UNKNOWN_CA": "it does not trust the authority of this receiver's certificate",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "it finds this receiver's certificate expired",
-    "SSLV3_ALERT_BAD_CERTIFICATE": "it refuses this receiver's certificate",
+    "certificate has expired": "peer_expired",
+    "certificate is not yet valid": "peer_early",
+    "CERTIFICATE_VERIFY_FAILED": "peer_unknown",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "peer_none",
+    "WRONG_VERSION_NUMBER": "peer_plain",
+    "HTTP_REQUEST": "peer_http",
+    "TLSV1_ALERT_UNKNOWN_CA": "peer_distrusts",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "peer_finds_expired",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "peer_finds_bad",
 }
 #: Of one reason, lines a minute; more are counted.
 _LINES_A_MINUTE = 10
@@ -46,8 +48,8 @@ def reason(line: str) -> str | None:
     match = _FAILED.search(line)
     if match is None:
         return None
-    known = next((words for mark, words in _WHY.items() if mark in match[1]), None)
-    return known or match[1][:200]
+    known = next((key for mark, key in _WHY.items() if mark in match[1]), None)
+    return said(known) if known else match[1][:200]
 
 
 def address_of(peer: str) -> str:
@@ -106,11 +108,11 @@ class HandshakeLog:
         if minute != self._minute:
             for earlier, count in self._counts.items():
                 if count > _LINES_A_MINUTE:
-                    self._write(f"{count} handshakes in a minute were refused: {earlier}")
+                    self._write(said("handshakes", count=count, why=earlier))
             self._minute, self._counts = minute, Counter()
         self._counts[why] += 1
         if self._counts[why] <= _LINES_A_MINUTE:
-            self._write(f"{address}: refused in its TLS handshake: {why}")
+            self._write(said("handshake", address=address, why=why))
 
     def _write(self, words: str) -> None:
         self._pass(f"WARNING {words}\n")

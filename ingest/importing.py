@@ -19,6 +19,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from ingest import limits, session
 from ingest.inline import Inline, InlineStore
+from ingest.messages import said
 from ingest.payload import crc32c
 from ingest.stores.api import Known, Outcome, Outcomes, Put, PutBlocks, Speaker, StoreError
 from ingest.stores.catalogs import bind_known
@@ -47,7 +48,7 @@ def messages(file: BinaryIO) -> Iterator[bytes | None]:
     """The messages of an export file; at last None if it ends where it should. Raises
     FileError."""
     if file.read(len(MAGIC)) != MAGIC:
-        raise FileError("this is no export file: it does not begin with JIAHEEX1")
+        raise FileError(said("no_export"))
     count = 0
     while True:
         at = file.tell()
@@ -57,16 +58,16 @@ def messages(file: BinaryIO) -> Iterator[bytes | None]:
         size, number = (int.from_bytes(head[i : i + 4], "little") for i in (0, 4))
         if size == 0:
             if number != count:
-                raise FileError(f"it says {number} messages at its end and holds {count}")
+                raise FileError(said("export_count", said=number, held=count))
             yield None
             return
         if size > limits.PIECED_BYTES_MAX:
-            raise FileError(f"a message of {size} bytes at byte {at}: damaged, or no export")
+            raise FileError(said("export_size", size=size, at=at))
         data = file.read(size)
         if len(data) < size:
             return
         if crc32c(data) != number:
-            raise FileError(f"the message at byte {at} is damaged: its checksum is another")
+            raise FileError(said("export_damaged", at=at))
         count += 1
         yield data
 
@@ -127,6 +128,7 @@ def import_file(
 
 
 def _words(reject: pb.Reject) -> str:
-    last = f" to {reject.last_seq}" if reject.last_seq else ""
     name = pb.RejectReason.Name(reject.reason).removeprefix("REJECT_REASON_")
-    return f"block {reject.seq}{last} of epoch {reject.epoch}: {name}: {reject.detail}"
+    first, last = reject.seq, reject.last_seq
+    seq = said("range", first=first, last=last) if last else first
+    return said("import_refused", seq=seq, epoch=reject.epoch, reason=name, detail=reject.detail)

@@ -14,6 +14,7 @@ from typing import Any
 from ingest import state
 from ingest.audit import say_days, say_epochs
 from ingest.export import export_csv
+from ingest.messages import said
 from ingest.samples import Selection
 from ingest.stores import sqlite_path
 from ingest.stores.backup import backup as make_backup
@@ -42,10 +43,9 @@ def _check_gateway(sql: sqlite3.Connection, name: str | None) -> None:
         return
     shown = ", ".join(cleaned(one) for one in known[:_GATEWAYS_SHOWN])
     more = len(known) - _GATEWAYS_SHOWN
-    others = f" and {more} more (jiahe-ingest gateways)" if more > 0 else ""
+    others = said("more_gateways", more=more) if more > 0 else ""
     raise UnknownGatewayError(
-        f"--gateway {cleaned(name)}: the store knows no such gateway; it knows"
-        f" {shown or 'none'}{others}"
+        said("no_gateway", name=cleaned(name), known=(shown or said("none")) + others)
     )
 
 
@@ -76,12 +76,13 @@ def gateways(arguments: argparse.Namespace) -> int:
         return _document("gateways", found)
     for one in found:
         heard = one["heard_s_ago"]
-        ago = "never heard" if heard is None else f"heard {heard:.0f} s ago"
-        sys.stdout.write(
-            f"{cleaned(one['gateway'])}: run {one['run']}, {ago} from {cleaned(one['address'])},"
-            f" {cleaned(one['software'])}, {one['blocks']} blocks of {one['runs']} runs,"
-            f" {one['open_runs']} open\n"
-        )
+        ago = said("never_heard") if heard is None else said("heard_ago", seconds=heard)
+        line = said(
+            "gateway", gateway=cleaned(one["gateway"]), run=one["run"], heard=ago,
+            address=cleaned(one["address"]), software=cleaned(one["software"]),
+            blocks=one["blocks"], runs=one["runs"], open=one["open_runs"],
+        )  # fmt: skip
+        sys.stdout.write(line + "\n")
     return 0
 
 
@@ -95,8 +96,11 @@ def latest(arguments: argparse.Namespace) -> int:
         value = "-" if one["value"] is None else cleaned(one["value"])
         age = (now_ns - one["time_ns"]) / 1e9
         names = ".".join(cleaned(one[name]) for name in ("gateway", "device", "tag"))
-        uncertain = ", its time is uncertain" if one["uncertain_time"] else ""
-        sys.stdout.write(f"{names} = {value} ({one['quality']}, {age:.1f} s ago{uncertain})\n")
+        uncertain = said("uncertain_time") if one["uncertain_time"] else ""
+        line = said(
+            "value", name=names, value=value, quality=one["quality"], age=age, uncertain=uncertain
+        )
+        sys.stdout.write(line + "\n")
     return 0
 
 
@@ -106,23 +110,21 @@ def take_file(arguments: argparse.Namespace) -> int:
 
     with closing(connect(sqlite_path(arguments.store))) as sql:
         done = import_file(arguments.file, sql)
-    sys.stdout.write(
-        f"{cleaned(done.gateway)}: {done.stored} blocks stored, {done.duplicates} were held"
-        f" already, {len(done.refused)} refused\n"
-    )
+    line = said(
+        "imported", gateway=cleaned(done.gateway), stored=done.stored, duplicates=done.duplicates,
+        refused=len(done.refused),
+    )  # fmt: skip
+    sys.stdout.write(line + "\n")
     for words in done.refused:
         sys.stderr.write(f"jiahe-ingest: {cleaned(words)}\n")
     if done.cut:
-        sys.stderr.write(
-            f"jiahe-ingest: {arguments.file} has no end, it was cut short: copy it again; what"
-            " stands before is taken\n"
-        )
+        sys.stderr.write(f"jiahe-ingest: {said('import_cut', file=arguments.file)}\n")
     return 1 if done.refused or done.cut else 0
 
 
 def backup(arguments: argparse.Namespace) -> int:
     size = make_backup(sqlite_path(arguments.store), arguments.file)
-    sys.stdout.write(f"{arguments.file}: {size} bytes, complete\n")
+    sys.stdout.write(said("backup_done", file=arguments.file, size=size) + "\n")
     return 0
 
 

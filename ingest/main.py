@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 
 from ingest import look
 from ingest.handshakes import HandshakeLog
+from ingest.messages import said, why
 from ingest.payload import PayloadError
 from ingest.sorter import SortError
 from ingest.stores.api import StoreError
@@ -33,11 +34,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (StoreError, SortError, look.UnknownGatewayError, OSError) as error:
-        sys.stderr.write(f"jiahe-ingest: {error}\n")
+        sys.stderr.write(f"jiahe-ingest: {_words(error)}\n")
         return 1
     except (sqlite3.Error, PayloadError, DecodeError) as error:
-        sys.stderr.write(f"jiahe-ingest: {arguments.store} can't be read, is it damaged? {error}\n")
+        words = said("store_damaged", store=arguments.store, error=error)
+        sys.stderr.write(f"jiahe-ingest: {words}\n")
         return 1
+
+
+def _words(error: Exception) -> str:
+    """What it says; of the system's refusals with the file that they are about."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {why(error)}"
+    return why(error)
 
 
 def _parser(lang: str) -> Parser:
@@ -108,9 +117,7 @@ def _time(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time; write 2026-11-24, 2026-11-24T08:00:00+08:00 or nanoseconds"
-        ) from error
+        raise argparse.ArgumentTypeError(said("no_time", text=text)) from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     since = moment - datetime.fromtimestamp(0, UTC)

@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from ingest.certificates import Certificate
+from ingest.messages import said
 from ingest.tls import TlsError
 
 _BEGIN = b"-----BEGIN X509 CRL-----"
@@ -56,11 +57,8 @@ class Revoked:
         self._look()
         for issuer, end in self._lists.ends.items():
             if end is not None and end < now:
-                _log.error(
-                    "--crl %s: the list of %s was to be replaced by %s; it stays in force. What was"
-                    " revoked since is not known here: fetch the new one",
-                    self._path, issuer.rfc4514_string(), end.date(),
-                )  # fmt: skip
+                name = issuer.rfc4514_string()
+                _log.error(said("crl_late", path=self._path, issuer=name, day=end.date()))
 
     def _look(self) -> None:
         changed = self._changed()
@@ -70,7 +68,7 @@ class Revoked:
         try:
             self._lists = self._read()
         except TlsError as error:
-            _log.error("the last lists stay in force: %s", error)
+            _log.error(said("crl_kept", error=error))
 
     def _changed(self) -> tuple[int, ...]:
         """Differs from an earlier value when the file was replaced or written."""
@@ -84,12 +82,11 @@ class Revoked:
         try:
             parts = self._path.read_bytes().split(_BEGIN)[1:]
         except OSError as error:
-            raise TlsError(f"--crl {self._path}: {error.strerror}") from error
-        if not parts:
             raise TlsError(
-                f"--crl {self._path}: not a PEM file with a CRL; one in DER becomes PEM by:"
-                f" openssl crl -inform DER -in {self._path} -out {self._path}.pem"
-            )
+                said("pem_unread", option="--crl", path=self._path, error=error)
+            ) from error
+        if not parts:
+            raise TlsError(said("crl_other", path=self._path))
         names: set[tuple[x509.Name, int]] = set()
         ends: dict[x509.Name, datetime | None] = {}
         authorities = self._authorities()
@@ -100,27 +97,22 @@ class Revoked:
                 names.update((one.issuer, entry.serial_number) for entry in one)
                 ends[one.issuer] = one.next_update_utc
             except (ValueError, UnsupportedAlgorithm) as error:
-                raise TlsError(
-                    f"--crl {self._path}: a list in it can't be read: {error}"
-                ) from error
+                raise TlsError(said("crl_unread", path=self._path, error=error)) from error
         return _Lists(frozenset(names), ends)
 
     def _authorities(self) -> list[x509.Certificate]:
         try:
             return x509.load_pem_x509_certificates(self._ca.read_bytes())
         except (OSError, ValueError) as error:
-            raise TlsError(f"--ca {self._ca} can't be read: {error}") from error
+            raise TlsError(said("ca_unread", path=self._ca, error=error)) from error
 
     def _check(self, one: x509.CertificateRevocationList, known: list[x509.Certificate]) -> None:
         """Raises TlsError unless an authority of ours signed it, whole."""
         issuer = one.issuer.rfc4514_string()
         if any(isinstance(each.value, x509.DeltaCRLIndicator) for each in one.extensions):
-            raise TlsError(f"--crl {self._path}: a delta list of {issuer}; give the whole list")
+            raise TlsError(said("crl_delta", path=self._path, issuer=issuer))
         if not any(_signed(one, ca) for ca in known if ca.subject == one.issuer):
-            raise TlsError(
-                f"--crl {self._path}: the list of {issuer} is signed by no certificate in --ca"
-                f" {self._ca}; give the list of that authority, or add its certificate to --ca"
-            )
+            raise TlsError(said("crl_unsigned", path=self._path, issuer=issuer, ca=self._ca))
 
 
 def _signed(one: x509.CertificateRevocationList, ca: x509.Certificate) -> bool:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from ingest import limits
+from ingest.messages import said
 from ingest.revoked import Revoked
 from ingest.server import Server, software
 from ingest.stores import sqlite_path
@@ -66,15 +67,10 @@ class Settings:
         identify: Identify = identity_of
         if arguments.identity_header is not None:
             if tls is not None:
-                raise UsageError(
-                    "--identity-header is for a proxy that ends TLS: it goes with --insecure"
-                )
+                raise UsageError(said("header_with_tls"))
             identify = identity_from_header(arguments.identity_header)
         if arguments.crl is not None and tls is None:
-            raise UsageError(
-                "--crl goes with --ca, --cert and --key: behind a proxy that ends TLS, the proxy"
-                " keeps revoked certificates out"
-            )
+            raise UsageError(said("crl_without_tls"))
         return cls(
             arguments.listen, host, arguments.store, tls, arguments.crl, identify,
             parse_keep(arguments.keep), arguments.json,
@@ -84,7 +80,7 @@ class Settings:
 def _listen_host(address: str) -> str:
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdigit() or int(port) > 65_535:
-        raise UsageError(f"--listen {address!r}: write HOST:PORT, e.g. 127.0.0.1:8443 or [::]:8443")
+        raise UsageError(said("listen", address=address))
     return host
 
 
@@ -92,17 +88,12 @@ def _tls(arguments: argparse.Namespace, host: str) -> ReceiverFiles | None:
     files = (arguments.ca, arguments.cert, arguments.key)
     if arguments.insecure:
         if any(files):
-            raise UsageError("--insecure goes without --ca, --cert and --key")
+            raise UsageError(said("insecure_alone"))
         if not is_loopback(host):
-            raise UsageError(
-                f"--insecure is for loopback addresses only, not {host}: listen on 127.0.0.1, or"
-                " give --ca, --cert and --key"
-            )
+            raise UsageError(said("insecure_remote", host=host))
         return None
     if not all(files):
-        raise UsageError(
-            "give --ca, --cert and --key (mutual TLS), or --insecure on a loopback address"
-        )
+        raise UsageError(said("no_files"))
     return ReceiverFiles(*files)
 
 
@@ -134,11 +125,7 @@ def raise_descriptors() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     streams = min(limits.STREAMS_MAX, soft - limits.DESCRIPTORS_OWN)
     if streams < limits.STREAMS_MAX:
-        _log.warning(
-            "%d boxes can be served at once: this process may open %d files; raise the limit"
-            " (LimitNOFILE=%d in the systemd unit), others are told to wait",
-            streams, soft, wanted,
-        )  # fmt: skip
+        _log.warning(said("few_streams", streams=streams, limit=soft, wanted=wanted))
     return streams
 
 
@@ -186,7 +173,7 @@ async def _let_go(store: SqliteStore, keep: Keep) -> None:
         try:
             more = await asyncio.wrap_future(store.let_go(keep))
         except StoreError as error:
-            _log.error("--keep: nothing was let go: %s", error)
+            _log.error(said("keep_failed", error=error))
             more = False
         await asyncio.sleep(0 if more else _KEEP_EVERY_S)
 
@@ -196,7 +183,7 @@ def _say_ready(settings: Settings, address: str) -> None:
     if settings.as_json:
         line = json.dumps({"ready": True, "address": address, "store": settings.store, "tls": tls})
     else:
-        how = "mutual TLS" if tls else "plain text"
-        line = f"jiahe-ingest: listening on {address} ({how}), store {settings.store}"
+        how = said("mutual_tls" if tls else "plain_text")
+        line = said("ready", address=address, how=how, store=settings.store)
     sys.stdout.write(line + "\n")
     sys.stdout.flush()

@@ -29,6 +29,7 @@ from ingest import certificates, limits, session
 from ingest.certificates import Certificate
 from ingest.desk import Desk
 from ingest.handshakes import address_of
+from ingest.messages import said
 from ingest.opening import notice
 from ingest.shelf import Pieces, Shelf
 from ingest.stores.api import Known, Store
@@ -154,13 +155,13 @@ class IngestServicer:
                 f"this receiver serves {self._streams_max} boxes at once, and they are there; wait,"
                 " or its operators raise its limit of open files"
             )
-            _log.warning("%s: told to wait: %s", address_of(context.peer()), words)
+            _log.warning(said("told_to_wait", address=address_of(context.peer()), words=words))
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, words)
         address = address_of(context.peer())
         peer = certificates.of_peer(context.auth_context())
         refused = refused_peer(peer, self._own())
         if refused is not None:
-            _log.warning("%s: refused, %s", address, refused)
+            _log.warning(said("refused", address=address, words=refused))
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, refused)
         identity = self._identify(context)
         name = peer.fingerprint.hex() if peer else identity or address.rpartition(":")[0]
@@ -245,10 +246,7 @@ class Server:
             else:
                 port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
-            raise OSError(
-                f"{address} can't be listened on: another program has it (ss -ltnp), or the address"
-                " is not of this machine (ip address)"
-            ) from error
+            raise OSError(said("not_listened", address=address)) from error
         await self._server.start()
         await self._say(health_pb2.HealthCheckResponse.SERVING)
         return port

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ingest.messages import said
+
 
 class SortError(Exception):
     """The rows can't be sorted; the text says why, and what to do."""
@@ -47,7 +49,4 @@ class Sorter:
 
 def _worded(error: sqlite3.OperationalError) -> SortError:
     folder = os.environ.get("SQLITE_TMPDIR") or tempfile.gettempdir()
-    return SortError(
-        f"rows are sorted in a temporary file, in {folder}, and that failed: {error}. The store is"
-        " well. Free some space there, or name another folder: SQLITE_TMPDIR=/var/tmp"
-    )
+    return SortError(said("sort_failed", folder=folder, error=error))

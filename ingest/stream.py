@@ -23,6 +23,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from ingest import certificates, limits, session
 from ingest.certificates import Certificate
 from ingest.desk import Desk
+from ingest.messages import said
 from ingest.opening import notice
 from ingest.refusal import quoted
 from ingest.stores.api import Known, Outcomes, Put, PutBlocks, PutTagSet, Store, StoreError
@@ -243,16 +244,14 @@ class Stream:
         return None
 
     def _say_hello(self, software: str, known: Known) -> None:
-        _log.info(
-            "%s: Hello of %s, epoch %d (%s)%s",
-            self.address, self.session.gateway, self.session.epoch, quoted(software),
-            "" if known.bound_to is None else f": refused, its id is bound to {known.bound_to}",
-        )  # fmt: skip
+        who = {"address": self.address, "gateway": self.session.gateway}
+        about = {**who, "epoch": self.session.epoch, "software": quoted(software)}
+        if known.bound_to is None:
+            _log.info(said("hello", **about))
+        else:
+            _log.info(said("hello_bound", other=known.bound_to, **about))
         if known.taken_from is not None:
-            _log.warning(
-                "%s: %s is another machine than before, which spoke from %s and is not heard any"
-                " more", self.address, self.session.gateway, known.taken_from,
-            )  # fmt: skip
+            _log.warning(said("another_machine", other=known.taken_from, **who))
 
     # ---- To the store and back --------------------------------------------------------------
 
@@ -296,17 +295,19 @@ class Stream:
             elif item.code == "OK":
                 return
             else:
-                _log.warning("%s: %s ended, %s: %s", self.address,
-                             self.session.gateway or "stream", item.code, item.detail)  # fmt: skip
+                name = self.session.gateway or "stream"
+                about = {"address": self.address, "gateway": name}
+                _log.warning(said("stream_ended", code=item.code, detail=item.detail, **about))
                 await context.abort(grpc.StatusCode[item.code], item.detail)
 
     def _say(self, message: pb.StreamResponse) -> None:
         if message.HasField("reject"):
             one = message.reject
-            _log.warning(
-                "%s: block %d of epoch %d refused, %s: %s", self.session.gateway, one.seq,
-                one.epoch, pb.RejectReason.Name(one.reason), one.detail,
+            words = said(
+                "block_refused", gateway=self.session.gateway, seq=one.seq, epoch=one.epoch,
+                reason=pb.RejectReason.Name(one.reason), detail=one.detail,
             )  # fmt: skip
+            _log.warning(words)
         elif message.HasField("notice"):
             _log.warning("%s: %s", self.session.gateway, message.notice.detail)
 

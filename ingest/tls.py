@@ -21,6 +21,7 @@ import grpc
 
 from ingest import certificates
 from ingest.certificates import Certificate
+from ingest.messages import said
 
 _DAY_S = 86_400.0
 _URI_PREFIX = b"urn:jiahe:gateway:"
@@ -50,9 +51,10 @@ class ReceiverFiles:
             try:
                 text = path.read_bytes()
             except OSError as error:
-                raise TlsError(f"{option} {path}: {error.strerror}") from error
+                raise TlsError(said("pem_unread", option=option, path=path, error=error)) from error
             if mark not in text:
-                raise TlsError(f"{option} {path}: not a PEM file with {mark.decode().strip('-')}")
+                wanted = mark.decode().strip("-")
+                raise TlsError(said("pem_other", option=option, path=path, mark=wanted))
             texts.append(text)
         key, cert, ca = texts
         self._check_pair()
@@ -65,18 +67,15 @@ class ReceiverFiles:
             context.load_cert_chain(self.cert, self.key, password=_no_password)
         except ssl.SSLError as error:
             if error.reason == "KEY_VALUES_MISMATCH":
-                raise TlsError(
-                    f"--key {self.key} does not belong to --cert {self.cert}; name the key that"
-                    " this certificate was made for"
-                ) from error
-            raise TlsError(
-                f"--cert {self.cert} or --key {self.key} can't be used: {error.reason or error};"
-                " give a PEM certificate and its unencrypted PEM key"
-            ) from error
+                words = said("key_of_another", key=self.key, cert=self.cert)
+                raise TlsError(words) from error
+            found = error.reason or str(error)
+            words = said("pair_unfit", key=self.key, cert=self.cert, error=found)
+            raise TlsError(words) from error
         try:
             context.load_verify_locations(self.ca)
         except ssl.SSLError as error:
-            raise TlsError(f"--ca {self.ca}: no certificate in it can be read") from error
+            raise TlsError(said("ca_unfit", path=self.ca)) from error
 
     def own(self) -> Certificate | None:
         """The certificate that is in the file now; None: it can't be read."""
@@ -100,19 +99,14 @@ def say_own(files: ReceiverFiles, now: datetime) -> None:
     """Log it when the receiver's own certificate is over, or ends soon."""
     own = files.own()
     if own is None:
-        _log.error("--cert %s can't be read any more", files.cert)
+        _log.error(said("own_unread", path=files.cert))
         return
     left = own.left(now)
+    about = {"path": files.cert, "subject": own.subject, "day": own.not_after.date()}
     if left <= timedelta(0):
-        _log.error(
-            "the receiver's own certificate %s (%s) expired on %s: no box connects; replace the"
-            " file, it is read again by itself", files.cert, own.subject, own.not_after.date(),
-        )  # fmt: skip
+        _log.error(said("own_expired", **about))
     elif left <= certificates.SOON:
-        _log.warning(
-            "the receiver's own certificate %s (%s) expires on %s, in %d days; replace the file,"
-            " it is read again by itself", files.cert, own.subject, own.not_after.date(), left.days,
-        )  # fmt: skip
+        _log.warning(said("own_expires", days=left.days, **about))
 
 
 async def each_day(look: Callable[[datetime], None]) -> None:
@@ -152,7 +146,7 @@ def credentials(files: ReceiverFiles) -> grpc.ServerCredentials:
             try:
                 current = files.read()
             except TlsError as error:
-                _log.error("new certificate files are not used: %s", error)
+                _log.error(said("new_unused", error=error))
         return current
 
     return grpc.dynamic_ssl_server_credentials(current, fetch, require_client_authentication=True)

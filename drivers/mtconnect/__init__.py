@@ -23,6 +23,7 @@ from drivers.api import (
     OpenedLinks,
     Problem,
 )
+from drivers.host.frames import Event
 from drivers.host.values import lay_out, row_bytes
 from drivers.keys import Key
 from drivers.mtconnect.check import check, check_line
@@ -58,6 +59,14 @@ class MTConnectDriver:
         made = rows(group, seed, count)
         assert all(len(row) == row_bytes(group.tags) for row in made)
         return made
+
+    def pushes(
+        self, device: DeviceSpec, group: GroupPlan, fastest_ns: int, seed: str, until_ns: int
+    ) -> list[list[Event]]:
+        """What the machine that `jiahe-sim` serves pushes meanwhile (`drivers.host.pushing`)."""
+        from drivers.mtconnect.example import pushes
+
+        return pushes(device, group, fastest_ns, seed, until_ns)
 
     def usual_port(self, device: DeviceSpec) -> int:
         """Of an agent, or of an adapter."""

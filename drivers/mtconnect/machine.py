@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -30,6 +32,35 @@ MACHINE = (
     ("CONDITION", "SYSTEM", "sys", "system", "Controller", "Normal"),
     ("CONDITION", "LOGIC_PROGRAM", "logic", "logic", "Controller", "Normal"),
 )
+
+
+#: Between two steps of the machine at work.
+STEP_NS = 100_000_000
+
+
+class Work:
+    """A machine that cuts: what changes, step by step. Without a clock."""
+
+    def __init__(self, seed: str) -> None:
+        self._chance = random.Random(seed)  # noqa: S311 - a simulation
+        self._x, self._line, self._parts = 0.0, 0, 0
+
+    def step(self, steps: int = 1) -> list[tuple[str, str]]:
+        """The data items that change in so many steps, in order, and their new values."""
+        self._x += self._chance.gauss(0, math.sqrt(steps))
+        x = self._x
+        self._line += steps
+        changed = [
+            ("xabs", f"{x:.4f}"),
+            ("ppos", f"{x:.4f} {-x:.4f} {x / 2:.4f}"),
+            ("sspd", f"{8000 + self._chance.gauss(0, 5):.1f}"),
+            ("sload", f"{40 + self._chance.gauss(0, 3):.1f}"),
+            ("line", str(self._line)),
+        ]
+        if self._line // 100 != self._parts:
+            self._parts = self._line // 100
+            changed.append(("pc", str(self._parts)))
+        return changed
 
 
 class Seen(NamedTuple):

@@ -7,7 +7,6 @@ by the caller.
 
 from __future__ import annotations
 
-import random
 import socket
 import threading
 import time
@@ -18,10 +17,20 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import quoteattr
 
-from drivers.mtconnect.machine import MACHINE, NAMESPACE, Seen, boxes_of, stamp, type_name
+from drivers.mtconnect.machine import (
+    MACHINE,
+    NAMESPACE,
+    STEP_NS,
+    Seen,
+    Work,
+    boxes_of,
+    stamp,
+    type_name,
+)
+from drivers.simulate_said import SimulatorError
 
 
-class FaultError(ValueError):
+class FaultError(SimulatorError):
     """No command of an agent."""
 
 
@@ -40,7 +49,7 @@ class Agent:
     ) -> None:
         """`moves`: makes data by itself, ten times a second."""
         self.name, self._ring_size, self._moves = name, ring, moves
-        self._chance = random.Random(seed)  # noqa: S311 - a simulation
+        self._seed = seed
         self.changed = threading.Condition()
         self.instance, self.slow_s, self.mute, self.no_stream = 1_700_000_000, 0.0, False, False
         self._stopping = threading.Event()
@@ -124,7 +133,7 @@ class Agent:
         word, *rest = line.split()
         try:
             if word in ("set", "fault", "normal") and rest[0] not in self.now:
-                raise FaultError
+                raise KeyError(rest[0])
             if word == "set":
                 self.put(rest[0], " ".join(rest[1:]))
             elif word == "fault":
@@ -140,15 +149,16 @@ class Agent:
             elif word == "slow":
                 self.slow_s = float(rest[0]) / 1000
             elif word in ("mute", "nostream"):
-                self.mute, self.no_stream = self.mute or word == "mute", word == "nostream"
+                self.mute = self.mute or word == "mute"
+                self.no_stream = self.no_stream or word == "nostream"
             elif word == "unavailable":
                 self.unavailable()
             elif word == "clear":
                 self.slow_s, self.mute, self.no_stream = 0.0, False, False
             else:
-                raise FaultError(f"no such command: {line}")
+                raise KeyError(word)
         except (IndexError, ValueError, KeyError):
-            raise FaultError(f"no such command: {line}") from None
+            raise FaultError("no_agent_command", line=line) from None
         return "ok"
 
     def restart(self) -> None:
@@ -187,18 +197,11 @@ class Agent:
 
     def _work(self) -> None:
         """A machine that cuts."""
-        x, line, parts = 0.0, 0, 0
-        while not self._stopping.wait(0.1):
-            x += self._chance.gauss(0, 1)
-            line += 1
-            self.put("xabs", f"{x:.4f}")
-            self.put("ppos", f"{x:.4f} {-x:.4f} {x / 2:.4f}")
-            self.put("sspd", f"{8000 + self._chance.gauss(0, 5):.1f}")
-            self.put("sload", f"{40 + self._chance.gauss(0, 3):.1f}")
-            self.put("line", str(line))
-            if line % 100 == 0:
-                parts += 1
-                self.put("pc", str(parts))
+        work, due = Work(self._seed), time.monotonic() + STEP_NS / 1e9
+        while not self._stopping.wait(max(0.0, due - time.monotonic())):
+            due += STEP_NS / 1e9
+            for item, value in work.step():
+                self.put(item, value)
 
     # ---- documents ---------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from drivers import registry
 from gateway import descriptors
 from gateway.amounts import period, size
 from gateway.cli import identity
@@ -24,7 +23,6 @@ from gateway.cli.identity import Identity
 from gateway.cli.status import per
 from gateway.cli.table import GREEN, RED, YELLOW, Paint, cut, fitted, table
 from gateway.config import Loaded, Located, load, remedy_of, render
-from gateway.config.model import GatewayConfig
 from gateway.config.units import Rate
 from gateway.messages import text
 from gateway.uplink.budget import least as least_budget
@@ -209,8 +207,11 @@ def _words(context: Context, loaded: Loaded, made: Forecast) -> list[str]:
                 most=size(made.bytes_a_day_max),
             ),
         ]
-        if pushed := _pushed(loaded.config):
-            lines.append(words("cli.pushed_left_out", count=pushed))
+        if made.tags_pushed:
+            args = {"tags": made.tags_pushed, "count": made.events_a_day}
+            lines.append(words("cli.pushed_as_simulated", **args))
+        if made.tags_left_out:
+            lines.append(words("cli.pushed_left_out", count=made.tags_left_out))
         lines += _budget_words(context, loaded.config.platform.data_budget, made)
     lines.append(words("cli.estimate"))
     return lines
@@ -239,18 +240,6 @@ def _budget_words(context: Context, budget: Rate | None, made: Forecast) -> list
         most=size(most),
     )
     return [context.paint(f"▲ {said}", YELLOW)]
-
-
-def _pushed(config: GatewayConfig) -> int:
-    """Tags whose values their source pushes: nobody knows before how often."""
-    drivers = {each.driver for each in config.devices}
-    hosted = {name for name in drivers if registry.is_hosted(name)}
-    return sum(
-        tag.report == "change"
-        for device in config.devices
-        if device.driver in hosted
-        for tag in device.tags
-    )
 
 
 def _group_rows(context: Context, made: Forecast) -> list[list[str]]:

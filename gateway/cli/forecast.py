@@ -5,14 +5,15 @@ answer time that they assume. Bytes a day are tried out: each plan is fed with w
 device answers (`Driver.example`), sealed each `flush_every` / 2 and joined each `send_every` by the
 code that does it on the box, and what comes out is counted with its envelopes and heartbeats. The
 values of a real machine move otherwise, so the bounds are said beside it: the same plans with
-values that stand still, and with values that jump anywhere at each scan.
+values that stand still, and with values that jump anywhere at each scan. Where a source pushes what
+changes, it does so as a simulated one (`Pushing.pushes`); one whose values stand still pushes none.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import shake_128
 from typing import Any
 
@@ -22,7 +23,8 @@ from drivers import registry
 from drivers.api import DevicePlan
 from drivers.forecast import LinkLoad, link_load
 from gateway.catalog import build
-from gateway.cli.trial import EMPTY_BYTES, Read, Rhythm, content_a_day, rhythm
+from gateway.cli.pushed import Foretold, jumping, tags_pushed
+from gateway.cli.trial import EMPTY_BYTES, Answers, Read, Rhythm, content_a_day, rhythm
 from gateway.config.model import GatewayConfig
 from gateway.uplink.budget import MESSAGE_PART, message_bytes
 
@@ -55,6 +57,9 @@ class Forecast:
     blocks_a_day: int
     sends_a_day: int
     catalog_bytes: int
+    events_a_day: int  # values that are pushed, counted in all of this
+    tags_pushed: int  # whose values these are
+    tags_left_out: int  # that are pushed, too, nobody knows how often
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -67,49 +72,72 @@ def forecast(config: GatewayConfig) -> Forecast:
     for plan in plans:
         of_link[plan.spec.link.name].append(plan)
     loads = tuple(link_load(link, of_link[link.name]) for link in config.links)
-    reads = [read for load in loads for read in _reads(of_link[load.link], load)]
+    foretold = Foretold()
+    reads = [read for load in loads for read in _reads(of_link[load.link], load, foretold)]
     send_ns = config.platform.send_every_ns
     block_ns = min(send_ns, config.buffer.flush_every_ns // 2)
-    goes = rhythm([each.period_ns for each in reads], send_ns, block_ns, HEARTBEAT_NS)
-    contents = [
-        content_a_day(reads, send_ns, block_ns, answers) + goes.sends * EMPTY_BYTES
-        for answers in (_simulated, _still, _jumping)
-    ]
-    expected, least, most = (
-        round((goes.sends + goes.heartbeats) * ENVELOPE_BYTES + each * (1 + 1 / ENVELOPE_PART))
-        for each in contents
-    )
-    counted, counted_least, counted_most = (_counted(each, goes) for each in contents)
+
+    def day(values: Sequence[Read], answers: Answers) -> _Day:
+        periods = [period for each in values for period in each.periods]
+        goes = rhythm(periods, send_ns, block_ns, HEARTBEAT_NS)
+        content = content_a_day(values, send_ns, block_ns, answers) + goes.sends * EMPTY_BYTES
+        return _Day(content, goes)
+
+    pushed, left_out = tags_pushed(config.devices)
+    expected = day(reads, _simulated)
+    least = day([replace(each, news=None) for each in reads], _still)
+    jumped = [replace(each, news=jumping(each.driver, each.plan, each.news)) for each in reads]
+    most = day(jumped, _jumping)
     return Forecast(
         links=loads,
-        bytes_a_day=expected,
-        bytes_a_day_min=least,
-        bytes_a_day_max=most,
-        counted_a_day=counted,
-        counted_a_day_min=counted_least,
-        counted_a_day_max=counted_most,
-        blocks_a_day=round(goes.blocks),
-        sends_a_day=round(goes.sends),
+        bytes_a_day=expected.carried,
+        bytes_a_day_min=least.carried,
+        bytes_a_day_max=most.carried,
+        counted_a_day=expected.counted,
+        counted_a_day_min=least.counted,
+        counted_a_day_max=most.counted,
+        blocks_a_day=round(expected.goes.blocks),
+        sends_a_day=round(expected.goes.sends),
         catalog_bytes=_catalog_bytes(config.site, plans),
+        events_a_day=round(sum(each.news.events_a_day for each in reads if each.news)),
+        tags_pushed=pushed,
+        tags_left_out=left_out,
     )
 
 
-def _reads(plans: Sequence[DevicePlan], load: LinkLoad) -> Iterator[Read]:
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """What goes out in a day: bytes of blocks and bundles, and in which rhythm."""
+
+    content: float
+    goes: Rhythm
+
+    @property
+    def carried(self) -> int:
+        """Bytes of IP packets, both directions."""
+        envelopes = (self.goes.sends + self.goes.heartbeats) * ENVELOPE_BYTES
+        return round(envelopes + self.content * (1 + 1 / ENVELOPE_PART))
+
+    @property
+    def counted(self) -> int:
+        """What the data budget counts of that."""
+        message = message_bytes(WRAP_BYTES) + message_bytes(ACK_BYTES)
+        beat = message_bytes(BEAT_BYTES) + message_bytes(BEATEN_BYTES)
+        envelopes = self.goes.sends * message + self.goes.heartbeats * beat
+        return round(envelopes + self.content * (1 + 1 / MESSAGE_PART))
+
+
+def _reads(plans: Sequence[DevicePlan], load: LinkLoad, foretold: Foretold) -> Iterator[Read]:
     """The groups of a link, in the order in which they are read."""
     reachable = {(each.device, each.period_ns): each.reachable_ns for each in load.groups}
+    fastest_ns = min((each.period_ns for each in load.groups), default=0)
     earlier: dict[int, int] = {}
     for plan in plans:
         for group in plan.groups:
             period_ns = reachable[group.device, group.period_ns]
-            yield Read(plan.spec.driver, group, period_ns, tuple(earlier.items()))
+            news = foretold.of(plan.spec, group, fastest_ns)
+            yield Read(plan.spec.driver, group, period_ns, tuple(earlier.items()), news)
             earlier[group.period_ns] = earlier.get(group.period_ns, 0) + group.scan_ns
-
-
-def _counted(content: float, goes: Rhythm) -> int:
-    """What the data budget counts of a day with so many bytes of blocks and bundles."""
-    message = message_bytes(WRAP_BYTES) + message_bytes(ACK_BYTES)
-    beat = message_bytes(BEAT_BYTES) + message_bytes(BEATEN_BYTES)
-    return round(goes.sends * message + goes.heartbeats * beat + content * (1 + 1 / MESSAGE_PART))
 
 
 def _catalog_bytes(site: str, plans: Sequence[DevicePlan]) -> int:

@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import shake_128
 from itertools import accumulate, islice, zip_longest
 from typing import NamedTuple
@@ -20,12 +20,13 @@ from typing import NamedTuple
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import GroupPlan
+from drivers.host.events import batch
+from gateway.cli.pushed import DAY_NS, News
 from gateway.uplink.lanes import TOGETHER_BLOCKS, TOGETHER_BYTES
 from native.block.bundle import bundle
 from native.block.seal import Sealer
 from native.rows.group import Group
 
-DAY_NS = 86_400 * 10**9
 FEATURES = frozenset(number for number in pb.Feature.values() if number)
 #: Blocks of the schedule, samples of all groups, and scans of one group to a send, that are tried
 #: out at most.
@@ -50,10 +51,17 @@ class Read:
     plan: GroupPlan
     period_ns: int
     earlier: tuple[tuple[int, int], ...] = ()
+    news: News | None = None  # what its source pushes
+
+    @property
+    def periods(self) -> tuple[int, ...]:
+        """Between two scans; and between two batches of what is pushed, if anything is."""
+        return (self.period_ns, self.news.every_ns) if self.news else (self.period_ns,)
 
     @property
     def samples_a_day(self) -> float:
-        return len(self.plan.tags) * DAY_NS / self.period_ns
+        rows = len(self.plan.tags) * DAY_NS / self.period_ns
+        return rows + self.news.events_a_day if self.news else rows
 
     def middle_ns(self, due_ns: int) -> int:
         """When the scan that is due then is half done."""
@@ -124,19 +132,19 @@ def content_a_day(reads: Sequence[Read], send_ns: int, block_ns: int, answers: A
     """Bytes a day of all messages, without EMPTY_BYTES of each."""
     if not reads:
         return 0.0
-    fastest_ns = min(each.period_ns for each in reads)
+    fastest_ns = min(min(each.periods) for each in reads)
     send_ns = min(send_ns, max(block_ns, SCANS_MAX * fastest_ns))
     apart_ns = max(send_ns, fastest_ns)
-    often = [each for each in reads if each.period_ns <= SENDS_MIN * apart_ns]
-    seldom = [each for each in reads if each.period_ns > SENDS_MIN * apart_ns]
+    often = [each for each in reads if min(each.periods) <= SENDS_MIN * apart_ns]
+    seldom = [each for each in reads if min(each.periods) > SENDS_MIN * apart_ns]
     samples = sum(each.samples_a_day for each in often) * apart_ns / DAY_NS
     count = round(max(SENDS_MIN, min(SENDS_MAX, SAMPLES_MAX / samples)))
-    periods = [each.period_ns for each in often]
+    periods = [period for each in often for period in each.periods]
     sends = list(islice(schedule(periods, send_ns, block_ns), count + 2))
     return _of_all(
         often,
         lambda some: _together(some, sends, answers),
-        lambda each: len(each.plan.tags) * count * apart_ns // each.period_ns,
+        lambda each: round(each.samples_a_day * count * apart_ns / DAY_NS),
     ) + _of_all(
         seldom,
         lambda some: sum(_alone(each, answers) for each in some),
@@ -200,15 +208,24 @@ def _together(reads: Sequence[Read], sends: Sequence[Send], answers: Answers) ->
 
 
 def _alone(read: Read, answers: Answers) -> float:
-    """Content a day of a group whose scans come one by one."""
-    tried = _Tried(read, 1, read.period_ns * ALONE_SCANS, answers)
-    sealer = Sealer([tried.group])
+    """Content a day of a group whose scans come one by one, as does what is pushed."""
+    rows = _Tried(replace(read, news=None), 1, read.period_ns * ALONE_SCANS, answers)
+    content = _one_by_one(rows.group, read.period_ns, rows.scan)
+    if read.news:
+        pushed = _Tried(read, 1, 0, answers)
+        content += _one_by_one(pushed.group, read.news.every_ns, lambda end_ns: pushed.push())
+    return content
+
+
+def _one_by_one(group: Group, every_ns: int, take: Callable[[int], None]) -> float:
+    """Content a day of ALONE_SCANS blocks; `take` gives the group what is sealed up to then."""
+    sealer = Sealer([group])
     sealer.features = FEATURES
     size = 0
     for number in range(1, ALONE_SCANS + 1):
-        tried.scan(read.period_ns * number)
+        take(every_ns * number)
         size += sum(len(block.data) - EMPTY_BYTES for block in sealer.seal(1, number, 1))
-    return size / ALONE_SCANS * DAY_NS / read.period_ns
+    return size / ALONE_SCANS * DAY_NS / every_ns
 
 
 def _messages(blocks: Sequence[bytes]) -> Iterator[bytes]:
@@ -247,6 +264,8 @@ class _Tried:
         self._good = bytes([pb.QUALITY_GOOD]) * parts
         self._half_us = read.plan.scan_ns // 2000
         self._tick = 0
+        self._news = read.news.all() if read.news else iter(())
+        self._batch = next(self._news, [])
 
     def scan(self, end_ns: int) -> None:
         """All that is due before that."""
@@ -258,3 +277,10 @@ class _Tried:
             half_us = self._half_us + spread_ns // 1000
             self.group.push(tick, mid_ns, half_us, self._good, self._rows[tick])
             self._tick += 1
+        while self._batch and self._batch[0].at_ns < end_ns:
+            self.push()
+
+    def push(self) -> None:
+        """The next batch of what is pushed."""
+        self.group.push_events(*batch(self._read.plan.tags, self._batch))
+        self._batch = next(self._news, [])

@@ -315,6 +315,12 @@ CHECK = {
         "do; {least} if none moves, {most} if all jump at every scan",
     ),
     "cli.and_alike": Message("{name} 等，另有 {more} 台一样", "{name} and {more} alike"),
+    "cli.pushed_as_simulated": Message(
+        '其中 {tags} 个标签的变化由设备推送（report = "change"），按模拟设备的每天 {count} 次估算；'
+        "真设备多久变一次，事先不知道",
+        'In that: {tags} tags whose changes are pushed (report = "change"), {count} a day as a '
+        "simulated device pushes them; nobody knows before how often a real one does",
+    ),
     "cli.pushed_left_out": Message(
         '流量里不含 {count} 个由设备推送的标签（report = "change"）：多久变一次，事先不知道',
         'Left out of that: {count} tags whose changes are pushed (report = "change"); nobody knows '

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ingest.messages import said
 from ingest.stores.api import StoreError
 
 
@@ -11,16 +12,11 @@ def sqlite_path(url: str) -> Path:
     """The file that `sqlite:PATH` names. Raises StoreError in words for anything else."""
     scheme, colon, path = url.partition(":")
     if not colon:
-        raise StoreError(f"--store {url!r} has no scheme; write sqlite:PATH, e.g. sqlite:ingest.db")
+        raise StoreError(said("store_no_scheme", url=url))
     if scheme != "sqlite":
-        raise StoreError(f"--store {url!r}: this version has sqlite only; write sqlite:PATH")
+        raise StoreError(said("store_sqlite_only", url=url))
     if not path or path.startswith(":"):
-        raise StoreError(
-            f"--store {url!r}: a store in memory would forget what it acknowledged; name a file"
-        )
+        raise StoreError(said("store_in_memory", url=url))
     if "?" in path:
-        raise StoreError(
-            f"--store {url!r}: sqlite has no options (it always commits with synchronous=FULL); "
-            "leave out what follows '?'"
-        )
+        raise StoreError(said("store_options", url=url))
     return Path(path)

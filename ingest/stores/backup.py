@@ -6,6 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from ingest.messages import said
 from ingest.stores.api import StoreError
 from ingest.stores.opening import connect_readonly, sync_directory
 
@@ -14,7 +15,7 @@ def backup(store: Path, target: Path) -> int:
     """One state of the store, complete and durable in `target` when this returns; its bytes. A
     name that is taken stays as it is. Raises StoreError."""
     if target.exists():
-        raise StoreError(f"{target} is there already; name a file that is not")
+        raise StoreError(said("backup_there", target=target))
     part = target.with_name(target.name + ".part")
     sql = connect_readonly(store)
     try:
@@ -26,7 +27,7 @@ def backup(store: Path, target: Path) -> int:
         sync_directory(target.absolute().parent)
     except (sqlite3.Error, OSError) as error:
         part.unlink(missing_ok=True)
-        raise StoreError(f"the backup to {target} failed: {error}; the store is well") from error
+        raise StoreError(said("backup_failed", target=target, error=error)) from error
     finally:
         sql.close()
     return target.stat().st_size

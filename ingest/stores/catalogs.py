@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ingest.catalog import content_id
 from ingest.layouts import next_chain
+from ingest.messages import said
 from ingest.stores.api import Outcome, Outcomes, PutCatalog, PutTagSet, StoreError
 from ingest.stores.epochs import epoch_row
 
@@ -33,12 +34,7 @@ def content(sql: sqlite3.Connection, name: bytes) -> bytes | None:
     if row is None:
         return None
     if content_id(bytes(row[0])) != name:
-        raise StoreError(
-            f"the content {name.hex()}, a catalog or tag set, is damaged in the store, so the disk"
-            " changed what was written; gateways that don't need it go on. Stop the receiver,"
-            " check the disk, and put the last backup of the store back: what is newer, the boxes"
-            " send again or announce"
-        )
+        raise StoreError(said("content_damaged", name=name.hex()))
     return bytes(row[0])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ingest.messages import said
 from ingest.stores.api import StoreError
 
 _Identity = tuple[int, int]
@@ -47,16 +48,9 @@ class FileIdentity:
 
     def _look(self) -> None:
         if _identity(self._path) != self._file_is:
-            raise StoreError(
-                f"{self._path} was moved away or replaced while this receiver had it open; nothing"
-                " is acknowledged any more. Put it back with its -wal file and restart the receiver"
-            )
+            raise StoreError(said("store_moved", path=self._path))
         log = _identity(self._log)
         if self._log_is is None:
             self._log_is = log
         elif log != self._log_is:
-            raise StoreError(
-                f"{self._log} was removed or replaced while this receiver had it open: what it held"
-                " is lost unless it is put back; nothing is acknowledged any more. Put it back, or"
-                " a backup of the store, and restart the receiver"
-            )
+            raise StoreError(said("log_moved", path=self._log))

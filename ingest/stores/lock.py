@@ -6,6 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from ingest.messages import said
 from ingest.stores.api import StoreError
 
 
@@ -26,18 +27,14 @@ class StoreLock:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         except OSError as error:
             raise StoreError(
-                f"store {store}: {path.name} can't be made beside it: {error.strerror}; does its"
-                " directory exist, and may it be written?"
+                said("lock_failed", store=store, lock=path.name, error=error)
             ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pid = os.pread(file, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(file)
-            raise StoreError(
-                f"store {store} is in use by pid {pid}; one receiver a store: end that one, or"
-                " name another --store"
-            ) from None
+            raise StoreError(said("store_in_use", store=store, pid=pid)) from None
         os.ftruncate(file, 0)
         os.pwrite(file, b"%d\n" % os.getpid(), 0)
         self._file: int | None = file

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from ingest.messages import said
 from ingest.stores.api import StoreError
 from ingest.stores.schema import APPLICATION_ID, SCHEMA, VERSION
 
@@ -23,9 +24,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         sql = sqlite3.connect(path, isolation_level=None)
     except sqlite3.Error as error:
-        raise StoreError(
-            f"store {path}: {error}; does its directory exist, and may it be written?"
-        ) from error
+        raise StoreError(said("store_unopened", path=path, error=error)) from error
     try:
         sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         journal = sql.execute("PRAGMA journal_mode = WAL").fetchone()[0]
@@ -35,8 +34,7 @@ def connect(path: Path) -> sqlite3.Connection:
         synchronous = sql.execute("PRAGMA synchronous").fetchone()[0]
         if journal != "wal" or synchronous < 2:
             raise StoreError(
-                f"store {path}: journal_mode={journal}, synchronous={synchronous} would acknowledge"
-                " what a power cut takes; put the file on a local file system"
+                said("store_not_durable", path=path, journal=journal, synchronous=synchronous)
             )
         sql.execute("BEGIN IMMEDIATE")
         if _check_version(sql, path):
@@ -51,21 +49,21 @@ def connect(path: Path) -> sqlite3.Connection:
         sql.close()
         if isinstance(error, StoreError):
             raise
-        raise StoreError(f"store {path}: {error}") from error
+        raise StoreError(said("store_error", path=path, error=error)) from error
     return sql
 
 
 def connect_readonly(path: Path) -> sqlite3.Connection:
     """Open for reading, beside a receiver that writes. Raises StoreError."""
     if not path.is_file():
-        raise StoreError(f"store {path}: no such file; name the one that `serve` writes")
+        raise StoreError(said("store_none", path=path))
     try:
         return _open_readonly(path, "mode=ro")
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname not in _NOT_WRITABLE:
-            raise StoreError(f"store {path}: {error}") from error
+            raise StoreError(said("store_error", path=path, error=error)) from error
     except sqlite3.Error as error:
-        raise StoreError(f"store {path}: {error}") from error
+        raise StoreError(said("store_error", path=path, error=error)) from error
     return _connect_immutable(path)
 
 
@@ -77,14 +75,11 @@ def _connect_immutable(path: Path) -> sqlite3.Connection:
     """For a store on read-only media, or in a directory that may not be written."""
     log = path.with_name(path.name + "-wal")
     if log.exists() and log.stat().st_size > 0:
-        raise StoreError(
-            f"store {path}: its directory can't be written, and {log.name} holds what is not in the"
-            " file yet. Copy both into a directory that can be written, and name the copy"
-        )
+        raise StoreError(said("store_log_apart", path=path, log=log.name))
     try:
         return _open_readonly(path, "mode=ro&immutable=1")
     except sqlite3.Error as error:
-        raise StoreError(f"store {path}: {error}; may it be read?") from error
+        raise StoreError(said("store_unread", path=path, error=error)) from error
 
 
 def _open_readonly(path: Path, how: str) -> sqlite3.Connection:
@@ -92,7 +87,7 @@ def _open_readonly(path: Path, how: str) -> sqlite3.Connection:
     try:
         sql.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         if _check_version(sql, path):
-            raise StoreError(f"store {path}: the file is empty; name the one that `serve` writes")
+            raise StoreError(said("store_empty", path=path))
     except (sqlite3.Error, StoreError):
         sql.close()
         raise
@@ -112,12 +107,9 @@ def _check_version(sql: sqlite3.Connection, path: Path) -> bool:
     if not tables and not application:
         return True
     if application != APPLICATION_ID:
-        raise StoreError(f"store {path}: an SQLite file, but not a store of jiahe-ingest")
+        raise StoreError(said("store_foreign", path=path))
     if version != VERSION:
-        raise StoreError(
-            f"store {path}: format {version}, this version reads {VERSION};"
-            " use the jiahe-ingest that wrote it"
-        )
+        raise StoreError(said("store_format", path=path, version=version, ours=VERSION))
     return False
 
 

@@ -11,6 +11,7 @@ import re
 import sqlite3
 from dataclasses import dataclass
 
+from ingest.messages import said
 from ingest.stores.api import StoreError
 
 _DAY_NS = 86_400 * 1_000_000_000
@@ -33,7 +34,7 @@ def parse_keep(texts: list[str]) -> Keep:
     for text in texts:
         match = re.fullmatch(r"(\d+)\s*(d|MiB|GiB|TiB)", text)
         if match is None or int(match[1]) == 0:
-            raise StoreError(f"--keep {text!r}: write days or bytes, such as 400d or 200GiB")
+            raise StoreError(said("keep", text=text))
         if match[2] == "d":
             age_ns = int(match[1]) * _DAY_NS
         else:

@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ingest.messages import said
 from ingest.stores import catalogs, hello
 from ingest.stores.api import Known, Outcomes, Put, Speaker, StoreError
 from ingest.stores.identity import FileIdentity
@@ -97,7 +98,7 @@ class SqliteStore:
         future.set_running_or_notify_cancel()
         with self._lock:
             if self._closed:
-                future.set_exception(StoreError(f"store {self._path}: closed"))
+                future.set_exception(StoreError(said("store_closed", path=self._path)))
             else:
                 self._jobs.put((work, future))
         return future
@@ -155,9 +156,9 @@ class SqliteStore:
 
     def _fail(self, jobs: list[_Job], error: BaseException | None) -> None:
         known = isinstance(error, sqlite3.Error | StoreError)
-        words = str(error) if known else f"internal fault, report it: {error!r}"
+        words = error if known else said("store_fault", error=repr(error))
         for _, future in jobs:
-            future.set_exception(StoreError(f"store {self._path}: {words}"))
+            future.set_exception(StoreError(said("store_error", path=self._path, error=words)))
 
     def _break_off(self, jobs: list[_Job], error: BaseException) -> None:
         """The writer ends unasked: nobody may wait for it any more, and the process must know."""
@@ -169,7 +170,7 @@ class SqliteStore:
                     jobs.append(job)
         self._fail([job for job in jobs if not job[1].done()], error)
         self.broken.set_exception(
-            StoreError(f"store {self._path}: its writer ended, report it: {error!r}")
+            StoreError(said("store_broken", path=self._path, error=repr(error)))
         )
 
     def _gather(self) -> tuple[list[_Job], bool]:

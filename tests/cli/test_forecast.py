@@ -1,4 +1,4 @@
-"""`jiahe check` foretells what the box sends: five configurations, each checked and then run.
+"""`jiahe check` foretells what the box sends: seven configurations, each checked and then run.
 
 Each is run by the real daemon against the simulator whose values the forecast assumes, and streams
 to the real receiver with mutual TLS through a relay that counts IP packets in both directions, from
@@ -63,6 +63,23 @@ program  = { address = "holding:9", type = "string", length = 8, report = "chang
 """,
 }
 COUNTER = "holding:2"
+#: Machines whose changes are pushed, as profiles.
+LATHES: Mapping[str, str] = {
+    "lathe": """
+x_pos  = { address = "Xabs", type = "float64", unit = "mm", report = "change" }
+path   = { address = "path_pos", type = "string", length = 40, report = "change" }
+line   = { address = "line", type = "int32", report = "change" }
+load   = { address = "Sload", type = "float64", unit = "%" }
+parts  = { address = "part_count", type = "int32", report = "change" }
+alarm  = { address = "system", type = "string", length = 200, report = "change" }
+""",
+    "mill-agent": """
+x_pos  = { address = "Xabs", type = "float64", unit = "mm", report = "change", every = "5 s" }
+speed  = { address = "Sspeed", type = "float64", unit = "rpm" }
+load   = { address = "Sload", type = "float64", unit = "%" }
+run    = { address = "execution", type = "string", length = 32, report = "change" }
+""",
+}
 
 
 @dataclass(frozen=True)
@@ -89,6 +106,8 @@ BOXES: Mapping[str, Box] = {
     # It says nothing for longer than a heartbeat.
     "quiet": Box((Link("meter", "2100 ms"),), 'send_every = "21 s"', 10.0, 'flush_every = "42 s"'),
     "default": Box((Link("mill", "100 ms"),), "", 25.0),
+    "pushed": Box((Link("lathe", "500 ms"),), 'send_every = "2 s"', 25.0, 'flush_every = "4 s"'),
+    "pushed-beside": Box((Link("mill-agent", "1 s"), Link("mill", "200 ms")), "", 25.0),
     "bundles": Box((Link("mill", "50 ms"),), 'send_every = "10 s"', 25.0),
     "serial": Box(
         (Link("meter", "1 s", units=3, baud=9600),),
@@ -125,8 +144,8 @@ class Found:
 
 def written(rig: Rig, box: Box) -> str:
     """The gateway.toml of a box, beside its profiles; its machines are there."""
-    for name, tags in MACHINES.items():
-        text = f'[profile]\ntitle = "{name}"\ndriver = "modbus"\n\n[tags]{tags}'
+    for name, tags in (MACHINES | LATHES).items():
+        text = f'[profile]\ntitle = "{name}"\ndriver = "{driver_of(name)}"\n\n[tags]{tags}'
         (rig.folder / f"{name}.toml").write_text(text, encoding="utf-8")
     text = rig.head(platform=box.platform, buffer=box.buffer)
     for number, link in enumerate(box.links):
@@ -143,10 +162,16 @@ def written(rig: Rig, box: Box) -> str:
         for unit in range(1, link.units + 1):
             text += (
                 f'\n[devices.{link.machine}-{number}-{unit}]\nlink = "link{number}"\n'
-                f'driver = "modbus"\nunit = {unit}\nprofile = "{link.machine}.toml"\n'
+                f'driver = "{driver_of(link.machine)}"\nprofile = "{link.machine}.toml"\n'
                 f'every = "{link.every}"\n'
             )
+            if link.machine in MACHINES:
+                text += f"unit = {unit}\n"
     return text
+
+
+def driver_of(machine: str) -> str:
+    return "modbus" if machine in MACHINES else "mtconnect"
 
 
 def foretold(rig: Rig) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from drivers.dlt645.simulator import Frame, build, parse
 from drivers.modbus.simulator.faults import NAMES
 from drivers.modbus.simulator.frames import Rtu
 from drivers.simulate import main
+from drivers.simulate_said import SAID
 from drivers.simulate_words import COMMANDS, HELP
 from tests.kit.authority import Authority
 
@@ -211,6 +212,79 @@ def test_help_of_the_program_is_in_the_language_of_the_environment(
 def test_words_of_the_program_exist_in_both_languages() -> None:
     for zh, en in HELP.values():
         assert re.search(r"[\u4e00-\u9fff]", zh) and not re.search(r"[\u4e00-\u9fff]", en)
+
+
+def test_what_the_program_says_is_the_same_in_both_languages_and_somebody_says_it(
+    project: Path,
+) -> None:
+    code = "".join(file.read_text("utf-8") for file in (project / "drivers").rglob("*.py"))
+    places = re.compile(r"\{[^}]*\}")
+    for key, (zh, en) in SAID.items():
+        assert sorted(places.findall(zh)) == sorted(places.findall(en)), key
+        is_word = bool(re.search(r"[A-Za-z]{2}", places.sub("", en)))
+        assert bool(re.search(r"[\u4e00-\u9fff]", zh)) == is_word, key
+        assert not re.search(r"[\u4e00-\u9fff]", en)
+        assert re.search(rf'[(\s]"{key}"(?!: Words)', code), key
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("perpetuum", "--tcp", "127.0.0.1:0"), "没有模板 'perpetuum'"),
+        (("delta-ms300", "--tcp", "127.0.0.1"), "不是 地址:端口"),
+        (("delta-ms300", "--tcp", "127.0.0.1:0", "--units", "300"), "0 到 255"),
+        (("delta-ms300", "--tcp", "127.0.0.1:0", "--dead", "9"), "没有站号 '9'"),
+        (("delta-ms300", "--tcp", "127.0.0.1:0", "--tls", "a", "b", "c"), "--tls a b c：它不存在"),
+        (("delta-ms300", "--pty", "/nowhere/com1"), "/nowhere/com1：它不存在，或它的文件夹不存在"),
+        (("delta-ms300", "--tcp", "192.0.2.1:0", "--allow-remote"), "本机没有这个地址"),
+        (("/nowhere/map.toml", "--tcp", "127.0.0.1:0"), "/nowhere/map.toml：它不存在"),
+        (("delta-ms300", "--tcp", "127.0.0.1:0", "--baud", "x"), "--baud 要一个整数"),
+        (("delta-ms300", "--fly"), "不认识 --fly"),
+    ],
+)
+def test_program_in_chinese_says_what_cannot_be_in_chinese(
+    arguments: tuple[str, ...], says: str,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("JIAHE_LANG", "zh")
+    with suppress(SystemExit):
+        assert main(arguments) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_program_whose_port_is_taken_says_so_with_the_port(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert main(("delta-ms300", "--tcp", where)) == 1
+    assert f"{where}: another program has it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ready"),
+    [
+        (("delta-ms300", "--units", "2-3"), "就绪：台达 MS300 变频器，站号 2,3，在 {path}\n"),
+        (("dlt645-3p", "--units", "7"), "就绪：DL/T 645，表号 000000000007，在 {path}\n"),
+    ],
+)
+def test_program_in_chinese_is_ready_and_obeys_in_chinese(
+    project: Path, tmp_path: Path, arguments: tuple[str, ...], ready: str
+) -> None:
+    path = str(tmp_path / "com1")
+    with subprocess.Popen(
+        [*_COMMAND, *arguments, "--pty", path], cwd=project,
+        env={**os.environ, "JIAHE_LANG": "zh", "PYTHONUTF8": "1"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
+    ) as program:  # fmt: skip
+        assert program.stdin is not None and program.stdout is not None
+        said = program.stdout.readline()
+        assert said == ready.format(path=path)
+        program.stdin.write("dance\n")
+        program.stdin.flush()
+        assert program.stdout.readline().startswith("错误：")
+        program.stdin.close()
+    assert program.returncode == 0
 
 
 @pytest.mark.parametrize(

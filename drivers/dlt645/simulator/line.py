@@ -14,6 +14,7 @@ from typing import Self
 
 from drivers.dlt645.simulator.frames import build, parse
 from drivers.dlt645.simulator.meter import Meter
+from drivers.simulate_said import said
 
 _KEPT = 512
 
@@ -25,7 +26,7 @@ def obey(meters: Sequence[Meter], line: str) -> str:
     if what == "stats" and not which:
         return " ".join(f"{meter.address}={meter.step}" for meter in meters)
     if what not in ("mute", "clear") or not chosen:
-        return f"error: {line}: mute METER, clear METER or stats"
+        return said("error", error=said("no_meter_command", line=line))
     for meter in chosen:
         meter.faults.mute = what == "mute"
     return "ok"

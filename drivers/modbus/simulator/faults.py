@@ -27,11 +27,12 @@ from dataclasses import dataclass, field, fields
 
 from drivers.modbus.address import AddressError, Range, parse_range
 from drivers.modbus.limits import MAX_BITS, MAX_REGISTERS
+from drivers.simulate_said import SimulatorError
 
 WRONG = ("unit", "transaction", "function", "count")
 
 
-class FaultError(ValueError):
+class FaultError(SimulatorError):
     """A fault that there is not, or a value that it cannot have; says which and what would be
     right.
     """
@@ -69,7 +70,7 @@ class Faults:
     def set(self, name: str, value: str = "on") -> None:
         """Switch one fault. Raises FaultError."""
         if name not in NAMES:
-            raise FaultError(f"no fault {name!r}; there are: {', '.join(NAMES)}")
+            raise FaultError("no_fault", name=name, known=", ".join(NAMES))
         now = getattr(self, name)
         try:
             if isinstance(now, bool):
@@ -83,7 +84,7 @@ class Faults:
             else:
                 setattr(self, name, type(now)(value))
         except (ValueError, KeyError, AddressError) as error:
-            raise FaultError(f"{name} cannot be {value!r}") from error
+            raise FaultError("fault_value", name=name, value=value) from error
         self._mark()
 
     def clear(self) -> None:

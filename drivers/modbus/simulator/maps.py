@@ -18,9 +18,10 @@ from drivers.modbus.address import AddressError, Range, parse, parse_range
 from drivers.modbus.limits import MAX_REGISTERS
 from drivers.modbus.simulator.usual import RISING, usual
 from drivers.modbus.simulator.values import SimTag, fits
+from drivers.simulate_said import SimulatorError
 
 
-class MapError(ValueError):
+class MapError(SimulatorError):
     """A map that cannot be simulated; says the file, where in it, and what is wrong."""
 
 
@@ -32,6 +33,7 @@ class DeviceMap:
     tags: tuple[SimTag, ...] = ()
     max_registers: int = MAX_REGISTERS
     holes: tuple[Range, ...] = ()
+    title_zh: str = ""  # in Chinese, where the map has one
 
 
 EMPTY = DeviceMap("")
@@ -43,9 +45,9 @@ def load_map(path: Path) -> DeviceMap:
         with path.open("rb") as file:
             document = tomllib.load(file, parse_float=Decimal)
     except OSError as error:
-        raise MapError(f"{path}: {error.strerror}") from error
+        raise MapError("system", error=error) from error
     except tomllib.TOMLDecodeError as error:
-        raise MapError(f"{path}: not TOML: {error}") from error
+        raise MapError("not_toml", path=path, error=error) from error
     profile = document.get("profile", {})
     order = profile.get("order", "ABCD")
     where = f"{path}: profile"
@@ -58,19 +60,23 @@ def load_map(path: Path) -> DeviceMap:
             ),
             max_registers=int(profile.get("max_registers", MAX_REGISTERS)),
             holes=tuple(parse_range(hole) for hole in profile.get("holes", ())),
+            title_zh=str(profile.get("title_zh", "")),
         )
     except AddressError as error:
-        raise MapError(f"{where}: no range of addresses: {error.arguments['text']}") from error
+        raise MapError("no_range", where=where, text=error.arguments["text"]) from error
     except (TypeError, ValueError, AttributeError) as error:
-        raise error if isinstance(error, MapError) else MapError(f"{where}: {error}") from error
+        if isinstance(error, MapError):
+            raise
+        raise MapError("at", where=where, error=error) from error
 
 
 def _tag(where: str, name: str, told: Mapping[str, Any], order: str) -> SimTag:
     type_, order = told.get("type"), told.get("order", order)
     if type_ not in TYPE_BYTES:
-        raise MapError(f"{where}: type {type_!r}: one of {', '.join(TYPE_BYTES)}")
+        raise MapError("type", where=where, found=type_, known=", ".join(TYPE_BYTES))
     if order not in get_args(ByteOrder):
-        raise MapError(f"{where}: order {order!r}: one of {', '.join(get_args(ByteOrder))}")
+        known = ", ".join(get_args(ByteOrder))
+        raise MapError("order", where=where, found=order, known=known)
     try:
         address = parse(str(told["address"]))
         scale, offset = Decimal(told.get("scale", 1)), Decimal(told.get("offset", 0))
@@ -82,11 +88,11 @@ def _tag(where: str, name: str, told: Mapping[str, Any], order: str) -> SimTag:
         labels = tuple(int(number) for number in told.get("labels", {}))
         length = int(told.get("length", 0))
     except KeyError as error:
-        raise MapError(f"{where}: has no address") from error
+        raise MapError("address_missing", where=where) from error
     except AddressError as error:
-        raise MapError(f"{where}: no address: {error.arguments['text']}") from error
+        raise MapError("address", where=where, text=error.arguments["text"]) from error
     except (ValueError, TypeError, InvalidOperation, ZeroDivisionError) as error:
-        raise MapError(f"{where}: a number that is none: {error}") from error
+        raise MapError("number", where=where, error=error) from error
     return SimTag(
         name, address, cast(ValueType, type_), cast(ByteOrder, order), length, low, high, labels,
         rises=unit in RISING,

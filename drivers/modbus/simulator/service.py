@@ -167,13 +167,13 @@ class Simulator:
                     unit.faults.set(fault, *value)
             case _:
                 faults = ", ".join(NAMES)
-                raise CommandError(f"no such command: {line.strip()!r}; faults are: {faults}")
+                raise CommandError("no_command", line=line.strip(), faults=faults)
         return "ok"
 
     def _selected(self, selector: str) -> list[Unit]:
         chosen = [u for u in self.units if selector in ("*", u.name, str(u.number))]
         if not chosen:
-            raise FaultError(f"no unit {selector!r}; there are: {', '.join(self._names())}")
+            raise FaultError("no_unit", selector=selector, known=", ".join(self._names()))
         return chosen
 
     def _names(self) -> list[str]:
@@ -228,4 +228,4 @@ def _and_wait(call: Callable[[Callable[[], None]], None], what: Callable[[], Non
     if not done.wait(_COMMAND_S):
         raise TimeoutError("the simulator's loop does not move")
     if failed:
-        raise FaultError(str(failed[0])) from failed[0]
+        raise FaultError("system", error=failed[0]) from failed[0]

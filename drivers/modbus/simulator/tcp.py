@@ -20,6 +20,7 @@ from drivers.api import TlsFiles
 from drivers.modbus.simulator.book import now_ns
 from drivers.modbus.simulator.frames import FRAMINGS, Asked, StreamLostError
 from drivers.modbus.simulator.unit import Answer, Unit
+from drivers.simulate_said import SimulatorError
 
 _READ = 65536
 _BACKLOG = 128
@@ -59,12 +60,17 @@ class Endpoint:
 
 def server_context(files: TlsFiles) -> ssl.SSLContext:
     """TLS 1.2 at least, and clients must show a certificate of the authority (Modbus/TCP Security
-    Protocol Specification v21). Raises OSError for files that can't be used.
+    Protocol Specification v21). Raises SimulatorError for files that can't be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(files.ca)
-    context.load_cert_chain(files.cert, files.key)
+    try:
+        context.load_verify_locations(files.ca)
+        context.load_cert_chain(files.cert, files.key)
+    except OSError as error:
+        found = str(error.reason) if isinstance(error, ssl.SSLError) else error
+        named = {"cert": files.cert, "key": files.key, "ca": files.ca}
+        raise SimulatorError("tls_files", error=found, **named) from error
     context.verify_mode = ssl.CERT_REQUIRED
     return context
 

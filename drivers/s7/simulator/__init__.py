@@ -62,7 +62,7 @@ class Simulator:
             case [fault, *value] if fault in NAMES and len(value) <= 1:
                 self.plc.faults.set(fault, *value)
             case _:
-                raise FaultError(f"no such command: {line.strip()!r}; faults: {', '.join(NAMES)}")
+                raise FaultError("no_command", line=line.strip(), faults=", ".join(NAMES))
         return "ok"
 
 

@@ -34,12 +34,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from drivers.s7.simulator.values import SimTag, encode
+from drivers.simulate_said import SimulatorError
 
 _AREAS = {0x81: "I", 0x82: "Q", 0x83: "M", 0x84: "DB", 0x1C: "C", 0x1D: "T"}
 _GONE, _OUTSIDE, _DENIED, _FINE = 0x0A, 0x05, 0x03, 0xFF
 
 
-class FaultError(ValueError):
+class FaultError(SimulatorError):
     """A fault that there is not, or a value that it cannot have."""
 
 
@@ -71,7 +72,7 @@ class Faults:
     def set(self, name: str, text: str = "on") -> None:
         """Switch one fault. Raises FaultError."""
         if name not in NAMES:
-            raise FaultError(f"no fault {name!r}; there are: {', '.join(NAMES)}")
+            raise FaultError("no_fault", name=name, known=", ".join(NAMES))
         now = getattr(self, name)
         base = 16 if name in ("refuse", "tsap") else 10
         try:
@@ -82,7 +83,7 @@ class Faults:
             else:
                 made = float(text) if isinstance(now, float) else int(text, base)
         except (ValueError, KeyError) as error:
-            raise FaultError(f"{name} cannot be {text!r}") from error
+            raise FaultError("fault_value", name=name, value=text) from error
         setattr(self, name, made)
 
     def clear(self) -> None:

@@ -84,7 +84,7 @@ class Server:
         if not done.wait(_CALL_S):
             raise TimeoutError("the simulator's loop does not move")
         if failed:
-            raise FaultError(str(failed[0])) from failed[0]
+            raise FaultError("system", error=failed[0]) from failed[0]
 
     def drop(self) -> None:
         for connection in list(self._connections.values()):
