@@ -121,9 +121,7 @@ def jumping(driver: str, group: GroupPlan, news: News | None) -> News | None:
             Event(number, at_ns, at_ns + 10**18, 1, bytes(sizes[number])) for number in still
         )
     jumped = (
-        tuple(
-            one._replace(data=_anything(group, one), quality=1) for one in made[at_ns]
-        )
+        tuple(one._replace(data=_anything(group, one), quality=1) for one in made[at_ns])
         for at_ns in sorted(made)
     )
     return News(span_ns, tuple(jumped)) if made else None
