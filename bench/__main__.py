@@ -8,6 +8,7 @@ runs nothing: it puts the table of the newest run into docs/performance.md.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from subprocess import SubprocessError
 
@@ -62,6 +63,8 @@ def main() -> int:
         return publish()
     if unknown := set(options.names) - set(BENCHES):
         parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    # A box has its modules compiled: compiling them at each start costs time and memory.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     rows: list[Row] = []
     broken: dict[str, str] = {}
     command = ["python", "-m", "bench", *sys.argv[1:]]

@@ -216,6 +216,32 @@ def test_cli_when_all_its_modules_are_loaded_then_grpc_is_not() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_daemon_when_it_reads_modbus_alone_then_nothing_is_loaded_that_others_need(
+    tmp_path: Path,
+) -> None:
+    """Half a megabyte of a box's memory each: archives, the search for mistyped words, drivers."""
+    config = tmp_path / "gateway.toml"
+    config.write_text(
+        'version = 1\n[gateway]\nid = "x"\n[platform]\naddress = "127.0.0.1:1"\n'
+        'insecure = true\n[links.a]\ntype = "tcp"\naddress = "10.0.0.1"\n'
+        '[devices.m]\nlink = "a"\ndriver = "modbus"\nunit = 1\nevery = "1 s"\n'
+        '[devices.m.tags]\nt = { address = "holding:0", type = "int16" }\n'
+    )
+    script = (
+        "import sys, pathlib, gateway.cli.main, gateway.cli.run, gateway.supervisor\n"
+        "from gateway.config.loading import load\n"
+        "assert load(pathlib.Path(sys.argv[1])).config.devices\n"
+        "print(*sorted(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, config], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "drivers.modbus" in loaded
+    apart = {"shutil", "difflib", "drivers.dlt645", "drivers.mtconnect", "drivers.s7"}
+    assert not loaded & apart
+
+
 def test_modules_when_they_import_each_other_then_never_in_a_circle() -> None:
     modules = {
         _module(file)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -59,6 +58,8 @@ def fitted(text: str, stream: TextIO) -> str:
     """A trouble and its remedy as `stream` shows them: on a terminal in lines that fit."""
     if not stream.isatty():
         return text
+    import shutil  # here: with its archives it takes half a megabyte, and the daemon draws nothing
+
     cells = shutil.get_terminal_size().columns
     out = []
     for line in text.split("\n"):

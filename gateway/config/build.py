@@ -37,6 +37,8 @@ from gateway.config.tags import Profile, Tag, TagReader, is_name
 from gateway.config.values import nearest
 
 _UNIT_IN_NAME = re.compile(r"\{unit(?::0?([1-9]))?\}")
+#: From here on systems hand ports out to whoever asks for any: no protocol has its usual one there.
+_HANDED_OUT = 32768
 
 
 @dataclass(slots=True)
@@ -194,12 +196,14 @@ class DeviceBuilder:
         link = device.link
         if link.type not in ("tcp", "udp") or not link.host:
             return
-        ports = {name: _usual_port(registry.get(name), device) for name in registry.ours()}
         usual = _usual_port(driver, device)
         if usual and not link.tcp_port:
             self._ports.setdefault(link.name, usual)
-        elif usual and link.tcp_port != usual and link.tcp_port in ports.values():
-            other = next(name for name, port in ports.items() if port == link.tcp_port)
+            return
+        if not usual or link.tcp_port == usual or link.tcp_port >= _HANDED_OUT:
+            return
+        others = {_usual_port(registry.get(name), device): name for name in registry.ours()}
+        if other := others.get(link.tcp_port):
             meant = host_port(link.host, usual)
             args: dict[str, Any] = {"link": link.name, "port": link.tcp_port, "other": other}
             args |= {"driver": driver.name, "usual": usual, "meant": meant}

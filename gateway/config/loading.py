@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -361,7 +360,8 @@ def _judge_buffer(buffer: Section, gateway: Section, problems: Problems) -> None
             problems.append(gateway.at("id").value_error("buffer.other_gateway", **args))
     while not os.access(folder, os.F_OK) and folder != folder.parent:
         folder = folder.parent
-    whole = shutil.disk_usage(folder).total
+    disk = os.statvfs(folder)
+    whole = disk.f_frsize * disk.f_blocks
     if most is not None and most > whole:
         problems.append(
             buffer.at("max_size").warning(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -74,6 +73,8 @@ def convert(key: Key, value: Any) -> Any:
 
 def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
     """The known word that was probably meant."""
+    import difflib  # here: a file without mistakes needs none of it
+
     names = list(known)
     if (meant := SYNONYMS.get(word) or SYNONYMS.get(word.lower())) in names:
         return meant
