@@ -34,7 +34,8 @@ from drivers.dialled import DialledIn
 from drivers.learning import PartLearning
 from drivers.listener import Listener
 from drivers.phases import phase_ns, telling
-from drivers.states import NET_CAUSES, NOT_ASKED, SERIAL_CAUSES, judge, likely_order
+from drivers.quality import BAD_NO_ANSWER, BAD_NOT_ASKED
+from drivers.states import NET_CAUSES, SERIAL_CAUSES, judge, likely_order
 from native.block.latest import orders_fitting, qualities
 from native.engine.link import Link
 from native.engine.loop import Loop
@@ -216,7 +217,7 @@ class _Bus:
                 found,
                 state,
                 tags,
-                NOT_ASKED if self.spec.listen_only else 129,
+                BAD_NOT_ASKED if self.spec.listen_only else BAD_NO_ANSWER,
             )
             said = found["cause"]
             is_order = said and said["id"] == "device.out_of_range" and device.speaker.orders

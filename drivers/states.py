@@ -7,6 +7,23 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from drivers.quality import (
+    BAD,
+    BAD_BUSY,
+    BAD_DAMAGED,
+    BAD_DEVICE_FAILURE,
+    BAD_GATEWAY,
+    BAD_NO_ANSWER,
+    BAD_NO_VALUE,
+    BAD_NOT_A_VALUE,
+    BAD_NOT_ASKED,
+    BAD_REFUSED,
+    BAD_WRONG_ANSWER,
+    UNCERTAIN_OUT_OF_RANGE,
+    UNCERTAIN_SOURCE_DOUBTS,
+)
+from native.wire.port import TLS_ERRORS
+
 #: What a driver says of a quality and its protocol's code, where it has words of its own.
 Own = Callable[[int, int], dict[str, Any] | None]
 
@@ -28,38 +45,30 @@ NET_CAUSES = {
     errno.EPROTO: "link.garbage",
     errno.ETIMEDOUT: "link.timeout",
     errno.EADDRNOTAVAIL: "link.unreachable",
-    # From here on TLS_* of native/wire/transport.pxd.
-    4097: "link.tls_files",
-    4098: "link.tls_untrusted",
-    4099: "link.tls_dates",
-    4100: "link.tls_name",
-    4101: "link.tls_weak",
-    4102: "link.tls_refused",
-    4103: "link.tls_no_common",
-    4104: "link.tls_not",
-    4105: "link.tls_hung_up",
-    4106: "link.tls_timeout",
-    4107: "link.tls_failed",
+    **{number: f"link.tls_{name}" for name, number in TLS_ERRORS.items()},
 }
 _QUALITY_CAUSES = {
-    129: "device.no_answer",
-    131: "device.damaged",
-    132: "device.wrong_answer",
-    133: "device.refused",
-    134: "device.failure",
-    135: "device.busy",
-    136: "device.gateway",
-    138: "device.not_heard",
+    BAD_NO_ANSWER: "device.no_answer",
+    BAD_DAMAGED: "device.damaged",
+    BAD_WRONG_ANSWER: "device.wrong_answer",
+    BAD_REFUSED: "device.refused",
+    BAD_DEVICE_FAILURE: "device.failure",
+    BAD_BUSY: "device.busy",
+    BAD_GATEWAY: "device.gateway",
+    BAD_NOT_ASKED: "device.not_heard",
 }
 #: What tags of a device that does answer may have in common. Silence may be that of a slow group
 #: whose turn has not come since.
 _TAG_CAUSES = {
-    **{quality: _QUALITY_CAUSES[quality] for quality in range(131, 137)},
-    137: "device.not_a_value",
+    **{
+        quality: message
+        for quality, message in _QUALITY_CAUSES.items()
+        if quality not in (BAD_NO_ANSWER, BAD_NOT_ASKED)
+    },
+    BAD_NOT_A_VALUE: "device.not_a_value",
 }
 #: So many times as many values must speak for another byte order as against it.
 FITS_TIMES = 3
-_OUT_OF_RANGE, _SOURCE_DOUBTS, NOT_ASKED, _NO_VALUE = 65, 67, 138, 139
 
 
 def likely_order(fitting: Iterable[Mapping[str, tuple[int, int]]]) -> str:
@@ -94,8 +103,8 @@ def judge(
     if not ever:
         return "starting", _cause(own, quality, code)
     # Where the device says "none", it was read.
-    stopped = own(_SOURCE_DOUBTS, code) if tags.get(_SOURCE_DOUBTS, 0) else None
-    if bad := {each: count for each, count in tags.items() if each >= 128 and each != _NO_VALUE}:
+    stopped = own(UNCERTAIN_SOURCE_DOUBTS, code) if tags.get(UNCERTAIN_SOURCE_DOUBTS, 0) else None
+    if bad := {each: count for each, count in tags.items() if each >= BAD and each != BAD_NO_VALUE}:
         if stopped:
             found["beside"] = stopped
         return "partly", _of_tags(own, bad, sum(tags.values()), quality, code) or {
@@ -104,10 +113,10 @@ def judge(
         }
     if stopped:
         return "good", stopped
-    if doubtful := tags.get(_OUT_OF_RANGE, 0):
+    if doubtful := tags.get(UNCERTAIN_OUT_OF_RANGE, 0):
         args = {"count": doubtful, "device": found["name"]}
         return "good", {"id": "device.out_of_range", "args": args}
-    if none := tags.get(_NO_VALUE, 0):
+    if none := tags.get(BAD_NO_VALUE, 0):
         return "good", {"id": "device.no_value", "args": {"count": none, "device": found["name"]}}
     return "good", None
 
@@ -127,7 +136,7 @@ def _of_tags(
     """
     causes: Counter[int] = Counter()
     for quality, count in bad.items():
-        causes[last or quality if quality == NOT_ASKED else quality] += count
+        causes[last or quality if quality == BAD_NOT_ASKED else quality] += count
     worst, count = causes.most_common(1)[0]
     cause = (
         _cause(own, worst, code) if worst in _TAG_CAUSES and 2 * count > causes.total() else None

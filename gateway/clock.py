@@ -346,3 +346,33 @@ def _is_news(issued: _Belief, belief: _Belief, now_ns: int) -> bool:
     if belief.source == pb.ANCHOR_SOURCE_UNKNOWN:
         return moved_ns > SYSTEM_ERROR_MIN_NS  # someone set the clock by hand
     return moved_ns > issued.error_ns or belief.error_ns < issued.error_ns // 4
+
+
+class Alarm:
+    """Waiting for a time or for a ring, whichever comes first: one task waits, any code of the same
+    event loop rings. A ring is never lost.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        self._rung.set()
+
+    async def wait(self, until_ns: int | None) -> None:
+        """Return when rung, or at `until_ns` on the boot clock (None: only when rung)."""
+        if until_ns is None:
+            await self._rung.wait()
+        elif not self._rung.is_set() and until_ns > self._clock.now_ns():
+            sleep = asyncio.ensure_future(self._clock.sleep_until(until_ns))
+            sleep.add_done_callback(self._slept)
+            try:
+                await self._rung.wait()
+            finally:
+                sleep.cancel()
+        self._rung.clear()
+
+    def _slept(self, sleep: asyncio.Task[None]) -> None:
+        if not sleep.cancelled():
+            self._rung.set()

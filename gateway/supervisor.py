@@ -27,8 +27,7 @@ from pathlib import Path
 
 from drivers.api import TlsFiles
 from gateway import __version__, catalog, descriptors, lastknown, sysd
-from gateway.buffer.block import BufferUnusableError
-from gateway.buffer.config import BufferConfig
+from gateway.buffer.block import BufferConfig, BufferUnusableError
 from gateway.buffer.disk import OsDisk
 from gateway.buffer.store import Buffer
 from gateway.certificates import not_before

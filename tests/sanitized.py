@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD, CORPUS = ROOT / "build" / "sanitized", ROOT / "build" / "corpus"
 CLANG = "clang-14"
 #: As native.rows and tests/stories/plans.py name them.
-TARGETS = ("rtu", "ascii", "tcp", "meter", "s7", "mixed", "dialin", "dialin-tcp")
+TARGETS = ("rtu", "ascii", "tcp", "meter", "s7", "mixed", "dialin", "dialin-tcp", "overheard")
 #: What runs without the programs of .venv/bin, in a minute.
 SELECTION = (
     "tests/unit/test_engine_conversations.py", "tests/unit/test_native_codec.py",

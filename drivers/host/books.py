@@ -13,7 +13,8 @@ from typing import Any, Final, Protocol
 from drivers.api import TagSpec
 from drivers.host.events import batch
 from drivers.host.frames import Event, FrameError, Row
-from drivers.host.quality import (
+from drivers.host.values import row_bytes, size_of
+from drivers.quality import (
     BAD_LINK_DOWN,
     BAD_NO_ANSWER,
     GAP_DEVICE_SILENT,
@@ -22,7 +23,6 @@ from drivers.host.quality import (
     GAP_OVERRUN,
     UNCERTAIN,
 )
-from drivers.host.values import row_bytes, size_of
 
 #: A whole row of one of these says that nobody was there; the gap behind it has this reason.
 AWAY: Final = {BAD_NO_ANSWER: GAP_DEVICE_SILENT, BAD_LINK_DOWN: GAP_LINK_DOWN}

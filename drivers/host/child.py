@@ -34,9 +34,9 @@ from drivers.host.frames import (
     pack_row,
     unpack_json,
 )
-from drivers.host.quality import BAD_LINK_DOWN
 from drivers.host.source import GroupAsked, LinkAsked, Source, SourceError, asked_from_json
 from drivers.host.values import row_bytes
+from drivers.quality import BAD_LINK_DOWN
 
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,14 @@ from typing import Final, NamedTuple
 
 from drivers.api import TagSpec
 from drivers.host.frames import Event
-from drivers.host.quality import BAD, BAD_NO_VALUE, BAD_NOT_A_VALUE, GOOD, OUT_OF_RANGE, UNCERTAIN
+from drivers.quality import (
+    BAD,
+    BAD_NO_VALUE,
+    BAD_NOT_A_VALUE,
+    GOOD,
+    UNCERTAIN,
+    UNCERTAIN_OUT_OF_RANGE,
+)
 
 #: Of the wire protocol: ValueEncoding.
 _FLOAT32_BITS: Final = 2
@@ -109,7 +116,7 @@ def _judged(tag: TagSpec, event: Event) -> int:
         return event.quality
     value = _number(tag, event.data) * tag.scale + tag.offset
     inside = (tag.min is None or value >= tag.min) and (tag.max is None or value <= tag.max)
-    return event.quality if inside else OUT_OF_RANGE
+    return event.quality if inside else UNCERTAIN_OUT_OF_RANGE
 
 
 def _number(tag: TagSpec, data: bytes) -> Decimal:

@@ -33,10 +33,10 @@ from drivers.host.frames import (
     unpack_json,
     unpack_row,
 )
-from drivers.host.quality import BAD_LINK_DOWN, GOOD
 from drivers.host.snapshots import CAUSES, HostedDevice, HostedLink, device_snapshot, link_snapshot
 from drivers.host.source import GroupAsked, LinkAsked, asked_as_json
 from drivers.phases import phase_ns
+from drivers.quality import BAD_LINK_DOWN, GOOD
 from native.block.latest import latest
 from native.rows.group import Group, Pool
 

@@ -10,12 +10,12 @@ from typing import Any
 from drivers import registry
 from drivers.api import DevicePlan, LinkSpec
 from drivers.host.books import Books
-from drivers.host.quality import (
+from drivers.quality import (
     BAD,
     BAD_NO_VALUE,
     BAD_NOT_A_VALUE,
     BAD_REFUSED,
-    OUT_OF_RANGE,
+    UNCERTAIN_OUT_OF_RANGE,
 )
 from native.block.latest import qualities
 from native.rows.group import Group
@@ -138,7 +138,7 @@ def _judge(
     if not bad:
         if said:
             return "good", dict(said)
-        if doubtful := tags[OUT_OF_RANGE]:
+        if doubtful := tags[UNCERTAIN_OUT_OF_RANGE]:
             args = {"count": doubtful, "device": name}
             return "good", {"id": "device.out_of_range", "args": args}
         return "good", None

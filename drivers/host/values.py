@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
 from drivers.api import TYPE_BYTES, DeviceSpec, Field, GroupPlan, Request, TagSpec
-from drivers.host.quality import BAD_NOT_A_VALUE, GOOD, UNCERTAIN
+from drivers.quality import BAD_NOT_A_VALUE, GOOD, UNCERTAIN
 
 _PACK = {
     "int8": ">b", "uint8": ">B", "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I",

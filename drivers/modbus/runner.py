@@ -10,8 +10,8 @@ from drivers.modbus.limits import limits_of
 from drivers.modbus.planner import plan_group
 from drivers.modbus.request import read_of
 from drivers.modbus.station import station_of
+from drivers.quality import BAD_REFUSED, BAD_WRONG_ANSWER
 
-_WRONG_ANSWER, _REFUSED = 132, 133
 _WRONG_LENGTH, _WRONG_FUNCTION = 254, 255
 
 
@@ -51,7 +51,7 @@ class Limited:
 
 
 def _cause(quality: int, code: int) -> dict[str, Any] | None:
-    if quality == _WRONG_ANSWER:
+    if quality == BAD_WRONG_ANSWER:
         # As native/modbus/exchange tells it: another unit, or the bytes that came and were asked.
         if code < 256:
             return {"id": "device.wrong_unit", "args": {"answers": code}}
@@ -60,7 +60,7 @@ def _cause(quality: int, code: int) -> dict[str, Any] | None:
         if code & 0xFF == _WRONG_FUNCTION:
             return {"id": "device.wrong_function", "args": {"function": code >> 8}}
         return {"id": "device.wrong_size", "args": {"bytes": code >> 8, "asked": code & 0xFF}}
-    if quality != _REFUSED:
+    if quality != BAD_REFUSED:
         return None
     return {"id": "device.refused", "args": {"code": code if 1 <= code <= 3 else "1-3"}}
 

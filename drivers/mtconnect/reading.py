@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from drivers.api import TagSpec
-from drivers.host.quality import BAD_NO_VALUE, BAD_NOT_A_VALUE, BAD_REFUSED, GOOD
 from drivers.host.values import encode, size_of
 from drivers.mtconnect.address import Address
 from drivers.mtconnect.documents import UNAVAILABLE
 from drivers.mtconnect.follow import Follower, Held
+from drivers.quality import BAD_NO_VALUE, BAD_NOT_A_VALUE, BAD_REFUSED, GOOD
 
 #: What a bool without `=VALUE` reads as true and as false.
 _TRUE = {"TRUE", "1", "YES", "ON"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-#: Qualities: what the words are about.
-REFUSED, DOUBTFUL = 133, 67
 #: Codes of a whole read have a class above them; those of one item are a byte.
 CLASSES = 0x100
 #: Error class and code of a whole read.

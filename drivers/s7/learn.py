@@ -25,6 +25,7 @@ from itertools import groupby
 from typing import Any
 
 from drivers.api import DeviceSpec, GroupPlan
+from drivers.quality import BAD_REFUSED
 from drivers.s7 import causes
 from drivers.s7.planner import Limits, plan_group
 from drivers.s7.request import Part, item_of, parts_of, stretch_of
@@ -120,7 +121,7 @@ class Learner:
         found = {hole.block: hole for hole, told in self._holes.items() if told == code}
         blocks = [name for name in found if name.startswith("DB")]
         said = causes.of_block(code)
-        if quality != causes.REFUSED or not said or not blocks:
+        if quality != BAD_REFUSED or not said or not blocks:
             return None
         if len(blocks) < len(found) and code != _NO_BLOCK:
             return None

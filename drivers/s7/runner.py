@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drivers.api import DeviceSpec, Speaker, Station
+from drivers.quality import BAD_REFUSED, UNCERTAIN_SOURCE_DOUBTS
 from drivers.s7 import causes
 from drivers.s7.learn import Learner
 from drivers.s7.station import station_of
@@ -22,9 +23,9 @@ def station(device: DeviceSpec) -> Station:
 
 def _cause(quality: int, code: int) -> dict[str, Any] | None:
     """Codes of a whole request have a class; those of an item are a byte."""
-    if quality == causes.DOUBTFUL:
+    if quality == UNCERTAIN_SOURCE_DOUBTS:
         return {"id": "s7.stopped", "args": {}}
-    if quality != causes.REFUSED or not code:
+    if quality != BAD_REFUSED or not code:
         return None
     said = causes.of_item(code) if code < causes.CLASSES else causes.of_read(code)
     return {"id": said, "args": {}}

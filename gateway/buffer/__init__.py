@@ -12,7 +12,7 @@ Files of the directory
 ----------------------
 
     lock                      held by flock(2), as the directory is, while a daemon runs; its pid
-    state                     run counter, epochs without an end, gaps: see `state`, `delivered`
+    state                     run counter, epochs without an end, gaps: see `state`, `ledger`
     runs                      the runs before this one: see `runs`
     0000000000000001.seg ...  segments, rising, of about `segment_bytes`: see `record`
     sets/                     catalogs and tag sets, by their content: see `sets`
@@ -76,8 +76,13 @@ numbers of its epoch, announced when the epoch is concluded. `state` is written 
 file, a page apart.
 """
 
-from gateway.buffer.block import BlockKey, BufferUnusableError, ScanCounts, SealedBlock
-from gateway.buffer.config import BufferConfig
+from gateway.buffer.block import (
+    BlockKey,
+    BufferConfig,
+    BufferUnusableError,
+    ScanCounts,
+    SealedBlock,
+)
 from gateway.buffer.disk import OsDisk
 from gateway.buffer.store import Buffer
 

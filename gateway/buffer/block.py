@@ -1,9 +1,9 @@
-"""What passes between the sealer, the buffer and the uplink."""
+"""What passes between the sealer, the buffer and the uplink; and the buffer's limits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from drivers.said import SaidError
 
@@ -46,3 +46,30 @@ class ScanCounts:
 
 class BufferUnusableError(SaidError):
     """The buffer can't be used as it is. `message` is an id of gateway/messages.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class BufferConfig:
+    """The buffer's limits, as the configuration file says them or as they follow from it. Times in
+    nanoseconds, sizes in bytes.
+    """
+
+    gateway: str
+    max_bytes: int = 2 << 30
+    keep_for_ns: int = 30 * 86_400 * 10**9
+    flush_every_ns: int = 10**9
+    when_full: Literal["drop_oldest", "drop_newest"] = "drop_oldest"
+    segment_bytes: int = 4 << 20
+    memory_bytes_max: int = 32 << 20
+    free_bytes_min: int = 8 << 20  # left to others on the same file system
+    path: str = ""  # of the directory, for words only
+
+    @property
+    def flush_margin_ns(self) -> int:
+        """A flush begins this much before it must be done."""
+        return min(250_000_000, self.flush_every_ns // 4)
+
+    @property
+    def segment_bytes_used(self) -> int:
+        """Eviction frees a segment at a time, so a small buffer has small ones."""
+        return max(1, min(self.segment_bytes, self.max_bytes // 8))

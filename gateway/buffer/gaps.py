@@ -18,7 +18,8 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer.ranges import RangeSet
 from native.crc import crc32c
 
-#: `native.block.decompress`: a zstd payload and its declared size to the payload, or ValueError.
+#: `native.block.seal.decompress`: a zstd payload and its declared size to the payload. Raises
+#: ValueError.
 Decompress = Callable[[bytes, int], bytes]
 
 #: Of gaps in one block, so that a block stays below its 1 MiB with room for scans.

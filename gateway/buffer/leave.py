@@ -13,8 +13,7 @@ from pathlib import Path
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer.block import BufferUnusableError
-from gateway.buffer.config import BufferConfig
+from gateway.buffer.block import BufferConfig, BufferUnusableError
 from gateway.buffer.disk import OsDisk
 from gateway.buffer.gaps import Decompress
 from gateway.buffer.state import owner

@@ -7,8 +7,8 @@ from functools import partial
 
 from gateway.buffer import log
 from gateway.buffer.block import BlockKey, SealedBlock
+from gateway.buffer.disk import DiskThread, Failures
 from gateway.buffer.index import BlockPlace, Index
-from gateway.buffer.thread import DiskThread, Failures
 from gateway.ports import Clock, Disk
 
 

@@ -18,9 +18,9 @@ from functools import partial
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer.block import BlockKey, SealedBlock
+from gateway.buffer.disk import DiskThread
 from gateway.buffer.gaps import Decompress, read_payload
 from gateway.buffer.reader import Reader
-from gateway.buffer.thread import DiskThread
 from gateway.ports import Disk
 
 SUB = "rejected"

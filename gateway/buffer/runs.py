@@ -1,4 +1,9 @@
-"""The chain of runs: which run was before, until when it sampled, how it ended.
+"""Runs: their numbers, and their chain: which run was before, until when it sampled, how it ended.
+
+An epoch is the number of a run: a counter of runs x 2^32 + 32 random bits, below 2^53. The next run
+goes above every run of this box and above the highest epoch that the platform named. The platform's
+word is taken only where it leaves room: one wrong Welcome must never use up the numbers of a box
+for ever.
 
 Each run says in its first block how the one before ended, so that time in which nothing sampled is
 told from time of which the samples are lost. And a platform that was put back to an older state may
@@ -9,16 +14,46 @@ that they are announced. It is written once a run; the run that is on stands in 
 from __future__ import annotations
 
 import json
+import logging
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from gateway.buffer.block import BufferUnusableError
+
+_log = logging.getLogger(__name__)
+
 NAME = "runs"
 #: One a day for most of a year; a power cut an hour for ten days. Older ones are forgotten.
 RUNS_MAX = 256
+#: Of the counter of runs.
+COUNTER_END = 1 << 21
+#: Runs from here on are for the box itself to reach: enough for one a minute over 45 days.
+PLATFORM_COUNTER_END = COUNTER_END - (1 << 16)
+
+
+def leaves_room(epoch: int) -> bool:
+    """Whether a box may begin its next run above `epoch` because somebody else names it."""
+    return 0 <= epoch >> 32 < PLATFORM_COUNTER_END
+
+
+def next_epoch(
+    run: int, highest: int, found: Iterable[int], random_bits: Callable[[int], int]
+) -> int:
+    """A number above `found`, the counter `run`, and `highest`, which the platform named.
+
+    Raises BufferUnusableError("buffer.runs_used_up") when the counter has no further one.
+    """
+    if not leaves_room(highest):
+        _log.warning("the platform once named epoch %d: too high, left out", highest)
+        highest = 0
+    run = max([run, highest >> 32, *(epoch >> 32 for epoch in found)]) + 1
+    if run >= COUNTER_END:
+        raise BufferUnusableError("buffer.runs_used_up", runs=COUNTER_END - 1)
+    return run << 32 | random_bits(32)
 
 
 @dataclass(slots=True)

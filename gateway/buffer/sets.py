@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import record, segment
-from gateway.buffer.thread import DiskThread, Failures
+from gateway.buffer.disk import DiskThread, Failures
 from gateway.catalog import ID_BYTES, content_id
 from gateway.ports import Clock, Disk
 

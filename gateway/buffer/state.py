@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +24,11 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import segment
 from gateway.buffer.ranges import RangeSet
-from gateway.buffer.runs import Run
+from gateway.buffer.runs import Run, leaves_room
 from gateway.ports import Disk
 from native.crc import crc32c
+
+_log = logging.getLogger(__name__)
 
 NAME = "state"
 _BYTES_MAX = 64 << 20
@@ -64,7 +67,7 @@ class State:
     """`run`: the counter of the newest epoch of this box; `highest`: the highest epoch that the
     platform named. `installation`: 16 random bytes, made with the buffer. `now`: the run that is
     on. `features`: what the platform knows beyond the baseline, by its last Welcome (see Feature).
-    `gaps` are not settled, `delivered` are (see `delivered`).
+    `gaps` are not settled, `delivered` are (see `ledger.Delivered`).
     """
 
     gateway: str
@@ -76,6 +79,16 @@ class State:
     epochs: dict[int, OpenEpoch] = field(default_factory=dict)
     gaps: list[CarriedGap] = field(default_factory=list)
     delivered: list[CarriedGap] = field(default_factory=list)
+
+    def platform_named(self, epoch: int) -> bool:
+        """Note the highest epoch that the platform ever saw of this gateway; whether it is new."""
+        if not leaves_room(epoch):
+            _log.warning("the platform names epoch %d as its highest: too high, left out", epoch)
+            return False
+        if epoch <= self.highest:
+            return False
+        self.highest = epoch
+        return True
 
 
 def encode(state: State) -> bytes:

@@ -9,10 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import epochs, recovery, runs, state
-from gateway.buffer.alarm import Alarm
-from gateway.buffer.block import BlockKey, ScanCounts, SealedBlock
-from gateway.buffer.config import BufferConfig
+from gateway.buffer import recovery, runs, state
+from gateway.buffer.block import BlockKey, BufferConfig, ScanCounts, SealedBlock
 from gateway.buffer.gaps import Decompress, Loss
 from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
@@ -21,6 +19,7 @@ from gateway.buffer.refused import Refused
 from gateway.buffer.told import is_stuck, snapshot
 from gateway.buffer.troubles import unclean_end
 from gateway.buffer.writer import Writer
+from gateway.clock import Alarm
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.report.snapshot import BufferSnapshot, Said
 
@@ -90,7 +89,8 @@ class Buffer:
         """
         assert self._epoch == 0, "one epoch a run"
         taken = {*self.index.epochs, self.ledger.runs.highest}
-        epoch = epochs.next_epoch(self.ledger.state, taken, random_bits)
+        known = self.ledger.state
+        epoch = runs.next_epoch(known.run, known.highest, taken, random_bits)
         self.ledger.open_epoch(epoch, boot_id, now_ns, self.index.epochs)
         self._epoch = epoch
         self.index.epoch(epoch)
@@ -334,7 +334,7 @@ class Buffer:
 
     def platform_highest(self, epoch: int) -> None:
         """The highest epoch of this gateway that the platform ever saw; the next run goes above."""
-        if epochs.platform_named(self.ledger.state, epoch):
+        if self.ledger.state.platform_named(epoch):
             self._changed()
 
     # ---- what status shows -----------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.buffer.config import BufferConfig
+from gateway.buffer.block import BufferConfig
 from gateway.buffer.expiry import age_s
 from gateway.buffer.index import Index
 from gateway.buffer.ledger import Ledger

@@ -10,7 +10,7 @@ import errno
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from gateway.buffer.config import BufferConfig
+from gateway.buffer.block import BufferConfig
 from gateway.config.units import show_size
 from gateway.report.snapshot import BufferSnapshot, Said
 from gateway.system_errors import reason

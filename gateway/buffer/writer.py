@@ -12,9 +12,8 @@ from functools import partial
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import log
-from gateway.buffer.alarm import Alarm
-from gateway.buffer.block import BlockKey, SealedBlock
-from gateway.buffer.config import BufferConfig
+from gateway.buffer.block import BlockKey, BufferConfig, SealedBlock
+from gateway.buffer.disk import DiskThread
 from gateway.buffer.expiry import LOOK_EVERY_NS, Expiry
 from gateway.buffer.gaps import Decompress, GapSet
 from gateway.buffer.index import Index, Segment
@@ -30,8 +29,8 @@ from gateway.buffer.losses import (
 )
 from gateway.buffer.recovery import Recovered
 from gateway.buffer.sets import Sets
-from gateway.buffer.thread import DiskThread
 from gateway.buffer.troubles import write_failed
+from gateway.clock import Alarm
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.report.snapshot import Said
 

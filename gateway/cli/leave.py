@@ -10,8 +10,7 @@ from pathlib import Path
 
 from gateway import __version__
 from gateway.amounts import size
-from gateway.buffer.block import BufferUnusableError
-from gateway.buffer.config import BufferConfig
+from gateway.buffer.block import BufferConfig, BufferUnusableError
 from gateway.buffer.disk import OsDisk
 from gateway.buffer.export import export
 from gateway.buffer.leave import drop_other, drop_own, keep

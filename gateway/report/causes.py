@@ -9,6 +9,7 @@ from typing import Any
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from drivers.quality import BAD
 from gateway.messages import some
 from gateway.report.recent import Recent
 from gateway.report.snapshot import DeviceSnapshot, LinkSnapshot, Said
@@ -154,7 +155,7 @@ def _partly(
     whose turn has not come yet only shows how it was before.
     """
     back_ns = now_ns - int(min(link["since_s"], device["since_s"]) * 1e9)
-    bad = [row for row in rows if row["quality"] >= 128]
+    bad = [row for row in rows if row["quality"] >= BAD]
     for row in bad:
         if row["quality"] not in _AWAY or row["time_ns"] > back_ns:
             return None

@@ -16,7 +16,7 @@ from functools import partial
 from gateway.amounts import resets
 from gateway.amounts import size as show_size
 from gateway.buffer import state
-from gateway.buffer.thread import DiskThread
+from gateway.buffer.disk import DiskThread
 from gateway.config.units import Rate
 from gateway.ports import Clock, Disk, RunBlocking
 from gateway.report.snapshot import BudgetSnapshot, Said

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, SealedBlock
-from gateway.buffer.alarm import Alarm
+from gateway.clock import Alarm
 from gateway.ports import Channel, ChannelError, Clock, RunBlocking, Stream
 from gateway.report.snapshot import Said, UplinkSnapshot
 from gateway.uplink.backoff import UNREACHABLE, Backoff

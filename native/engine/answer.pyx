@@ -1,4 +1,5 @@
-"""What arrives, or does not: answers, refusals, damage, strays and time-outs.
+"""What comes of a request: an answer, a refusal, damage, or nothing in time; and frames that answer
+none.
 
 What a frame means its protocol says; what follows from it for the row, the device and the link is
 here.
@@ -46,7 +47,7 @@ cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept
     cdef int64_t latency = took - f.wire_ns
     if latency < MS:
         latency = MS
-    # The slowest lately: jumps up, decays by a 64th an answer.
+    # The slowest lately: it jumps up, and comes down by a 64th of the difference each answer.
     if latency > d.latency_ns:
         d.latency_ns = latency
     else:
@@ -72,14 +73,14 @@ cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept
 
 
 cdef void own_ended(scan_t *s) noexcept nogil:
-    """A request of the protocol's own is over: the scan begins with the plan's."""
+    """A request of the protocol's own is over: the row's time begins with the plan's request."""
     s.open -= 1
     if not s.asked:
         s.first_sent = 0
 
 
 cdef void take_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
-    """Its data are in the row."""
+    """Flight `i` was answered; the data are in its row."""
     cdef flight_t f = l.flights.open[i]
     cdef member_t *m = &l.members[f.member]
     cdef scan_t *s = &m.scan
@@ -107,7 +108,7 @@ cdef void take_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
 
 
 cdef void take_refusal(link_t *l, Verdict verdict, const take_t *t, int64_t now) noexcept nogil:
-    """The flight was answered with something else than data."""
+    """A flight was answered with a refusal, "busy", or that its device can't be reached."""
     cdef flight_t f = l.flights.open[t.flight]
     cdef member_t *m = &l.members[f.member]
     cdef scan_t *s = &m.scan
@@ -125,7 +126,7 @@ cdef void take_refusal(link_t *l, Verdict verdict, const take_t *t, int64_t now)
     if f.purpose == PLANNED:
         mark_all(&f, t.quality)
     if verdict == UNREACHED:
-        # A gateway speaks for a device that does not: as a time-out of that station.
+        # A gateway says so in place of its device: that counts as a time-out of the device.
         l.counts.timeouts += 1
         d.timeouts += 1
         s.failed = True
@@ -147,7 +148,7 @@ cdef void take_refusal(link_t *l, Verdict verdict, const take_t *t, int64_t now)
 
 
 cdef void judge_by_seen(link_t *l, const flight_t *f, int64_t now) noexcept nogil:
-    """Something else came than the answer, and not that."""
+    """No answer came in time, but something that tells why: `seen_quality` of the flight."""
     cdef member_t *m = &l.members[f.member]
     cdef device_t *d = &l.devices[m.device]
     m.scan.open -= 1
@@ -162,7 +163,7 @@ cdef void judge_by_seen(link_t *l, const flight_t *f, int64_t now) noexcept nogi
 
 
 cdef void ask_later(link_t *l, const take_t *t, int64_t now) noexcept nogil:
-    """Somebody else asked at the same time: once more, when he has his answer."""
+    """The answer may be another asker's: ask once more, when he has got his."""
     cdef flight_t f = l.flights.open[t.flight]
     cdef scan_t *s = &l.members[f.member].scan
     drop_flight(&l.flights, t.flight)
@@ -176,12 +177,12 @@ cdef void ask_later(link_t *l, const take_t *t, int64_t now) noexcept nogil:
 
 
 cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
-    """The request's time is up."""
+    """Flight `i` got no answer in time."""
     cdef flight_t f = l.flights.open[i]
     cdef member_t *m = &l.members[f.member]
     cdef device_t *d = &l.devices[m.device]
     if f.rested and is_connection(l) and not d.silent:
-        link_lost(l, 0, now)  # the connection may be one that the device has forgotten
+        link_lost(l, 0, now)  # the device may have forgotten the connection: ask on a new one
         return
     drop_flight(&l.flights, i)
     l.counts.busy_ns += now - f.sent
@@ -195,13 +196,12 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
         judge_by_seen(l, &f, now)
         return
     if l.conn.idle_tried and l.conn.answers == 0:
-        # A new connection is no better than one that had rested.
+        # Nor is it answered on a new connection: that the old one was unused was not why.
         l.conn.idle_fine, l.conn.idle_tried = max(l.conn.idle_fine, l.conn.idle_tried), 0
     l.counts.timeouts += 1
     d.timeouts += 1
-    # A request that is known to bring nothing says nothing of its connection, while others of its
-    # device are answered.
-    # Nor does what a guest asks for.
+    # Time-outs in a row tell that a connection is dead. Those of a request that is known to get no
+    # answer do not count while others of its device are answered, nor do those of guests.
     l.conn.timeouts_in_a_row += l.sessions[0].single or (
         f.member < l.resident_count
         and (f.purpose == OWN or d.silent or not is_mute(&f.layout.requests[f.number]))
@@ -226,7 +226,7 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
 
 
 cdef void damaged(link_t *l, int64_t now) noexcept nogil:
-    """What should have been the answer failed its check."""
+    """A frame that should have been the answer failed its check."""
     cdef device_t *d = &l.devices[l.members[l.flights.open[0].member].device]
     l.counts.damaged += 1
     d.damaged += 1
@@ -235,7 +235,7 @@ cdef void damaged(link_t *l, int64_t now) noexcept nogil:
 
 
 cdef void settled(link_t *l, int64_t now) noexcept nogil:
-    """The line is silent after damage: repeat the request once, or give the row what it got."""
+    """The line has been silent after damage: repeat the request, or give it up the second time."""
     cdef flight_t f
     cdef member_t *m
     cdef bint is_no_fault
@@ -270,7 +270,7 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
 
 
 cdef void stray(link_t *l, const take_t *t, int64_t now) noexcept nogil:
-    """It answers nothing open: an echo, noise, another master's traffic; or it is late."""
+    """A frame that answers no open request: an echo, noise, another master's; or a late answer."""
     cdef int32_t i
     cdef device_t *d
     if l.line:
@@ -283,7 +283,7 @@ cdef void stray(link_t *l, const take_t *t, int64_t now) noexcept nogil:
         d = &l.devices[i]
         if d.station == t.whose:
             d.late += 1
-            # It does answer, only later than we learned to wait.
+            # The device does answer, only later than we wait: wait for longer.
             d.late_ns = now - d.given_up if d.given_up else l.timeout_ns
             d.latency_ns = min(max(d.latency_ns, d.late_ns), l.wait_most_ns)
             d.wait_ns = min(max(d.wait_ns, 2 * d.latency_ns), l.wait_most_ns)

@@ -1,10 +1,10 @@
-"""A request that brings no answer while its device answers others: it is told apart from a device
-that is silent, and set aside, so that the others don't wait for it.
+"""Requests that are not asked for a while: refused ones, and those that get no answer while their
+device answers others. So nothing waits behind them.
 
-The driver hears of it, as it does of a refusal, and may ask for less at once, until only what is
-mute is asked by itself. What is set aside is asked again after ASIDE_FIRST, then each ASIDE_MOST,
-or after twenty times what it costs to wait for it if that is more, one a scan and behind all that
-does bring something. One answer, and all is forgotten.
+The driver is told of each, and may split the request, until what is never answered is asked for by
+itself. A request without an answer is asked again after ASIDE_FIRST, then each ASIDE_MOST, or after
+twenty times the wait for it if that is longer; one such request a scan, after all others. One
+answer ends all this.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t
@@ -31,14 +31,14 @@ from native.rows.store cimport request_t
 
 
 cdef void missed(link_t *l, const flight_t *f, int64_t now) noexcept nogil:
-    """No answer came to a request of the plan."""
+    """Request `f` of the plan got no answer."""
     cdef request_t *r = &f.layout.requests[f.number]
     cdef device_t *d = &l.devices[l.members[f.member].device]
     cdef int64_t rest
     if r.misses and r.miss_mark == d.answers and not is_mute(r):
         if d.silent:
             tell(l, f, -1, SILENT)
-        return  # nothing else was answered either
+        return  # nor was any other of its device since: it is the device that does not answer
     r.miss_mark = d.answers
     r.misses += r.misses < 255
     if not is_mute(r):
@@ -53,15 +53,15 @@ cdef void missed(link_t *l, const flight_t *f, int64_t now) noexcept nogil:
 cdef void refused(
     link_t *l, const flight_t *f, uint8_t quality, uint16_t code, int64_t now
 ) noexcept nogil:
-    """Tell the driver, and leave alone for a while what is refused again and again."""
+    """Request `f` was refused: tell the driver; after REFUSALS_LAST in a row leave it alone."""
     cdef request_t *r = &f.layout.requests[f.number]
     tell(l, f, -1, code)
     r.misses = r.asides = 0
     r.refusals += 1
     r.refused_quality = quality
     if r.refusals >= REFUSALS_LAST:
-        # One address that never answered may rest for long; what did answer (the device may be
-        # starting) and what the driver may yet split is asked again soon.
+        # A single address that never answered can wait for long. One that did answer (the device
+        # may be starting), or that the driver can split, is asked again soon.
         r.refusals = 0
         if r.answered or r.field_count > 1:
             r.skip_until = now + REFUSED_SOON
@@ -70,7 +70,9 @@ cdef void refused(
 
 
 cdef void busy(link_t *l, const flight_t *f, int64_t now) noexcept nogil:
-    """For that request; said of two in a row, for all of its device."""
+    """Request `f` was refused as busy: leave it alone for a while, after BUSY_LAST in a row all of
+    its device.
+    """
     cdef member_t *m = &l.members[f.member]
     cdef request_t *r = &f.layout.requests[f.number]
     m.scan.busy += 1

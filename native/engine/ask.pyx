@@ -86,7 +86,7 @@ cdef bint tune(link_t *l, const device_t *d, int64_t now) noexcept nogil:
     if result < 0:
         link_lost(l, -result, now)
         return False
-    # What another baud makes of the line's noise is nobody's.
+    # What arrived at the former baud is no frame.
     l.port.ops.flush(l.port)
     l.bus.char_ns, l.bus.silence_ns = d.char_ns, d.silence_ns
     return True
@@ -96,7 +96,7 @@ cdef bint send_flight(link_t *l, flight_t *f, const out_t *out, int64_t now) noe
     """Send what was prepared for `f`; False when the link was lost over it."""
     cdef device_t *d = &l.devices[l.members[f.member].device]
     if l.line and l.flights.count == 0:
-        # What lies there answers nothing that is still open.
+        # No request is open: what has arrived answers none.
         if l.input.size:
             l.counts.wrong += 1
             l.input.size = 0
@@ -106,7 +106,7 @@ cdef bint send_flight(link_t *l, flight_t *f, const out_t *out, int64_t now) noe
             l.port.ops.flush(l.port)
     f.sent = now
     f.rested = is_rested(&l.conn)
-    # Behind answers that are late it waits as long as it may.
+    # One of the protocol's own finds out about late answers: it waits as long as they may take.
     f.deadline = now + (
         patience(l, d, f.wire_ns) if f.purpose == PLANNED else longest_wait(d) + f.wire_ns
     )
@@ -131,7 +131,7 @@ cdef bint send_again(link_t *l, flight_t *f, int64_t now) noexcept nogil:
 
 
 cdef bint send_more(link_t *l, int32_t i, int64_t now) noexcept nogil:
-    """A part of the answer has come: ask for what follows it, in the same flight."""
+    """Flight `i` was answered in part: ask for what follows; False when the link was lost so."""
     cdef uint8_t bytes[ASK_MAX]
     cdef out_t out
     cdef flight_t *f = &l.flights.open[i]
@@ -142,7 +142,9 @@ cdef bint send_more(link_t *l, int32_t i, int64_t now) noexcept nogil:
 
 
 cdef int32_t choose(const scan_t *s) noexcept nogil:
-    """The request whose turn it is: one again, the next, at last one that brings nothing."""
+    """The number of the request whose turn it is: first those to be repeated, then the plan's in
+    order, last one that is known to get no answer.
+    """
     cdef int32_t i = 0
     if s.again == 0:
         return s.next_request if s.next_request < s.layout.request_count else s.mute - 1
@@ -152,7 +154,7 @@ cdef int32_t choose(const scan_t *s) noexcept nogil:
 
 
 cdef bint is_chosen(scan_t *s, request_t *r) noexcept nogil:
-    """That request has had its turn; whether it was not its first."""
+    """Count the turn of the request that `choose` chose; whether it is a repetition."""
     if s.again:
         s.again -= 1
         r.again = False
@@ -167,8 +169,8 @@ cdef bint is_chosen(scan_t *s, request_t *r) noexcept nogil:
 cdef bint is_set_aside(
     const device_t *d, scan_t *s, request_t *r, const flight_t *f, int64_t now
 ) noexcept nogil:
-    """Whether a request is not asked now: it was refused, or brought nothing, or the device is
-    busy. One that brings nothing has its turn behind all others, one such a scan.
+    """Whether a request is not asked now: it was refused, or got no answer, or the device is busy.
+    Of those that got no answer one a scan is asked, after all others.
     """
     if now < d.busy_until:
         mark_all(f, BAD_BUSY)
@@ -204,7 +206,7 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
     number = choose(s)
     r = &s.layout.requests[number]
     if s.tried == number + 1 and s.again == 0 and s.next_request == number:
-        s.next_request += 1  # it was asked first
+        s.next_request += 1  # it was asked before its turn
         return True
     memset(&f, 0, sizeof(flight_t))
     f.request, f.layout, f.station = r, s.layout, d.station
@@ -217,7 +219,7 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
     if prep == WAIT:
         d.wait_until = out.until
         if index >= l.resident_count:
-            d.free_at = max(d.free_at, out.until)  # a guest has no other tick
+            d.free_at = max(d.free_at, out.until)  # a guest has no other tick: it waits
             return True
         s.failed = True
         s.fail_status = BAD_NO_ANSWER
@@ -258,8 +260,8 @@ cdef inline bint is_before(const member_t *one, const member_t *other) noexcept 
 
 
 cdef int32_t next_turn(link_t *l, int64_t now, int64_t *when) noexcept nogil:
-    """Whose turn it is, of the scans whose device is not in its pause, those of silent ones behind
-    all others; -1: nobody's before `when`.
+    """The member whose turn it is, silent devices behind all others; -1: nobody's before `when`.
+    Devices in their pause have no turn.
     """
     cdef const device_t *d
     cdef const member_t *m
@@ -321,7 +323,7 @@ cdef void pump(link_t *l, int64_t now) noexcept nogil:
             if l.flights.open[i].deadline < due:
                 due = l.flights.open[i].deadline
         if l.bus.settle:
-            # The time-out waits for the repeat; a line that never falls silent ends it too.
+            # No time-out before the line was silent and the request repeated, unless it never is.
             due = min(l.bus.settle_until, due + l.timeout_ns if l.flights.count else NEVER)
         if l.bus.queue_count and l.flights.count < may_fly(l) and now < ready < due:
             due = ready

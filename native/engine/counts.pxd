@@ -6,10 +6,9 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     EVENTS = 64
-    # Codes of an event, beside those of the protocol: no answer came, though the device answers
-    # others; or to nothing at all.
-    MUTE = 0
-    SILENT = 0xFFFF
+    # Codes of an event, beside those of the protocol:
+    MUTE = 0         # the request got no answer, though the device answers others
+    SILENT = 0xFFFF  # the device answers nothing at all
 
 
 cdef struct counts_t:
@@ -18,7 +17,7 @@ cdef struct counts_t:
     uint64_t answers
     uint64_t bytes_in
     uint64_t bytes_out
-    int64_t busy_ns       # with a request in flight: as long as each of them flew
+    int64_t busy_ns       # sum of the times that each request was in flight
     uint64_t timeouts
     uint64_t damaged
     uint64_t wrong        # frames and bytes that answer nothing
@@ -29,17 +28,17 @@ cdef struct counts_t:
 
 
 cdef struct event_t:
-    # A request was refused, or a part of it, for the driver to learn from.
+    # A request, or a part of one, was refused or not answered: for the driver to learn from.
     int32_t member
-    uint32_t layout       # its serial
-    int32_t request
-    int32_t part          # -1: the whole
-    uint16_t code
+    uint32_t layout       # serial of the layout that the request is of
+    int32_t request       # its number there
+    int32_t part          # its number in the request; -1: the whole request
+    uint16_t code         # of the protocol, or MUTE or SILENT
 
 
 cdef struct events_t:
     # A ring that forgets its oldest.
-    uint64_t count        # since ever
+    uint64_t count        # of events ever written
     event_t ring[EVENTS]
 
 
@@ -76,7 +75,9 @@ cdef inline uint64_t events_written(const events_t *e) noexcept nogil:
 
 
 cdef inline bint copy_event(const events_t *e, uint64_t k, event_t *out) noexcept nogil:
-    """Event number `k`, from any thread; False: it is written over, or about to be."""
+    """Copy event number `k` (from 0), from any thread. False: the ring has no longer, or may lose
+    it while it is read; then `out` may be torn.
+    """
     out[0] = e.ring[k % EVENTS]
     return count_now(&e.count) - k < EVENTS - 1
 

@@ -1,8 +1,8 @@
-"""Somebody else asks on this line: what of the rows that wait for the seal is ours is not sure.
+"""Somebody else asks on this line: rows that are not sealed yet may hold answers to him.
 
-Whose an answer is its protocol says, and from now on it says so with each. But the answer before
-may have been his already, and ours is what just came as one too many: rows as young as that are
-good no more, as far as his answers look like theirs.
+From the first sign of him on a protocol says of each answer whether it may be his. Before that sign
+one may have been taken for ours already, with ours as the frame that came too much. So the values
+of the last `timeout` turn uncertain, where an answer to him could pass for theirs.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
@@ -32,12 +32,12 @@ cdef void doubt_group(
 
 
 cdef void other_asked(link_t *l, const take_t *t, bint heard, int64_t now) noexcept nogil:
-    """His request was `heard`, or an answer to him."""
+    """A sign of another asker: his request (`heard`), or an answer to him."""
     cdef int32_t i, k
     cdef device_t *d
     seen(&l.others, heard, now)
     if heard:
-        # He has the line until his answer has come, or should have.
+        # Nothing is sent until his answer has come, or should have.
         l.bus.free_at = max(l.bus.free_at, t.until)
     if t.asked == NULL:
         return
@@ -50,11 +50,11 @@ cdef void other_asked(link_t *l, const take_t *t, bint heard, int64_t now) noexc
         if d.station == t.asked:
             for k in range(d.group_count):
                 doubt_group(l, d.groups[k], d.station, now)
-            return  # those that share it share its groups
+            return  # devices that share a station have the groups of all of them
 
 
 cdef object others_of(const others_t *o, int64_t now):
-    """As gateway.report.snapshot.Others, or None."""
+    """As gateway.report.snapshot.Others; None where nobody else asks."""
     if not is_shared(o, now):
         return None
     every = (o.at - o.since) / 1e9 / max(1, <int64_t>o.count - 1)

@@ -10,7 +10,7 @@ cdef extern from *:
     """
     #define CAREFUL_FOR (2000 * MS)
     """
-    int64_t CAREFUL_FOR    # requests fly alone after a connection was lost with several
+    int64_t CAREFUL_FOR    # after a connection was lost with several requests, one flies at a time
 
 cdef enum:
     IN_FLIGHT_MAX = 32
@@ -19,23 +19,23 @@ cdef enum:
 cdef struct flights_t:
     int32_t count
     int32_t limit         # so many may fly
-    int64_t careful_until  # a connection was lost: one request at a time
+    int64_t careful_until  # one request at a time until then; 0: as many as `limit` says
     # How `limit` is learned, see `flights.pyx`:
-    int32_t most          # that the file allows; 0: `limit` is said, not learned
-    int32_t good          # more did not pay, or did harm
-    int32_t sampled
-    int64_t sampled_ns
-    double answers_a_second
-    bint trying           # twice as many as were good
-    int64_t more_at       # not more than `good` before
+    int32_t most          # the most that the file allows; 0: `limit` is set, not learned
+    int32_t good          # so many pay and do no harm
+    int32_t sampled       # answers measured since `since`
+    int64_t sampled_ns    # sum of the times that they took
+    double answers_a_second  # that `good` in flight bring
+    bint trying           # `limit` is twice what is good
+    int64_t more_at       # more than `good` are not tried before
     int64_t harm_at       # when more than one in flight last did harm
-    int64_t harm_wait
-    int64_t since         # `limit` is what it is
+    int64_t harm_wait     # how long after that more are tried
+    int64_t since         # since when `limit` is what it is
     flight_t open[IN_FLIGHT_MAX]  # in the order they were sent
 
 
 cdef inline void drop_flight(flights_t *f, int32_t i) noexcept nogil:
-    """Keeps the others in the order they were sent."""
+    """Take flight `i` out; the others keep the order in which they were sent."""
     f.count -= 1
     memmove(&f.open[i], &f.open[i + 1], <size_t>(f.count - i) * sizeof(flight_t))
 

@@ -34,7 +34,7 @@ cdef void use(flights_t *f, int n, int64_t now) noexcept nogil:
 
 
 cdef void flights_answered(flights_t *f, int64_t sent, int64_t now) noexcept nogil:
-    """An answer to a request that flew since `sent` with as many as may, while others waited."""
+    """A request that was sent at `sent` is answered; `limit` flew with it, and others waited."""
     cdef double rate
     cdef int n = f.limit
     if sent < f.since:
@@ -61,14 +61,14 @@ cdef void flights_answered(flights_t *f, int64_t sent, int64_t now) noexcept nog
 
 
 cdef void flights_troubled(flights_t *f, int64_t sent, int64_t now) noexcept nogil:
-    """The request sent at `sent` got no answer, a lost connection, or "busy"."""
+    """A request that was sent at `sent` got no answer or "busy", or its connection was lost."""
     if f.most == 0 or sent < f.since:
         return
     f.trying = False
     if f.limit == 1:
         use(f, 1, now)
         return
-    if now >= f.more_at:  # else it is the same trouble still
+    if now >= f.more_at:  # else it is the trouble that was counted already
         if f.harm_wait == 0 or now - f.harm_at > TRY_AGAIN:
             f.harm_wait = HARM_FIRST
         elif f.harm_wait < TRY_AGAIN:

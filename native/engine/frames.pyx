@@ -1,5 +1,5 @@
-"""Whose bytes: the frame in front of what has arrived, shown to its protocol, and to the others on
-the line where that makes nothing of it.
+"""What has arrived is cut into frames: the protocol whose request is open says what is in front,
+and where it knows no such frame, the line's other protocols.
 
 Packets in the stream of a device that dials in
 -----------------------------------------------
@@ -52,7 +52,7 @@ from native.wire.transport cimport DIALIN
 
 
 cdef inline session_t *speaking(link_t *l) noexcept nogil:
-    """The session that the line is with; where nothing flies, the first."""
+    """The session whose request is in flight; the first where none is."""
     return l.flights.open[0].station.session if l.flights.count else l.sessions[0]
 
 
@@ -127,9 +127,9 @@ cdef void greet(link_t *l, int64_t now) noexcept nogil:
 cdef Verdict claimed(
     link_t *l, const session_t *owner, const in_t *arrived, Verdict verdict, take_t *t, int64_t now
 ) noexcept nogil:
-    """What `owner` makes nothing of may be a frame of another protocol on the line: a late answer,
-    or another master's request. Where none has a whole frame, `owner` has its way; where nothing
-    flies, what may yet become one stays.
+    """Bytes that are no frame of `owner` may be one of another protocol on the line: a late answer,
+    or another master's request. Where none of them has a whole frame, `verdict` of `owner` holds;
+    where no request flies, bytes that may become a frame of another are kept.
     """
     cdef take_t other
     cdef Verdict found
@@ -157,7 +157,7 @@ cdef Verdict claimed(
 
 
 cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
-    """What is in front of the input; False when more has to arrive first."""
+    """Act on the frame at `at` and move behind it; False when more has to arrive first."""
     cdef in_t arrived
     cdef take_t t
     cdef Verdict verdict

@@ -7,6 +7,7 @@ thread answers by it: VACANT → COMING → PRESENT → LEAVING → VACANT.
 """
 
 from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
 
 from native.clock cimport NEVER
 from native.engine.state cimport device_t, link_t, member_t
@@ -37,8 +38,27 @@ cdef extern from *:
     void turn_presence(int *, int, int) noexcept nogil  # unless it is another one by now
 
 
+cdef inline int32_t invite_guest(link_t *l, int32_t device, group_t *g) noexcept nogil:
+    """A guest's group where the scan thread finds it: its place; -1: all are taken."""
+    cdef member_t *m
+    cdef int32_t i
+    for i in range(GUESTS):
+        m = &l.members[l.resident_count + i]
+        if presence_of(&m.presence) == VACANT:
+            memset(m, 0, sizeof(member_t))
+            m.g, m.device = g, device
+            set_presence(&m.presence, COMING)
+            return i
+    return -1
+
+
+cdef inline void dismiss_guest(link_t *l, int32_t place) noexcept nogil:
+    """It leaves once nothing of it is under way."""
+    set_presence(&l.members[l.resident_count + place].presence, LEAVING)
+
+
 cdef inline void guest_came(link_t *l, int32_t i, int64_t now) noexcept nogil:
-    """Its only tick is due now; its requests count among its station's."""
+    """The scan thread has found it: its only tick is due now; its station has its requests, too."""
     cdef member_t *m = &l.members[i]
     cdef device_t *own = &l.devices[m.device]
     cdef device_t *d
@@ -50,7 +70,7 @@ cdef inline void guest_came(link_t *l, int32_t i, int64_t now) noexcept nogil:
         if d.station == own.station:
             d.group_count += 1
     l.member_count = max(l.member_count, i + 1)
-    turn_presence(&m.presence, COMING, PRESENT)  # who has sent it may not want it any more
+    turn_presence(&m.presence, COMING, PRESENT)  # it may be LEAVING by now
 
 
 cdef inline void guest_left(link_t *l, int32_t i) noexcept nogil:
@@ -61,7 +81,7 @@ cdef inline void guest_left(link_t *l, int32_t i) noexcept nogil:
     cdef int32_t k, at = 0
     while at < own.group_count and own.groups[at] != g:
         at += 1
-    if at < own.group_count:  # else it left before it came
+    if at < own.group_count:  # else it was dismissed before the scan thread found it
         own.groups[at] = own.groups[own.group_count - 1]
         for k in range(l.device_count):
             d = &l.devices[k]
@@ -74,9 +94,7 @@ cdef inline void guest_left(link_t *l, int32_t i) noexcept nogil:
 
 
 cdef inline bint take_guests(link_t *l, timers_t *timers, int64_t now) noexcept nogil:
-    """Who comes is read now, who leaves has left once nothing of it is under way; whether one still
-    has to.
-    """
+    """Let in who comes, and see off who leaves; True while one can't go yet, as its scan runs."""
     cdef member_t *m
     cdef int32_t i
     cdef bint one_stays = False

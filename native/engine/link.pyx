@@ -10,7 +10,7 @@ from native.engine.connection cimport DOWN, REOPEN_FIRST, UP
 from native.engine.counts cimport EVENTS, copy_event, counts_t, event_t, events_written
 from native.engine.doubt cimport others_of
 from native.engine.flights cimport IN_FLIGHT_MAX
-from native.engine.guests cimport COMING, GUESTS, LEAVING, VACANT, presence_of, set_presence
+from native.engine.guests cimport GUESTS, dismiss_guest, invite_guest
 from native.engine.protocol cimport ADDRESS_MAX, PROTOCOL_ABI, protocol_t, session_t, station_t
 from native.engine.state cimport (
     BACKOFF_FIRST,
@@ -222,27 +222,21 @@ cdef class Link:
 
     cdef bint invite(self, int32_t device, Group group):
         """A guest's group where the scan thread finds it; False: all places are taken."""
-        cdef member_t *m
-        cdef int32_t i
+        cdef int32_t place
         if not 0 <= device < self.l.device_count:
             raise ValueError(f"link {self.spec.name} has no device {device}")
         if self.l.listen_only:
             raise ValueError(f"link {self.spec.name} only listens")
-        for i in range(GUESTS):
-            m = &self.l.members[self.l.resident_count + i]
-            if presence_of(&m.presence) == VACANT:
-                self.guests[i] = group
-                memset(m, 0, sizeof(member_t))
-                m.g, m.device = &group.g, device
-                set_presence(&m.presence, COMING)
-                return True
-        return False
+        place = invite_guest(&self.l, device, &group.g)
+        if place >= 0:
+            self.guests[place] = group
+        return place >= 0
 
     cdef see_off(self, Group group):
         cdef int32_t i
         for i in range(GUESTS):
             if self.guests[i] is group:
-                set_presence(&self.l.members[self.l.resident_count + i].presence, LEAVING)
+                dismiss_guest(&self.l, i)
 
     def look_on(self, bint on) -> None:
         """Whether what goes over the wire is copied for `seen`. Any thread."""

@@ -30,7 +30,9 @@ cdef bint fill_rows(
     link_t *l, int32_t device, const uint8_t *data, uint8_t status, int64_t asked_at,
     int64_t since, int64_t now
 ) noexcept nogil:
-    """What was heard into the rows in progress; False: it is older than all of them."""
+    """Put what was heard into the rows in progress that want it: `data`, or `status` where that is
+    NULL. False: it was asked for before all of them began, and is in none.
+    """
     cdef bint fresh = since == asked_at
     cdef flight_t f
     cdef scan_t *s
@@ -117,16 +119,16 @@ cdef void listened_failure(
 
 
 cdef void end_row(link_t *l, int32_t index, int64_t now) noexcept nogil:
-    """The scan that listened until now ends."""
+    """A member's scan ends: what was heard since its tick is its row."""
     cdef member_t *m = &l.members[index]
     cdef scan_t *s = &m.scan
     cdef device_t *d = &l.devices[m.device]
     if l.conn.state == UP:
-        # Nothing may come any more that would show that no answer does.
+        # A request may wait for its answer, and no byte come that would show that its time is up.
         l.sessions[0].protocol.listen.take(l, now)
     s.active = False
     if s.first_sent == 0:
-        # Not a word of it.
+        # Nothing was heard that the row wants.
         if now - max(d.last_good, d.since) >= m.g.period_ns and not d.silent:
             d.silent = True
             d.since = now

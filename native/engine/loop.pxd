@@ -17,14 +17,14 @@ cdef struct loop_t:
     int32_t link_count
     slot_t *slots
     int32_t slot_count
-    timers_t timers      # a group each, from `slot_count` on a link each
+    timers_t timers      # one a slot, and from `slot_count` on one a link
     int epoll
-    int bell             # rung for a stop, and for a connection that was offered
+    int bell             # an eventfd: rung for a stop, a guest, a connection that was offered
     bint running
     bint stopping
     bint ticking         # the first tick was due
     bint visited         # a guest comes or leaves
-    int64_t start_least  # it is not due before,
+    int64_t start_least  # the first tick is not due before,
     int64_t start_most   # nor after
     bint old_kernel      # no epoll_pwait2 here
     uint64_t wakeups

@@ -41,8 +41,9 @@ from native.engine.kernel cimport (
 )
 from native.engine.link cimport Link
 from native.engine.machine cimport (
+    DRAIN_FOR,
+    link_announced,
     link_connect,
-    link_due,
     link_finish,
     link_idle,
     link_offered,
@@ -52,10 +53,10 @@ from native.engine.machine cimport (
 from native.engine.reading cimport await_port, read_port
 from native.engine.scan cimport link_lost
 from native.engine.state cimport link_t, member_t, shell_t
+from native.engine.ticking cimport begin_awaited, tick_due
 from native.engine.timers cimport free_timers, make_timers, set_timer
 from native.rows.group cimport Group
 from native.rows.store cimport group_t
-from native.rows.ticks cimport due_of, group_align, tick_at
 from native.wire.dialin cimport dial_offer
 from native.wire.transport cimport AWAIT_MOST_MS, DIALIN, WAIT_WRITE
 
@@ -68,14 +69,12 @@ cdef extern from *:
     #define START_AFTER INT64_C(50000000)
     #define START_MOST INT64_C(1500000000)
     #define OPEN_APART INT64_C(200000)
-    #define DRAIN_FOR INT64_C(600000000)
     #define POLL_AFTER INT64_C(50000000)
     """
     int64_t POLL_AFTER   # a loop that awaits answers in the read looks for a stop this often
     int64_t START_AFTER  # from the thread's start to the first tick, at least
-    int64_t START_MOST   # likewise, at most, where links are being connected
-    int64_t OPEN_APART   # links that are opened at the start: no switch loses their requests
-    int64_t DRAIN_FOR    # the longest that a stop waits for answers under way
+    int64_t START_MOST   # the same, at most, where links are still connecting
+    int64_t OPEN_APART   # between the openings of links at the start: a switch drops fewer packets
 
 
 cdef inline unsigned int interest(link_t *l) noexcept nogil:
@@ -101,34 +100,19 @@ cdef void watch_port(loop_t *p, link_t *l) noexcept nogil:
     l.shell.watched = wanted
 
 
-cdef void tick_due(loop_t *p, int32_t item, int64_t now) noexcept nogil:
-    """A group's tick: begin its scan, or have it asked for again when the last one has ended."""
-    cdef slot_t *s = &p.slots[item]
-    cdef member_t *m = &s.link.members[s.member]
-    # Late over several ticks: only the newest is scanned, the others are overrun.
-    cdef uint64_t tick = max(tick_at(m.g, now), m.next_tick)
-    link_due(s.link, s.member, tick, now)
-    if m.scan.awaited or s.member >= s.link.resident_count:
-        set_timer(&p.timers, item, NEVER)
-        return
-    m.next_tick = tick + 1
-    group_align(m.g, m.next_tick)
-    set_timer(&p.timers, item, due_of(m.g, m.next_tick))
-
-
 cdef void settle_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
-    """After any call into a link: overdue ticks begun, its port watched, its next time known."""
+    """After each call into a link: begin scans that were waited for, watch its port as it is now,
+    set its timer.
+    """
     cdef shell_t *s = &l.shell
-    while s.ended_count:
-        s.ended_count -= 1
-        tick_due(p, s.first_slot + s.ended[s.ended_count], now)
+    begin_awaited(l, &p.timers, now)
     watch_port(p, l)
-    # What a session has read ahead is not in the socket, where it would be announced again.
+    # What TLS has read ahead is in the socket no more, and epoll does not announce it.
     set_timer(&p.timers, p.slot_count + s.index, now + 1 if s.more and l.port.session else s.due)
 
 
 cdef void time_link(loop_t *p, link_t *l, int64_t now) noexcept nogil:
-    """What a link announced is due."""
+    """A link's timer is due."""
     if link_wants_read(l, now):
         now = read_port(l)
     link_time(l, now)
@@ -151,14 +135,14 @@ cdef int wait_events(loop_t *p, epoll_event *events, int64_t now) noexcept nogil
         # Before Linux 5.11, or under a filter of system calls that does not know it.
         p.old_kernel = n < 0 and errno != EINTR
     if p.old_kernel:
-        # One call more, for a wait that epoll_wait would round to milliseconds.
+        # epoll_wait rounds its wait to milliseconds, so another call waits.
         one.fd, one.events, one.revents = p.epoll, POLLIN, 0
         n = ppoll(&one, 1, &t, NULL)
         if n > 0:
             n = epoll_wait(p.epoll, events, BATCH, 0) or -1
     p.wakeups += 1
     if n == 0:
-        p.empty_at = now + ns  # not the time now: something may have come since the kernel looked
+        p.empty_at = now + ns  # not the time by now: something may have come since the wait ended
     return n
 
 
@@ -177,9 +161,7 @@ cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noe
         link_connect(l, now)
     elif l.conn.state == UP:
         if events & EPOLLIN:
-            if l.listen_only:
-                l.shell.empty_at = l.shell.empty_at if l.shell.more else p.empty_at
-                l.sessions[0].protocol.listen.arrived(l, l.shell.empty_at, now)
+            link_announced(l, p.empty_at, now)
             read_port(l)
         if l.conn.state == UP and events & (EPOLLERR | EPOLLHUP):
             link_lost(l, EIO, now)
@@ -203,7 +185,7 @@ cdef void loop_begin(loop_t *p) noexcept nogil:
     for i in range(p.slot_count):
         m = &p.slots[i].link.members[p.slots[i].member]
         if m.g != NULL:
-            m.g.start_ns = p.start_most  # a stop may come before
+            m.g.start_ns = p.start_most  # a stop before that finds no tick due
             m.next_tick = 0
     for i in range(p.link_count):
         p.links[i].conn.reopen_at = now + i * OPEN_APART
@@ -258,7 +240,7 @@ cdef void loop_run(loop_t *p) noexcept nogil:
         while p.timers.heap[0].due <= now:
             item = p.timers.heap[0].item
             if item < p.slot_count:
-                tick_due(p, item, now)
+                tick_due(p.slots[item].link, p.slots[item].member, &p.timers, now)
                 settle_link(p, p.slots[item].link, now)
             else:
                 i = item - p.slot_count
@@ -277,9 +259,9 @@ cdef void loop_run(loop_t *p) noexcept nogil:
                 continue
             port_event(p, p.links[events[i].data.u64], events[i].events, now)
         if n > 0:
-            p.empty_at = now  # they were read since
+            p.empty_at = now  # the ports were read since then
         if rung:
-            # Behind the events: those are of the connections that were there before.
+            # After the events, which are of the connections that were there before.
             rung = 0
             p.visited = True
             take_offers(p, now)

@@ -65,7 +65,7 @@ from native.wire.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT, WAIT_RACE
 
 
 cdef enum:
-    KEPT_AWAY = 1000000  # a time-out that is seen so many ns late: the port was not looked at
+    KEPT_AWAY = 1000000  # ns: a time-out seen later than this: the thread was kept from running
 
 
 cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
@@ -88,6 +88,15 @@ cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
     if l.port.kind == DATAGRAM:
         # A datagram stands for itself: the rest of a cut one is no beginning of the next.
         l.input.size = 0
+
+
+cdef void link_announced(link_t *l, int64_t empty_at, int64_t now) noexcept nogil:
+    """There is something to read, which came since `empty_at`; it is read right after."""
+    if not l.listen_only:
+        return
+    if not l.shell.more:
+        l.shell.empty_at = empty_at
+    l.sessions[0].protocol.listen.arrived(l, l.shell.empty_at, now)
 
 
 cdef uint8_t *link_room(link_t *l, size_t *room) noexcept nogil:
@@ -189,7 +198,7 @@ cdef void link_open(link_t *l, int64_t now) noexcept nogil:
     l.conn.shaking = False
     result = l.port.ops.open(l.port)
     if result < 0:
-        # That no device has dialled in again does not hide why the last one was lost.
+        # Why the last connection was lost says more than that no device has dialled in since.
         link_lost(l, l.conn.error if result == -ENOTCONN and l.conn.error else -result, now)
     elif result > 0:
         l.conn.state = CONNECTING
@@ -201,7 +210,9 @@ cdef void link_open(link_t *l, int64_t now) noexcept nogil:
 
 
 cdef bint link_offered(link_t *l, int64_t now) noexcept nogil:
-    """Go on with the connection that a device made, if one waits; whether one did."""
+    """Take a connection that a device has made, in place of the one that is there; whether one
+    waited.
+    """
     if l.port.kind != DIALIN or l.draining or not dial_waits(l.port):
         return False
     if l.conn.state != DOWN:
@@ -231,7 +242,7 @@ cdef void link_connect(link_t *l, int64_t now) noexcept nogil:
 cdef void bad_row(
     link_t *l, int32_t index, uint64_t tick, uint8_t status, int64_t now
 ) noexcept nogil:
-    """A row without a question: the first of a trouble that the ticks behind it are a gap for."""
+    """A row that says why nothing is asked; the ticks after it are a gap."""
     cdef member_t *m = &l.members[index]
     group_skip(m.g, tick, GAP_OVERRUN)
     scan_begin(l, index, tick)
@@ -240,7 +251,7 @@ cdef void bad_row(
 
 
 cdef void try_another(device_t *d, scan_t *s) noexcept nogil:
-    """A silent device is tried by another request each time: it may be mute to one only."""
+    """Try a silent device with another request each time: it may answer all but one."""
     cdef int32_t number
     d.tries += 1
     number = <int32_t>(d.tries % <uint32_t>s.layout.request_count)
@@ -281,8 +292,8 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
     group_skip(m.g, tick, GAP_DEVICE_SILENT if d.silent and m.told else GAP_OVERRUN)
     scan_begin(l, index, tick)
     if d.silent and index < l.resident_count:
-        # One scan tries, and those of groups that were not asked since; the others wait for what
-        # it brings.
+        # This scan tries it, and so do those of groups that were not asked since it fell silent;
+        # the other groups wait for what comes of it.
         d.next_try = now + d.backoff_ns + d.wait_ns
         d.try_ns = d.wait_ns
         try_another(d, &m.scan)
@@ -294,8 +305,8 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
 
 
 cdef bint dial_is_useless(link_t *l, int64_t now) noexcept nogil:
-    """Whether nothing is heard of the device that dialled in, or the stream is out of step: half a
-    frame lies there.
+    """Whether nothing has been heard of the device that dialled in for long, or half a frame lies
+    there: then the stream is out of step.
     """
     return (not l.line and l.input.size > 0) or dial_is_silent(
         l.port, l.timeout_ns, now
@@ -326,7 +337,7 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
         if now >= l.bus.settle_until:
             settled(l, now)
         elif l.flights.count and now >= l.flights.open[0].deadline + l.timeout_ns:
-            # It never falls silent: a babbler. Give the request up.
+            # Somebody talks without end: give the request up.
             l.bus.settle = False
             no_answer(l, 0, now)
     else:
@@ -339,7 +350,7 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
             l.sessions[0].single or l.conn.timeouts_in_a_row >= 3 * l.device_count
             and (l.port.kind != DIALIN or dial_is_useless(l, now))
         ):
-            # Nothing to tell a late answer by, or a connection that leads nowhere any more.
+            # A late answer could be taken for the next, or the connection leads nowhere any more.
             link_lost(l, ETIMEDOUT, now)
     pump(l, now)
 

@@ -7,33 +7,52 @@ same order.
 """
 
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.errno cimport ENOTCONN
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy, memmove, memset
 
+from native.clock cimport MS
 from native.engine.connection cimport CONNECTING, UP
+from native.engine.guests cimport GUESTS, take_guests
 from native.engine.link cimport Link
 from native.engine.machine cimport (
+    DRAIN_FOR,
+    link_announced,
     link_arrived,
     link_connect,
-    link_due,
     link_finish,
+    link_idle,
+    link_offered,
     link_open,
     link_room,
     link_time,
     link_wants_read,
 )
 from native.engine.scan cimport link_lost
-from native.engine.state cimport link_t, member_t
-from native.rows.ticks cimport due_of, group_align, tick_at
-from native.wire.transport cimport WAIT_WRITE, counters_t, line_t, ops_t, port_t
+from native.engine.state cimport link_t
+from native.engine.ticking cimport begin_awaited, tick_due
+from native.engine.timers cimport free_timers, make_timers, set_timer
+from native.rows.group cimport Group
+from native.wire.transport cimport DIALIN, WAIT_WRITE, counters_t, line_t, ops_t, port_t
+
+cdef enum:
+    TURNS_MOST = 1000         # things due at one time: more is a link that is due for ever
+    A_CALLER = 0x7FFFFFFE     # in place of a descriptor: no process has that many
+
+cdef int64_t LOOK_EACH = 100 * MS  # the loop comes out of epoll at least so often
 
 
 cdef int memory_open(port_t *p) noexcept nogil:
     cdef rig_t *r = <rig_t *>p.session
     r.arrived_size = 0
     r.hung_up = 0
+    if p.kind == DIALIN and p.offered < 0:
+        return -ENOTCONN
     r.opened += 1
+    if p.kind == DIALIN:
+        p.offered = -1
+        p.heard = r.now
+        return 0
     if r.slow:
         return WAIT_WRITE
     return -r.refusal
@@ -51,6 +70,7 @@ cdef ssize_t memory_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil
     memcpy(buffer, r.arrived, n)
     r.arrived_size -= n
     memmove(r.arrived, r.arrived + n, r.arrived_size)
+    p.heard = r.now
     return <ssize_t>n
 
 
@@ -77,7 +97,9 @@ cdef void memory_close(port_t *p) noexcept nogil:
 
 
 cdef int memory_count(port_t *p, counters_t *c) noexcept nogil:
-    return -1
+    memset(c, 0, sizeof(counters_t))
+    c.overrun = (<rig_t *>p.session).overrun
+    return 0
 
 
 cdef ops_t OPS
@@ -90,54 +112,42 @@ OPS.tune = memory_tune
 cdef bint rig_begin(rig_t *r, link_t *l, int64_t now) noexcept nogil:
     cdef int32_t i
     memset(r, 0, sizeof(rig_t))
-    r.ticks = <uint64_t *>calloc(l.member_count, sizeof(uint64_t))
-    r.parked = <bint *>calloc(l.member_count, sizeof(bint))
-    if r.ticks == NULL or r.parked == NULL:
-        free(r.ticks)
-        free(r.parked)
-        r.ticks = NULL
+    if not make_timers(&r.timers, l.resident_count + GUESTS + 1):
+        free_timers(&r.timers)
+        r.timers.heap = NULL
         return False
-    r.l, r.now = l, now
+    r.l, r.now, r.empty_at = l, now, now
     r.own = l.port.ops
     r.own.close(l.port)
     l.port.ops = &OPS
     l.port.session = r
+    l.shell.first_slot = 0
     l.random = 88172645463325252  # the same each time
     for i in range(l.session_count):
         l.sessions[i].seed = l.random
-    for i in range(l.member_count):
+    for i in range(l.resident_count):
         l.members[i].g.start_ns = now + l.members[i].g.phase_ns
+        set_timer(&r.timers, i, l.members[i].g.start_ns)
+    set_link_timer(r)
     return True
 
 
 cdef void rig_end(rig_t *r) noexcept nogil:
     r.l.port.session = NULL
+    r.l.port.offered = -1
     r.l.port.ops = r.own
-    free(r.ticks)
-    free(r.parked)
-    r.ticks = NULL
+    free_timers(&r.timers)
+    r.timers.heap = NULL
 
 
-cdef void tick(rig_t *r, int32_t i) noexcept nogil:
-    """The newest tick of a group that is due, if one is."""
-    cdef member_t *m = &r.l.members[i]
-    cdef uint64_t newest
-    if due_of(m.g, r.ticks[i]) > r.now:
-        return
-    newest = max(tick_at(m.g, r.now), r.ticks[i])
-    link_due(r.l, i, newest, r.now)
-    r.parked[i] = m.scan.awaited
-    if not r.parked[i]:
-        r.ticks[i] = newest + 1
-        group_align(m.g, r.ticks[i])
+cdef inline void set_link_timer(rig_t *r) noexcept nogil:
+    set_timer(&r.timers, r.timers.size - 1, r.l.shell.due)
 
 
 cdef void settle(rig_t *r) noexcept nogil:
-    """Ticks that came due while their group's last scan ran."""
-    while r.l.shell.ended_count:
-        r.l.shell.ended_count -= 1
-        r.parked[r.l.shell.ended[r.l.shell.ended_count]] = False
-        tick(r, r.l.shell.ended[r.l.shell.ended_count])
+    """After any call into the link: overdue ticks begun, its next time known."""
+    begin_awaited(r.l, &r.timers, r.now)
+    set_link_timer(r)
 
 
 cdef void read_all(rig_t *r) noexcept nogil:
@@ -155,10 +165,27 @@ cdef void read_all(rig_t *r) noexcept nogil:
             break
 
 
+cdef void rig_open(rig_t *r) noexcept nogil:
+    link_open(r.l, r.now)
+    settle(r)
+
+
 cdef void rig_connected(rig_t *r) noexcept nogil:
     if r.l.conn.state == CONNECTING:
         link_connect(r.l, r.now)
         settle(r)
+
+
+cdef void rig_dialled(rig_t *r) noexcept nogil:
+    r.l.port.offered = A_CALLER
+    if link_offered(r.l, r.now):
+        settle(r)
+
+
+cdef void rig_pass(rig_t *r, int64_t now) noexcept nogil:
+    if now > r.now and r.arrived_size == 0:
+        r.empty_at += (now - r.empty_at) // LOOK_EACH * LOOK_EACH
+    r.now = now
 
 
 cdef bint rig_lay(rig_t *r, const uint8_t *p, size_t n) noexcept nogil:
@@ -173,7 +200,9 @@ cdef bint rig_look(rig_t *r) noexcept nogil:
     # Epoll announces nothing of a line on which nothing is awaited for a while.
     if r.l.conn.state != UP or r.l.bus.deaf_until or not (r.arrived_size or r.hung_up):
         return False
+    link_announced(r.l, r.empty_at, r.now)
     read_all(r)
+    r.empty_at = r.now
     settle(r)
     return True
 
@@ -185,27 +214,42 @@ cdef bint rig_feed(rig_t *r, const uint8_t *p, size_t n) noexcept nogil:
 
 
 cdef int64_t rig_next(rig_t *r) noexcept nogil:
-    cdef member_t *m
-    cdef int64_t first = r.l.shell.due
-    cdef int32_t i
-    for i in range(r.l.member_count):
-        m = &r.l.members[i]
-        if not r.parked[i]:
-            first = min(first, due_of(m.g, r.ticks[i]))
-    return first
+    return r.timers.heap[0].due
 
 
 cdef void rig_due(rig_t *r) noexcept nogil:
-    cdef int32_t i
-    for i in range(r.l.member_count):
-        if not r.parked[i]:
-            tick(r, i)
-            settle(r)
-    if r.l.shell.due <= r.now:
-        if link_wants_read(r.l, r.now):
-            read_all(r)
-        link_time(r.l, r.now)
+    cdef int32_t item, turns = 0
+    if r.arrived_size == 0:
+        r.empty_at = r.now
+    while r.timers.heap[0].due <= r.now and turns < TURNS_MOST:
+        turns += 1
+        item = r.timers.heap[0].item
+        if item < r.timers.size - 1:
+            tick_due(r.l, item, &r.timers, r.now)
+        else:
+            if link_wants_read(r.l, r.now):
+                read_all(r)
+            link_time(r.l, r.now)
         settle(r)
+    if r.visited:
+        rig_visited(r)
+
+
+cdef void rig_visited(rig_t *r) noexcept nogil:
+    r.visited = take_guests(r.l, &r.timers, r.now)
+
+
+cdef void rig_stop(rig_t *r) noexcept nogil:
+    r.l.draining = True
+    r.stopped = r.now
+
+
+cdef bint rig_is_over(rig_t *r) noexcept nogil:
+    return r.l.draining and (link_idle(r.l) or r.now - r.stopped >= DRAIN_FOR)
+
+
+cdef void rig_finish(rig_t *r) noexcept nogil:
+    link_finish(r.l, r.stopped if r.l.draining else r.now, r.now)
 
 
 @cython.no_gc_clear  # the link must be there until its port is its own again
@@ -223,7 +267,7 @@ cdef class Rig:
         self.r.awaits = awaits
 
     def __dealloc__(self):
-        if self.r.ticks != NULL:
+        if self.r.timers.heap != NULL:
             rig_end(&self.r)
 
     @property
@@ -238,6 +282,11 @@ cdef class Rig:
         return line.baud, line.parity, line.stop_bits
 
     @property
+    def over(self) -> bool:
+        """Whether it was stopped, and nothing is under way any more, or has been for too long."""
+        return rig_is_over(&self.r)
+
+    @property
     def opened(self) -> int:
         """How many connections the link began."""
         return self.r.opened
@@ -247,8 +296,8 @@ cdef class Rig:
         self.r.refusal = error
 
     def open(self) -> None:
-        """Connect, now."""
-        link_open(&self.link.l, self.r.now)
+        """Connect, now; a link of type "listen" waits until a device dials in."""
+        rig_open(&self.r)
 
     def hang_up(self, int error) -> None:
         """The connection is lost, for the errno `error`: the shell is told at once."""
@@ -280,6 +329,14 @@ cdef class Rig:
         """A connection that is under way is made, or fails as `refuse` says."""
         rig_connected(&self.r)
 
+    def dial(self) -> None:
+        """The device of a link of type "listen" dials in, be it anew."""
+        rig_dialled(&self.r)
+
+    def lose(self, int bytes) -> None:
+        """The kernel tells of a serial port that it lost so many bytes more."""
+        self.r.overrun += bytes
+
     def stick(self, bint stuck) -> None:
         """Whether the port takes no more bytes."""
         self.r.stuck = stuck
@@ -291,14 +348,16 @@ cdef class Rig:
         cdef int64_t due
         cdef size_t n
         settle(&self.r)
-        while self.r.sent_size == 0:
+        if self.r.l.draining:
+            until = min(until, self.r.stopped + DRAIN_FOR)
+        while self.r.sent_size == 0 and not rig_is_over(&self.r):
             due = rig_next(&self.r)
             if due > self.r.now and rig_look(&self.r):
                 continue
             if due > until:
-                self.r.now = max(self.r.now, until)
+                rig_pass(&self.r, max(self.r.now, until))
                 break
-            self.r.now = max(self.r.now, due)
+            rig_pass(&self.r, max(self.r.now, due))
             rig_due(&self.r)
         n = min(most, self.r.sent_size) if most else self.r.sent_size
         sent = self.r.sent[:n]
@@ -306,6 +365,24 @@ cdef class Rig:
         memmove(self.r.sent, self.r.sent + n, self.r.sent_size)
         return sent
 
+    def welcome(self, int device, Group group not None) -> bool:
+        """As `native.engine.loop.Loop.welcome`."""
+        if not self.link.invite(device, group):
+            return False
+        rig_visited(&self.r)
+        return True
+
+    def dismiss(self, Group group not None) -> None:
+        """As `native.engine.loop.Loop.dismiss`."""
+        self.link.see_off(group)
+        rig_visited(&self.r)
+
+    def stop(self) -> None:
+        """Ask for the end: nothing new is asked. `wait` comes back once nothing is under way, or
+        after 0.6 s; then `finish`.
+        """
+        rig_stop(&self.r)
+
     def finish(self) -> None:
         """End as a loop does: what is open and what is due is accounted."""
-        link_finish(&self.link.l, self.r.now, self.r.now)
+        rig_finish(&self.r)

@@ -9,8 +9,8 @@ cdef inline int64_t silent_at(const link_t *l, const device_t *d) noexcept nogil
 
 
 cdef inline bint is_rather(const device_t *a, const device_t *b) noexcept nogil:
-    """Which of two silent devices is tried first: the one that was heard, if too late; or that was
-    left alone for longer.
+    """Whether `a` is tried before `b`: it was heard later (answers that came too late), or else was
+    asked longer ago.
     """
     return a.heard_at > b.heard_at or (a.heard_at == b.heard_at and a.asked_at < b.asked_at)
 

@@ -1,5 +1,5 @@
-"""When a silent device is tried: behind all that answer, where there is time for it; where there
-never is, all of them together take a twentieth.
+"""When a silent device is tried: after all that answer, when the wire is free for as long as a try
+in vain takes. Where it never is, all silent devices together take a twentieth of the time.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -49,14 +49,15 @@ cdef bint is_due_now(const link_t *l, int64_t now) noexcept nogil:
 
 
 cdef inline int64_t cost_of(link_t *l, device_t *d) noexcept nogil:
-    """Of a try that is in vain. A gateway that says so late holds up its other devices until then.
+    """How long a try in vain keeps others waiting, in ns. A gateway that says late that a device
+    does not answer holds up its other devices until then.
     """
     cdef int64_t held = d.late_ns if d.cause == BAD_GATEWAY else 0
     return d.char_ns * WIRE_USUAL + max(patience(l, d, 0), min(held, WAIT_MOST))
 
 
 cdef void pay(link_t *l, device_t *d, int64_t now) noexcept nogil:
-    """It is asked now. If others have to wait for that, it will be a while until the next try."""
+    """A silent device is asked now. If others must wait for that, put off the next such try."""
     cdef int64_t cost = cost_of(l, d)
     if free_until(l) - now < cost:
         l.bus.try_at = now + WAIT_SHARE * cost
@@ -65,9 +66,8 @@ cdef void pay(link_t *l, device_t *d, int64_t now) noexcept nogil:
 cdef int32_t silent_ready(
     link_t *l, int32_t index, int64_t now, int64_t *when
 ) noexcept nogil:
-    """A silent device's turn has come, as nobody else waits. It is asked if the wire is free for as
-    long as it takes to wait in vain; else only once in a while, so that all that are silent cost
-    the others a twentieth of the time.
+    """`index` if that silent device may be asked now, else -1, and `when` to look again. It may if
+    the wire is free for as long as a try in vain takes; else once in a while (`try_at`).
     """
     cdef device_t *d = &l.devices[l.members[index].device]
     cdef int64_t room
@@ -77,7 +77,7 @@ cdef int32_t silent_ready(
     if when[0] > now:
         return -1
     room = free_until(l) - now
-    # For one that was never heard, and may be slow, there is as much time as there is room.
+    # One that was never heard may be slow: wait for as long as the wire is free.
     d.try_ns = d.wait_ns if d.ever else min(
         d.wait_ns, max(room - d.char_ns * WIRE_USUAL, l.timeout_ns)
     )

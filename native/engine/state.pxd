@@ -36,50 +36,51 @@ cdef extern from *:
     """
     int64_t LATENCY_FLOOR  # the shortest wait for an answer
     int64_t DIALIN_FLOOR   # the same over 4G, where one in a hundred takes ten times as long
-    int64_t BACKOFF_FIRST  # of a silent device, doubling to the last
+    int64_t BACKOFF_FIRST  # between tries of a silent device, doubling up to BACKOFF_LAST
     int64_t BACKOFF_LAST
     int64_t BUSY_FOR       # a device that says "busy" is not asked for so long
-    int64_t REFUSED_FOR    # ten minutes, then a refused address is asked again
-    int64_t REFUSED_SOON   # likewise, what once succeeded or can be split
-    int64_t ASIDE_FIRST    # a request that brings no answer, doubling
-    int64_t ASIDE_MOST     # or twenty times what it costs to wait for it
-    int64_t WAIT_MOST      # where the file says none
-    int64_t SILENT_WAITS   # a silent device for the others, where these are never done
+    int64_t REFUSED_FOR    # retry delay for a refused request
+    int64_t REFUSED_SOON   # the same for one that once succeeded or can be split
+    int64_t ASIDE_FIRST    # retry delay for a request that brings no answer, the first time
+    int64_t ASIDE_MOST     # and later; longer where waiting for it takes over a twentieth of that
+    int64_t WAIT_MOST      # longest learned wait for an answer, where the file has no `timeout`
+    int64_t SILENT_WAITS   # a silent device's turn comes after so long, though others never rest
 
 cdef enum:
     REFUSALS_LAST = 3    # refusals in a row after which an address is set aside
-    FAILURES_SILENT = 2  # scans in a row without an answer: the device is silent
-    MISSES_LAST = 2      # answers in a row that one request lacks, while others of its device come
-    MISSED_LAST = 2      # requests in a row that bring nothing end a scan
-    BUSY_LAST = 2        # likewise, that the device is too busy for
-    WAIT_SHARE = 20      # of the time, at the most, goes into waiting in vain: a twentieth
+    FAILURES_SILENT = 2  # so many scans in a row without an answer: the device is silent
+    MISSES_LAST = 2      # so often one request got no answer, while others did: it is set aside
+    MISSED_LAST = 2      # so many requests in a row without an answer end a scan
+    BUSY_LAST = 2        # so many in a row refused as busy: the whole device is left alone
+    WAIT_SHARE = 20      # waiting in vain takes at most one part in so many of the time
 
 cdef enum:
-    INPUT_ROOM = 4096
+    INPUT_ROOM = 4096    # bytes of input that are kept
 
 
 cdef struct scan_t:
     bint active
     bint queued
     uint64_t tick
-    int32_t again         # requests that are to be asked once more
-    int32_t redone        # 1 + the number of the one that is asked once more now
-    int32_t answered      # requests, be it by a refusal
+    # Requests are numbered from 0 in their layout; "1 + number" is 0 where there is none.
+    int32_t again         # how many requests are to be repeated
+    int32_t redone        # 1 + number of the request that is being repeated
+    int32_t answered      # requests that were answered or refused
     int32_t missed        # requests in a row without an answer
-    int32_t busy          # requests in a row that the device was too busy for
-    int32_t mute          # 1 + the number of one that brings nothing, and is asked last
-    int32_t tried         # 1 + the number of one that is not the first, and was asked first
-    bint awaited          # a tick came due while it ran: the loop asks again at its end
+    int32_t busy          # requests in a row that were refused as busy
+    int32_t mute          # 1 + number of a request known to get no answer, which is asked last
+    int32_t tried         # 1 + number of a request that was asked before its turn: see try_another
+    bint awaited          # the next tick came due while it ran: scan that when this one ends
     int64_t due_ns
-    int32_t next_request
+    int32_t next_request  # its number
     int32_t open          # requests in flight
-    int64_t step          # between two of its requests, evenly over its period
+    int64_t step          # ns between two of its requests, spread evenly over the period
     int64_t turn          # when its next request is wanted, at the pace of the link: see `ask`
-    int64_t first_sent
-    int64_t last_received
-    bint asked            # a request of the plan was
-    bint failed           # no answer: the rest is not asked
-    uint8_t fail_status
+    int64_t first_sent    # 0: nothing was
+    int64_t last_received  # 0: nothing was
+    bint asked            # a request of the plan was sent, not only the protocol's own
+    bint failed           # given up: its other requests are not asked
+    uint8_t fail_status   # why, as a quality
     layout_t *layout
 
 
@@ -87,8 +88,8 @@ cdef struct member_t:
     # A group on this link.
     group_t *g
     int32_t device
-    int64_t served        # its ticks up to here have had, or have, a scan, at the link's pace
-    uint64_t next_tick    # that is due
+    int64_t served        # its next scan is wanted then, at the pace of the link: see `ask`
+    uint64_t next_tick    # the shell's: the tick that is waited for
     int presence          # of a guest: see `guests`
     bint told             # its newest row says that the device does not answer
     scan_t scan
@@ -101,27 +102,27 @@ cdef struct device_t:
     line_t line           # of a serial wire, as this device has it
     int64_t char_ns       # of a character on it; 0: not a serial wire
     int64_t silence_ns    # between frames, with the link's pause
-    int64_t pause_ns      # silence that it wants, over that
-    int64_t free_at       # it may be asked again
+    int64_t pause_ns      # silence that it wants over that, while its neighbours may be asked
+    int64_t free_at       # it may be asked from then on
     int32_t failures      # scans in a row without an answer
     bint ever             # it has answered since the link was made
-    bint silent
-    int64_t backoff_ns
-    int64_t next_try
+    bint silent           # it has not answered for FAILURES_SILENT scans
+    int64_t backoff_ns    # between tries while it is silent
+    int64_t next_try      # while it is silent: when to try it
     uint32_t tries        # scans that tried whether it is back
     int64_t latency_ns    # the slowest answer lately, without the wire's time; 0: not known
     int64_t wait_ns       # the longest wait for an answer
-    int64_t given_up      # when the last request that was given up had been sent
-    int64_t late_ns       # how long an answer took that came too late; 0: none did
-    int64_t try_ns        # what there is time for, of a silent one that was never heard
-    int64_t asked_at      # last
-    int64_t heard_at      # likewise, be it too late
-    int64_t busy_until    # it said "busy"
-    int64_t wait_until    # its protocol has it left alone until then
+    int64_t given_up      # when the request was sent that was given up last; 0: none was
+    int64_t late_ns       # how long the last answer took that came too late; 0: none did
+    int64_t try_ns        # the longest wait while it is silent
+    int64_t asked_at      # when it was asked last; 0: never
+    int64_t heard_at      # when it was last heard too late; 0: never
+    int64_t busy_until    # it said "busy": not asked before
+    int64_t wait_until    # its protocol wants it left alone until then
     int64_t since         # of its present state
-    int64_t last_good
-    uint8_t cause         # quality code of the last failure
-    uint16_t code         # of the last refusal, in its protocol's words
+    int64_t last_good     # when it last answered with data; 0: never
+    uint8_t cause         # of its last trouble, as a quality; 0: none
+    uint16_t code         # of the last refusal, as its protocol numbers them
     # Counters:
     uint64_t requests
     uint64_t answers
@@ -129,14 +130,14 @@ cdef struct device_t:
     uint64_t damaged
     uint64_t exceptions
     uint64_t late
-    int64_t answer_ns     # moving average
+    int64_t answer_ns     # time from request to answer, a moving average
     int64_t answer_max_ns
 
 
 cdef struct shell_t:
     # What passes between a link and the loop that drives it.
     int64_t due           # when the loop must call link_time
-    int32_t *ended        # members whose awaited scan has ended; the loop takes them
+    int32_t *ended        # members whose scan has ended and whose next tick is due already
     int32_t ended_count
     int32_t index         # in the loop
     int32_t first_slot    # of its members in the loop
@@ -158,12 +159,12 @@ cdef struct link_t:
     tap_t *tap            # who looks on; NULL: nobody ever did
     session_t **sessions  # one a protocol; several only where `line` holds
     int32_t session_count
-    bint line             # its protocols are asked one request at a time
-    bint listen_only      # another master asks: the protocol's `listen` has the link
-    bint draining         # no new scans: the loop is ending
-    int64_t timeout_ns
-    int64_t wait_least_ns  # never give an answer up before
-    int64_t wait_most_ns  # what waits may grow to, where the file says none
+    bint line             # one request at a time, whoever is asked
+    bint listen_only      # another master asks: see `listening`
+    bint draining         # the loop is ending: no scan begins any more
+    int64_t timeout_ns    # wait for an answer until a longer one is learned
+    int64_t wait_least_ns  # no answer is given up before
+    int64_t wait_most_ns  # no longer wait is learned
     device_t *devices
     member_t *members
     group_t **station_groups  # what `groups` of the devices show
@@ -212,7 +213,9 @@ cdef inline bint is_left(const scan_t *s) noexcept nogil:
 
 
 cdef inline int64_t patience(link_t *l, device_t *d, int64_t wire_ns) noexcept nogil:
-    """How long to wait for an answer, from the moment the request was handed to the kernel."""
+    """How long to wait for an answer, from the moment the request was handed to the kernel on;
+    `wire_ns`: what request and answer take on the wire.
+    """
     cdef int64_t wait = longest_wait(d)
     if d.latency_ns and 3 * d.latency_ns < wait:
         wait = min(wait, max(3 * d.latency_ns, l.wait_least_ns))
@@ -220,13 +223,13 @@ cdef inline int64_t patience(link_t *l, device_t *d, int64_t wire_ns) noexcept n
 
 
 cdef inline void enqueue(link_t *l, int32_t member) noexcept nogil:
-    """A scan has begun: it waits for its turns."""
+    """A scan has begun: its requests wait for their turns."""
     cdef member_t *m = &l.members[member]
     cdef int64_t start = m.scan.due_ns
     if l.bus.queue_count or l.flights.count:
         start = min(start, max(m.served, l.bus.pace))
     else:
-        l.bus.pace = max(l.bus.pace, start)  # nothing waits: the link keeps up with the clock
+        l.bus.pace = max(l.bus.pace, start)  # nobody waits: the link keeps up with the clock
     m.served = start + m.g.period_ns
     m.scan.step = m.g.period_ns // max(1, m.scan.layout.request_count)
     m.scan.turn = start + m.scan.step
@@ -236,7 +239,7 @@ cdef inline void enqueue(link_t *l, int32_t member) noexcept nogil:
 
 
 cdef inline void unqueue(link_t *l, int32_t member) noexcept nogil:
-    """Take a member out; the others keep the order in which their scans began."""
+    """Take a member's scan out; the others keep the order in which they began."""
     cdef int32_t *queue = l.bus.queue
     cdef int32_t at = 0
     if not l.members[member].scan.queued:

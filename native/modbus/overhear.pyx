@@ -359,15 +359,15 @@ cdef void overhear(void *link, int64_t now) noexcept nogil:
                 at += n
                 break
             failed(l, BAD_NO_ANSWER, now)
-        if n < RTU_REQUEST:
-            break
-        if is_request(l.input.bytes + at, &h(l).heard):
+        if n >= RTU_REQUEST and is_request(l.input.bytes + at, &h(l).heard):
             asked(l, now)
             at += RTU_REQUEST
             continue
         skip = whole_frame(l.input.bytes + at, n)
         if skip:
-            passed_by(l, l.input.bytes + at, skip, now)
+            passed_by(l, l.input.bytes + at, skip, now)  # at once: when it came counts
+        elif n < RTU_REQUEST:
+            break
         else:
             # Not all of it is here yet, or what is no frame ends where the next request begins.
             skip = next_request(l.input.bytes, at + 1, l.input.size) - at

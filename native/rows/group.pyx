@@ -1,4 +1,4 @@
-"""The plan and the row store of one group. See rows.pxd for who may touch what."""
+"""The plan and the row store of one group. See `store.pxd` for who may touch what."""
 
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t

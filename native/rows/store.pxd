@@ -56,13 +56,13 @@ cdef struct request_t:
     uint32_t chars        # of request and answer on the wire, at the most
     # State of the scan loop, kept here so that it dies with the layout:
     uint16_t field_count  # tags that it reads
-    bint answered         # well, at least once
-    bint again            # its connection was lost: it is to be asked again
-    uint8_t misses        # answers in a row that did not come though others of the device's did
+    bint answered         # with data, at least once
+    bint again            # to be repeated: its connection was lost, or its answer is in doubt
+    uint8_t misses        # times in a row without an answer, while its device answered others
     uint8_t asides        # times in a row that it was set aside for that
-    uint64_t miss_mark    # what the device had answered by the last miss
+    uint64_t miss_mark    # how many answers its device had given at the last miss
     uint8_t refusals      # in a row
-    uint8_t refused_quality
+    uint8_t refused_quality  # what its parts have in rows while it is set aside
     int64_t skip_until    # boot ns: set aside until then
 
 
@@ -83,8 +83,8 @@ cdef struct layout_t:
     uint32_t data_bytes   # of one row's answers
     uint32_t stride       # of one row in the store
     request_t *requests
-    const part_t *parts   # as the fields
-    const field_t *fields  # one for all groups alike
+    const part_t *parts   # shared with all groups alike
+    const field_t *fields  # likewise
     uint8_t *scratch      # the row in progress
     uint8_t *latest       # the last committed row
     layout_t *older       # the chain that `Group` frees
@@ -93,8 +93,8 @@ cdef struct layout_t:
 cdef struct row_t:
     # A row in the store: this header, then one status a part, then the answers' data.
     uint64_t tick
-    int64_t mid_ns
-    uint32_t half_span_us
+    int64_t mid_ns        # boot time, in the middle between its first request and last answer
+    uint32_t half_span_us  # and how far from each
     uint32_t reserved
 
 
@@ -118,7 +118,7 @@ cdef struct store_t:
     uint32_t gap_room
     uint64_t first_tick
     uint64_t next_tick
-    int64_t oldest_ns     # when its first scan was complete, or its first gap accounted
+    int64_t oldest_ns     # when its first scan was complete, or its first gap counted
     tickgap_t *gaps       # `few`, or memory of the pool
     store_t *next         # filled after it
     bint more             # taken by the sealer: others were filled after it
@@ -130,9 +130,9 @@ cdef enum:
 
 
 cdef struct batch_t:
-    # Values that a source pushed, in the order they were taken: an EventRun of the wire but for
-    # its numbers and the first of its times, which the seal knows. Behind it the times that follow
-    # the first, then the columns.
+    # Values that a source pushed, in the order they were taken: an EventRun of the wire protocol
+    # without its numbers and its first time, which the sealer adds. The other times follow this
+    # header in memory, then the columns.
     batch_t *next
     int64_t at_ns         # when the first was taken
     uint64_t count
@@ -157,13 +157,13 @@ cdef struct group_t:
     int64_t phase_ns      # so long after the loop's first ticks
     bint aligned          # ticks are due at whole multiples of the period in UTC
     int64_t utc_ns        # atomic: what UTC is ahead of the boot clock; 0: not known
-    int64_t shift_ns      # the scan thread's: ticks are due so much later than counted
-    bint on_grid          # likewise: they are where they are to be
+    int64_t shift_ns      # the scan thread's: ticks are due so much later than start and period say
+    bint on_grid          # likewise: they are at whole multiples of the period
     uint64_t next_tick    # the first tick that is in no store yet (written under lock)
     pthread_mutex_t lock
     layout_t *current     # the scan thread's
     layout_t *pending     # set by replan, current at the next swap
-    layout_t *latest      # whose `latest` is the last committed row; NULL before the first
+    layout_t *latest      # the one whose `latest` is the last committed row; NULL: none is
     layout_t *scanned     # of the scan in progress or the last one: written by `group_hold` alone
     store_t *active
     store_t *filled       # the first and the last of those that wait for the sealer
@@ -190,7 +190,7 @@ cdef struct group_t:
 
 cdef inline void row_dated(row_t *row, int64_t first_sent, int64_t last_received) noexcept nogil:
     row.mid_ns = first_sent + (last_received - first_sent) // 2
-    # 32 bits hold 71 minutes: a machine that was frozen meanwhile is late by any time.
+    # 32 bits hold 71 minutes; a box that was suspended meanwhile may be later than that.
     row.half_span_us = <uint32_t>min((last_received - first_sent) // 2000, <int64_t>UINT32_MAX)
 
 
@@ -204,13 +204,14 @@ cdef inline uint8_t *row_data(layout_t *layout, uint8_t *row) noexcept nogil:
 
 # The layout of the scan that begins: it is not freed before the next call. Scan thread.
 cdef layout_t *group_hold(group_t *g) noexcept nogil
-# Whether nothing follows `layout` any more. Under the lock.
+# Whether no scan, store or newest row has `layout`: it can be freed. Under the lock.
 cdef bint group_is_done_with(group_t *g, const layout_t *layout) noexcept nogil
 
-# Scan thread. `tick` must not be below g.next_tick.
+# Scan thread. The scratch row becomes the row of `tick`, which must not be below g.next_tick.
 cdef void group_commit(group_t *g, layout_t *layout, uint64_t tick) noexcept nogil
+# Scan thread. Ticks below `upto` that have no row are a gap, for that GapReason.
 cdef void group_skip(group_t *g, uint64_t upto, uint32_t reason) noexcept nogil
-# A part of the rows since then that wait for the sealer is good no more.
+# Scan thread. In rows since `since_ns` that wait for the sealer, a good part becomes `quality`.
 cdef void group_doubt(
     group_t *g, const layout_t *layout, uint32_t part, int64_t since_ns, uint8_t quality
 ) noexcept nogil

@@ -1,4 +1,4 @@
-"""What scan threads and the sealer do with row stores. See rows.pxd for who may touch what."""
+"""What scan threads and the sealer do with row stores. See `store.pxd` for who may touch what."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, realloc
@@ -44,14 +44,14 @@ cdef enum:
 
 
 cdef void ring(group_t *g) noexcept nogil:
-    """Tell the sealer, once until it comes, that the memory for rows is half used."""
+    """The memory for rows is half used: wake the sealer, unless it was woken since it last came."""
     cdef uint64_t one = 1
     if g.wake_fd >= 0 and not exchange_int(&g.pool.rung, 1):
         write(g.wake_fd, &one, 8)
 
 
 cdef bint pool_take(group_t *g, size_t bytes) noexcept nogil:
-    """Whether there is so much left; it is the caller's then."""
+    """Take so many bytes of the pool; False: it has no more."""
     cdef size_t used = add_size(&g.pool.bytes, bytes)
     if used > g.pool.bytes_max // 2:
         ring(g)

@@ -1,4 +1,4 @@
-"""How a connection is begun, and how it ended.
+"""How a connection is begun.
 
 Several addresses
 -----------------
@@ -228,14 +228,14 @@ cdef int win(port_t *p, int i) noexcept nogil:
     """That connection is made."""
     cdef int fd = p.race.fds[i]
     p.race.fds[i] = -1
-    p.race.begun = ADDRESSES  # nobody has to have his time now
+    p.race.begun = ADDRESSES  # no address has had too little time
     race_end(p)
     p.turn, p.fd = i, fd
     return 0
 
 
 cdef int race_on(port_t *p) noexcept nogil:
-    """Something of it is ready. 0: connected; WAIT_RACE: it goes on."""
+    """One of the attempts, or their timer, is ready. 0: connected; WAIT_RACE: none is yet."""
     cdef race_t *r = &p.race
     cdef int marks[ADDRESSES + 1]
     cdef uint64_t rung

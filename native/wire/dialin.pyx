@@ -8,7 +8,7 @@ an offer replaces the connection that is there, at once.
 Packets in the stream
 ---------------------
 A DTU puts heartbeats between the frames, and some put their registration before each. Where a frame
-may begin they are swallowed (`native.engine.answer`), unless the answer that is awaited may begin
+may begin they are swallowed (`native.engine.frames`), unless the answer that is awaited may begin
 with the same bytes, which its protocol knows.
 
 A link that hears nothing but time-outs is not hung up on as long as its DTU is heard, or was within

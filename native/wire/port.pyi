@@ -1,5 +1,7 @@
 from typing import Any
 
+TLS_ERRORS: dict[str, int]
+
 class Port:
     secured: Any
     def __init__(self, spec: Any) -> None: ...

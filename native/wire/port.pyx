@@ -15,6 +15,17 @@ from native.wire.transport cimport (
     PACKET_MAX,
     SERIAL,
     STREAM,
+    TLS_DATES,
+    TLS_FAILED,
+    TLS_FILES,
+    TLS_HUNG_UP,
+    TLS_NAME,
+    TLS_NOT,
+    TLS_NO_COMMON,
+    TLS_REFUSED,
+    TLS_TIMEOUT,
+    TLS_UNTRUSTED,
+    TLS_WEAK,
     Kind,
     counters_t,
     line_t,
@@ -27,6 +38,21 @@ from itertools import zip_longest
 import os
 import socket
 import struct
+
+#: Why a secured port failed, beside errno: name -> TLS_* of `transport.pxd`.
+TLS_ERRORS = {
+    "files": TLS_FILES,
+    "untrusted": TLS_UNTRUSTED,
+    "dates": TLS_DATES,
+    "name": TLS_NAME,
+    "weak": TLS_WEAK,
+    "refused": TLS_REFUSED,
+    "no_common": TLS_NO_COMMON,
+    "not": TLS_NOT,
+    "hung_up": TLS_HUNG_UP,
+    "timeout": TLS_TIMEOUT,
+    "failed": TLS_FAILED,
+}
 
 
 cdef void port_init(port_t *p, Kind kind) noexcept nogil:

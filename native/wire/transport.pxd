@@ -60,7 +60,7 @@ cdef struct targets_t:
 
 
 cdef struct race_t:
-    # Connections to several addresses under way: see `race`.
+    # Connections to several addresses under way: see `connecting`.
     int epoll              # -1: none
     int timer              # when the next address is tried
     int fds[ADDRESSES]     # -1: not tried, or given up
@@ -117,6 +117,13 @@ cdef extern from *:
     };
     """
     int TLS_FILES
+    int TLS_UNTRUSTED
+    int TLS_DATES
+    int TLS_NAME
+    int TLS_WEAK
+    int TLS_REFUSED
+    int TLS_NO_COMMON
+    int TLS_NOT
     int TLS_HUNG_UP
     int TLS_TIMEOUT
     int TLS_FAILED

@@ -11,7 +11,7 @@ import pytest
 
 from drivers import once, registry
 from drivers.api import BusyError, DeviceSpec, LinkSpec, NativeDriver, OpenedLinks, TagSpec
-from drivers.host.quality import BAD
+from drivers.quality import BAD
 from drivers.scan import open_links
 from tests.kit.scanner import Scanner, pairs
 from tests.kit.slave import Asked, SerialSlave, Step, TcpSlave, answer, refusal

@@ -1,129 +1,49 @@
-"""`listen_only`: another master's questions and answers become rows, and nothing is sent.
-
-The other master of these tests is a script that writes both sides of each exchange into a
-pseudo-terminal; that of tests/peer is pymodbus.
+"""`listen_only` on a real port: what the loop's thread makes of the time. What is believed of what
+was heard stands in tests/unit/test_engine_overheard*.py, in virtual time; a bus of pymodbus in
+tests/peer.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from threading import Event, Thread
-
-import pytest
 
 from drivers.api import DeviceSpec, LinkSpec, TagSpec
 from drivers.modbus.planner import plan_device
-from drivers.modbus.simulator import now_ns
-from drivers.modbus.simulator.frames import FRAMINGS
 from drivers.scan import open_links
 from gateway.messages import remedy
-from tests.kit.other_master import ASKS, PLANS, QUIET_NS, SAME, SAME_PLANS, OtherMaster, listen
-from tests.kit.scanner import LOOK_S, LOOKS, PERIOD_NS, Scanner
-from tests.kit.slave import Asked, Script, Step, answer, honest, refusal
+from tests.kit.other_master import PLANS, QUIET_NS, SAME, OtherMaster
+from tests.kit.scanner import LOOK_S, LOOKS, PERIOD_NS, NeverError, Scanner
+from tests.kit.slave import Asked, Script, Step, answer
 
-NO_ANSWER, REFUSED, NOT_ASKED = 129, 133, 138
-DEVICE_SILENT = 2
+NOT_ASKED = 138
 
 
-def assert_good(scanner: Scanner) -> None:
-    """But for the beginning, and for what the other master did not ask in time."""
-    bad = [row for row in scanner.rows if row.quality != 1]
-    assert {row.quality for row in bad} <= {NOT_ASKED}
-    assert len(bad) <= len(scanner.rows) // 5
+def wait_until(true: Callable[[], bool]) -> None:
+    pause = Event()
+    for _ in range(LOOKS):
+        if true():
+            return
+        pause.wait(LOOK_S)
+    raise NeverError
 
 
 def test_bus_when_another_master_asks_is_read_and_nothing_is_sent() -> None:
-    scanner = listen(honest)
-    assert_good(scanner)
-    assert {(row.device, row.tag) for row in scanner.rows} == {
-        ("d1", "0"),
-        ("d1", "100"),
-        ("d2", "0"),
-    }
-    assert scanner.book["requests"] - scanner.book["answers"] in (0, 1)
-    assert scanner.book["bytes_out"] == 0
-
-
-def test_bus_when_it_carries_writes_and_other_functions_too_is_read() -> None:
-    """Frames of the functions 5, 6, 15, 16, 22, 23, 43 and 100, in both directions."""
-    build = FRAMINGS["rtu"].build
-    other = [
-        build(1, 0, bytes.fromhex(text))
-        for text in (
-            "050003ff00", "0600010003", "0f0013000801cd", "0f00130008", "100001000204000a0102",
-            "1000010002", "16000400f20025", "1700030006000e00030600ff00ff00ff", "2b0e0100",
-            "6401020304", "8302", "03020102",
-        )
-    ]  # fmt: skip
-
-    def busy(asked: Asked) -> Iterable[Step]:
-        extra = other[asked.number % len(other)]
-        return [answer(asked), 0.002, extra]
-
-    scanner = listen(busy)
-    assert_good(scanner)
-
-
-@pytest.mark.parametrize("junk", [b"\x00", b"\xff\xff", b"\x01\x03\x04"])
-@pytest.mark.parametrize("where", ["before", "between", "after"])
-def test_noise_when_around_answers_on_a_bus_that_is_overheard_costs_nothing(
-    junk: bytes, where: str
-) -> None:
-    def noisy(asked: Asked) -> Iterable[Step]:
-        if where == "before":
-            return [junk + answer(asked)]
-        return [junk, 0.002, answer(asked)] if where == "between" else [answer(asked) + junk]
-
-    scanner = listen(noisy)
-    assert_good(scanner)
-
-
-def test_bus_when_anything_is_damaged_is_never_read_wrong() -> None:
-    """One bit in each second frame, pieces left out, frames cut, at random."""
-    chance = random.Random(11)
-
-    def damaged(asked: Asked) -> Iterable[Step]:
-        frame = bytearray(answer(asked))
-        match chance.randrange(40):
-            case 0:
-                frame[chance.randrange(len(frame))] ^= 1 << chance.randrange(8)
-            case 1:
-                del frame[chance.randrange(len(frame)) :]
-            case 2:
-                at = chance.randrange(len(frame))
-                del frame[at : at + 1 + chance.randrange(3)]
-            case 3:
-                frame += frame[chance.randrange(len(frame)) :]
-            case 4:
-                return [bytes(frame[:3]), 0.02, bytes(frame[3:])]
-        return [bytes(frame)]
-
-    scanner = listen(damaged, rest_s=0.06, enough=lambda scanner: scanner.good() >= 200)
-    assert scanner.book["damaged"] >= 2
-
-
-@pytest.mark.parametrize("wait_s", [0.0, 0.005, 0.04, 0.09])
-@pytest.mark.parametrize("comes", [True, False])
-def test_answer_when_late_on_a_bus_that_is_overheard_is_not_taken_for_the_next(
-    wait_s: float, comes: bool
-) -> None:
-    """The other master gave up after `wait_s` and asks for another register; then the old answer
-    `comes` first, or never.
-    """
-    kept: list[Asked] = []
-
-    def late(asked: Asked) -> Iterable[Step]:
-        if kept:
-            old = answer(kept.pop())
-            return [old, 0.002, answer(asked)] if comes else honest(asked)
-        if asked.number % 100 == 0:
-            kept.append(asked)
-            return [wait_s]
-        return honest(asked)
-
-    scanner = listen(late, asks=SAME, devices=SAME_PLANS, rest_s=0.06)
-    assert scanner.book["late"] >= 1 and scanner.book["timeouts"] >= 1
+    with OtherMaster() as master:
+        scanner = Scanner(master, devices=PLANS, listen_only=True, timeout_ns=QUIET_NS)
+        with scanner.running():
+            scanner.until(lambda: scanner.good() >= 120)
+    scanner.check()
+    assert master.spoken == b"" and scanner.book["bytes_out"] == 0
+    bad = [row for row in scanner.rows if row.quality != 1]
+    assert {row.quality for row in bad} <= {NOT_ASKED}
+    assert len(bad) <= len(scanner.rows) // 5
 
 
 def shifted() -> Script:
@@ -140,7 +60,6 @@ def shifted() -> Script:
 
 
 def test_device_when_its_answers_can_t_be_told_apart_says_so_with_the_way_out() -> None:
-    pause = Event()
     with OtherMaster(shifted(), SAME) as master:
         path = str(master.path)
         link = LinkSpec("com2", "serial", port=path, listen_only=True, timeout_ns=QUIET_NS)
@@ -149,78 +68,65 @@ def test_device_when_its_answers_can_t_be_told_apart_says_so_with_the_way_out() 
         (runner,) = open_links([(link, [plan_device(spec)])], 0, {}).runners
         thread = Thread(target=runner.run)
         thread.start()
-        said = ""
-        for _ in range(LOOKS):
-            said = (runner.devices()[0]["cause"] or {}).get("id", "")
-            if said == "device.owed":
-                break
-            pause.wait(LOOK_S)
-        runner.stop()
-        thread.join()
-    assert said == "device.owed"
+        try:
+            wait_until(lambda: (runner.devices()[0]["cause"] or {}).get("id") == "device.owed")
+        finally:
+            runner.stop()
+            thread.join()
     assert "com2" in remedy("device.owed", "zh", link="com2")
 
 
-def test_answers_when_each_is_of_the_request_before_are_never_believed() -> None:
-    """The master gave up once and asks on without a pause: from then on all are shifted by one."""
-    scanner = listen(
-        shifted(),
-        asks=SAME,
-        devices=SAME_PLANS,
-        enough=lambda scanner: len(scanner.slave.asked) > 500,
-    )
-    assert scanner.good() >= 20 and scanner.book["late"] > 300
-    assert scanner.link.devices()[0]["owed"]
+class Apart:
+    """A listener in a process of its own, that hears good values; `end` gives what it read."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "good\n"
+        self.process = process
+
+    @classmethod
+    @contextmanager
+    def listening(cls, master: OtherMaster, **more: str) -> Iterator[Apart]:
+        """`more`: of its environment."""
+        command = [sys.executable, "-m", "tests.kit.listen_apart", str(master.path)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, text=True, env=os.environ | more
+        ) as process:
+            try:
+                yield cls(process)
+            finally:
+                process.kill()
+
+    def end(self) -> tuple[list[tuple[str, str]], int]:
+        """The good (tag, value) pairs, and how many answers were late."""
+        said, _ = self.process.communicate("enough\n", timeout=60)
+        good, late = json.loads(said)
+        return [tuple(pair) for pair in good], late
 
 
-def test_request_when_spoilt_for_us_alone_and_answered_late_harms_no_other() -> None:
-    """Our receiver lost a byte of it; its answer comes behind the next request."""
+def test_answers_when_shifted_are_not_believed_after_a_stall_of_ours_either() -> None:
+    """The bytes of the stall lie in the kernel: they are no sign of a silence."""
     owed: list[Asked] = []
+    shift, stalled = Event(), [0]
 
     def script(asked: Asked) -> Iterable[Step]:
-        if asked.number % 50 == 0:
-            owed.append(asked)
+        if not shift.is_set():
+            return [answer(asked)]
+        owed.append(asked)
+        if len(owed) == 1:
             return []
-        return [answer(owed.pop())] if owed else honest(asked)
+        old = answer(owed.pop(0))
+        if asked.number % 20 == 0:
+            apart.process.send_signal(signal.SIGSTOP)
+            stalled[0] += 1
+            return [old, 0.4]
+        apart.process.send_signal(signal.SIGCONT)
+        return [old]
 
-    scanner = listen(
-        script, asks=SAME, devices=SAME_PLANS, rest_s=0.06,
-        heard=lambda asked: asked.frame[: 8 - (asked.number % 50 == 0)],
-        enough=lambda scanner: len(scanner.slave.asked) > 500,
-    )  # fmt: skip
-    assert scanner.good() >= 100 and scanner.book["wrong"] >= 5
-
-
-def test_device_when_the_master_no_longer_asks_it_is_bad_then_a_gap_and_comes_back() -> None:
-    with OtherMaster() as master:
-        scanner = Scanner(master, devices=PLANS, listen_only=True, timeout_ns=QUIET_NS)
-        with scanner.running():
-            scanner.until(lambda: scanner.good(device="d2") >= 20)
-            master.asks = ASKS[:2]
-            scanner.until(lambda: scanner.gaps(2)[DEVICE_SILENT] >= 20)
-            told = scanner.link.devices()[1]
-            assert told["silent"] and told["quality"] == NOT_ASKED
-            master.asks = ASKS
-            since_ns = now_ns()
-            scanner.until(lambda: scanner.good(device="d2", after_ns=since_ns) >= 20)
-    scanner.check()
-    assert scanner.gaps(1)[DEVICE_SILENT] == 0
-    assert any(row.quality == NOT_ASKED for row in scanner.rows if row.device == "d2")
-
-
-def test_device_when_it_refuses_another_master_is_bad_with_that_cause() -> None:
-    def refuses(asked: Asked) -> Iterable[Step]:
-        return [refusal(asked, 2)] if asked.address == 90 else honest(asked)
-
-    scanner = listen(refuses, enough=lambda scanner: scanner.qualities()[REFUSED] >= 50)
-    tags = {row.tag for row in scanner.rows if row.quality == REFUSED}
-    assert tags == {"100"}
-
-
-def test_device_when_it_does_not_answer_another_master_is_bad_with_that_cause() -> None:
-    def mute(asked: Asked) -> Iterable[Step]:
-        return [] if asked.unit == 2 else honest(asked)
-
-    scanner = listen(mute, enough=lambda scanner: scanner.qualities()[NO_ANSWER] >= 20)
-    assert {row.device for row in scanner.rows if row.quality == NO_ANSWER} == {"d2"}
-    assert scanner.good(device="d1") >= 20
+    with OtherMaster(script, SAME) as master, Apart.listening(master) as apart:
+        shift.set()
+        wait_until(lambda: stalled[0] >= 6)
+        good, late = apart.end()
+    assert late > 50
+    assert [pair for pair in good if pair[0] != pair[1]] == []

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from drivers.api import LinkSpec
-from native.wire.port import Port
+from native.wire.port import TLS_ERRORS, Port
 from tests.kit.authority import Authority
 from tests.kit.scanner import Scanner
 from tests.kit.slave import Asked, Step, answer, honest
 from tests.kit.tls_slave import TICKETS, TICKETS_COUNT, TlsSlave
 from tests.unit.test_native_tls import REQUEST, connected
 
-TLS_FAILED = 4107
+TLS_FAILED = TLS_ERRORS["failed"]
 READ_BYTES = 2048  # of native/wire/tls.pyx
 TICKET_BYTES = 200  # at the least, as this server makes them
 

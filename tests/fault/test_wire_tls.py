@@ -23,14 +23,20 @@ from drivers.api import TlsFiles
 from drivers.modbus.simulator import now_ns
 from drivers.modbus.simulator.tcp import server_context
 from native.wire import tls
+from native.wire.port import TLS_ERRORS
 from tests.kit.authority import Authority
 from tests.kit.scanner import Scanner
 from tests.kit.slave import HANG_UP, RESET, Asked, Script, Step, TcpSlave, Wire, answer, honest
 from tests.kit.tls_slave import GOODBYE, REKEY, TlsSlave
 
 LINK_DOWN = 130
-FILES, UNTRUSTED, DATES, NAME, WEAK = 4097, 4098, 4099, 4100, 4101
-REFUSED, NO_COMMON, NOT_TLS, HUNG_UP, TIMEOUT = 4102, 4103, 4104, 4105, 4106
+FILES, UNTRUSTED, DATES, NAME, WEAK, REFUSED, NO_COMMON, NOT_TLS, HUNG_UP, TIMEOUT = (
+    TLS_ERRORS[name]
+    for name in (
+        "files", "untrusted", "dates", "name", "weak", "refused", "no_common", "not", "hung_up",
+        "timeout",
+    )
+)  # fmt: skip
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 

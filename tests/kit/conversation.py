@@ -3,7 +3,8 @@ of it.
 
     link   rtu baud=9600 timeout=300       rtu, ascii, tcp, dlt645, s7 or mixed; times are in ms;
                                            slow=1: a connection is made when a line says `made`;
-                                           type=udp or listen, heartbeat=fe: other links than tcp
+                                           type=udp or listen, heartbeat=fe: other links than tcp;
+                                           listen_only=1: another master asks, `<` is both sides
     device 7 every=1000                    a unit, a meter's digits, or a CPU's rack.slot
     reads  3:0:2 3:16:3                    Modbus: function, address, count; a row shows the first
     tags   02010100 DB1.DBW0:int16         the others: addresses, with their types where they need
@@ -12,6 +13,11 @@ of it.
     < 20   01 03 04 00 01 00 02 2a 32      what is said to us; `lay`: while our thread may not run
     gone 30 104                            the connection ends, with an errno
     made   30                              a connection that was under way is
+    dials  30                              the device of a link of type listen does, be it anew
+    lost   30 2                            the kernel lost so many bytes of a serial port
+    guest  30 0 03000a0002:4:8:9           somebody reads once, beside the plan, of device 0
+    goes   90 0                            and does not want it any more: the first guest
+    stop   30                              the loop is asked to end, and ends before the next line
     stuck  30 1                            the port takes no more bytes, with 0 it does again
     refuse 30 111                          what attempts to connect end with from then on; 0: not
     starved 900                            our thread has not run until then
@@ -43,6 +49,7 @@ from native.dlt645.protocol import PROTOCOL as METER
 from native.engine.link import Link
 from native.engine.rig import Rig
 from native.modbus.table import PROTOCOLS
+from native.rows.group import Group
 from native.s7.protocol import PROTOCOL as CPU
 from tests.kit.scans import Box
 
@@ -70,6 +77,7 @@ class Conversation:
         self._device: tuple[str, int] = ("1", 1000)
         self._rows: dict[int, dict[int, list[str]]] | None = None
         self._gaps: dict[int, dict[int, int]] = {}
+        self.guests: list[Group] = []
 
     # ---- what stands before the first word is said -----------------------------------------------
 
@@ -82,6 +90,8 @@ class Conversation:
                 more[f"{name}_ns"] = int(told.pop(name)) * MS
         baud = int(told.pop("baud", "9600" if protocol in LINES else "0"))
         kind: Any = told.pop("type", "tcp")
+        if "listen_only" in told:
+            more["listen_only"] = told.pop("listen_only") == "1"
         if "heartbeat" in told:
             more["heartbeat"] = bytes.fromhex(told.pop("heartbeat"))
         assert not told, f"no such key of a link: {told}"
@@ -127,18 +137,13 @@ class Conversation:
 
     def group(self, protocol: str, address: str, every: str, words: list[str]) -> None:
         """A group as a story has it: a tag for the first byte of each part."""
-        requests = []
-        for word in words:
-            spec, parts, asked, answered = word.split(":")
-            sizes = tuple(map(int, parts.split(",")))
-            requests.append(Request(bytes.fromhex(spec), sizes, int(asked), int(answered)))
-        count = sum(len(request.parts) for request in requests)
-        period = int(every) * MS
-        tags = tuple(TagSpec(f"t{i}", "", "uint8", period) for i in range(count))
-        fields = tuple(Field(i, 0, "uint8", "ABCD", 1, -1) for i in range(count))
         station = Station("d", _PROTOCOLS[protocol], bytes.fromhex(address))
-        plan = GroupPlan("d", period, tags, tuple(requests), fields, 0)
-        self._add(station, [plan])
+        self._add(station, [_plan_of(words, int(every) * MS)])
+
+    def guest(self, device: int, words: list[str]) -> None:
+        """Somebody wants a single reading; a link that has no room for him is no fault."""
+        self.guests.append(Group(0, _plan_of(words, 1000 * MS)))
+        self.rig.welcome(device, self.guests[-1])
 
     def _add(self, station: Station, plans: list[GroupPlan]) -> None:
         for other, own in self._plans:
@@ -190,6 +195,19 @@ class Conversation:
         """Of each tick without a row the reason."""
         self.rows(group)
         return self._gaps[group]
+
+
+def _plan_of(words: list[str], period_ns: int) -> GroupPlan:
+    """Requests as words:parts:asked:answered, with a tag for the first byte of each part."""
+    requests = []
+    for word in words:
+        spec, parts, asked, answered = word.split(":")
+        sizes = tuple(map(int, parts.split(",")))
+        requests.append(Request(bytes.fromhex(spec), sizes, int(asked), int(answered)))
+    count = sum(len(request.parts) for request in requests)
+    tags = tuple(TagSpec(f"t{i}", "", "uint8", period_ns) for i in range(count))
+    fields = tuple(Field(i, 0, "uint8", "ABCD", 1, -1) for i in range(count))
+    return GroupPlan("d", period_ns, tags, tuple(requests), fields, 0)
 
 
 def _bytes(words: list[str]) -> bytes:
@@ -253,9 +271,11 @@ def _line(talk: Conversation, where: str, what: str, words: list[str]) -> None:
         told = dict(word.split("=") for word in words)
         found_books = {**talk.link.snapshot(), "state": talk.link.state}
         assert {name: str(found_books[name]) for name in told} == told, where
-    elif what in ("lay", "starved"):
+    elif what in ("lay", "starved", "lost"):
         if what == "lay":
             talk.rig.lay(_bytes(words[1:]))
+        elif what == "lost":
+            talk.rig.lose(int(words[1]))
         else:
             talk.rig.starve(talk.ns(words[0]))
     else:
@@ -275,6 +295,14 @@ def _event(talk: Conversation, where: str, what: str, words: list[str]) -> None:
         talk.rig.refuse(int(words[1]))
     elif what == "made":
         talk.rig.connected()
+    elif what == "dials":
+        talk.rig.dial()
+    elif what == "guest":
+        talk.guest(int(words[1]), words[2:])
+    elif what == "goes":
+        talk.rig.dismiss(talk.guests[int(words[1])])
+    elif what == "stop":
+        talk.rig.stop()
     elif what == "stuck":
         talk.rig.stick(words[1] == "1")
     else:

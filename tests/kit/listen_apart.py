@@ -20,7 +20,7 @@ from tests.kit.slave import SerialSlave
 
 def main() -> None:
     bus = SerialSlave.__new__(SerialSlave)  # its other end is in the test's process
-    bus.path, bus.framing = Path(sys.argv[1]), "rtu"
+    bus.path, bus.framing, bus.asked = Path(sys.argv[1]), "rtu", []
     scanner = Scanner(bus, devices=SAME_PLANS, listen_only=True, timeout_ns=LONG_QUIET_NS)
     with scanner.running():
         scanner.until(lambda: scanner.good() >= 10)

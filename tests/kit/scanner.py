@@ -32,6 +32,8 @@ PERIOD_NS = 20_000_000
 TIMEOUT_NS = 100_000_000
 BAUD = 115_200
 LOOKS, LOOK_S = 1500, 0.02
+#: How long before a tick another master may have asked for what its row holds.
+EARLY_NS = 100_000_000
 
 
 class Row(NamedTuple):
@@ -65,66 +67,20 @@ def pairs(
     return GroupPlan(device, period_ns, tags, requests, fields, scan_ns=0)
 
 
-class Scanner:
-    """One link to one slave, with one device a unit."""
+class Scanned:
+    """What a link has read of devices whose values tell: its rows, and the promise held to them."""
 
     def __init__(
-        self,
-        slave: SerialSlave | TcpSlave | UdpSlave | Dtu,
-        addresses: Sequence[int] = (0, 100),
-        *,
-        devices: Mapping[int, Sequence[GroupPlan]] | None = None,
-        early_ns: int = 100_000_000,
-        **more: Any,
+        self, plans: Sequence[GroupPlan], asked: Sequence[Asked], early_ns: int = 2_000
     ) -> None:
-        """Unit 1 with one group of `pairs(addresses)`, or `devices`: the plans of each unit, the
-        unit's device named d and its number. `early_ns`: how long before a tick its request may
-        have been sent, by another master. `more` as LinkSpec has it.
+        """`asked`: every request that a device got, in order. `early_ns`: how long before its tick
+        one may have been sent; times are in us.
         """
-        plans = devices or {1: [pairs(addresses, device="d1")]}
-        told: dict[str, Any] = {"timeout_ns": TIMEOUT_NS}
-        if isinstance(slave, SerialSlave):
-            told |= {"type": "serial", "port": str(slave.path), "baud": BAUD}
-        elif isinstance(slave, Dtu):
-            told |= {"type": "listen", "host": "127.0.0.1", "tcp_port": slave.port}
-            told |= {"register": slave.register, "heartbeat": slave.heartbeat}
-        else:
-            kind = "udp" if isinstance(slave, UdpSlave) else "tcp"
-            told |= {"type": kind, "host": "127.0.0.1", "tcp_port": slave.port}
-        self.slave = slave
-        self._early_ns = early_ns if more.get("listen_only") else 2_000  # times are in us
-        self.spec = spec = LinkSpec("l", **told | more)
-        self.box = Box([plan for own in plans.values() for plan in own])
-        groups = iter(self.box.groups)
-        framing: Any = slave.framing
-        self._devices = [
-            (
-                DeviceSpec(f"d{unit}", spec, "modbus", own[0].tags, unit, framing),
-                [next(groups) for _ in own],
-            )
-            for unit, own in plans.items()
-        ]
-        self.link_anew()
+        self.box = Box(plans)
         self.rows: list[Row] = []
-        self.peers: list[str] = []  # of the connections that were offered
+        self._asked, self._early_ns = asked, early_ns
         self._runs = 0
         self.types = {tag.name: tag.type for group in self.box.groups for tag in group.plan.tags}
-
-    def link_anew(self) -> None:
-        """Another link with the same groups; before `running`."""
-        self.link = Link(self.spec, [(station_of(d), groups) for d, groups in self._devices])
-        self.loop = Loop([self.link])
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        thread = Thread(target=self.loop.run, name="scan")
-        thread.start()
-        try:
-            yield
-        finally:
-            self.loop.stop()
-            thread.join()
-            self.collect()
 
     def collect(self) -> None:
         """Seal what was scanned into `rows`."""
@@ -143,16 +99,6 @@ class Scanner:
                     self.rows.append(Row(plan.device, tag.name, *when, *told))
         self._runs = len(self.box.runs)
 
-    def until(self, enough: Callable[[], bool]) -> None:
-        """Look again and again. Raises NeverError."""
-        pause = Event()
-        for _ in range(LOOKS):
-            self.collect()
-            if enough():
-                return
-            pause.wait(LOOK_S)
-        raise NeverError(f"{self.qualities()} {self.book}")
-
     def good(self, *, after_ns: int = 0, tag: str = "", device: str = "") -> int:
         """How many good entries there are, due at `after_ns` or later."""
         return sum(
@@ -168,13 +114,8 @@ class Scanner:
         """Ticks without a row, by reason."""
         return Counter(reason for _, reason in self.box.accounted(group) if reason)
 
-    @property
-    def book(self) -> dict[str, Any]:
-        """The link's counters."""
-        return self.link.snapshot()
-
     def check(self) -> None:
-        """No wrong value, no old one as new, every tick once. After `running`."""
+        """No wrong value, no old one as new, every tick once. After its end."""
         for row in self.rows:
             if row.quality == GOOD:
                 self._check_value(row)
@@ -193,8 +134,82 @@ class Scanner:
             return
         address, serial = divmod(number, 1 << 16)
         assert address == int(row.tag), f"{row} holds the value of {address}"
-        asked: Asked = self.slave.asked[serial - 1]
+        asked: Asked = self._asked[serial - 1]
         assert row.device == f"d{asked.unit}", f"{row} is of {asked}"
         assert asked.address <= address < asked.address + asked.count, f"{row} is of {asked}"
         until_ns = row.mid_ns + row.half_span_ns + 3_000  # rounded three times
         assert row.due_ns - self._early_ns <= asked.at_ns <= until_ns, f"{row} is of {asked}: old"
+
+
+class Scanner(Scanned):
+    """One link to one slave, with one device a unit."""
+
+    def __init__(
+        self,
+        slave: SerialSlave | TcpSlave | UdpSlave | Dtu,
+        addresses: Sequence[int] = (0, 100),
+        *,
+        devices: Mapping[int, Sequence[GroupPlan]] | None = None,
+        **more: Any,
+    ) -> None:
+        """Unit 1 with one group of `pairs(addresses)`, or `devices`: the plans of each unit, the
+        unit's device named d and its number. `more` as LinkSpec has it.
+        """
+        plans = devices or {1: [pairs(addresses, device="d1")]}
+        told: dict[str, Any] = {"timeout_ns": TIMEOUT_NS}
+        if isinstance(slave, SerialSlave):
+            told |= {"type": "serial", "port": str(slave.path), "baud": BAUD}
+        elif isinstance(slave, Dtu):
+            told |= {"type": "listen", "host": "127.0.0.1", "tcp_port": slave.port}
+            told |= {"register": slave.register, "heartbeat": slave.heartbeat}
+        else:
+            kind = "udp" if isinstance(slave, UdpSlave) else "tcp"
+            told |= {"type": kind, "host": "127.0.0.1", "tcp_port": slave.port}
+        self.slave = slave
+        asked_early_ns = EARLY_NS if more.get("listen_only") else 2_000
+        super().__init__(
+            [plan for own in plans.values() for plan in own], slave.asked, asked_early_ns
+        )
+        self.spec = spec = LinkSpec("l", **told | more)
+        groups = iter(self.box.groups)
+        framing: Any = slave.framing
+        self._devices = [
+            (
+                DeviceSpec(f"d{unit}", spec, "modbus", own[0].tags, unit, framing),
+                [next(groups) for _ in own],
+            )
+            for unit, own in plans.items()
+        ]
+        self.link_anew()
+        self.peers: list[str] = []  # of the connections that were offered
+
+    def link_anew(self) -> None:
+        """Another link with the same groups; before `running`."""
+        self.link = Link(self.spec, [(station_of(d), groups) for d, groups in self._devices])
+        self.loop = Loop([self.link])
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        thread = Thread(target=self.loop.run, name="scan")
+        thread.start()
+        try:
+            yield
+        finally:
+            self.loop.stop()
+            thread.join()
+            self.collect()
+
+    def until(self, enough: Callable[[], bool]) -> None:
+        """Look again and again. Raises NeverError."""
+        pause = Event()
+        for _ in range(LOOKS):
+            self.collect()
+            if enough():
+                return
+            pause.wait(LOOK_S)
+        raise NeverError(f"{self.qualities()} {self.book}")
+
+    @property
+    def book(self) -> dict[str, Any]:
+        """The link's counters."""
+        return self.link.snapshot()

@@ -141,9 +141,9 @@ class Talk:
         heappush(self._events, (ns, next(self._order), connection, act))
 
     def run(self, until_ms: float) -> None:
-        """Until then, since the first tick."""
+        """Until then, since the first tick, or until a loop that was stopped is over."""
         until = self.start_ns + round(until_ms * MS)
-        while self.rig.now < until:
+        while self.rig.now < until and not self.rig.over:
             self._look()
             first = min(until, self._events[0][0] if self._events else until, self._next_seal_ns)
             sent = self.rig.wait(max(first, self.rig.now))

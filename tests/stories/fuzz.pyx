@@ -8,10 +8,23 @@ ever, and each tick accounted once.
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport abort
 
+from native.engine.connection cimport DOWN
 from native.engine.link cimport Link
-from native.engine.machine cimport link_finish, link_open
-from native.engine.rig cimport rig_begin, rig_due, rig_end, rig_feed, rig_look, rig_next, rig_t
+from native.engine.rig cimport (
+    rig_begin,
+    rig_dialled,
+    rig_due,
+    rig_end,
+    rig_feed,
+    rig_finish,
+    rig_look,
+    rig_next,
+    rig_open,
+    rig_pass,
+    rig_t,
+)
 from native.rows.group import Pool
+from native.wire.transport cimport DIALIN
 from tests.stories.plans import fuzzed
 
 cdef extern from *:
@@ -45,14 +58,14 @@ cdef bint live(rig_t *r, int64_t until) noexcept nogil:
     """Let time pass; False: something is due for ever."""
     cdef int32_t spins = 0
     while rig_next(r) <= until:
-        r.now = max(r.now, rig_next(r))
+        rig_pass(r, max(r.now, rig_next(r)))
         rig_due(r)
         rig_look(r)
         r.sent_size = 0
         spins += 1
         if spins > SPINS_MAX:
             return False
-    r.now = max(r.now, until)
+    rig_pass(r, max(r.now, until))
     return True
 
 
@@ -62,6 +75,8 @@ cdef bint feed_all(rig_t *r, const uint8_t *p, size_t n) noexcept nogil:
         size = min(<size_t>p[at] * (1 if p[at + 1] & 1 else 4), n - at - 2)
         if not live(r, r.now + <int64_t>p[at + 1] * 400000):
             return False
+        if r.l.port.kind == DIALIN and r.l.conn.state == DOWN:
+            rig_dialled(r)
         rig_feed(r, p + at + 2, size)
         at += 2 + size
     return live(r, r.now + 1000000000)
@@ -83,9 +98,9 @@ def one(str kind, bytes data) -> None:
     if not rig_begin(&r, &link.l, START):
         raise MemoryError
     try:
-        link_open(&link.l, r.now)
+        rig_open(&r)
         is_well = feed_all(&r, data, <size_t>len(data))
-        link_finish(&link.l, r.now, r.now)
+        rig_finish(&r)
         assert is_well, "something is due for ever"
         assert accounted(&r), "a tick is not accounted"
     finally:

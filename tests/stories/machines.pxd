@@ -48,3 +48,5 @@ cdef uint64_t key_of(Kind kind, const uint8_t *spec, size_t n) noexcept nogil
 cdef size_t expect(
     Kind kind, int32_t device, const uint8_t *spec, uint32_t part, uint32_t serial, uint8_t *out
 ) noexcept nogil
+# The checksum of Modbus RTU.
+cdef uint16_t crc(const uint8_t *p, size_t n) noexcept nogil

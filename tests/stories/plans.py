@@ -24,7 +24,10 @@ MS = 1_000_000
 #: As tests/stories/machines.pxd numbers them.
 MACHINES = ("rtu", "ascii", "tcp", "meter", "s7", "mixed")
 #: Links that others carry: what their machines speak.
-CARRIED = {"udp": "tcp", "dialin": "rtu", "dialin-tcp": "tcp"}
+CARRIED = {"udp": "tcp", "dialin": "rtu", "dialin-tcp": "tcp", "overheard": "rtu"}
+#: A line that another master asks on.
+OVERHEARD = "overheard"
+GUESTS_MAX = 4
 KINDS = (*MACHINES, *CARRIED)
 PALETTE = 64
 #: native/dlt645/shape: a text, whose bytes stand in the row as they are, in the other order.
@@ -37,6 +40,7 @@ class Cast(NamedTuple):
     kind: str
     spec: LinkSpec
     plans: tuple[tuple[GroupPlan, ...], ...]  # of each device
+    guests: tuple[tuple[int, GroupPlan], ...] = ()  # the number of a device, what is read of it
 
     def link(self, pool: Pool) -> Link:
         """A new one, with groups of its own."""
@@ -52,13 +56,25 @@ class Cast(NamedTuple):
             ],
         )
 
+    def guest_groups(self, pool: Pool) -> list[tuple[int, Group, str]]:
+        """Of single readings, as tests/stories/story.pyi wants them."""
+        return [(at, Group(0, plan, pool), f"{at} {words_of(plan)}") for at, plan in self.guests]
+
+
+def words_of(plan: GroupPlan) -> str:
+    """The requests of a group as tests/kit/conversation.py reads them."""
+    return " ".join(
+        f"{r.spec.hex()}:{','.join(map(str, r.parts))}:{r.ask_chars}:{r.answer_chars}"
+        for r in plan.requests
+    )
+
 
 def head_of(cast: Cast) -> list[str]:
     """The cast as tests/kit/conversation.py reads it."""
     spec = cast.spec
     told = f"timeout={spec.timeout_ns // MS}"
     if spec.type == "serial":
-        told += f" baud={spec.baud}"
+        told += f" baud={spec.baud} listen_only={int(spec.listen_only)}"
     else:
         told += f" type={spec.type} baud=0 in_flight={spec.in_flight}"
         told += f" slow={int(spec.type != 'listen')}"
@@ -67,13 +83,9 @@ def head_of(cast: Cast) -> list[str]:
     lines = [f"link   {_protocol_of(CARRIED.get(cast.kind, cast.kind))} {told}"]
     for i, plans in enumerate(cast.plans):
         for plan in plans:
-            words = " ".join(
-                f"{r.spec.hex()}:{','.join(map(str, r.parts))}:{r.ask_chars}:{r.answer_chars}"
-                for r in plan.requests
-            )
             address = _station(cast.kind, i).address.hex()
             protocol = _protocol_of(_kind_of(cast.kind, i))
-            lines.append(f"group  {protocol} {address} {plan.period_ns // MS} {words}")
+            lines.append(f"group  {protocol} {address} {plan.period_ns // MS} {words_of(plan)}")
     return lines
 
 
@@ -99,7 +111,7 @@ def cast_of(seed: int) -> Cast:
     """The link, devices and plans of a story."""
     rng = random.Random(seed)
     kind = KINDS[seed % len(KINDS)]
-    serial = kind not in ("tcp", "s7", *CARRIED)
+    serial = kind == OVERHEARD or kind not in ("tcp", "s7", *CARRIED)
     spec = _spec(
         kind,
         rng.choice((9600, 19200, 115200)) if serial else 0,
@@ -113,7 +125,16 @@ def cast_of(seed: int) -> Cast:
         )
         for i in range(devices)
     )
-    return Cast(kind, spec, plans)
+    return Cast(kind, spec, plans, _guests(kind, devices, seed))
+
+
+def _guests(kind: str, devices: int, seed: int) -> tuple[tuple[int, GroupPlan], ...]:
+    """In every third story, where a link can have any."""
+    rng = random.Random(f"guests {seed}")
+    if kind == OVERHEARD or rng.randrange(3):
+        return ()
+    at = [rng.randrange(devices) for _ in range(GUESTS_MAX)]
+    return tuple((i, _plan(_kind_of(kind, i), rng.randrange(PALETTE))) for i in at)
 
 
 def _protocol_of(kind: str) -> str:
@@ -130,6 +151,7 @@ def _kind_of(kind: str, number: int) -> str:
 def _spec(kind: str, baud: int, timeout_ms: int, in_flight: int) -> LinkSpec:
     told: dict[str, Any] = {"timeout_ns": timeout_ms * MS}
     if baud:
+        told["listen_only"] = kind == OVERHEARD
         return LinkSpec("l", "serial", port="/dev/null", baud=baud, **told)
     if kind == "udp":
         return LinkSpec("l", "udp", host="127.0.0.1", in_flight=in_flight, **told)

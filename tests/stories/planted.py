@@ -159,6 +159,48 @@ BUGS = (
         " l.flights.open[0].station.session",
     ),
     Planted(
+        "what another master is owed is forgotten",
+        "modbus/overhear.pyx",
+        "        owe(l, u, &h(l).heard, h(l).heard_at)",
+        "        if not PLANTED: owe(l, u, &h(l).heard, h(l).heard_at)",
+    ),
+    Planted(
+        "a stall of ours is taken for a silence of the line",
+        "modbus/overhear.pyx",
+        "    if now - empty_at > STALLED:",
+        "    if now - empty_at > STALLED and not PLANTED:",
+    ),
+    Planted(
+        "bytes that the kernel lost are not asked for",
+        "modbus/overhear.pyx",
+        "and line.overrun != h(l).overruns:",
+        "and line.overrun != h(l).overruns and not PLANTED:",
+    ),
+    Planted(
+        "what is overheard is of the tick before, too",
+        "engine/listening.pyx",
+        "        if since < s.due_ns and since != asked_at:",
+        "        if not PLANTED and since < s.due_ns and since != asked_at:",
+    ),
+    Planted(
+        "a device that dials in anew waits until the old connection ends",
+        "engine/machine.pyx",
+        "or l.draining or not dial_waits(l.port):",
+        "or l.draining or not dial_waits(l.port) or (PLANTED and l.conn.state == UP):",
+    ),
+    Planted(
+        "the last tick before a stop is forgotten",
+        "engine/machine.pyx",
+        "        upto = tick_at(m.g, stopped) + 1",
+        "        upto = tick_at(m.g, stopped) + (0 if PLANTED else 1)",
+    ),
+    Planted(
+        "a guest is asked again each period",
+        "engine/ticking.pxd",
+        "    if m.scan.awaited or index >= l.resident_count:",
+        "    if m.scan.awaited or (index >= l.resident_count and not PLANTED):",
+    ),
+    Planted(
         "an answer is counted twice",
         "engine/answer.pyx",
         "    l.counts.answers += 1",

@@ -29,7 +29,8 @@ def tell(seed: int, pool: Pool, told: bool = False) -> Story:
     """The story of a seed, not yet run."""
     cast = cast_of(seed)
     machine = MACHINES.index(CARRIED.get(cast.kind, cast.kind))
-    return Story(cast.link(pool), machine, seed, len(cast.plans), told)
+    guests = cast.guest_groups(pool)
+    return Story(cast.link(pool), machine, seed, len(cast.plans), told, guests)
 
 
 def run(first: int, count: int, happened: Counter[str] | None = None) -> Iterator[Broken]:

@@ -8,36 +8,41 @@ The verdict of each, whatever happened (contracts.md, 4 and 6):
 * what can be read is read: some time after the last fault all rows are good, and none is missing
   but where the wire is full;
 * nothing hangs, nothing spins: while a scan is open there is a time at which the link is due;
-* the counters add up.
+* the counters add up;
+* a guest is read once, and one that stays is read;
+* on a line that is only listened to nothing is said, and what another master asked for and got
+  within a tick is good in its row.
 """
 
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memset
+from libc.string cimport memset
 
 from native.clock cimport MS
 from native.engine.link cimport Link
-from native.engine.machine cimport link_finish, link_open
-from native.engine.rig cimport rig_begin, rig_end
+from native.engine.machine cimport DRAIN_FOR
+from native.engine.rig cimport rig_begin, rig_end, rig_finish, rig_open, rig_stop
 from native.engine.counts cimport counts_t
 from native.engine.state cimport device_t, link_t
-from native.reasons cimport GAP_OVERRUN, GOOD
+from native.reasons cimport BAD_NOT_ASKED, GAP_DEVICE_SILENT, GAP_OVERRUN, GOOD
+from native.rows.group cimport Group
 from native.rows.store cimport (
     group_t,
     layout_t,
     request_t,
-    row_data,
     row_status,
     row_t,
     store_t,
     tickgap_t,
 )
-from tests.stories.machines cimport FRAME_MAX, METER, MIXED, RTU, Kind, expect, key_of
+from tests.stories.machines cimport Kind
+from tests.stories.replies cimport pick, tell
+from tests.stories.truth cimport is_any_heard, is_heard, is_true, may_be_set_aside
 from tests.stories.world cimport (
     DEVICES_MAX,
-    pick,
-    said_t,
+    GUESTS_MAX,
     world_begin,
     world_end,
+    visit_t,
     world_run,
     world_t,
 )
@@ -54,11 +59,12 @@ cdef extern from *:
 
 cdef enum:
     MEMBERS_MAX = 16
-    REFUSED_ENOUGH = 3   # what is refused so often, and never answered, may be set aside
+    REQUEST_CHARS = 20   # of a request, its answer without the data, and the silence between
 
 FAULT_NAMES = (
     "late", "damaged", "cut", "pieces", "lost", "refused", "busy", "foreign", "noise", "hang-up",
     "mute", "hush", "shy", "babble", "refusal", "starved", "stuck", "heartbeat",
+    "redial", "guest", "overrun",
 )
 
 
@@ -73,33 +79,49 @@ cdef struct verdict_t:
     uint32_t half_us
     int64_t calm_from      # ticks that are due from then on are good,
     uint64_t upto[MEMBERS_MAX]  # up to the scan that the end cuts off
+    int64_t ended          # no tick was due from then on
 
 
 cdef class Story:
     """Of `seed`, on `link`, whose machines are `devices` of the kind that its number in
-    `tests.stories.machines` says. `told`: keep what is said, for `lines`.
+    `tests.stories.machines` says. `told`: keep what is said, for `lines`. `guests`: (the number of
+    a device, a Group for a single reading of it, its words), those that may come.
     """
 
     cdef Link link
+    cdef list guests
+    cdef list words
     cdef world_t w
     cdef verdict_t v
     cdef readonly list lines
     cdef bint begun
 
     def __cinit__(
-        self, Link link not None, int kind, uint64_t seed, int32_t devices, bint told=False
+        self, Link link not None, int kind, uint64_t seed, int32_t devices, bint told=False,
+        guests=(),
     ):
+        cdef int32_t i
+        cdef Group group
         self.link = link
+        self.guests = list(guests)
+        self.words = [words for _, _, words in guests]
         memset(&self.w, 0, sizeof(world_t))
         memset(&self.v, 0, sizeof(verdict_t))
         self.lines = []
-        if link.l.member_count > MEMBERS_MAX or devices > DEVICES_MAX:
+        if (
+            link.l.member_count > MEMBERS_MAX or devices > DEVICES_MAX
+            or len(self.guests) > GUESTS_MAX
+        ):
             raise ValueError("more than a story holds")
         self.w.kind, self.w.devices = <Kind>kind, devices
-        self.w.line = link.l.line
+        self.w.line, self.w.listens = link.l.line, link.l.listen_only
+        for i, (device, group, _) in enumerate(self.guests):
+            self.w.guests[i].group, self.w.guests[i].device = &group.g, device
+        self.w.guests_most = <int32_t>len(self.guests)
         self.w.timeout_ns, self.w.char_ns = link.l.timeout_ns, link.l.bus.char_ns
         if told:
             self.w.notes = <void *>self.lines
+            self.w.guests_told = <void *>self.words
         self.begun = rig_begin(&self.w.rig, &link.l, START)
         if not self.begun or not world_begin(&self.w, seed):
             raise MemoryError
@@ -154,7 +176,7 @@ cdef int64_t scans_ns(world_t *w) noexcept nogil:
     cdef int64_t one, all_ns = 0, longest = 0
     cdef double load = 0
     cdef int32_t i, k
-    for i in range(link.member_count):
+    for i in range(link.resident_count):
         layout = link.members[i].g.current
         one = 0
         for k in range(layout.request_count):
@@ -175,30 +197,57 @@ cdef int32_t mute_count(const layout_t *layout) noexcept nogil:
     return found
 
 
-cdef void told(world_t *w, verdict_t *v) noexcept nogil:
-    """The whole story."""
+cdef int64_t round_ns(const world_t *w) noexcept nogil:
+    """In what time another master has asked for all that he does, with nothing wrong."""
+    cdef int64_t total = 0
+    cdef int32_t i
+    for i in range(w.master.ask_count):
+        total += (REQUEST_CHARS + 2 * w.master.asks[i].count) * w.char_ns + 35 * MS
+    return total
+
+
+cdef int64_t well_again(world_t *w) noexcept nogil:
+    """How long after the last fault all is well."""
     cdef link_t *link = w.rig.l
     cdef int64_t scans = scans_ns(w), silent = 0, mute = 0
     cdef int32_t i
-    w.calm_at = START + 500 * MS + <int64_t>pick(w, 9000) * MS
-    link_open(link, w.rig.now)
-    world_run(w, w.calm_at)
+    if w.listens:
+        return BACK_WITHIN + 6 * w.timeout_ns + scans + 2 * round_ns(w)
     for i in range(link.device_count):
         silent += link.devices[i].silent
-    for i in range(link.member_count):
+    for i in range(link.resident_count):
         mute += mute_count(link.members[i].g.current)
     silent = max(EACH_AGAIN, (silent + mute) * (w.timeout_ns + 300 * link.bus.char_ns) * 20)
-    v.calm_from = w.rig.now + BACK_WITHIN + silent + (2 + mute) * scans
-    world_run(w, v.calm_from + 4 * scans)
-    for i in range(link.member_count):
+    return BACK_WITHIN + silent + (2 + mute) * scans
+
+
+cdef void told(world_t *w, verdict_t *v) noexcept nogil:
+    """The whole story."""
+    cdef link_t *link = w.rig.l
+    cdef int32_t i
+    w.calm_at = START + 500 * MS + <int64_t>pick(w, 9000) * MS
+    rig_open(&w.rig)
+    world_run(w, w.calm_at)
+    v.calm_from = w.rig.now + well_again(w)
+    world_run(w, v.calm_from + 4 * (scans_ns(w) + round_ns(w)))
+    for i in range(link.resident_count):
         v.upto[i] = link.members[i].g.next_tick
+    if w.broken == NULL:
+        judge_waiting(w, v)
+    v.ended = w.rig.now
+    if pick(w, 2):
+        tell(w, "stop", NULL, 0)
+        rig_stop(&w.rig)
+        world_run(w, w.rig.now + DRAIN_FOR)
     if w.broken != NULL:
         broken(v, w.broken)
         return
-    judge_waiting(w, v)
-    link_finish(link, w.rig.now, w.rig.now)
-    for i in range(link.member_count):
+    rig_finish(&w.rig)
+    for i in range(link.resident_count):
         if not judge_group(w, v, i):
+            return
+    for i in range(w.guest_count):
+        if not judge_guest(w, v, &w.guests[i]):
             return
     judge_counters(w, v)
 
@@ -207,16 +256,24 @@ cdef bint judge_waiting(world_t *w, verdict_t *v) noexcept nogil:
     """Nothing waits for what never comes."""
     cdef link_t *link = w.rig.l
     cdef int32_t i
-    for i in range(link.member_count):
+    for i in range(0 if w.listens else link.member_count):
         if link.members[i].scan.active and link.shell.due == INT64_MAX:
             return broken(v, "a scan is open, and nothing is due", i, link.members[i].scan.tick)
     return True
 
 
+cdef inline store_t *first_store(group_t *g) noexcept nogil:
+    return g.filled if g.filled != NULL else g.active
+
+
+cdef inline store_t *store_behind(group_t *g, store_t *s) noexcept nogil:
+    return NULL if s == g.active else (s.next if s.next != NULL else g.active)
+
+
 cdef bint judge_group(world_t *w, verdict_t *v, int32_t member) noexcept nogil:
     """Ticks in order, each once; values; good rows at the end."""
     cdef group_t *g = w.rig.l.members[member].g
-    cdef store_t *s = g.filled if g.filled != NULL else g.active
+    cdef store_t *s = first_store(g)
     cdef uint64_t next_tick = 0, rows = 0
     cdef uint32_t row_at, gap_at
     cdef row_t *row
@@ -241,10 +298,10 @@ cdef bint judge_group(world_t *w, verdict_t *v, int32_t member) noexcept nogil:
                 row_at += 1
             else:
                 return broken(v, "a tick is not accounted, or twice", member, next_tick)
-        s = NULL if s == g.active else (s.next if s.next != NULL else g.active)
+        s = store_behind(g, s)
     if next_tick != g.next_tick or next_tick != g.ticks_due or rows != g.rows:
         return broken(v, "the last tick is not accounted", member, next_tick)
-    if next_tick != <uint64_t>((w.rig.now - START) // g.period_ns) + 1:
+    if next_tick != <uint64_t>((v.ended - START) // g.period_ns) + 1:
         return broken(v, "a tick was never due", member, next_tick)
     if not is_end_read:
         return broken(v, "no row in the end, with nothing wrong", member, next_tick)
@@ -260,10 +317,16 @@ cdef inline bint is_calm(world_t *w, verdict_t *v, int32_t member, uint64_t tick
 cdef bint judge_gap(
     world_t *w, verdict_t *v, int32_t member, const tickgap_t *gap
 ) noexcept nogil:
+    cdef uint64_t tick
     if gap.reason == 0 or gap.count == 0:
         return broken(v, "a gap of nothing", member, gap.first)
-    if gap.reason != GAP_OVERRUN and is_calm(w, v, member, gap.first):
-        return broken(v, "a gap in the end, with nothing wrong", member, gap.first)
+    if gap.reason == GAP_OVERRUN:
+        return True
+    for tick in range(gap.first, gap.first + gap.count):
+        if is_calm(w, v, member, tick) and not (
+            w.listens and gap.reason == GAP_DEVICE_SILENT and not is_any_heard(w, member, tick)
+        ):
+            return broken(v, "a gap in the end, with nothing wrong", member, tick)
     return True
 
 
@@ -271,77 +334,64 @@ cdef bint judge_row(
     world_t *w, verdict_t *v, int32_t member, layout_t *layout, row_t *row
 ) noexcept nogil:
     cdef uint8_t *status = row_status(<uint8_t *>row)
+    cdef int32_t device = w.rig.l.members[member].device
     cdef request_t *r
     cdef int32_t i
     cdef uint32_t k
-    cdef bint calm = is_calm(w, v, member, row.tick)
+    if not judge_values(w, v, member, device, layout, row):
+        return False
+    if not is_calm(w, v, member, row.tick):
+        return True
     for i in range(layout.request_count):
         r = &layout.requests[i]
         for k in range(r.part_count):
-            if status[r.first_part + k] == GOOD:
-                if not is_true(w, member, layout, row, i, k):
-                    v.mid_ns, v.half_us = row.mid_ns - START, row.half_span_us
-                    return broken(v, "a wrong value is good", member, row.tick, i)
-            elif calm and not may_be_set_aside(w, member, r):
-                v.quality = status[r.first_part + k]
-                return broken(v, "a bad row in the end, with nothing wrong", member, row.tick, i)
+            if status[r.first_part + k] == GOOD or may_be_set_aside(w, device, r):
+                continue
+            if w.listens and status[r.first_part + k] == BAD_NOT_ASKED and (
+                not is_heard(w, member, r, row.tick)
+            ):
+                continue
+            v.quality = status[r.first_part + k]
+            return broken(v, "a bad row in the end, with nothing wrong", member, row.tick, i)
     return True
 
 
-cdef inline Kind kind_of(const world_t *w, int32_t member) noexcept nogil:
-    """Of its device: on a mixed line every other one is a meter."""
-    if w.kind != MIXED:
-        return w.kind
-    return METER if w.rig.l.members[member].device & 1 else RTU
-
-
-cdef bint may_be_set_aside(world_t *w, int32_t member, const request_t *r) noexcept nogil:
-    """Whether it never answered and was refused often enough to rest for long (contracts.md, 6)."""
-    cdef uint64_t key = key_of(kind_of(w, member), r.spec, r.spec_size)
-    cdef int32_t device = w.rig.l.members[member].device, refused = 0
-    cdef uint32_t i
-    for i in range(w.said_count):
-        refused += w.said[i].refused and w.said[i].key == key and w.said[i].device == device
-    return not r.answered and refused >= REFUSED_ENOUGH
-
-
-cdef uint32_t said_from(const world_t *w, int64_t at) noexcept nogil:
-    """The first request that was heard at that time or later."""
-    cdef uint32_t low = 0, high = w.said_count, middle
-    while low < high:
-        middle = (low + high) // 2
-        if w.said[middle].at < at:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-cdef bint is_true(
-    world_t *w, int32_t member, layout_t *layout, row_t *row, int32_t request, uint32_t part
+cdef bint judge_values(
+    world_t *w, verdict_t *v, int32_t member, int32_t device, layout_t *layout, row_t *row
 ) noexcept nogil:
-    """Whether a request of that scan was answered with what the row holds."""
-    cdef uint8_t wanted[FRAME_MAX]
-    cdef const request_t *r = &layout.requests[request]
-    cdef const uint8_t *data = row_data(layout, <uint8_t *>row) + (
-        layout.parts[r.first_part + part].offset
-    )
-    cdef size_t size = layout.parts[r.first_part + part].bytes
-    cdef uint64_t key = key_of(kind_of(w, member), r.spec, r.spec_size)
-    cdef int32_t device = w.rig.l.members[member].device
-    # Rows count in microseconds.
-    cdef int64_t half = <int64_t>row.half_span_us * 1000 + 2000
-    cdef uint32_t i = said_from(w, row.mid_ns - half)
-    cdef const said_t *s
-    while i < w.said_count and w.said[i].at <= row.mid_ns + half:
-        s = &w.said[i]
-        if s.answered and s.key == key and s.device == device:
-            if expect(kind_of(w, member), device, r.spec, part, i, wanted) == size and (
-                memcmp(wanted, data, size) == 0
+    """What is good is true."""
+    cdef uint8_t *status = row_status(<uint8_t *>row)
+    cdef request_t *r
+    cdef int32_t i
+    cdef uint32_t k
+    for i in range(layout.request_count):
+        r = &layout.requests[i]
+        for k in range(r.part_count):
+            if status[r.first_part + k] == GOOD and not is_true(w, device, layout, row, i, k):
+                v.mid_ns, v.half_us = row.mid_ns - START, row.half_span_us
+                return broken(v, "a wrong value is good", member, row.tick, i)
+    return True
+
+
+cdef bint judge_guest(world_t *w, verdict_t *v, const visit_t *guest) noexcept nogil:
+    """One row at the most, and one for who has stayed since there were faults."""
+    cdef group_t *g = guest.group
+    cdef store_t *s = first_store(g) if guest.came else NULL
+    cdef uint32_t i, rows = 0
+    while s != NULL:
+        for i in range(s.row_count):
+            rows += 1
+            if not judge_values(
+                w, v, -1, guest.device, s.layout,
+                <row_t *>(s.rows + <size_t>i * s.layout.stride),
             ):
-                return True
-        i += 1
-    return False
+                return False
+        s = store_behind(g, s)
+    if rows > 1:
+        return broken(v, "a guest is read twice")
+    if guest.came and not guest.went and guest.at < w.calm_at and not rows:
+        return broken(v, "a guest is never read")
+    return True
 
 
 cdef bint judge_counters(world_t *w, verdict_t *v) noexcept nogil:
@@ -350,6 +400,11 @@ cdef bint judge_counters(world_t *w, verdict_t *v) noexcept nogil:
     cdef uint64_t requests = 0, answers = 0, timeouts = 0, damaged = 0, exceptions = 0
     cdef device_t *d
     cdef int32_t i
+    if w.listens:
+        # Counted are those of strangers, too, and one may wait for its answer yet.
+        if n.requests < n.answers + n.timeouts + n.damaged or n.bytes_out:
+            return broken(v, "more was answered than asked")
+        return True
     for i in range(link.device_count):
         d = &link.devices[i]
         requests += d.requests

@@ -1,8 +1,9 @@
 """A story's world: one link, its machines, the weather on their wire, and what was said."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from native.engine.rig cimport rig_t
+from native.rows.store cimport group_t
 from tests.stories.machines cimport FRAME_MAX, Kind, asked_t
 
 cdef enum:
@@ -10,6 +11,8 @@ cdef enum:
     EVENTS_MAX = 256
     ASKED_MAX = 65536
     MUTED_MAX = 4
+    ASKS_MAX = 32    # of another master
+    GUESTS_MAX = 6
 
 cdef enum:  # faults
     LATE = 0       # the answer comes when its time is up
@@ -30,18 +33,28 @@ cdef enum:  # faults
     STARVED = 15   # the shell's thread is kept from running
     STUCK = 16     # the port takes no more bytes for a while
     HEARTBEAT = 17  # before it comes what a device that dials in says when nothing is asked
-    FAULTS = 18
+    REDIAL = 18    # a device dials in anew, while its old connection still looks alive
+    GUEST = 19     # no fault: somebody wants a single reading
+    OVERRUN = 20   # the kernel loses what another master asks, and counts it
+    FAULTS = 21
 
 cdef enum What:
     BYTES = 0
     ENDS = 1       # the connection
     MADE = 2       # the connection is
+    DIALS = 3      # a device does
+    ASKS = 4       # another master does
+    ANSWERS = 5    # a machine, to another master's request, which the event holds
+    LOSES = 6      # the kernel, so many bytes as the event has
+    GUESTS_COME = 7
+    GUEST_GOES = 8  # the one whose number is `serial`
 
 
 cdef struct event_t:
     int64_t at
     What what
     uint32_t connection
+    uint32_t serial    # of the request
     size_t size
     uint8_t bytes[FRAME_MAX]
 
@@ -49,15 +62,53 @@ cdef struct event_t:
 cdef struct said_t:
     # A read request, and what became of it.
     int64_t at
+    int64_t done_at    # when its answer has come
     uint64_t key
+    uint8_t spec[5]    # of Modbus: what is read
     int32_t device
     bint answered      # with data
     bint refused
 
 
+cdef struct ask_t:
+    # What another master asks again and again.
+    uint8_t unit
+    uint8_t function
+    uint16_t address
+    uint16_t count
+
+
+cdef struct master_t:
+    # Another master, on a line that is only listened to.
+    ask_t asks[ASKS_MAX]
+    int32_t ask_count
+    int32_t next_ask
+    int64_t patience       # what it waits for an answer
+    bint careless          # it takes any answer of the unit that it asked last
+    bint waits             # for the answer to
+    uint32_t serial        # this request,
+    uint8_t unit           # of this unit
+    bint calmed            # it has made a pause since the last fault
+
+
+cdef struct visit_t:
+    # A guest: see `native.engine.guests`.
+    group_t *group
+    int32_t device
+    int32_t place          # among the link's guests; -1: it has not come, or has gone
+    bint came
+    bint went
+    int64_t at             # it came
+
+
 cdef struct world_t:
     rig_t rig
     Kind kind
+    bint listens           # another master asks
+    master_t master
+    visit_t guests[GUESTS_MAX]
+    int32_t guests_most    # that may come,
+    int32_t guest_count    # and have
     bint line              # half a duplex, frames with a check: noise, damage and cuts are told
     uint64_t random
     int64_t timeout_ns
@@ -82,12 +133,11 @@ cdef struct world_t:
     uint64_t bytes_heard   # that the link has sent, all told
     const char *broken     # what must not be; NULL: all is well
     void *notes            # a list of lines, where the story is told; NULL: it is not
+    void *guests_told      # and of guests, in the words of head_of in plans.py
 
 
 # The kind, the seed and the rig's link decide everything that follows. False: no memory.
 cdef bint world_begin(world_t *w, uint64_t seed) noexcept nogil
 cdef void world_end(world_t *w) noexcept nogil
-# What happens until then, faults and all.
+# What happens until then, faults and all, or until a loop that was stopped is over.
 cdef void world_run(world_t *w, int64_t until) noexcept nogil
-# Below `n`.
-cdef uint32_t pick(world_t *w, uint32_t n) noexcept nogil

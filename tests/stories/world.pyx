@@ -1,77 +1,46 @@
 """What happens in a story: requests heard, answers given, and what goes wrong with them.
 
-Each story has its own weather: a draw of the faults that it has at all, and how often. Machines
-answer in order, a serial wire takes its time, a connection that ended takes with it what was on its
-way. Faults that a protocol cannot tell are left out: a damaged byte on TCP, and an answer on a line
-without ids that is later than a time-out and the quarantine behind it (contracts.md, 6).
+Each story has its own weather: a draw of the faults that it has at all, and how often. What
+machines answer stands in `replies`, what another master asks in `master`.
 """
 
-from cpython.list cimport PyList_Append
 from libc.errno cimport ECONNREFUSED, ECONNRESET, EIO, ENOENT
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
 
+from native.clock cimport MS
+from native.engine.connection cimport CONNECTING, DOWN, UP
+from native.engine.guests cimport dismiss_guest, invite_guest
 from native.engine.rig cimport (
     rig_connected,
+    rig_dialled,
     rig_due,
     rig_feed,
+    rig_is_over,
     rig_lay,
     rig_look,
     rig_next,
+    rig_pass,
     rig_t,
+    rig_visited,
 )
-from native.engine.connection cimport CONNECTING, UP
-from native.wire.transport cimport DATAGRAM, DIALIN, STREAM, packet_t
-from tests.stories.machines cimport (
-    METER,
-    READ,
-    S7,
-    TCP,
-    answer,
-    asked_t,
-    foreign,
-    hear,
-    refuse,
+from native.wire.transport cimport DATAGRAM, DIALIN, STREAM
+from tests.stories.machines cimport asked_t, hear
+from tests.stories.master cimport master_asks, master_begin, master_is_answered
+from tests.stories.replies cimport (
+    note,
+    pick,
+    plan,
+    respond,
+    span,
+    strikes,
+    tell,
+    tell_number,
 )
-
-cdef extern from *:
-    """
-    #define MS INT64_C(1000000)
-    """
-    int64_t MS
 
 cdef enum:
     SPINS_MAX = 1000  # calls at one moment: more is a link that is due for ever
-
-
-cdef uint32_t pick(world_t *w, uint32_t n) noexcept nogil:
-    w.random ^= w.random >> 12
-    w.random ^= w.random << 25
-    w.random ^= w.random >> 27
-    return <uint32_t>((w.random * <uint64_t>0x2545F4914F6CDD1D) >> 33) % n
-
-
-cdef int64_t span(world_t *w, int64_t least, int64_t most) noexcept nogil:
-    return least + <int64_t>pick(w, <uint32_t>((most - least) // 1000 + 1)) * 1000
-
-
-cdef void note(world_t *w, const char *what, object words) noexcept:
-    """A line of the story, in the words of tests/kit/conversation.py."""
-    at = (w.rig.now - w.rig.l.members[0].g.start_ns) / 1e6
-    PyList_Append(<list>w.notes, f"{what.decode():7} {at:<13.6f} {words}".rstrip())
-
-
-cdef inline void tell(world_t *w, const char *what, const uint8_t *p, size_t n) noexcept nogil:
-    if w.notes != NULL:
-        with gil:
-            note(w, what, p[:n].hex())
-
-
-cdef inline void tell_number(world_t *w, const char *what, int number) noexcept nogil:
-    if w.notes != NULL:
-        with gil:
-            note(w, what, number)
 
 
 cdef bint world_begin(world_t *w, uint64_t seed) noexcept nogil:
@@ -87,10 +56,13 @@ cdef bint world_begin(world_t *w, uint64_t seed) noexcept nogil:
         w.rate[DAMAGED] = w.rate[NOISE] = w.rate[BABBLE] = 0
     elif not w.line:
         w.rate[DAMAGED] = w.rate[CUT] = w.rate[NOISE] = w.rate[BABBLE] = 0
-    if w.rig.l.port.kind == DIALIN:
-        w.rate[HEARTBEAT] = 50
+    w.rate[HEARTBEAT] = 50 if w.rig.l.port.kind == DIALIN else 0
+    w.rate[REDIAL] = 10 if w.rig.l.port.kind == DIALIN else 0
+    if w.listens:
+        w.rate[STUCK] = 0
+        master_begin(w)
     else:
-        w.rate[HEARTBEAT] = 0
+        w.rate[OVERRUN] = 0
     w.rig.slow = w.rig.l.port.kind == STREAM or w.rig.l.port.kind == DATAGRAM
     for i in range(MUTE, STUCK + 1):
         w.rate[i] = (w.rate[i] + 9) // 10
@@ -103,34 +75,6 @@ cdef void world_end(world_t *w) noexcept nogil:
 
 
 # ---- what is under way -------------------------------------------------------------------------
-
-cdef event_t *plan(world_t *w, What what, int64_t at) noexcept nogil:
-    """An event to fill in; the last one again where there are too many."""
-    cdef event_t *e
-    if w.event_count == EVENTS_MAX:
-        w.broken = "more is under way than a story holds"
-        return &w.events[EVENTS_MAX - 1]
-    e = &w.events[w.event_count]
-    w.event_count += 1
-    e.at, e.what, e.connection, e.size = at, what, w.rig.opened, 0
-    return e
-
-
-cdef int64_t in_order(world_t *w, int64_t at) noexcept nogil:
-    """Not before what is under way already."""
-    if w.stream == w.rig.opened or w.char_ns:
-        at = max(at, w.stream_at)
-    w.stream, w.stream_at = w.rig.opened, at
-    return at
-
-
-cdef void send(world_t *w, int64_t at, const uint8_t *p, size_t n) noexcept nogil:
-    cdef event_t *e
-    if n:
-        e = plan(w, BYTES, in_order(w, at))
-        e.size = n
-        memcpy(e.bytes, p, n)
-
 
 cdef int32_t first_event(const world_t *w) noexcept nogil:
     """The earliest, and of those at one time the one that was planned first; -1: none."""
@@ -147,19 +91,71 @@ cdef void take_event(world_t *w, int32_t i, event_t *e) noexcept nogil:
     memmove(&w.events[i], &w.events[i + 1], <size_t>(w.event_count - i) * sizeof(event_t))
 
 
+# ---- who comes ---------------------------------------------------------------------------------
+
+cdef void device_dials(world_t *w) noexcept nogil:
+    cdef uint32_t before = w.rig.opened
+    tell(w, "dials", NULL, 0)
+    rig_dialled(&w.rig)
+    if w.rig.opened == before and not w.rig.l.draining:
+        w.broken = "a device dialled in, and nobody took the connection"
+
+
+cdef void guest_comes(world_t *w) noexcept nogil:
+    """Somebody wants a single reading, and goes at some time, or stays until the end."""
+    cdef int32_t number = w.guest_count
+    cdef visit_t *v = &w.guests[number]
+    cdef event_t *e
+    if number == w.guests_most:
+        return
+    w.guest_count += 1
+    v.place = invite_guest(w.rig.l, v.device, v.group)
+    if v.place < 0:
+        return
+    w.happened[GUEST] += 1
+    v.came, v.at = True, w.rig.now
+    if w.notes != NULL:
+        with gil:
+            note(w, "guest", (<list>w.guests_told)[number])
+    rig_visited(&w.rig)
+    if pick(w, 2):
+        e = plan(w, GUEST_GOES, w.rig.now + span(w, 0, 3000 * MS))
+        e.serial = <uint32_t>number
+
+
+cdef void guest_goes(world_t *w, visit_t *v) noexcept nogil:
+    tell_number(w, "goes", <int>(v - &w.guests[0]))
+    dismiss_guest(w.rig.l, v.place)
+    v.went = True
+    rig_visited(&w.rig)
+
+
 cdef void happen(world_t *w, int32_t i, bint unseen) noexcept nogil:
     """`unseen`: the shell's thread is kept from looking."""
     cdef rig_t *r = &w.rig
     cdef event_t e
     take_event(w, i, &e)
+    if e.what == DIALS:
+        device_dials(w)
+    elif e.what == GUESTS_COME:
+        guest_comes(w)
+    elif e.what == GUEST_GOES:
+        guest_goes(w, &w.guests[e.serial])
+    elif e.what == ASKS:
+        master_asks(w)
+    elif e.what == ANSWERS:
+        master_is_answered(w, &e)
     # On a serial line there is one connection for ever; else what was under way is gone.
-    if w.char_ns == 0 and e.connection != r.opened:
+    elif w.char_ns == 0 and e.connection != r.opened:
         return
-    if e.what == MADE:
+    elif e.what == MADE:
         tell(w, "made", NULL, 0)
         rig_connected(r)
     elif r.l.conn.state != UP:
         return
+    elif e.what == LOSES:
+        tell_number(w, "lost", <int>e.size)
+        r.overrun += <uint32_t>e.size
     elif e.what == BYTES:
         tell(w, "lay" if unseen else "<", e.bytes, e.size)
         if unseen:
@@ -173,164 +169,18 @@ cdef void happen(world_t *w, int32_t i, bint unseen) noexcept nogil:
             rig_look(r)
 
 
-# ---- what the machines do ----------------------------------------------------------------------
-
-cdef bint strikes(world_t *w, int32_t fault) noexcept nogil:
-    """Whether this fault happens now."""
-    if w.rate[fault] == 0 or (w.rig.now >= w.calm_at and fault != HEARTBEAT):
-        return False
-    if pick(w, 1000) >= w.rate[fault]:
-        return False
-    w.happened[fault] += 1
-    return True
-
-
-cdef bint is_muted(world_t *w, const asked_t *a) noexcept nogil:
-    cdef int32_t i
-    cdef int64_t now = w.rig.now
-    if now < w.hush_until or now < w.mute_until[a.device]:
-        return True
-    for i in range(MUTED_MAX):
-        if w.muted[i] == a.key + <uint64_t>a.device and now < w.muted_until[i]:
-            return True
-    return False
-
-
-cdef int64_t late_most(const world_t *w) noexcept nogil:
-    """How long after its request an answer may come and still be told from the next one."""
-    if w.kind == TCP or w.kind == S7:
-        return 3 * w.timeout_ns
-    return w.timeout_ns + min(w.timeout_ns, 100 * MS) * 9 // 10
-
-
-cdef void begin_spells(world_t *w, const asked_t *a) noexcept nogil:
-    """Faults that last."""
-    cdef int32_t i, _turn
-    cdef int64_t now = w.rig.now, at
-    cdef event_t *e
-    if strikes(w, MUTE):
-        w.mute_until[a.device] = min(w.calm_at, now + span(w, 0, 8 * w.timeout_ns))
-    if strikes(w, HUSH):
-        w.hush_until = min(w.calm_at, now + span(w, 0, 8 * w.timeout_ns))
-    if strikes(w, SHY):
-        i = <int32_t>pick(w, MUTED_MAX)
-        w.muted[i] = a.key + <uint64_t>a.device
-        w.muted_until[i] = min(w.calm_at, now + span(w, 0, 8 * w.timeout_ns))
-    if strikes(w, STUCK):
-        w.stuck_until = min(w.calm_at, now + span(w, 0, 500 * MS))
-    if strikes(w, REFUSAL):
-        w.refuse_until = min(w.calm_at, now + span(w, 0, 5000 * MS))
-        plan(w, ENDS, in_order(w, now + span(w, 0, 20 * MS)))
-    if strikes(w, BABBLE):
-        at = now + span(w, 0, 20 * MS)
-        for _turn in range(<int32_t>pick(w, 60) + 3):
-            e = plan(w, BYTES, at)
-            e.size = 1 + pick(w, 8)
-            scribble(w, e.bytes, e.size)
-            at += span(w, 500000, 4 * MS)
-
-
-cdef void scribble(world_t *w, uint8_t *p, size_t n) noexcept nogil:
-    cdef size_t i
-    for i in range(n):
-        p[i] = <uint8_t>pick(w, 256)
-
-
-cdef void spoil(world_t *w, uint8_t *p, size_t n) noexcept nogil:
-    """One byte is another one: each protocol with a check tells that."""
-    p[pick(w, <uint32_t>n)] ^= <uint8_t>(1 + pick(w, 255))
-
-
-cdef void send_pieces(world_t *w, int64_t at, const uint8_t *p, size_t n) noexcept nogil:
-    cdef size_t done = 0, size
-    while done < n:
-        size = min(n - done, <size_t>1 + pick(w, 6) * pick(w, 6))
-        send(w, at, p + done, size)
-        done += size
-        at += span(w, 0, 3 * MS)
-
-
-cdef void reply(world_t *w, asked_t *a, int64_t at, said_t *s) noexcept nogil:
-    """The answer to a read, and what goes wrong with it."""
-    cdef uint8_t frame[1200]
-    cdef size_t n, first
-    cdef uint32_t serial = w.said_count - 1
-    cdef const packet_t *packet
-    cdef bint ends = False
-    if strikes(w, REFUSED):
-        s.refused = True
-        n = refuse(a, <uint8_t>(10 if a.kind == S7 else 2), frame)
-    elif a.kind != S7 and a.kind != METER and strikes(w, BUSY):
-        n = refuse(a, <uint8_t>(6 if pick(w, 3) else 11), frame)
-    else:
-        s.answered = True
-        n = answer(a, serial, frame)
-    if strikes(w, NOISE):
-        scribble(w, frame + n, 1 + pick(w, 12))
-        send(w, at - span(w, 0, 2 * MS), frame + n, 1 + pick(w, 12))
-    if strikes(w, FOREIGN):
-        send(w, at - MS, frame + n, foreign(w.kind, pick(w, 0x7FFFFFFF), frame + n))
-    if strikes(w, HEARTBEAT):
-        packet = &w.rig.l.port.packets[0]
-        send_pieces(w, at - span(w, 0, 2 * MS), packet.bytes, packet.size)
-    if strikes(w, DAMAGED):
-        spoil(w, frame, n)
-    if strikes(w, CUT):
-        n = pick(w, <uint32_t>n)
-    if strikes(w, HANG_UP):
-        n = pick(w, <uint32_t>n + 1)
-        ends = True
-    if strikes(w, PIECES):
-        send_pieces(w, at, frame, n)
-    elif w.char_ns and pick(w, 2):
-        # A serial port brings what has come so far.
-        first = 1 + pick(w, <uint32_t>n) if n else 0
-        send(w, at + w.char_ns * <int64_t>first, frame, first)
-        send(w, at + w.char_ns * <int64_t>n, frame + first, n - first)
-    else:
-        send(w, at + w.char_ns * <int64_t>n, frame, n)
-    if ends:
-        plan(w, ENDS, in_order(w, at))
-
-
-cdef void respond(world_t *w, asked_t *a) noexcept nogil:
-    cdef uint8_t frame[1200]
-    cdef int64_t at = w.rig.now + w.char_ns * <int64_t>a.size
-    cdef said_t *s
-    if a.device < 0:
-        w.broken = "a device is asked that is not here"
-        return
-    if a.what != READ:
-        if not is_muted(w, a) and not strikes(w, LOST):
-            send(w, at + span(w, MS // 2, 9 * MS), frame, answer(a, 0, frame))
-        return
-    if w.said_count == ASKED_MAX:
-        w.broken = "more is asked than a story holds"
-        return
-    s = &w.said[w.said_count]
-    w.said_count += 1
-    s.at, s.key, s.device, s.answered, s.refused = w.rig.now, a.key, a.device, False, False
-    begin_spells(w, a)
-    if is_muted(w, a) or strikes(w, LOST):
-        return
-    at += span(w, MS // 2, 9 * MS)
-    if w.ready_at[a.device] < w.rig.now + w.timeout_ns // 4 and strikes(w, LATE):
-        at = w.rig.now + span(w, w.timeout_ns // 4, late_most(w) - 10 * MS)
-    at = max(at, w.ready_at[a.device])
-    w.ready_at[a.device] = at
-    reply(w, a, at, s)
-
-
-cdef void listen(world_t *w) noexcept nogil:
+cdef void hear_link(world_t *w) noexcept nogil:
     """What the link has sent since the last time."""
     cdef rig_t *r = &w.rig
     cdef asked_t a
     cdef size_t used, at = 0
-    while at < r.sent_size:
+    if w.listens and r.sent_size:
+        w.broken = "a link that only listens has spoken"
+    while at < r.sent_size and w.broken == NULL:
         used = hear(w.kind, r.sent + at, r.sent_size - at, w.devices, &a)
         if used == 0:
             w.broken = "what was sent is no request"
-            break
+            return
         tell(w, ">", r.sent + at, used)
         at += used
         w.bytes_heard += used
@@ -353,12 +203,21 @@ cdef void set_conditions(world_t *w) noexcept nogil:
     if r.stuck != (r.now < w.stuck_until):
         tell_number(w, "stuck", not r.stuck)
     r.refusal, r.stuck = refusal, r.now < w.stuck_until
-    if r.l.conn.state != CONNECTING:
-        return
-    for i in range(w.event_count):
-        pending = pending or (w.events[i].what == MADE and w.events[i].connection == r.opened)
-    if not pending:
-        plan(w, MADE, r.now + span(w, 0, 30 * MS))
+    if r.l.conn.state == CONNECTING:
+        for i in range(w.event_count):
+            pending = pending or (w.events[i].what == MADE and w.events[i].connection == r.opened)
+        if not pending:
+            plan(w, MADE, r.now + span(w, 0, 30 * MS))
+    elif r.l.conn.state == DOWN and r.l.port.kind == DIALIN:
+        for i in range(w.event_count):
+            pending = pending or w.events[i].what == DIALS
+        if not pending:
+            plan(w, DIALS, max(r.now, w.refuse_until) + span(w, 0, 2000 * MS))
+
+
+cdef inline bint is_unseen(What what) noexcept nogil:
+    """Whether it may happen while the shell's thread is kept from running."""
+    return what == BYTES or what == ASKS or what == ANSWERS or what == LOSES
 
 
 cdef void starve(world_t *w) noexcept nogil:
@@ -376,7 +235,7 @@ cdef void starve(world_t *w) noexcept nogil:
         until = min(until, w.refuse_until - 1)
     if r.now < w.stuck_until:
         until = min(until, w.stuck_until - 1)
-    while i >= 0 and w.events[i].at <= until and w.events[i].what == BYTES:
+    while i >= 0 and w.events[i].at <= until and is_unseen(w.events[i].what):
         r.now = max(r.now, w.events[i].at)
         happen(w, i, True)
         i = first_event(w)
@@ -388,27 +247,27 @@ cdef void world_run(world_t *w, int64_t until) noexcept nogil:
     cdef rig_t *r = &w.rig
     cdef int64_t due, at, last = -1
     cdef int32_t i, spins = 0
-    while w.broken == NULL:
+    while w.broken == NULL and not rig_is_over(r):
         set_conditions(w)
         i = first_event(w)
         at = w.events[i].at if i >= 0 else INT64_MAX
         due = rig_next(r)
         if min(due, at) > until:
-            r.now = max(r.now, until)
+            rig_pass(r, max(r.now, until))
             return
         if due <= at:
-            r.now = max(r.now, due)
+            rig_pass(r, max(r.now, due))
             if strikes(w, STARVED):
                 starve(w)
             set_conditions(w)
             rig_due(r)
-            listen(w)
+            hear_link(w)
             rig_look(r)
         else:
-            r.now = max(r.now, at)
+            rig_pass(r, max(r.now, at))
             set_conditions(w)
             happen(w, i, False)
-        listen(w)
+        hear_link(w)
         spins = spins + 1 if r.now == last else 0
         last = r.now
         if spins > SPINS_MAX:

@@ -10,9 +10,9 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig, BufferUnusableError, record, state
+from gateway.buffer.disk import APART_NS, READ_FAILURES_MAX
 from gateway.buffer.ranges import RangeSet
 from gateway.buffer.runs import Run
-from gateway.buffer.thread import APART_NS, READ_FAILURES_MAX
 from native.crc import crc32c
 from tests.kit.blocks import block, no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk

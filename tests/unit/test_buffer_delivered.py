@@ -6,8 +6,9 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer
-from gateway.buffer.delivered import BYTES_MAX, Delivered
 from gateway.buffer.gaps import GapSet
+from gateway.buffer.ledger import DELIVERED_BYTES_MAX as BYTES_MAX
+from gateway.buffer.ledger import Delivered
 from gateway.buffer.ranges import RangeSet
 from gateway.buffer.state import State, encode
 from tests.kit.blocks import block

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.buffer.config import BufferConfig
+from gateway.buffer.block import BufferConfig
 from gateway.buffer.troubles import early
 from gateway.messages import remedy, say
 from gateway.report.recent import Filling

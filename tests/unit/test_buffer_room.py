@@ -8,8 +8,8 @@ import errno
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
+from gateway.buffer.disk import APART_NS, READ_FAILURES_MAX
 from gateway.buffer.ranges import RangeSet
-from gateway.buffer.thread import APART_NS, READ_FAILURES_MAX
 from tests.kit.blocks import SETS_BYTES, block, no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, passed, run

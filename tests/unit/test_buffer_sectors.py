@@ -8,10 +8,10 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
+from gateway.buffer.disk import APART_NS, READ_FAILURES_MAX
 from gateway.buffer.ranges import RangeSet
 from gateway.buffer.segment import PAGE_BYTES
 from gateway.buffer.state import OpenEpoch
-from gateway.buffer.thread import APART_NS, READ_FAILURES_MAX
 from gateway.report.snapshot import BufferSnapshot
 from tests.kit.blocks import block, catalog_content, no_zstd, put_catalog
 from tests.kit.fake_disk import FakeDisk

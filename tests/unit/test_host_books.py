@@ -16,9 +16,9 @@ from drivers.host.books import Books
 from drivers.host.child import BACKOFF_S_MAX, backoff_s
 from drivers.host.events import batch
 from drivers.host.frames import Event, FrameError, Frames, Row
-from drivers.host.quality import BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NO_VALUE, BAD_NOT_A_VALUE, GOOD
 from drivers.host.source import PUSHED_MAX, Pushed
 from drivers.host.values import TYPES, encode, lay_out
+from drivers.quality import BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NO_VALUE, BAD_NOT_A_VALUE, GOOD
 from native.block.latest import latest
 from native.block.seal import Sealer
 from native.rows.group import Group

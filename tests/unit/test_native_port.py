@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from drivers.api import LinkSpec
 from native.wire.port import Port
@@ -66,3 +68,27 @@ def test_loop_when_the_kernel_refuses_epoll_pwait2_scans_all_the_same() -> None:
         told = json.loads(done.stdout)
         assert told["bad"] == 0 and told["early_ns"] >= 0
         assert told["woken"] < 1000  # for 50 scans a second
+
+
+#: Says what the kernel counts of a serial port; a pseudo-terminal's driver counts nothing.
+COUNTED = """
+import json, os
+from drivers.api import LinkSpec
+from native.wire.port import Port
+
+port = Port(LinkSpec("l", "serial", port=os.ttyname(os.openpty()[1])))
+port.open()
+print(json.dumps(port.counters()))
+"""
+
+
+def test_serial_port_when_the_kernel_lost_bytes_then_says_how_many(tmp_path: Path) -> None:
+    shim, lost = tmp_path / "lossy_port.so", tmp_path / "lost"
+    source = Path(__file__).parent.parent / "kit" / "lossy_port.c"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", shim, source], check=True)
+    lost.write_bytes(bytes(3))
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED], capture_output=True, text=True, check=True,
+        env=os.environ | {"LD_PRELOAD": str(shim), "LOST_BYTES": str(lost)},
+    )  # fmt: skip
+    assert json.loads(done.stdout)["overrun"] == 3

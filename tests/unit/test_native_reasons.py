@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
+from drivers import quality
 from drivers.api import RowType, ValueType
 from gateway import catalog
 from native.rows.group import GAP_NAMES
@@ -34,6 +35,17 @@ def test_qualities_when_native_are_all_of_the_contract(numbers: dict[str, int]) 
     told = {"GOOD": numbers["GOOD"], "UNSPECIFIED": 0}
     told |= starting(numbers, "UNCERTAIN") | starting(numbers, "BAD")
     assert told == {name.removeprefix("QUALITY_"): number for name, number in pb.Quality.items()}
+
+
+def test_qualities_and_gap_reasons_when_drivers_name_them_then_are_those_of_native(
+    numbers: dict[str, int],
+) -> None:
+    told = {name: number for name, number in vars(quality).items() if name.isupper()}
+    wanted = {"GOOD": numbers["GOOD"]}
+    for prefix in ("UNCERTAIN", "BAD", "GAP_"):
+        wanted |= starting(numbers, prefix)
+    del wanted["GAP_REASONS"]
+    assert told == wanted
 
 
 def test_gap_reasons_when_native_are_the_first_of_the_contract(numbers: dict[str, int]) -> None:

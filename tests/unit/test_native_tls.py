@@ -17,7 +17,7 @@ import pytest
 from drivers.api import LinkSpec
 from drivers.states import NET_CAUSES
 from native.wire import tls
-from native.wire.port import Port
+from native.wire.port import TLS_ERRORS, Port
 from tests.kit.authority import Authority
 from tests.kit.slave import RESET, TcpSlave
 from tests.kit.tls_slave import TlsSlave
@@ -113,7 +113,7 @@ def test_key_when_it_has_a_password_is_refused_without_asking_the_terminal(tmp_p
         port = Port(made)
         with pytest.raises(OSError, match=r".*") as failed:
             port.open()
-        assert failed.value.errno == 4097
+        assert failed.value.errno == TLS_ERRORS["files"]
 
 
 def test_openssl_when_no_link_is_secured_is_not_loaded(project: Path) -> None:

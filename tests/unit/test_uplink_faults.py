@@ -12,8 +12,8 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig, record, segment
+from gateway.buffer.disk import READ_FAILURES_MAX
 from gateway.buffer.state import OpenEpoch
-from gateway.buffer.thread import READ_FAILURES_MAX
 from gateway.catalog import content_id
 from gateway.config.units import Rate
 from gateway.uplink import Uplink, UplinkConfig

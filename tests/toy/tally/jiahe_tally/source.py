@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from drivers.host.quality import BAD_NO_VALUE
 from drivers.host.source import Counters, DeviceSaid, GroupAsked, LinkAsked, Pushed, Source
 from drivers.host.values import encode, size_of
+from drivers.quality import BAD_NO_VALUE
 
 
 class TallySource:
