@@ -80,7 +80,7 @@ def parse(text: str) -> Address:
     """Raises IdentifierError for what is no identifier, or a block without its item."""
     found = _TEXT.fullmatch(text.strip())
     if not found:
-        raise IdentifierError("dlt645.address_syntax", text=text)
+        raise IdentifierError("dlt645.address_syntax", text=text, example=likely(text))
     identifier, item = found[1].upper(), found[2]
     if item == "time":
         if len(identifier) != 8 or not identifier.startswith("01"):
@@ -101,6 +101,14 @@ def parse(text: str) -> Address:
         "dlt645.address_item", text=text, first=_number(made, made.items[0]),
         last=_number(made, made.items[-1]),
     )  # fmt: skip
+
+
+def likely(text: str) -> str:
+    """What an identifier that makes no sense may stand for: with blanks, or without its first 0."""
+    digits = re.sub(r"[\s-]+|[Hh]$|^0[xX]", "", text)
+    if re.fullmatch(r"[0-9A-Fa-f]{7,8}", digits):
+        return digits.zfill(8)
+    return "02010100"
 
 
 def _number(block: Block, item: str) -> int:

@@ -36,8 +36,8 @@ WORDS = {
     "dlt645.address_syntax": Message(
         "数据标识 {text} 看不懂",
         "the data identifier {text} makes no sense",
-        _ADDRESS_ZH,
-        _ADDRESS_EN,
+        _ADDRESS_ZH + "；这里例如：{example}",
+        _ADDRESS_EN + "; here such as: {example}",
     ),
     "dlt645.address_block": Message(
         "{text} 是一整块数据，要写明哪一项",

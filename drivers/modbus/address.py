@@ -171,7 +171,14 @@ def parse_range(text: str) -> Range:
     the first.
     """
     head, dash, tail = text.strip().partition("-")
-    first = parse(head)
+    try:
+        first = parse(head)
+    except AddressError as error:
+        if not dash or "example" not in error.arguments:
+            raise
+        args = {**error.arguments, "text": text.strip()}
+        args["example"] = f"{likely(head)}-{tail.strip()}"
+        raise AddressError(error.message, **args) from None
     if first.bit is not None:
         raise AddressError("modbus.address_syntax", text=text.strip(), example="holding:100-199")
     if not dash:

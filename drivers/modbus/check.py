@@ -99,7 +99,8 @@ def _device(device: DeviceSpec) -> Iterator[Problem]:
 def _type(tag: TagSpec, at: TagPlace, device: DeviceSpec) -> _Found:
     address = at.address
     if tag.type not in TYPE_BYTES:
-        yield "type", "modbus.type", {"type": tag.type}
+        said = "modbus.wstring" if tag.type == "wstring" else "modbus.type"
+        yield "type", said, {"type": tag.type}
     elif not address.is_register and tag.type != "bool":
         yield "type", "modbus.coil_type", {"space": address.space, "type": tag.type}
     elif address.bit is not None and tag.type != "bool":

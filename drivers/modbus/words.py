@@ -111,6 +111,12 @@ WORDS = {
         "日期和时间按厂家的格式分成几个寄存器：每个写成一个标签",
         "A date lies in registers of the maker's own order: make a tag of each of them",
     ),
+    "modbus.wstring": Message(
+        "Modbus 没有 {type} 类型",
+        "Modbus has no type {type}",
+        'type = "string"，length 是字节数；中文再写 encoding = "gb18030" 或 "utf-8"',
+        'type = "string", with its length in bytes; Chinese wants encoding = "gb18030" or "utf-8"',
+    ),
     "modbus.bcd_length": Message(
         "BCD 数不能是 {length} 个字节",
         "a BCD number cannot have {length} bytes",

@@ -111,6 +111,9 @@ def parse(text: str) -> Address:
 
 def likely(text: str) -> str:
     """What an address that makes no sense may stand for, in the manner of STEP 7."""
+    pointed = re.sub(r"[,，。、;:]", ".", text.upper())
+    if _BLOCK.fullmatch(pointed) or _MEMORY.fullmatch(pointed):
+        return pointed
     found = _OTHERS.search(text.upper())
     if found is None:
         return "DB12.DBD4"

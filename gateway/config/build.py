@@ -24,6 +24,7 @@ from gateway.config import spelling
 from gateway.config.capacity import Capacity
 from gateway.config.check import Place, check_table, complete, without_dotted
 from gateway.config.links import judge_baud
+from gateway.config.outside import with_its_tags
 from gateway.config.problems import Problems
 from gateway.config.schema import (
     DEVICE,
@@ -90,6 +91,7 @@ class DeviceBuilder:
         if self._capacity.is_passed or self._problems.are_enough:
             return []
         table = device_table(str(data.get("driver", "")))
+        data = with_its_tags(place, data, table, self._problems)
         if data and not (data := without_dotted(place, data, table, self._problems)):
             return []
         data = self._without_others(place, data, table)
@@ -233,11 +235,11 @@ class DeviceBuilder:
         try:
             return registry.get(name)
         except registry.UnknownDriverError:
-            known = spelling.listed(registry.names())
-            problem = (place / "driver").value_error(
-                "config.no_such_driver", driver=name, known=known
-            )
-            self._problems.append(problem)
+            args = {"driver": name, "known": spelling.listed(registry.names())}
+            message = "config.no_such_driver"
+            if near := nearest(name, registry.names()):
+                message, args["near"] = "config.no_such_driver_near", near
+            self._problems.append((place / "driver").value_error(message, **args))
             return None
 
     def _parts(self, name: str, place: Place, checked: dict[str, Any]) -> _Parts:
@@ -260,6 +262,8 @@ class DeviceBuilder:
                         driver=checked["driver"],
                     )
                 )
+                profile = Profile({}, {}, bad=True)  # its tags are wrong for this driver, all
+                bad = True
             layers.append(profile.tags)
         if checked["tags_file"]:
             table = self.tags.table(place / "tags_file", checked["tags_file"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from gateway.config import reserved, spelling
+from gateway.config.meant import with_item
 from gateway.config.positions import Path, Spot
 from gateway.config.problems import Located, Problems, Severity
 from gateway.config.schema import TABLES, Table
@@ -118,10 +120,26 @@ def complete(
             checked[name] = key.default
         else:
             whole = False
-            if name not in {*data, *(SYNONYMS.get(said) for said in data), *place.lost()}:
+            if name not in place.lost() and not _was_meant(name, list(data), table):
                 example = f"{name} = {examples.get(name, key.example)}"
-                problems.append(place.error("config.missing", key=name, example=example))
+                problems.append(missing(place, name, example))
     return whole
+
+
+def _was_meant(name: str, data: Sequence[str], table: Table) -> bool:
+    """Whether the key is there, under this or another spelling, which was reported."""
+    if name in data or name in (SYNONYMS.get(said) for said in data):
+        return True
+    return name in (nearest(said, table) for said in islice(data, 100) if said not in table)
+
+
+def missing(place: Place, name: str, example: str) -> Located:
+    """With what to type: a line, or in braces the line with it."""
+    problem = place.error("config.missing", key=name, example=example)
+    if place.path and not problem.in_table and "{" in problem.source:
+        if line := with_item(problem.source, str(place.path[-1]), example):
+            return place.error("config.missing_inside", key=name, meant=line)
+    return problem
 
 
 def _unknown(place: Place, name: str, table: Table, before: int) -> Located:

@@ -127,6 +127,7 @@ class Section:
     place: Place
     values: dict[str, Any]
     places: dict[str, Place]
+    written: frozenset[str] = frozenset()  # wrong ones, too
 
     def __getitem__(self, key: str) -> Any:
         return self.values.get(key)
@@ -184,14 +185,19 @@ class _Merged:
                 else:
                     values[key], places[key] = value, place / key
         if home is self.main and any(key.required for key in table.values()):
-            if not self.damaged:  # else it may be there, out of sight
+            # It may be there, out of sight or misspelt.
+            if not self.damaged and name not in self._misspelt():
                 example = {"id": _EXAMPLES[name], "args": {}}
                 self._problems.append(
                     home.error("config.missing_table", table=name, example=example)
                 )
         else:
             complete(home, written, values, table, self._problems)
-        return Section(home, values, places)
+        return Section(home, values, places, frozenset(written))
+
+    def _misspelt(self) -> set[str]:
+        near = (each for each in self._problems if each.id == "config.unknown_key_near")
+        return {each.args["near"] for each in near}
 
     def names(self, name: str) -> list[str]:
         return [key for _, tables in self._files for key in tables.get(name, {})]
@@ -315,8 +321,9 @@ def _judge_platform(
             place = platform.at("insecure")
             problems.append(place.value_error("config.insecure_remote", address=address))
         return
-    for key in paths:
-        if key not in platform.places and not platform.place.lost():
+    wrong = platform.written - platform.places.keys()
+    for key in paths if "insecure" not in wrong else ():
+        if key not in {*platform.places, *wrong} and not platform.place.lost():
             example = f"{key} = {PLATFORM[key].example}"
             problems.append(platform.place.error("config.missing", key=key, example=example))
     absent = {key: str(path) for key, path in paths.items() if path and not _is_there(path)}

@@ -17,7 +17,8 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from gateway.config import narrow, spelling
-from gateway.config.meant import meant
+from gateway.config.coding import is_utf16
+from gateway.config.meant import meant, yaml_path
 from gateway.config.positions import DEPTH_MAX, Path, Positions, Spot, Statement
 from gateway.config.problems import Located, Problems, Severity
 from gateway.config.synonyms import SYNONYMS
@@ -144,9 +145,11 @@ class Source:
                 Located(self.file, 0, 0, "error", "config.too_big", {"limit": limit})
             )
             return ""
-        if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or raw.count(0) > len(raw) // 4:
+        is_marked = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+        if is_marked or raw.count(0) > len(raw) // 4:
             args = {"file": shlex.quote(self.file)}
-            self.problems.append(Located(self.file, 0, 0, "error", "config.utf16", args))
+            said = "config.utf16" if is_utf16(raw) else "config.not_text"
+            self.problems.append(Located(self.file, 0, 0, "error", said, args))
             return ""
         raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
         try:
@@ -286,13 +289,21 @@ class Source:
             if named := re.search(r"\(.*\)", error):
                 path = tuple(ast.literal_eval(named[0]))
             first = self.positions.key(path)
-            key = ".".join(str(part) for part in path)
-            spot = self.positions.spot(statement.start)
-            self._say(spot, message, key=key, first=f"{self.file}:{first.line}:{first.column}")
+            args = {"key": ".".join(str(part) for part in path)}
+            args["first"] = f"{self.file}:{first.line}:{first.column}"
+            if statement.header and len(path) == 2:  # a device or a link
+                message = "config.twice_table"
+                args["meant"] = spelling.header((path[0], f"{path[1]}-2"))
+            self._say(self.positions.spot(statement.start), message, **args)
         elif message in ("config.syntax_array", "config.syntax_string", "config.syntax_inline"):
             opened = self.positions.values.get(statement.path, statement.start)
+            at = self.positions.spot(opened)
             typed = self._typed(spot, statement) if message == "config.syntax_string" else {}
-            self._say(self.positions.spot(opened), message, **typed)
+            if message == "config.syntax_inline" and (
+                line := meant(self.positions.line(at.line), 1)
+            ):
+                typed = {"typed": line}
+            self._say(at, message, **typed)
         elif message:
             self._say(spot, message, **self._typed(spot, statement))
         else:
@@ -309,14 +320,31 @@ class Source:
     def _stray(self, offset: int, statement: Statement) -> None:
         """A sign that other languages put there: what the line is without it."""
         text = self.positions.text
+        spot = self.positions.spot(offset)
+        if text[offset] == ":" and self._yaml(spot):
+            return
+        typed = meant(self.positions.line(spot.line), spot.column) if text[offset] == ":" else ""
+        if typed:
+            self._say(spot, "config.stray_sign", found=":", wanted=typed)
+            return
         wide = {";": "；", ":": "：", ",": "，"}[text[offset]]
-        meant = narrow.narrowed(
+        ours = narrow.narrowed(
             text[statement.start : offset] + wide + text[offset + 1 : statement.end],
             header=statement.header,
         )
-        spot = self.positions.spot(offset)
-        line = (text[: statement.start] + meant + "\n").split("\n")[spot.line - 1].strip()
+        line = (text[: statement.start] + ours + "\n").split("\n")[spot.line - 1].strip()
         self._say(spot, "config.stray_sign", found=text[offset], wanted=line)
+
+    def _yaml(self, spot: Spot) -> bool:
+        """Whether the line is a heading of YAML, which was said."""
+        path = yaml_path(self.positions.text.split("\n"), spot.line - 1)
+        if not path:
+            return False
+        is_parent = len(path) == 1
+        message = "config.yaml_parent" if is_parent else "config.yaml_header"
+        whole = path if len(path) > 1 else (*path, "NAME")
+        self._say(spot, message, key=path[-1], meant=spelling.header(whole))
+        return True
 
     def _without(self, fed: str, statement: Statement) -> str:
         """The text with the statement blanked; for a header, with all that stands below it."""

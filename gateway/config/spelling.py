@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 #: Characters of a name of a link, a device or a tag.
 NAME_MAX = 64
@@ -22,6 +23,21 @@ def key(name: str) -> str:
 def header(path: Iterable[str | int]) -> str:
     """The header of the table at `path`, its names in quotes where they need them."""
     return f"[{'.'.join(key(part) for part in path if isinstance(part, str))}]"
+
+
+def value(written: Any) -> str:
+    """A value as TOML has it."""
+    if isinstance(written, bool):
+        return "true" if written else "false"
+    if isinstance(written, dict):
+        return (
+            f"{{ {', '.join(f'{key(name)} = {value(each)}' for name, each in written.items())} }}"
+        )
+    if isinstance(written, list):
+        return f"[{', '.join(map(value, written))}]"
+    if isinstance(written, str):
+        return '"' + written.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(written)
 
 
 def listed(choices: Iterable[str]) -> str:

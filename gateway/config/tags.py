@@ -11,7 +11,7 @@ from typing import Any
 from drivers import profiles, raw
 from drivers.api import ByteOrder, TagSpec
 from gateway.config import spelling
-from gateway.config.check import Place, check_table, complete
+from gateway.config.check import Place, check_table, complete, missing
 from gateway.config.points import PointTable
 from gateway.config.problems import Problems
 from gateway.config.schema import LENGTHS, PROFILE, PROFILE_FILE, TAG, Table
@@ -244,7 +244,7 @@ def finish(
             args = {"key": key, "types": ", ".join(only), "type": kind}
             problems.append(tag.at(key).error("config.tag_key_needs", **args))
     if (length := LENGTHS.get(str(kind))) and values["length"] is None:
-        problems.append(tag.place.error("config.missing", key="length", example=length))
+        problems.append(missing(tag.place, "length", length))
     for key in ("deadband", "at_least"):
         if values[key] is not None and values["report"] == "all":
             problems.append(tag.at(key).error("config.tag_key_conflict", key=key))

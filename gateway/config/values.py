@@ -20,7 +20,7 @@ from drivers.keys import Key
 from drivers.packets import PACKET_MAX, packet
 from drivers.raw import NO_VALUE_MAX
 from drivers.said import SaidError
-from gateway.config import spelling
+from gateway.config import likely, spelling
 from gateway.config.synonyms import FULL_WIDTH, SYNONYMS, UNIT_SYNONYMS, VALUE_SYNONYMS
 from gateway.config.units import (
     Rate,
@@ -75,7 +75,7 @@ def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | Non
     """The known word that was probably meant."""
     import difflib  # here: a file without mistakes needs none of it
 
-    names = list(known)
+    names, word = list(known), unicodedata.normalize("NFKC", word)
     if (meant := SYNONYMS.get(word) or SYNONYMS.get(word.lower())) in names:
         return meant
     lower = {name.lower(): name for name in names}
@@ -115,13 +115,13 @@ def _judge_text(key: Key, text: str, most: int = TEXT_BYTES_MAX) -> None:
 
 def _int(key: Key, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _wrong_type(key, "int")
+        raise _wrong_type(key, "int", value=value)
     return _ranged(key, value, str)
 
 
 def _bool(key: Key, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise _wrong_type(key, "bool")
+        raise _wrong_type(key, "bool", value=value)
     return value
 
 
@@ -143,7 +143,7 @@ def _rate(key: Key, value: Any) -> Rate:
 
 def _decimal(key: Key, value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise _wrong_type(key, "decimal")
+        raise _wrong_type(key, "decimal", value=value)
     number = _short(key, Decimal(value))
     if key.name in ("scale", "resolution") and number == 0:
         raise WrongError("config.not_zero", key=key.name)
@@ -180,19 +180,19 @@ def _deadband(key: Key, value: Any) -> Deadband:
         try:
             amount = percent(value)
         except ValueError:
-            raise _wrong_type(key, "deadband") from None
+            raise _wrong_type(key, "deadband", value=value) from None
     elif isinstance(value, int | Decimal) and not isinstance(value, bool):
         amount = Decimal(value)
     else:
         raise _wrong_type(key, "deadband")
     if _short(key, amount) < 0:
-        raise _wrong_type(key, "deadband")
+        raise _wrong_type(key, "deadband", value=value)
     return Deadband(amount, isinstance(value, str))
 
 
 def _labels(key: Key, value: Any) -> dict[int, str]:
     if not isinstance(value, dict):
-        raise _wrong_type(key, "labels")
+        raise _wrong_type(key, "labels", value=value)
     if len(value) > LABELS_MAX:
         raise WrongError("config.too_many_labels", count=len(value), most=LABELS_MAX)
     labels: dict[int, str] = {}
@@ -208,7 +208,7 @@ def _labels(key: Key, value: Any) -> dict[int, str]:
 
 def _texts(key: Key, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _wrong_type(key, "texts")
+        raise _wrong_type(key, "texts", value=value)
     for item in value:
         _judge_text(key, item)
     return tuple(value)
@@ -230,7 +230,8 @@ def _raws(key: Key, value: Any) -> tuple[str, ...]:
 
 def _units(key: Key, value: Any) -> tuple[int, ...]:
     """One unit number, or "11-34", "1,3,5-7": the numbers, in the order written."""
-    wrong = WrongError("config.bad_unit_range", value=_toml(value))
+    meant = likely.units(value) or "7"
+    wrong = WrongError("config.bad_unit_range", value=_toml(value), meant=meant)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
@@ -305,7 +306,9 @@ _WANTED = {
 }  # fmt: skip
 
 
-def _wrong_type(key: Key, kind: str, example: str = "") -> WrongError:
+def _wrong_type(key: Key, kind: str, example: str = "", value: Any = None) -> WrongError:
+    if guess := likely.likely(kind, value):
+        example = f"{key.name} = {guess}"
     example = example or (f"{key.name} = {key.example}" if key.example else f"[{key.name}]")
     wanted = {"id": _WANTED[kind], "args": {}}
     return WrongError("config.wrong_type", key=key.name, wanted=wanted, example=example)
@@ -332,12 +335,23 @@ def _meant(value: Any, parse: Callable[[str], object]) -> str:
     short = isinstance(value, str) and len(value) <= 64
     match = re.fullmatch(r"\s*([0-9.]+)\s*(\D+?)\s*", value) if short else None
     unit = UNIT_SYNONYMS.get(match[2].lower(), match[2].lower()) if match else ""
+    if match and unit in ("hz", "赫兹", "次/秒") and parse is duration_ns:
+        return _period(match[1])
     example = f"{match[1]} {unit}" if match else ""
     try:
         parse(example)
     except ValueError:
         return ""
     return f'"{example}"'
+
+
+def _period(times: str) -> str:
+    """Between so many times a second, as a duration; "" where that is none."""
+    try:
+        ns = round(10**9 / Decimal(times))
+    except ArithmeticError:
+        return ""
+    return f'"{show_duration(ns)}"' if ns >= 10**6 else ""
 
 
 def _ranged(key: Key, value: _Number, show: Callable[[Any], str]) -> _Number:

@@ -2,11 +2,11 @@
 
 Code never says a sentence: it names an id and its arguments, and whoever faces the user (the
 command line, the log) turns them into words here. To add a text, add one entry to the table of its
-noun: `syntax`, `config` (with `address`, `points`, `capacity`, `reserved`), `link`, `device` (with
-`learned`), `host`, `buffer`, `uplink` (`certificate`, `budget`, `clock`), `system`, `daemon`,
-`cli`; what a driver alone says stands with the driver (`words`), under ids that begin with its
-name. A test reads the whole code base: an id that nobody uses, or that is used and missing, fails
-it.
+noun: `syntax`, `config` (with `places`, `address`, `points`, `capacity`, `reserved`), `link`,
+`device` (with `learned`), `host`, `buffer`, `uplink` (`certificate`, `budget`, `clock`), `system`,
+`daemon`, `cli`; what a driver alone says stands with the driver (`words`), under ids that begin
+with its name. A test reads the whole code base: an id that nobody uses, or that is used and
+missing, fails it.
 
 Arguments come from anywhere: what of them could move a cursor is taken out here, so that words are
 safe to print and to log.
@@ -29,6 +29,7 @@ from gateway.messages import (
     device,
     hosted,
     link,
+    places,
     points,
     reserved,
     syntax,
@@ -49,6 +50,7 @@ LANGUAGES: tuple[Language, ...] = ("zh", "en")
 MESSAGES: Mapping[str, Message] = {
     **syntax.TABLE,
     **config.TABLE,
+    **places.TABLE,
     **address.TABLE,
     **points.TABLE,
     **capacity.TABLE,

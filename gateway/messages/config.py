@@ -249,8 +249,8 @@ RULES = {
     "config.wrong_driver": Message(
         "模板 {profile} 属于驱动 {wanted}，不是 {driver}",
         "the profile {profile} is for driver {wanted}, not {driver}",
-        "改 driver，或换一个模板",
-        "Change driver, or choose another profile",
+        'driver = "{wanted}"；或换一个模板（jiahe profiles 列出）',
+        'driver = "{wanted}"; or choose another profile (jiahe profiles lists them)',
     ),
     "config.no_tags": Message(
         "设备“{device}”没有标签",
@@ -281,8 +281,9 @@ RULES = {
     "config.bad_unit_range": Message(
         "站号 {value} 看不懂",
         "the unit numbers {value} make no sense",
-        '写一个数 unit = 7，或范围 unit = "11-34"，0 到 255',
-        'Write one number, unit = 7, or a range, unit = "11-34", from 0 to 255',
+        '写一个数 unit = 7，或范围 unit = "11-34"，0 到 255，例如：unit = {meant}',
+        'Write one number, unit = 7, or a range, unit = "11-34", from 0 to 255, such as: '
+        "unit = {meant}",
     ),
     "config.range_without_place": Message(
         "多台设备要在名称里写 {{unit}}，“{name}”里没有",
@@ -299,8 +300,8 @@ RULES = {
     "config.min_over_max": Message(
         "min {min} 大于 max {max}",
         "min, {min}, is above max, {max}",
-        "对调，或删掉一个",
-        "Swap them, or take one out",
+        "写成 min = {max}, max = {min}，或删掉一个",
+        "Write min = {max}, max = {min}, or take one out",
     ),
     "config.target_twice": Message(
         "地址 {target} 已由链路“{other}”使用",

@@ -152,7 +152,7 @@ SLIPS = [
     Slip("config.unknown_key_near", GOOD.replace("every", "everyy"), rest("改成 "), word),
     Slip("config.port_in_address", GOOD.replace('"10.0.0.1:502"', '"10.0.0.1"\nport = 502'), WRITE,
          lambda lines, problem, typed: lines.__setitem__(slice(8, 10), [typed])),
-    Slip("config.no_such_driver", GOOD.replace("modbus", "modbusx"),
+    Slip("config.no_such_driver", GOOD.replace("modbus", "fanuc"),
          r'可选：.*("modbus")', word),
     Slip("config.no_such_profile", HEAD + DEVICE + 'profile = "zzz"\n',
          r'例如：(profile = "[^"]*")', assigned),

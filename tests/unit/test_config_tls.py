@@ -68,9 +68,8 @@ def test_tls_when_whole_then_the_driver_gets_absolute_paths(tmp_path: Path, pki:
     ("tls", "problems"),
     [
         ("tls = true", [(10, 7, "error", "config.wrong_type")]),
-        (WHOLE.replace(", key", ", kay"), [
-            (10, 1, "error", "config.missing"), (10, 50, "error", "config.unknown_key_near")]),
-        ("tls = {}", [(10, 1, "error", "config.missing")] * 3),
+        (WHOLE.replace(", key", ", kay"), [(10, 50, "error", "config.unknown_key_near")]),
+        ("tls = {}", [(10, 1, "error", "config.missing_inside")] * 3),
         (WHOLE.replace('"pki/ca.pem"', "1"), [(10, 14, "error", "config.wrong_type")]),
     ],
 )  # fmt: skip

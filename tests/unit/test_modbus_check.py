@@ -30,7 +30,7 @@ def device(*tags: TagSpec, link: LinkSpec = TCP, **more: Any) -> DeviceSpec:
         (device(tag("holding:1", "bool")), ("tags", "t", "address"), "modbus.bool_bit"),
         (device(tag("holding:1", "string")), ("tags", "t", "length"), "modbus.string_length"),
         (device(tag("holding:1", "dtl")), ("tags", "t", "type"), "modbus.type"),
-        (device(tag("holding:1", "wstring", length=4)), ("tags", "t", "type"), "modbus.type"),
+        (device(tag("holding:1", "wstring", length=4)), ("tags", "t", "type"), "modbus.wstring"),
         (device(tag("holding:1", "bcd", length=3)), ("tags", "t", "length"), "modbus.bcd_length"),
         (
             device(tag("holding:1", "bcd", length=6, order="CDAB")),
