@@ -136,10 +136,10 @@ def _was_meant(name: str, data: Sequence[str], table: Table) -> bool:
 def missing(place: Place, name: str, example: str) -> Located:
     """With what to type: a line, or in braces the line with it."""
     problem = place.error("config.missing", key=name, example=example)
-    if place.path and not problem.in_table and "{" in problem.source:
-        if line := with_item(problem.source, str(place.path[-1]), example):
-            return place.error("config.missing_inside", key=name, meant=line)
-    return problem
+    if not place.path or problem.in_table:
+        return problem
+    line = with_item(problem.source, str(place.path[-1]), example)
+    return place.error("config.missing_inside", key=name, meant=line) if line else problem
 
 
 def _unknown(place: Place, name: str, table: Table, before: int) -> Located:
