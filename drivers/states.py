@@ -45,7 +45,17 @@ NET_CAUSES = {
     errno.EPROTO: "link.garbage",
     errno.ETIMEDOUT: "link.timeout",
     errno.EADDRNOTAVAIL: "link.unreachable",
-    **{number: f"link.tls_{name}" for name, number in TLS_ERRORS.items()},
+    TLS_ERRORS["files"]: "link.tls_files",
+    TLS_ERRORS["untrusted"]: "link.tls_untrusted",
+    TLS_ERRORS["dates"]: "link.tls_dates",
+    TLS_ERRORS["name"]: "link.tls_name",
+    TLS_ERRORS["weak"]: "link.tls_weak",
+    TLS_ERRORS["refused"]: "link.tls_refused",
+    TLS_ERRORS["no_common"]: "link.tls_no_common",
+    TLS_ERRORS["not"]: "link.tls_not",
+    TLS_ERRORS["hung_up"]: "link.tls_hung_up",
+    TLS_ERRORS["timeout"]: "link.tls_timeout",
+    TLS_ERRORS["failed"]: "link.tls_failed",
 }
 _QUALITY_CAUSES = {
     BAD_NO_ANSWER: "device.no_answer",
