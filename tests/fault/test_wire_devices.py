@@ -1,6 +1,5 @@
-"""Controllers that misbehave, C1 to C5: refusals, busy ones, lies about what was asked, limits.
-
-The first half scans with the native loop alone, the second with the Modbus driver, which learns.
+"""Controllers that misbehave, with the Modbus driver, which learns: limits, holes, a connection
+that another has. Refusals, busy ones and lies: tests/unit/test_engine_devices.py.
 """
 
 from __future__ import annotations
@@ -8,8 +7,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -17,23 +14,18 @@ from typing import Any
 import pytest
 
 from drivers import registry
-from drivers.api import DeviceSpec, Field, LinkSpec, TagSpec
-from drivers.modbus.request import Read, request_of
+from drivers.api import DeviceSpec, LinkSpec, TagSpec
 from drivers.modbus.simulator import now_ns
 from drivers.scan import open_links
 from native.block.seal import Sealer
 from native.modbus.codec import Codec
-from tests.kit.scanner import LOOK_S, LOOKS, PERIOD_NS, Scanner
-from tests.kit.slave import Asked, Script, SerialSlave, Step, TcpSlave, answer, honest, refusal
+from tests.kit.scanner import LOOK_S, LOOKS, PERIOD_NS
+from tests.kit.slave import Asked, Script, Step, TcpSlave, answer, refusal
 from tests.kit.wire import serial_bus, tcp_units
 
 NO_ANSWER, REFUSED, FAILURE, BUSY, GATEWAY, NOT_ASKED = 129, 133, 134, 135, 136, 138
 REPLANNED = 4
 SECOND_NS = 1_000_000_000
-
-#: Application Protocol V1.1b3 section 7, and codes that it does not know.
-QUALITIES = {1: REFUSED, 2: REFUSED, 3: REFUSED, 4: FAILURE, 5: BUSY, 6: BUSY, 7: FAILURE,
-             8: FAILURE, 10: GATEWAY, 11: GATEWAY, 12: FAILURE, 255: FAILURE}  # fmt: skip
 
 
 def refusing(address: int, code: int) -> Script:
@@ -44,123 +36,6 @@ def refusing(address: int, code: int) -> Script:
         return [refusal(asked, code) if touched else answer(asked)]
 
     return script
-
-
-@pytest.mark.parametrize("wire", [TcpSlave, SerialSlave])
-@pytest.mark.parametrize("code", sorted(QUALITIES))
-def test_exception_when_answered_turns_that_tag_bad_and_its_neighbour_stays(
-    wire: type[TcpSlave] | type[SerialSlave], code: int
-) -> None:
-    """C1, C2: also 10 and 11, which a gateway says for a device that is silent."""
-    with wire() as slave:
-        scanner = Scanner(slave, (0, 100))
-        with scanner.running():
-            scanner.until(lambda: scanner.good() >= 10)
-            slave.script = refusing(100, code)
-            scanner.until(lambda: scanner.qualities()[QUALITIES[code]] >= 2)
-            slave.script = honest
-            since_ns = now_ns()
-            scanner.until(lambda: scanner.good(tag="100", after_ns=since_ns) >= 5)
-    scanner.check()
-    bad = {row.quality for row in scanner.rows if row.tag == "100"} - {1}
-    assert bad == {QUALITIES[code]}
-    neighbour = {row.quality for row in scanner.rows if row.tag == "0"} - {1}
-    # A busy device is not asked anything for 0.1 s.
-    assert neighbour <= ({BUSY} if QUALITIES[code] == BUSY else set())
-
-
-def test_address_when_refused_again_and_again_rests_and_is_tried_again() -> None:
-    """C1: it answered once, so it rests for a second after each third refusal, not for good."""
-    with TcpSlave() as slave:
-        scanner = Scanner(slave, (0, 100))
-        with scanner.running():
-            scanner.until(lambda: scanner.good(tag="100") >= 3)
-            slave.script = refusing(100, 2)
-            since_ns = now_ns()
-            scanner.until(lambda: scanner.qualities()[REFUSED] >= 3 * SECOND_NS // PERIOD_NS)
-            asked = [a for a in slave.asked if a.address == 100 and a.at_ns >= since_ns]
-            slave.script = honest
-            back_ns = now_ns()
-            scanner.until(lambda: scanner.good(tag="100", after_ns=back_ns) >= 3)
-    scanner.check()
-    # Three refusals and a second's rest, over three seconds and a bit: far from each period.
-    assert 3 <= len(asked) <= 15
-    assert {row.quality for row in scanner.rows if row.tag == "0"} == {1}
-
-
-def test_device_when_busy_is_left_alone_for_a_tenth_of_a_second() -> None:
-    """C2."""
-    with TcpSlave() as slave:
-        scanner = Scanner(slave, (0,))
-        with scanner.running():
-            scanner.until(lambda: scanner.good() >= 3)
-            slave.script = lambda a: [refusal(a, 6)]
-            scanner.until(lambda: scanner.qualities()[BUSY] >= 20)
-    scanner.check()
-    refused = [one.at_ns for one in slave.asked][-3:]
-    assert all(b - a >= SECOND_NS // 10 for a, b in pairwise(refused))
-
-
-def test_plan_when_changed_under_a_scan_then_each_row_holds_answers_of_one_plan() -> None:
-
-    def more(scanner: Scanner, enough: int) -> bool:
-        return scanner.good() >= enough
-
-    with TcpSlave(lambda a: [0.01, answer(a)]) as slave:
-        scanner = Scanner(slave, (0, 100))
-        group = scanner.box.groups[0]
-        with scanner.running():
-            scanner.until(lambda: scanner.good() >= 10)
-            for turn in range(6):
-                enough = scanner.good() + 10
-                swapped = [request_of(Read(3, (100, 0)[i], 2)) for i in range(2)]
-                fields = [Field(1 - i, 0, "uint32", "ABCD", 4, -1) for i in range(2)]
-                plan = group.plan
-                group.replan(*((plan.requests, plan.fields) if turn % 2 else (swapped, fields)))
-                scanner.until(partial(more, scanner, enough))
-    scanner.check()
-    assert REPLANNED not in scanner.gaps()
-    assert scanner.qualities().keys() == {1}
-
-
-LIES: dict[str, Callable[[Asked], bytes]] = {
-    "another function": lambda a: answer(a, pdu=b"\x04\x04" + a.data()),
-    "a count of registers": lambda a: answer(a, pdu=b"\x03\x02" + a.data()),
-    "too much": lambda a: answer(a, pdu=b"\x03\x06" + a.data() + b"\0\0"),
-    "nothing": lambda a: answer(a, pdu=b"\x03\x00"),
-    "an odd count": lambda a: answer(a, pdu=b"\x03\x03" + a.data()[:3]),
-    "exception of another function": lambda a: answer(a, pdu=b"\x84\x02"),
-    "function 0": lambda a: answer(a, pdu=b"\x00" + a.data()),
-}
-
-
-@pytest.mark.parametrize("wire", [TcpSlave, SerialSlave])
-@pytest.mark.parametrize("lie", sorted(LIES))
-def test_answer_when_it_is_not_what_was_asked_never_becomes_a_value(
-    wire: type[TcpSlave] | type[SerialSlave], lie: str
-) -> None:
-    """C3."""
-    lied: list[int] = []
-
-    def lying(asked: Asked) -> Iterable[Step]:
-        lied.append(asked.number)
-        return [LIES[lie](asked)]
-
-    with wire() as slave:
-        scanner = Scanner(slave, (0, 100))
-        with scanner.running():
-            scanner.until(lambda: scanner.good() >= 10)
-            slave.script = lying
-            scanner.until(lambda: any(row.quality != 1 for row in scanner.rows))
-            slave.script = honest
-            since_ns = now_ns()
-            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 10)
-    scanner.check()
-    taken = {int(row.value) % 65536 for row in scanner.rows if row.value is not None}
-    assert lied and not taken.intersection(lied)
-
-
-# ---- With the driver, which learns
 
 
 def link_to(port: int) -> LinkSpec:

@@ -16,7 +16,7 @@ import pytest
 from drivers.listener import CALLERS_A_LINK, CALLERS_MAX
 from drivers.modbus.simulator import now_ns
 from tests.kit.dtu import Dtu, free_port, listening
-from tests.kit.scanner import TIMEOUT_NS, Scanner, pairs
+from tests.kit.scanner import TIMEOUT_NS, Scanner
 from tests.kit.slave import HANG_UP, RESET, Asked, Step, TcpSlave, answer, honest
 
 NO_ANSWER, LINK_DOWN = 129, 130
@@ -63,16 +63,10 @@ def test_registration_when_in_pieces_or_with_more_behind_it_finds_its_link(
     assert scanner.book["wrong"] <= 1  # a request went out between two pieces
 
 
-#: One that is nobody's, a unit's number, what an answer begins with, what an MBAP header begins
-#: with, a line, and one as long as a frame.
-HEARTBEATS = [b"\xfe", b"\x01", b"\x01\x03", b"\x01\x03\x04", bytes(4), b"PING\r\n", b"heartbeat"]
+def test_heartbeats_when_before_and_behind_answers_cost_nothing() -> None:
+    """All kinds of them: tests/unit/test_engine_dialin.py."""
+    heartbeat = b"\x01\x03"
 
-
-@pytest.mark.parametrize("framing", ["rtu", "ascii", "tcp"])
-@pytest.mark.parametrize("heartbeat", HEARTBEATS)
-def test_heartbeats_when_before_and_behind_answers_cost_nothing(
-    framing: str, heartbeat: bytes
-) -> None:
     def script(asked: Asked) -> Iterable[Step]:
         frame = answer(asked)
         where = asked.number % 5
@@ -84,7 +78,7 @@ def test_heartbeats_when_before_and_behind_answers_cost_nothing(
             return [heartbeat[:1], 0.005, heartbeat[1:] + frame[:2], 0.005, frame[2:]]
         return [frame + heartbeat] if where == 3 else [frame, 0.005, heartbeat * 2]
 
-    with Dtu(free_port(), script, framing, heartbeat=heartbeat) as dtu:
+    with Dtu(free_port(), script, heartbeat=heartbeat) as dtu:
         scanner = Scanner(dtu)
         with listening(scanner):
             scanner.until(lambda: scanner.good() >= 40)
@@ -93,66 +87,6 @@ def test_heartbeats_when_before_and_behind_answers_cost_nothing(
     assert scanner.qualities().keys() <= {1, LINK_DOWN}
     assert scanner.book["timeouts"] == 0
     assert scanner.book["swallowed"] >= 5
-
-
-@pytest.mark.parametrize("framing", ["rtu", "ascii", "tcp"])
-def test_heartbeat_when_it_comes_inside_an_answer_never_becomes_a_value(framing: str) -> None:
-    """At each place of a frame in turn. RTU, ASCII: asked once more; TCP: a new connection."""
-    inside: list[int] = []
-
-    def script(asked: Asked) -> Iterable[Step]:
-        frame = answer(asked)
-        if asked.number % 4 or len(inside) >= len(frame) - 1:
-            return [frame]
-        inside.append(len(inside) + 1)
-        return [frame[: inside[-1]] + b"\xfe" + frame[inside[-1] :]]
-
-    with Dtu(free_port(), script, framing) as dtu:
-        scanner = Scanner(dtu)
-        with listening(scanner):
-            scanner.until(
-                lambda: scanner.good() >= 20 and len(inside) >= len(answer(dtu.asked[0])) - 1
-            )
-            since_ns = now_ns()
-            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 20)
-    scanner.check()
-
-
-def test_heartbeat_when_it_is_the_unit_s_number_leaves_the_answers_whole() -> None:
-    """FE, and unit 254: the first byte of the answer is no heartbeat."""
-
-    def script(asked: Asked) -> Iterable[Step]:
-        frame = answer(asked)
-        return [frame[:1], 0.01, frame[1:]] if asked.number % 2 else [b"\xfe" + frame + b"\xfe"]
-
-    with Dtu(free_port(), script) as dtu:
-        scanner = Scanner(dtu, devices={254: [pairs((0, 100), device="d254")]})
-        with listening(scanner):
-            scanner.until(lambda: scanner.good() >= 40)
-    scanner.check()
-    assert scanner.book["timeouts"] == scanner.book["damaged"] == 0
-
-
-def test_heartbeat_when_it_is_the_transaction_s_first_byte_leaves_the_answers_whole() -> None:
-    """FE, and ids from FE00 on."""
-
-    def script(asked: Asked) -> Iterable[Step]:
-        frame = answer(asked)
-        return [frame[:1], 0.01, frame[1:]] if asked.number % 2 else [b"\xfe" + frame + b"\xfe"]
-
-    with Dtu(free_port(), script, "tcp") as dtu:
-        scanner = Scanner(dtu)
-        first = 0
-        while first != 0xFE:  # a link's first id is the time of its making
-            before = now_ns() >> 18 & 0xFF
-            scanner.link_anew()
-            first = before if before == now_ns() >> 18 & 0xFF else 0
-        with listening(scanner):
-            scanner.until(lambda: scanner.good() >= 40)
-    scanner.check()
-    assert dtu.asked[0].transaction >> 8 in (0xFE, 0xFF)
-    assert dtu.connections == 1
-    assert scanner.book["timeouts"] == scanner.book["wrong"] == 0
 
 
 def test_connection_when_the_dtu_dials_anew_is_replaced_at_once_by_the_newest() -> None:
@@ -192,30 +126,6 @@ def test_connection_when_offered_before_the_last_was_taken_is_the_one_that_count
             theirs.close()
 
 
-@pytest.mark.parametrize("framing", ["rtu", "ascii", "tcp"])
-def test_answer_when_of_the_connection_before_is_never_taken(framing: str) -> None:
-    """The DTU has it from its bus, and delivers it on the new connection."""
-    late: list[bytes] = []
-
-    def script(asked: Asked) -> Iterable[Step]:
-        if asked.number % 10 or asked.number > 60:
-            return honest(asked)
-        late.append(answer(asked))
-        # Before the first request of the new connection, or behind it.
-        dtu.hello = [b"JX007", 0.05 * (len(late) % 2), late[-1]]
-        dtu.dial_anew()
-        return []
-
-    with Dtu(free_port(), script, framing) as dtu:
-        scanner = Scanner(dtu)
-        with listening(scanner):
-            scanner.until(lambda: len(late) >= 6)
-            since_ns = now_ns()
-            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 20)
-    scanner.check()
-    assert scanner.book["reconnects"] >= 6
-
-
 @pytest.mark.parametrize("how", [HANG_UP, RESET])
 def test_dtu_when_gone_is_said_and_back_at_once_when_it_dials_in_again(how: str) -> None:
     with Dtu(free_port()) as dtu:
@@ -244,20 +154,6 @@ def test_link_when_nobody_dialled_in_yet_is_down_and_says_so() -> None:
         with listening(scanner):
             scanner.until(lambda: len(scanner.rows) >= 2)
             assert scanner.book["state"] == "down" and scanner.book["errno"] == errno.ENOTCONN
-    scanner.check()
-
-
-def test_device_when_silent_behind_a_dtu_that_is_heard_costs_it_no_connection() -> None:
-    """The machines are off at night, the DTU is not: hung up on, it would dial all night long."""
-    with Dtu(free_port(), lambda asked: []) as dtu:
-        scanner = Scanner(dtu, timeout_ns=10_000_000)
-        with listening(scanner):
-            for _ in range(20):
-                Event().wait(0.05)
-                dtu.send(b"\xfe")
-            assert dtu.connections == 1 and scanner.book["timeouts"] >= 3
-            # Not even its heartbeat: it may be a connection that leads nowhere.
-            scanner.until(lambda: dtu.connections >= 2)
     scanner.check()
 
 

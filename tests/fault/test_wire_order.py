@@ -6,7 +6,6 @@ Each was seen to fail before its fix: the values tell which address they were re
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
 from pathlib import Path
 from threading import Event, Thread
 
@@ -16,68 +15,9 @@ from drivers.api import DeviceSpec, LinkSpec
 from drivers.modbus.station import station_of
 from native.engine.link import Link
 from native.engine.loop import Loop
-from tests.kit.scanner import Scanner, pairs
+from tests.kit.scanner import pairs
 from tests.kit.scans import Box
-from tests.kit.slave import Asked, SerialSlave, TcpSlave, answer
 from tests.kit.wire import serial_bus
-
-#: A frame that begins like the answer to one register of unit 1 and is broken.
-BROKEN = {"ascii": b":010300000\n", "rtu": bytes.fromhex("01030200000000")}
-SLOW_S = 0.04
-
-
-@pytest.mark.parametrize("framing", ["rtu", "ascii"])
-def test_answer_when_a_broken_one_comes_before_it_is_not_taken_for_the_next(framing: str) -> None:
-    broken = [BROKEN[framing]]
-
-    def script(asked: Asked) -> Iterable[bytes | float]:
-        if broken:
-            yield broken.pop()
-        yield SLOW_S
-        yield answer(asked)
-
-    with SerialSlave(script, framing) as slave:
-        # All answers are of one size: only the order tells them apart.
-        scanner = Scanner(slave, devices={1: [pairs((0, 100, 200), count=1)]})
-        with scanner.running():
-            scanner.until(lambda: scanner.good() >= 30)
-    scanner.check()
-    assert scanner.link.snapshot()["damaged"] >= 1
-
-
-def test_groups_of_a_device_when_it_falls_silent_then_each_has_a_bad_row() -> None:
-    mute: list[bool] = []
-    tags = ("0", "100", "200")
-
-    def script(asked: Asked) -> Iterable[bytes | float]:
-        if not mute:
-            yield answer(asked)
-
-    with TcpSlave(script) as slave:
-        # The slower groups' ticks come when the device is silent already.
-        plans = [pairs((100 * i,), period_ns=20_000_000 * (1 + 4 * i)) for i in range(3)]
-        scanner = Scanner(slave, devices={1: plans})
-        with scanner.running():
-            scanner.until(lambda: min(scanner.good(tag=tag) for tag in tags) >= 2)
-            mute.append(True)
-            scanner.until(lambda: all(_newest_is_bad(scanner, tag) for tag in tags))
-    scanner.check()
-
-
-def _newest_is_bad(scanner: Scanner, tag: str) -> bool:
-    newest = max((row for row in scanner.rows if row.tag == tag), key=lambda row: row.tick)
-    return newest.value is None
-
-
-def test_ticks_when_due_before_a_stop_are_all_accounted() -> None:
-    def hole(asked: Asked) -> Iterable[bytes | float]:
-        yield from ()
-
-    with TcpSlave(hole) as slave:
-        scanner = Scanner(slave, devices={1: [pairs((0,))]}, timeout_ns=400_000_000)
-        with scanner.running():
-            scanner.until(lambda: bool(slave.asked))
-    scanner.check()
 
 
 def test_stop_when_a_link_is_down_ends_at_once() -> None:
@@ -129,22 +69,3 @@ def test_link_when_of_no_known_type_is_refused_in_words() -> None:
     device = DeviceSpec("d", spec, "modbus", plan.tags)
     with pytest.raises(ValueError, match="no type of link: 'carrier pigeon'"):
         Link(spec, [(station_of(device), Box([plan]).groups)])
-
-
-def test_devices_of_a_bus_when_due_together_then_read_in_the_same_order_each_time() -> None:
-    """So their scans are evenly apart, and the times of the rows cost few bytes."""
-    units, rounds = (1, 2, 3), 10
-    with SerialSlave() as slave:
-        plans = {
-            unit: [pairs((100 * unit,), period_ns=100_000_000, device=f"d{unit}")] for unit in units
-        }
-        scanner = Scanner(slave, devices=plans)
-        with scanner.running():
-            scanner.until(lambda: scanner.good() >= len(units) * rounds)
-    scanner.check()
-    ticks: dict[int, list[str]] = {}
-    for row in sorted(scanner.rows, key=lambda row: row.mid_ns):
-        ticks.setdefault(row.tick, []).append(row.device)
-    whole = [devices for devices in ticks.values() if len(devices) == len(units)]
-    assert len(whole) >= rounds // 2
-    assert all(devices == [f"d{unit}" for unit in units] for devices in whole), whole

@@ -50,8 +50,111 @@ class Row(NamedTuple):
     quality: int
 
 
+class Stage:
+    """A link's other end in virtual time: what is asked, `script` answers."""
+
+    script: Script
+    framing: str
+    asked: list[Asked]
+    seal_ms: int = 500
+    distance_ms: float = 0.0
+
+    def collect(self) -> None:
+        """Seal what was scanned. Each `seal_ms`."""
+        raise NotImplementedError
+
+    def begin(self, native: Link) -> None:
+        """Connect, and let the first ticks be due."""
+        self.native = native
+        self.rig = Rig(native)
+        self.start_ns = self.rig.now
+        self.connected_ms = 0.0
+        self._events: list[tuple[int, int, int, Callable[[], None]]] = []
+        self._order = count()
+        self._free_ns = 0
+        self._bytes = bytearray()
+        self._connections = 0
+        self._next_seal_ns = self.start_ns
+        self.rig.open()
+
+    @property
+    def now_ms(self) -> float:
+        """Since the first tick."""
+        return (self.rig.now - self.start_ns) / MS
+
+    @property
+    def busy_until_ms(self) -> float:
+        """Until when the devices work on what they were asked so far."""
+        return (max(self._free_ns, self.rig.now) - self.start_ns) / MS
+
+    @property
+    def connections(self) -> int:
+        """How many were made, ours or not."""
+        return self.rig.opened
+
+    def at(self, ms: float, act: Callable[[], None]) -> None:
+        """Call `act` then."""
+        self._at_ns(self.start_ns + round(ms * MS), act, -1)
+
+    def _at_ns(self, ns: int, act: Callable[[], None], connection: int) -> None:
+        heappush(self._events, (ns, next(self._order), connection, act))
+
+    def run(self, until_ms: float) -> None:
+        """Until then, since the first tick, or until a loop that was stopped is over."""
+        until = self.start_ns + round(until_ms * MS)
+        while self.rig.now < until and not self.rig.over:
+            self._look()
+            first = min(until, self._events[0][0] if self._events else until, self._next_seal_ns)
+            sent = self.rig.wait(max(first, self.rig.now))
+            self._look()
+            if sent:
+                self._bytes += sent
+                for one in FRAMINGS[self.framing].split(self._bytes):
+                    address, size = int.from_bytes(one.pdu[1:3]), int.from_bytes(one.pdu[3:5])
+                    asked = Asked(
+                        len(self.asked) + 1, one.unit, one.pdu[0], address, size, one.transaction,
+                        self.rig.now, sent, self._connections, self.framing,
+                    )  # fmt: skip
+                    self.work(asked)
+            self._due()
+            if self.rig.now >= self._next_seal_ns:
+                self._next_seal_ns = self.rig.now + self.seal_ms * MS
+                self.collect()
+
+    def _look(self) -> None:
+        """A new connection, which nothing of the older ones comes to."""
+        if self.rig.opened != self._connections:
+            self._connections = self.rig.opened
+            self.connected_ms = self.now_ms
+            self._bytes.clear()
+            self._free_ns = 0
+
+    def _due(self) -> None:
+        while self._events and self._events[0][0] <= self.rig.now:
+            _, _, connection, act = heappop(self._events)
+            self._look()
+            if connection in (-1, self._connections):
+                act()
+
+    def work(self, asked: Asked) -> None:
+        """Have the devices do what the script says, behind what they were asked before."""
+        self.asked.append(asked)
+        at = max(self._free_ns, self.rig.now)
+        for step in self.script(asked):
+            if isinstance(step, float):
+                at += round(step * 1e9)
+            elif isinstance(step, bytes):
+                there = at + round(self.distance_ms * MS)
+                self._at_ns(there, lambda data=step: self.rig.feed(data), self._connections)
+            else:
+                number = errno.ECONNRESET if step == RESET else 0
+                assert step in (HANG_UP, RESET)
+                self._at_ns(at, lambda n=number: self.rig.hang_up(n), self._connections)
+        self._free_ns = at
+
+
 @dataclass
-class Talk:
+class Talk(Stage):
     """`script`: what the devices do; `link`: more of the link's specification; `distance_ms`: what
     an answer is on its way for, whatever is asked meanwhile.
     """
@@ -97,101 +200,12 @@ class Talk:
                 for unit in units
             ],
         )
+        self._found: list[Row] = []
         self.begin(native)
 
     def spec(self) -> LinkSpec:
         more: dict[str, Any] = {"type": "tcp" if self.framing == "tcp" else "serial", **self.link}
         return LinkSpec("l", port="/dev/null", host="127.0.0.1", **more)
-
-    def begin(self, native: Link) -> None:
-        """Connect, and let the first ticks be due."""
-        self.native = native
-        self.rig = Rig(native)
-        self.start_ns = self.rig.now
-        self.connected_ms = 0.0
-        self._events: list[tuple[int, int, int, Callable[[], None]]] = []
-        self._order = count()
-        self._free_ns = 0
-        self._asked = bytearray()
-        self._connections = 0
-        self._found: list[Row] = []
-        self._next_seal_ns = self.start_ns
-        self.rig.open()
-
-    @property
-    def now_ms(self) -> float:
-        """Since the first tick."""
-        return (self.rig.now - self.start_ns) / MS
-
-    @property
-    def busy_until_ms(self) -> float:
-        """Until when the devices work on what they were asked so far."""
-        return (max(self._free_ns, self.rig.now) - self.start_ns) / MS
-
-    @property
-    def connections(self) -> int:
-        """How many were made, ours or not."""
-        return self.rig.opened
-
-    def at(self, ms: float, act: Callable[[], None]) -> None:
-        """Call `act` then."""
-        self._at_ns(self.start_ns + round(ms * MS), act, -1)
-
-    def _at_ns(self, ns: int, act: Callable[[], None], connection: int) -> None:
-        heappush(self._events, (ns, next(self._order), connection, act))
-
-    def run(self, until_ms: float) -> None:
-        """Until then, since the first tick, or until a loop that was stopped is over."""
-        until = self.start_ns + round(until_ms * MS)
-        while self.rig.now < until and not self.rig.over:
-            self._look()
-            first = min(until, self._events[0][0] if self._events else until, self._next_seal_ns)
-            sent = self.rig.wait(max(first, self.rig.now))
-            self._look()
-            if sent:
-                self._asked += sent
-                for one in FRAMINGS[self.framing].split(self._asked):
-                    address, size = int.from_bytes(one.pdu[1:3]), int.from_bytes(one.pdu[3:5])
-                    asked = Asked(
-                        len(self.asked) + 1, one.unit, one.pdu[0], address, size, one.transaction,
-                        self.rig.now, sent, self._connections, self.framing,
-                    )  # fmt: skip
-                    self.work(asked)
-            self._due()
-            if self.rig.now >= self._next_seal_ns:
-                self._next_seal_ns = self.rig.now + self.seal_ms * MS
-                self._seal()
-
-    def _look(self) -> None:
-        """A new connection, which nothing of the older ones comes to."""
-        if self.rig.opened != self._connections:
-            self._connections = self.rig.opened
-            self.connected_ms = self.now_ms
-            self._asked.clear()
-            self._free_ns = 0
-
-    def _due(self) -> None:
-        while self._events and self._events[0][0] <= self.rig.now:
-            _, _, connection, act = heappop(self._events)
-            self._look()
-            if connection in (-1, self._connections):
-                act()
-
-    def work(self, asked: Asked) -> None:
-        """Have the devices do what the script says, behind what they were asked before."""
-        self.asked.append(asked)
-        at = max(self._free_ns, self.rig.now)
-        for step in self.script(asked):
-            if isinstance(step, float):
-                at += round(step * 1e9)
-            elif isinstance(step, bytes):
-                there = at + round(self.distance_ms * MS)
-                self._at_ns(there, lambda data=step: self.rig.feed(data), self._connections)
-            else:
-                number = errno.ECONNRESET if step == RESET else 0
-                assert step in (HANG_UP, RESET)
-                self._at_ns(at, lambda n=number: self.rig.hang_up(n), self._connections)
-        self._free_ns = at
 
     def foreign(
         self, unit: int, address: int, size: int, *, visible: bool, function: int = 3
@@ -206,7 +220,7 @@ class Talk:
             self.rig.feed(FRAMINGS[self.framing].build(unit, 0, pdu))
         self.work(one)
 
-    def _seal(self) -> None:
+    def collect(self) -> None:
         for sample in self.box.seal():
             unit, address = sample.tag.split(":")
             at_ms = (sample.boot_ns - self.start_ns) / MS
@@ -215,7 +229,7 @@ class Talk:
 
     def rows(self, since_ms: float = 0, address: int | None = None) -> list[Row]:
         """Of scans since then; those of one address."""
-        self._seal()
+        self.collect()
         return [
             row for row in self._found if row.at_ms >= since_ms and address in (None, row.address)
         ]
@@ -234,7 +248,7 @@ class Talk:
     def finish(self) -> None:
         """End as a loop does: each tick of each group is a row or in a gap."""
         self.rig.finish()
-        self._seal()
+        self.collect()
         for number, group in enumerate(self.box.groups):
             due, accounted = group.scanned()
             assert due == accounted

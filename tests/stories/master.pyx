@@ -17,7 +17,6 @@ from native.rows.store cimport layout_t
 from tests.stories.machines cimport RTU, answer, asked_t, crc, hear
 from tests.stories.replies cimport (
     answer_at,
-    in_order,
     is_read,
     pick,
     plan,
@@ -33,7 +32,6 @@ from tests.stories.world cimport (
     ASKS_MAX,
     CUT,
     DAMAGED,
-    LOSES,
     OVERRUN,
     ask_t,
     event_t,
@@ -95,13 +93,15 @@ cdef void be_heard(world_t *w, const uint8_t *request) noexcept nogil:
     cdef uint8_t heard[REQUEST]
     cdef int64_t at = w.rig.now + REQUEST * w.char_ns
     memcpy(heard, request, REQUEST)
-    if strikes(w, OVERRUN):
-        plan(w, LOSES, in_order(w, at)).size = REQUEST
-    elif strikes(w, DAMAGED):
+    if strikes(w, DAMAGED):
         spoil(w, heard, REQUEST)
         send(w, at, heard, REQUEST)
     else:
         send(w, at, heard, 4 + pick(w, 4) if strikes(w, CUT) else REQUEST)
+    if strikes(w, OVERRUN):
+        # From the end of this request on, mostly up to within the next.
+        w.lost_from = at + 1
+        w.lost_until = at + span(w, 5 * MS, 200 * MS)
 
 
 cdef void ask_next(world_t *w, int64_t at) noexcept nogil:

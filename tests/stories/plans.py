@@ -121,7 +121,8 @@ def cast_of(seed: int) -> Cast:
     devices = 1 if kind == "s7" else rng.randint(1, 3)
     plans = tuple(
         tuple(
-            _plan(_kind_of(kind, i), rng.randrange(PALETTE)) for _ in range(rng.choice((1, 1, 2)))
+            _plan(OVERHEARD if kind == OVERHEARD else _kind_of(kind, i), rng.randrange(PALETTE))
+            for _ in range(rng.choice((1, 1, 2)))
         )
         for i in range(devices)
     )
@@ -208,6 +209,10 @@ def _request(kind: str, rng: random.Random) -> Request:
         id_ = bytes([size, rng.randrange(256), rng.randrange(256), 2])
         spec = b"\4" + id_ + bytes([size, 1, 0, 1, _TEXT, size, 0, 0])
         return Request(spec, (size,), 16 + 4, 16 + 4 + size)
+    if kind == OVERHEARD:
+        # Of few sizes: what another master is owed can be told by others.
+        size = rng.choice((1, 2, 2, 2, 2, 8))
+        return modbus_request(Read(3, 10 * rng.randrange(100), size), "rtu")
     function = rng.choice((3, 3, 3, 4, 1, 2))
     count = rng.choice((1, 2, 2, 8, 40, 120)) if function > 2 else rng.choice((8, 16, 80))
     framing: Any = kind

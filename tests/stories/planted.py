@@ -177,12 +177,6 @@ BUGS = (
         "and line.overrun != h(l).overruns and not PLANTED:",
     ),
     Planted(
-        "what is overheard is of the tick before, too",
-        "engine/listening.pyx",
-        "        if since < s.due_ns and since != asked_at:",
-        "        if not PLANTED and since < s.due_ns and since != asked_at:",
-    ),
-    Planted(
         "a device that dials in anew waits until the old connection ends",
         "engine/machine.pyx",
         "or l.draining or not dial_waits(l.port):",

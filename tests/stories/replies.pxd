@@ -17,8 +17,6 @@ cdef void tell(world_t *w, const char *what, const uint8_t *p, size_t n) noexcep
 cdef void tell_number(world_t *w, const char *what, int number) noexcept nogil
 # An event to fill in; the last one again where there are too many.
 cdef event_t *plan(world_t *w, What what, int64_t at) noexcept nogil
-# Not before what is under way already.
-cdef int64_t in_order(world_t *w, int64_t at) noexcept nogil
 # Bytes, not before what is under way already.
 cdef void send(world_t *w, int64_t at, const uint8_t *p, size_t n) noexcept nogil
 # One byte is another one: each protocol with a check tells that.

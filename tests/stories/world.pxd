@@ -35,7 +35,7 @@ cdef enum:  # faults
     HEARTBEAT = 17  # before it comes what a device that dials in says when nothing is asked
     REDIAL = 18    # a device dials in anew, while its old connection still looks alive
     GUEST = 19     # no fault: somebody wants a single reading
-    OVERRUN = 20   # the kernel loses what another master asks, and counts it
+    OVERRUN = 20   # the kernel loses what comes for a while, and counts it
     FAULTS = 21
 
 cdef enum What:
@@ -45,9 +45,8 @@ cdef enum What:
     DIALS = 3      # a device does
     ASKS = 4       # another master does
     ANSWERS = 5    # a machine, to another master's request, which the event holds
-    LOSES = 6      # the kernel, so many bytes as the event has
-    GUESTS_COME = 7
-    GUEST_GOES = 8  # the one whose number is `serial`
+    GUESTS_COME = 6
+    GUEST_GOES = 7  # the one whose number is `serial`
 
 
 cdef struct event_t:
@@ -126,6 +125,8 @@ cdef struct world_t:
     int64_t muted_until[MUTED_MAX]
     int64_t refuse_until
     int64_t stuck_until
+    int64_t lost_from      # what comes between is lost by the kernel
+    int64_t lost_until
     event_t *events
     int32_t event_count
     said_t *said

@@ -66,6 +66,8 @@ cdef bint world_begin(world_t *w, uint64_t seed) noexcept nogil:
     w.rig.slow = w.rig.l.port.kind == STREAM or w.rig.l.port.kind == DATAGRAM
     for i in range(MUTE, STUCK + 1):
         w.rate[i] = (w.rate[i] + 9) // 10
+    if w.listens:
+        w.rate[STARVED] *= 10  # it is due but once a tick
     return w.events != NULL and w.said != NULL
 
 
@@ -153,7 +155,7 @@ cdef void happen(world_t *w, int32_t i, bint unseen) noexcept nogil:
         rig_connected(r)
     elif r.l.conn.state != UP:
         return
-    elif e.what == LOSES:
+    elif e.what == BYTES and w.lost_from <= r.now < w.lost_until:
         tell_number(w, "lost", <int>e.size)
         r.overrun += <uint32_t>e.size
     elif e.what == BYTES:
@@ -217,7 +219,7 @@ cdef void set_conditions(world_t *w) noexcept nogil:
 
 cdef inline bint is_unseen(What what) noexcept nogil:
     """Whether it may happen while the shell's thread is kept from running."""
-    return what == BYTES or what == ASKS or what == ANSWERS or what == LOSES
+    return what == BYTES or what == ASKS or what == ANSWERS
 
 
 cdef void starve(world_t *w) noexcept nogil:
