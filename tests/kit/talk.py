@@ -200,8 +200,11 @@ class Talk(Stage):
                 for unit in units
             ],
         )
-        self._found: list[Row] = []
         self.begin(native)
+
+    def begin(self, native: Link) -> None:
+        self._found: list[Row] = []
+        super().begin(native)
 
     def spec(self) -> LinkSpec:
         more: dict[str, Any] = {"type": "tcp" if self.framing == "tcp" else "serial", **self.link}
