@@ -132,8 +132,8 @@ WORDS = {
         "Look again in some seconds",
     ),
     "s7.not_connected": Message(
-        "{target} 接了电话又挂断：S7 连接没有建立",
-        "{target} answers and hangs up: no S7 connection comes about",
+        "{target} 接受连接后马上断开：S7 连接没有建立",
+        "{target} takes the connection and hangs up: no S7 connection comes about",
         "核对 rack 和 slot（或 tsap）；再看 CPU 的连接是不是用完了（上位机、编程软件各占一个）；"
         "再看中间有没有防火墙",
         "Check rack and slot (or tsap); then whether all connections of the CPU are taken (panels "

@@ -40,6 +40,15 @@ TABLE = {
         "Check its unit number (of a DL/T 645 meter its address, meter), baud, parity, and wires A "
         "and B first; if it was read before, its power",
     ),
+    "device.never_answered_meter": Message(
+        "启动以来从未应答",
+        "it has not answered since the start",
+        "先查表号 meter（照铭牌写 12 位；线上只有一块表时删掉 meter 就读得到）、"
+        "波特率和校验（电能表多为 2400、偶校验）、A/B；以前读到过的，先查设备电源",
+        "Check meter first (the twelve digits on its plate; the only meter on a line is read "
+        "without it), then baud and parity (meters mostly have 2400, even), A and B; if it was "
+        "read before, its power",
+    ),
     "device.no_answer_since_tcp": Message(
         "连接已通但不应答（{age}前还正常）",
         "the connection is up, but it does not answer (it did {age} ago)",
@@ -133,16 +142,17 @@ TABLE = {
     "device.never_answered_alone": Message(
         "启动以来从未应答，而总线上其余的都正常",
         "it has not answered since the start, while the others on its bus do",
-        "只查这一台：站号（unit；电能表是表号 meter）、它自己的波特率和校验、电源、接到它的那段线",
-        "Look at this one alone: its unit number (of a DL/T 645 meter its address, meter), its own "
-        "baud and parity, its power, its stretch of wire",
+        "总线没有问题，只查不应答的：站号（unit；电能表是表号 meter）、它自己的波特率和校验、电源、"
+        "接到它的那段线",
+        "The bus is well, look at what does not answer: its unit number (of a DL/T 645 meter its "
+        "address, meter), its own baud and parity, its power, its stretch of wire",
     ),
     "device.no_answer_alone": Message(
         "设备没有应答（{age}前还正常），而总线上其余的都正常",
         "the device does not answer (it did {age} ago), while the others on its bus do",
-        "只查这一台：电源、停机、站号是否被改、接到它的那段线",
-        "Look at this one alone: its power, whether it was switched off, whether its unit number "
-        "was changed, its stretch of wire",
+        "总线没有问题，只查不应答的：电源、停机、站号是否被改、接到它的那段线",
+        "The bus is well, look at what does not answer: its power, whether it was switched off, "
+        "whether its unit number was changed, its stretch of wire",
     ),
     "device.not_heard": Message(
         "总线上听不到它的应答",

@@ -40,8 +40,10 @@ TABLE = {
     "link.unreachable": Message(
         "到不了 {target}",
         "{target} cannot be reached",
-        "检查网线、IP 地址和网段：ping 这个地址，再看 ip route",
-        "Check cable, IP address and subnet: ping the address, then look at ip route",
+        "检查网线、IP 和网段：ip -br addr 看网关自己的 IP（没有就是网口没接好），"
+        "ip route get {host} 看怎么走，再 ping {host}",
+        "Check cable, IP and subnet: ip -br addr shows this box's own addresses (none: its port "
+        "is not connected), ip route get {host} the way there; then ping {host}",
     ),
     "link.no_name": Message(
         "{target}：名称 {host} 查不到地址",
@@ -67,12 +69,24 @@ TABLE = {
         "asked too fast "
         "(raise every or pause)",
     ),
+    "link.reset_asked": Message(
+        "{target} 接受连接，但一问就断开",
+        "{target} takes the connection, and hangs up whenever it is asked",
+        '多半不是按它的帧格式问的：设备里写了 framing = "rtu" 就删掉；没写而后面是透传的'
+        "串口服务器，就写上。再核对端口；控制器只允许一个连接时，关掉别的程序",
+        "Mostly it is asked in another framing than its own: where the device says framing = "
+        '"rtu", take that out; where it does not and a serial server passes bytes through, write '
+        "it. Then check the port; a controller with one connection only wants other programs "
+        "closed",
+    ),
     "link.timeout": Message(
-        "连接 {target} 超时",
-        "connecting to {target} timed out",
-        "没有任何应答：机器关机、IP 不对，或中间的防火墙丢弃了数据包",
-        "Nothing answers at all: the machine is off, the IP is wrong, or a firewall drops the "
-        "packets",
+        "连接 {target} 超时，没有任何应答",
+        "connecting to {target} timed out, nothing answers at all",
+        "看 ip route get {host}：里面有 via，就是这个 IP 不在网关的网段里，核对两边的 IP 和掩码；"
+        "没有 via，再 ping {host}：机器关机、网线断开、IP 写错，或中间有防火墙",
+        "See ip route get {host}: with `via` in it the IP is of another subnet than this box, "
+        "check address and mask of both; without, ping {host}: the machine is off, a cable is "
+        "out, the IP is wrong, or there is a firewall",
     ),
     "link.garbage": Message(
         "{target} 发来的不是 Modbus 数据",
@@ -286,10 +300,12 @@ TABLE = {
     "link.silent_tcp": Message(
         "连接 {target} 已通，但所有设备都不应答（{before}）",
         "the connection to {target} is up, but no device answers ({before})",
-        "先查串口服务器后面的总线：A/B、终端电阻、波特率和校验；直连控制器时核对站号"
+        '先核对帧格式（透传的串口服务器后面，设备里写 framing = "rtu"，否则不写），'
+        "再查串口服务器后面的总线：A/B、终端电阻、波特率和校验；直连控制器时核对站号"
         "（unit，常为 1 或 255）",
-        "Look at the bus behind the serial server first: A and B, termination, baud and parity; of "
-        "a controller itself, check the unit numbers (often 1 or 255)",
+        'Check the framing first (framing = "rtu" on the devices where a serial server passes '
+        "bytes through, else none), then the bus behind it: A and B, termination, baud and "
+        "parity; of a controller itself, the unit numbers (often 1 or 255)",
     ),
     "link.mute": Message(
         "{target} 接受连接，但什么也不说",
@@ -307,12 +323,23 @@ TABLE = {
         "Check that {target} is that device, and the port; if so, it is starting, stopped, or out "
         "of connections: restart it",
     ),
+    "link.silent_meters": Message(
+        "连接 {target} 已通但不应答（{before}）",
+        "the connection to {target} is up, but it does not answer ({before})",
+        "核对表号 meter（照铭牌写 12 位；线上只有一块表时删掉 meter 就读得到），"
+        "再查串口服务器或 DTU 的波特率和校验（电能表多为 2400、偶校验）、A/B",
+        "Check meter (the twelve digits on its plate; the only meter on a line is read without "
+        "it), then baud and parity of the serial server or DTU (meters mostly have 2400, even), A "
+        "and B",
+    ),
     "link.silent_alone": Message(
         "连接 {target} 已通但不应答（{before}）",
         "the connection to {target} is up, but it does not answer ({before})",
-        "核对站号（unit，常为 1 或 255）；后面是串口设备的，再查串口服务器的波特率和校验",
-        "Check the unit number (often 1 or 255); of a device behind a serial server, that server's "
-        "baud and parity, too",
+        '核对站号（unit，常为 1 或 255）和帧格式（透传的串口服务器后面，设备里写 framing = "rtu"，'
+        "否则不写）；后面是串口设备的，再查串口服务器的波特率和校验",
+        "Check the unit number (often 1 or 255) and the framing (framing = "
+        '"rtu" on the device where a serial server passes bytes through, else none); of a device '
+        "behind a serial server, that server's baud and parity, too",
     ),
     "link.silent_alone_since": Message(
         "连接 {target} 已通但不应答（{before}）",

@@ -45,7 +45,10 @@ def explain(
         if cause and cause["id"] == "link.timeout" and recent.was_up(link, now_ns):
             # Given up after time-outs, and made anew: a machine that is off does not get so far.
             cause = _bus(link, members, recent, now_ns)
+        if cause and cause["id"] == "link.reset" and _is_only_reset(link, members):
+            cause = Said(id="link.reset_asked", args=cause["args"])
         if cause:
+            about["host"] = link["target"].rpartition(":")[0].strip("[]") or link["target"]
             link["cause"] = Said(id=cause["id"], args={**cause["args"], **about})
         for device in members:
             cause = device["cause"]
@@ -62,6 +65,14 @@ def explain(
                     said["args"] |= about
                 link["warnings"].append(said)
     recent.look(links, devices, now_ns)
+
+
+def _is_only_reset(link: LinkSnapshot, members: Devices) -> bool:
+    """Whether it hangs up on whatever it is asked, and is no host that could have another reason:
+    mostly it does not speak what it is spoken to in.
+    """
+    numbered = any(each["unit"] is not None for each in members)
+    return numbered and link["requests"] > 1 and not link["answers"]
 
 
 # ---- a device ------------------------------------------------------------------------------
@@ -111,6 +122,8 @@ def _silence(
         return Said(id="device.no_answer", args={})
     if not is_wire and _is_host(device):
         return Said(id="device.never_answered_host", args={})
+    if device["unit"] is None:
+        return Said(id="device.never_answered_meter", args={})
     said = "device.never_answered" if is_wire else "device.never_answered_tcp"
     return Said(id=said, args={})
 
@@ -195,6 +208,7 @@ def _of_link(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) 
 _NO_ANSWER = {
     "device.no_answer", "device.no_answer_since", "device.no_answer_since_tcp",
     "device.never_answered", "device.never_answered_tcp", "device.never_answered_host",
+    "device.never_answered_meter",
     "device.damaged",
     "device.no_answer_damaged", "device.other_unit", "device.too_slow",
 }  # fmt: skip
@@ -229,6 +243,8 @@ def _bus(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) -> S
         said = "link.silent_tcp" if len(members) > 1 else said
         if all(map(_is_host, members)):
             said = "link.silent_host"
+        elif not ages and all(each["unit"] is None for each in members):
+            said = "link.silent_meters"
     else:
         said = "link.silent_stranger" if lately.wrong else "link.silent"
     return Said(id=said, args={"target": link["target"], "before": before})

@@ -17,7 +17,7 @@ from gateway.report.snapshot import DeviceSnapshot, LinkSnapshot, Said, Snapshot
 WHOLE_LINK = frozenset(
     {
         "link.silent", "link.silent_tcp", "link.silent_host", "link.silent_alone",
-        "link.silent_alone_since",
+        "link.silent_alone_since", "link.silent_meters",
         "link.silent_damaged", "link.silent_stranger",
         "link.nothing_heard", "link.nothing_understood", "link.master_silent",
     }
@@ -33,6 +33,7 @@ _SEVERAL = {
     "device.never_answered": "device.several_never",
     "device.never_answered_tcp": "device.several_never",
     "device.never_answered_host": "device.several_never",
+    "device.never_answered_meter": "device.several_never",
 }
 #: Of a device that does not answer.
 NO_ANSWER = frozenset(_SEVERAL)

@@ -83,9 +83,9 @@ def _silent(name: str = "meter", last_good_s: float | None = None, **changes: An
         ({"type": "tcp"}, {"damaged": 11}, "device.no_answer_damaged"),
         ({}, {"damaged": 2}, "device.never_answered"),
         ({"wrong": 3}, {}, "device.other_unit"),
-        ({"wrong": 3}, {"unit": None}, "device.never_answered"),
+        ({"wrong": 3}, {"unit": None}, "device.never_answered_meter"),
         ({"type": "tcp"}, {"unit": None, "line": False}, "device.never_answered_host"),
-        ({"type": "tcp"}, {"unit": None, "line": True}, "device.never_answered_tcp"),
+        ({"type": "tcp"}, {"unit": None, "line": True}, "device.never_answered_meter"),
     ],
     ids=[
         "tcp-never", "tcp-since", "never", "since", "refused-before", "udp", "damage", "tcp-damage",
@@ -130,6 +130,42 @@ def test_link_when_all_its_devices_are_silent_then_one_line_that_begins_with_the
     assert [about(said, "zh") for said in link["warnings"]] == [words]
     assert remedy("link.silent", "zh").startswith("先查总线")
     assert [said["id"] for said in tcp["warnings"]] == ["link.silent_tcp"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "unit", "found"),
+    [
+        ({"requests": 9, "answers": 0}, 1, "link.reset_asked"),
+        ({"requests": 9, "answers": 3}, 1, "link.reset"),
+        ({"requests": 0, "answers": 0}, 1, "link.reset"),  # it was not asked yet
+        ({"requests": 9, "answers": 0}, None, "link.reset"),  # a host is asked in its own way
+    ],
+)
+def test_link_when_it_hangs_up_whenever_it_is_asked_then_its_framing_is_named(
+    counts: dict[str, int], unit: int | None, found: str
+) -> None:
+    reset = {"id": "link.reset", "args": {"target": "10.0.0.1:502"}}
+    link = _link(type="tcp", state="down", cause=reset, **counts)
+    _explained(link, [_silent(unit=unit)])
+    assert link["cause"]["id"] == found
+
+
+def test_link_when_nothing_answers_then_the_commands_name_its_host() -> None:
+    for target, host in (("10.0.0.1:502", "10.0.0.1"), ("[fe80::1%eth0]:502", "fe80::1%eth0")):
+        cause = {"id": "link.timeout", "args": {"target": target}}
+        link = _link(type="tcp", state="down", cause=cause, target=target)
+        _explained(link, [_silent()])
+        for lang in ("zh", "en"):
+            mend = remedy(link["cause"]["id"], lang, **link["cause"]["args"])
+            assert f"ip route get {host}" in mend and f"ping {host}" in mend
+
+
+def test_meters_when_none_ever_answered_behind_a_server_then_their_number_is_named() -> None:
+    for members in (1, 2):
+        link = _link(type="tcp")
+        _explained(link, [_silent(f"m-{n}", unit=None, line=True) for n in range(members)])
+        (said,) = link["warnings"]
+        assert said["id"] == "link.silent_meters" and "unit" not in remedy(said["id"], "en")
 
 
 def test_connection_when_given_up_and_made_in_turn_then_told_as_one_trouble() -> None:
