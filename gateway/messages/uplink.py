@@ -26,15 +26,21 @@ TABLE = {
     "uplink.dns": Message(
         "查不到平台的域名 {address}",
         "the platform's name {address} cannot be resolved",
-        "核对拼写；检查 DNS：resolvectl query，或先改用 IP 地址",
-        "Check the spelling and the DNS (resolvectl query), or use the IP address for now",
+        "核对拼写：getent hosts {host} 应显示它的 IP。别的名称也查不到时是域名服务器不通："
+        "resolvectl status；没有域名服务器就在 /etc/hosts 里写一行：IP {host}",
+        "Check the spelling: getent hosts {host} should show its IP. If no other name is found "
+        "either, the name server is out of reach: resolvectl status; where there is none, write a "
+        "line in /etc/hosts: IP {host}",
     ),
     "uplink.tls": Message(
         "平台 {address} 的证书通不过检查，没有连接",
         "the certificate of the platform {address} does not pass the check; not connected",
-        "多半是平台换了证书机构：请平台方给新的 CA 文件，放到 [platform] ca；也核对地址有没有写错",
+        "多半是平台换了证书机构：请平台方给新的 CA 文件，放到 [platform] ca；也核对地址有没有写错。"
+        "看它的证书是谁签的：openssl s_client -connect {address} </dev/null | openssl x509 -noout "
+        "-issuer",
         "Usually the platform changed its authority: ask its people for the new CA file, for "
-        "[platform] ca; check the address, too",
+        "[platform] ca; check the address, too. Who signed its certificate: openssl s_client "
+        "-connect {address} </dev/null | openssl x509 -noout -issuer",
     ),
     "uplink.tls_failed": Message(
         "与平台 {address} 的 TLS 握手失败",
@@ -359,8 +365,10 @@ TABLE = {
         "时钟未同步：时间按上次断电前的时间估计，标记为不确定，同步后自动修正",
         "the clock is not synchronised: the time is estimated from what was known before the last "
         "power cut; timestamps are marked uncertain and mended afterwards",
-        "检查 chrony 或 systemd-timesyncd：timedatectl",
-        "Check chrony or systemd-timesyncd: timedatectl",
+        "看 timedatectl；NTP 没有打开就 sudo timedatectl set-ntp true。够不到时间服务器的，"
+        "连上平台后按平台的时间",
+        "See timedatectl; if NTP is off: sudo timedatectl set-ntp true. A box that reaches no time "
+        "server takes the platform's time once it is connected",
     ),
     "clock.set_forward": Message(
         "系统时钟已拨到上次已知的时间 {time}",
@@ -375,7 +383,9 @@ TABLE = {
     "clock.unknown": Message(
         "时钟未同步：时间戳标记为不确定，同步后自动修正",
         "the clock is not synchronised: timestamps are marked uncertain and mended afterwards",
-        "检查 chrony 或 systemd-timesyncd：timedatectl",
-        "Check chrony or systemd-timesyncd: timedatectl",
+        "看 timedatectl；NTP 没有打开就 sudo timedatectl set-ntp true。够不到时间服务器的，"
+        "连上平台后按平台的时间",
+        "See timedatectl; if NTP is off: sudo timedatectl set-ntp true. A box that reaches no time "
+        "server takes the platform's time once it is connected",
     ),
 }

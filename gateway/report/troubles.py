@@ -42,6 +42,9 @@ _ADDED = ("count", "damaged", "bad", "tags")
 _HIGHEST = ("seconds",)
 _LEFT_OUT = ("device", "age")
 
+#: Certificates of ours with which no connection comes about.
+_UNFIT = {"certificate.expired", "certificate.not_yet", "certificate.no_pair"}
+
 #: Where the time comes from while nothing vouches for it.
 _UNSURE = {"unknown": "clock.unknown", "last_known": "clock.last_known"}
 
@@ -51,8 +54,11 @@ def worst_first(now: Snapshot, rest: Sequence[Said]) -> list[Said]:
     itself, before `rest`. A device is left out where its link says it all.
     """
     uplink = now["uplink"]
-    found = [*now["buffer"]["warnings"], *([uplink["cause"]] if uplink["cause"] else [])]
-    found += uplink["warnings"]
+    cause = [uplink["cause"]] if uplink["cause"] else []
+    # A certificate of ours that is over is why it hung up.
+    why = [said for said in uplink["warnings"] if cause and said["id"] in _UNFIT]
+    rest_of = [said for said in uplink["warnings"] if said not in why]
+    found = [*now["buffer"]["warnings"], *why, *cause, *rest_of]
     links, devices = of_links(now["links"]), causes(now["devices"], now["links"])
     found += links
     found += [said for said in devices if said["id"] != "device.waiting"]

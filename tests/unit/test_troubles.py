@@ -59,6 +59,25 @@ def test_troubles_when_there_are_many_then_loss_comes_first_and_what_passes_last
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("warning", "found"),
+    [
+        ("certificate.expired", ["certificate.expired", "uplink.closed"]),
+        ("certificate.soon", ["uplink.closed", "certificate.soon"]),
+    ],
+)
+def test_platform_when_our_certificate_is_over_then_that_is_said_before_what_it_causes(
+    warning: str, found: list[str]
+) -> None:
+    uplink = {
+        **SNAPSHOT["uplink"],
+        "cause": {"id": "uplink.closed", "args": {}},
+        "warnings": [{"id": warning, "args": {}}],
+    }
+    clock = {"source": "system", "error_ms": 0.0, "utc_ns": 0}
+    assert said(*worst_first(now(links=[], uplink=uplink, clock=clock), [])) == found
+
+
 def test_devices_when_their_link_says_it_all_then_they_are_left_out() -> None:
     links = [{**SNAPSHOT["links"][0], "warnings": [{"id": "link.silent", "args": {}}]}]
     moment = now(links=links, devices=presses(SILENT, PRESSES))
