@@ -45,9 +45,11 @@ proto: setup     ## regenerate proto/gen from proto/ ## 由 proto/ 重新生成 
 	@scripts/proto
 
 lock:            ## rewrite the lock files from requirements*.in ## 由 requirements*.in 重写锁定文件
-	@for f in requirements requirements-ingest requirements-dev; do \
-	  $(VENV)/bin/pip-compile -q --no-header --strip-extras --generate-hashes --no-emit-index-url \
-	    --no-emit-find-links --no-emit-trusted-host --allow-unsafe $$f.in -o $$f.lock; done
+	@compile="$(VENV)/bin/pip-compile -q --no-header --strip-extras --generate-hashes --allow-unsafe \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host"; \
+	$$compile requirements-dev.in -o requirements-dev.lock; \
+	for f in requirements requirements-ingest; do \
+	  $$compile -c requirements-dev.lock $$f.in -o $$f.lock; done
 
 clean:           ## everything that was built ## 删除编译出的一切
 	rm -rf $(VENV) build dist *.egg-info .build.log .setup-stamp node_modules

@@ -237,6 +237,15 @@ def test_lock_when_written_then_every_package_has_its_hash_and_no_host() -> None
                 assert "--hash=sha256:" in entry, f"{name(file)}: {entry.splitlines()[0]}"
 
 
+def test_locks_when_they_name_one_package_then_one_version() -> None:
+    """What is tested is what is shipped."""
+    pins: dict[str, set[str]] = {}
+    for file in ROOT.glob("requirements*.lock"):
+        for package, version in re.findall(r"(?m)^([\w.-]+)==(\S+)", text(file)):
+            pins.setdefault(package, set()).add(version)
+    assert {package: found for package, found in pins.items() if len(found) > 1} == {}, "make lock"
+
+
 def test_test_file_when_named_then_no_other_has_its_name() -> None:
     seen: dict[str, str] = {}
     for file in [*files({".py"}, "tests"), *files({".py"}, "hw_tests")]:
