@@ -84,9 +84,13 @@ def test_reading_when_the_device_is_silent_then_is_tried_and_its_back_off_goes_o
     assert visit.read(4_000) == [(None, NO_ANSWER)]  # a new connection may want silence first
     assert [one.address for one in talk.asked[asked:]].count(500) == 1
     visit.go()
-    # It is asked for its plan no more often than before: each two seconds.
-    talk.run(30_000)
-    assert len([one for one in talk.asked[asked:] if one.address != 500]) <= 7
+    # Whoever wants single readings all the time: it is tried for its plan as often as before.
+    while talk.now_ms < 40_000:
+        visit = Visit(talk, 500)
+        talk.run(talk.now_ms + 300)
+        visit.go()
+    tries = [one for one in talk.asked[asked:] if one.address != 500]
+    assert 5 <= len(tries) <= 14
 
 
 def test_reading_when_refused_then_its_reader_is_told_and_nothing_is_learned_of_it() -> None:
@@ -140,6 +144,25 @@ def test_reading_when_the_unit_must_be_left_alone_first_then_waits_and_is_read()
     assert visit.read(10_000) == [(300, GOOD)]
     (one,) = talk.asked[asked:]
     assert (one.at_ns - talk.start_ns) / 1e6 > 10_400, "not before it was left alone"
+    visit.go()
+
+
+@pytest.mark.parametrize("every_ms", [100, 1_000])
+def test_reading_when_a_silent_unit_must_be_left_alone_first_then_waits_and_is_tried(
+    every_ms: int,
+) -> None:
+    """Whether its plan has been told so already, or not."""
+
+    def script(asked: Asked) -> Iterable[Step]:
+        return quick(asked) if asked.function == 3 and talk.now_ms < 5_000 else []
+
+    talk = Talk([Ask(1, (10,), every_ms)], script, "rtu")
+    while not (talk.native.devices()[0]["silent"] and talk.native.devices()[0]["owed"]):
+        talk.run(talk.now_ms + 10)
+    asked = len(talk.asked)
+    visit = Visit(talk, 300, count=1)
+    assert visit.read(5_000) == [(None, NO_ANSWER)]
+    assert [one.address for one in talk.asked[asked:]].count(300) == 1
     visit.go()
 
 

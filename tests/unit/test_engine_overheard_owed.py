@@ -169,3 +169,25 @@ def test_answer_when_the_kernel_lost_what_was_before_it_is_not_taken_for_another
     bus.until(lambda: len(bus.asked) > 400)
     bus.finish()
     assert bus.good() >= 20
+
+
+def test_answer_when_late_alone_and_shorter_than_a_request_then_the_silence_behind_it_counts() -> (
+    None
+):
+    """Seven bytes, to whom nobody was heard to ask, and a pause; then no pause ever comes again."""
+    pause: list[float] = []
+
+    def script(asked: Asked) -> Iterable[Step]:
+        if STRUCK <= asked.number < STRUCK + 3:
+            return [0.25]  # none of the three is answered in time
+        if asked.number == STRUCK + 3:
+            pause.append(1.0)
+            return [0.25, answer(asked), *pause]
+        return honest(asked)
+
+    bus = listen(
+        script, asks=SAME, devices=SAME_PLANS, rest_s=0.0, enough=rows_behind(20),
+        heard=lambda asked: b"" if asked.number == STRUCK + 3 else asked.frame,
+    )  # fmt: skip
+    assert not bus.link.devices()[0]["owed"]
+    assert bus.rig.now < 10 * 10**9

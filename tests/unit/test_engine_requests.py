@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from drivers.modbus.request import Read, request_of
 from tests.kit.slave import HANG_UP, RESET, Asked, Step, answer, honest, refusal
 from tests.kit.talk import Ask, Talk
 
@@ -129,3 +130,24 @@ def test_device_when_mute_to_functions_that_its_plan_has_not_then_is_back_in_two
     assert not [row for row in talk.rows(5_500) if row.quality == 1 and row.at_ms < 20_000]
     assert min(row.at_ms for row in talk.rows(20_000) if row.quality == 1) <= 22_500
     assert talk.good(since_ms=23_000) == 1
+
+
+EVENTS = 62  # that are kept for the driver: of 64 two may be torn while they are read
+
+
+def test_refusals_when_more_than_are_kept_then_the_newest_in_order_and_each_once() -> None:
+    """A driver that comes late learns from the last of them; none is told twice, and none that may
+    be written over while it is read.
+    """
+    talk = Talk([Ask(1, tuple(range(0, 200, 10)), 200)], lambda a: [refusal(a, 2)])
+    talk.run(500)
+    told = [spec for _, spec, _, _ in talk.native.refusals()]
+    asked = [request_of(Read(a.function, a.address, a.count), "tcp").spec for a in talk.asked]
+    assert told == asked and 40 <= len(asked) <= EVENTS
+    before = len(asked)
+    while len(talk.asked) < before + 100:
+        talk.run(talk.now_ms + 1)
+    told = [spec for _, spec, _, _ in talk.native.refusals()]
+    asked = [request_of(Read(a.function, a.address, a.count), "tcp").spec for a in talk.asked]
+    assert told == asked[-EVENTS:]
+    assert talk.native.refusals() == []
