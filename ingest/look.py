@@ -76,9 +76,14 @@ def gateways(arguments: argparse.Namespace) -> int:
         return _document("gateways", found)
     for one in found:
         heard = one["heard_s_ago"]
-        ago = said("never_heard") if heard is None else said("heard_ago", seconds=heard)
+        if heard is None:
+            counts = {key: one[key] for key in ("blocks", "runs")}
+            line = said("gateway_imported", gateway=cleaned(one["gateway"]), **counts)
+            sys.stdout.write(line + "\n")
+            continue
         line = said(
-            "gateway", gateway=cleaned(one["gateway"]), run=one["run"], heard=ago,
+            "gateway", gateway=cleaned(one["gateway"]), run=one["run"],
+            heard=said("heard_ago", seconds=heard),
             address=cleaned(one["address"]), software=cleaned(one["software"]),
             blocks=one["blocks"], runs=one["runs"], open=one["open_runs"],
         )  # fmt: skip

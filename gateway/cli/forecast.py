@@ -15,12 +15,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import shake_128
+from itertools import accumulate
 from typing import Any
 
 from jiahe.ingest import limits
 
 from drivers import registry
-from drivers.api import DevicePlan
+from drivers.api import DevicePlan, GroupPlan
 from drivers.forecast import LinkLoad, link_load
 from gateway.catalog import build
 from gateway.cli.pushed import Foretold, jumping, tags_pushed
@@ -157,4 +158,20 @@ def _still(read: Read, seed: str, count: int) -> Sequence[bytes]:
 
 def _jumping(read: Read, seed: str, count: int) -> Sequence[bytes]:
     size = len(registry.get(read.driver).example(read.plan, seed, 1)[0])
-    return [shake_128(f"{seed} {scan}".encode()).digest(size) for scan in range(count)]
+    texts = list(_texts(read.plan))
+    rows = []
+    for scan in range(count):
+        row = bytearray(shake_128(f"{seed} {scan}".encode()).digest(size))
+        for text in texts:  # what is no text would be no value, and cost nothing
+            row[text] = bytes(33 + byte % 90 for byte in row[text])
+        rows.append(bytes(row))
+    return rows
+
+
+def _texts(plan: GroupPlan) -> Iterator[slice]:
+    """Where texts lie in a row."""
+    ends = list(accumulate(part for request in plan.requests for part in request.parts))
+    for each in plan.fields:
+        if each.type == "string":
+            first = (ends[each.part - 1] if each.part else 0) + each.offset
+            yield slice(first, first + each.length)

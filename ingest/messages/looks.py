@@ -11,7 +11,10 @@ TABLE = {
     "more_gateways": Words(
         "，还有 {more} 个（jiahe-ingest gateways）", " and {more} more (jiahe-ingest gateways)"
     ),
-    "never_heard": Words("从未听到过", "never heard"),
+    "gateway_imported": Words(
+        "{gateway}：从未听到过，只有导入的文件：{runs} 次运行共 {blocks} 个数据块",
+        "{gateway}: never heard, only files of it were imported: {blocks} blocks of {runs} runs",
+    ),
     "heard_ago": Words("{seconds:.0f} 秒前听到过", "heard {seconds:.0f} s ago"),
     "gateway": Words(
         "{gateway}：第 {run} 次启动，{heard}，从 {address}，{software}，"

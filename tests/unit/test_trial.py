@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice, pairwise
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,9 @@ from drivers.modbus.request import Read as ModbusRead
 from drivers.modbus.request import request_of
 from drivers.modbus.simulator.example import scans
 from gateway.cli import trial
+from gateway.cli.forecast import forecast
 from gateway.cli.trial import DAY_NS, Read, content_a_day, rhythm, schedule
+from gateway.config import load
 
 MS, S = 10**6, 10**9
 HEARTBEAT_NS = 20 * S
@@ -81,3 +84,21 @@ def test_content_when_a_group_is_seldom_read_then_costs_as_seldom() -> None:
     seldom = read(2, tags(50, 3600 * S), 3600 * S)
     both, alone = (content_a_day(each, S, S // 2, answers) for each in ([*often, seldom], often))
     assert 24 * 50 < both - alone < 24 * 50 * 6
+
+
+@pytest.mark.parametrize("driver", ["s7", "mtconnect"])
+def test_bytes_when_a_device_has_texts_then_what_jumps_costs_more_than_what_is_expected(
+    tmp_path: Path, driver: str
+) -> None:
+    address = {"s7": "DB1.DBB0", "mtconnect": "program"}[driver]
+    tag = f'{{ address = "{address}", type = "string", length = 16 }}'
+    (tmp_path / "gateway.toml").write_text(
+        'version = 1\n[gateway]\nid = "b"\n[platform]\naddress = "127.0.0.1:1"\ninsecure = true\n'
+        f'[links.l]\ntype = "tcp"\naddress = "10.0.0.1"\n[devices.d]\nlink = "l"\n'
+        f'driver = "{driver}"\nevery = "100 ms"\n[devices.d.tags]\nt = {tag}\n',
+        encoding="utf-8",
+    )
+    config = load(tmp_path / "gateway.toml").config
+    assert config is not None
+    made = forecast(config)
+    assert made.bytes_a_day_min <= made.bytes_a_day < made.bytes_a_day_max
