@@ -80,6 +80,15 @@ TABLE = {
         "Usually a wrong baud or parity, or noise: compare both with the device's panel, then look "
         "at the wires A and B and the shield",
     ),
+    "device.no_answer_damaged_alone": Message(
+        "收到的数据是坏的（损坏 {damaged}），而总线上其余的正常",
+        "what is received is damaged ({damaged} times), while others on its bus are well",
+        "多半是两台设备用了同一站号（电能表是同一表号），同时应答：断开这台，看这个站号还有没有应答；"
+        "不是的话，是它自己的波特率、校验与总线不同，或接到它的那段线",
+        "Mostly two devices have its unit number (meters: the same address) and answer at once: "
+        "disconnect this one and see whether that number still answers; if not, its own baud or "
+        "parity differs from the bus's, or it is its stretch of wire",
+    ),
     "device.other_unit": Message(
         "有应答，但站号不是 {unit}",
         "something answers, but not as unit {unit}",

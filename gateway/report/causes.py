@@ -78,7 +78,7 @@ def _is_only_reset(link: LinkSnapshot, members: Devices) -> bool:
 # ---- a device ------------------------------------------------------------------------------
 
 _SILENCE = {"device.no_answer", "device.damaged"}
-_DAMAGE = {"device.damaged", "device.no_answer_damaged"}
+_DAMAGE = {"device.damaged", "device.no_answer_damaged", "device.no_answer_damaged_alone"}
 
 
 def _silence(
@@ -97,7 +97,10 @@ def _silence(
         recent.damaged.add(device["name"])
         if good_s is not None:
             return Said(id="device.damaged", args={})
-        return Said(id="device.no_answer_damaged", args={"damaged": max(1, lately.damaged)})
+        is_bus = link["type"] in ("serial", "listen")
+        well = is_bus and any(each["state"] == "good" for each in members if each is not device)
+        said = "device.no_answer_damaged_alone" if well else "device.no_answer_damaged"
+        return Said(id=said, args={"damaged": max(1, lately.damaged)})
     recent.damaged.discard(device["name"])
     is_wire = link["type"] in ("serial", "listen")
     alone = all(each["state"] in ("silent", "starting") for each in members)
@@ -210,7 +213,8 @@ _NO_ANSWER = {
     "device.never_answered", "device.never_answered_tcp", "device.never_answered_host",
     "device.never_answered_meter",
     "device.damaged",
-    "device.no_answer_damaged", "device.other_unit", "device.too_slow",
+    "device.no_answer_damaged", "device.no_answer_damaged_alone", "device.other_unit",
+    "device.too_slow",
 }  # fmt: skip
 
 

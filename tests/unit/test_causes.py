@@ -100,6 +100,23 @@ def test_silence_when_the_counters_tell_more_then_so_does_the_cause(
     assert silent["cause"]["id"] == found
 
 
+@pytest.mark.parametrize(
+    ("kind", "state", "found"),
+    [
+        ("serial", "good", "device.no_answer_damaged_alone"),
+        ("serial", "silent", "device.no_answer_damaged"),
+        ("tcp", "good", "device.no_answer_damaged"),  # another connection, another wire
+    ],
+)
+def test_damage_when_the_others_on_its_bus_are_well_then_a_number_used_twice_is_named(
+    kind: str, state: str, found: str
+) -> None:
+    spoilt = _silent("press-1", damaged=11)
+    other = device("press-2", state, None) if state == "good" else _silent("press-2")
+    _explained(_link(type=kind), [spoilt, {**other, "link": spoilt["link"]}])
+    assert spoilt["cause"]["id"] == found
+
+
 def test_silence_when_it_was_noisy_before_and_is_off_now_then_silence_is_said() -> None:
     recent = Recent()
     for damaged, timeouts, found in (
