@@ -16,7 +16,7 @@ _WHY = {
     "crash": "the daemon was killed",
     "memory_full": "the box's memory was full",
     "evicted_oldest": "the buffer was full",
-    "replanned": "its requests were planned anew while it was read",
+    "replanned": "UTC moved: no moment of its grid fell to it",
 }
 
 

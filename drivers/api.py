@@ -23,7 +23,7 @@ from drivers.words import Message
 ValueType = Literal[
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
     "float32", "float64", "bcd", "bcd16", "bcd32", "string", "wstring",
-    "date_time", "dtl", "s5time",
+    "date_time", "dtl", "ldt", "s5time",
 ]  # fmt: skip
 #: Of its raw value as it lies in a row. Dates lie there as nanoseconds since 1970, int64.
 RowType = Literal[
@@ -32,7 +32,7 @@ RowType = Literal[
 ]  # fmt: skip
 _ROW_TYPES: Mapping[ValueType, RowType] = {
     "bcd16": "bcd", "bcd32": "bcd", "wstring": "string",
-    "date_time": "int64", "dtl": "int64", "s5time": "uint32",
+    "date_time": "int64", "dtl": "int64", "ldt": "int64", "s5time": "uint32",
 }  # fmt: skip
 ByteOrder = Literal["ABCD", "CDAB", "BADC", "DCBA"]
 LinkType = Literal["serial", "tcp", "udp", "listen"]

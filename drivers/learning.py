@@ -11,7 +11,15 @@ from drivers.api import Learning
 
 
 @runtime_checkable
-class PartLearning(Learning, Protocol):
+class Explaining(Protocol):
+    """A `Learning` that knows more of what fails than `Speaker.cause` says."""
+
+    def cause(self, quality: int, code: int) -> dict[str, Any] | None:
+        """What is said of it; None: nothing more."""
+
+
+@runtime_checkable
+class PartLearning(Learning, Explaining, Protocol):
     """A `Learning` that is told more."""
 
     def answered_in_part(self, spec: bytes, good: Sequence[int]) -> None:
@@ -23,5 +31,5 @@ class PartLearning(Learning, Protocol):
     def granted(self, what: int) -> None:
         """What the connection was granted, in the protocol's words, whenever it is another."""
 
-    def cause(self, quality: int, code: int) -> dict[str, Any] | None:
-        """What is said of the device's refusals, where more is known than `Speaker.cause` says."""
+    def beside(self) -> dict[str, Any] | None:
+        """What is wrong with the device besides what its tags show."""

@@ -16,6 +16,8 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from drivers.api import DevicePlan
+
 #: The longest that a first tick is put off.
 SPREAD_NS = 1_000_000_000
 #: The most phases that there are.
@@ -32,6 +34,12 @@ def phase_ns(device: str, periods_ns: Iterable[int]) -> int:
     steps = min(STEPS, max(1, spread // STEP_NS))
     share = int.from_bytes(hashlib.blake2b(device.encode(), digest_size=4).digest(), "big")
     return (share * steps >> 32) * spread // steps
+
+
+def phase_of(plan: DevicePlan) -> int:
+    """That of a planned device; 0 where its ticks are aligned: they lie on the clock's grid."""
+    periods = (group.period_ns for group in plan.groups)
+    return 0 if plan.spec.align else phase_ns(plan.spec.name, periods)
 
 
 class Aligned(Protocol):

@@ -18,7 +18,6 @@ from typing import Any
 
 from drivers import once, registry
 from drivers.api import (
-    IN_FLIGHT_AUTO,
     DevicePlan,
     DeviceSpec,
     Learning,
@@ -31,9 +30,10 @@ from drivers.api import (
     TagSpec,
 )
 from drivers.dialled import DialledIn
-from drivers.learning import PartLearning
+from drivers.kept import flights_of, pause_of
+from drivers.learning import Explaining, PartLearning
 from drivers.listener import Listener
-from drivers.phases import phase_ns, telling
+from drivers.phases import phase_of, telling
 from drivers.quality import BAD_NO_ANSWER, BAD_NOT_ASKED
 from drivers.states import NET_CAUSES, SERIAL_CAUSES, judge, likely_order
 from native.block.latest import orders_fitting, qualities
@@ -59,7 +59,8 @@ class _Device:
     granted: int = 0  # that it knows of
 
     def cause(self, quality: int, code: int) -> dict[str, Any] | None:
-        known = self.parts.cause(quality, code) if self.parts else None
+        told = self.learning
+        known = told.cause(quality, code) if isinstance(told, Explaining) else None
         return known or self.speaker.cause(quality, code)
 
 
@@ -83,10 +84,8 @@ class _Bus:
         for plan in plans:
             groups = [Group(number + i, group, pool) for i, group in enumerate(plan.groups)]
             number += len(groups)
-            periods = [group.period_ns for group in plan.groups]
-            phase = 0 if plan.spec.align else phase_ns(plan.spec.name, periods)
             for group in groups:
-                group.place(phase, plan.spec.align)
+                group.place(phase_of(plan), plan.spec.align)
             driver = _driver(plan.spec)
             speaker, shares = driver.speaker(), driver.shares(plan.spec)
             learning = _learning(speaker, plan.spec, kept.get(plan.spec.name))
@@ -95,9 +94,10 @@ class _Bus:
         self.link = Link(
             spec,
             [(_station(device, spec), device.groups) for device in self.devices],
-            _flights(kept.get(f"link {spec.name}")),
+            flights_of(kept.get(f"link {spec.name}")),
         )
-        for device in self.devices:
+        for number, device in enumerate(self.devices):
+            self.link.pause(number, pause_of(kept.get(f"pause {device.plan.spec.name}")))
             if device.learning.revision:
                 self._replan(device)
 
@@ -160,6 +160,9 @@ class _Bus:
             for device in self.devices
             if device.learning.said()
         }
+        for number, device in enumerate(self.devices):
+            if pause_ns := self.link.pause(number):
+                found[f"pause {device.plan.spec.name}"] = {"pause_ns": pause_ns}
         if self.spec.in_flight_learned and (good := self.link.snapshot()["in_flight"]) > 1:
             found[f"link {self.spec.name}"] = {"in_flight": good}
         return found
@@ -200,7 +203,8 @@ class _Bus:
         return found
 
     def device_snapshots(self, brief: bool) -> list[dict[str, Any]]:
-        state, result = self.link.state, []
+        state = self.link.state
+        result: list[dict[str, Any]] = []
         for found, device in zip(self.link.devices(brief), self.devices, strict=True):
             spec = device.plan.spec
             tags = _qualities(device.groups)
@@ -219,6 +223,8 @@ class _Bus:
                 tags,
                 BAD_NOT_ASKED if self.spec.listen_only else BAD_NO_ANSWER,
             )
+            if found["state"] == "partly" and device.parts and (other := device.parts.beside()):
+                found["beside"] = other
             said = found["cause"]
             is_order = said and said["id"] == "device.out_of_range" and device.speaker.orders
             if is_order and (order := likely_order(map(orders_fitting, device.groups))):
@@ -227,6 +233,9 @@ class _Bus:
             if owed and found["cause"] == {"id": "device.not_heard", "args": {}}:
                 found["cause"] = {"id": "device.owed", "args": {"link": self.spec.name}}
             found["learned"] = [] if brief else device.learning.said()
+            if (pause_ns := self.link.pause(len(result))) and not brief:
+                args = {"ms": pause_ns // 1_000_000}
+                found["learned"].append({"id": "device.learned_pause", "args": args})
             if self.link.single and device.speaker.single and not brief:
                 found["learned"].append({"id": device.speaker.single, "args": {}})
             result.append(found)
@@ -264,12 +273,6 @@ def _learning(speaker: Speaker, spec: DeviceSpec, kept: Any) -> Learning:
     except (ValueError, KeyError, TypeError) as error:
         _log.info("device %s: what was learned before is left out: %s", spec.name, error)
         return speaker.learning(spec, None)
-
-
-def _flights(kept: Any) -> int:
-    """How many requests at once were good in an earlier run."""
-    found = kept.get("in_flight") if isinstance(kept, dict) else None
-    return max(1, min(found, IN_FLIGHT_AUTO)) if isinstance(found, int) else 1
 
 
 def _qualities(groups: Sequence[Group]) -> Mapping[int, int]:

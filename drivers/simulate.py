@@ -26,11 +26,13 @@ from drivers.modbus.address import AddressError, Space, parse
 from drivers.modbus.simulator import Bus, DeviceMap, Simulator, Unit, load_map
 from drivers.modbus.simulator.faults import NAMES, CommandError
 from drivers.mtconnect import simulator as mtconnect
+from drivers.mtconnect.simulated_adapter import Adapter
 from drivers.packets import packet
 from drivers.profiles import driver_of
 from drivers.s7 import simulator as s7
 from drivers.simulate_said import SimulatorError, said, why
 from drivers.simulate_words import (
+    ADAPTER_COMMANDS,
     AGENT_COMMANDS,
     COMMANDS,
     METER_COMMANDS,
@@ -55,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(words("tls_where", lang))
     try:
         path = _map_path(options.map)
+        if options.framing == "shdr" and driver_of(path) != "mtconnect":
+            parser.error(words("shdr_where", lang))
         if driver_of(path) == "s7":
             return _serve_s7(parser, options, path)
         if driver_of(path) == "dlt645":
@@ -125,20 +129,25 @@ def _serve_s7(parser: Parser, options: argparse.Namespace, path: Path) -> int:
 
 
 def _serve_agents(parser: Parser, options: argparse.Namespace) -> int:
-    """An MTConnect agent with a machine of its own on each TCP address."""
+    """An MTConnect agent, or an adapter without one, each with a machine of its own."""
     if not options.tcp:
         parser.error(words("where_agent", language()))
-    name = options.name.replace("{unit}", "1")
+    is_adapter, name = options.framing == "shdr", options.name.replace("{unit}", "1")
+    machines: list[Adapter | mtconnect.Agent] = []
     with ExitStack() as stack:
-        agents = [
-            stack.enter_context(mtconnect.Agent(host=host, port=port, seed=options.seed, name=name))
-            for host, port in (_address(each, options.allow_remote) for each in options.tcp)
-        ]
-        where = [f"{agent.host}:{agent.port}" for agent in agents]
-        ready = {"ready": True, "title": "MTConnect agent", "tcp": where, "pid": os.getpid()}
-        line = _ready_line(said("agent"), where)
-        served = mtconnect.Agents(agents)
-        _until_end(served, ready, line, AGENT_COMMANDS, as_json=options.json)
+        for host, port in (_address(each, options.allow_remote) for each in options.tcp):
+            if is_adapter:
+                adapter = Adapter(host=host, port=port, seed=options.seed)
+                machines.append(stack.enter_context(adapter))
+            else:
+                agent = mtconnect.Agent(host=host, port=port, seed=options.seed, name=name)
+                machines.append(stack.enter_context(agent))
+        where = [f"{machine.host}:{machine.port}" for machine in machines]
+        title = "MTConnect adapter (SHDR)" if is_adapter else "MTConnect agent"
+        ready = {"ready": True, "title": title, "tcp": where, "pid": os.getpid()}
+        line = _ready_line(said("adapter" if is_adapter else "agent"), where)
+        commands = ADAPTER_COMMANDS if is_adapter else AGENT_COMMANDS
+        _until_end(mtconnect.Together(machines), ready, line, commands, as_json=options.json)
     return 0
 
 

@@ -24,6 +24,7 @@ SAID: Mapping[str, Words] = {
         "站号 {units}，表号 {meters}，{where}", "units {units}, meters {meters}, {where}"
     ),
     "agent": Words("MTConnect 代理", "MTConnect agent"),
+    "adapter": Words("MTConnect 适配器（SHDR）", "MTConnect adapter (SHDR)"),
     "error": Words("错误：{error}", "error: {error}"),
     "no_profile": Words(
         "没有模板 {name!r}；有的是：{known}；也可以写 .toml 文件",

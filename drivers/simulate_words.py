@@ -53,7 +53,11 @@ HELP = {
     "register": Words("DTU 先说的注册包", "what the DTU says first"),
     "heartbeat": Words("DTU 在帧之间说的心跳包", "what it says between frames"),
     "heartbeat_every": Words("心跳间隔，秒（默认 30）", "seconds between heartbeats (default 30)"),
-    "framing": Words("帧格式；默认 --tcp 为 tcp，其余为 rtu", "default: tcp on --tcp, else rtu"),
+    "framing": Words(
+        "帧格式；默认 --tcp 为 tcp，其余为 rtu。模板是 mtconnect 的：shdr 是适配器，不写是代理",
+        "default: tcp on --tcp, else rtu. With a profile of mtconnect: shdr is an adapter, else it "
+        "is an agent",
+    ),
     "baud": Words("总线的波特率，只决定快慢（默认 9600）", "the pace of the bus (default 9600)"),
     "char_bits": Words(
         "一个字符的位数：起始、数据、校验、停止（默认 10：8N1）",
@@ -94,6 +98,10 @@ HELP = {
     ),
     "meters_where": Words(
         "--meters 与 --pty 或 --dial 一起用", "--meters goes with --pty or --dial"
+    ),
+    "shdr_where": Words(
+        "--framing shdr 只用于 mtconnect 的模板，例如 mtconnect-cnc",
+        "--framing shdr goes with a profile of mtconnect, such as mtconnect-cnc",
     ),
     "tls_where": Words(
         "--tls 与 --tcp、--framing tcp 一起用", "--tls goes with --tcp and --framing tcp"
@@ -237,7 +245,7 @@ def parser_in(lang: str) -> Parser:
     add("--register", default="", metavar="text:…|hex:…")
     add("--heartbeat", default="", metavar="text:…|hex:…")
     add("--heartbeat-every", type=float, default=30.0, metavar="S")
-    add("--framing", choices=("tcp", "rtu", "ascii"))
+    add("--framing", choices=("tcp", "rtu", "ascii", "shdr"))
     add("--baud", type=int, default=9600)
     add("--char-bits", type=int, default=10)
     add("--units", default="1", metavar="1-4,9")
@@ -345,5 +353,26 @@ Commands, one a line, for each agent here. ITEM is a data item's id, as in /prob
   mute, slow MS          no answer; answers that come late
   nostream               refuses to stream
   clear                  mute, slow and nostream off
+  quit                   the end (so are Ctrl-C and the end of the input)""",
+)
+
+ADAPTER_COMMANDS = Words(
+    """\
+命令，每行一条，对这里的每个适配器。KEY 是它说的键，例如 Xabs、system。
+
+  set KEY VALUE          一个值；UNAVAILABLE 也可以
+  fault KEY CODE TEXT    一条报警；normal KEY [CODE] 解除
+  unavailable            机床关机
+  mute                   不说话，也不答 PING；clear 恢复
+  drop                   断开所有连接
+  quit                   结束（Ctrl-C、输入结束也一样）""",
+    """\
+Commands, one a line, for each adapter here. KEY is one that it says, such as Xabs or system.
+
+  set KEY VALUE          a value; UNAVAILABLE is one
+  fault KEY CODE TEXT    a condition; normal KEY [CODE] clears it
+  unavailable            the machine is switched off
+  mute                   says nothing, and answers no PING; clear ends that
+  drop                   cuts every connection
   quit                   the end (so are Ctrl-C and the end of the input)""",
 )

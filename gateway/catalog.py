@@ -40,6 +40,7 @@ TYPES: Mapping[str, tuple[pb.ValueType.ValueType, int]] = {
     "wstring": (pb.VALUE_TYPE_TEXT, 0),
     "date_time": (pb.VALUE_TYPE_LOCAL_TIME, 0),
     "dtl": (pb.VALUE_TYPE_LOCAL_TIME, 0),
+    "ldt": (pb.VALUE_TYPE_LOCAL_TIME, 0),
     "s5time": (pb.VALUE_TYPE_UINT, 32),
 }
 

@@ -89,9 +89,7 @@ class Scanning:
         return [runner for opened in self._opened for runner in opened.runners]
 
     def start(self, utc_ahead_ns: int | None) -> None:
-        """UTC is the boot clock and so much; None: not known yet. A driver in Python aligns its
-        first ticks, or none.
-        """
+        """UTC is the boot clock and so much; None: not known yet."""
         if utc_ahead_ns is not None:
             self.know_utc(utc_ahead_ns)
         for i, runner in enumerate(self.runners):

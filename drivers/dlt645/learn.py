@@ -13,6 +13,7 @@ from typing import Any
 from drivers.api import DeviceSpec, GroupPlan
 from drivers.dlt645.identifiers import block_of
 from drivers.dlt645.planner import plan_group
+from drivers.quality import BAD_DAMAGED
 from drivers.states import SILENT
 
 #: Refusals in a row before a meter is believed.
@@ -71,6 +72,12 @@ class Learner:
     def replan(self, group: GroupPlan) -> GroupPlan:
         """The same tags without the blocks."""
         return plan_group(self._device, group.tags, group.period_ns, self._refused.keys())
+
+    def cause(self, quality: int, code: int) -> dict[str, Any] | None:
+        """Of a meter that is asked by no address: all that are on its line answer at once."""
+        if quality == BAD_DAMAGED and not dict(self._device.own).get("meter"):
+            return {"id": "dlt645.collision", "args": {"device": self._device.name}}
+        return None
 
     def said(self) -> list[dict[str, Any]]:
         return [

@@ -29,6 +29,16 @@ WORDS = {
         "这是标准里的错误字（十六进制）；查表的说明书",
         "It is the standard's error word, hexadecimal; see the meter's manual",
     ),
+    "dlt645.collision": Message(
+        "应答每次都损坏；没写表号，线上不止一块表时会同时应答",
+        "its answers arrive damaged; it has no address, so where there are more meters on its line "
+        "all of them answer at once",
+        '每块表一个设备，照铭牌写 meter，例如 [devices.{device}] 下面写 meter = "012345678901"；'
+        "确实只有一块时，核对波特率和校验（多为 2400、even），再查接线",
+        "Give each meter a device of its own with meter as on its plate, such as "
+        'meter = "012345678901" below [devices.{device}]; where it is alone, compare baud and '
+        "parity (mostly 2400, even), then the wiring",
+    ),
     "dlt645.learned_block": Message(
         "整块的 {block} 不给，逐项读",
         "it does not give the block {block}: its items are read one by one",

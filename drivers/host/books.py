@@ -21,8 +21,10 @@ from drivers.quality import (
     GAP_LINK_DOWN,
     GAP_MEMORY_FULL,
     GAP_OVERRUN,
+    GAP_REPLANNED,
     UNCERTAIN,
 )
+from native.rows.ticks import Schedule
 
 #: A whole row of one of these says that nobody was there; the gap behind it has this reason.
 AWAY: Final = {BAD_NO_ANSWER: GAP_DEVICE_SILENT, BAD_LINK_DOWN: GAP_LINK_DOWN}
@@ -40,7 +42,13 @@ class Group(Protocol):
 
     def start(self, start_ns: int) -> None: ...
     def push(
-        self, tick: int, mid_ns: int, half_span_us: int, status: bytes, data: bytes
+        self,
+        tick: int,
+        mid_ns: int,
+        half_span_us: int,
+        status: bytes,
+        data: bytes,
+        shift_ns: int = 0,
     ) -> None: ...
     def skip(self, upto: int, reason: int) -> None: ...
     def scanned(self) -> tuple[int, int]: ...
@@ -59,14 +67,17 @@ class Group(Protocol):
 class Books:
     """Belongs to the runner's thread."""
 
-    def __init__(self, group: Group, period_ns: int, tags: Sequence[TagSpec]) -> None:
+    def __init__(
+        self, group: Group, period_ns: int, tags: Sequence[TagSpec], *, align: bool = False
+    ) -> None:
         self._group = group
-        self._period_ns, self._specs, self._tags = period_ns, tags, len(tags)
+        self._specs, self._tags = tags, len(tags)
+        self.schedule = Schedule(period_ns, align)
+        self.waits_for = 0  # the tick that a host scans next
         self._data_bytes = row_bytes(tags)
         self._lost = 0  # events that did not come, and are not announced yet
         self._lost_for = GAP_OVERRUN
         self._away = 0  # the quality of the trouble that has its row
-        self.start_ns = 0  # boot clock; 0: not begun
         self.last_good_ns = 0  # of the newest row with a good tag
         self.late = self.unfit = 0  # rows and events dropped
 
@@ -76,13 +87,13 @@ class Books:
 
     def begin(self, start_ns: int) -> None:
         """Tick 0 is due at `start_ns`."""
-        self.start_ns = start_ns
+        self.schedule.begin(start_ns)
         self._group.start(start_ns)
 
     def row(self, row: Row) -> None:
         """Take one scan in."""
         following = self.next_tick
-        if not self.start_ns or row.tick < following:
+        if not self.schedule.start_ns or row.tick < following:
             self.late += 1
             return
         if (
@@ -94,14 +105,14 @@ class Books:
         ):
             self.unfit += 1
             return
-        if row.tick > following:
-            self._group.skip(row.tick, GAP_OVERRUN)
-        first = row.status[0]
+        self._overrun(row.tick)
+        first, shift_ns = row.status[0], self.schedule.shift_ns or 0
         if first in AWAY and row.status.count(first) == len(row.status):
             self._trouble(row.tick, row.mid_ns, first)
             return
         self._away = 0
-        self._group.push(row.tick, row.mid_ns, row.half_span_us, row.status, row.data)
+        self._group.push(row.tick, row.mid_ns, row.half_span_us, row.status, row.data, shift_ns)
+        self._await(row.tick + 1)
         if any(quality < UNCERTAIN for quality in row.status):
             self.last_good_ns = row.mid_ns
 
@@ -138,7 +149,7 @@ class Books:
 
     def _fits(self, one: Event) -> bool:
         return (
-            self.start_ns > 0
+            self.schedule.start_ns > 0
             and one.tag < self._tags
             and len(one.data) == size_of(self._specs[one.tag])
             and one.quality > 0
@@ -151,22 +162,39 @@ class Books:
         there and was too slow.
         """
         self._tell_lost(now_ns)
-        if not self.start_ns or now_ns - grace_ns < self.start_ns:
+        if not self.schedule.start_ns or now_ns - grace_ns < self.schedule.start_ns:
             return
-        upto = (now_ns - grace_ns - self.start_ns) // self._period_ns + 1
+        upto = self.schedule.newest(now_ns - grace_ns) + 1
         following = self.next_tick
         if upto <= following:
             return
         if quality not in AWAY:
-            self._group.skip(upto, GAP_OVERRUN)
-            return
-        if self._away != quality:
-            self._trouble(following, self.start_ns + following * self._period_ns, quality)
-        self._group.skip(upto, AWAY[quality])
+            self._overrun(upto)
+        else:
+            if self._away != quality:
+                self._trouble(following, self.schedule.due_ns(following), quality)
+            self._group.skip(upto, AWAY[quality])
+        self._await(upto)
+
+    def _await(self, tick: int) -> None:
+        self.waits_for = self.schedule.following(tick)
+
+    def _overrun(self, upto: int) -> None:
+        """Ticks below that did not come though the host is there; one of them may be none that it
+        waited for.
+        """
+        following, passed = self.next_tick, self.schedule.passed
+        if passed and following <= passed < upto:
+            self._group.skip(passed, GAP_OVERRUN)
+            self._group.skip(passed + 1, GAP_REPLANNED)
+        self._group.skip(upto, GAP_OVERRUN)
 
     def _trouble(self, tick: int, at_ns: int, quality: int) -> None:
         if self._away == quality:
             self._group.skip(tick + 1, AWAY[quality])
-            return
-        self._away = quality
-        self._group.push(tick, at_ns, 0, bytes([quality]) * self._tags, bytes(self._data_bytes))
+        else:
+            self._away = quality
+            status = bytes([quality]) * self._tags
+            shift_ns = self.schedule.shift_ns or 0
+            self._group.push(tick, at_ns, 0, status, bytes(self._data_bytes), shift_ns)
+        self._await(tick + 1)

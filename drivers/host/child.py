@@ -26,6 +26,7 @@ from drivers.host.frames import (
     GO,
     READY,
     STATE,
+    UTC,
     Frames,
     Row,
     pack,
@@ -37,6 +38,7 @@ from drivers.host.frames import (
 from drivers.host.source import GroupAsked, LinkAsked, Source, SourceError, asked_from_json
 from drivers.host.values import row_bytes
 from drivers.quality import BAD_LINK_DOWN
+from native.rows.ticks import Schedule
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +49,9 @@ STATE_EVERY_S, LOOK_EVERY_S = 0.5, 0.05
 BACKOFF_S, BACKOFF_S_MAX = 0.25, 3.0
 #: A connection that lasted so long begins with the first back-off again.
 GOOD_S = 10.0
+#: The longest that a first row waits for its link, in seconds; never longer than its period.
+FIRST_S_MAX = 1.5
+FIRST_LOOKS = 30
 #: More than this is not kept for a daemon that does not read; the rows are lost, and announced.
 UNREAD_BYTES_MAX = 4 << 20
 
@@ -121,6 +126,8 @@ class Host:
         self._reader, self._writer = reader, writer
         self._frames = Frames()
         self._waiting: list[tuple[int, bytes]] = []
+        self._schedules: list[Schedule] = []
+        self._utc_ahead_ns = 0  # not known
 
     async def run(self) -> None:
         """Until the daemon hangs up."""
@@ -130,12 +137,16 @@ class Host:
         links = [Link(asked, make(asked)) for asked in asked_from_json(config["links"])]
         self._writer.write(pack(READY))
         go = unpack_json(await self._next(GO))
-        tasks = [asyncio.create_task(self._report(links)), asyncio.create_task(self._hung_up())]
+        tasks = [asyncio.create_task(self._report(links)), asyncio.create_task(self._hear())]
         for link in links:
             tasks.append(asyncio.create_task(link.live()))
             for group in link.asked.groups:
-                start_ns, tick = go[str(group.number)]
-                tasks.append(asyncio.create_task(self._ticks(link.source, group, start_ns, tick)))
+                start_ns, tick, aligned, shift_ns = go[str(group.number)]
+                schedule = Schedule(group.period_ns, aligned)
+                schedule.begin(start_ns, shift_ns)
+                schedule.know_utc(self._utc_ahead_ns)
+                self._schedules.append(schedule)
+                tasks.append(asyncio.create_task(self._ticks(link.source, group, schedule, tick)))
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
@@ -143,20 +154,27 @@ class Host:
         for task in done:
             task.result()
 
-    async def _next(self, kind: int) -> bytes:
-        """The payload of the next frame, which must be of this kind."""
-        while not self._waiting:
-            if not (data := await self._reader.read(1 << 16)):
-                raise ConnectionResetError("the daemon hung up")
-            self._waiting += self._frames.feed(data)
-        came, payload = self._waiting.pop(0)
-        if came != kind:
-            raise ConnectionResetError(f"frame {came} where {kind} is due")
-        return payload
+    async def _next(self, kind: int | None = None) -> bytes:
+        """The payload of the next frame of this kind; of UTC is taken note. Raises ConnectionError
+        for another one, and where the daemon hung up.
+        """
+        while True:
+            while not self._waiting:
+                if not (data := await self._reader.read(1 << 16)):
+                    raise ConnectionResetError("the daemon hung up")
+                self._waiting += self._frames.feed(data)
+            came, payload = self._waiting.pop(0)
+            if came == kind:
+                return payload
+            if came != UTC:
+                raise ConnectionResetError(f"frame {came} where {kind} is due")
+            self._utc_ahead_ns = unpack_json(payload)
+            for schedule in self._schedules:
+                schedule.know_utc(self._utc_ahead_ns)
 
-    async def _hung_up(self) -> None:
-        while await self._reader.read(1 << 16):
-            pass
+    async def _hear(self) -> None:
+        """What the daemon says, until it hangs up."""
+        await self._next()
 
     async def _report(self, links: list[Link]) -> None:
         told: list[bool] = []
@@ -180,11 +198,16 @@ class Host:
             for group, lost, events in pushed.take():
                 self._writer.write(pack_events(group, lost, events))
 
-    async def _ticks(self, source: Source, group: GroupAsked, start_ns: int, tick: int) -> None:
+    async def _ticks(
+        self, source: Source, group: GroupAsked, schedule: Schedule, tick: int
+    ) -> None:
         size = row_bytes(group.tags)
         away = bytes([BAD_LINK_DOWN]) * len(group.tags), bytes(size)
+        await _until(schedule.due_ns(tick))
+        # No first row says that the link is down because it was not there at once.
+        await _once_up(source, min(FIRST_S_MAX, group.period_ns / 1e9))
         while True:
-            await _until(start_ns + tick * group.period_ns)
+            await _until(schedule.due_ns(tick))
             begun_ns = now_ns()
             status, data = await source.scan(group) if source.up else away
             span_ns = now_ns() - begun_ns
@@ -195,7 +218,14 @@ class Host:
             if self._writer.transport.get_write_buffer_size() < UNREAD_BYTES_MAX:
                 self._writer.write(pack_row(row))
             # The newest tick that is due; those between are overrun.
-            tick = max(tick + 1, (now_ns() - start_ns) // group.period_ns)
+            tick = schedule.following(max(tick + 1, schedule.newest(now_ns())))
+
+
+async def _once_up(source: Source, within_s: float) -> None:
+    for _ in range(FIRST_LOOKS):
+        if source.up:
+            return
+        await asyncio.sleep(within_s / FIRST_LOOKS)
 
 
 async def _until(due_ns: int) -> None:

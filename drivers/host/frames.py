@@ -1,22 +1,23 @@
 """What passes between the daemon and a host, on one local socket.
 
 A frame is the length of its payload (u32), its kind (u8) and the payload, big-endian. The daemon
-sends CONFIG when the host has started and GO when it is ready; all else comes from the host.
+sends CONFIG when the host has started, GO when it is ready, and UTC; all else comes from the host.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final, NamedTuple
 
 CONFIG: Final = 1  # JSON: what to read
-GO: Final = 2  # JSON: group number -> [boot time of tick 0 in ns, the next tick]
+GO: Final = 2  # JSON: group number -> [boot time of tick 0 in ns, the next tick, aligned, shift]
 READY: Final = 3  # empty: the driver is imported
 ROW: Final = 4  # a `Row`
 STATE: Final = 5  # JSON: how links and devices are; also the sign of life
 EVENTS: Final = 6  # of one group: what its source pushed
+UTC: Final = 7  # JSON: how far UTC is ahead of the boot clock, in ns; when that is known or changes
 
 #: Nothing that either side has to say is longer: 300,000 statuses and their bytes fit.
 FRAME_BYTES_MAX: Final = 16 << 20
@@ -111,6 +112,45 @@ def unpack_json(payload: bytes) -> Any:
         return json.loads(payload)
     except (ValueError, RecursionError) as error:
         raise FrameError(f"no JSON: {error}") from None
+
+
+def unpack_state(payload: bytes, links: Collection[str]) -> dict[str, Any]:
+    """What a host says of these links: `up`, `cause`, `counters`, `devices` each, which are shown
+    as they stand. Raises FrameError for anything of another shape.
+    """
+    said = unpack_json(payload)
+    if not isinstance(said, dict) or said.keys() != set(links):
+        raise FrameError("a state that is not of its links")
+    for one in said.values():
+        if not (
+            isinstance(one, dict)
+            and one.keys() >= {"up", "cause", "counters", "devices"}
+            and isinstance(one["up"], bool)
+            and (one["cause"] is None or _is_said(one["cause"]))
+            and isinstance(one["counters"], dict)
+            and all(isinstance(n, int) and 0 <= n < 1 << 63 for n in one["counters"].values())
+            and isinstance(one["devices"], dict)
+            and all(map(_is_device, one["devices"].values()))
+        ):
+            raise FrameError("a state of another shape")
+    return said
+
+
+def _is_device(one: Any) -> bool:
+    return (
+        isinstance(one, dict)
+        and one.keys() >= {"cause", "learned"}
+        and (one["cause"] is None or _is_said(one["cause"]))
+        and isinstance(one["learned"], list)
+        and all(map(_is_said, one["learned"]))
+    )
+
+
+def _is_said(one: Any) -> bool:
+    return (
+        isinstance(one, dict) and isinstance(one.get("id"), str)
+        and isinstance(one.get("args"), dict)
+    )  # fmt: skip
 
 
 class Frames:

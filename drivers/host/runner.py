@@ -26,16 +26,17 @@ from drivers.host.frames import (
     READY,
     ROW,
     STATE,
+    UTC,
     FrameError,
     Frames,
     pack_json,
     unpack_events,
-    unpack_json,
     unpack_row,
+    unpack_state,
 )
 from drivers.host.snapshots import CAUSES, HostedDevice, HostedLink, device_snapshot, link_snapshot
 from drivers.host.source import GroupAsked, LinkAsked, asked_as_json
-from drivers.phases import phase_ns
+from drivers.phases import phase_of
 from drivers.quality import BAD_LINK_DOWN, GOOD
 from native.block.latest import latest
 from native.rows.group import Group, Pool
@@ -80,7 +81,7 @@ class HostRunner:
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         weakref.finalize(self, os.close, self._bell)
         self._stopping = False
-        self._utc_ahead_ns = 0  # not known
+        self._utc_ahead_ns = self._utc_told = 0  # not known
         self._cause: dict[str, Any] | None = None
         self.pid = 0  # of the host; 0: none
         self.restarts = 0
@@ -146,15 +147,8 @@ class HostRunner:
             self.pid = host.pid
             try:
                 why = self._serve(ours)
-            except (
-                FrameError,
-                OSError,
-                LookupError,
-                TypeError,
-                AttributeError,
-                ValueError,
-                ArithmeticError,
-            ) as error:  # whatever a host says ends that host, never the daemon's thread
+            except (OSError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+                # Whatever a host says ends that host, never the daemon's thread.
                 why = f"{type(error).__name__}: {error}"
             finally:
                 self.pid = 0
@@ -184,6 +178,8 @@ class HostRunner:
             silent_s = time.monotonic() - heard
             if silent_s > (HANG_S if ready else START_S_MAX):
                 return f"no sign of life for {silent_s:.0f} s"
+            if ready:
+                self._tell_utc(ours)
             # Rows that wait in the socket come first; a host that is late is too slow.
             self._settle(GRACE_NS if ready else 0, GOOD if ready else BAD_LINK_DOWN)
         return "stopped"
@@ -203,39 +199,43 @@ class HostRunner:
                 raise FrameError(f"there is no group {group}")
             books.events(lost, events)
         elif kind == STATE:
-            self._said(unpack_json(payload))
+            self._said(unpack_state(payload, [link.spec.name for link in self._links]))
         else:
             raise FrameError(f"frame {kind} is not the host's")
 
     def _go(self, ours: socket.socket) -> None:
         """Scanning begins, or goes on behind the ticks that were accounted meanwhile."""
-        self._begin()
         self._settle(0, BAD_LINK_DOWN)
-        told = {number: [b.start_ns, b.next_tick] for number, b in self._books.items()}
+        self._begin()
+        told = {number: _schedule(books) for number, books in self._books.items()}
+        self._utc_told = 0
         ours.setblocking(True)
+        self._tell_utc(ours)
         ours.sendall(pack_json(GO, told))
         ours.setblocking(False)
 
     def know_utc(self, ahead_ns: int) -> None:
-        """UTC is the boot clock and so much. Any thread; what comes when the first host is ready
-        moves no tick any more.
-        """
+        """UTC is the boot clock and so much. Any thread."""
         self._utc_ahead_ns = ahead_ns
+        for books in self._books.values():
+            books.schedule.know_utc(ahead_ns)
+
+    def _tell_utc(self, ours: socket.socket) -> None:
+        """The host waits for the same ticks as the books."""
+        if (ahead_ns := self._utc_ahead_ns) != self._utc_told:
+            self._utc_told = ahead_ns
+            ours.sendall(pack_json(UTC, ahead_ns))
 
     def _begin(self) -> None:
-        """The first ticks are due when the first host is ready, or has failed to become so: each
-        device's in its phase, or where it is aligned and UTC is known at the next whole multiple
-        of the period.
+        """The first ticks are due when the first host is ready, or has failed to become so, in
+        their phases.
         """
-        now, ahead_ns = now_ns(), self._utc_ahead_ns
+        now = now_ns()
         for device in self._devices.values():
-            spec, periods = device.plan.spec, [group.period_ns for group in device.plan.groups]
-            phase = phase_ns(spec.name, periods)
-            for period, books in zip(periods, device.books, strict=True):
-                if not books.start_ns:
-                    is_aligned = spec.align and ahead_ns
-                    wait_ns = period - (now + ahead_ns) % period if is_aligned else phase
-                    books.begin(now + wait_ns)
+            phase = phase_of(device.plan)
+            for books in device.books:
+                if not books.schedule.start_ns:
+                    books.begin(now + phase)
 
     def _said(self, said: Mapping[str, Any]) -> None:
         now = now_ns()
@@ -253,6 +253,12 @@ class HostRunner:
         now = now_ns()
         for books in self._books.values():
             books.settle(now, grace_ns, quality)
+
+
+def _schedule(books: Books) -> tuple[int, int, bool, int | None]:
+    """What its host waits by."""
+    schedule = books.schedule
+    return schedule.start_ns, books.waits_for, schedule.aligned, schedule.shift_ns
 
 
 def _asked(link: HostedLink) -> LinkAsked:
@@ -282,7 +288,7 @@ def open_hosted(
         for plan in plans:
             own = [Group(number + i, group, pool) for i, group in enumerate(plan.groups)]
             books = [
-                Books(group, made.period_ns, made.tags)
+                Books(group, made.period_ns, made.tags, align=plan.spec.align)
                 for group, made in zip(own, plan.groups, strict=True)
             ]
             number += len(own)

@@ -1,4 +1,4 @@
-"""The machine that the simulated agent serves, and how its values look in XML."""
+"""The machine that simulated agents and adapters serve, and how its values look in XML."""
 
 from __future__ import annotations
 

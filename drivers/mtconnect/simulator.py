@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import quoteattr
 
@@ -260,15 +260,21 @@ class Agent:
         )
 
 
-class Agents:
+class Commanded(Protocol):
+    """One that obeys the commands that `jiahe-sim` lists."""
+
+    def command(self, line: str) -> str: ...
+
+
+class Together:
     """Several, commanded as one."""
 
-    def __init__(self, agents: Sequence[Agent]) -> None:
-        self._agents = agents
+    def __init__(self, machines: Sequence[Commanded]) -> None:
+        self._machines = machines
 
     def command(self, line: str) -> str:
         """Raises FaultError."""
-        return "; ".join([agent.command(line) for agent in self._agents])
+        return "; ".join([machine.command(line) for machine in self._machines])
 
 
 class _Handler(BaseHTTPRequestHandler):

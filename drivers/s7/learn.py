@@ -29,10 +29,13 @@ from drivers.quality import BAD_REFUSED
 from drivers.s7 import causes
 from drivers.s7.planner import Limits, plan_group
 from drivers.s7.request import Part, item_of, parts_of, stretch_of
+from drivers.s7.station import calls, written
 from drivers.s7.stretch import ITEMS_USUAL, PDU_LONGEST, PDU_MIN, PDU_PROPOSED, Stretch
 
 #: Of native/s7/asking: no codes of a CPU.
 APART, SPLIT, SHORT = 0x00FD, 0x00FE, 0x00FF
+#: The CPU's mode.
+STOP = 4
 #: An item's code: there is no such block.
 _NO_BLOCK = 0x0A
 #: Holes of one block, and blocks, that are named one by one.
@@ -52,6 +55,7 @@ class Learner:
         self.revision = 0
         self.limits = Limits()
         self.pdu, self.jobs = 0, 0  # granted; 0: not known
+        self._called, self._mode = 0, 0  # which TSAP, from 0; the CPU's mode
         self._holes: dict[Stretch, int] = {}  # with the code of the refusal
         self._seen: Counter[Any] = Counter()
         if kept is not None:
@@ -67,8 +71,9 @@ class Learner:
         return bool(self._holes)
 
     def granted(self, what: int) -> None:
-        """The PDU and the jobs of the connection, as native/s7/protocol says them."""
-        pdu, self.jobs = what >> 16, what & 0xFFFF
+        """Of the connection, as native/s7/protocol says it."""
+        pdu, self.jobs = what >> 16, what & 0xFF
+        self._called, self._mode = what >> 8 & 0xF, what >> 12 & 0xF
         if pdu != self.pdu:
             self.pdu = pdu
             self._holes, self._seen = {}, Counter()
@@ -129,8 +134,15 @@ class Learner:
         more = f" … +{len(blocks) - _SAID_MOST}" if len(blocks) > _SAID_MOST else ""
         return {"id": said, "args": {"block": ", ".join(blocks[:_SAID_MOST]) + more}}
 
+    def beside(self) -> dict[str, Any] | None:
+        """What a stopped CPU gives is doubtful, also where nothing of it can be read."""
+        return {"id": "s7.stopped", "args": {}} if self._mode == STOP else None
+
     def said(self) -> list[dict[str, Any]]:
         told: list[dict[str, Any]] = []
+        if self._called:
+            called = calls(self._device).called[self._called]
+            told.append({"id": "s7.called", "args": {"tsap": written(called)}})
         if self.pdu:
             args = {"pdu": self.pdu, "jobs": self.jobs}
             told.append({"id": "s7.granted" if self.jobs else "s7.granted_before", "args": args})

@@ -8,17 +8,13 @@ from drivers.api import DeviceSpec, Speaker, Station
 from drivers.quality import BAD_REFUSED, UNCERTAIN_SOURCE_DOUBTS
 from drivers.s7 import causes
 from drivers.s7.learn import Learner
-from drivers.s7.station import station_of
+from drivers.s7.station import calls
 from native.s7.protocol import PROTOCOL
 
 
 def station(device: DeviceSpec) -> Station:
     """A CPU as the engine asks it."""
-    own = dict(device.own)
-    called = station_of(
-        own.get("rack", 0), own.get("slot", 1), own.get("tsap", ""), own.get("local_tsap", "")
-    )
-    return Station(device.name, PROTOCOL, called.encode(), device.pause_ns)
+    return Station(device.name, PROTOCOL, calls(device).encode(), device.pause_ns)
 
 
 def _cause(quality: int, code: int) -> dict[str, Any] | None:

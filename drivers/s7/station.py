@@ -2,6 +2,8 @@
 
 A called TSAP is a kind of connection (01 programmer, 02 panel, 03 other) and rack x 32 + slot. The
 programmer's is never tried unless it is written: many CPUs have one, and it is the engineer's.
+Where neither a place nor a TSAP is written, the places of an S7-300 and of most S7-400 are tried
+behind that of an S7-1200 or 1500.
 """
 
 from __future__ import annotations
@@ -10,10 +12,13 @@ import re
 import struct
 from typing import NamedTuple
 
+from drivers.api import DeviceSpec
 from drivers.s7.stretch import PDU_PROPOSED
 
 #: Kinds of connection in the order they are tried.
 _KINDS = (0x03, 0x02)
+#: What is called where nothing is written.
+_USUAL = (0x0301, 0x0302, 0x0303, 0x0201)
 _LOCAL = 0x0100
 #: Seconds between two questions for the CPU's mode.
 STATE_S = 1
@@ -47,6 +52,19 @@ def station_of(rack: int, slot: int, tsap: str = "", local_tsap: str = "") -> St
     place = 32 * rack + slot
     called = (tsap_of(tsap),) if tsap else tuple(kind << 8 | place for kind in _KINDS)
     return Station(called, tsap_of(local_tsap) if local_tsap else _LOCAL)
+
+
+def calls(device: DeviceSpec) -> Station:
+    """As the configuration has it. Raises ValueError."""
+    own = dict(device.own)
+    rack, slot, tsap = own.get("rack"), own.get("slot"), own.get("tsap", "")
+    found = station_of(rack or 0, 1 if slot is None else slot, tsap, own.get("local_tsap", ""))
+    return found if tsap or rack is not None or slot is not None else found._replace(called=_USUAL)
+
+
+def written(tsap: int) -> str:
+    """As TIA shows it."""
+    return f"{tsap >> 8:02X}.{tsap & 0xFF:02X}"
 
 
 def tsap_of(text: str) -> int:

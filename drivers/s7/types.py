@@ -10,6 +10,7 @@ by native/s7/shape, each into a part of the row of its own, with a status of its
     date_time   DATE_AND_TIME, 8 bytes of BCD (S7-300 and up) -> nanoseconds since 1970, int64,
                 of the CPU's clock, which has no zone
     dtl         DTL, 12 bytes (S7-1200 and up): likewise
+    ldt         LDT, 8 bytes (S7-1500): nanoseconds since 1970 as they are
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from typing import NamedTuple
 WIRE_BYTES: dict[str, int] = {
     "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4,
     "int64": 8, "uint64": 8, "float32": 4, "float64": 8, "bcd16": 2, "bcd32": 4,
-    "s5time": 2, "date_time": 8, "dtl": 12,
+    "s5time": 2, "date_time": 8, "dtl": 12, "ldt": 8,
 }  # fmt: skip
 STRING_HEAD = 2
 #: Types with a length, and the longest: of a STRING as STEP 7 declares it, of a WSTRING as a row
 #: holds it (three bytes a character, and 256 of a text).
 LENGTH_MOST = {"string": 254, "wstring": 85, "bcd": 8}
 #: May be named by their first byte, whatever the letter.
-LONG = ("string", "wstring", "bcd", "int64", "uint64", "float64", "date_time", "dtl")
+LONG = ("string", "wstring", "bcd", "int64", "uint64", "float64", "date_time", "dtl", "ldt")
 
 
 class Fix(NamedTuple):
@@ -45,6 +46,7 @@ FIXES: dict[str, Fix] = {
     "date_time": Fix(3, 8),
     "dtl": Fix(4, 8),
     "wstring": Fix(5, 3),
+    "ldt": Fix(6, 8),
 }
 
 

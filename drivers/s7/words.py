@@ -39,9 +39,9 @@ WORDS = {
         "S7 没有 {type} 类型",
         "S7 has no type {type}",
         "REAL 是 float32，INT 是 int16，DINT 是 int32，WORD 是 uint16，BYTE 是 uint8，"
-        "S5TIME 是 s5time，DATE_AND_TIME 是 date_time，DTL 是 dtl",
+        "S5TIME 是 s5time，DATE_AND_TIME 是 date_time，DTL 是 dtl，LDT 是 ldt",
         "REAL is float32, INT int16, DINT int32, WORD uint16, BYTE uint8, S5TIME s5time, "
-        "DATE_AND_TIME date_time, DTL dtl",
+        "DATE_AND_TIME date_time, DTL dtl, LDT ldt",
     ),
     "s7.only_type": Message(
         "{text} 的类型只能是 {only}，不能是 {type}",
@@ -117,6 +117,10 @@ WORDS = {
     "s7.learned_hole": Message("CPU 不给 {where}", "the CPU does not give {where}"),
     "s7.learned_holes": Message(
         "CPU 不给 {block} 里的 {count} 处", "the CPU does not give {count} places of {block}"
+    ),
+    "s7.called": Message(
+        '接通的是 TSAP {tsap}：写上 tsap = "{tsap}"，就不再先试别的',
+        'the TSAP that answers is {tsap}: with tsap = "{tsap}" no other is tried before it',
     ),
     "s7.granted": Message(
         "CPU 答应 PDU {pdu} 字节、同时 {jobs} 个请求",

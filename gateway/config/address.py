@@ -42,7 +42,7 @@ def split_address(text: str, default_port: int | None = None) -> tuple[str, int]
     labels = host.removesuffix(".").split(".")
     if len(host) > _NAME_MAX or not all(map(_LABEL.fullmatch, labels)):
         kept = re.sub(r"\.{2,}", ".", re.sub(r"[^A-Za-z0-9._-]+", "-", host)).strip("-.")
-        raise AddressError("config.address_name", _written(kept, port) if kept else "", host=host)
+        raise AddressError("config.address_name", as_written(kept, port) if kept else "", host=host)
     return host, port
 
 
@@ -51,7 +51,9 @@ def _parted(text: str, default_port: int | None) -> tuple[str, str]:
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise AddressError("config.address_brackets", _written(host.rstrip(":"), default_port))
+            raise AddressError(
+                "config.address_brackets", as_written(host.rstrip(":"), default_port)
+            )
         return host, rest.removeprefix(":") if rest != ":" else " "
     if text.count(":") > 1:
         raise _bare_six(text, default_port)
@@ -74,10 +76,10 @@ def _bare_six(text: str, default_port: int | None) -> AddressError:
 def _zoned(host: str, port: int | str | None) -> str:
     bare, mark, zone = host.partition("%")
     needs = ipaddress.IPv6Address(bare).is_link_local and not mark
-    return _written(bare + ("%eth0" if needs else mark + zone), port)
+    return as_written(bare + ("%eth0" if needs else mark + zone), port)
 
 
-def _written(host: str, port: int | str | None) -> str:
+def as_written(host: str, port: int | str | None) -> str:
     """As it is written; without a port that need not be."""
     return host_port(host, int(port)) if port else f"[{host}]" if ":" in host else host
 
@@ -103,7 +105,7 @@ def _four(host: str, port: int) -> str:
             meant = _written(".".join(parts[:4]), parts[4]) if len(parts[4]) <= 5 else ""
             raise AddressError("config.address_four", meant, host=host) from None
         is_one = len(parts) == 4 and all(int(part[:9]) <= 255 for part in parts)
-        meant = _written(plain, port) if is_one else ""
+        meant = as_written(plain, port) if is_one else ""
         why = "config.address_zeros" if is_one else "config.address_four"
         raise AddressError(why, meant, host=host) from None
 
@@ -116,5 +118,5 @@ def _six(bare: str, zone: str | None, port: int) -> str:
     if zone is None and address.is_link_local:
         raise AddressError("config.address_zone", _zoned(bare, port), host=bare)
     if zone is not None and not _ZONE.fullmatch(zone):
-        raise AddressError("config.address_zone", _written(f"{address}%eth0", port), host=bare)
+        raise AddressError("config.address_zone", as_written(f"{address}%eth0", port), host=bare)
     return str(address) if zone is None else f"{address}%{zone}"

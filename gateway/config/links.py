@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from drivers.api import IN_FLIGHT_AUTO, DeviceSpec, LinkSpec, TlsFiles
-from drivers.ports import host_port
 from gateway.certificates import judge
 from gateway.config import spelling
-from gateway.config.address import AddressError, split_address
+from gateway.config.address import AddressError, as_written, split_address
 from gateway.config.check import Place, check_table, complete, without_dotted
 from gateway.config.dialin import listen_address
 from gateway.config.problems import Problems
@@ -162,7 +161,9 @@ def judge_targets(
     places: Mapping[str, Place],
     problems: Problems,
 ) -> None:
-    """Whether each has a port, and leads elsewhere. Of one without a device no port is known."""
+    """Whether each has a port, and leads elsewhere. One without a port or a device leads nowhere
+    yet: it is the same as another only where that is written alike.
+    """
     first = {device.link.name: device.driver for device in reversed(list(devices))}
     targets: dict[tuple[str, str], list[LinkSpec]] = {}
     for link in links:
@@ -174,8 +175,8 @@ def judge_targets(
             problems.append(at.value_error("config.no_port", **args))
         known = targets.setdefault((link.type, link.host.lower().rstrip(".")), [])
         for other in known:
-            if 0 in (other.tcp_port, link.tcp_port) or other.tcp_port == link.tcp_port:
-                target = host_port(link.host, link.tcp_port or other.tcp_port)
+            if other.tcp_port == link.tcp_port:
+                target = as_written(link.host, link.tcp_port)
                 said = {"target": target, "other": other.name}
                 problems.append(at.value_error("config.target_twice", **said))
                 break

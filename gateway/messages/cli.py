@@ -273,7 +273,7 @@ GAPS = {
     "gap.overrun": Message("上一次未读完", "overrun"),
     "gap.device_silent": Message("设备不应答", "device silent"),
     "gap.link_down": Message("链路不通", "link down"),
-    "gap.replanned": Message("请求在调整", "replanned"),
+    "gap.replanned": Message("请求或采集时刻在调整", "replanned"),
     "gap.memory_full": Message("内存满", "memory full"),
     "gap.evicted_oldest": Message("缓存满，丢最早", "evicted oldest"),
     "gap.refused_newest": Message("缓存满，丢最新", "refused newest"),

@@ -181,6 +181,10 @@ TABLE = {
         "to less than a third of what the master waits for an answer, such as "
         'timeout = "200 ms"',
     ),
+    "device.learned_pause": Message(
+        "每次请求前先静默 {ms} 毫秒，不然它不应答",
+        "it is given {ms} ms of silence before each request, since it does not answer otherwise",
+    ),
     "device.refused": Message(
         "设备拒绝读取（异常码 {code}）",
         "the device refuses to be read (exception {code})",

@@ -15,7 +15,7 @@ def show(tag: TagSpec, raw: int | float | bool | bytes | None) -> str | int | fl
     """The value as JSON and tables show it. Decimal arithmetic: 1234 x 0.001 is 1.234."""
     if raw is None or isinstance(raw, bool):
         return raw
-    if tag.type in ("date_time", "dtl") and isinstance(raw, int):
+    if tag.type in ("date_time", "dtl", "ldt") and isinstance(raw, int):
         return local_time(raw)
     if isinstance(raw, bytes):
         return raw.decode(tag.encoding, "replace")

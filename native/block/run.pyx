@@ -1,11 +1,12 @@
 """One group's row store, and what its source pushed meanwhile, as a GroupRun."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcpy
 
 from native.bytes cimport put_field, put_varint, varint_size, zigzag
 from native.block.column cimport put_column
 from native.block.encode cimport MESSAGE_HEAD, choice_t, choose_order, close_message, put_values
+from native.reasons cimport GOOD
 from native.rows.pushed cimport batch_columns, batch_times
 from native.rows.store cimport batch_t, field_t, row_status, row_t
 
@@ -114,6 +115,8 @@ cdef uint8_t *put_rows(uint8_t *p, group_t *g, store_t *s, scratch_t *t) noexcep
                 asked = f
                 for i in range(s.row_count):
                     t.status[i] = row_status(s.rows + <size_t>i * s.layout.stride)[f.part]
+            if not g.given[k]:
+                g.given[k] = memchr(t.status, GOOD, s.row_count) != NULL
             memcpy(t.quality, t.status, s.row_count)
             p = put_column(p, g, k, s, t)
     return p

@@ -3,7 +3,8 @@ data identifier.
 
 A station's address is six bytes as they travel, AA six times for the only meter on a line, and how
 many FE go in front of a request. The only meter is asked for its address first; where it does not
-tell it, it is asked for data by AA, and the address that it answers with is its own from then on.
+tell it, it is asked for data by AA, and then once more by the address that it answered with, which
+is its own from then on.
 
 An error answer names no data. So after a request that was not answered nothing is asked of that
 meter until its answer came late, or can no longer come: a late refusal, or a late value, is never
@@ -48,6 +49,7 @@ from native.dlt645.codec cimport (
 from native.dlt645.shape cimport VALUE_MAX, row_bytes, shape_value
 from native.dlt645.words cimport ABSENT, read_words, words_t
 from native.engine.protocol cimport (
+    AGAIN,
     ANSWER,
     DAMAGED,
     FOREIGN_ANSWER,
@@ -216,7 +218,8 @@ cdef bint fill(
 
 
 cdef Verdict whole(
-    session_t *s, meter_t *m, flight_t *f, Found found, const frame_t *frame, take_t *t
+    session_t *s, meter_t *m, flight_t *f, Found found, const frame_t *frame, take_t *t,
+    int64_t now
 ) noexcept nogil:
     """What a frame that answers the open flight does."""
     cdef const ask_t *ask = <const ask_t *>f.own
@@ -245,6 +248,11 @@ cdef Verdict whole(
     if is_any(ask.address):
         memcpy(m.known, frame.address, ADDRESS_BYTES)
         m.is_known = not is_any(m.known)
+        if m.is_known:
+            # Asked by that address it will be believed: two meters may have answered at once.
+            t.until = now
+            m.gathered_size = 0
+            return AGAIN
     if frame.size > <size_t>(GATHERED_MAX - m.gathered_size):
         m.going_on = NULL
         return refused(t, BAD_WRONG_ANSWER, 0)
@@ -304,7 +312,7 @@ cdef Verdict take(
         if t.whose != NULL and answers(&frame, &(<meter_t *>t.whose).owed):
             t.whose.owes_until = 0
         return FOREIGN_ANSWER
-    return whole(s, <meter_t *>f.station, f, found, &frame, t)
+    return whole(s, <meter_t *>f.station, f, found, &frame, t, now)
 
 
 cdef bint ended(void *session, const flight_t *f, Why why, int64_t now) noexcept nogil:

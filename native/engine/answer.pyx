@@ -13,6 +13,7 @@ from native.engine.ask cimport send_again
 from native.engine.bus cimport await_silence, touch
 from native.engine.connection cimport connection_answers
 from native.engine.flights cimport drop_flight, flights_answered, flights_troubled
+from native.engine.pause cimport pause_kept, pause_missed
 from native.engine.protocol cimport (
     BUSY,
     GARBLED,
@@ -45,6 +46,7 @@ from native.rows.store cimport request_t
 cdef void device_good(link_t *l, device_t *d, flight_t *f, int64_t now) noexcept nogil:
     cdef int64_t took = now - f.sent
     cdef int64_t latency = took - f.wire_ns
+    pause_kept(l, d, f, now)
     if latency < MS:
         latency = MS
     # The slowest lately: it jumps up, and comes down by a 64th of the difference each answer.
@@ -200,6 +202,7 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
         l.conn.idle_fine, l.conn.idle_tried = max(l.conn.idle_fine, l.conn.idle_tried), 0
     l.counts.timeouts += 1
     d.timeouts += 1
+    pause_missed(l, d, &f, now)
     # Time-outs in a row tell that a connection is dead. Those of a request that is known to get no
     # answer do not count while others of its device are answered, nor do those of guests.
     l.conn.timeouts_in_a_row += l.sessions[0].single or (

@@ -11,6 +11,7 @@ from native.engine.counts cimport EVENTS, copy_event, counts_t, event_t, events_
 from native.engine.doubt cimport others_of
 from native.engine.flights cimport IN_FLIGHT_MAX
 from native.engine.guests cimport GUESTS, dismiss_guest, invite_guest
+from native.engine.pause cimport pause_known
 from native.engine.protocol cimport ADDRESS_MAX, PROTOCOL_ABI, protocol_t, session_t, station_t
 from native.engine.state cimport (
     BACKOFF_FIRST,
@@ -119,7 +120,7 @@ cdef class Link:
             raise MemoryError
         for i, (station, groups) in enumerate(devices):
             d = &link.devices[i]
-            d.pause_ns = station.pause_ns
+            d.pause_ns = d.pause_told = station.pause_ns
             self.set_line(d, self.spec if station.line is None else station.line)
             d.backoff_ns = BACKOFF_FIRST
             d.since = boot_ns()
@@ -343,6 +344,16 @@ cdef class Link:
         if not 0 <= device < self.l.device_count:
             raise IndexError(device)
         return self.l.devices[device].station.session.granted
+
+    def pause(self, int32_t device, int64_t known_ns=-1) -> int:
+        """The silence between requests that was learned of it, in ns; 0: none. `known_ns`: what an
+        earlier run learned. Before the loop runs.
+        """
+        if not 0 <= device < self.l.device_count:
+            raise IndexError(device)
+        if known_ns >= 0:
+            pause_known(&self.l.devices[device], known_ns)
+        return self.l.devices[device].pause_learned
 
     @property
     def single(self) -> bool:

@@ -19,10 +19,16 @@ from native.reasons cimport (
     BAD_NOT_ASKED,
     GAP_DEVICE_SILENT,
     GAP_LINK_DOWN,
-    GAP_OVERRUN,
     GOOD,
 )
-from native.rows.store cimport group_commit, group_skip, row_dated, row_status, row_t
+from native.rows.store cimport (
+    group_commit,
+    group_overrun,
+    group_skip,
+    row_dated,
+    row_status,
+    row_t,
+)
 from native.rows.ticks cimport group_late
 
 
@@ -150,13 +156,13 @@ cdef void listening_due(link_t *l, int32_t index, uint64_t tick, int64_t now) no
         end_row(l, index, now)
     m.g.ticks_due = tick + 1
     if l.conn.state == UP:
-        group_skip(m.g, tick, GAP_OVERRUN)
+        group_overrun(m.g, tick)
         scan_begin(l, index, tick)
         return
     if m.told:
         group_skip(m.g, tick + 1, GAP_LINK_DOWN)
         return
-    group_skip(m.g, tick, GAP_OVERRUN)
+    group_overrun(m.g, tick)
     scan_begin(l, index, tick)
     m.scan.first_sent = m.scan.last_received = now
     memset(row_status(m.scan.layout.scratch), BAD_LINK_DOWN, <size_t>m.scan.layout.part_count)

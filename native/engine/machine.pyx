@@ -58,7 +58,7 @@ from native.reasons cimport (
     GAP_LINK_DOWN,
     GAP_OVERRUN,
 )
-from native.rows.store cimport group_skip, row_status
+from native.rows.store cimport group_overrun, group_skip, row_status
 from native.rows.ticks cimport tick_at
 from native.wire.dialin cimport dial_is_silent, dial_waits
 from native.wire.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT, WAIT_RACE
@@ -244,7 +244,7 @@ cdef void bad_row(
 ) noexcept nogil:
     """A row that says why nothing is asked; the ticks after it are a gap."""
     cdef member_t *m = &l.members[index]
-    group_skip(m.g, tick, GAP_OVERRUN)
+    group_overrun(m.g, tick)
     scan_begin(l, index, tick)
     memset(row_status(m.scan.layout.scratch), status, <size_t>m.scan.layout.part_count)
     scan_fail(l, index, status if status == BAD_LINK_DOWN else BAD_NOT_ASKED, now)
@@ -289,7 +289,9 @@ cdef void link_due(link_t *l, int32_t index, uint64_t tick, int64_t now) noexcep
             m.told = True
             bad_row(l, index, tick, BAD_NO_ANSWER, now)
         return
-    group_skip(m.g, tick, GAP_DEVICE_SILENT if d.silent and m.told else GAP_OVERRUN)
+    if d.silent and m.told:
+        group_skip(m.g, tick, GAP_DEVICE_SILENT)
+    group_overrun(m.g, tick)
     scan_begin(l, index, tick)
     if d.silent and index < l.resident_count:
         # This scan tries it, and so do those of groups that were not asked since it fell silent;

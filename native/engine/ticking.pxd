@@ -18,8 +18,7 @@ cdef inline void tick_due(link_t *l, int32_t index, timers_t *timers, int64_t no
     if m.scan.awaited or index >= l.resident_count:
         set_timer(timers, l.shell.first_slot + index, NEVER)
         return
-    m.next_tick = tick + 1
-    group_align(m.g, m.next_tick)
+    m.next_tick = group_align(m.g, tick + 1)
     set_timer(timers, l.shell.first_slot + index, due_of(m.g, m.next_tick))
 
 

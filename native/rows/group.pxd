@@ -19,5 +19,6 @@ cdef class Group:
     cdef uint32_t serial  # of the newest layout
     cdef uint32_t stride_max  # of all layouts so far
     cdef object spec_of(self, uint32_t serial, int32_t number)
+    cdef void remember(self, layout_t *layout)
     cdef void free_old(self)
     cdef layout_t *make_layout(self, Answers answers) except NULL

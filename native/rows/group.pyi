@@ -18,7 +18,13 @@ class Group:
     def place(self, phase_ns: int, aligned: bool = False) -> None: ...
     def know_utc(self, ahead_ns: int) -> None: ...
     def push(
-        self, tick: int, mid_ns: int, half_span_us: int, status: bytes, data: bytes
+        self,
+        tick: int,
+        mid_ns: int,
+        half_span_us: int,
+        status: bytes,
+        data: bytes,
+        shift_ns: int = 0,
     ) -> None: ...
     def push_events(
         self,

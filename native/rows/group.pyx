@@ -119,7 +119,8 @@ cdef class Group:
             max(1, self.shape.state_count), sizeof(fieldstate_t)
         )
         self.g.noise_seals = <uint8_t *>calloc(len(plan.tags), 1)
-        if self.g.states == NULL or self.g.noise_seals == NULL:
+        self.g.given = <uint8_t *>calloc(len(plan.tags), 1)
+        if self.g.states == NULL or self.g.noise_seals == NULL or self.g.given == NULL:
             raise MemoryError
         self.first = answers_of(plan.requests, plan.fields)
         self.g.current = self.make_layout(self.first)
@@ -138,6 +139,7 @@ cdef class Group:
             layout = older
         free(self.g.states)
         free(self.g.noise_seals)
+        free(self.g.given)
         pthread_mutex_destroy(&self.g.lock)
 
     cdef layout_t *make_layout(self, Answers answers) except NULL:
@@ -162,6 +164,20 @@ cdef class Group:
         layout.older = self.layouts
         self.layouts = layout
         return layout
+
+    cdef void remember(self, layout_t *layout):
+        """What a request reads was given before, by whatever request: one that is refused now may
+        soon be answered again.
+        """
+        cdef uint32_t part
+        cdef int32_t i, k
+        cdef request_t *r
+        for i in range(layout.field_count):
+            part = layout.fields[i].part
+            for k in range(layout.request_count if self.g.given[i] else 0):
+                r = &layout.requests[k]
+                if r.first_part <= part < r.first_part + r.part_count:
+                    r.answered = True
 
     cdef void free_old(self):
         """Free the layouts that nothing follows any more."""
@@ -214,6 +230,7 @@ cdef class Group:
             ):
                 raise ValueError(f"{fields[i]} is not of the type and length of its tag")
         layout = self.make_layout(answers)
+        self.remember(layout)
         pthread_mutex_lock(&self.g.lock)
         self.g.pending = layout
         pthread_mutex_unlock(&self.g.lock)
@@ -234,10 +251,11 @@ cdef class Group:
         store_ns(&self.g.utc_ns, ahead_ns)
 
     def push(
-        self, uint64_t tick, int64_t mid_ns, uint32_t half_span_us, bytes status, bytes data
+        self, uint64_t tick, int64_t mid_ns, uint32_t half_span_us, bytes status, bytes data,
+        int64_t shift_ns=0
     ) -> None:
         """Commit one scan from Python: for drivers whose protocol is not compiled, and for the
-        simulation.
+        simulation. It was due `shift_ns` later than its tick's number says.
 
         `status` is one quality a part, `data` the answers' parts one after another. Ticks
         between the last one and `tick` must have been skipped. Raises ValueError when the sizes or
@@ -261,7 +279,7 @@ cdef class Group:
         with nogil:
             group_late(
                 &self.g, mid_ns - <int64_t>half_span_us * 1000
-                - (self.g.start_ns + <int64_t>tick * self.g.period_ns)
+                - (self.g.start_ns + <int64_t>tick * self.g.period_ns + shift_ns)
             )
             group_commit(&self.g, layout, tick)
 

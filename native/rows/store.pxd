@@ -159,6 +159,7 @@ cdef struct group_t:
     int64_t utc_ns        # atomic: what UTC is ahead of the boot clock; 0: not known
     int64_t shift_ns      # the scan thread's: ticks are due so much later than start and period say
     bint on_grid          # likewise: they are at whole multiples of the period
+    uint64_t passed       # likewise: the last number that no multiple fell to; 0: none did
     uint64_t next_tick    # the first tick that is in no store yet (written under lock)
     pthread_mutex_t lock
     layout_t *current     # the scan thread's
@@ -178,6 +179,7 @@ cdef struct group_t:
     uint32_t row_capacity  # of one store
     const fieldprops_t *props  # one for all groups alike
     fieldstate_t *states  # of the tags that are reported on change: props.state is the index
+    uint8_t *given        # a tag each, the sealer's: it was good at least once
     uint8_t *noise_seals  # a tag each: seals for which decimals need not be tried
     int wake_fd           # the sealer's eventfd, or -1
     # Counters:

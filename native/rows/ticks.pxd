@@ -31,20 +31,33 @@ cdef inline uint64_t tick_at(const group_t *g, int64_t now) noexcept nogil:
     return <uint64_t>max((now - g.start_ns - g.shift_ns) // g.period_ns, <int64_t>0)
 
 
-cdef inline void group_align(group_t *g, uint64_t tick) noexcept nogil:
-    """Before a tick is waited for: it is due at a whole multiple of the period, once UTC is known.
+cdef inline uint64_t group_align(group_t *g, uint64_t tick) noexcept nogil:
+    """Before `tick` is waited for: it is due at a whole multiple of the period, once UTC is known.
     The first time it comes earlier for that, so that no such time is passed over; from then on it
-    follows what is corrected of UTC the short way.
+    follows what is corrected of UTC the short way. Returns which tick is to be waited for.
+
+    A tick's number says when it was due on the boot clock, for ever: readers count by it. So where
+    UTC moves against that clock, the multiples do not keep step with the numbers. A tick comes at
+    most a period and a quarter before its number says, never after it: what was due by a moment is
+    accounted by then. Beyond that a number is left without a multiple (`passed`), or a multiple
+    without a number. The quarter keeps a correction forth and back from doing so each time.
     """
     cdef int64_t utc = load_ns(&g.utc_ns)
     cdef int64_t past
     if not g.aligned or utc == 0:
-        return
+        return tick
     past = (due_of(g, tick) + utc) % g.period_ns  # never negative: so is UTC
     if g.on_grid and past > g.period_ns // 2:
         past -= g.period_ns
     g.shift_ns -= past
     g.on_grid = True
+    if g.shift_ns > 0:
+        g.shift_ns -= g.period_ns
+        g.passed = tick
+        return tick + 1
+    if g.shift_ns < -g.period_ns - g.period_ns // 4:
+        g.shift_ns += g.period_ns
+    return tick
 
 
 cdef inline void group_late(group_t *g, int64_t late_ns) noexcept nogil:

@@ -135,6 +135,15 @@ cdef inline const uint8_t *address(const s7_t *s) noexcept nogil:
     return s.head.stations[0].address
 
 
+cdef inline void tell(s7_t *s, uint8_t mode) noexcept nogil:
+    """What the driver learns from (drivers/s7/learn): PDU, the CPU's mode, which TSAP, jobs."""
+    s.mode = mode
+    s.head.granted = (
+        <uint32_t>s.granted.pdu << 16 | (mode & 15) << 12 | s.called << 8
+        | min(s.granted.jobs, <uint16_t>255)
+    )
+
+
 cdef bint s7_enrol(void *session, void *station) noexcept nogil:
     cdef s7_t *s = <s7_t *>session
     cdef station_t *st = <station_t *>station
@@ -198,7 +207,7 @@ cdef int s7_shake(
     s.reference += 1
     s.phase = READY
     s.head.window = max(1, min(s.granted.jobs, <uint16_t>address(s)[4]))
-    s.head.granted = <uint32_t>s.granted.pdu << 16 | s.granted.jobs
+    tell(s, MODE_UNKNOWN)
     return 0
 
 
@@ -241,7 +250,7 @@ cdef Verdict take_mode(s7_t *s, const flight_t *f, const pdu_t *pdu, take_t *t) 
     cdef uint8_t mode = MODE_UNKNOWN
     cdef Reply reply = match_state(pdu, &mode)
     if reply == REPLY_REFUSED or reply == REPLY_ANSWER:
-        s.mode = mode
+        tell(s, mode)
         s.hung_up = 0
     if reply == REPLY_ANSWER:
         if f.purpose != OWN:
@@ -273,18 +282,18 @@ cdef Verdict take_for(s7_t *s, const flight_t *f, const pdu_t *pdu, take_t *t) n
 cdef Verdict s7_take(
     void *session, const in_t *in_, flight_t *open_, int32_t n, take_t *t, int64_t now
 ) noexcept nogil:
-    """The first whole PDU in front; fragments are put together anew until the last one is there."""
+    """The first whole PDU in front. Of one in fragments the reader keeps those that are there:
+    heads of seven bytes for each byte of it are more than the input has room for.
+    """
     cdef s7_t *s = <s7_t *>session
     cdef frame_t frame
     cdef int32_t i
-    cdef Met met
-    s.reader.kept = 0
-    met = next_pdu(&s.reader, in_.p, in_.n, &frame)
-    if met == MET_MORE:
+    cdef Met met = next_pdu(&s.reader, in_.p, in_.n, &frame)
+    t.used = frame.used
+    if met == MET_MORE and frame.used == 0:
         t.at_least = 1
         return MORE
-    t.used = frame.used
-    if met == MET_CONFIRM:
+    if met == MET_CONFIRM or met == MET_MORE:
         return NOISE
     if met != MET_PDU:
         t.used = in_.n
@@ -303,7 +312,7 @@ cdef bint s7_ended(void *session, const flight_t *f, Why why, int64_t now) noexc
     cdef s7_t *s = <s7_t *>session
     if f.purpose != OWN:
         return False
-    s.mode = MODE_UNKNOWN
+    tell(s, MODE_UNKNOWN)
     if why == CUT_OFF:
         s.hung_up += 1
     if why != CUT_OFF or s.hung_up >= 2:

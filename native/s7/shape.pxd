@@ -10,6 +10,7 @@ cdef enum Kind:
     DATE_AND_TIME = 3  # nanoseconds since 1970 of a clock without a zone, int64
     DTL = 4            # likewise
     WIDE_TEXT = 5      # WSTRING[n]: UTF-16 as UTF-8, then NUL up to 3 n
+    LDT = 6            # as DATE_AND_TIME
 
 # The most characters of a text.
 cdef uint32_t text_most(uint8_t kind) noexcept nogil

@@ -1,4 +1,4 @@
-"""STRING, WSTRING, S5TIME, DATE_AND_TIME and DTL as plain values, high byte first.
+"""STRING, WSTRING, S5TIME, DATE_AND_TIME, DTL and LDT as plain values, high byte first.
 
 Sources: STEP 7 and TIA describe these types in their help; nodes7, an implementation by others,
 writes and reads the same bytes (tests/peer).
@@ -21,7 +21,7 @@ cdef uint32_t wire_bytes(uint8_t kind, uint32_t text) noexcept nogil:
         return 4 + 2 * text
     if kind == S5TIME:
         return 2
-    return 8 if kind == DATE_AND_TIME else (12 if kind == DTL else 0)
+    return 8 if kind == DATE_AND_TIME or kind == LDT else (12 if kind == DTL else 0)
 
 
 cdef uint32_t row_bytes(uint8_t kind, uint32_t text) noexcept nogil:
@@ -143,6 +143,9 @@ cdef bint reshape(uint8_t kind, const uint8_t *p, uint8_t *out, uint32_t text) n
             year, digits(p[1]), digits(p[2]), digits(p[3]), digits(p[4]), digits(p[5]),
             <int64_t>(digits(p[6]) * 10 + (p[7] >> 4)) * 1000000, out
         )
+    if kind == LDT:
+        memcpy(out, p, 8)
+        return p[0] < 0x80  # none lies before 1970
     return put_time(be16(p), p[2], p[3], p[5], p[6], p[7], be32(p + 8), out)
 
 

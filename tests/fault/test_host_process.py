@@ -17,18 +17,23 @@ from pathlib import Path
 import pytest
 
 from drivers.api import DevicePlan, DeviceSpec, LinkSpec, OpenedLinks, TagSpec
+from drivers.host.books import Books
+from drivers.host.frames import Row
 from drivers.host.runner import HostRunner, open_hosted
 from drivers.host.values import lay_out
 from native.block.latest import latest
+from tests.kit.hosted import LIES
 
 PERIOD = 50_000_000
 SOURCES = "tests.kit.hosted"
 
 
-def opened(source: str, names: tuple[str, ...] = ("one",), *, align: bool = False) -> OpenedLinks:
+def opened(
+    source: str, names: tuple[str, ...] = ("one",), *, align: bool = False, period: int = PERIOD
+) -> OpenedLinks:
     links = []
     for name in names:
-        tags = (TagSpec("x", name, "int32", PERIOD),)
+        tags = (TagSpec("x", name, "int32", period),)
         link = LinkSpec(name, "tcp", host="127.0.0.1", tcp_port=1)
         device = DeviceSpec(f"d-{name}", link, "kit", tags, align=align)
         links.append((link, [DevicePlan(device, tuple(lay_out(device)))]))
@@ -105,15 +110,66 @@ def test_host_when_it_crashes_at_each_start_then_said_and_not_hammered() -> None
         wait_until(lambda: quality(made) == 130)
 
 
-def test_ticks_when_aligned_and_utc_is_known_at_the_start_then_at_whole_multiples() -> None:
-    """The row of a host that is away is dated when its tick was due."""
-    made, ahead_ns = opened("crashing", align=True), 1_800_000_000_123_456_789
-    made.know_utc(ahead_ns)
-    with running(made):
-        wait_until(lambda: quality(made) == 130)
+def test_ticks_when_aligned_then_at_once_and_as_soon_as_utc_is_known_at_whole_multiples() -> None:
+    made = opened("counting", align=True)
+
+    def mid_ns() -> int:
         row = latest(made.groups[0])
-    assert row is not None
-    assert (row[0] + ahead_ns) % PERIOD == 0
+        return row[0] if row else 0
+
+    with running(made):
+        wait_until(lambda: quality(made) == 1)
+        # As far from the grid as can be.
+        ahead_ns = (1 << 34) * PERIOD - mid_ns() - PERIOD // 2
+        made.know_utc(ahead_ns)
+        on_grid: set[int] = set()
+
+        def settled() -> bool:
+            at_ns = mid_ns()
+            off_ns = abs((at_ns + ahead_ns + PERIOD // 2) % PERIOD - PERIOD // 2)
+            on_grid.add(at_ns) if off_ns < PERIOD // 5 else on_grid.clear()
+            return len(on_grid) >= 5
+
+        wait_until(settled)
+
+
+def test_first_tick_when_aligned_then_it_waits_for_no_multiple() -> None:
+    made = opened("counting", align=True, period=3600 * 10**9)
+    made.know_utc(1_800_000_000_123_456_789)
+    with running(made):
+        wait_until(lambda: quality(made) == 1)
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_host_when_it_says_what_no_host_says_then_it_ends_and_another_begins(lie: str) -> None:
+    """What it says is shown as it stands, so a shape that nothing can show is no less a lie."""
+    made = opened("lying", (lie,))
+    with running(made) as runner:
+        wait_until(lambda: runner.restarts >= 1)
+        assert runner.links() and runner.devices()
+        wait_until(lambda: quality(made) == 1)
+
+
+@pytest.mark.parametrize("error", [ValueError, OverflowError, KeyError, TypeError, OSError])
+def test_host_when_what_it_says_cannot_be_worked_then_it_ends_and_the_thread_lives(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, failed = opened("counting"), []
+    take = Books.row
+
+    def fails_once(books: Books, row: Row) -> None:
+        if not failed and row.tick > 2:
+            failed.append(row.tick)
+            raise error("it does not work out")
+        take(books, row)
+
+    monkeypatch.setattr(Books, "row", fails_once)
+    with running(made) as runner:
+        wait_until(lambda: runner.restarts == 1)
+        (link,) = runner.links()
+        assert link["state"] == "up" or error.__name__ in link["cause"]["args"]["why"]
+        wait_until(lambda: quality(made) == 1)
+    assert failed
 
 
 def test_source_when_it_has_a_bug_then_its_link_says_so_and_the_others_go_on() -> None:

@@ -42,6 +42,7 @@ TAGS = {
     "wide": ("DB1.DBB70", "wstring", "length = 10"),
     "when": ("DB1.DBB100", "date_time", ""),
     "dtl": ("DB1.DBB110", "dtl", ""),
+    "ldt": ("DB1.DBB130", "ldt", ""),
     "timer": ("T5", "s5time", ""),
     "delay": ("MW40", "s5time", ""),
 }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Mapping
 
+from drivers.host import frames
 from drivers.host.source import Counters, DeviceSaid, GroupAsked, LinkAsked, Pushed, Source
 
 
@@ -68,6 +70,41 @@ class Buggy(Counting):
         await super().follow()
 
 
+#: By the name of the link: what no host says.
+LIES = {
+    "unknown": frames.pack(99),
+    "nobody": frames.pack_row(frames.Row(77, 3, 1, 0, b"\1", bytes(4))),
+    "cut": frames.pack(frames.ROW, b"\0" * 9),
+    "huge": b"\xff\xff\xff\xff\4",
+    "no_json": frames.pack(frames.STATE, b"{"),
+    "no_link": frames.pack_json(frames.STATE, {}),
+    "no_cause": frames.pack_json(frames.STATE, {"no_cause": {"up": True, "cause": 7}}),
+    "counted": frames.pack_json(
+        frames.STATE,
+        {"counted": {"up": True, "cause": None, "counters": {"answers": "x"}, "devices": {}}},
+    ),
+    "learned": frames.pack_json(
+        frames.STATE,
+        {"learned": {"up": True, "cause": None, "counters": {},
+                     "devices": {"d": {"cause": None, "learned": [5]}}}},
+    ),
+    "lost": frames.pack_events(0, 1 << 62, []),
+}  # fmt: skip
+
+
+class Lying(Counting):
+    """Says something that no host says, once it has said some rows."""
+
+    async def scan(self, group: GroupAsked) -> tuple[bytes, bytes]:
+        if self.count == 3:
+            os.write(int(sys.argv[1]), LIES[self.asked.name])
+        return await super().scan(group)
+
+
+def lying(asked: LinkAsked) -> Source:
+    return Lying(asked)
+
+
 def counting(asked: LinkAsked) -> Source:
     return Counting(asked)
 
@@ -86,6 +123,17 @@ def flooding(asked: LinkAsked) -> Source:
 
 def buggy(asked: LinkAsked) -> Source:
     return Buggy(asked)
+
+
+class Dying(Counting):
+    async def scan(self, group: GroupAsked) -> tuple[bytes, bytes]:
+        if self.count > 10:
+            os._exit(4)
+        return await super().scan(group)
+
+
+def dying(asked: LinkAsked) -> Source:
+    return Dying(asked)
 
 
 def crashing(asked: LinkAsked) -> Source:

@@ -416,25 +416,6 @@ def test_limits_when_min_is_above_max_then_refused_though_they_stand_in_two_file
     assert (problem.id, problem.args) == ("config.min_over_max", {"min": "9.5", "max": "9"})
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "found"),
-    [
-        ('type = "tcp"\naddress = "10.0.0.1:502"', 'type = "tcp"\naddress = "10.0.0.1"', True),
-        ('type = "tcp"\naddress = "PLC.local"', 'type = "tcp"\naddress = "plc.local:502"', True),
-        ('type = "udp"\naddress = "10.0.0.1:502"', 'type = "udp"\naddress = "10.0.0.1:502"', True),
-        ('type = "tcp"\naddress = "10.0.0.1:502"', 'type = "udp"\naddress = "10.0.0.1:502"', False),
-        ('type = "tcp"\naddress = "10.0.0.1:502"', 'type = "tcp"\naddress = "10.0.0.1:503"', False),
-    ],
-)
-def test_address_when_two_links_have_it_then_an_error_that_names_the_other(
-    tmp_path: Path, first: str, second: str, *, found: bool
-) -> None:
-    text = HEAD.replace('type = "tcp"\naddress = "10.0.0.1:502"', first)
-    loaded = load(write(tmp_path, f"{text}[links.more]\n{second}\n"))
-    problems = [(each.id, each.args["other"]) for each in loaded.problems if "other" in each.args]
-    assert problems == ([("config.target_twice", "net")] if found else [])
-
-
 def test_port_when_it_is_not_there_yet_then_a_note_and_the_file_is_good(tmp_path: Path) -> None:
     there = tmp_path / "com1"
     serial = HEAD.replace('"tcp"\naddress = "10.0.0.1:502"', f'"serial"\nport = "{there}"')

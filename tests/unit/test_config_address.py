@@ -151,3 +151,38 @@ def test_key_when_the_driver_has_no_use_for_it_then_refused(
     problems = load(write(tmp_path, HEAD + device + line + "\n")).problems
     (problem,) = [each for each in problems if each.severity == "error"]
     assert (problem.id, problem.args["drivers"]) == ("config.key_of_driver", "modbus")
+
+
+def endpoint(said: str) -> str:
+    kind, address = said.split()
+    return f'type = "{kind}"\naddress = "{address}"'
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "driver", "found"),
+    [
+        ("tcp 10.0.0.1:502", "tcp 10.0.0.1", "modbus", True),
+        ("tcp 10.0.0.1:502", "tcp 10.0.0.1", "s7", False),
+        ("tcp 10.0.0.1:102", "tcp 10.0.0.1", "s7", True),
+        ("tcp 10.0.0.1:502", "tcp 10.0.0.1", "", False),
+        ("tcp 10.0.0.1", "tcp 10.0.0.1:4001", "", False),
+        ("tcp 10.0.0.1", "tcp 10.0.0.1", "", True),
+        ("tcp PLC.local.:502", "tcp plc.local", "modbus", True),
+        ("udp 10.0.0.1:502", "udp 10.0.0.1:502", "", True),
+        ("tcp 10.0.0.1:502", "udp 10.0.0.1:502", "", False),
+        ("tcp 10.0.0.1:502", "tcp 10.0.0.1:503", "", False),
+    ],
+)
+def test_address_when_two_links_have_it_then_an_error_that_names_the_other(
+    tmp_path: Path, first: str, second: str, driver: str, *, found: bool
+) -> None:
+    """Without a port it is its driver's; where no device says which that is, it is none yet."""
+    text = HEAD.replace('type = "tcp"\naddress = "10.0.0.1:502"', endpoint(first))
+    text += f"[links.more]\n{endpoint(second)}\n"
+    if driver:
+        address = {"modbus": "holding:1", "s7": "MW2"}[driver]
+        text += f'[devices.press]\nlink = "more"\ndriver = "{driver}"\nevery = "1 s"\n'
+        text += f'tags = {{ t = {{ address = "{address}", type = "int16" }} }}\n'
+    loaded = load(write(tmp_path, text))
+    problems = [(each.id, each.args["other"]) for each in loaded.problems if "other" in each.args]
+    assert problems == ([("config.target_twice", "net")] if found else [])

@@ -16,6 +16,7 @@ from drivers.modbus import DRIVER
 from drivers.modbus.request import Read, request_of
 from drivers.phases import SPREAD_NS, phase_ns
 from drivers.scan import open_links
+from native.rows.ticks import Schedule
 from tests.kit.slave import Asked, Step, TcpSlave, answer, honest
 from tests.kit.talk import MS, Ask, Talk
 
@@ -139,6 +140,99 @@ def test_ticks_when_utc_is_corrected_then_follow_it_the_short_way(step_ms: float
     assert all(500 <= step <= 1500 for step in steps[before - 1 :])
     talk.finish()
     assert {row.quality for row in talk.rows()} == {1}
+
+
+def off_grid_ms(at_ns: int, ahead_ns: int, period_ms: int) -> float:
+    """How far from a multiple of the period, in UTC, either way."""
+    past = (at_ns + ahead_ns) % (period_ms * MS)
+    return min(past, period_ms * MS - past) / MS
+
+
+@pytest.mark.parametrize("drift", [-0.02, 0.02])
+def test_ticks_when_the_boot_clock_drifts_then_on_the_grid_and_as_many_as_their_schedule(
+    drift: float,
+) -> None:
+    """Two hundred times as fast as clocks drift, so that ten minutes are more than a day. Readers
+    count by the boot clock: at the end no tick of it lacks.
+    """
+    talk = aligned(1000)
+    group = talk.box.groups[0]
+    ahead_ns, told = MORNING_NS - talk.start_ns, {}
+    group.know_utc(ahead_ns)
+    for second in range(600):
+        told[second] = ahead_ns
+        ahead_ns += round(drift * 1000 * MS)
+        talk.run(1000 * (second + 1) + 500)
+        group.know_utc(ahead_ns)
+        due, _ = group.scanned()
+        assert -1 <= due - talk.now_ms / 1000 <= 2.25
+    now_s = int(talk.now_ms // 1000)
+    talk.finish()
+    accounted = talk.box.accounted(1)
+    # Of a clock that is 2 % fast twelve of six hundred numbers have no multiple.
+    replanned = [tick for tick, reason in accounted if reason == 4]
+    assert len(replanned) == pytest.approx(12, abs=1) if drift < 0 else replanned == []
+    assert {reason for _, reason in accounted} <= {0, 4}
+    assert len(accounted) > now_s
+    assert {row.quality for row in talk.rows()} == {1}
+    for one in talk.asked[1:]:
+        known = told[min(max(0, (one.at_ns - talk.start_ns) // SECOND_NS - 1), 599)]
+        assert off_grid_ms(one.at_ns, known, 1000) <= 1000 * abs(drift) + 0.001
+    rows = [tick for tick, reason in accounted if not reason]
+    for tick, one in zip(rows, talk.asked, strict=True):
+        early_ms = tick * 1000 - (one.at_ns - talk.start_ns) / MS
+        assert 0 <= early_ms <= 1250, "a tick keeps to its number"
+
+
+@pytest.mark.parametrize("ppm", [-100, -3, 3, 100])
+def test_schedule_when_the_clock_drifts_for_thirty_days_then_a_number_a_period_of_it(
+    ppm: int,
+) -> None:
+    period_ns = 10 * SECOND_NS
+    schedule = Schedule(period_ns, True)
+    schedule.begin(SECOND_NS)
+    tick, passed, twice, last_ns = 0, 0, 0, -period_ns
+    while tick < 30 * 8640:
+        due_ns = SECOND_NS + tick * period_ns + (schedule.shift_ns or 0)
+        assert due_ns == schedule.due_ns(tick)
+        assert due_ns - last_ns > period_ns // 2
+        twice += tick > 1 and due_ns - last_ns > 3 * period_ns // 2
+        last_ns = due_ns
+        # As a thread is told: each hundred seconds, not each tick.
+        ahead_ns = MORNING_NS + due_ns // (100 * SECOND_NS) * 100_000 * ppm
+        schedule.know_utc(ahead_ns)
+        following = schedule.following(tick + 1)
+        assert (schedule.due_ns(following) + ahead_ns) % period_ns == 0
+        assert -5 * period_ns // 4 <= schedule.shift_ns <= 0
+        passed += following - tick - 1
+        assert schedule.passed < following
+        tick = following
+    moved = abs(ppm) * 30 * 86_400 / 1e6 / 10  # in periods
+    assert passed == pytest.approx(moved if ppm < 0 else 0, abs=1.3)
+    assert twice == pytest.approx(moved if ppm > 0 else 0, abs=1.3)
+
+
+@pytest.mark.parametrize("period_s", [1, 3, 10, 60])
+@pytest.mark.parametrize("steps_s", [(1, -1), (-1, 1), (-1, 0), (0.3, -0.3)])
+def test_ticks_when_utc_steps_forth_and_back_then_at_most_one_number_is_without_a_row(
+    period_s: int, steps_s: tuple[float, float]
+) -> None:
+    """A leap second is a step back; a server that is not sure steps forth and back."""
+    talk = aligned(1000 * period_s)
+    group = talk.box.groups[0]
+    ahead_ns = MORNING_NS + 123 * MS - talk.start_ns
+    group.know_utc(ahead_ns)
+    for turn in range(40):
+        talk.run(1000 * period_s * (5 * turn + 4.4))
+        ahead_ns += round(steps_s[turn % 2] * SECOND_NS) if steps_s[1] or turn == 0 else 0
+        group.know_utc(ahead_ns)
+    talk.run(1000 * period_s * 210.0)
+    assert off_grid_ms(talk.asked[-1].at_ns, ahead_ns, 1000 * period_s) < 0.001
+    talk.finish()
+    reasons = [reason for _, reason in talk.box.accounted(1)]
+    assert reasons.count(4) <= 1
+    assert set(reasons) <= {0, 4}
+    assert len(reasons) >= 210
 
 
 def test_ticks_when_not_aligned_then_utc_moves_none() -> None:

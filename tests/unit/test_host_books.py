@@ -30,10 +30,10 @@ DEVICE = DeviceSpec("m", LinkSpec("l", "tcp"), "mtconnect", TAGS)
 GOOD_DATA = encode(TAGS[0], 1.5)[1] + encode(TAGS[1], "AUTO")[1]
 
 
-def made() -> tuple[Group, Books]:
+def made(*, align: bool = False) -> tuple[Group, Books]:
     (plan,) = lay_out(DEVICE)
     group = Group(0, plan)
-    books = Books(group, PERIOD, TAGS)
+    books = Books(group, PERIOD, TAGS, align=align)
     books.begin(1_000_000_000)
     return group, books
 
@@ -266,6 +266,44 @@ def test_settle_when_within_the_grace_then_nothing_is_accounted() -> None:
     group, books = made()
     books.settle(1_000_000_000 + 5 * PERIOD, 10 * PERIOD, GOOD)
     assert group.scanned() == (0, 0)
+
+
+def on_grid_ns(ahead_ns: int, tick: int) -> int:
+    """The multiple of the period, in UTC, that tick 1 and those behind it come at."""
+    first = 1_000_000_000
+    return first + (-(first + ahead_ns)) % PERIOD + (tick - 1) * PERIOD
+
+
+def test_rows_when_aligned_then_late_by_the_grid_and_those_of_a_dead_host_dated_on_it() -> None:
+    group, books = made(align=True)
+    ahead_ns = 1_790_000_000_012_345_678
+    books.schedule.know_utc(ahead_ns)
+    books.row(row(0))
+    assert books.waits_for == 1
+    for tick in range(1, 4):
+        books.row(row(tick)._replace(mid_ns=on_grid_ns(ahead_ns, tick) + 3_000_000))
+    assert 3000 <= group.snapshot()["late_us"]["max"] < 5000
+    books.settle(on_grid_ns(ahead_ns, 4) - 1, 0, BAD_LINK_DOWN)
+    assert group.scanned() == (4, 4)
+    books.settle(on_grid_ns(ahead_ns, 4), 0, BAD_LINK_DOWN)
+    newest = latest(group)
+    assert newest is not None
+    assert newest[0] == on_grid_ns(ahead_ns, 4)
+
+
+def test_tick_when_no_multiple_falls_to_it_then_a_gap_of_its_own_reason() -> None:
+    """The host does not wait for it, nor do the books count it as overrun."""
+    group, books = made(align=True)
+    ahead_ns = 1_790_000_000_000_000_000
+    books.schedule.know_utc(ahead_ns)
+    books.row(row(0))
+    books.row(row(1))
+    ahead_ns -= 40_000_000
+    books.schedule.know_utc(ahead_ns)
+    books.row(row(2))
+    assert books.waits_for == 4, "two would come after its number"
+    books.row(row(5))
+    assert skipped(group) == {"replanned": 1, "overrun": 1}
 
 
 @pytest.mark.parametrize("seed", range(20))

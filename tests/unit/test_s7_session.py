@@ -179,16 +179,31 @@ def test_state_when_asked_then_run_or_stop_or_refused() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 128])
 def test_answer_when_in_fragments_and_byte_by_byte_then_whole(size: int) -> None:
-    session, plc = connected(request(at(1, 0, 200)))
+    """What a fragment brings is kept, the fragment is done with."""
+    session, plc = connected(request(at(1, 0, 900)))
     asked = session.ask(0)
     assert isinstance(asked, bytes)
     pdu = plc.answer(asked[7:])
     pieces = [pdu[n : n + size] for n in range(0, len(pdu), size)]
     data = b"".join(tpkt(p, 0x80 if n + 1 == len(pieces) else 0) for n, p in enumerate(pieces))
-    for n in range(len(data) - 1):
-        assert session.take(data[n : n + 1]) == ("more", -1, 0)
-    assert session.take(data[-1:]) == ("answer", 0, 0)
-    assert session.parts() == [(GOOD, plc.memory["DB", 1][:200])]
+    said = [session.take(data[n : n + 1]) for n in range(len(data))]
+    assert said.pop() == ("answer", 0, 0)
+    assert said.count(("noise", -1, 0)) == len(pieces) - 1
+    assert set(said) <= {("noise", -1, 0), ("more", -1, 0)}
+    assert session.parts() == [(GOOD, plc.memory["DB", 1][:900])]
+
+
+def test_fragments_when_the_connection_ends_between_them_then_none_is_of_the_next_answer() -> None:
+    session, plc = connected(request(at(1, 0, 20)))
+    asked = session.ask(0)
+    assert isinstance(asked, bytes)
+    assert session.take(tpkt(plc.answer(asked[7:])[:9], 0)) == ("noise", -1, 0)
+    session.cut_off(0)
+    session.begin()
+    _, setup = session.shake(bytes([3, 0, 0, 11, 6, 0xD0, 0, 1, 0, 1, 0]))
+    assert session.shake(tpkt(plc.answer(setup[7:]))) == ("ready", b"")
+    assert session.take(answer(plc, session.ask(0))) == ("answer", 0, 0)
+    assert session.parts() == [(GOOD, plc.memory["DB", 1][:20])]
 
 
 def test_begin_when_the_cpu_hangs_up_on_a_tsap_then_the_next_is_called() -> None:

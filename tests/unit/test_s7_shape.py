@@ -23,7 +23,7 @@ def ns(at: datetime.datetime) -> bytes:
     return whole.to_bytes(8, "big", signed=True)
 
 
-@pytest.mark.parametrize("type_", ["string", "wstring", "s5time", "date_time", "dtl"])
+@pytest.mark.parametrize("type_", ["string", "wstring", "s5time", "date_time", "dtl", "ldt"])
 def test_value_when_the_simulator_packs_it_then_the_same_comes_out(type_: str) -> None:
     tag = SimTag("a tag", parse("DB1.DBB0"), type_, 20 if type_.endswith("string") else 0)
     for counter in range(STEPS):
@@ -71,6 +71,7 @@ def test_date_and_time_when_read_then_of_its_century(raw: str, at: datetime.date
         (5, "00040005" + "0041" * 4), (5, "000A0005" + "0041" * 4),
         (5, "00040001D83D" + "0041" * 3),  # half a pair at the end
         (5, "00040002D83D00410000" + "0000"), (5, "00040001DE000041" + "0000" * 2),
+        (6, "FFFFFFFFFFFFFFFF"), (6, "8000000000000000"),
     ],
 )  # fmt: skip
 def test_value_when_its_bytes_are_impossible_then_none(kind: int, raw: str) -> None:
@@ -84,12 +85,32 @@ def test_wstring_when_of_any_text_then_the_same_in_utf8(text: str) -> None:
     assert reshaped(5, raw, 85) == text.encode("utf-8").ljust(255, b"\0")
 
 
-@given(st.integers(1, 5), st.binary(min_size=24, max_size=24), st.integers(0, 10))
+@pytest.mark.parametrize(
+    ("kind", "raw", "encoding"),
+    [
+        (1, "0806" + "D6F7D6E1A1E3" + "7E7E", "gb18030"),
+        (1, "080681308130D6F77E7E", "gb18030"),  # four bytes of one character
+        (1, "0806E4B8BBE8BDB47E7E", "utf-8"),
+        (5, "000800034E3B8F743002" + "007E" * 5, "utf-8"),
+        (5, "00080003D83DDE004E3B" + "007E" * 5, "utf-8"),  # a pair beyond the 16 bits
+    ],
+)
+def test_text_when_chinese_then_its_characters_and_nothing_of_what_lay_there_before(
+    kind: int, raw: str, encoding: str
+) -> None:
+    """Row 6.15 of the field reports."""
+    found = reshaped(kind, bytes.fromhex(raw), 8)
+    assert found is not None
+    shown = found.rstrip(b"\0").decode(encoding)
+    assert "主" in shown and "~" not in shown
+
+
+@given(st.integers(1, 6), st.binary(min_size=24, max_size=24), st.integers(0, 10))
 def test_value_when_of_any_bytes_then_of_its_length_or_none(
     kind: int, data: bytes, text: int
 ) -> None:
-    found = reshaped(kind, data[: (0, 2 + text, 2, 8, 12, 4 + 2 * text)[kind]], text)
-    assert found is None or len(found) == (0, text, 4, 8, 8, 3 * text)[kind]
+    found = reshaped(kind, data[: (0, 2 + text, 2, 8, 12, 4 + 2 * text, 8)[kind]], text)
+    assert found is None or len(found) == (0, text, 4, 8, 8, 3 * text, 8)[kind]
 
 
 @given(st.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(2261, 12, 31)))

@@ -134,7 +134,6 @@ def test_links_when_all_have_addresses_need_no_thread_for_names() -> None:
 def test_scanning_when_it_starts_then_a_driver_in_python_knows_utc_before_its_first_tick(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its host counts the ticks from the first one: what comes later aligns none."""
     happened: list[object] = []
     monkeypatch.setattr(HostRunner, "know_utc", lambda _, ahead_ns: happened.append(ahead_ns))
     monkeypatch.setattr(HostRunner, "run", lambda _: happened.append("run"))

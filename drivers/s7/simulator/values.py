@@ -62,7 +62,7 @@ def value(tag: SimTag, counter: int) -> bool | int | float | bytes | datetime.da
         return now * 15 if tag.type == "bcd16" else now * 1_500_011
     if tag.type == "s5time":
         return (now + 1) * (10, 100, 1000)[now % 3]
-    if tag.type in ("date_time", "dtl"):
+    if tag.type in ("date_time", "dtl", "ldt"):
         return _EPOCH + datetime.timedelta(days=now, seconds=61 * now, milliseconds=7 * now)
     signed = tag.type.startswith(("int", "float"))
     return _STRIDES[tag.type] * (now - (STEPS // 2 if signed else 0))
@@ -79,7 +79,7 @@ def encode(tag: SimTag, counter: int) -> bytes:
         # What an earlier, longer text left behind stays there.
         return bytes([tag.length, len(shown)]) + shown.ljust(tag.length, b"~")
     if isinstance(shown, datetime.datetime):
-        return _dtl(shown) if tag.type == "dtl" else _date_and_time(shown)
+        return {"dtl": _dtl, "ldt": _ldt, "date_time": _date_and_time}[tag.type](shown)
     if tag.type == "bool":
         return bytes([bool(shown)])
     if tag.type == "bcd":
@@ -97,6 +97,11 @@ def _dtl(at: datetime.datetime) -> bytes:
     weekday = at.isoweekday() % 7 + 1  # Sunday is 1
     return struct.pack(">HBBBBBBI", at.year, at.month, at.day, weekday, at.hour, at.minute,
                        at.second, at.microsecond * 1000)  # fmt: skip
+
+
+def _ldt(at: datetime.datetime) -> bytes:
+    since = at - datetime.datetime(1970, 1, 1)
+    return struct.pack(">q", since // datetime.timedelta(microseconds=1) * 1000)
 
 
 def _date_and_time(at: datetime.datetime) -> bytes:
