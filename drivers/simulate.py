@@ -7,7 +7,6 @@ them) until it gets SIGTERM, SIGINT or the end of its input, and leaves nothing 
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import json
 import os
 import select
@@ -27,9 +26,9 @@ from drivers.modbus.simulator import Bus, DeviceMap, Simulator, Unit, load_map
 from drivers.modbus.simulator.faults import NAMES, CommandError
 from drivers.mtconnect import simulator as mtconnect
 from drivers.mtconnect.simulated_adapter import Adapter
-from drivers.packets import packet
 from drivers.profiles import driver_of
 from drivers.s7 import simulator as s7
+from drivers.simulate_given import address_of, numbers_of, packet_of
 from drivers.simulate_said import SimulatorError, said, why
 from drivers.simulate_words import (
     ADAPTER_COMMANDS,
@@ -86,7 +85,7 @@ def _map_path(name: str) -> Path:
 
 def _serve(options: argparse.Namespace, made: DeviceMap) -> int:
     simulator = Simulator(book=options.book, seed=options.seed)
-    numbers = _numbers(options.units)
+    numbers = numbers_of(options.units)
     meters = _meters(options) if options.meters else []
     if options.pty:
         _add_bus(simulator, made, options, options.pty, meters)
@@ -98,7 +97,7 @@ def _serve(options: argparse.Namespace, made: DeviceMap) -> int:
             return _live(options, made, simulator, meters)
     tls = TlsFiles(options.tls[2], *options.tls[:2]) if options.tls else None
     for index, address in enumerate(options.tcp):
-        host, port = _address(address, options.allow_remote)
+        host, port = address_of(address, options.allow_remote)
         prefix = f"{index + 1}/" if len(options.tcp) > 1 else ""
         units = _units(simulator, made, options, numbers, prefix)
         framing = options.framing or "tcp"
@@ -116,7 +115,7 @@ def _serve_s7(parser: Parser, options: argparse.Namespace, path: Path) -> int:
     with ExitStack() as stack:
         cpus = [
             stack.enter_context(s7.Simulator(made.tags, host=host, port=port))
-            for host, port in (_address(each, options.allow_remote) for each in options.tcp)
+            for host, port in (address_of(each, options.allow_remote) for each in options.tcp)
         ]
         for cpu in cpus:
             if options.answer_ms:
@@ -135,7 +134,7 @@ def _serve_agents(parser: Parser, options: argparse.Namespace) -> int:
     is_adapter, name = options.framing == "shdr", options.name.replace("{unit}", "1")
     machines: list[Adapter | mtconnect.Agent] = []
     with ExitStack() as stack:
-        for host, port in (_address(each, options.allow_remote) for each in options.tcp):
+        for host, port in (address_of(each, options.allow_remote) for each in options.tcp):
             if is_adapter:
                 adapter = Adapter(host=host, port=port, seed=options.seed)
                 machines.append(stack.enter_context(adapter))
@@ -156,7 +155,7 @@ def _serve_meters(parser: Parser, options: argparse.Namespace) -> int:
     if options.dial or len(options.tcp) > 1:
         parser.error(words("where_meter", language()))
     meters = _meters(options)
-    host, port = _address(options.tcp[0], options.allow_remote) if options.tcp else ("", 0)
+    host, port = address_of(options.tcp[0], options.allow_remote) if options.tcp else ("", 0)
     with dlt645.Served(meters, host=host, port=port, path=options.pty) as served:
         where = str(options.pty) if options.pty else f"{served.host}:{served.port}"
         names = [meter.address for meter in meters]
@@ -171,7 +170,7 @@ def _meters(options: argparse.Namespace) -> list[dlt645.Meter]:
     if options.meters:
         addresses = [each.strip() for each in options.meters.split(",")]
     else:
-        addresses = [f"{number:012}" for number in _numbers(options.units)]
+        addresses = [f"{number:012}" for number in numbers_of(options.units)]
     for address in addresses:
         if len(address) != 12 or not (address.isascii() and address.isdecimal()):
             raise SimulatorError("no_meter", text=address)
@@ -189,7 +188,7 @@ def _add_bus(
     meters: Sequence[dlt645.Meter],
 ) -> Bus:
     return simulator.add_bus(
-        _units(simulator, made, options, _numbers(options.units), ""),
+        _units(simulator, made, options, numbers_of(options.units), ""),
         path,
         baud=options.baud,
         char_bits=options.char_bits,
@@ -200,21 +199,14 @@ def _add_bus(
 
 
 def _dialling(options: argparse.Namespace) -> dict[str, Any]:
-    host, port = _address(options.dial, allow_remote=True)
+    host, port = address_of(options.dial, allow_remote=True)
     return {
         "host": host,
         "port": port,
-        "register": _packet(options.register),
-        "heartbeat": _packet(options.heartbeat),
+        "register": packet_of(options.register),
+        "heartbeat": packet_of(options.heartbeat),
         "every_s": max(0.01, options.heartbeat_every),
     }
-
-
-def _packet(text: str) -> bytes:
-    try:
-        return packet(text) if text else b""
-    except ValueError:
-        raise SimulatorError("no_packet", text=text) from None
 
 
 def _live(
@@ -224,7 +216,7 @@ def _live(
     meters: Sequence[dlt645.Meter],
 ) -> int:
     """From the ready line to the end."""
-    for dead in _numbers(options.dead) if options.dead else []:
+    for dead in numbers_of(options.dead) if options.dead else []:
         simulator.command(f"mute {dead}")
     with simulator:
         ready = _ready(options, made, simulator)
@@ -306,33 +298,6 @@ def _units(
         )
         for number in numbers
     ]
-
-
-def _numbers(text: str) -> list[int]:
-    """ "1-4,9" in full."""
-    numbers: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise SimulatorError("units", text=text)
-        numbers += range(int(first), int(last if dash else first) + 1)
-    if not numbers or not all(0 <= number <= 255 for number in numbers):
-        raise SimulatorError("units_range", text=text)
-    return numbers
-
-
-def _address(text: str, allow_remote: bool) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    host = host.strip("[]")
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise SimulatorError("no_address_port", text=text)
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        raise SimulatorError("no_ip", host=host) from None
-    if not loopback and not allow_remote:
-        raise SimulatorError("remote", host=host)
-    return host, int(port)
 
 
 def _ready(options: argparse.Namespace, made: DeviceMap, simulator: Simulator) -> dict[str, Any]:

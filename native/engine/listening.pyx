@@ -23,13 +23,12 @@ from native.reasons cimport (
 )
 from native.rows.store cimport (
     group_commit,
-    group_overrun,
     group_skip,
     row_dated,
     row_status,
     row_t,
 )
-from native.rows.ticks cimport group_late
+from native.rows.ticks cimport group_late, group_overrun
 
 
 cdef bint fill_rows(

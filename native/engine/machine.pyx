@@ -58,8 +58,8 @@ from native.reasons cimport (
     GAP_LINK_DOWN,
     GAP_OVERRUN,
 )
-from native.rows.store cimport group_overrun, group_skip, row_status
-from native.rows.ticks cimport tick_at
+from native.rows.store cimport group_skip, row_status
+from native.rows.ticks cimport group_overrun, tick_at
 from native.wire.dialin cimport dial_is_silent, dial_waits
 from native.wire.transport cimport DATAGRAM, DIALIN, TLS_TIMEOUT, WAIT_RACE
 

@@ -5,7 +5,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
 
 from native.clock cimport boot_ns
-from native.reasons cimport GAP_MEMORY_FULL, GAP_OVERRUN, GAP_REPLANNED, GOOD
+from native.reasons cimport GAP_MEMORY_FULL, GOOD
 
 cdef extern from "<unistd.h>" nogil:
     ssize_t write(int fd, const void *buf, size_t n) noexcept
@@ -265,15 +265,6 @@ cdef void group_skip(group_t *g, uint64_t upto, uint32_t reason) noexcept nogil:
     pthread_mutex_lock(&g.lock)
     account_gap(g, g.next_tick, upto - g.next_tick, reason)
     pthread_mutex_unlock(&g.lock)
-
-
-cdef void group_overrun(group_t *g, uint64_t tick) noexcept nogil:
-    if tick <= g.next_tick:
-        return
-    if g.passed and g.next_tick <= g.passed < tick:
-        group_skip(g, g.passed, GAP_OVERRUN)
-        group_skip(g, g.passed + 1, GAP_REPLANNED)
-    group_skip(g, tick, GAP_OVERRUN)
 
 
 cdef void group_commit(group_t *g, layout_t *layout, uint64_t tick) noexcept nogil:

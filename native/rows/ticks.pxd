@@ -3,7 +3,8 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from native.bytes cimport __builtin_clzll
-from native.rows.store cimport LATE_BUCKETS, group_t
+from native.reasons cimport GAP_OVERRUN, GAP_REPLANNED
+from native.rows.store cimport LATE_BUCKETS, group_skip, group_t
 
 cdef extern from *:
     """
@@ -58,6 +59,18 @@ cdef inline uint64_t group_align(group_t *g, uint64_t tick) noexcept nogil:
     if g.shift_ns < -g.period_ns - g.period_ns // 4:
         g.shift_ns += g.period_ns
     return tick
+
+
+cdef inline void group_overrun(group_t *g, uint64_t tick) noexcept nogil:
+    """Account the ticks below that which were never scanned, though their device and its link are
+    there: the scan before took too long, or no multiple fell to the tick.
+    """
+    if tick <= g.next_tick:
+        return
+    if g.passed and g.next_tick <= g.passed < tick:
+        group_skip(g, g.passed, GAP_OVERRUN)
+        group_skip(g, g.passed + 1, GAP_REPLANNED)
+    group_skip(g, tick, GAP_OVERRUN)
 
 
 cdef inline void group_late(group_t *g, int64_t late_ns) noexcept nogil:
