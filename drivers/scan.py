@@ -384,7 +384,6 @@ def open_links(
         if isinstance(runner, NativeRunner)
         for name in runner.names
     }
-
     return OpenedLinks(
         runners=tuple(runners),
         groups=tuple(group for bus in buses for group in bus.groups),
