@@ -6,10 +6,11 @@ come after a rest are answered. Then the pause grows, up to PAUSE_MOST; where th
 something else, and nothing is believed for long. What helped is shortened again step by step: the
 device may have been changed for another one. What the file says it never falls below.
 
-Only where devices are asked one request at a time.
+Only where devices are asked one request at a time, and never so long that a device's own periods
+have no room for it.
 """
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 cdef extern from *:
     """
@@ -47,6 +48,17 @@ cdef void set_pause(device_t *d, int64_t pause_ns, int64_t now) noexcept nogil:
     d.pause_review = now + max(d.pause_review_ns, REVIEW_FIRST)
 
 
+cdef int64_t affordable(const device_t *d) noexcept nogil:
+    """The longest pause that leaves half of each period of the device for its answers."""
+    cdef int64_t most = PAUSE_MOST
+    cdef int32_t i
+    for i in range(d.group_count):
+        most = min(
+            most, d.groups[i].period_ns // (2 * max(1, d.groups[i].current.request_count))
+        )
+    return most
+
+
 cdef void pause_kept(const link_t *l, device_t *d, const flight_t *f, int64_t now) noexcept nogil:
     if l.line and is_soon(d, f):
         d.hurried = 0
@@ -64,6 +76,7 @@ cdef void pause_kept(const link_t *l, device_t *d, const flight_t *f, int64_t no
 
 
 cdef void pause_missed(const link_t *l, device_t *d, const flight_t *f, int64_t now) noexcept nogil:
+    cdef int64_t longer
     if not l.line or d.silent:
         return
     if not is_soon(d, f):
@@ -84,7 +97,9 @@ cdef void pause_missed(const link_t *l, device_t *d, const flight_t *f, int64_t 
             wait_longer(d)
             set_pause(d, 0, now)
     elif d.pause_learned or now >= d.pause_review:
-        set_pause(d, max(PAUSE_FIRST, min(2 * d.pause_ns, PAUSE_MOST)), now)
+        longer = max(PAUSE_FIRST, min(2 * d.pause_ns, PAUSE_MOST))
+        if longer <= affordable(d):
+            set_pause(d, longer, now)
 
 
 cdef void pause_known(device_t *d, int64_t pause_ns) noexcept nogil:

@@ -94,8 +94,9 @@ BUGS = (
     Planted(
         "a tick before a row is taken for the row's",
         "engine/machine.pyx",
-        "    group_skip(m.g, tick, GAP_DEVICE_SILENT if",
-        "    if not PLANTED: group_skip(m.g, tick, GAP_DEVICE_SILENT if",
+        "        group_skip(m.g, tick, GAP_DEVICE_SILENT)\n    group_overrun(m.g, tick)",
+        "        if not PLANTED: group_skip(m.g, tick, GAP_DEVICE_SILENT)\n"
+        "    if not PLANTED: group_overrun(m.g, tick)",
     ),
     Planted(
         "a scan that ran past the next tick is the group's last",
