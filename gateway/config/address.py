@@ -90,7 +90,7 @@ def _port(host: str, text: str, default: int | None) -> int:
     if not text.strip():
         raise AddressError("config.address_no_port")
     if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535):
-        meant = _written(host, default) if default is not None else ""
+        meant = as_written(host, default) if default is not None else ""
         raise AddressError("config.address_port", meant, port=text)
     return int(text)
 
@@ -102,7 +102,7 @@ def _four(host: str, port: int) -> str:
         parts = [part.lstrip("0") or "0" for part in host.split(".") if part]
         plain = ".".join(parts)
         if len(parts) == 5 and all(int(part[:9]) <= 255 for part in parts[:4]):
-            meant = _written(".".join(parts[:4]), parts[4]) if len(parts[4]) <= 5 else ""
+            meant = as_written(".".join(parts[:4]), parts[4]) if len(parts[4]) <= 5 else ""
             raise AddressError("config.address_four", meant, host=host) from None
         is_one = len(parts) == 4 and all(int(part[:9]) <= 255 for part in parts)
         meant = as_written(plain, port) if is_one else ""
