@@ -348,7 +348,9 @@ class _GapReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GapReason.V
     """The device does not answer and is asked less often until it does."""
     GAP_REASON_LINK_DOWN: _GapReason.ValueType  # 3
     GAP_REASON_REPLANNED: _GapReason.ValueType  # 4
-    """The requests of the group were being changed."""
+    """The requests or the schedule of the group were being changed: UTC moved, and no whole multiple of the
+    period fell to an aligned tick.
+    """
     GAP_REASON_MEMORY_FULL: _GapReason.ValueType  # 5
     """The box's memory for fresh scans was full."""
     GAP_REASON_EVICTED_OLDEST: _GapReason.ValueType  # 6
@@ -380,7 +382,9 @@ GAP_REASON_DEVICE_SILENT: GapReason.ValueType  # 2
 """The device does not answer and is asked less often until it does."""
 GAP_REASON_LINK_DOWN: GapReason.ValueType  # 3
 GAP_REASON_REPLANNED: GapReason.ValueType  # 4
-"""The requests of the group were being changed."""
+"""The requests or the schedule of the group were being changed: UTC moved, and no whole multiple of the
+period fell to an aligned tick.
+"""
 GAP_REASON_MEMORY_FULL: GapReason.ValueType  # 5
 """The box's memory for fresh scans was full."""
 GAP_REASON_EVICTED_OLDEST: GapReason.ValueType  # 6
