@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from native.engine.link import Link
 from native.engine.loop import Loop
 from native.rows.group import Group
 from native.s7.protocol import PROTOCOL
+from tests.kit.rig import Program
 from tests.kit.s7_client import Client
 
 GOOD, REFUSED = 1, 133
@@ -284,6 +286,32 @@ def test_slots_when_the_cpu_has_few_then_one_is_taken_whatever_happens(tmp_path:
             assert sim.command("stats").endswith("connections=2")
             assert panel.read(Stretch("M", 0, 24, 28))[0][0] == 0xFF
         sim.command("connections 0")
+
+
+def slots(sim: Simulator) -> int:
+    """How many connections the CPU has."""
+    return int(sim.command("stats").rpartition("=")[2])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_slots_when_the_daemon_ends_in_any_way_then_none_is_kept(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Row 6.9 of the field reports; a change of the configuration is an end and a start, too."""
+    with Simulator(TAGS) as sim:
+        for _ in range(2):
+            with scanning(tmp_path, sim.port):
+                until(lambda: slots(sim) == 1)
+            until(lambda: slots(sim) == 0)
+        file = tmp_path / "gateway.toml"
+        here = CONFIG.replace('id = "box"', 'id = "box"\ncontrol = "control.sock"')
+        file.write_text(here.format(port=sim.port), "utf-8")
+        daemon = Program(
+            "jiahe", "run", "--config", str(file), log=tmp_path / "daemon.log", ready_line=False
+        )
+        until(lambda: slots(sim) == 1)
+        assert daemon.stop(number) == (0 if number == signal.SIGTERM else -number)
+        until(lambda: slots(sim) == 0)
 
 
 def learn(daemon: Scanning, enough: Callable[[], bool]) -> None:
