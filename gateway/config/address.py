@@ -32,6 +32,9 @@ def split_address(text: str, default_port: int | None = None) -> tuple[str, int]
     if "/" in text:
         meant = rest.partition("/")[0]
         raise AddressError("config.address_scheme", meant)
+    if apart := re.fullmatch(r"([A-Za-z0-9._-]+)[,，;；\s]+([0-9]{1,5})", rest):
+        args = {"host": rest}
+        raise AddressError("config.address_name", f"{apart[1]}:{apart[2]}", **args)
     host, port_text = _parted(rest, default_port)
     port = _port(host, port_text, default_port)
     bare, zone_mark, zone = host.partition("%")

@@ -133,7 +133,8 @@ class DeviceBuilder:
         if link is None:
             self._ask(driver, device, parts, only=("tags", "holes"))
             return []
-        if bus and "unit" not in written and not driver.keys:
+        numbered = "unit" not in registry.lacks(driver.name) and not driver.keys
+        if bus and "unit" not in written and numbered:
             self._problems.append(place.warning("config.unit_left_out", device=name))
         self._judge_port(place, driver, device)
         self._judge_timeout(place, link, parts)

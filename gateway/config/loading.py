@@ -24,6 +24,7 @@ from gateway.config.capacity import Capacity
 from gateway.config.check import Place, check_table, complete
 from gateway.config.folder import judge_ignored, read_files
 from gateway.config.links import address_args, build_link, judge_targets
+from gateway.config.lists import by_name
 from gateway.config.model import BufferConfig, GatewayConfig, PlatformConfig
 from gateway.config.problems import ERRORS_MAX, Located, Problems
 from gateway.config.schema import BUFFER, FILE, GATEWAY, PLATFORM, Table
@@ -153,7 +154,8 @@ class _Merged:
         self.damaged = any(source.problems for source in sources)
         for number, source in enumerate(sources):
             place = Place(source, ())
-            tables = check_table(place, source.data, FILE, problems)
+            data = by_name(place, source.data, problems)
+            tables = check_table(place, data, FILE, problems)
             if not number and not source.problems:
                 complete(place, source.data, dict(tables), FILE, problems)
             version = tables.get("version", VERSION)

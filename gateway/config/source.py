@@ -18,7 +18,7 @@ from typing import Any
 
 from gateway.config import narrow, spelling
 from gateway.config.coding import is_utf16
-from gateway.config.meant import meant, yaml_path
+from gateway.config.meant import in_braces, meant, yaml_path
 from gateway.config.positions import DEPTH_MAX, Path, Positions, Spot, Statement
 from gateway.config.problems import Located, Problems, Severity
 from gateway.config.synonyms import SYNONYMS
@@ -299,10 +299,8 @@ class Source:
             opened = self.positions.values.get(statement.path, statement.start)
             at = self.positions.spot(opened)
             typed = self._typed(spot, statement) if message == "config.syntax_string" else {}
-            if message == "config.syntax_inline" and (
-                line := meant(self.positions.line(at.line), 1)
-            ):
-                typed = {"typed": line}
+            if message == "config.syntax_inline":
+                message, typed = in_braces(self.positions.text.split("\n"), at.line - 1)
             self._say(at, message, **typed)
         elif message:
             self._say(spot, message, **self._typed(spot, statement))
@@ -323,9 +321,10 @@ class Source:
         spot = self.positions.spot(offset)
         if text[offset] == ":" and self._yaml(spot):
             return
-        typed = meant(self.positions.line(spot.line), spot.column) if text[offset] == ":" else ""
-        if typed:
-            self._say(spot, "config.stray_sign", found=":", wanted=typed)
+        if typed := meant(
+            self.positions.line(spot.line), spot.column, habits_only=text[offset] != ":"
+        ):
+            self._say(spot, "config.stray_sign", found=text[offset], wanted=typed)
             return
         wide = {";": "；", ":": "：", ",": "，"}[text[offset]]
         ours = narrow.narrowed(

@@ -86,8 +86,10 @@ def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | Non
 def _text(key: Key, value: Any) -> str:
     if not isinstance(value, str):
         number = isinstance(value, int) and not isinstance(value, bool)
-        likely = number and key.name != "listen"
-        raise _wrong_type(key, "text", f'{key.name} = "{value}"' if likely else "")
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+            value, number = value[0], True
+        meant = f'{key.name} = "{value}"' if number and key.name != "listen" else ""
+        raise _wrong_type(key, "text", meant)
     _judge_text(key, value)
     wide = ""
     if key.name in ("address", "listen") and not value.isascii():

@@ -24,6 +24,18 @@ TABLE = {
     "config.missing_inside": Message(
         "缺少“{key}”", "{key} is missing", "写成 {meant}", "Write {meant}"
     ),
+    "config.inline_lines": Message(
+        "花括号 {{ }} 里的内容要写在同一行",
+        "what stands in braces {{ }} is one line",
+        "这几行写成一行：{meant}",
+        "Write one line in place of these: {meant}",
+    ),
+    "config.list_of_tables": Message(
+        "[[{table}]] 这种写法在这里不用，名称写在表头里",
+        "[[{table}]] is not written here: the name stands in the header",
+        "把 [[{table}]] 和 name 两行改成一行：{meant}",
+        "Write one line in place of [[{table}]] and its name: {meant}",
+    ),
     "config.twice_table": Message(
         "“{key}”写了两次",
         "{key} is said twice",

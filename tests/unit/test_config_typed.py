@@ -117,6 +117,19 @@ SLIPS = [
          lambda lines, problem, typed: lines.__setitem__(
              slice(problem.line - 1, problem.line + 3), typed.split("\n"))),
     Slip("config.missing_inside", GOOD.replace('"int16"', '"string"'), WRITE, line),
+    Slip("config.inline_lines", GOOD.replace(TAGS, 'tags = {\n  t = {\n    address = "holding:1",\n'
+         '    type = "int16",\n  },\n}\n'), r"一行：(.*)",
+         lambda lines, problem, typed: lines.__setitem__(
+             slice(problem.line - 1, problem.line + 5), [typed])),
+    Slip("config.list_of_tables", GOOD.replace("[devices.press]", '[[devices]]\nname = "press"'),
+         r"一行：(.*)",
+         lambda lines, problem, typed: lines.__setitem__(
+             slice(problem.line - 1, problem.line + 1), [typed])),
+    Slip("config.wrong_type", GOOD.replace('"10.0.0.1:502"', '["10.0.0.1:502"]'),
+         r'例如：(address = "10\.0\.0\.1:502")',
+         lambda lines, problem, typed: line(lines, problem, typed)),
+    Slip("config.bad_address", GOOD.replace("10.0.0.1:502", "10.0.0.1,502"),
+         r'例如：("10\.0\.0\.1:502")', word),
     Slip("config.twice_table", GOOD + "[links.net]\n" + 'type = "tcp"\naddress = "10.0.0.2"\n',
          r"例如 (\S+)$", line),
     Slip("config.key_of_driver", S7.replace('"s7"', '"s7"\nunit = 1'), "(删去它)", gone),
@@ -127,6 +140,12 @@ SLIPS = [
             ("config.stray_sign", TAG, '{ address: "holding:1", type: "int16" }'),
             ("config.stray_sign", TAG, '{ "address": "holding:1", "type": "int16" }'),
             ("config.stray_sign", 'type = "tcp"', "type: tcp"),
+            ("config.stray_sign", 'every = "1 s"', 'every = "1 s" ; each second'),
+            ("config.syntax_value", 'every = "1 s"', 'every == "1 s"'),
+            ("config.syntax_value", 'every = "1 s"', 'every => "1 s"'),
+            ("config.syntax_inline", '"int16" } }', '"int16", scale = 10% } }'),
+            ("config.syntax_inline", '"int16" } }', '"int16", scale = 1/10 } }'),
+            ("config.syntax_inline", '"int16" } }', '"int16", deadband = 1% } }'),
             ("config.syntax_rest", 'every = "1 s"', 'every = "1 s" // 每秒'),
             ("config.syntax_value", '"int16" }', '"int16", scale = .1 }'),
             ("config.syntax_equals", '"int16" }', '"int16", scale = 0,1 }'),
