@@ -68,7 +68,7 @@ SLIPS = [
     (11, 13, "config.syntax_escape"), (12, 12, "config.syntax_rest"),
     (13, 8, "config.syntax_bracket"), (16, 6, "config.syntax_equals"),
     (17, 11, "config.syntax_string"), (24, 10, "config.syntax_rest"),
-    (25, 8, "config.inline_lines"), (30, 5, "config.syntax_inline"),
+    (25, 8, "config.inline_lines"), (30, 5, "config.inline_lines"),
     (32, 28, "config.stray_sign"), (33, 2, "config.unknown_key_near"),
     (39, 22, "config.syntax_value"), (40, 22, "config.wrong_type"),
     (41, 1, "config.syntax_brackets"),
