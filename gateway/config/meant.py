@@ -20,7 +20,7 @@ _YAML = re.compile(r"( *)([\w-]+)\s*:\s*(?:#.*)?")
 #: guess is no TOML, or not what was meant: the line is shown to who types it.
 _HABITS = (
     (re.compile(r"\s(?://|;)(?=[^\"']*$)"), " #"),
-    (re.compile(r"\s*(?:=>|==|:=)\s*"), " = "),
+    (re.compile(r"((?:^|[{,])\s*[\w.-]+)\s*(?:=>|==|:=)\s*"), r"\1 = "),
     (re.compile(r"^(\s*)([\w-]+)\s*:\s*(?=\S)"), r"\1\2 = "),
     (re.compile(r'([{,]\s*)"([A-Za-z0-9_-]+)"\s*:\s*'), r"\1\2 = "),
     (re.compile(r"([{,]\s*)([\w-]+)\s*:\s*(?!\d+\")"), r"\1\2 = "),

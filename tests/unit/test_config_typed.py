@@ -213,6 +213,7 @@ def test_line_when_guessed_then_it_is_toml_and_texts_stay_whole() -> None:
     for text in ('a = "http://x" // y', "b = { c: 1, d: 'e: f' }", "e = 007", "f = .5", "g: 1"):
         assert tomllib.loads(meant(text, 1))
     assert meant('a = "http://x" // y', 16) == 'a = "http://x" # y'
+    assert meant('a == "b == c"', 3) == 'a = "b == c"'
     assert with_item("t = { a = 1 } # }", "t", "b = 2") == "t = { a = 1, b = 2 } # }"
     assert with_item("s = { t = {} }", "t", "b = 2") == "s = { t = { b = 2 } }"
     assert with_item("t = 1", "t", "b = 2") == ""
