@@ -29,6 +29,9 @@ from native.rows.ticks import Schedule
 #: A whole row of one of these says that nobody was there; the gap behind it has this reason.
 AWAY: Final = {BAD_NO_ANSWER: GAP_DEVICE_SILENT, BAD_LINK_DOWN: GAP_LINK_DOWN}
 
+#: Ticks that a row may come before its number says: one that is aligned does so by up to a period
+#: and a quarter.
+EARLY_MOST: Final = 2
 #: In one batch: of the longest texts it stays well below what a group keeps (PUSHED_MAX).
 EVENTS_TOGETHER: Final = 500
 #: Lost at once: no host that counts says more.
@@ -101,7 +104,7 @@ class Books:
             or len(row.data) != self._data_bytes
             or row.half_span_us >= 1 << 32
             or 0 in row.status
-            or row.tick >= following + (1 << 40)
+            or row.tick > self.schedule.newest(row.mid_ns) + EARLY_MOST
         ):
             self.unfit += 1
             return

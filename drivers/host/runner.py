@@ -192,11 +192,16 @@ class HostRunner:
             books = self._books.get(row.group)
             if books is None:
                 raise FrameError(f"there is no group {row.group}")
+            if not 0 <= row.mid_ns <= now_ns() + GRACE_NS:
+                raise FrameError("a row of no time that was")
             books.row(row)
         elif kind == EVENTS:
             group, lost, events = unpack_events(payload)
             if (books := self._books.get(group)) is None:
                 raise FrameError(f"there is no group {group}")
+            latest_ns = now_ns() + GRACE_NS
+            if any(one.at_ns > latest_ns for one in events):
+                raise FrameError("events of no time that was")
             books.events(lost, events)
         elif kind == STATE:
             self._said(unpack_state(payload, [link.spec.name for link in self._links]))

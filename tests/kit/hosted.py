@@ -74,6 +74,8 @@ class Buggy(Counting):
 LIES = {
     "unknown": frames.pack(99),
     "nobody": frames.pack_row(frames.Row(77, 3, 1, 0, b"\1", bytes(4))),
+    "future": frames.pack_row(frames.Row(0, 1 << 35, 1 << 61, 0, b"\1", bytes(4))),
+    "coming": frames.pack_events(0, 0, [frames.Event(0, 1 << 61, 0, 1, bytes(4))]),
     "cut": frames.pack(frames.ROW, b"\0" * 9),
     "huge": b"\xff\xff\xff\xff\4",
     "no_json": frames.pack(frames.STATE, b"{"),

@@ -220,6 +220,7 @@ def runs(sealer: Sealer) -> list[pb.EventRun]:
         Row(0, 0, 1, 0, b"\1\1", GOOD_DATA + b"x"),
         Row(0, 0, 1, 0, b"\1\0", GOOD_DATA),
         Row(0, 1 << 63, 1, 0, b"\1\1", GOOD_DATA),
+        Row(0, 1 << 30, 1_100_000_000, 0, b"\1\1", GOOD_DATA),
     ],
 )
 def test_row_when_it_does_not_fit_then_dropped_and_the_tick_is_still_owed(bad: Row) -> None:
