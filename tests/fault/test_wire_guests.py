@@ -1,4 +1,6 @@
-"""Readings that are in no plan, and a look at the wire, while a link is scanned."""
+"""Readings that are in no plan, and a look at the wire, while a thread scans. What becomes of each:
+tests/unit/test_engine_guests.py.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from drivers.api import BusyError, DeviceSpec, LinkSpec, NativeDriver, OpenedLin
 from drivers.quality import BAD
 from drivers.scan import open_links
 from tests.kit.scanner import Scanner, pairs
-from tests.kit.slave import Asked, SerialSlave, Step, TcpSlave, answer, refusal
+from tests.kit.slave import Asked, SerialSlave, Step, TcpSlave, answer
 
 PERIOD_NS, TIMEOUT_NS = 20_000_000, 100_000_000
 
@@ -68,53 +70,6 @@ def test_tags_when_read_once_beside_the_plan_then_are_theirs_and_the_plan_goes_o
     once = [asked for asked in slave.asked if asked.address >= 300]
     assert {asked.unit for asked in once} == {2}
     assert sum(asked.address == 300 for asked in once) == 20, "read once each"
-
-
-def test_silent_device_when_read_once_then_is_asked_and_the_answer_says_why() -> None:
-    def mute(asked: Asked) -> Iterable[Step]:
-        return [] if asked.unit == 2 else [answer(asked)]
-
-    with TcpSlave(mute) as slave, scanned(slave, [1, 2]) as opened:
-        assert opened.read is not None
-        before = len(slave.asked)
-        (found,) = opened.read("d2", [tag(500)])
-        assert (found["raw"], found["quality"]) == (None, 129)
-        assert any(asked.address == 500 for asked in slave.asked[before:])
-        (found,) = opened.read("d1", [tag(500)])
-        assert found["quality"] == 1
-
-
-def test_refusal_when_read_once_then_said_to_its_reader_and_nothing_is_learned_of_it() -> None:
-    def strict(asked: Asked) -> Iterable[Step]:
-        return [refusal(asked, 2) if asked.address == 500 else answer(asked)]
-
-    with TcpSlave(strict) as slave, scanned(slave, [1]) as opened:
-        assert opened.read is not None
-        (found,) = opened.read("d1", [tag(500)])
-        assert (found["raw"], found["quality"]) == (None, 133)
-        for runner in opened.runners:
-            runner.learn()
-        assert opened.learned() == {}
-        assert opened.read("d1", [tag(300)])[0]["quality"] == 1
-
-
-def test_address_that_is_never_answered_when_read_again_and_again_then_device_is_not_silent() -> (
-    None
-):
-    asked_for_plan = Event()
-
-    def choosy(asked: Asked) -> Iterable[Step]:
-        if asked.address == 0:
-            asked_for_plan.set()
-        return [] if asked.address == 500 else [answer(asked)]
-
-    with TcpSlave(choosy) as slave, scanned(slave, [1], period_ns=60_000_000_000) as opened:
-        assert opened.read is not None
-        assert asked_for_plan.wait(10)
-        for _ in range(3):
-            assert opened.read("d1", [tag(500)])[0]["quality"] == 129
-        (device,) = opened.runners[0].devices()
-        assert device["state"] != "silent", "its own tags would miss ticks for it"
 
 
 def input_tag(address: int) -> TagSpec:
@@ -230,16 +185,3 @@ def test_wire_when_somebody_looks_on_then_all_that_goes_over_it_is_there_in_orde
     for request in sent[1:-1]:  # twelve bytes each, and an answer with its id
         assert request[6:12] == bytes.fromhex("010300000002")
         assert request[:2] + bytes.fromhex("0000000701030400") in heard
-
-
-def test_wire_when_nobody_reads_what_is_kept_of_it_then_counted_and_scanned_all_the_same() -> None:
-    with TcpSlave() as slave:
-        wide = pairs([0, 126, 252, 378], device="d1", count=125, period_ns=2_000_000)
-        scanner = Scanner(slave, devices={1: [wide]})
-        with scanner.running():
-            scanner.link.look_on(True)
-            scanner.until(lambda: scanner.good() > 400)
-            records, lost = scanner.link.seen()
-        scanner.check()
-    assert lost > 0
-    assert sum(12 + len(data) for _, _, data in records) <= 65_536

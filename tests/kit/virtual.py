@@ -51,6 +51,12 @@ class TcpSlave(Slave):
     """One Modbus TCP server, or one of another framing on a stream."""
 
 
+class UdpSlave(Slave):
+    """One Modbus device over UDP: what it says at once is one datagram."""
+
+    kind = "udp"
+
+
 class SerialSlave(Slave):
     """All units of one serial line."""
 

@@ -7,13 +7,14 @@ Each story ends with `Scanner.check`: no wrong value, every tick once.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from threading import Event
 
 import pytest
 
 from tests.kit.scanner import PERIOD_NS, TIMEOUT_NS, pairs
 from tests.kit.slave import HANG_UP, RESET, Asked, Script, Step, answer, honest
-from tests.kit.virtual import Scanner, TcpSlave, now_ns
+from tests.kit.virtual import Scanner, TcpSlave, UdpSlave, now_ns
 
 NO_ANSWER, LINK_DOWN = 129, 130
 TIMEOUT_S = TIMEOUT_NS / 1e9
@@ -203,3 +204,115 @@ def test_device_when_slower_than_its_period_is_skipped_never_queued() -> None:
     assert scanner.gaps()[1] >= 8
     late = [row.mid_ns - row.due_ns for row in scanner.rows]
     assert max(late) <= 3 * PERIOD_NS
+
+
+# ---- A connection that is lost while a request flies
+
+
+class Late:
+    """W15 through a serial server that holds bytes back and delivers them to whoever is connected
+    then. Honest, but for one request, which is answered behind the next that comes."""
+
+    def __init__(self) -> None:
+        self.armed = False
+        self.held: Asked | None = None
+        self.holding = Event()
+        self.delivered = 0
+
+    def keep(self, asked: Asked) -> bool:
+        """Whether this is the request to keep."""
+        if not self.armed or asked.function != 3:
+            return False
+        self.armed = False
+        self.held = asked
+        self.holding.set()
+        return True
+
+    def deliver(self, asked: Asked) -> Iterable[Step]:
+        """The kept answer in front of this one's."""
+        held, self.held = self.held, None
+        if held is None:
+            return honest(asked)
+        self.delivered += 1
+        return [answer(held), 0.01, answer(asked)]
+
+
+def test_answer_when_its_connection_was_lost_is_not_taken_on_the_next_one() -> None:
+    """RTU through a serial server."""
+    late = Late()
+
+    def server(asked: Asked) -> Iterable[Step]:
+        return [HANG_UP] if late.keep(asked) else late.deliver(asked)
+
+    with TcpSlave(server, "rtu") as slave:
+        scanner = Scanner(slave, devices={1: [pairs((2, 100), count=1)]})
+        with scanner.running():
+            scanner.until(lambda: scanner.good() >= 20)
+            late.armed = True
+            scanner.until(late.holding.is_set)
+            since_ns = now_ns()
+            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 40)
+    scanner.check()
+    assert late.delivered == 1 and scanner.book["late"] == 1
+
+
+def test_connection_when_it_brings_no_answer_is_made_ever_more_rarely_until_it_does() -> None:
+    """Connecting is not enough: the back-off ends with an answer. 0.25 s, doubling to 3 s."""
+    angry = Event()
+
+    def server(asked: Asked) -> Iterable[Step]:
+        return [HANG_UP] if angry.is_set() else honest(asked)
+
+    with TcpSlave(server) as slave:
+        scanner = Scanner(slave)
+        with scanner.running():
+            scanner.until(lambda: scanner.good() >= 20)
+            angry.set()
+            begun = slave.connections
+            since_ns = now_ns()
+            scanner.until(lambda: now_ns() - since_ns > 4_000_000_000)
+            # Two at once, then at least 0.19, 0.38, 0.75, 1.5 s apart: seven at most. Each 0.25 s
+            # would be eighteen.
+            assert 2 <= slave.connections - begun <= 7
+            angry.clear()
+            scanner.until(lambda: scanner.good(after_ns=now_ns() - 10**9) >= 20)
+            angry.set()
+            begun = slave.connections
+            scanner.until(lambda: slave.connections >= begun + 1)
+            angry.clear()
+            calm_ns = now_ns()
+            scanner.until(lambda: scanner.good(after_ns=calm_ns) >= 20)
+    scanner.check()
+    first = min(row.due_ns for row in scanner.rows if row.quality == 1 and row.due_ns > calm_ns)
+    assert first - calm_ns < 2_000_000_000  # not the 3 s that it had come to
+
+
+# ---- Datagrams: one is lost, late, cut or garbage, each stands for itself
+
+FAULTS: dict[str, Callable[[Asked], Iterable[Step]]] = {
+    "lost": lambda a: [],
+    "late": lambda a: [TIMEOUT_NS / 1e9 + 0.02, answer(a)],
+    "twice": lambda a: [answer(a), answer(a)],
+    "cut by a byte": lambda a: [answer(a)[:-1]],
+    "cut to a header": lambda a: [answer(a)[:7]],
+    "garbage": lambda a: [b"\xff" * 9],
+    "two in one": lambda a: [answer(a, unit=9) + answer(a)],
+}
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+@pytest.mark.parametrize("fault", sorted(FAULTS))
+def test_datagram_when_spoilt_costs_its_scan_and_never_a_wrong_value(
+    fault: str, in_flight: int
+) -> None:
+    def sometimes(asked: Asked) -> Iterable[Step]:
+        return honest(asked) if asked.number % 5 else FAULTS[fault](asked)
+
+    with UdpSlave(sometimes) as slave:
+        scanner = Scanner(slave, (0, 100, 200, 300), in_flight=in_flight)
+        with scanner.running():
+            scanner.until(lambda: len(slave.asked) >= 40)
+            slave.script = honest
+            since_ns = now_ns()
+            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 40)
+    scanner.check()
