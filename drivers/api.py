@@ -19,13 +19,13 @@ from typing import Any, Literal, NamedTuple, Protocol, cast, runtime_checkable
 from drivers.keys import Key
 from drivers.words import Message
 
-#: Of a tag, as the file says it. Which of them a driver has, its check says.
+#: The `type` of a tag in the configuration. Which of them a driver reads, its `check` says.
 ValueType = Literal[
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
     "float32", "float64", "bcd", "bcd16", "bcd32", "string", "wstring",
     "date_time", "dtl", "ldt", "s5time",
 ]  # fmt: skip
-#: Of its raw value as it lies in a row. Dates lie there as nanoseconds since 1970, int64.
+#: The type of a raw value in a row. Dates are int64 there: nanoseconds since 1970.
 RowType = Literal[
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
     "float32", "float64", "bcd", "bcd_signed", "string",
@@ -38,7 +38,7 @@ ByteOrder = Literal["ABCD", "CDAB", "BADC", "DCBA"]
 LinkType = Literal["serial", "tcp", "udp", "listen"]
 Framing = Literal["rtu", "ascii", "tcp", "shdr"]
 
-#: Bytes of the raw value of each type on the wire; 0: as many as the tag's `length`.
+#: How many bytes a raw value of each type has on the wire; 0: as many as the tag's `length`.
 TYPE_BYTES: Mapping[ValueType, int] = {
     "bool": 2, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4,
     "int64": 8, "uint64": 8, "float32": 4, "float64": 8, "bcd": 0, "bcd16": 2, "bcd32": 4,
@@ -74,13 +74,13 @@ class TagSpec:
 
     @property
     def row_type(self) -> RowType:
-        """Of its raw value as it lies in a row."""
+        """The type of its raw value in a row."""
         if self.type == "bcd":
             return "bcd_signed" if self.signed else "bcd"
         return _ROW_TYPES.get(self.type) or cast(RowType, self.type)
 
 
-#: The most that is tried where a link learns how many requests it takes at once.
+#: Where a link learns how many requests it takes at once, no more than this are tried.
 IN_FLIGHT_AUTO = 16
 
 
@@ -115,7 +115,7 @@ class LinkSpec:
     after_connect_ns: int = 0  # tcp: silence on a new connection; 0: learned
     listen_only: bool = False  # another master asks; nothing is sent. Serial, RTU
     in_flight: int = 1  # the most requests at once
-    in_flight_learned: bool = False  # how many up to there is found out
+    in_flight_learned: bool = False  # how many are good is learned; `in_flight` is the most
     tls: TlsFiles | None = None  # tcp: Modbus Security
 
     @property
@@ -157,16 +157,16 @@ class Station:
 
     name: str
     protocol: Any  # the capsule of its native/engine/protocol.pxd table
-    address: bytes  # in the protocol's own words; those of one link that have the same share it
+    address: bytes  # as its protocol writes it; devices of a link with one address are one station
     pause_ns: int = 0  # silence this device wants, over the link's
-    line: LinkSpec | None = None  # where its baud or parity is not its serial link's: as it has it
+    line: LinkSpec | None = None  # its own baud and parity; None: its serial link's
 
 
 class Request(NamedTuple):
     """One read request of a plan, as the driver's planner made it."""
 
     spec: bytes  # the protocol's own words, read by its native code; at most 8192 bytes
-    parts: tuple[int, ...]  # bytes of data that each part of the answer brings into the row, 1 on
+    parts: tuple[int, ...]  # bytes that each part of the answer brings into the row, at least 1
     ask_chars: int  # characters on the wire, at the most: for deadlines and the forecast
     answer_chars: int
 
@@ -253,7 +253,7 @@ class Learning(Protocol):
 
     @property
     def curious(self) -> bool:
-        """Whether `answered` can still teach something."""
+        """Whether `answered` is worth a call: something may yet be learned by it."""
 
     def answered(self, spec: bytes) -> None:
         """All parts of that request were good in the newest row."""
@@ -275,18 +275,18 @@ class Learning(Protocol):
 
 
 class Nothing:
-    """Of a protocol that learns nothing from refusals."""
+    """The `Learning` of a protocol that learns nothing: each call does nothing."""
 
     revision, curious = 0, False
 
     def answered(self, spec: bytes) -> None:
-        """Nothing follows."""
+        """Does nothing."""
 
     def refused(self, spec: bytes, code: int) -> None:
-        """Nothing follows."""
+        """Does nothing."""
 
     def reconsider(self, now_ns: int) -> None:
-        """Nothing follows."""
+        """Does nothing."""
 
     def replan(self, group: GroupPlan) -> GroupPlan:
         return group

@@ -12,7 +12,7 @@ from drivers.api import DevicePlan, GroupPlan, LinkSpec
 
 @dataclass(frozen=True, slots=True)
 class GroupLoad:
-    """One group's part of the link."""
+    """What one group takes of its link."""
 
     device: str
     period_ns: int  # as configured

@@ -29,7 +29,7 @@ class PartLearning(Learning, Explaining, Protocol):
         """What the protocol told of an answer of which not all was well, in its own words."""
 
     def granted(self, what: int) -> None:
-        """What the connection was granted, in the protocol's words, whenever it is another."""
+        """A new connection was granted something else than the last, in the protocol's words."""
 
     def beside(self) -> dict[str, Any] | None:
         """What is wrong with the device besides what its tags show."""

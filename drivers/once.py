@@ -17,9 +17,10 @@ from native.engine.link import Link
 from native.engine.loop import Loop
 from native.rows.group import Group, Pool
 
+#: The longest that a reader waits.
 MOST_S = 5.0
 _LOOK_S = 0.005
-#: Its scan is wanted within this, where the link has more to ask than it can carry.
+#: Its turn comes within this also where the link has more to ask than it can carry.
 _WANTED_NS = 1_000_000_000
 
 
@@ -54,7 +55,7 @@ def read(
 
 
 def _wait(group: Group) -> None:
-    """Until it has a row."""
+    """Until it has a row. Raises TimeoutError after MOST_S."""
     pause = Event()
     for _ in range(round(MOST_S / _LOOK_S)):
         if latest(group) is not None:

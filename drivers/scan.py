@@ -56,7 +56,7 @@ class _Device:
     revision: int
     parts: PartLearning | None  # the learning, where it is told of parts
     shares: bool  # whether its frames stand on a line
-    granted: int = 0  # that it knows of
+    granted: int = 0  # what its learning was told that its connection was granted
 
     def cause(self, quality: int, code: int) -> dict[str, Any] | None:
         told = self.learning

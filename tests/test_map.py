@@ -127,3 +127,18 @@ def test_text_when_it_names_a_module_then_it_is_there() -> None:
         for dotted in _DOTTED.findall(line)
         if not is_there(dotted)
     ]
+
+
+def test_page_when_it_names_a_test_then_there_is_one() -> None:
+    there = {
+        name
+        for folder in ("tests", "hw_tests")
+        for file in (ROOT / folder).rglob("*.py")
+        for name in re.findall(r"def (test_\w+)", file.read_text(encoding="utf-8"))
+    }
+    assert not [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in sorted((ROOT / "docs").rglob("*.md"))
+        for name in re.findall(r"\[(test_\w+)\]", page.read_text(encoding="utf-8"))
+        if name not in there
+    ]
