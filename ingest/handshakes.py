@@ -18,6 +18,7 @@ from collections import Counter
 from types import TracebackType
 
 from ingest.messages import said
+from ingest.words import cleaned
 
 #: How a line of gRPC's begins: level, month and day, time, thread, file:line.
 _OF_GRPC = re.compile(r"[IWEF]\d{4} [\d:.]+ +\d+ \S+:\d+\] ")
@@ -26,6 +27,8 @@ _MORE_OF_GRPC = re.compile(r"=== Source Location Trace: ===|src/\S+:\d+\s*$| shu
 #: The trace of a step that failed. The peer's address stands some lines below, behind the places
 #: in gRPC's source where the error was made.
 _FAILED = re.compile(r"CallNextHandshakerLocked: error=.*handshake failed \(\w+\): \S+ (.*)")
+#: A peer asked for a name that our certificate does not have, and will refuse it.
+_OTHER_NAME = re.compile(r"No match found for server name: (\S{1,253})")
 _ADDRESS = re.compile(r"grpc\.internal\.endpoint_peer_address=([^ ,}]+)")
 _ASKED = {"GRPC_VERBOSITY": "info", "GRPC_TRACE": "handshaker"}
 _WHY = {
@@ -97,13 +100,15 @@ class HandshakeLog:
             if is_first:
                 why = reason(line)
             where = _ADDRESS.search(line)
-            if why is not None and where is not None:
+            if is_first and (named := _OTHER_NAME.search(line)):
+                self._say(said("other_name", name=cleaned(named[1])))
+            elif why is not None and where is not None:
                 self._say(why, address_of(where[1]))
                 why = None
             elif not (is_first or is_more) or line[0] in "EF":
                 self._pass(line)
 
-    def _say(self, why: str, address: str) -> None:
+    def _say(self, why: str, address: str = "") -> None:
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
             for earlier, count in self._counts.items():
@@ -112,7 +117,7 @@ class HandshakeLog:
             self._minute, self._counts = minute, Counter()
         self._counts[why] += 1
         if self._counts[why] <= _LINES_A_MINUTE:
-            self._write(said("handshake", address=address, why=why))
+            self._write(said("handshake", address=address, why=why) if address else why)
 
     def _write(self, words: str) -> None:
         self._pass(f"WARNING {words}\n")

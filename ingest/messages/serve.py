@@ -87,6 +87,12 @@ TABLE = {
         "一分钟内拒绝了 {count} 次握手：{why}",
         "{count} handshakes in a minute were refused: {why}",
     ),
+    "other_name": Words(
+        "有网关按名称 {name} 来连，接收端的证书上没有这个名称：它不会接受；"
+        "让它的 [platform] address 写证书上的名称，或重签证书",
+        "a box asks for the name {name}, which this receiver's certificate does not have, so it"
+        " refuses it: write a name of the certificate in its [platform] address, or issue another",
+    ),
     "peer_expired": Words("它的证书已过期；请更换", "its certificate has expired; renew it"),
     "peer_early": Words(
         "它的证书还没有生效；它的时钟对吗？",

@@ -243,6 +243,9 @@ def test_refused_handshakes_are_one_line_each_with_who_and_why(tmp_path: Path) -
             line = next(log)
             assert re.match(r"WARNING 127\.0\.0\.1:\d+: refused in its TLS handshake: ", line), line
             assert words in line
+        named = address.replace("127.0.0.1", "localhost")
+        assert outcome(named, authority.gateway("jx-1"), "jx-1") == "UNAVAILABLE"
+        assert next(log).startswith("WARNING a box asks for the name localhost, which this")
 
 
 def test_identity_behind_a_proxy_is_taken_only_from_the_header_that_is_named(
