@@ -15,7 +15,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 cdef extern from *:
     """
     #define PAUSE_FIRST INT64_C(50000000)
-    #define PAUSE_MOST INT64_C(200000000)
+    #define PAUSE_MOST INT64_C(500000000)
     #define SOON INT64_C(300000000)
     #define REVIEW_FIRST INT64_C(600000000000)
     #define REVIEW_LAST INT64_C(86400000000000)
