@@ -103,6 +103,7 @@ def test_daemon_when_a_python_driver_hangs_and_crashes_then_nothing_else_is_late
         for name in ("lathe", "robot"):
             assert group(last, name)["skipped"] == group(first, name)["skipped"], "not one tick"
             assert group(last, name)["rows"] > group(first, name)["rows"] + 10
+        assert group(last, "lathe")["late_us"]["max"] > 0, "how late its scans began is known"
         answered_s.sort()
         assert answered_s[len(answered_s) * 9 // 10] < 0.5
         assert acknowledged[-1] > acknowledged[0] + 5
