@@ -53,10 +53,6 @@ class Notifier:
         """One line for `systemctl status`."""
         return self._send(*_status(text))
 
-    def reloading(self, monotonic_ns: int) -> bool:
-        """A new configuration is being taken up; `ready` says that it is done."""
-        return self._send("RELOADING=1", f"MONOTONIC_USEC={monotonic_ns // 1000}")
-
     def stopping(self, status: str = "") -> bool:
         return self._send("STOPPING=1", *_status(status))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from drivers.api import TYPE_BYTES, DeviceSpec, Problem, TagSpec
 from drivers.modbus.address import LAST_ADDRESS, AddressError, Range, manual, parse_range
@@ -64,7 +64,6 @@ def check(device: DeviceSpec) -> list[Problem]:
 
 
 _Found = Iterator[tuple[str, str, dict[str, object]]]  # key below the tag, message, its arguments
-_Rule = Callable[[TagSpec, TagPlace, DeviceSpec], _Found]
 
 
 def _device(device: DeviceSpec) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ import re
 from calendar import timegm
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
@@ -20,8 +20,6 @@ from defusedxml.ElementTree import fromstring
 UNAVAILABLE: Final = "UNAVAILABLE"
 #: A probe of a cell of a dozen machines is 2 MiB.
 DOCUMENT_BYTES_MAX: Final = 32 << 20
-
-Category = Literal["SAMPLE", "EVENT", "CONDITION"]
 
 
 class DocumentError(ValueError):

@@ -229,12 +229,12 @@ cdef void count_extra(span_t extra, counts_t *c) noexcept nogil:
 
 
 cdef bint has_too_many(const joiner_t *j) noexcept nogil:
-    """Of anything that a platform counts (ingest.count), and refuses where there are more."""
+    """Whether the bundle has more of anything than a platform takes (ingest.count)."""
     cdef counts_t c
     cdef wirefield_t f
     cdef span_t payload
-    # A field takes two bytes at least, a piece of quality, text or skipped ticks four: so few
-    # bytes hold too many of nothing that stands in a run.
+    # A field takes at least two bytes; a piece of quality, of text or of skipped ticks at least
+    # four: where there are few bytes there can't be too many of either, and nothing is counted.
     cdef bint few = (
         not j.pushes and j.joined <= COLUMNS_MAX and j.size // 2 <= FIELDS_MAX
         and (j.size - 2 * j.joined) // 4 <= PIECES_MAX

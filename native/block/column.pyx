@@ -43,18 +43,18 @@ from native.reasons cimport (
 )
 
 cdef enum:
-    # Seals for which a column that was no decimal numbers is not tried again; only columns that are
-    # shorter than this: in a long one the attempt costs little and may win much.
+    # A column of fewer rows than NOISE_ROWS whose floats were no decimal numbers is not tried again
+    # as such for so many seals. A longer one is: the attempt costs little there and may save much.
     NOISE_SEALS = 16
     NOISE_ROWS = 32
-    # Of a hundred bytes that plain floats take: differences that take as many compress worse.
+    # Differences must take less than this share of what plain floats take: they compress worse.
     PLAIN_PERCENT = 75
     # 125 registers and the register that a swap may look into.
     TEXT_MAX = 256
 
 
 cdef inline bint all_good(const uint8_t *quality, uint32_t n) noexcept nogil:
-    """Each is that before it, and the first is good."""
+    """Whether every one of `n` qualities is good: the first is, and each is as the one before."""
     return n == 0 or (quality[0] == GOOD and memcmp(quality, quality + 1, n - 1) == 0)
 
 

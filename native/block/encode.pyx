@@ -37,7 +37,8 @@ cdef inline int32_t zigzag32(int32_t v) noexcept nogil:
 
 cdef bint count_narrow(const int64_t *v, uint32_t n, bint fresh, uint64_t *sizes) noexcept nogil:
     """Add the bytes of `n` values, at most CHUNK, in each order to `sizes`; False, and nothing
-    added, when one is not narrow. `fresh`: nothing stands before them, else two values do.
+    added, when one has too many bits for that. `fresh`: they are the column's first; else the two
+    values before them lie in front.
 
     In operations that every vector unit has: the compiler takes four values at once.
     """

@@ -38,7 +38,7 @@ from native.block.wirefields cimport (
 )
 
 cdef enum:
-    # An unsaid half span is one below a millisecond (ingest.proto, GroupRun.half_span_us).
+    # Of a half span that a block does not say: it is below a millisecond (ingest.proto, GroupRun).
     SPAN_UNSAID = 0
 
 

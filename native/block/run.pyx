@@ -11,7 +11,7 @@ from native.rows.pushed cimport batch_columns, batch_times
 from native.rows.store cimport batch_t, field_t, row_status, row_t
 
 cdef enum:
-    # Half the span of a single answer that is worth its bytes.
+    # In us: a single answer's half span is said from here on, below it is not worth its bytes.
     SPAN_SAID_US = 1000
 
 
@@ -20,7 +20,7 @@ cdef uint8_t *put_times(uint8_t *p, const group_t *g, store_t *s, scratch_t *t) 
     cdef row_t *row
     cdef uint32_t i
     cdef uint64_t size = 0
-    # A single answer that was seen late says so as well.
+    # Scans of several requests say how long they took; of one request those that took long do.
     cdef bint spans = s.layout.request_count > 1
     cdef choice_t c
     for i in range(s.row_count):

@@ -52,10 +52,10 @@ cdef extern from "<unistd.h>" nogil:
     int close(int fd) noexcept
 
 cdef enum:
-    # Uncompressed bytes after which a block is sealed and the next one begun.
+    # A block with so many uncompressed bytes is sealed, and the next one begun.
     PAYLOAD_TARGET = 768 * 1024
-    # A group's run never passes this (group.STORE_BYTES_MAX and its heads and texts), but for what
-    # was pushed, and as much again for its numbers.
+    # No run of a group is longer: a store has at most STORE_BYTES_MAX, to which come heads and
+    # texts, and pushed values with as much again for their numbers.
     RUN_BYTES_MAX = 2 * 1024 * 1024 + 2 * PUSHED_MAX
     BLOCK_HEAD = 64
 
@@ -74,10 +74,10 @@ cdef struct progress_t:
     uint64_t epoch
     uint64_t seq          # of the next block
     uint32_t revision
-    bint always           # a block is wanted, even of nothing
+    bint always           # a block is wanted, even an empty one
     int32_t at            # the group whose turn it is
-    uint8_t *end          # of what lies in the payload
-    int64_t oldest_ns     # of its scans
+    uint8_t *end          # of the payload so far
+    int64_t oldest_ns     # boot time of its oldest scan
     uint64_t scans
     sealed_t block        # the one that was finished last
 
@@ -238,7 +238,7 @@ cdef class Sealer:
         while c.at < self.member_count:
             g = self.members[c.at]
             s = group_swap(g)
-            # For a platform that does not know them they wait, while there is room.
+            # Pushed values wait, as far as there is room, for a platform that knows them.
             pushed = NULL
             if self.t.pushes and g.pushed != NULL:
                 pushed = group_take_pushed(g, &next_tick)
@@ -254,7 +254,7 @@ cdef class Sealer:
                 oldest, scans = s.oldest_ns, s.row_count
                 group_release(g, s)
             if c.end - self.payload > PAYLOAD_TARGET and run != self.payload:
-                # It does not fit any more: the block ends before it, and it begins the next.
+                # This run does not fit any more: the block ends before it, the next begins with it.
                 self.finish(c, run, &before)
                 memmove(self.payload, run, <size_t>(c.end - run))
                 c.end = self.payload + (c.end - run)

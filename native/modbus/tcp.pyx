@@ -55,7 +55,6 @@ cdef enum:
     VAIN_MOST = 2
     LATELY = 64         # ids so far back are a late answer's, or one's that lags behind
     STRAY_MOST = 8      # bytes that are skipped in front of a header
-    HEADER = 6
     SENT_PAGES = 4      # the thousand ids that `was_sent` knows have one of five first bytes
 
 

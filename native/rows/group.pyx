@@ -166,8 +166,8 @@ cdef class Group:
         return layout
 
     cdef void remember(self, layout_t *layout):
-        """What a request reads was given before, by whatever request: one that is refused now may
-        soon be answered again.
+        """A request reads something that any request was answered with before: where it is refused,
+        it is asked again soon.
         """
         cdef uint32_t part
         cdef int32_t i, k
@@ -180,7 +180,7 @@ cdef class Group:
                     r.answered = True
 
     cdef void free_old(self):
-        """Free the layouts that nothing follows any more."""
+        """Free the layouts that no scan, no store and no newest row has any more."""
         cdef layout_t **place = &self.layouts
         cdef layout_t *layout
         cdef layout_t *old = NULL

@@ -225,7 +225,7 @@ cdef bint group_is_done_with(group_t *g, const layout_t *layout) noexcept nogil:
 
 
 cdef inline void store_begin(store_t *s, uint64_t tick) noexcept nogil:
-    """The flush counts from here: a scan exists when its last answer is in."""
+    """The store's first row or gap: the time to flush it counts from now on."""
     if s.row_count == 0 and s.gap_count == 0:
         s.first_tick = tick
         s.oldest_ns = boot_ns()
