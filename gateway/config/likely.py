@@ -65,6 +65,7 @@ def _decimal(value: Any) -> str:
 
 def _number(text: str) -> Decimal | None:
     """Also with a comma for the point, as in other countries."""
+    text = text.replace("。", ".")
     if not re.fullmatch(r"[+-]?[0-9]{0,18}([.,][0-9]{1,18})?", text):
         return None
     try:

@@ -18,6 +18,8 @@ VALUE_SYNONYMS = {
     "boolean": "bool", "开关量": "bool", "布尔": "bool", "text": "string",
     "str": "string", "字符串": "string", "sint": "int8", "usint": "uint8", "byte": "uint8",
     "date_and_time": "date_time", "dt": "date_time",
+    "整数": "int16", "整型": "int16", "无符号整数": "uint16", "长整数": "int32", "双整数": "int32",
+    "实数": "float32", "浮点型": "float32", "布尔量": "bool", "位": "bool", "文本": "string",
     "e": "even", "偶": "even", "偶校验": "even", "o": "odd", "奇": "odd", "奇校验": "odd",
     "n": "none", "无": "none", "无校验": "none", "8e1": "even", "8o1": "odd", "8n1": "none",
     "8n2": "none", "7e1": "even", "1234": "ABCD", "3412": "CDAB", "2143": "BADC", "4321": "DCBA",

@@ -335,6 +335,8 @@ def _quantity(key: Key, value: Any, parse: Callable[[str], _Quantity], units: st
 def _meant(value: Any, parse: Callable[[str], object]) -> str:
     """ "1秒" or "1Sec" with the unit as it is written here: '"1 s"'; "" where that fails."""
     short = isinstance(value, str) and len(value) <= 64
+    if short and parse is duration_ns and re.fullmatch(r"\s*[0-9]{1,9}\s*", value, re.ASCII):
+        return f'"{int(value)} {"ms" if int(value) >= 10 else "s"}"'
     match = re.fullmatch(r"\s*([0-9.]+)\s*(\D+?)\s*", value) if short else None
     unit = UNIT_SYNONYMS.get(match[2].lower(), match[2].lower()) if match else ""
     if match and unit in ("hz", "赫兹", "次/秒") and parse is duration_ns:

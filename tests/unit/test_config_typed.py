@@ -12,6 +12,7 @@ from gateway.config.likely import likely, units
 from gateway.config.meant import meant, with_item, yaml_path
 from tests.unit.test_config import DEVICE, HEAD, TAGS
 from tests.unit.test_config_remedies import (
+    CSV,
     GOOD,
     ON_COM1,
     SERIAL,
@@ -19,6 +20,7 @@ from tests.unit.test_config_remedies import (
     WRITE,
     Slip,
     assigned,
+    cell,
     gone,
     line,
     rest,
@@ -107,6 +109,13 @@ SLIPS = [
          value),
     Slip("dlt645.address_syntax", METER.replace("02010100", "2010200"), r"例如：(02010200)$",
          value),
+    # cells
+    Slip("config.wrong_type", CSV, r"例如：(scale 列填 0\.1)", cell,
+         "name,address,type,scale\nt,holding:1,int16,0。1"),
+    Slip("config.bad_choice_near", CSV, r"可选：bool, int8, uint8, (int16)", cell,
+         "name,address,type\nt,holding:1,整数"),
+    Slip("config.bad_unit", CSV, r"例如：(2 s)", cell,
+         "name,address,type,every\nt,holding:1,int16,2"),
     # keys and tables in the wrong place
     Slip("config.tag_outside", GOOD.replace(TAGS, f"t1 = {TAG}\nt2 = {TAG}\n"), rest("一行："),
          above),
@@ -165,6 +174,7 @@ def test_slip_when_its_remedy_is_typed_then_it_is_mended(tmp_path: Path, slip: S
 @pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: slip.message)
 def test_slip_when_it_is_one_then_one_error(tmp_path: Path, slip: Slip) -> None:
     (tmp_path / "gateway.toml").write_text(slip.text, "utf-8")
+    (tmp_path / "t.csv").write_text(slip.table, "utf-8")
     found = [
         each.id for each in load(tmp_path / "gateway.toml").problems if each.severity == "error"
     ]
