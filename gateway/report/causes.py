@@ -193,6 +193,10 @@ def _of_link(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) 
         yield Said(id=asker, args={"link": link["name"], "every": every})
     if (tls := link.get("tls")) and not tls["files_usable"]:
         yield Said(id="link.tls_kept", args={"link": link["name"]})
+    if link["reconnects"] > 1 and not link["timeouts"] and _is_only_reset(link, members):
+        # Up for a moment: until it is asked again.
+        yield Said(id="link.reset_asked", args={"target": link["target"]})
+        return
     before = set(recent.noisy) if _good_lately(members) else set()
     if link["listen_only"]:
         said = _not_heard(link, members)

@@ -17,7 +17,7 @@ from gateway.report.snapshot import DeviceSnapshot, LinkSnapshot, Said, Snapshot
 WHOLE_LINK = frozenset(
     {
         "link.silent", "link.silent_tcp", "link.silent_host", "link.silent_alone",
-        "link.silent_alone_since", "link.silent_meters",
+        "link.silent_alone_since", "link.silent_meters", "link.reset_asked",
         "link.silent_damaged", "link.silent_stranger",
         "link.nothing_heard", "link.nothing_understood", "link.master_silent",
     }

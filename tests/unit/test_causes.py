@@ -167,6 +167,17 @@ def test_link_when_it_hangs_up_whenever_it_is_asked_then_its_framing_is_named(
     assert link["cause"]["id"] == found
 
 
+def test_link_when_it_is_up_for_a_moment_between_two_hang_ups_then_the_same_is_said() -> None:
+    counts = {"requests": 9, "answers": 0, "reconnects": 4, "timeouts": 0}
+    link = _link(type="tcp", **counts)
+    _explained(link, [_silent(state="starting", cause=None, timeouts=0)])
+    (said,) = link["warnings"]
+    assert said["id"] == "link.reset_asked" and said["args"]["link"] == link["name"]
+    again = _link(type="tcp", **counts | {"answers": 5})
+    _explained(again, [device("press-1", "good", None)])
+    assert again["warnings"] == []
+
+
 def test_link_when_nothing_answers_then_the_commands_name_its_host() -> None:
     for target, host in (("10.0.0.1:502", "10.0.0.1"), ("[fe80::1%eth0]:502", "fe80::1%eth0")):
         cause = {"id": "link.timeout", "args": {"target": target}}
