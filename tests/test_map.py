@@ -142,3 +142,12 @@ def test_page_when_it_names_a_test_then_there_is_one() -> None:
         for name in re.findall(r"\[(test_\w+)\]", page.read_text(encoding="utf-8"))
         if name not in there
     ]
+
+
+def test_page_when_it_names_a_file_of_the_tests_then_it_is_there() -> None:
+    assert not [
+        f"{page.relative_to(ROOT)}: {path}"
+        for page in sorted((ROOT / "docs").rglob("*.md"))
+        for path in re.findall(r"`(tests/[\w/]+\.\w+)", page.read_text(encoding="utf-8"))
+        if not (ROOT / path).exists()
+    ]

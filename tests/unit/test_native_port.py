@@ -87,8 +87,9 @@ def test_serial_port_when_the_kernel_lost_bytes_then_says_how_many(tmp_path: Pat
     source = Path(__file__).parent.parent / "kit" / "lossy_port.c"
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", shim, source], check=True)
     lost.write_bytes(bytes(3))
+    preloaded = [*filter(None, [os.environ.get("LD_PRELOAD")]), str(shim)]  # a sanitizer's first
     done = subprocess.run(
         [sys.executable, "-c", COUNTED], capture_output=True, text=True, check=True,
-        env=os.environ | {"LD_PRELOAD": str(shim), "LOST_BYTES": str(lost)},
+        env=os.environ | {"LD_PRELOAD": ":".join(preloaded), "LOST_BYTES": str(lost)},
     )  # fmt: skip
     assert json.loads(done.stdout)["overrun"] == 3
