@@ -8,15 +8,21 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import DeviceSpec, Field, LinkSpec, TagSpec
 from drivers.modbus import DRIVER
 from drivers.modbus.request import Read, request_of
 from drivers.phases import SPREAD_NS, phase_ns
 from drivers.scan import open_links
+from ingest import audit
+from ingest.inline import InlineStore
+from ingest.stores.opening import connect
 from native.rows.ticks import Schedule
+from tests.contract import receiver, streams
 from tests.kit.slave import Asked, Step, TcpSlave, answer, honest
 from tests.kit.talk import MS, Ask, Talk
 
@@ -182,6 +188,29 @@ def test_ticks_when_the_boot_clock_drifts_then_on_the_grid_and_as_many_as_their_
     for tick, one in zip(rows, talk.asked, strict=True):
         early_ms = tick * 1000 - (one.at_ns - talk.start_ns) / MS
         assert 0 <= early_ms <= 1250, "a tick keeps to its number"
+
+
+@pytest.mark.parametrize("drift", [-0.02, 0.02])
+def test_platform_when_ticks_drifted_then_takes_every_block_and_misses_no_tick(
+    drift: float, tmp_path: Path
+) -> None:
+    talk = aligned(1000)
+    ahead_ns = MORNING_NS - talk.start_ns
+    for second in range(200):
+        talk.box.groups[0].know_utc(ahead_ns + round(second * drift * SECOND_NS))
+        talk.run(1000 * second + 500)
+    talk.finish()
+    sql = connect(tmp_path / "store.db")
+    one = streams.stream(InlineStore(sql))
+    streams.said(one, receiver.hello(1), *talk.box.head)
+    for block in talk.box.blocks:
+        assert streams.said(one, pb.StreamRequest(block=block))[-1].HasField("ack")
+    (book,) = audit.epochs(sql)
+    sql.close()
+    assert (book["missing"], book["missing_blocks"], book["twice"]) == (0, 0, 0)
+    gone = book["gaps"].get("replanned", {}).get("ticks", 0)
+    assert gone == pytest.approx(4 if drift < 0 else 0, abs=1)
+    assert book["scans"] + gone >= 200
 
 
 @pytest.mark.parametrize("ppm", [-100, -3, 3, 100])
