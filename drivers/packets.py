@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 #: The most bytes of a packet.
 PACKET_MAX = 64
 
@@ -20,6 +23,17 @@ def packet(text: str) -> bytes:
 
 
 def shown(packet: bytes) -> str:
-    """A packet as it is written: "text:JX007", or "hex:fe01" where it is no plain text."""
-    plain = packet.isascii() and packet.decode("ascii").isprintable()
+    """A packet as it is written: "text:JX007", or "hex:fe01" where it is no plain text, or one that
+    a string of TOML would have to escape.
+    """
+    plain = (
+        packet.isascii() and packet.decode("ascii").isprintable() and not set(b'"\\') & {*packet}
+    )
     return f"text:{packet.decode('ascii')}" if plain else f"hex:{packet.hex()}"
+
+
+def told_beat(beat: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What `native.engine.link.Link.beat` found, as gateway.report.snapshot.LinkSnapshot has it."""
+    if beat is None:
+        return {}
+    return {"beat": {"said": shown(beat["bytes"]), "every_s": beat["every_s"]}}

@@ -33,6 +33,7 @@ from drivers.dialled import DialledIn
 from drivers.kept import flights_of, pause_of
 from drivers.learning import Explaining, PartLearning
 from drivers.listener import Listener
+from drivers.packets import told_beat
 from drivers.phases import phase_of, telling
 from drivers.quality import BAD_NO_ANSWER, BAD_NOT_ASKED
 from drivers.states import NET_CAUSES, SERIAL_CAUSES, judge, likely_order
@@ -168,11 +169,10 @@ class _Bus:
         return found
 
     def snapshot(self) -> dict[str, Any]:
-        found = self.link.snapshot()
-        found["in_flight_learned"] = self.spec.in_flight_learned
-        number, swallowed = found.pop("errno"), found.pop("swallowed")
+        found = {**self.link.snapshot(), "in_flight_learned": self.spec.in_flight_learned}
+        number, swallowed, _ = found.pop("errno"), found.pop("swallowed"), found.pop("heard_s")
         unwelcome, speaker = found.pop("unwelcome"), self.devices[0].speaker
-        found.pop("heard_s")
+        found |= told_beat(found.pop("beat"))
         if self.spec.type == "listen":
             found["dialled"] = self.dialled.snapshot(swallowed)
             found["cause"] = self.dialled.cause(found, number, found["dialled"].pop("errno"))

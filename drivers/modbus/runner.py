@@ -11,8 +11,10 @@ from drivers.modbus.planner import plan_group
 from drivers.modbus.request import read_of
 from drivers.modbus.station import station_of
 from drivers.quality import BAD_REFUSED, BAD_WRONG_ANSWER
+from native.modbus.codec import FRAMINGS
 
-_WRONG_LENGTH, _WRONG_FUNCTION = 254, 255
+_FRAMINGS = {number + 1: name for name, number in FRAMINGS.items()}
+_OTHER_FRAMING, _ONE_BEHIND, _WRONG_LENGTH, _WRONG_FUNCTION = 252, 253, 254, 255
 
 
 class Limited:
@@ -55,6 +57,10 @@ def _cause(quality: int, code: int) -> dict[str, Any] | None:
         # As native/modbus/exchange tells it: another unit, or the bytes that came and were asked.
         if code < 256:
             return {"id": "device.wrong_unit", "args": {"answers": code}}
+        if code & 0xFF == _OTHER_FRAMING:
+            return {"id": "device.other_framing", "args": {"framing": _FRAMINGS[code >> 8]}}
+        if code & 0xFF == _ONE_BEHIND:
+            return {"id": "device.one_behind", "args": {}}
         if code & 0xFF == _WRONG_LENGTH:
             return {"id": "device.wrong_length", "args": {}}
         if code & 0xFF == _WRONG_FUNCTION:

@@ -136,6 +136,19 @@ TABLE = {
         "A fault of the device or converter: bring its firmware up to date; a serial server can be "
         'set to pass the bytes through, with framing = "rtu" on the device',
     ),
+    "device.other_framing": Message(
+        "有应答，但帧格式是 {framing}，已丢弃",
+        "it answers, but in the framing {framing}; dropped",
+        '设备写 framing = "{framing}"',
+        'Write framing = "{framing}" on the device',
+    ),
+    "device.one_behind": Message(
+        "有应答，但给的总是上一个请求的数据，已丢弃",
+        "it answers, but each time with the data of the request before; dropped",
+        "设备或它前面的网关把应答错开了一个：断电重启它；总是这样就升级固件，或换一台网关",
+        "The device, or the gateway before it, is one answer behind: switch it off and on; if it "
+        "comes back, bring its firmware up to date, or take another gateway",
+    ),
     "device.wrong_unit": Message(
         "有应答，但说自己是站号 {answers}",
         "it answers, but as unit {answers}",

@@ -363,6 +363,14 @@ TABLE = {
         "Compare the unit numbers with the devices' panels and mend unit; or another master is on "
         "the bus",
     ),
+    "link.heartbeat": Message(
+        "链路 {link}：对方约每 {every} 发来一次 {said}，不是应答：像是 DTU 或串口服务器的心跳包",
+        "link {link}: it says {said} about each {every}, which answers nothing: it looks like the "
+        "heartbeat of a DTU or serial server",
+        '写在 [links.{link}] 下面，收到就会丢弃：heartbeat = "{said}"；或在 DTU 里关掉心跳包',
+        'Write under [links.{link}], and it is swallowed: heartbeat = "{said}"; or switch it off '
+        "in the DTU",
+    ),
     "link.fine_before": Message("{age}前还正常", "fine {age} ago"),
     "link.never_before": Message("启动以来从未正常", "never since the start"),
     "link.noisy_lost": Message(

@@ -191,6 +191,10 @@ def _of_link(link: LinkSnapshot, members: Devices, recent: Recent, now_ns: int) 
         asker = "link.another_master" if others["heard"] else "link.another_client"
         every = Said(id="cli.seconds", args={"seconds": max(0.1, round(others["every_s"], 1))})
         yield Said(id=asker, args={"link": link["name"], "every": every})
+    if beat := link.get("beat"):
+        every = Said(id="cli.seconds", args={"seconds": max(0.1, round(beat["every_s"], 1))})
+        args = {"link": link["name"], "said": beat["said"], "every": every}
+        yield Said(id="link.heartbeat", args=args)
     if (tls := link.get("tls")) and not tls["files_usable"]:
         yield Said(id="link.tls_kept", args={"link": link["name"]})
     if link["reconnects"] > 1 and not link["timeouts"] and _is_only_reset(link, members):
@@ -280,7 +284,8 @@ def _noise(link: LinkSnapshot, members: Devices, recent: Recent) -> Said | None:
     recent.noisy.add(link["name"])
     lost = any(each["cause"] for each in heard)
     args = {"link": link["name"], "percent": round(100 * share)}
-    if (dialled := link.get("dialled")) and not dialled["heartbeats"]:
+    dialled = link.get("dialled")
+    if dialled and not dialled["heartbeats"] and not link.get("beat"):
         return Said(id="link.noisy_dtu", args=args)
     return Said(id="link.noisy_lost" if lost else "link.noisy", args=args)
 

@@ -41,6 +41,7 @@ _BESIDE = {
     "link.tls_kept",
     "link.another_master",
     "link.another_client",
+    "link.heartbeat",
 }
 #: News at once, though the trouble lasts.
 _AT_ONCE = {"budget.used_up"}

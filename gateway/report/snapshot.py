@@ -54,6 +54,13 @@ class Others(TypedDict):
     every_s: float  # one of those, on average
 
 
+class Beat(TypedDict):
+    """What is said again and again and answers nothing."""
+
+    said: str  # as the configuration would have it: text:PING, hex:fe
+    every_s: float
+
+
 class LinkSnapshot(TypedDict):
     name: str
     type: str  # serial, tcp, udp, listen
@@ -79,6 +86,7 @@ class LinkSnapshot(TypedDict):
     busy_share: float  # of the last ten seconds or so: 0..1
     line_errors: LineErrors | None  # None: the kernel does not count here
     others: NotRequired[Others | None]  # who else asks on this line; None: nobody
+    beat: NotRequired[Beat]  # a heartbeat that the configuration does not know
     warnings: list[Said]  # what is wrong with one that is up: nobody answers, noise
     tls: NotRequired[TlsSnapshot | None]  # None: plain
     dialled: NotRequired[DialledIn]  # type listen only

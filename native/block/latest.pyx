@@ -1,7 +1,7 @@
 """The newest row of a group: its values for `jiahe watch`, how good it is for `status`."""
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -46,12 +46,34 @@ cdef uint8_t *copy_latest(Group group, layout_t **layout) except? NULL:
     return row
 
 
-cdef uint8_t quality_of_text(
-    Group group, int tag, const uint8_t *text, size_t size, uint8_t quality
+cdef struct now_t:
+    # What a tag's field holds in the newest row.
+    uint8_t quality
+    int64_t value    # of a number, or a bool
+    size_t size      # of a text
+    uint8_t text[256]
+
+
+cdef inline bint may_be_none(const field_t *f, const fieldprops_t *props) noexcept nogil:
+    """Whether a field that was read well may hold no value, or a doubtful one."""
+    return f.type >= TYPE_FLOAT32 or props.ranged or props.none_count
+
+
+cdef void read_field(
+    Group group, layout_t *layout, uint8_t *row, int32_t i, now_t *now
 ) noexcept nogil:
-    if quality < BAD and not text_valid(text, size, group.g.props[tag].text_encoding):
-        return BAD_NOT_A_VALUE
-    return quality
+    cdef const field_t *f = &layout.fields[i]
+    cdef const fieldprops_t *props = &group.g.props[i]
+    now.quality = row_status(row)[f.part]
+    if f.type == TYPE_STRING:
+        now.size = decode_text(f, row_data(layout, row), now.text)
+        if now.quality < BAD and not text_valid(now.text, now.size, props.text_encoding):
+            now.quality = BAD_NOT_A_VALUE
+        return
+    decode_numbers(
+        f, props, row_data(layout, row), layout.stride, 1, &now.value, &now.quality
+    )
+    doubt_values(f, props, &now.value, 1, &now.quality)
 
 
 def qualities(Group group not None) -> dict:
@@ -59,30 +81,19 @@ def qualities(Group group not None) -> dict:
     state is told from each second: no object a tag.
     """
     cdef layout_t *layout = NULL
-    cdef const field_t *f
-    cdef const fieldprops_t *props
     cdef uint32_t counts[256]
-    cdef uint8_t text[256]
+    cdef now_t now
     cdef uint8_t quality
-    cdef int64_t value = 0
-    cdef size_t size
     cdef uint8_t *row = copy_latest(group, &layout)
     if row == NULL:
         return {}
     memset(counts, 0, sizeof(counts))
     with nogil:
         for i in range(layout.field_count):
-            f, props = &layout.fields[i], &group.g.props[i]
-            quality = row_status(row)[f.part]
-            if quality < BAD:
-                if f.type == TYPE_STRING:
-                    size = decode_text(f, row_data(layout, row), text)
-                    quality = quality_of_text(group, i, text, size, quality)
-                elif f.type >= TYPE_FLOAT32 or props.ranged or props.none_count:  # what may be none
-                    decode_numbers(
-                        f, props, row_data(layout, row), layout.stride, 1, &value, &quality
-                    )
-                    doubt_values(f, props, &value, 1, &quality)
+            quality = row_status(row)[layout.fields[i].part]
+            if quality < BAD and may_be_none(&layout.fields[i], &group.g.props[i]):
+                read_field(group, layout, row, i, &now)
+                quality = now.quality
             counts[quality] += 1
         free(row)
     return {i: counts[i] for i in range(256) if counts[i]}
@@ -144,37 +155,29 @@ def latest(Group group not None):
     Raw: int, bool, float (a float32 as the double of the same value), or the bytes of a text.
     """
     cdef layout_t *layout = NULL
-    cdef const field_t *f
-    cdef const fieldprops_t *props
-    cdef uint8_t text[256]
-    cdef uint8_t quality
-    cdef int64_t value = 0
-    cdef size_t size
+    cdef now_t now
+    cdef uint8_t kind
     cdef uint8_t *row = copy_latest(group, &layout)
     if row == NULL:
         return None
     try:
         values = []
         for i in range(layout.field_count):
-            f, props = &layout.fields[i], &group.g.props[i]
-            quality = row_status(row)[f.part]
-            result = None
-            if f.type == TYPE_STRING:
-                size = decode_text(f, row_data(layout, row), text)
-                quality = quality_of_text(group, i, text, size, quality)
-                result = PyBytes_FromStringAndSize(<char *>text, <Py_ssize_t>size)
+            read_field(group, layout, row, i, &now)
+            kind = layout.fields[i].type
+            if now.quality >= BAD:
+                result = None
+            elif kind == TYPE_STRING:
+                result = PyBytes_FromStringAndSize(<char *>now.text, <Py_ssize_t>now.size)
+            elif kind == TYPE_BOOL:
+                result = now.value != 0
+            elif kind == TYPE_FLOAT32 or kind == TYPE_FLOAT64:
+                result = as_double(kind, now.value)
+            elif kind == TYPE_UINT64:
+                result = <uint64_t>now.value
             else:
-                decode_numbers(f, props, row_data(layout, row), layout.stride, 1, &value, &quality)
-                doubt_values(f, props, &value, 1, &quality)
-                if f.type == TYPE_BOOL:
-                    result = value != 0
-                elif f.type == TYPE_FLOAT32 or f.type == TYPE_FLOAT64:
-                    result = as_double(f.type, value)
-                elif f.type == TYPE_UINT64:
-                    result = <uint64_t>value
-                else:
-                    result = value
-            values.append((result if quality < BAD else None, quality))
+                result = now.value
+            values.append((result, now.quality))
         return (<row_t *>row).mid_ns, values
     finally:
         free(row)

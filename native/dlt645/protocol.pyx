@@ -291,6 +291,7 @@ cdef Verdict take(
     if front:
         # First what belongs to no frame, whatever stands behind it.
         t.used = front
+        t.adrift = True
         return NOISE
     if found == FOUND_MORE:
         t.at_least = 1 if in_.n - frame.skip >= 10 else OVERHEAD - (in_.n - frame.skip)

@@ -25,12 +25,14 @@ from native.engine.protocol cimport (
     Verdict,
     flight_t,
     mark_all,
+    station_t,
     take_t,
 )
 from native.engine.scan cimport link_lost, scan_check, scan_fail
 from native.engine.state cimport (
     BACKOFF_FIRST,
     MISSED_LAST,
+    SLEEP_LEAST,
     device_t,
     enqueue,
     is_connection,
@@ -39,7 +41,7 @@ from native.engine.state cimport (
     scan_t,
     touch_device,
 )
-from native.reasons cimport BAD_DAMAGED, BAD_NO_ANSWER, BAD_REFUSED
+from native.reasons cimport BAD_DAMAGED, BAD_GATEWAY, BAD_NO_ANSWER, BAD_REFUSED
 from native.rows.store cimport request_t
 
 
@@ -164,18 +166,23 @@ cdef void judge_by_seen(link_t *l, const flight_t *f, int64_t now) noexcept nogi
     scan_check(l, f.member, now)
 
 
-cdef void ask_later(link_t *l, const take_t *t, int64_t now) noexcept nogil:
-    """The answer may be another asker's: ask once more, when he has got his."""
-    cdef flight_t f = l.flights.open[t.flight]
+cdef void ask_once_more(link_t *l, const flight_t *f) noexcept nogil:
+    """In the same scan."""
     cdef scan_t *s = &l.members[f.member].scan
-    drop_flight(&l.flights, t.flight)
-    l.counts.retries += 1
-    l.bus.free_at = max(l.bus.free_at, t.until)
-    s.open -= 1
     s.again += 1
     s.layout.requests[f.number].again = True
     if not s.queued:
         enqueue(l, f.member)
+
+
+cdef void ask_later(link_t *l, const take_t *t, int64_t now) noexcept nogil:
+    """The answer may be another asker's: ask once more, when he has got his."""
+    cdef flight_t f = l.flights.open[t.flight]
+    drop_flight(&l.flights, t.flight)
+    l.counts.retries += 1
+    l.bus.free_at = max(l.bus.free_at, t.until)
+    l.members[f.member].scan.open -= 1
+    ask_once_more(l, &f)
 
 
 cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
@@ -222,10 +229,25 @@ cdef void no_answer(link_t *l, int32_t i, int64_t now) noexcept nogil:
         m.scan.missed += 1
     if f.purpose == PLANNED:
         missed(l, &f, now)
+        if may_have_slept(l, &f, now):
+            ask_once_more(l, &f)
     if d.silent or f.purpose == OWN or m.scan.missed >= MISSED_LAST:
         scan_fail(l, f.member, BAD_NO_ANSWER, now)
     else:
         scan_check(l, f.member, now)
+
+
+cdef bint may_have_slept(const link_t *l, const flight_t *f, int64_t now) noexcept nogil:
+    """Whether what was asked first behind a rest may only have woken its device, and there is time
+    to ask it once more.
+    """
+    cdef const member_t *m = &l.members[f.member]
+    cdef const device_t *d = &l.devices[m.device]
+    return (
+        d.ever and not d.silent and d.failures == 0 and not f.redone and m.scan.answered == 0
+        and m.scan.missed == 1 and f.layout.requests[f.number].answered
+        and m.g.period_ns >= SLEEP_LEAST and now - m.scan.due_ns < m.g.period_ns // 2
+    )
 
 
 cdef void damaged(link_t *l, int64_t now) noexcept nogil:
@@ -272,6 +294,21 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
     scan_check(l, f.member, now)
 
 
+cdef void forgive(link_t *l, const station_t *station, int64_t since) noexcept nogil:
+    """A gateway was busy with that station since then: whoever else it did not answer meanwhile is
+    not silent for that.
+    """
+    cdef int32_t i
+    cdef device_t *d
+    for i in range(l.device_count):
+        d = &l.devices[i]
+        if d.station != station and d.failures and d.asked_at >= since:
+            d.failures = 0
+            d.backoff_ns = BACKOFF_FIRST
+            d.next_try = 0
+            d.silent = d.silent and not d.ever
+
+
 cdef void stray(link_t *l, const take_t *t, int64_t now) noexcept nogil:
     """A frame that answers no open request: an echo, noise, another master's; or a late answer."""
     cdef int32_t i
@@ -295,3 +332,5 @@ cdef void stray(link_t *l, const take_t *t, int64_t now) noexcept nogil:
                 d.heard_at = now
             else:
                 d.cause, d.code = t.quality, t.code
+                if t.quality == BAD_GATEWAY:
+                    forgive(l, t.whose, d.given_up)

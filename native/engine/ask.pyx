@@ -22,7 +22,6 @@ from native.engine.connection cimport CONNECTING, DOWN, UP, is_rested, is_stale
 from native.engine.protocol cimport (
     ASK_MAX,
     OWN,
-    PLANNED,
     REFUSE,
     SEND,
     WAIT,
@@ -108,7 +107,7 @@ cdef bint send_flight(link_t *l, flight_t *f, const out_t *out, int64_t now) noe
     f.rested = is_rested(&l.conn)
     # One of the protocol's own finds out about late answers: it waits as long as they may take.
     f.deadline = now + (
-        patience(l, d, f.wire_ns) if f.purpose == PLANNED else longest_wait(d) + f.wire_ns
+        longest_wait(d) + f.wire_ns if f.purpose == OWN and l.line else patience(l, d, f.wire_ns)
     )
     l.flights.open[l.flights.count] = f[0]
     l.flights.count += 1

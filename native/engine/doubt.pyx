@@ -1,11 +1,12 @@
-"""Somebody else asks on this line: rows that are not sealed yet may hold answers to him.
+"""Somebody else asks on this line: rows that are not sealed yet may hold answers to him. Those of a
+device that is found to answer one request behind are doubted likewise.
 
 From the first sign of him on a protocol says of each answer whether it may be his. Before that sign
 one may have been taken for ours already, with ours as the frame that came too much. So the values
 of the last `timeout` turn uncertain, where an answer to him could pass for theirs.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from native.engine.bus cimport is_shared, others_t, seen
 from native.engine.protocol cimport station_t, take_t
@@ -15,7 +16,7 @@ from native.rows.store cimport group_doubt, group_t, layout_t
 
 
 cdef void doubt_group(
-    link_t *l, group_t *g, const station_t *station, int64_t now
+    link_t *l, group_t *g, const station_t *station, uint8_t quality, int64_t now
 ) noexcept nogil:
     cdef const layout_t *layout = g.scanned
     cdef int32_t i
@@ -26,15 +27,28 @@ cdef void doubt_group(
         ):
             for k in range(layout.requests[i].part_count):
                 group_doubt(
-                    g, layout, layout.requests[i].first_part + k, now - l.timeout_ns,
-                    UNCERTAIN_ANOTHER_ASKER,
+                    g, layout, layout.requests[i].first_part + k, now - l.timeout_ns, quality
                 )
+
+
+cdef void doubt_station(
+    link_t *l, const station_t *station, uint8_t quality, int64_t now
+) noexcept nogil:
+    """What it said lately is of that quality, as far as its protocol doubts it."""
+    cdef int32_t i, k
+    cdef device_t *d
+    if station.session.protocol.doubts == NULL:
+        return
+    for i in range(l.device_count):
+        d = &l.devices[i]
+        if d.station == station:
+            for k in range(d.group_count):
+                doubt_group(l, d.groups[k], station, quality, now)
+            return  # those that share it share its groups
 
 
 cdef void other_asked(link_t *l, const take_t *t, bint heard, int64_t now) noexcept nogil:
     """A sign of another asker: his request (`heard`), or an answer to him."""
-    cdef int32_t i, k
-    cdef device_t *d
     seen(&l.others, heard, now)
     if heard:
         # Nothing is sent until his answer has come, or should have.
@@ -43,14 +57,7 @@ cdef void other_asked(link_t *l, const take_t *t, bint heard, int64_t now) noexc
         return
     if not heard:
         l.bus.free_at = now + l.bus.silence_ns
-    if t.asked.session.protocol.doubts == NULL:
-        return
-    for i in range(l.device_count):
-        d = &l.devices[i]
-        if d.station == t.asked:
-            for k in range(d.group_count):
-                doubt_group(l, d.groups[k], d.station, now)
-            return  # devices that share a station have the groups of all of them
+    doubt_station(l, t.asked, UNCERTAIN_ANOTHER_ASKER, now)
 
 
 cdef object others_of(const others_t *o, int64_t now):

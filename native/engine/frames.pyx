@@ -9,6 +9,9 @@ nothing is taken out: its checksum fails and it is asked for once more. Where fr
 checksum the bytes that were pushed out behind the frame give it away, where they came with it, and
 the connection is given up. Where they come later nothing tells; a DTU that speaks such a protocol
 makes its frames itself and does not cut them.
+
+A heartbeat that the configuration does not know is told (`native.engine.beats`). By itself it does
+not end a connection that it was heard on before, nor one that can't be made anew from here.
 """
 
 from libc.errno cimport EPROTO
@@ -17,9 +20,10 @@ from libc.string cimport memmove, memset
 
 from native.engine.answer cimport ask_later, damaged, stray, take_answer, take_refusal
 from native.engine.ask cimport send_more, transmit
+from native.engine.beats cimport beat_like, beat_pends, keep_beat
 from native.engine.bus cimport await_rest
 from native.engine.connection cimport UP
-from native.engine.doubt cimport other_asked
+from native.engine.doubt cimport doubt_station, other_asked
 from native.engine.protocol cimport (
     AGAIN,
     ANSWER,
@@ -46,9 +50,9 @@ from native.engine.protocol cimport (
 from native.engine.scan cimport link_lost
 from native.engine.state cimport link_t
 from native.engine.told cimport tell_parts
-from native.reasons cimport BAD_NOT_ASKED
+from native.reasons cimport BAD_NOT_ASKED, BAD_WRONG_ANSWER
 from native.wire.dialin cimport packet_at
-from native.wire.transport cimport DIALIN
+from native.wire.transport cimport DIALIN, STREAM
 
 
 cdef inline session_t *speaking(link_t *l) noexcept nogil:
@@ -156,6 +160,27 @@ cdef Verdict claimed(
     return verdict
 
 
+cdef bint may_be_beat(link_t *l, size_t at, size_t used, int64_t now) noexcept nogil:
+    """Whether bytes that make no frame may be a heartbeat: they came by themselves, and they were
+    heard before, or hanging up costs more than to wait for what comes behind them.
+    """
+    cdef const uint8_t *p = l.input.bytes
+    cdef size_t n = l.input.size
+    if at or n != l.beats.fresh or used != n or may_begin(l, p, n):
+        return False
+    if l.port.kind != STREAM and l.port.kind != DIALIN:
+        return False
+    beat_pends(&l.beats, p, n, now)
+    return l.port.kind == DIALIN or beat_like(&l.beats, p, n) != NULL
+
+
+cdef inline bint ends_stream(const link_t *l, size_t at) noexcept nogil:
+    """Whether bytes that make no frame are the end of a connection: where an answer is awaited, and
+    they are not what a frame before them was too long by.
+    """
+    return not l.line and l.flights.count > 0 and at == 0
+
+
 cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
     """Act on the frame at `at` and move behind it; False when more has to arrive first."""
     cdef in_t arrived
@@ -169,12 +194,22 @@ cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
     if l.session_count > 1:
         verdict = claimed(l, s, &arrived, verdict, &t, now)
     if verdict == MORE:
+        if t.adrift:
+            may_be_beat(l, at[0], arrived.n, now)
         if l.flights.count:
             await_rest(&l.bus, t.at_least, now)
         return False
+    if verdict == NOISE:
+        if t.adrift and not may_be_beat(l, at[0], t.used, now) and ends_stream(l, at[0]):
+            keep_beat(&l.beats)
+            verdict = BROKEN
+    else:
+        l.beats.framed_at = now
     at[0] += t.used
     if t.asked != NULL or verdict == FOREIGN_REQUEST:
         other_asked(l, &t, verdict == FOREIGN_REQUEST, now)
+    if t.behind != NULL:
+        doubt_station(l, t.behind, BAD_WRONG_ANSWER, now)
     if has_packets(l) and not l.line and is_torn(l, at[0]):
         if verdict == ANSWER and l.flights.open[t.flight].purpose == PLANNED:
             mark_all(&l.flights.open[t.flight], BAD_NOT_ASKED)

@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from native.clock cimport MS, boot_ns
+from native.engine.beats cimport beat_of
 from native.engine.connection cimport DOWN, REOPEN_FIRST, UP
 from native.engine.counts cimport EVENTS, copy_event, counts_t, event_t, events_written
 from native.engine.doubt cimport others_of
@@ -319,6 +320,7 @@ cdef class Link:
             "in_flight": link.flights.limit,
             "listen_only": bool(link.listen_only),
             "others": self.others(now),
+            "beat": self.beat(now),
             "requests": n.requests, "answers": n.answers, "timeouts": n.timeouts,
             "damaged": n.damaged, "wrong": n.wrong, "late": n.late,
             "exceptions": n.exceptions, "retries": n.retries, "reconnects": n.reconnects,
@@ -333,6 +335,10 @@ cdef class Link:
     def others(self, int64_t now) -> dict | None:
         """Who else asks on this line, `now` on the boot clock in ns; None: nobody."""
         return others_of(&self.l.others, now)
+
+    def beat(self, int64_t now) -> dict | None:
+        """What is said again and again and answers nothing: its "bytes", and "every_s"."""
+        return beat_of(&self.l.beats, now)
 
     @property
     def state(self) -> str:

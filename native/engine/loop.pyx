@@ -157,6 +157,7 @@ cdef bint may_await(loop_t *p, int64_t now) noexcept nogil:
 
 
 cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noexcept nogil:
+    cdef int error
     if l.conn.state == CONNECTING:
         link_connect(l, now)
     elif l.conn.state == UP:
@@ -164,8 +165,10 @@ cdef void port_event(loop_t *p, link_t *l, unsigned int events, int64_t now) noe
             link_announced(l, p.empty_at, now)
             read_port(l)
         if l.conn.state == UP and events & (EPOLLERR | EPOLLHUP):
-            link_lost(l, EIO, now)
-            link_time(l, now)
+            error = EIO if l.port.ops.trouble == NULL else l.port.ops.trouble(l.port)
+            if error:
+                link_lost(l, error, now)
+                link_time(l, now)
     settle_link(p, l, now)
 
 

@@ -34,6 +34,7 @@ from libc.string cimport memset
 
 from native.engine.answer cimport no_answer, settled
 from native.engine.ask cimport pump, transmit
+from native.engine.beats cimport beat_arrives
 from native.engine.bus cimport await_silence, touch
 from native.engine.connection cimport CONNECTING, CONNECT_LEAST, DOWN, UP
 from native.engine.frames cimport take_input
@@ -73,6 +74,7 @@ cdef void take_bytes(link_t *l, ssize_t n, int64_t now) noexcept nogil:
     l.counts.bytes_in += <uint64_t>n
     if l.tap != NULL:
         tap_put(l.tap, RECEIVED, l.input.bytes + l.input.size, <size_t>n, now)
+    beat_arrives(&l.beats, <size_t>n, now)
     if l.bus.settle:
         # Still talking: the silence begins anew.
         l.input.size = 0

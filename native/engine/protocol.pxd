@@ -144,8 +144,12 @@ cdef struct take_t:
     size_t used           # bytes that are done with, any verdict but MORE
     size_t at_least       # MORE: so many more bytes come before anything can be told
     int32_t flight        # which of the open ones
+    # MORE, NOISE: no frame begins with these bytes. By themselves they end the connection where one
+    # is awaited on a stream, unless they may be a heartbeat.
+    bint adrift
     station_t *whose
     station_t *asked      # somebody else asks it
+    station_t *behind     # it answers what it was asked before: what it said lately is not believed
     int64_t until         # FOREIGN_REQUEST, AGAIN: its answer comes before, most likely
     uint8_t quality
     uint16_t code
@@ -206,7 +210,8 @@ cdef struct protocol_t:
         void *session, const flight_t *open_, int32_t n, const uint8_t *p, size_t size
     ) noexcept nogil
     const listen_t *listen       # NULL: can't listen only
-    # Whether an answer to that request may be the one that somebody else asked for; NULL: never.
+    # Whether an answer to that request may be the one that somebody else asked for, or that was
+    # asked for before; NULL: never.
     bint (*doubts)(
         void *session, const station_t *station, const request_t *request, int64_t now
     ) noexcept nogil

@@ -6,14 +6,12 @@ from libc.stdint cimport int32_t, int64_t
 
 from native.clock cimport MS, NEVER
 from native.engine.state cimport (
-    WAIT_MOST,
     WAIT_SHARE,
     device_t,
     link_t,
     member_t,
     patience,
 )
-from native.reasons cimport BAD_GATEWAY
 from native.rows.ticks cimport due_of
 
 
@@ -49,18 +47,15 @@ cdef bint is_due_now(const link_t *l, int64_t now) noexcept nogil:
 
 
 cdef inline int64_t cost_of(link_t *l, device_t *d) noexcept nogil:
-    """How long a try in vain keeps others waiting, in ns. A gateway that says late that a device
-    does not answer holds up its other devices until then.
-    """
-    cdef int64_t held = d.late_ns if d.cause == BAD_GATEWAY else 0
-    return d.char_ns * WIRE_USUAL + max(patience(l, d, 0), min(held, WAIT_MOST))
+    """How long a try in vain keeps others waiting, in ns."""
+    return d.char_ns * WIRE_USUAL + patience(l, d, 0)
 
 
 cdef void pay(link_t *l, device_t *d, int64_t now) noexcept nogil:
     """A silent device is asked now. If others must wait for that, put off the next such try."""
     cdef int64_t cost = cost_of(l, d)
     if free_until(l) - now < cost:
-        l.bus.try_at = now + WAIT_SHARE * cost
+        l.bus.try_at = now + (WAIT_SHARE + 1) * cost
 
 
 cdef int32_t silent_ready(

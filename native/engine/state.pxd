@@ -9,12 +9,14 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from native.clock cimport MS
+from native.engine.beats cimport beats_t
 from native.engine.bus cimport bus_t, others_t, touch
 from native.engine.connection cimport connection_t
 from native.engine.counts cimport counts_t, events_t
 from native.engine.flights cimport IN_FLIGHT_MAX, flights_t
 from native.engine.protocol cimport session_t, station_t
 from native.engine.tap cimport tap_t
+from native.reasons cimport BAD_GATEWAY
 from native.rows.store cimport group_t, layout_t
 from native.wire.transport cimport STREAM, line_t, port_t
 
@@ -32,6 +34,7 @@ cdef extern from *:
     #define ASIDE_FIRST (2000 * MS)
     #define ASIDE_MOST (4000 * MS)
     #define SILENT_WAITS (500 * MS)
+    #define SLEEP_LEAST (1000 * MS)
     #define WAIT_MOST (3000 * MS)
     """
     int64_t LATENCY_FLOOR  # the shortest wait for an answer
@@ -45,6 +48,7 @@ cdef extern from *:
     int64_t ASIDE_MOST     # and later; longer where waiting for it takes over a twentieth of that
     int64_t WAIT_MOST      # longest learned wait for an answer, where the file has no `timeout`
     int64_t SILENT_WAITS   # a silent device's turn comes after so long, though others never rest
+    int64_t SLEEP_LEAST    # a device that is left alone for so long may have to be woken
 
 cdef enum:
     REFUSALS_LAST = 3    # refusals in a row after which an address is set aside
@@ -188,6 +192,7 @@ cdef struct link_t:
     counts_t counts
     flights_t flights
     events_t events
+    beats_t beats
     input_t input
 
 
@@ -212,8 +217,15 @@ cdef inline int64_t jitter(link_t *l, int64_t ns) noexcept nogil:
     return ns - <int64_t>(l.random % <uint64_t>(ns // 4 + 1))
 
 
+cdef inline int64_t held_ns(const device_t *d) noexcept nogil:
+    """How long its gateway takes to say that it does not answer, with a margin, as it has said so
+    too late; 0: it has not. Whatever else is asked meanwhile waits there.
+    """
+    return min(d.late_ns + d.late_ns // 8, WAIT_MOST) if d.cause == BAD_GATEWAY else 0
+
+
 cdef inline int64_t longest_wait(const device_t *d) noexcept nogil:
-    return min(d.wait_ns, d.try_ns) if d.silent else d.wait_ns
+    return max(min(d.wait_ns, d.try_ns), held_ns(d)) if d.silent else d.wait_ns
 
 
 cdef inline bint is_left(const scan_t *s) noexcept nogil:
@@ -226,7 +238,7 @@ cdef inline int64_t patience(link_t *l, device_t *d, int64_t wire_ns) noexcept n
     `wire_ns`: what request and answer take on the wire.
     """
     cdef int64_t wait = longest_wait(d)
-    if d.latency_ns and 3 * d.latency_ns < wait:
+    if d.latency_ns and 3 * d.latency_ns < wait and not (d.silent and held_ns(d)):
         wait = min(wait, max(3 * d.latency_ns, l.wait_least_ns))
     return wait + wire_ns
 

@@ -24,13 +24,15 @@ cdef enum:
     ASCII_MAX = 513
     REQUEST_MAX = 24  # ASCII: 1 + 2 x 7 + 2
     RTU_REQUEST = 8
+    RTU_REFUSAL = 5
+    EXCEPTION_LAST = 11  # of the codes that there are
     # What one read can ask for (Application Protocol V1.1b3, 6.1 to 6.4).
     BITS_MAX = 2000
     REGISTERS_MAX = 125
 
 
 cdef enum Found:
-    MORE = 0       # no whole frame yet
+    MORE = 0       # no whole frame yet; `size`, if it is a refusal in case that nothing more comes
     ANSWER = 1     # the answer asked for: `data`, `size`
     EXCEPTION = 2  # the device's exception to what was asked: `code`
     FOREIGN = 3    # a whole frame that answers something else

@@ -88,6 +88,11 @@ cdef bint rtu_good(const uint8_t *p, size_t n) noexcept nogil:
     return p[n - 2] == (crc & 0xFF) and p[n - 1] == (crc >> 8)
 
 
+cdef inline bint is_bare_refusal(const uint8_t *pdu) noexcept nogil:
+    """Whether a PDU of two bytes is an exception whose function lacks the bit that says so."""
+    return 1 <= pdu[0] <= 4 and 1 <= pdu[1] <= EXCEPTION_LAST
+
+
 cdef Found find_tcp(const uint8_t *p, size_t n, frame_t *frame) noexcept nogil:
     """The next MBAP frame. A header that can't be one means that the stream is lost (V1.0b,
     3.1.3).
@@ -108,7 +113,9 @@ cdef Found find_tcp(const uint8_t *p, size_t n, frame_t *frame) noexcept nogil:
     frame.transaction = be16(p)
     frame.unit = p[6]
     frame.function = p[7]
-    if p[7] & 0x80:
+    if length == 3 and is_bare_refusal(p + 7):
+        frame.function |= 0x80
+    if frame.function & 0x80:
         frame.code = p[8]
         frame.data = p + 8
         frame.size = length - 2
@@ -162,6 +169,11 @@ cdef bint is_expected(const uint8_t *p, size_t n, const ask_t *ask) noexcept nog
     )
 
 
+cdef inline bint is_own_unit(const uint8_t *p, const ask_t *ask) noexcept nogil:
+    """Whether it is of the unit and the function that were asked."""
+    return ask.function != 0 and p[0] == ask.unit and p[1] == ask.function
+
+
 cdef Found rtu_frame(
     const uint8_t *p, size_t start, size_t length, const ask_t *ask, frame_t *frame
 ) noexcept nogil:
@@ -190,6 +202,13 @@ cdef Found find_rtu(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
     cdef bint is_good
     cdef bint expected = is_expected(p, n, ask)
     cdef Found found
+    if n == RTU_REFUSAL and is_own_unit(p, ask) and is_bare_refusal(p + 1) and rtu_good(p, n):
+        frame.used = n
+        frame.unit, frame.function, frame.code = p[0], p[1] | 0x80, p[2]
+        frame.sum = be16(p + 3)
+        frame.data, frame.size = p + 2, 1
+        # It may yet be the beginning of the answer, whose data look like a checksum.
+        return MORE if p[2] == ask.data_bytes else EXCEPTION
     if expected:
         length = rtu_length(p, n)
         if n < length:
@@ -215,6 +234,11 @@ cdef Found find_rtu(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
         if found != FOREIGN or start == 0:
             return found
     frame.used = n
+    length = 5 + <size_t>ask.data_bytes
+    if n == length and is_own_unit(p, ask) and rtu_good(p, n):
+        # All is right but its count of bytes: no answer to anything.
+        frame.unit, frame.function, frame.size = p[0], p[1], 0
+        return FOREIGN
     if expected:
         return DAMAGED
     # Noise for longer than two frames: the answer may still come, or not.
@@ -275,6 +299,10 @@ cdef Found find_ascii(const uint8_t *p, size_t n, const ask_t *ask, frame_t *fra
         frame.code = frame.text[2]
         frame.data = frame.text + 2
         frame.size = size - 3
+    elif size == 4 and is_bare_refusal(frame.text + 1):
+        frame.function |= 0x80
+        frame.code = frame.text[2]
+        frame.data, frame.size = frame.text + 2, 1
     elif frame.text[2] == size - 4:
         frame.data = frame.text + 3
         frame.size = size - 4

@@ -34,6 +34,8 @@ cdef enum:
     ILLEGAL_VALUE = 3   # Application Protocol V1.1b3, 7
     SPEC = 5            # bytes of a request's words: function, address, count
     # In the low byte of `wrong_code`, above all that can be asked for:
+    OTHER_FRAMING = 252
+    ONE_BEHIND = 253
     WRONG_LENGTH = 254
     WRONG_FUNCTION = 255
 
@@ -64,8 +66,8 @@ cdef inline Verdict exception(take_t *t, uint8_t code) noexcept nogil:
 cdef inline uint16_t wrong_code(const frame_t *frame, const ask_t *ask) noexcept nogil:
     """What is wrong with an answer: the unit that it is of, below 256; else in the low byte
     WRONG_FUNCTION, with the function in the high one, or WRONG_LENGTH, where its own lengths
-    contradict each other; else its bytes of data in the high byte, those that were asked for in the
-    low one.
+    contradict each other (ONE_BEHIND and OTHER_FRAMING stand there likewise); else its bytes of
+    data in the high byte, those that were asked for in the low one.
     """
     if frame.unit != ask.unit:
         return frame.unit
@@ -80,6 +82,18 @@ cdef inline Verdict wrong_answer(
     take_t *t, const frame_t *frame, const ask_t *ask
 ) noexcept nogil:
     t.quality, t.code = BAD_WRONG_ANSWER, wrong_code(frame, ask)
+    return REFUSED
+
+
+cdef inline Verdict other_framing(take_t *t, Framing framing) noexcept nogil:
+    """It is an answer, as that framing has it."""
+    t.quality, t.code = BAD_WRONG_ANSWER, <uint16_t>((framing + 1) << 8 | OTHER_FRAMING)
+    return REFUSED
+
+
+cdef inline Verdict one_behind(take_t *t) noexcept nogil:
+    """It is the answer to what was asked before."""
+    t.quality, t.code = BAD_WRONG_ANSWER, 1 << 8 | ONE_BEHIND
     return REFUSED
 
 

@@ -6,8 +6,9 @@ Which of them a unit may still owe, and how that is found out: `native.modbus.re
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
-from libc.string cimport memset
+from libc.string cimport memchr, memset
 
+from native.bytes cimport be16
 from native.engine cimport protocol
 from native.engine.protocol cimport (
     Prep,
@@ -33,6 +34,7 @@ from native.modbus.asker cimport (
 from native.modbus.codec cimport (
     ASCII,
     RTU,
+    TCP,
     Found,
     Framing,
     ask_of,
@@ -41,15 +43,26 @@ from native.modbus.codec cimport (
     frame_t,
     quality_of,
 )
-from native.modbus.exchange cimport SPEC, data, exception, not_ours, write_ask
+from native.modbus.exchange cimport (
+    SPEC,
+    data,
+    exception,
+    not_ours,
+    one_behind,
+    other_framing,
+    write_ask,
+)
 from native.modbus.resync cimport choose_ask, give_up
 from native.modbus.stray cimport REPLY_USUAL, asked_by_other, may_owe, stray
 from native.modbus.unit cimport (
     ANSWERED,
+    BEHIND,
     DOUBT_ALL,
     MUTE,
     PROBE,
     READ,
+    RESYNC,
+    SURE,
     UNKNOWN,
     mark_outstanding,
     modbus_t,
@@ -60,6 +73,10 @@ from native.modbus.unit cimport (
 )
 from native.reasons cimport BAD_GATEWAY, GOOD, UNCERTAIN_ANOTHER_ASKER
 from native.rows.store cimport request_t
+
+cdef enum:
+    COLON = 58       # begins a frame of ASCII
+    LAGS_ENOUGH = 2  # reads in a row to be sure of a unit, to which came what was asked before
 
 
 cdef Verdict ask_twice(
@@ -88,6 +105,8 @@ cdef Prep prepare_line(
     if prep == protocol.WAIT:
         return prep
     own.doubted = doubts_of(s, &own.ask, now)
+    if own.what == READ:
+        (<unit_t *>f.station).last_bytes = own.ask.data_bytes
     return write_ask(framing, own, out)
 
 
@@ -100,6 +119,8 @@ cdef Verdict in_step(modbus_t *s, const flight_t *f, int64_t now) noexcept nogil
     synced(u)
     settle_claims(s, own.ask.unit, f.sent)
     u.probed = 0
+    u.step = SURE
+    u.lagging = 0
     if own.what == PROBE:
         u.probing = ANSWERED
         if u.doubt_until == u.lag_until:
@@ -170,7 +191,7 @@ cdef Verdict take_data(
             give_up(s, u, own, now)
     if f.purpose == protocol.OWN:
         return in_step(s, f, now)
-    return data(f, frame, quality)
+    return one_behind(t) if u.step == BEHIND else data(f, frame, quality)
 
 
 cdef Verdict take_line(
@@ -191,8 +212,15 @@ cdef Verdict take_line(
     frame.size = 0
     found = find_answer(framing, arrived.p, arrived.n, ask, &frame)
     if found == codec.MORE:
+        if n and frame.size:
+            open_[0].seen_quality, open_[0].seen_code = quality_of(frame.code), frame.code
+            open_[0].seen_surely = True
         if framing == RTU and n:
             t.at_least = rest_of(arrived, ask)
+        if n and is_of_tcp(arrived, ask):
+            t.used = arrived.n
+            return other_framing(t, TCP)
+        t.adrift = not has_begun(framing, arrived)
         return protocol.MORE
     t.used = frame.used
     if found == codec.DAMAGED:
@@ -206,6 +234,9 @@ cdef Verdict take_line(
     ):
         t.asked = &unit_of(s, frame.unit).head
         return protocol.FOREIGN_ANSWER
+    if frame.size == 0 and frame.function == 0:
+        t.adrift = True
+        return protocol.NOISE
     if n == 0:
         return stray(s, &frame, open_, n, t, now)
     if found == codec.ANSWER:
@@ -233,6 +264,24 @@ cdef inline size_t rest_of(const in_t *arrived, const ask_t *ask) noexcept nogil
     return whole - arrived.n if whole > arrived.n else 0
 
 
+cdef inline bint is_of_tcp(const in_t *arrived, const ask_t *ask) noexcept nogil:
+    """Whether a whole answer of that unit is in front, in the framing of Modbus TCP."""
+    cdef const uint8_t *p = arrived.p
+    return (
+        arrived.n >= 9 and be16(p + 2) == 0 and 6 + <size_t>be16(p + 4) == arrived.n
+        and p[6] == ask.unit and (p[7] & 0x7F) == ask.function
+    )
+
+
+cdef inline bint has_begun(Framing framing, const in_t *arrived) noexcept nogil:
+    """Whether a frame may be under way."""
+    if framing == ASCII:
+        return memchr(arrived.p, COLON, arrived.n) != NULL
+    return arrived.n >= 3 and 1 <= (arrived.p[1] & 0x7F) <= 4 and (
+        arrived.n < (5 if arrived.p[1] & 0x80 else 5 + <size_t>arrived.p[2])
+    )
+
+
 cdef void lags(unit_t *u, const own_t *own, int64_t now) noexcept nogil:
     """It answered what it had been asked before, and nothing else: it may do so always. Another
     probe will tell, at once; then again when the doubt ends.
@@ -255,7 +304,11 @@ cdef bint ended_line(void *session, const flight_t *f, Why why, int64_t now) noe
             u.probing = MUTE
             return True
         return False
-    if why == protocol.NO_ANSWER and (own.behind or (is_first_probe and own.odd_function)):
+    if why == protocol.NO_ANSWER and own.what == RESYNC and (own.behind or own.odd_function):
+        u.lagging += 1
+        if u.lagging >= LAGS_ENOUGH:
+            u.step = BEHIND
+    elif why == protocol.NO_ANSWER and (own.behind or (is_first_probe and own.odd_function)):
         lags(u, own, now)
     if is_first_probe and own.odd_function:
         heard_answer(u, own.odd_function, own.odd_bytes, now)
@@ -319,4 +372,4 @@ cdef Verdict take_ascii(
 cdef bint may_begin_ascii(
     void *session, const flight_t *open_, int32_t n, const uint8_t *p, size_t size
 ) noexcept nogil:
-    return n > 0 and p[0] == 58  # its colon
+    return n > 0 and p[0] == COLON

@@ -18,10 +18,12 @@ from native.modbus.codec cimport ask_of, ask_t, bytes_of
 from native.modbus.exchange cimport SPEC
 from native.modbus.unit cimport (
     ANSWERED,
+    BEHIND,
     DOUBT_ALL,
     NEEDLESS,
     PROBE,
     RESYNC,
+    SURE,
     UNKNOWN,
     is_outstanding,
     mark_outstanding,
@@ -32,16 +34,24 @@ from native.modbus.unit cimport (
 )
 from native.rows.store cimport layout_t, request_t
 
+cdef extern from *:
+    """
+    #define BEHIND_EVERY INT64_C(1000000000)
+    """
+    int64_t BEHIND_EVERY  # whether a unit that was one request behind is still
+
 cdef enum:
     SIZES_ENOUGH = 8    # of answers that a plan can tell apart: no probe is needed beside them
     INSIST_MOST = 2
 
 
 cdef bint choose_size(
-    const modbus_t *s, const layout_t *layout, const unit_t *u, own_t *own, int64_t now
+    const modbus_t *s, const layout_t *layout, const unit_t *u, uint16_t last_bytes, own_t *own,
+    int64_t now
 ) noexcept nogil:
     """A read that the device surely has, whose answer has a size that no late one has, nor one that
-    somebody else asks for; not by the function of a probe that may still be answered.
+    somebody else asks for, nor `last_bytes` of data; not by the function of a probe that may still
+    be answered.
     """
     cdef const request_t *r
     cdef uint16_t count, size
@@ -59,7 +69,8 @@ cdef bint choose_size(
         for count in range(1, ask.count + 1):
             size = bytes_of(ask.function, count)
             if not (
-                is_outstanding(u, size) or is_others(u, ask.function, size, now)
+                size == last_bytes or is_outstanding(u, size)
+                or is_others(u, ask.function, size, now)
                 or is_due_to_him(s, u.head.address[0], size, now)
             ):
                 own.what = RESYNC
@@ -93,9 +104,12 @@ cdef bint choose_function(const plan_t *plan, unit_t *u, own_t *own) noexcept no
     return False
 
 
-cdef bint choose_first(const plan_t *plan, unit_t *u, own_t *own) noexcept nogil:
+cdef bint choose_first(
+    const modbus_t *s, const plan_t *plan, unit_t *u, own_t *own, int64_t now
+) noexcept nogil:
     """Once, when all is well: would it answer a probe? Else a probe at a bad time may be in vain,
-    and a device that returned would wait for the next try.
+    and a device that returned would wait for the next try. Where no probe is needed, a read of
+    another size than the last one: does it answer that, or one request behind?
     """
     cdef ask_t ask
     cdef int32_t k, sizes = 0
@@ -106,7 +120,7 @@ cdef bint choose_first(const plan_t *plan, unit_t *u, own_t *own) noexcept nogil
     if sizes < SIZES_ENOUGH and choose_function(plan, u, own):
         return True
     u.probing = NEEDLESS
-    return False
+    return u.step != SURE and choose_size(s, plan.layout, u, u.last_bytes, own, now)
 
 
 cdef void give_up(modbus_t *s, unit_t *u, const own_t *own, int64_t now) noexcept nogil:
@@ -138,7 +152,7 @@ cdef Prep choose_ask(
     u.excepted = False
     ask_of(f.request, &own.ask)
     if u.quarantine == 0 and (u.head.owes_until or is_to_insist(s, u, &own.ask, now)) and (
-        choose_size(s, plan.layout, u, own, now)
+        choose_size(s, plan.layout, u, 0, own, now)
         or (u.probing == ANSWERED and choose_function(plan, u, own))
     ):
         return protocol.SEND_FIRST
@@ -151,9 +165,13 @@ cdef Prep choose_ask(
         out.flush = True
         synced(u)
         u.probed = 0
+    if u.step == BEHIND and now >= u.check_at:
+        u.check_at = now + BEHIND_EVERY
+        if choose_size(s, plan.layout, u, u.last_bytes, own, now):
+            return protocol.SEND_FIRST
     if u.probing == UNKNOWN and u.ever and (
         now >= u.doubt_until or u.doubt_until == u.lag_until
-    ) and choose_first(plan, u, own):
+    ) and choose_first(s, plan, u, own, now):
         return protocol.SEND_FIRST
     if u.probed >> own.ask.function & 1 and now < u.overdue + u.head.late_ns:
         # Of a group that came after the probe.

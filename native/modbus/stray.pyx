@@ -9,6 +9,7 @@ from native.modbus.codec cimport bytes_of, frame_t, is_short
 from native.modbus.exchange cimport ILLEGAL_VALUE, wrong_code
 from native.modbus.unit cimport (
     PROBE,
+    RESYNC,
     UNKNOWN,
     is_outstanding,
     modbus_t,
@@ -55,6 +56,12 @@ cdef void unasked(
         heard_answer(u, frame.function, <uint16_t>frame.size, now)
 
 
+cdef inline void seen_wrong(flight_t *f, uint16_t code) noexcept nogil:
+    """Its unit answers, and wrongly."""
+    f.seen_surely = True
+    f.seen_quality, f.seen_code = BAD_WRONG_ANSWER, code
+
+
 cdef Verdict odd_answer(
     flight_t *f, const frame_t *frame, take_t *t, int64_t now
 ) noexcept nogil:
@@ -73,7 +80,7 @@ cdef Verdict odd_answer(
     if is_short(frame, &own.ask) and f.purpose != protocol.OWN:
         f.seen_quality, f.seen_code = BAD_REFUSED, ILLEGAL_VALUE
     elif not frame.function & 0x80:
-        f.seen_quality, f.seen_code = BAD_WRONG_ANSWER, wrong_code(frame, &own.ask)
+        seen_wrong(f, wrong_code(frame, &own.ask))
     return protocol.FOREIGN_ANSWER
 
 
@@ -82,10 +89,16 @@ cdef Verdict stray(
 ) noexcept nogil:
     """A whole frame that answers nothing open: a late answer, another master's traffic."""
     cdef unit_t *u = unit_of(s, frame.unit)
-    if u == NULL or frame.size == 0 or not is_read(frame.function):
+    if u == NULL or not is_read(frame.function):
+        return protocol.FOREIGN_ANSWER
+    if frame.size == 0:
+        if n and open_[0].station == &u.head:
+            seen_wrong(&open_[0], wrong_code(frame, &(<const own_t *>open_[0].own).ask))
         return protocol.FOREIGN_ANSWER
     if may_owe(u, frame):
         t.whose = &u.head
+        if n and open_[0].station == &u.head and (<own_t *>open_[0].own).what == RESYNC:
+            (<own_t *>open_[0].own).behind = True
     elif is_probe_of_ours(u, frame, now):
         u.probed &= <uint8_t>~(1 << (frame.function & 0x7F))
         t.whose = &u.head

@@ -18,7 +18,7 @@ from native.modbus.line cimport (
     take_rtu,
 )
 from native.modbus.overhear cimport OVERHEAR
-from native.modbus.tcp cimport ended_tcp, may_begin_tcp, prepare_tcp, take_tcp
+from native.modbus.tcp cimport doubts_tcp, ended_tcp, may_begin_tcp, prepare_tcp, take_tcp
 from native.modbus.unit cimport doubt_ns, modbus_t, own_t, unit_t
 
 
@@ -52,7 +52,7 @@ ASCII_TABLE.name, ASCII_TABLE.may_begin = "modbus ascii", may_begin_ascii
 ASCII_TABLE.prepare, ASCII_TABLE.take = prepare_ascii, take_ascii
 TCP_TABLE = ASCII_TABLE
 TCP_TABLE.name, TCP_TABLE.line, TCP_TABLE.may_begin = "modbus tcp", False, may_begin_tcp
-TCP_TABLE.doubts = NULL
+TCP_TABLE.doubts = doubts_tcp
 TCP_TABLE.prepare, TCP_TABLE.take, TCP_TABLE.ended = prepare_tcp, take_tcp, ended_tcp
 
 assert sizeof(own_t) <= OWN_BYTES

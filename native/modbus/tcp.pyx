@@ -6,6 +6,10 @@ beside it, because a device that counts for itself may hit the id of another. A 
 echo ids (learned: to MISSES_ENOUGH requests in a row one answer each came that is right in all but
 an id that was never sent) is believed by order, and after each time-out the connection is made
 anew; until MATCHES_ENOUGH in a row have the right id, as it may be replaced by one that does.
+
+What is no frame is passed over up to where an awaited answer begins, or all of it where nothing is
+awaited. A length in the header that says more than there is does not matter, where the answer's own
+count of bytes is what was asked for. Whether a unit answers one request behind: `step`.
 """
 
 from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t
@@ -18,6 +22,7 @@ from native.engine.protocol cimport (
     Why,
     flight_t,
     in_t,
+    mark_part,
     out_t,
     plan_t,
     station_t,
@@ -25,9 +30,12 @@ from native.engine.protocol cimport (
 )
 from native.modbus cimport codec
 from native.modbus.codec cimport (
+    ASCII,
     MBAP_LENGTH_MAX,
+    RTU,
     TCP,
     Found,
+    Framing,
     ask_of,
     ask_t,
     find_answer,
@@ -35,6 +43,7 @@ from native.modbus.codec cimport (
     is_short,
     match_answer,
     quality_of,
+    rtu_good,
 )
 from native.modbus.exchange cimport (
     ILLEGAL_VALUE,
@@ -42,11 +51,33 @@ from native.modbus.exchange cimport (
     data,
     exception,
     not_ours,
+    one_behind,
+    other_framing,
     wrong_answer,
     write_ask,
 )
-from native.modbus.unit cimport modbus_t, own_t, unit_of, unit_t
-from native.reasons cimport BAD_GATEWAY, GOOD
+from native.modbus.step cimport (
+    asked_lately,
+    check_failed,
+    checked,
+    choose_check,
+    note_asked,
+    suspected,
+)
+from native.modbus.unit cimport (
+    BEHIND,
+    CHECK,
+    PUT_OFF,
+    SUSPECT,
+    SURE,
+    UNSURE,
+    modbus_t,
+    own_t,
+    unit_of,
+    unit_t,
+)
+from native.reasons cimport BAD_GATEWAY, BAD_WRONG_ANSWER, GOOD
+from native.rows.store cimport request_t, row_status
 
 cdef enum:
     WRONG_LAST = 3      # answers in a row that match nothing: the connection is closed
@@ -54,7 +85,8 @@ cdef enum:
     MATCHES_ENOUGH = 8
     VAIN_MOST = 2
     LATELY = 64         # ids so far back are a late answer's, or one's that lags behind
-    STRAY_MOST = 8      # bytes that are skipped in front of a header
+    HEADER = 6
+    FRONT = 9           # bytes of an answer before its data
     SENT_PAGES = 4      # the thousand ids that `was_sent` knows have one of five first bytes
 
 
@@ -70,6 +102,8 @@ cdef Prep prepare_tcp(
     s.sent_lately = min(s.sent_lately + 1, <uint32_t>LATELY)
     ask_of(f.request, &own.ask)
     own.ask.transaction, own.ask.unit = s.transaction, f.station.address[0]
+    choose_check(s, plan, <unit_t *>f.station, own, now)
+    note_asked(s, &own.ask)
     return write_ask(TCP, own, out)
 
 
@@ -123,29 +157,151 @@ cdef inline bint begins(
     const uint8_t *p, size_t size, const flight_t *open_, int32_t n
 ) noexcept nogil:
     """Whether an open request's answer may begin with these bytes, at least one."""
+    cdef const ask_t *ask
     cdef int32_t i
     if size == 1:
         for i in range(n):
             if (<const own_t *>open_[i].own).ask.transaction >> 8 == p[0]:
                 return True
         return False
-    return (
-        flight_of(open_, n, be16(p)) >= 0
-        and (size < 4 or be16(p + 2) == 0)
-        and (size < 6 or 3 <= be16(p + 4) <= MBAP_LENGTH_MAX)
-    )
+    i = flight_of(open_, n, be16(p))
+    if i < 0 or (size > 3 and be16(p + 2) != 0) or (size > 5 and be16(p + 4) < 3):
+        return False
+    ask = &(<const own_t *>open_[i].own).ask
+    return (size < 7 or p[6] == ask.unit) and (size < 8 or (p[7] & 0x7F) == ask.function)
 
 
 cdef Verdict strayed(
     const in_t *arrived, const flight_t *open_, int32_t n, take_t *t
 ) noexcept nogil:
-    """A few bytes, a heartbeat or a checksum perhaps, may lie before an open request's answer."""
+    """What is no frame, a heartbeat or a checksum perhaps, may lie before an open request's answer.
+    """
+    cdef Framing framing
     cdef size_t i
-    for i in range(1, min(<size_t>STRAY_MOST, arrived.n - 1) + 1):
+    for i in range(1, arrived.n):
         if begins(arrived.p + i, arrived.n - i, open_, n):
             t.used = i
             return protocol.NOISE
-    return protocol.BROKEN
+    framing = of_line(arrived, &(<const own_t *>open_[0].own).ask) if n else TCP
+    if framing != TCP:
+        t.flight = 0
+        return other_framing(t, framing)
+    t.adrift = True
+    return protocol.NOISE
+
+
+cdef size_t surely_behind(
+    const in_t *arrived, const flight_t *open_, int32_t n
+) noexcept nogil:
+    """Bytes before an open request's answer, of which more than the header is there, where those
+    look like the header of another frame; 0: none is there.
+    """
+    cdef size_t i
+    if arrived.n < HEADER or flight_of(open_, n, be16(arrived.p)) >= 0:
+        return 0
+    for i in range(1, arrived.n - HEADER):
+        if arrived.n - i > HEADER + 1 and begins(arrived.p + i, arrived.n - i, open_, n):
+            return i
+    return 0
+
+
+cdef inline Framing of_line(const in_t *arrived, const ask_t *ask) noexcept nogil:
+    """The framing that it is an answer in, if not in this one."""
+    cdef const uint8_t *p = arrived.p
+    if p[0] == 58 and p[arrived.n - 1] == 10:
+        return ASCII
+    if p[0] == ask.unit and (p[1] & 0x7F) == ask.function and rtu_good(p, arrived.n):
+        return RTU
+    return TCP
+
+
+cdef bint told_too_long(
+    const in_t *arrived, const flight_t *open_, int32_t n, frame_t *frame
+) noexcept nogil:
+    """Whether a whole answer is in front, by its own count of bytes, though its header says more.
+    It is an open request's in all else.
+    """
+    cdef const uint8_t *p = arrived.p
+    cdef const ask_t *ask
+    cdef size_t size
+    cdef int32_t i
+    if arrived.n < FRONT or be16(p + 2) != 0:
+        return False
+    size = FRONT + <size_t>p[8]
+    i = flight_of(open_, n, be16(p))
+    if i < 0 or arrived.n < size or HEADER + <size_t>be16(p + 4) <= size:
+        return False
+    ask = &(<const own_t *>open_[i].own).ask
+    if p[6] != ask.unit or p[7] != ask.function or p[8] != ask.data_bytes:
+        return False
+    frame.used = size
+    frame.transaction, frame.unit, frame.function = be16(p), p[6], p[7]
+    frame.data, frame.size = p + FRONT, p[8]
+    return True
+
+
+cdef inline bint is_behind(const unit_t *u) noexcept nogil:
+    return u.step == SUSPECT or u.step == BEHIND
+
+
+cdef bint looks_behind(
+    const modbus_t *s, unit_t *u, const flight_t *f, const frame_t *frame
+) noexcept nogil:
+    """What does not fit a request of the plan would fit one before it: that will be checked, and
+    what its scan has read so far is not believed.
+    """
+    cdef int32_t i
+    if u.cleared or (u.step != SURE and u.step != UNSURE) or not asked_lately(s, frame):
+        return False
+    u.step = UNSURE
+    for i in range(f.layout.part_count):
+        if row_status(f.layout.scratch)[i] == GOOD:
+            mark_part(f.layout, <uint32_t>i, BAD_WRONG_ANSWER)
+    return True
+
+
+cdef Verdict fit(
+    modbus_t *s, const flight_t *f, frame_t *frame, Found found, take_t *t
+) noexcept nogil:
+    """An answer to a request of the plan, be it of fewer registers, or its refusal."""
+    cdef const ask_t *ask = &(<const own_t *>f.own).ask
+    cdef unit_t *u = <unit_t *>f.station
+    if found == codec.ANSWER:
+        take_id(s, frame.transaction == ask.transaction)
+        s.wrong_in_a_row = s.unanswered = 0
+        if f.seen_quality:
+            u.in_vain = 0
+        u.ever = True
+    if is_behind(u):
+        return one_behind(t)
+    if found == codec.ANSWER:
+        if u.step == PUT_OFF:
+            u.step = UNSURE
+        return data(f, frame, GOOD)
+    if found != codec.EXCEPTION:
+        if looks_behind(s, u, f, frame):
+            return wrong_answer(t, frame, ask)
+        frame.code = ILLEGAL_VALUE
+    if quality_of(frame.code) != BAD_GATEWAY:
+        s.wrong_in_a_row = s.unanswered = 0
+    return exception(t, frame.code)
+
+
+cdef Verdict misfit(
+    modbus_t *s, flight_t *f, const frame_t *frame, take_t *t
+) noexcept nogil:
+    """By its id the answer to a request of the plan, but not to what that asked."""
+    cdef const ask_t *ask = &(<const own_t *>f.own).ask
+    cdef unit_t *u = <unit_t *>f.station
+    s.wrong_in_a_row = 0
+    if looks_behind(s, u, f, frame) or frame.unit == ask.unit or u.in_vain >= VAIN_MOST:
+        return one_behind(t) if is_behind(u) else wrong_answer(t, frame, ask)
+    # A gateway that confuses units: the right one may follow.
+    wrong_answer(t, frame, ask)
+    f.seen_quality, f.seen_code = t.quality, t.code
+    f.seen_surely = True
+    t.quality = 0
+    return protocol.FOREIGN_ANSWER
 
 
 cdef Verdict take_tcp(
@@ -154,12 +310,17 @@ cdef Verdict take_tcp(
     cdef modbus_t *s = <modbus_t *>session
     cdef frame_t frame
     cdef Found found
-    cdef const ask_t *ask = NULL
+    cdef own_t *own
     cdef unit_t *u
-    cdef Verdict verdict
     frame.size = 0
     found = find_answer(TCP, arrived.p, arrived.n, NULL, &frame)
+    if (found != codec.FOREIGN or frame.size == 0) and told_too_long(arrived, open_, n, &frame):
+        found = codec.FOREIGN
     if found == codec.MORE:
+        t.used = surely_behind(arrived, open_, n)
+        if t.used:
+            return protocol.NOISE
+        t.adrift = arrived.n < HEADER
         return protocol.MORE
     t.used = frame.used
     if found == codec.BROKEN:
@@ -167,32 +328,18 @@ cdef Verdict take_tcp(
     t.flight = 0 if s.head.single and n else flight_of(open_, n, frame.transaction)
     found = codec.FOREIGN
     if t.flight >= 0:
-        ask = &(<const own_t *>open_[t.flight].own).ask
-        found = match_answer(&frame, ask)
-    if found == codec.ANSWER:
-        take_id(s, frame.transaction == ask.transaction)
-        if open_[t.flight].seen_quality:
-            (<unit_t *>open_[t.flight].station).in_vain = 0
-        s.wrong_in_a_row = s.unanswered = 0
-        return data(&open_[t.flight], &frame, GOOD)
-    if found == codec.EXCEPTION or (ask != NULL and is_short(&frame, ask)):
-        if found != codec.EXCEPTION:
-            frame.code = ILLEGAL_VALUE
-        if quality_of(frame.code) != BAD_GATEWAY:
+        own = <own_t *>open_[t.flight].own
+        found = match_answer(&frame, &own.ask)
+        if own.what == CHECK:
             s.wrong_in_a_row = s.unanswered = 0
-        return exception(t, frame.code)
-    if ask != NULL and not s.head.single:
-        # By its id it is the answer, but not to what was asked.
-        s.wrong_in_a_row = 0
-        verdict = wrong_answer(t, &frame, ask)
-        u = <unit_t *>open_[t.flight].station
-        if frame.unit == ask.unit or u.in_vain >= VAIN_MOST:
-            return verdict
-        # A gateway that confuses units: the right one may follow.
-        open_[t.flight].seen_quality, open_[t.flight].seen_code = t.quality, t.code
-        open_[t.flight].seen_surely = True
-        t.quality = 0
-        return protocol.FOREIGN_ANSWER
+            u = <unit_t *>open_[t.flight].station
+            return checked(s, u, own, &frame, found, t, now)
+        suspected(s, own, &frame, t, now)
+        if found == codec.FOREIGN and not is_short(&frame, &own.ask):
+            if not s.head.single:
+                return misfit(s, &open_[t.flight], &frame, t)
+        else:
+            return fit(s, &open_[t.flight], &frame, found, t)
     if t.flight < 0 and frame.size and s.unanswered and was_sent(s, frame.transaction):
         t.whose = <station_t *>unit_of(s, frame.unit)
         if frame.function & 0x80:
@@ -211,9 +358,23 @@ cdef Verdict take_tcp(
 
 
 cdef bint ended_tcp(void *session, const flight_t *f, Why why, int64_t now) noexcept nogil:
+    cdef unit_t *u = <unit_t *>f.station
     (<modbus_t *>session).unanswered += 1
-    (<unit_t *>f.station).in_vain += why == protocol.NO_ANSWER and f.seen_quality != 0
+    if (<const own_t *>f.own).what == CHECK:
+        check_failed(u)
+        return why == protocol.NO_ANSWER
+    if why == protocol.NO_ANSWER:
+        u.in_vain += f.seen_quality != 0
+        u.cleared = False
+        if u.step == SURE:
+            u.step = UNSURE
     return False
+
+
+cdef bint doubts_tcp(
+    void *session, const station_t *station, const request_t *request, int64_t now
+) noexcept nogil:
+    return is_behind(<const unit_t *>station)
 
 
 cdef bint may_begin_tcp(

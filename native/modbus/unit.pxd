@@ -13,13 +13,24 @@ cdef enum Probing:
     MUTE = 2
     NEEDLESS = 3  # its plan has answers of sizes enough to tell apart
 
+cdef enum Step:
+    # TCP: whether a unit answers what it is asked, or one request behind: see `native.modbus.step`.
+    UNSURE = 0
+    SURE = 1
+    PUT_OFF = 2   # the last check came to nothing: another one behind the next answer
+    SUSPECT = 3   # the last check was answered as what it was not: by others it will be known
+    BEHIND = 4    # one was answered as a check before it
+    NEVER = 5     # it answers no checks, or each of them wrongly: it is believed
+
 cdef enum What:
     READ = 0    # of the plan
     RESYNC = 1  # a read of the plan whose answer can't be mistaken for a late one
     PROBE = 2   # a read by a function that the plan has not, likewise
+    CHECK = 3   # TCP: a read whose answer can't be mistaken for the one before
 
 cdef enum:
     FUNCTIONS = 4       # that read
+    ASKED = 8           # requests that an answer may be late to, or behind
     CLAIMS = 4
 
 cdef enum:
@@ -38,7 +49,7 @@ cdef struct claim_t:
 cdef struct own_t:
     # Of a flight.
     ask_t ask
-    What what
+    uint8_t what          # as What
     uint8_t echoed        # what was sent has come back
     uint8_t behind        # meanwhile the answer to a probe before it came
     uint8_t doubted       # somebody else asked meanwhile: DOUBT_*
@@ -54,7 +65,17 @@ cdef struct unit_t:
     uint8_t probed        # functions of the probes that may still be answered, a bit each
     uint8_t given_up      # functions of other requests that may, likewise
     bint ever             # it has answered since the link was made
-    int32_t in_vain       # TCP: waits in a row for what might follow an answer as another unit
+    uint16_t last_bytes   # of data in the last answer of its plan
+    # TCP:
+    int32_t in_vain       # waits in a row for what might follow an answer as another unit
+    Step step             # on a line too, where it is not UNSURE: SURE or BEHIND
+    int32_t lagging       # on a line: reads to be sure of it in a row that others' answers came to
+    bint checking         # a check of its step flies
+    uint16_t checks[3]    # SUSPECT: kinds of the checks so far
+    int32_t check_count
+    bint cleared          # what looked as if it were behind was not
+    int32_t unchecked     # checks in a row that came to nothing
+    int64_t check_at      # BEHIND: not before
     int64_t quarantine    # until then no byte of it is believed
     int64_t overdue       # when an answer was last given up that may still come
     # Where another master asks (native.modbus.overhear); `overdue`: when the unit was last asked or
@@ -78,6 +99,12 @@ cdef struct unit_t:
     ask_t exception_ask
 
 
+cdef struct asked_t:
+    # What of a request its answer tells.
+    uint16_t kind         # as `kind_of`; 0: none was
+    uint8_t unit
+
+
 cdef struct modbus_t:
     session_t head
     # TCP:
@@ -86,6 +113,8 @@ cdef struct modbus_t:
     uint32_t sent_lately  # requests on any, up to as many as matter
     int32_t wrong_in_a_row
     int32_t unanswered    # requests in a row without an answer
+    asked_t asked[ASKED]  # the last requests, in turn
+    uint32_t asked_at     # where the next one goes
     int32_t misses        # answers right in all but an id that was never sent, in a row
     int32_t matches       # likewise, of one that is believed by order: with the right id
     # Requests of another master, that an answer will come to (native.modbus.asker):
@@ -107,6 +136,11 @@ cdef inline unit_t *unit_of(modbus_t *s, uint8_t number) noexcept nogil:
         if s.head.stations[i].address[0] == number:
             return <unit_t *>s.head.stations[i]
     return NULL
+
+
+cdef inline uint16_t kind_of(uint8_t function, size_t data_bytes) noexcept nogil:
+    """What of an answer tells which request it is to: its function, and how much of it there is."""
+    return <uint16_t>((function & 0x7F) << 8 | min(data_bytes, <size_t>255))
 
 
 cdef inline int64_t doubt_ns(const session_t *s) noexcept nogil:

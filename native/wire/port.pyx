@@ -5,9 +5,10 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
+from native.wire.datagrams cimport datagram_ops
 from native.wire.dialin cimport dial_forget, dialin_ops
 from native.wire.serial cimport serial_ops
-from native.wire.sockets cimport datagram_ops, stream_ops
+from native.wire.sockets cimport stream_ops
 from native.wire.transport cimport (
     ADDRESSES,
     DATAGRAM,

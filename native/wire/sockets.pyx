@@ -1,4 +1,4 @@
-"""Sockets, TCP and UDP: non-blocking, closed without waiting."""
+"""Sockets of TCP: non-blocking, closed without waiting."""
 
 from libc.errno cimport ECONNRESET
 from libc.stdint cimport uint8_t
@@ -13,8 +13,6 @@ from native.wire.connecting cimport (
 )
 from native.wire.transport cimport (
     AWAIT_MS,
-    DATAGRAM,
-    STREAM,
     WAIT_WRITE,
     counters_t,
     load_int,
@@ -59,16 +57,13 @@ cdef int net_open(port_t *p) noexcept nogil:
         p.turn = place_of(targets, &p.targets[p.list].each[p.turn])
         p.list = newest
     p.turn %= targets.count
-    if p.kind == STREAM and targets.count > 1:
+    if targets.count > 1:
         return race_open(p)
-    if p.in_vain:
-        p.turn = (p.turn + 1) % targets.count
-    p.in_vain = p.kind == DATAGRAM
     fd = connect_to(p, &targets.each[p.turn])
     if fd < 0:
         return fd
     p.fd = fd
-    return WAIT_WRITE if p.kind == STREAM else 0
+    return WAIT_WRITE
 
 
 cdef int net_connected(port_t *p) noexcept nogil:
@@ -83,16 +78,9 @@ cdef int net_finish(port_t *p) noexcept nogil:
 
 cdef ssize_t net_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
     cdef ssize_t n = recv(p.fd, buffer, room, MSG_DONTWAIT)
-    if n == 0 and p.kind != DATAGRAM:
+    if n == 0:
         return -ECONNRESET
     return outcome(n)
-
-
-cdef ssize_t datagram_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
-    cdef ssize_t n = net_read(p, buffer, room)
-    if n > 0:
-        p.in_vain = False
-    return n
 
 
 cdef ssize_t net_await(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
@@ -127,18 +115,11 @@ cdef int no_count(port_t *p, counters_t *c) noexcept nogil:
 
 
 cdef ops_t STREAM_OPS
-cdef ops_t DATAGRAM_OPS
 STREAM_OPS.open, STREAM_OPS.finish = net_open, net_finish
 STREAM_OPS.read, STREAM_OPS.await_read, STREAM_OPS.write = net_read, net_await, net_write
 STREAM_OPS.flush, STREAM_OPS.close, STREAM_OPS.counters = net_discard, net_close, no_count
-DATAGRAM_OPS = STREAM_OPS
-DATAGRAM_OPS.await_read, DATAGRAM_OPS.read = NULL, datagram_read
-DATAGRAM_OPS.packets = True
+STREAM_OPS.trouble = NULL
 
 
 cdef const ops_t *stream_ops() noexcept nogil:
     return &STREAM_OPS
-
-
-cdef const ops_t *datagram_ops() noexcept nogil:
-    return &DATAGRAM_OPS

@@ -83,6 +83,8 @@ cdef struct port_t:
     int target             # atomic: which ones are the newest
     int list               # which ones `turn` counts in
     int turn               # the address that is tried first
+    uint64_t host[16]      # UDP: who is asked, a struct sockaddr_storage
+    unsigned int host_size
     bint in_vain           # UDP: nothing has come from there
     race_t race
     void *session          # what `tls` keeps; NULL: plain
@@ -163,6 +165,8 @@ cdef struct ops_t:
     void (*flush)(port_t *) noexcept nogil    # discard what arrived
     int (*tune)(port_t *, const line_t *) noexcept nogil  # another line; NULL: no serial wire
     void (*close)(port_t *) noexcept nogil
+    # What epoll's EPOLLERR is about, an errno; 0: nothing that counts; NULL: whatever a read says.
+    int (*trouble)(port_t *) noexcept nogil
     int (*counters)(port_t *, counters_t *) noexcept nogil
 
 

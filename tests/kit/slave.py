@@ -271,13 +271,26 @@ class TcpSlave(_Slave):
 
 
 class UdpSlave(_Slave):
-    """On a free UDP port of loopback: each step's bytes are one datagram."""
+    """On a free UDP port of loopback: each step's bytes are one datagram. It answers from there,
+    or from a port of its own on the host `answers_from`, swapped at any time.
+    """
 
-    def __init__(self, script: Script = honest, framing: str = "tcp") -> None:
+    def __init__(
+        self, script: Script = honest, framing: str = "tcp", *, answers_from: str = ""
+    ) -> None:
         super().__init__(framing, script)
         self._socket = socket.socket(type=socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
+        self.answers_from = answers_from
+        self._others: dict[str, socket.socket] = {"": self._socket}
+
+    def _answering(self) -> socket.socket:
+        host = self.answers_from
+        if host not in self._others:
+            self._others[host] = socket.socket(type=socket.SOCK_DGRAM)
+            self._others[host].bind((host, 0))
+        return self._others[host]
 
     def _run(self) -> None:
         while self._wait([self._socket.fileno()], None) is not None:
@@ -285,9 +298,10 @@ class UdpSlave(_Slave):
             for asked in self._take(bytearray(data), 0):
                 for step in self.script(asked):
                     if isinstance(step, bytes):
-                        self._socket.sendto(step, client)
+                        self._answering().sendto(step, client)
                     elif isinstance(step, float) and self._wait([], step) is None:
                         return
 
     def _close(self) -> None:
-        self._socket.close()
+        for sock in self._others.values():
+            sock.close()

@@ -30,6 +30,9 @@ OVERHEARD = "overheard"
 GUESTS_MAX = 4
 KINDS = (*MACHINES, *CARRIED)
 PALETTE = 64
+#: What devices that dial in say between frames: what no answer begins with, what those of unit 1
+#: begin with, what the first ids begin with, and a text that is longer than a header.
+BEATS = (b"\xfe\xfe", b"\1\3", b"\xef", b"JX007 lives\r\n")
 #: native/dlt645/shape: a text, whose bytes stand in the row as they are, in the other order.
 _TEXT = 4
 
@@ -92,7 +95,7 @@ def head_of(cast: Cast) -> list[str]:
 @cache
 def _fuzzed_cast(kind: str) -> Cast:
     if kind == "dialin":
-        spec = replace(_spec(kind, 0, 100, 1), register=b"JX007")
+        spec = replace(_spec(kind, 0, 100, 1), register=b"JX007", heartbeat=BEATS[0])
         return Cast("rtu", spec, ((_plan("rtu", 1),),))
     if kind == "dialin-tcp":
         return Cast("tcp", _fuzzed_cast("dialin").spec, ((_plan("tcp", 1),),))
@@ -118,6 +121,8 @@ def cast_of(seed: int) -> Cast:
         rng.choice((100, 200, 300)),
         rng.choice((1, 1, 2, 4)),
     )
+    if spec.type == "listen":
+        spec = replace(spec, heartbeat=BEATS[seed // len(KINDS) % len(BEATS)])
     devices = 1 if kind == "s7" else rng.randint(1, 3)
     plans = tuple(
         tuple(
@@ -157,7 +162,6 @@ def _spec(kind: str, baud: int, timeout_ms: int, in_flight: int) -> LinkSpec:
     if kind == "udp":
         return LinkSpec("l", "udp", host="127.0.0.1", in_flight=in_flight, **told)
     if kind in ("dialin", "dialin-tcp"):
-        told["heartbeat"] = b"\xfe\xfe"
         return LinkSpec("l", "listen", host="127.0.0.1", tcp_port=1, **told)
     return LinkSpec("l", "tcp", host="127.0.0.1", in_flight=in_flight, **told)
 

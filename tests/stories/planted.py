@@ -196,6 +196,21 @@ BUGS = (
         "    if m.scan.awaited or (index >= l.resident_count and not PLANTED):",
     ),
     Planted(
+        "a heartbeat is taken though an answer may begin with it",
+        "engine/frames.pyx",
+        "        if may_begin(l, l.input.bytes + at[0], n):\n"
+        "            return False\n        size",
+        "        if not PLANTED and may_begin(l, l.input.bytes + at[0], n):\n"
+        "            return False\n        size",
+    ),
+    Planted(
+        "a heartbeat is left in the stream",
+        "engine/frames.pyx",
+        "        at[0] += <size_t>size\n        l.port.swallowed += 1",
+        "        if PLANTED: return False\n"
+        "        at[0] += <size_t>size\n        l.port.swallowed += 1",
+    ),
+    Planted(
         "an answer is counted twice",
         "engine/answer.pyx",
         "    l.counts.answers += 1",

@@ -40,6 +40,7 @@ from tests.stories.truth cimport is_any_heard, is_heard, is_true, may_be_set_asi
 from tests.stories.world cimport (
     DEVICES_MAX,
     GUESTS_MAX,
+    HEARTBEAT,
     world_begin,
     world_end,
     visit_t,
@@ -59,6 +60,7 @@ cdef extern from *:
 
 cdef enum:
     MEMBERS_MAX = 16
+    BEATS_ENOUGH = 20    # some fall into a connection that ends
     REQUEST_CHARS = 20   # of a request, its answer without the data, and the silence between
 
 FAULT_NAMES = (
@@ -420,4 +422,9 @@ cdef bint judge_counters(world_t *w, verdict_t *v) noexcept nogil:
         return broken(v, "bytes were sent that nobody heard")
     if n.requests < n.answers + n.timeouts:
         return broken(v, "more was answered than asked")
+    # What answers of unit 1 begin with is told from them by what comes behind it.
+    if w.happened[HEARTBEAT] >= BEATS_ENOUGH and link.port.packets[0].bytes[0] != 1 and (
+        link.port.swallowed == 0
+    ):
+        return broken(v, "heartbeats are left in the stream")
     return True

@@ -191,6 +191,51 @@ def test_heartbeat_when_it_comes_between_frames_of_mbap_then_costs_nothing(
     assert (books["reconnects"], books["timeouts"], books["wrong"]) == (0, 0, 0)
 
 
+TOO_LONG = {"by one": 1, "as padding would be": 6, "absurd": 0xFF00}
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+@pytest.mark.parametrize("padded", [True, False], ids=["padded", "not there"])
+@pytest.mark.parametrize("more", TOO_LONG)
+def test_answer_when_its_header_says_more_than_it_has_then_is_read(
+    more: str, padded: bool, in_flight: int
+) -> None:
+    """Its own count of bytes is right."""
+    extra = TOO_LONG[more]
+
+    def script(asked: Asked) -> Iterable[Step]:
+        frame = answer(asked)
+        length = (len(frame) - 6 + extra) & 0xFFFF
+        padding = bytes(extra if padded and extra < 9 else 0)
+        return [0.01, frame[:4] + length.to_bytes(2) + frame[6:] + padding]
+
+    talk = Talk([Ask(1, (10, 20, 300), 200)], script, link={"in_flight": in_flight})
+    talk.run(60_000)
+    talk.finish()
+    assert wrong(talk) == []
+    assert talk.good() == 1
+    assert talk.native.snapshot()["reconnects"] == 0
+
+
+@pytest.mark.parametrize("where", ["before", "behind", "alone"])
+def test_frame_when_no_frame_then_what_comes_behind_it_is_read(where: str) -> None:
+    """Its length is absurd, and it is nobody's."""
+    junk = bytes.fromhex("0b0b 0000 ff06 01 03 02 0000")
+
+    def script(asked: Asked) -> Iterable[Step]:
+        if asked.number % 7:
+            return [0.01, answer(asked)]
+        if where == "alone":
+            return [0.01, answer(asked), 0.05, junk]
+        return [0.01, junk + answer(asked) if where == "before" else answer(asked) + junk]
+
+    talk = Talk([Ask(1, (10, 20), 200)], script)
+    talk.run(60_000)
+    assert wrong(talk) == []
+    assert talk.good() == 1
+    assert talk.connections == 1
+
+
 def longer(asked: Asked) -> bytes:
     return answer(asked, pdu=bytes([asked.function, 4, 0, 10, 0, 10]))
 
