@@ -28,7 +28,9 @@ CLANG = "clang-14"
 TARGETS = ("rtu", "ascii", "tcp", "meter", "s7", "mixed", "dialin", "dialin-tcp", "overheard")
 #: What runs without the programs of .venv/bin, in a minute.
 SELECTION = (
-    "tests/unit/test_engine_conversations.py", "tests/unit/test_native_codec.py",
+    "tests/unit/test_engine_conversations.py", "tests/unit/test_engine_guests.py",
+    "tests/unit/test_engine_stop.py", "tests/unit/test_engine_dialin.py",
+    "tests/unit/test_engine_overheard_owed.py", "tests/unit/test_native_codec.py",
     "tests/unit/test_native_group.py", "tests/unit/test_native_layouts.py",
     "tests/unit/test_native_link.py", "tests/unit/test_native_port.py",
     "tests/unit/test_native_filter.py", "tests/unit/test_s7_session.py",
