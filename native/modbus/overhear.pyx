@@ -22,8 +22,9 @@ that came damaged is not owed. The unit is believed again
 Silence is counted from when the port was last seen empty: bytes that waited for us don't tell when
 they came. Where we looked away for long (STALLED), the kernel lost bytes, or four bytes or more
 were no frame (they may have been a request to anyone), nobody is believed for one `timeout` and the
-longest frame; nor at the beginning. What can't be told is a master that is out of step from before
-then, and takes one answer for another for ever.
+longest frame; nor at the beginning. What can't be told is an answer that comes later than that to a
+request from before, and a master that is out of step from before then, and takes one answer for
+another for ever.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
@@ -328,9 +329,9 @@ cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noex
         if took >= 0:
             return took
     # Its head may be what is damaged, where the next request lies right behind; but a spoilt
-    # request to another may be as long.
+    # request to another may be as long, and so may another unit's answer, which is not damaged.
     whole = 5 + <size_t>h(l).heard.data_bytes
-    if whole == RTU_REQUEST:
+    if whole == RTU_REQUEST or whole_frame(p, n):
         return -1
     return 0 if n == whole else damaged_there(l, p, 0, whole, n, now)
 

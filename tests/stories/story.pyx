@@ -414,10 +414,12 @@ cdef bint judge_counters(world_t *w, verdict_t *v) noexcept nogil:
         timeouts += d.timeouts
         damaged += d.damaged
         exceptions += d.exceptions
-    if requests != n.requests or answers != n.answers or timeouts != n.timeouts:
-        return broken(v, "devices and link count differently")
-    if damaged != n.damaged or exceptions != n.exceptions:
-        return broken(v, "devices and link count differently")
+    if requests != n.requests:
+        return broken(v, "devices and link count requests differently")
+    if answers != n.answers or exceptions != n.exceptions:
+        return broken(v, "devices and link count answers differently")
+    if timeouts != n.timeouts or damaged != n.damaged:
+        return broken(v, "devices and link count time-outs or damage differently")
     if n.bytes_out != w.bytes_heard:
         return broken(v, "bytes were sent that nobody heard")
     if n.requests < n.answers + n.timeouts:
