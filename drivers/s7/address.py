@@ -16,6 +16,7 @@ byte with any of them, as P#DB12.DBX4.0 does.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -113,7 +114,9 @@ def likely(text: str) -> str:
     """What an address that makes no sense may stand for, in the manner of STEP 7."""
     pointed = re.sub(r"[,，。、;:]", ".", text.upper())
     if _BLOCK.fullmatch(pointed) or _MEMORY.fullmatch(pointed):
-        return pointed
+        with suppress(AddressError):
+            parse(pointed)
+            return pointed
     found = _OTHERS.search(text.upper())
     if found is None:
         return "DB12.DBD4"

@@ -33,8 +33,8 @@ def split_address(text: str, default_port: int | None = None) -> tuple[str, int]
         meant = rest.partition("/")[0]
         raise AddressError("config.address_scheme", meant)
     if apart := re.fullmatch(r"([A-Za-z0-9._-]+)[,，;；\s]+([0-9]{1,5})", rest):
-        args = {"host": rest}
-        raise AddressError("config.address_name", f"{apart[1]}:{apart[2]}", **args)
+        typed = f"{apart[1]}:{apart[2]}" if _is_port(apart[2]) else ""
+        raise AddressError("config.address_name", typed, host=rest)
     host, port_text = _parted(rest, default_port)
     port = _port(host, port_text, default_port)
     bare, zone_mark, zone = host.partition("%")
@@ -92,10 +92,14 @@ def _port(host: str, text: str, default: int | None) -> int:
         return default
     if not text.strip():
         raise AddressError("config.address_no_port")
-    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535):
+    if not _is_port(text):
         meant = as_written(host, default) if default is not None else ""
         raise AddressError("config.address_port", meant, port=text)
     return int(text)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535
 
 
 def _four(host: str, port: int) -> str:
@@ -105,7 +109,7 @@ def _four(host: str, port: int) -> str:
         parts = [part.lstrip("0") or "0" for part in host.split(".") if part]
         plain = ".".join(parts)
         if len(parts) == 5 and all(int(part[:9]) <= 255 for part in parts[:4]):
-            meant = as_written(".".join(parts[:4]), parts[4]) if len(parts[4]) <= 5 else ""
+            meant = as_written(".".join(parts[:4]), parts[4]) if _is_port(parts[4]) else ""
             raise AddressError("config.address_four", meant, host=host) from None
         is_one = len(parts) == 4 and all(int(part[:9]) <= 255 for part in parts)
         meant = as_written(plain, port) if is_one else ""

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from gateway.config import spelling
+
 #: What people write for yes and for no.
 SPOKEN = {
     "true": "true", "yes": "true", "on": "true", "1": "true", "是": "true", "开": "true",
@@ -15,6 +17,8 @@ SPOKEN = {
 }  # fmt: skip
 #: Longer texts are not guessed at.
 _CHARS_MAX = 64
+#: No number of a file has more.
+_DIGITS_MAX = 20
 _DASHES = re.compile(r"\s*(?:~|～|—+|–|至|到|\.\.+|-)\s*")
 _COMMAS = re.compile(r"\s*[,，、;；]\s*|\s+")
 
@@ -53,6 +57,8 @@ def _int(value: Any) -> str:
             value = number
         else:
             return ""
+    if not value.is_finite() or value.adjusted() > _DIGITS_MAX:
+        return ""
     return str(int(value)) if value == value.to_integral_value() else ""
 
 
@@ -92,13 +98,12 @@ def _deadband(value: Any) -> str:
 def _labels(value: Any) -> str:
     """A list of names: from 0 on."""
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        pairs = (f'{number} = "{name}"' for number, name in enumerate(value[:20]))
-        return f"{{ {', '.join(pairs)} }}"
+        return spelling.value({str(number): name for number, name in enumerate(value[:20])})
     return ""
 
 
 def _texts(value: Any) -> str:
-    return f'["{value}"]' if isinstance(value, str) and value.strip() else ""
+    return spelling.value([value]) if isinstance(value, str) and value.strip() else ""
 
 
 _GUESSES: dict[str, Callable[[Any], str]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +18,12 @@ _CELL = {"zh": "{key} 列填 {value}", "en": "{value} in column {key}"}
 
 def key(name: str) -> str:
     """A name as a key of TOML."""
-    return name if _BARE.fullmatch(name) else f'"{name}"'
+    return name if _BARE.fullmatch(name) else _text(name)
+
+
+def _text(written: str) -> str:
+    """In quotes; what JSON escapes TOML does, in the same way."""
+    return json.dumps(written, ensure_ascii=False)
 
 
 def header(path: Iterable[str | int]) -> str:
@@ -36,7 +42,7 @@ def value(written: Any) -> str:
     if isinstance(written, list):
         return f"[{', '.join(map(value, written))}]"
     if isinstance(written, str):
-        return '"' + written.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return _text(written)
     return str(written)
 
 

@@ -88,7 +88,9 @@ def _text(key: Key, value: Any) -> str:
         number = isinstance(value, int) and not isinstance(value, bool)
         if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
             value, number = value[0], True
-        meant = f'{key.name} = "{value}"' if number and key.name != "listen" else ""
+        meant = (
+            f"{key.name} = {spelling.value(str(value))}" if number and key.name != "listen" else ""
+        )
         raise _wrong_type(key, "text", meant)
     _judge_text(key, value)
     wide = ""
@@ -318,11 +320,11 @@ def _wrong_type(key: Key, kind: str, example: str = "", value: Any = None) -> Wr
 
 def _quantity(key: Key, value: Any, parse: Callable[[str], _Quantity], units: str) -> _Quantity:
     """The quantity of a text; a bare number is answered with the text it should have been."""
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+    if number := _plain(value):
         unit = key.example.strip('"').rpartition(" ")[2]
         if key.kind == "duration":
             unit = "ms" if value >= 10 else "s"
-        raise WrongError("config.no_unit", key=key.name, example=f"{_toml(value)} {unit}")
+        raise WrongError("config.no_unit", key=key.name, example=f"{number} {unit}")
     try:
         return parse(value) if isinstance(value, str) else parse("")
     except ValueError:
@@ -330,6 +332,14 @@ def _quantity(key: Key, value: Any, parse: Callable[[str], _Quantity], units: st
         raise WrongError(
             "config.bad_unit", key=key.name, value=_toml(value), units=units, example=example
         ) from None
+
+
+def _plain(value: Any) -> str:
+    """A number in digits; "" for anything else, and for one that no unit makes sense of."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return ""
+    number = Decimal(value)
+    return f"{number:f}" if number.is_finite() and abs(number.adjusted()) <= 20 else ""
 
 
 def _meant(value: Any, parse: Callable[[str], object]) -> str:

@@ -22,9 +22,8 @@ that came damaged is not owed. The unit is believed again
 Silence is counted from when the port was last seen empty: bytes that waited for us don't tell when
 they came. Where we looked away for long (STALLED), the kernel lost bytes, or four bytes or more
 were no frame (they may have been a request to anyone), nobody is believed for one `timeout` and the
-longest frame; nor at the beginning. What can't be told is an answer that comes later than that to a
-request from before, and a master that is out of step from before then, and takes one answer for
-another for ever.
+longest frame; nor at the beginning. What can't be told is an answer that comes later than that, and
+a master that is out of step from before then, and takes one answer for another for ever.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from gateway.config import load, remedy_of
+from gateway.config.address import AddressError, split_address
 from gateway.config.likely import likely, units
 from gateway.config.meant import meant, with_item, yaml_path
 from tests.unit.test_config import DEVICE, HEAD, TAGS
@@ -203,12 +205,44 @@ def test_file_when_it_is_no_text_then_said_and_no_conversion_is_advised(tmp_path
         ("decimal", "1,5", "1.5"), ("decimal", "1e3", ""), ("bool", "on", "true"),
         ("bool", 0, "false"), ("bool", "maybe", ""), ("deadband", "-1％", '"1 %"'),
         ("labels", [], ""), ("texts", "", ""), ("table", {}, ""), ("int", "9" * 80, ""),
+        ("int", Decimal("inf"), ""), ("int", Decimal("-inf"), ""), ("int", Decimal("nan"), ""),
+        ("int", Decimal("1e9999"), ""), ("int", Decimal("1e999999999"), ""),
+        ("int", Decimal("96e2"), "9600"), ("texts", 'a"b\\c', r'["a\"b\\c"]'),
+        ("labels", ['a"b', "c"], r'{ 0 = "a\"b", 1 = "c" }'),
     ],
 )  # fmt: skip
 def test_value_when_it_is_of_another_kind_then_what_it_may_have_been(
     kind: str, written: object, typed: str
 ) -> None:
     assert likely(kind, written) == typed
+
+
+@pytest.mark.parametrize("written", ["inf", "-inf", "nan", "1e9999", "1e999999999"])
+@pytest.mark.parametrize(
+    ("key", "id_"), [("baud", "config.wrong_type"), ("timeout", "config.bad_unit")]
+)
+def test_check_when_a_number_is_beyond_all_bounds_then_said_where_it_stands(
+    tmp_path: Path, key: str, id_: str, written: str
+) -> None:
+    file = tmp_path / "gateway.toml"
+    text = SERIAL.replace("[links.com1]\n", f"[links.com1]\n{key} = {written}\n")
+    file.write_text(text, "utf-8")
+    (problem,) = (each for each in load(file).problems if each.args.get("key") == key)
+    assert problem.id == id_
+    assert remedy_of(problem, "en")
+
+
+@pytest.mark.parametrize(
+    ("address", "typed"),
+    [("10.0.0.1 502", "10.0.0.1:502"), ("10.0.0.1 99999", ""), ("10.0.0.1.502", "10.0.0.1:502"),
+     ("10.0.0.1.0", ""), ("10.0.0.1.99999", "")],
+)  # fmt: skip
+def test_address_when_its_port_is_told_apart_otherwise_then_a_remedy_has_a_port_that_there_is(
+    address: str, typed: str
+) -> None:
+    with pytest.raises(AddressError) as caught:
+        split_address(address, 502)
+    assert caught.value.meant == typed
 
 
 @pytest.mark.parametrize(
