@@ -83,16 +83,18 @@ class Adapter:
 
     def condition(self, name: str, level: str, code: str = "", text: str = "") -> None:
         """`level`: NORMAL, WARNING, FAULT, UNAVAILABLE. NORMAL with a code ends that one, without
-        one all.
+        one all, as does UNAVAILABLE.
         """
         with self._lock:
             held = self._active[name]
-            if level in ("WARNING", "FAULT"):
-                held[code] = f"{level}|{code}|||{text}"
-            elif code:
+            if level == "UNAVAILABLE" or (level == "NORMAL" and not code):
+                held.clear()
+            elif held.get("", "").startswith("UNAVAILABLE"):
+                del held[""]
+            if level == "NORMAL":
                 held.pop(code, None)
             else:
-                held.clear()
+                held[code] = f"{level}|{code}|||{text}"
             self._say(f"{name}|{level}|{code}|||{text}")
 
     def command(self, line: str) -> str:

@@ -49,14 +49,18 @@ cdef void set_pause(device_t *d, int64_t pause_ns, int64_t now) noexcept nogil:
 
 
 cdef int64_t affordable(const device_t *d) noexcept nogil:
-    """The longest pause that leaves half of each period of the device for its answers."""
-    cdef int64_t most = PAUSE_MOST
+    """The longest pause with which those after all requests of the device's groups take half of its
+    time; 0 where that is too short to be learned.
+    """
+    cdef double requests = 0  # in a nanosecond
+    cdef int64_t most
     cdef int32_t i
     for i in range(d.group_count):
-        most = min(
-            most, d.groups[i].period_ns // (2 * max(1, d.groups[i].current.request_count))
-        )
-    return most
+        requests += <double>d.groups[i].current.request_count / <double>d.groups[i].period_ns
+    if requests * 2 * PAUSE_MOST <= 1:
+        return PAUSE_MOST
+    most = <int64_t>(1 / (2 * requests))
+    return most if most >= PAUSE_FIRST else 0
 
 
 cdef void pause_kept(const link_t *l, device_t *d, const flight_t *f, int64_t now) noexcept nogil:
@@ -76,7 +80,7 @@ cdef void pause_kept(const link_t *l, device_t *d, const flight_t *f, int64_t no
 
 
 cdef void pause_missed(const link_t *l, device_t *d, const flight_t *f, int64_t now) noexcept nogil:
-    cdef int64_t longer
+    cdef int64_t most
     if not l.line or d.silent:
         return
     if not is_soon(d, f):
@@ -91,18 +95,19 @@ cdef void pause_missed(const link_t *l, device_t *d, const flight_t *f, int64_t 
         return
     if d.hurried < (<uint32_t>BELIEVED if d.hurried_well < WELL else <uint32_t>BELIEVED_WELL):
         return
-    if d.pause_ns >= PAUSE_MOST:
-        # It was something else.
+    most = affordable(d)
+    if d.pause_ns >= most:
+        # It was something else, or there is no room for a longer one.
         if d.pause_learned:
             wait_longer(d)
             set_pause(d, 0, now)
     elif d.pause_learned or now >= d.pause_review:
-        longer = max(PAUSE_FIRST, min(2 * d.pause_ns, PAUSE_MOST))
-        if longer <= affordable(d):
-            set_pause(d, longer, now)
+        set_pause(d, max(PAUSE_FIRST, min(2 * d.pause_ns, most)), now)
 
 
 cdef void pause_known(device_t *d, int64_t pause_ns) noexcept nogil:
-    if pause_ns > 0:
-        set_pause(d, min(pause_ns, PAUSE_MOST), 0)
+    # The periods may be shorter by now.
+    cdef int64_t learned = min(pause_ns, affordable(d))
+    if learned > 0:
+        set_pause(d, learned, 0)
         d.pause_review = -1  # counted from the first answer

@@ -19,6 +19,11 @@ cdef enum:
     WIRE_USUAL = 64  # characters of a request and its answer
 
 
+cdef inline int64_t next_due(const member_t *m) noexcept nogil:
+    """When its next scan is due; a tick that no multiple fell to has none."""
+    return due_of(m.g, max(m.g.ticks_due, m.next_tick))
+
+
 cdef int64_t free_until(const link_t *l) noexcept nogil:
     """When the next scan of a device that does answer is due."""
     cdef const member_t *m
@@ -27,7 +32,7 @@ cdef int64_t free_until(const link_t *l) noexcept nogil:
     for i in range(l.resident_count):
         m = &l.members[i]
         if not l.devices[m.device].silent:
-            due = due_of(m.g, m.g.ticks_due)
+            due = next_due(m)
             if due < first:
                 first = due
     return first
@@ -40,7 +45,7 @@ cdef bint is_due_now(const link_t *l, int64_t now) noexcept nogil:
     for i in range(l.resident_count):
         m = &l.members[i]
         if not (m.scan.active or l.devices[m.device].silent) and (
-            due_of(m.g, m.g.ticks_due) <= now
+            next_due(m) <= now
         ):
             return True
     return False

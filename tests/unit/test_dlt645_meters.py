@@ -70,6 +70,35 @@ def test_pause_when_a_shorter_one_is_tried_in_vain_then_ever_more_rarely() -> No
     assert scans > 4000
 
 
+def test_pause_when_kept_from_times_of_longer_periods_then_no_tick_is_lost_to_it() -> None:
+    meters = Meters([Meter(A)], {"m": {"meter": A}}, ADDRESSES, 1000, kept=PAUSED)
+    meters.run(20_000)
+    assert 124_000_000 < meters.runner.buses[0].link.pause(0) <= 125_000_000
+    meters.finish()
+    assert not [tick for tick, reason in meters.box.accounted(1) if reason]
+
+
+def test_pause_when_several_groups_share_a_device_then_all_of_them_leave_it_room() -> None:
+    """Three requests a second in three groups: nothing over 166 ms has room beside answers."""
+
+    def hasty(asked: Asked) -> list[Step]:
+        soon = asked.at_ns / 1e6 - last_ms[0] < 450
+        if soon:
+            return []
+        last_ms[0] = asked.at_ns / 1e6 + 10
+        return [0.01, answer(asked)]
+
+    last_ms, most = [0.0], 0
+    asks = [Ask(reads=(at,), every_ms=1000) for at in (10, 500, 900)]
+    talk = Talk(asks, hasty, framing="rtu", link={"timeout_ns": 100_000_000})
+    for second in range(120):
+        talk.run(1000 * second)
+        most = max(most, talk.native.pause(0))
+    talk.finish()
+    assert 50_000_000 <= most <= 166_666_666
+    assert talk.native.pause(0) == 0, "it is no help, and not believed for long"
+
+
 def test_pause_when_requests_are_lost_by_chance_then_none_is_learned() -> None:
     meters = Meters([Meter(A), Meter(B)], {"m": {"meter": A}, "n": {"meter": B}}, ADDRESSES, 2000)
     lost = iter(range(1 << 30))

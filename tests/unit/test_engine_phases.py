@@ -269,6 +269,29 @@ def test_ticks_when_utc_steps_forth_and_back_then_at_most_one_number_is_without_
     assert len(reasons) >= 210
 
 
+def test_silent_device_when_a_neighbours_number_has_no_multiple_then_tried_as_before() -> None:
+    """What is not due holds nobody up, and nobody looks at it a thousand times a second."""
+
+    def one_is_off(asked: Asked) -> list[Step]:
+        return [] if asked.unit == 2 else list(honest(asked))
+
+    minute = 60_000
+    asks = [Ask(unit=1, reads=(10,), every_ms=minute), Ask(unit=2, reads=(20,), every_ms=1000)]
+    talk = Talk(asks, one_is_off, framing="rtu")
+    group = talk.box.groups[0]
+    group.place(0, aligned=True)
+    ahead_ns = -talk.start_ns % (minute * MS) + MORNING_NS // (minute * MS) * minute * MS
+    group.know_utc(ahead_ns)
+    talk.run(3.5 * minute)
+    group.know_utc(ahead_ns - 2 * SECOND_NS)
+    talk.run(7 * minute)
+    tried = [sum(one.unit == 2 and minute * n <= (one.at_ns - talk.start_ns) / MS < minute * (n + 1)
+                 for one in talk.asked) for n in range(1, 7)]  # fmt: skip
+    assert min(tried) >= 0.8 * max(tried)
+    talk.finish()
+    assert [reason for _, reason in talk.box.accounted(1)].count(4) == 1
+
+
 def test_ticks_when_not_aligned_then_utc_moves_none() -> None:
     talk = Talk([Ask(reads=(10,), every_ms=1000)], honest)
     talk.box.groups[0].know_utc(MORNING_NS)

@@ -84,6 +84,23 @@ def test_adapter_when_it_is_commanded_then_the_driver_reads_what_it_says() -> No
         asyncio.run(story(adapter))
 
 
+def test_adapter_when_a_condition_is_not_available_then_whoever_connects_later_is_told_so() -> None:
+    def told(adapter: Adapter) -> str:
+        peer = socket.create_connection((adapter.host, adapter.port), 5)
+        with peer, peer.makefile("r", encoding="utf-8") as lines:
+            return next(line for line in lines if "|system|" in line).split("|", 2)[2].strip()
+
+    with Adapter(moves=False) as adapter:
+        adapter.command("fault system 17 door")
+        assert told(adapter) == "FAULT|17|||door"
+        adapter.command("unavailable")
+        assert told(adapter) == "UNAVAILABLE||||"
+        adapter.command("fault system 18 oil")
+        assert told(adapter) == "FAULT|18|||oil"
+        adapter.command("normal system")
+        assert told(adapter) == "NORMAL||||"
+
+
 def test_adapter_when_it_is_mute_then_it_is_given_up() -> None:
     async def story(adapter: Adapter) -> None:
         asked = LinkAsked("cell", "127.0.0.1", adapter.port, 10**9, "shdr", (GROUP,))
