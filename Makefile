@@ -6,7 +6,7 @@ PY   := $(VENV)/bin/python
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test sanitized bench lint reliability lock proto clean help
+.PHONY: setup demo test sanitized bench lint reliability deb lock proto clean help
 
 help:            ## this list ## 命令列表
 	@case "$${JIAHE_LANG:-$${LC_ALL:-$${LC_MESSAGES:-$$LANG}}}" in zh*) text=3 ;; *) text=2 ;; esac; \
@@ -40,6 +40,10 @@ reliability: setup ## the long fault, fuzz and simulation runs ## 长时间的�
 	@JIAHE_LONG=1 SEEDS=$${SEEDS:-10000} $(PY) -m pytest tests/fault tests/fuzz tests/sim tests/stories
 	@scripts/setup --sanitized
 	@$(PY) -m tests.sanitized --seconds $${SECONDS_EACH:-600}
+
+deb: setup       ## Debian packages for boxes, into dist/; ARCH="arm64" one of them ## 网关的 Debian 软件包，在 dist/；ARCH="arm64" 只要一种
+	@scripts/setup --package $(ARCH)
+	@$(PY) -m package $(addprefix --arch ,$(ARCH))
 
 proto: setup     ## regenerate proto/gen from proto/ ## 由 proto/ 重新生成 proto/gen
 	@scripts/proto

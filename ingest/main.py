@@ -27,7 +27,7 @@ from ingest.words import Parser, language, words
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit status."""
-    arguments = _parser(language()).parse_args(argv)
+    arguments = parser_in(language()).parse_args(argv)
     try:
         return int(arguments.run(arguments))
     except BrokenPipeError:  # `export | head`: who reads has enough
@@ -49,7 +49,7 @@ def _words(error: Exception) -> str:
     return why(error)
 
 
-def _parser(lang: str) -> Parser:
+def parser_in(lang: str) -> Parser:
     def say(key: str) -> str:
         return words(key, lang)
 

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     lang = language_of(config_path(_config_in(arguments)))
-    options = _parser(lang).parse_args(arguments)
+    options = parser_in(lang).parse_args(arguments)
     if options.command != "run":  # the daemon's journal wants the details themselves
         sys.excepthook = _Hook(lang)
     config = config_path(getattr(options, "file", None) or options.config)
@@ -150,7 +150,7 @@ _USAGE = {
 }
 
 
-def _parser(lang: str) -> _Parser:
+def parser_in(lang: str) -> _Parser:
     def words(message: str) -> str:
         return text(message, lang)
 
