@@ -75,8 +75,8 @@ class Books:
     ) -> None:
         self._group = group
         self._specs, self._tags = tags, len(tags)
-        self.schedule = Schedule(period_ns, align)
-        self.waits_for = 0  # the tick that a host scans next
+        self.schedule, self._shift_min = Schedule(period_ns, align), -(period_ns + period_ns // 4)
+        self._waits_for = 0  # the tick that a host scans next
         self._data_bytes = row_bytes(tags)
         self._lost = 0  # events that did not come, and are not announced yet
         self._lost_for = GAP_OVERRUN
@@ -93,21 +93,45 @@ class Books:
         self.schedule.begin(start_ns)
         self._group.start(start_ns)
 
+    def told(self) -> tuple[int, int, bool, int | None]:
+        """What a host that begins waits by: when tick 0 was due, the tick that is due next, whether
+        ticks are aligned, and how.
+        """
+        if self._waits_for < self.next_tick:
+            self._waits_for = self.schedule.following(self.next_tick)
+        schedule = self.schedule
+        return schedule.start_ns, self._waits_for, schedule.aligned, schedule.shift_ns
+
     def row(self, row: Row) -> None:
-        """Take one scan in."""
-        following = self.next_tick
-        if not self.schedule.start_ns or row.tick < following:
+        """Take one scan in, and when its host scans next."""
+        if not self.schedule.start_ns:
             self.late += 1
             return
-        if (
-            len(row.status) != self._tags
-            or len(row.data) != self._data_bytes
-            or row.half_span_us >= 1 << 32
-            or 0 in row.status
-            or row.tick > self.schedule.newest(row.mid_ns) + EARLY_MOST
-        ):
+        if not self._fits_in(row):
             self.unfit += 1
             return
+        if row.tick < self.next_tick:
+            self.late += 1
+        else:
+            self._take(row)
+        self._waits_for = row.next.tick
+        self.schedule.follow(row.next.shift_ns, row.next.passed)
+
+    def _fits_in(self, row: Row) -> bool:
+        following, passed, shift_ns = row.next
+        newest, latest_ns = self.schedule.newest, row.mid_ns + 1000 * row.half_span_us
+        return (
+            len(row.status) == self._tags
+            and len(row.data) == self._data_bytes
+            and row.half_span_us < 1 << 32
+            and 0 not in row.status
+            and row.tick <= newest(row.mid_ns) + EARLY_MOST
+            and row.tick < following <= newest(latest_ns) + 1 + EARLY_MOST
+            and passed < following
+            and (shift_ns is None or (self.schedule.aligned and self._shift_min <= shift_ns <= 0))
+        )
+
+    def _take(self, row: Row) -> None:
         self._overrun(row.tick)
         first, shift_ns = row.status[0], self.schedule.shift_ns or 0
         if first in AWAY and row.status.count(first) == len(row.status):
@@ -115,7 +139,6 @@ class Books:
             return
         self._away = 0
         self._group.push(row.tick, row.mid_ns, row.half_span_us, row.status, row.data, shift_ns)
-        self._await(row.tick + 1)
         if any(quality < UNCERTAIN for quality in row.status):
             self.last_good_ns = row.mid_ns
 
@@ -168,19 +191,19 @@ class Books:
         if not self.schedule.start_ns or now_ns - grace_ns < self.schedule.start_ns:
             return
         upto = self.schedule.newest(now_ns - grace_ns) + 1
-        following = self.next_tick
-        if upto <= following:
+        if upto <= self.next_tick:
             return
         if quality not in AWAY:
-            self._overrun(upto)
-        else:
-            if self._away != quality:
-                self._trouble(following, self.schedule.due_ns(following), quality)
-            self._group.skip(upto, AWAY[quality])
-        self._await(upto)
-
-    def _await(self, tick: int) -> None:
-        self.waits_for = self.schedule.following(tick)
+            self._overrun(upto)  # when it scans next, the host says with its next row
+            return
+        if self.schedule.passed == self.next_tick:
+            self._overrun(self.next_tick + 1)
+        if upto <= (following := self.next_tick):
+            return
+        if self._away != quality:
+            self._trouble(following, self.schedule.due_ns(following), quality)
+        self._group.skip(upto, AWAY[quality])
+        self._waits_for = self.schedule.following(upto)
 
     def _overrun(self, upto: int) -> None:
         """Ticks below that did not come though the host is there; one of them may be none that it
@@ -200,4 +223,3 @@ class Books:
             status = bytes([quality]) * self._tags
             shift_ns = self.schedule.shift_ns or 0
             self._group.push(tick, at_ns, 0, status, bytes(self._data_bytes), shift_ns)
-        self._await(tick + 1)

@@ -28,6 +28,7 @@ from drivers.host.frames import (
     STATE,
     UTC,
     Frames,
+    Next,
     Row,
     pack,
     pack_events,
@@ -143,7 +144,8 @@ class Host:
             for group in link.asked.groups:
                 start_ns, tick, aligned, shift_ns = go[str(group.number)]
                 schedule = Schedule(group.period_ns, aligned)
-                schedule.begin(start_ns, shift_ns)
+                schedule.begin(start_ns)
+                schedule.follow(shift_ns, 0)
                 schedule.know_utc(self._utc_ahead_ns)
                 self._schedules.append(schedule)
                 tasks.append(asyncio.create_task(self._ticks(link.source, group, schedule, tick)))
@@ -210,15 +212,18 @@ class Host:
             await _until(schedule.due_ns(tick))
             begun_ns = now_ns()
             status, data = await source.scan(group) if source.up else away
-            span_ns = now_ns() - begun_ns
+            ended_ns = now_ns()
+            span_ns = ended_ns - begun_ns
+            # The newest tick that is due; those between are overrun.
+            following = schedule.following(max(tick + 1, schedule.newest(ended_ns)))
             row = Row(
                 group.number, tick, begun_ns + span_ns // 2,
                 min(span_ns // 2000, (1 << 32) - 1), status, data,
+                Next(following, schedule.passed, schedule.shift_ns),
             )  # fmt: skip
             if self._writer.transport.get_write_buffer_size() < UNREAD_BYTES_MAX:
                 self._writer.write(pack_row(row))
-            # The newest tick that is due; those between are overrun.
-            tick = schedule.following(max(tick + 1, schedule.newest(now_ns())))
+            tick = following
 
 
 async def _once_up(source: Source, within_s: float) -> None:

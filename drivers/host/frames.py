@@ -23,7 +23,7 @@ UTC: Final = 7  # JSON: how far UTC is ahead of the boot clock, in ns; when that
 FRAME_BYTES_MAX: Final = 16 << 20
 
 _HEAD = struct.Struct(">IB")
-_ROW = struct.Struct(">IQqII")
+_ROW = struct.Struct(">IQqIQQ?qI")
 _EVENTS = struct.Struct(">IQ")
 _EVENT = struct.Struct(">HqqBH")
 
@@ -32,8 +32,19 @@ class FrameError(ValueError):
     """The other side does not keep to this format."""
 
 
+class Next(NamedTuple):
+    """When a host scans next, as its `native.rows.ticks.Schedule` has it."""
+
+    tick: int
+    passed: int = 0  # the last tick that no multiple of the period fell to; 0: none
+    shift_ns: int | None = None  # ticks are due so much later than their numbers say
+
+
 class Row(NamedTuple):
-    """One scan. `status`: a quality a tag; `data`: the tags' bytes one after another."""
+    """One scan. `status`: a quality a tag; `data`: the tags' bytes one after another. When it
+    scans next the host alone decides, while it lives: two that follow UTC each by itself may part
+    by a period.
+    """
 
     group: int
     tick: int
@@ -41,6 +52,7 @@ class Row(NamedTuple):
     half_span_us: int
     status: bytes
     data: bytes
+    next: Next
 
 
 class Event(NamedTuple):
@@ -65,7 +77,11 @@ def pack_json(kind: int, said: Any) -> bytes:
 
 
 def pack_row(row: Row) -> bytes:
-    head = _ROW.pack(row.group, row.tick, row.mid_ns, row.half_span_us, len(row.status))
+    following, passed, shift_ns = row.next
+    head = _ROW.pack(
+        row.group, row.tick, row.mid_ns, row.half_span_us,
+        following, passed, shift_ns is not None, shift_ns or 0, len(row.status),
+    )  # fmt: skip
     return pack(ROW, head + row.status + row.data)
 
 
@@ -73,11 +89,14 @@ def unpack_row(payload: bytes) -> Row:
     """Raises FrameError."""
     if len(payload) < _ROW.size:
         raise FrameError("a row is cut short")
-    group, tick, mid_ns, half_span_us, tags = _ROW.unpack_from(payload)
+    *scan, following, passed, on_grid, shift_ns, tags = _ROW.unpack_from(payload)
     if len(payload) < _ROW.size + tags:
         raise FrameError("a row lacks some of its statuses")
     end = _ROW.size + tags
-    return Row(group, tick, mid_ns, half_span_us, payload[_ROW.size : end], payload[end:])
+    next_ = Next(following, passed, shift_ns if on_grid else None)
+    group, tick, mid_ns, half_span_us = scan
+    data = payload[end:]
+    return Row(group, tick, mid_ns, half_span_us, payload[_ROW.size : end], data, next_)
 
 
 def pack_events(group: int, lost: int, events: Iterable[Event]) -> bytes:

@@ -192,7 +192,7 @@ class HostRunner:
             books = self._books.get(row.group)
             if books is None:
                 raise FrameError(f"there is no group {row.group}")
-            if not 0 <= row.mid_ns <= now_ns() + GRACE_NS:
+            if not 0 <= row.mid_ns <= now_ns() + GRACE_NS - 1000 * row.half_span_us:
                 raise FrameError("a row of no time that was")
             books.row(row)
         elif kind == EVENTS:
@@ -212,7 +212,7 @@ class HostRunner:
         """Scanning begins, or goes on behind the ticks that were accounted meanwhile."""
         self._settle(0, BAD_LINK_DOWN)
         self._begin()
-        told = {number: _schedule(books) for number, books in self._books.items()}
+        told = {number: books.told() for number, books in self._books.items()}
         self._utc_told = 0
         ours.setblocking(True)
         self._tell_utc(ours)
@@ -226,7 +226,7 @@ class HostRunner:
             books.schedule.know_utc(ahead_ns)
 
     def _tell_utc(self, ours: socket.socket) -> None:
-        """The host waits for the same ticks as the books."""
+        """The host's ticks follow UTC."""
         if (ahead_ns := self._utc_ahead_ns) != self._utc_told:
             self._utc_told = ahead_ns
             ours.sendall(pack_json(UTC, ahead_ns))
@@ -258,12 +258,6 @@ class HostRunner:
         now = now_ns()
         for books in self._books.values():
             books.settle(now, grace_ns, quality)
-
-
-def _schedule(books: Books) -> tuple[int, int, bool, int | None]:
-    """What its host waits by."""
-    schedule = books.schedule
-    return schedule.start_ns, books.waits_for, schedule.aligned, schedule.shift_ns
 
 
 def _asked(link: HostedLink) -> LinkAsked:

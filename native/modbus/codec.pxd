@@ -14,10 +14,9 @@ cdef enum Framing:
     TCP = 2
 
 cdef enum:
-    # Modbus Application Protocol V1.1b3, 4.1: PDU 253; RTU ADU 253 + 1 + 2, TCP ADU 253 + 7.
+    # Modbus Application Protocol V1.1b3, 4.1: PDU 253; RTU ADU 253 + 1 + 2.
     PDU_MAX = 253
     RTU_MAX = 256
-    TCP_MAX = 260
     # A unit, a PDU, and where a converter left it in the checksum of RTU.
     MBAP_LENGTH_MAX = PDU_MAX + 3
     # Serial line V1.02, 2.5.2.1: ':' + 2 x (unit, PDU, LRC) + CR LF.

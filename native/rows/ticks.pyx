@@ -21,13 +21,15 @@ cdef class Schedule:
         memset(&self.g, 0, sizeof(group_t))
         self.g.period_ns, self.g.aligned = period_ns, aligned
 
-    def begin(self, int64_t start_ns, shift_ns: int | None = None) -> None:
-        """Tick 0 is, or was, due at `start_ns`. `shift_ns`: what another schedule of the group
-        gives as such.
-        """
+    def begin(self, int64_t start_ns) -> None:
+        """Tick 0 is, or was, due at `start_ns`."""
         self.g.start_ns = start_ns
+
+    def follow(self, shift_ns: int | None, uint64_t passed) -> None:
+        """Go on as another schedule of the group, which gives these."""
         self.g.on_grid = shift_ns is not None
         self.g.shift_ns = shift_ns or 0
+        self.g.passed = passed
 
     def know_utc(self, int64_t ahead_ns) -> None:
         """UTC is the boot clock and so much."""

@@ -42,6 +42,7 @@ from native.s7.codec cimport (
     ITEM,
     ITEM_HEAD,
     ITEM_OK,
+    ITEMS_MAX,
     JOB_HEAD,
     REPLY_FOREIGN,
     REPLY_REFUSED,
@@ -353,7 +354,7 @@ cdef Step proceed(
         own.cap = <uint8_t>told
         tell(t, told, CODE_SHORT)
     if own.most:
-        own.most = <uint8_t>min(2 * own.most, 255)
+        own.most = <uint8_t>min(2 * own.most, ITEMS_MAX)
     for n in range(told):
         next_item(pdu, &at, &item)
         if item.code == ITEM_OK:

@@ -70,11 +70,12 @@ class Buggy(Counting):
         await super().follow()
 
 
+_ROW = frames.Row(0, 3, 1, 0, b"\1", bytes(4), frames.Next(4))
 #: By the name of the link: what no host says.
 LIES = {
     "unknown": frames.pack(99),
-    "nobody": frames.pack_row(frames.Row(77, 3, 1, 0, b"\1", bytes(4))),
-    "future": frames.pack_row(frames.Row(0, 1 << 35, 1 << 61, 0, b"\1", bytes(4))),
+    "nobody": frames.pack_row(_ROW._replace(group=77)),
+    "future": frames.pack_row(_ROW._replace(mid_ns=1 << 61)),
     "coming": frames.pack_events(0, 0, [frames.Event(0, 1 << 61, 0, 1, bytes(4))]),
     "cut": frames.pack(frames.ROW, b"\0" * 9),
     "huge": b"\xff\xff\xff\xff\4",

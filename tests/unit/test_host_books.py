@@ -15,7 +15,7 @@ from drivers.host import frames
 from drivers.host.books import Books
 from drivers.host.child import BACKOFF_S_MAX, backoff_s
 from drivers.host.events import batch
-from drivers.host.frames import Event, FrameError, Frames, Row
+from drivers.host.frames import Event, FrameError, Frames, Next, Row
 from drivers.host.source import PUSHED_MAX, Pushed
 from drivers.host.values import TYPES, encode, lay_out
 from drivers.quality import BAD_LINK_DOWN, BAD_NO_ANSWER, BAD_NO_VALUE, BAD_NOT_A_VALUE, GOOD
@@ -38,9 +38,10 @@ def made(*, align: bool = False) -> tuple[Group, Books]:
     return group, books
 
 
-def row(tick: int, *status: int) -> Row:
+def row(tick: int, *status: int, then: Next | None = None) -> Row:
     mid_ns = 1_000_000_000 + tick * PERIOD
-    return Row(0, tick, mid_ns, 0, bytes(status or (GOOD, GOOD)), GOOD_DATA)
+    then = then or Next(tick + 1)
+    return Row(0, tick, mid_ns, 0, bytes(status or (GOOD, GOOD)), GOOD_DATA, then)
 
 
 def skipped(group: Group) -> dict[str, int]:
@@ -216,11 +217,15 @@ def runs(sealer: Sealer) -> list[pb.EventRun]:
 @pytest.mark.parametrize(
     "bad",
     [
-        Row(0, 0, 1, 0, b"\1", GOOD_DATA),
-        Row(0, 0, 1, 0, b"\1\1", GOOD_DATA + b"x"),
-        Row(0, 0, 1, 0, b"\1\0", GOOD_DATA),
-        Row(0, 1 << 63, 1, 0, b"\1\1", GOOD_DATA),
-        Row(0, 1 << 30, 1_100_000_000, 0, b"\1\1", GOOD_DATA),
+        row(0)._replace(status=b"\1"),
+        row(0)._replace(data=GOOD_DATA + b"x"),
+        row(0)._replace(status=b"\1\0"),
+        row(1 << 33)._replace(mid_ns=1),
+        row(1 << 30)._replace(mid_ns=1_100_000_000),
+        row(0, then=Next(0)),
+        row(0, then=Next(9)),
+        row(0, then=Next(1, 1)),
+        row(0, then=Next(1, 0, 0)),
     ],
 )
 def test_row_when_it_does_not_fit_then_dropped_and_the_tick_is_still_owed(bad: Row) -> None:
@@ -279,10 +284,12 @@ def test_rows_when_aligned_then_late_by_the_grid_and_those_of_a_dead_host_dated_
     group, books = made(align=True)
     ahead_ns = 1_790_000_000_012_345_678
     books.schedule.know_utc(ahead_ns)
-    books.row(row(0))
-    assert books.waits_for == 1
+    shift_ns = on_grid_ns(ahead_ns, 1) - 1_000_000_000 - PERIOD
+    books.row(row(0, then=Next(1, 0, shift_ns)))
+    assert books.told() == (1_000_000_000, 1, True, shift_ns)
     for tick in range(1, 4):
-        books.row(row(tick)._replace(mid_ns=on_grid_ns(ahead_ns, tick) + 3_000_000))
+        at_ns = on_grid_ns(ahead_ns, tick) + 3_000_000
+        books.row(row(tick, then=Next(tick + 1, 0, shift_ns))._replace(mid_ns=at_ns))
     assert 3000 <= group.snapshot()["late_us"]["max"] < 5000
     books.settle(on_grid_ns(ahead_ns, 4) - 1, 0, BAD_LINK_DOWN)
     assert group.scanned() == (4, 4)
@@ -295,16 +302,19 @@ def test_rows_when_aligned_then_late_by_the_grid_and_those_of_a_dead_host_dated_
 def test_tick_when_no_multiple_falls_to_it_then_a_gap_of_its_own_reason() -> None:
     """The host does not wait for it, nor do the books count it as overrun."""
     group, books = made(align=True)
-    ahead_ns = 1_790_000_000_000_000_000
-    books.schedule.know_utc(ahead_ns)
-    books.row(row(0))
-    books.row(row(1))
-    ahead_ns -= 40_000_000
-    books.schedule.know_utc(ahead_ns)
-    books.row(row(2))
-    assert books.waits_for == 4, "two would come after its number"
-    books.row(row(5))
+    books.row(row(0, then=Next(1, 0, 0)))
+    books.row(row(1, then=Next(2, 0, 0)))
+    books.row(row(2, then=Next(4, 3, -60_000_000)))
+    assert books.told()[1] == 4, "three would come after its number"
+    books.row(row(5, then=Next(6, 3, -60_000_000)))
     assert skipped(group) == {"replanned": 1, "overrun": 1}
+
+
+@pytest.mark.parametrize("shift_ns", [1, -125_000_001, 1 << 62, -(1 << 62)])
+def test_row_when_its_host_waits_for_no_time_that_it_may_then_dropped(shift_ns: int) -> None:
+    _, books = made(align=True)
+    books.row(row(0, then=Next(1, 0, shift_ns)))
+    assert (books.unfit, books.told()[1]) == (1, 0)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -342,7 +352,7 @@ def test_frames_when_the_length_is_absurd_then_refused(junk: bytes) -> None:
         Frames().feed(junk)
 
 
-@pytest.mark.parametrize("payload", [b"", b"\0" * 27, frames.pack_row(row(1))[5:-16]])
+@pytest.mark.parametrize("payload", [b"", b"\0" * 44, frames.pack_row(row(1))[5:-16]])
 def test_row_frame_when_cut_short_then_refused(payload: bytes) -> None:
     with pytest.raises(FrameError):
         frames.unpack_row(payload)
