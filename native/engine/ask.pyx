@@ -218,7 +218,8 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
     if prep == WAIT:
         d.wait_until = out.until
         if index >= l.resident_count:
-            d.free_at = max(d.free_at, out.until)  # a guest has no other tick: it waits
+            # A guest has no other tick: it waits.
+            d.station.pause.over_at = max(d.station.pause.over_at, out.until)
             return True
         s.failed = True
         s.fail_status = BAD_NO_ANSWER
@@ -260,7 +261,7 @@ cdef inline bint is_before(const member_t *one, const member_t *other) noexcept 
 
 cdef int32_t next_turn(link_t *l, int64_t now, int64_t *when) noexcept nogil:
     """The member whose turn it is, silent devices behind all others; -1: nobody's before `when`.
-    Devices in their pause have no turn.
+    Stations in their pause have no turn.
     """
     cdef const device_t *d
     cdef const member_t *m
@@ -273,8 +274,8 @@ cdef int32_t next_turn(link_t *l, int64_t now, int64_t *when) noexcept nogil:
         if d.silent:
             if silent < 0 or is_rather(d, &l.devices[l.members[silent].device]):
                 silent = l.bus.queue[i]
-        elif d.free_at > now:
-            when[0] = min(when[0], d.free_at)
+        elif d.station.pause.over_at > now:
+            when[0] = min(when[0], d.station.pause.over_at)
         elif best == NULL or is_before(m, best):
             best, found = m, l.bus.queue[i]
     if silent >= 0 and now >= l.bus.try_at and (

@@ -12,7 +12,7 @@ from native.engine.counts cimport EVENTS, copy_event, counts_t, event_t, events_
 from native.engine.doubt cimport others_of
 from native.engine.flights cimport IN_FLIGHT_MAX
 from native.engine.guests cimport GUESTS, dismiss_guest, invite_guest
-from native.engine.pause cimport pause_known
+from native.engine.pause cimport pause_known, pause_told
 from native.engine.protocol cimport ADDRESS_MAX, PROTOCOL_ABI, protocol_t, session_t, station_t
 from native.engine.state cimport (
     BACKOFF_FIRST,
@@ -121,7 +121,6 @@ cdef class Link:
             raise MemoryError
         for i, (station, groups) in enumerate(devices):
             d = &link.devices[i]
-            d.pause_ns = d.pause_told = station.pause_ns
             self.set_line(d, self.spec if station.line is None else station.line)
             d.backoff_ns = BACKOFF_FIRST
             d.since = boot_ns()
@@ -179,6 +178,7 @@ cdef class Link:
                     at += 1
             for i in devices:
                 link.devices[i].station = station
+                pause_told(station, self.stations[i].pause_ns)
                 link.devices[i].wait_ns = link.timeout_ns
                 station.late_ns = link.wait_most_ns
                 link.devices[i].groups = &link.station_groups[first]
@@ -352,14 +352,14 @@ cdef class Link:
         return self.l.devices[device].station.session.granted
 
     def pause(self, int32_t device, int64_t known_ns=-1) -> int:
-        """The silence between requests that was learned of it, in ns; 0: none. `known_ns`: what an
-        earlier run learned. Before the loop runs.
+        """The silence between requests that was learned of its station, in ns; 0: none. `known_ns`:
+        what an earlier run learned. Before the loop runs.
         """
         if not 0 <= device < self.l.device_count:
             raise IndexError(device)
         if known_ns >= 0:
             pause_known(&self.l.devices[device], known_ns)
-        return self.l.devices[device].pause_learned
+        return self.l.devices[device].station.pause.learned
 
     @property
     def single(self) -> bool:

@@ -1,4 +1,4 @@
-"""The silence that a device wants between requests, learned.
+"""The silence that a station wants between requests, learned of all devices with its address.
 
 Some meters drop a request that comes too soon after their last answer, and answer it after a
 silence. That shows as requests that come soon and bring nothing, each of them, while those that
@@ -6,8 +6,8 @@ come after a rest are answered. Then the pause grows, up to PAUSE_MOST; where th
 something else, and nothing is believed for long. What helped is shortened again step by step: the
 device may have been changed for another one. What the file says it never falls below.
 
-Only where devices are asked one request at a time, and never so long that a device's own periods
-have no room for it.
+Only where one request is asked at a time, and never so long that the periods of the station's
+groups have no room for it.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
@@ -32,25 +32,25 @@ cdef enum:
     WELL = 10             # so many of them
 
 
-cdef inline bint is_soon(const device_t *d, const flight_t *f) noexcept nogil:
-    return d.answered_at != 0 and f.sent - d.answered_at < SOON + d.pause_ns
+cdef inline bint is_soon(const pause_t *p, const flight_t *f) noexcept nogil:
+    return p.answered_at != 0 and f.sent - p.answered_at < SOON + p.ns
 
 
-cdef inline void wait_longer(device_t *d) noexcept nogil:
+cdef inline void wait_longer(pause_t *p) noexcept nogil:
     """To the next review, where the last was in vain."""
-    d.pause_review_ns = min(max(2 * d.pause_review_ns, REVIEW_FIRST), REVIEW_LAST)
+    p.review_ns = min(max(2 * p.review_ns, REVIEW_FIRST), REVIEW_LAST)
 
 
-cdef void set_pause(device_t *d, int64_t pause_ns, int64_t now) noexcept nogil:
-    d.pause_learned = pause_ns
-    d.pause_ns = max(d.pause_told, pause_ns)
-    d.hurried = d.hurried_well = 0
-    d.pause_review = now + max(d.pause_review_ns, REVIEW_FIRST)
+cdef void set_pause(pause_t *p, int64_t learned, int64_t now) noexcept nogil:
+    p.learned = learned
+    p.ns = max(p.told, learned)
+    p.hurried = p.hurried_well = 0
+    p.review = now + max(p.review_ns, REVIEW_FIRST)
 
 
 cdef int64_t affordable(const device_t *d) noexcept nogil:
-    """The longest pause with which those after all requests of the device's groups take half of its
-    time; 0 where that is too short to be learned.
+    """The longest pause with which those after all requests of the station's groups take half of
+    its time; 0 where that is too short to be learned.
     """
     cdef double requests = 0  # in a nanosecond
     cdef int64_t most
@@ -64,50 +64,57 @@ cdef int64_t affordable(const device_t *d) noexcept nogil:
 
 
 cdef void pause_kept(const link_t *l, device_t *d, const flight_t *f, int64_t now) noexcept nogil:
-    if l.line and is_soon(d, f):
-        d.hurried = 0
-        if d.hurried_well < WELL:
-            d.hurried_well += 1
-        elif d.pause_learned and now >= d.pause_review:
+    cdef pause_t *p = &d.station.pause
+    if l.line and is_soon(p, f):
+        p.hurried = 0
+        if p.hurried_well < WELL:
+            p.hurried_well += 1
+        elif p.learned and now >= p.review:
             # As short as it is, it does: half of it may, too.
-            d.pause_before = d.pause_learned
-            set_pause(d, d.pause_learned // 2 if d.pause_learned > PAUSE_FIRST // 2 else 0, now)
-        elif d.pause_before:
-            d.pause_before = d.pause_review_ns = 0
-    d.answered_at = now
-    if d.pause_review < 0:
-        d.pause_review = now + REVIEW_FIRST
+            p.before = p.learned
+            set_pause(p, p.learned // 2 if p.learned > PAUSE_FIRST // 2 else 0, now)
+        elif p.before:
+            p.before = p.review_ns = 0
+    p.answered_at = now
+    if p.review < 0:
+        p.review = now + REVIEW_FIRST
 
 
 cdef void pause_missed(const link_t *l, device_t *d, const flight_t *f, int64_t now) noexcept nogil:
+    cdef pause_t *p = &d.station.pause
     cdef int64_t most
     if not l.line or d.silent:
         return
-    if not is_soon(d, f):
-        d.hurried = 0  # no pause is as long
+    if not is_soon(p, f):
+        p.hurried = 0  # no pause is as long
         return
-    d.hurried += 1
-    if d.pause_before:
-        if d.hurried_well < WELL:
-            wait_longer(d)
-            set_pause(d, d.pause_before, now)
-            d.pause_before = 0
+    p.hurried += 1
+    if p.before:
+        if p.hurried_well < WELL:
+            wait_longer(p)
+            set_pause(p, p.before, now)
+            p.before = 0
         return
-    if d.hurried < (<uint32_t>BELIEVED if d.hurried_well < WELL else <uint32_t>BELIEVED_WELL):
+    if p.hurried < (<uint32_t>BELIEVED if p.hurried_well < WELL else <uint32_t>BELIEVED_WELL):
         return
     most = affordable(d)
-    if d.pause_ns >= most:
+    if p.ns >= most:
         # It was something else, or there is no room for a longer one.
-        if d.pause_learned:
-            wait_longer(d)
-            set_pause(d, 0, now)
-    elif d.pause_learned or now >= d.pause_review:
-        set_pause(d, max(PAUSE_FIRST, min(2 * d.pause_ns, most)), now)
+        if p.learned:
+            wait_longer(p)
+            set_pause(p, 0, now)
+    elif p.learned or now >= p.review:
+        set_pause(p, max(PAUSE_FIRST, min(2 * p.ns, most)), now)
 
 
-cdef void pause_known(device_t *d, int64_t pause_ns) noexcept nogil:
+cdef void pause_told(station_t *station, int64_t ns) noexcept nogil:
+    cdef pause_t *p = &station.pause
+    p.ns = p.told = max(p.told, ns)
+
+
+cdef void pause_known(device_t *d, int64_t ns) noexcept nogil:
     # The periods may be shorter by now.
-    cdef int64_t learned = min(pause_ns, affordable(d))
-    if learned > 0:
-        set_pause(d, learned, 0)
-        d.pause_review = -1  # counted from the first answer
+    cdef int64_t learned = min(ns, affordable(d))
+    if learned > d.station.pause.learned:
+        set_pause(&d.station.pause, learned, 0)
+        d.station.pause.review = -1  # counted from the first answer

@@ -32,6 +32,20 @@ cdef struct protocol_t
 cdef struct session_t
 
 
+cdef struct pause_t:
+    # Silence that a station wants between requests, over the link's; its neighbours may be asked.
+    int64_t ns            # told or learned: see `pause`
+    int64_t told          # by the file
+    int64_t learned
+    int64_t before        # a shorter one is being tried; 0: none is
+    int64_t review        # not to be thought over before
+    int64_t review_ns     # since the last time that was in vain; 0: none was
+    int64_t answered_at   # last
+    uint32_t hurried      # requests in a row that came soon after an answer, and brought nothing
+    uint32_t hurried_well  # that came as soon, and were answered
+    int64_t over_at       # the station may be asked from then on
+
+
 cdef struct station_t:
     # The head of a station's memory. The engine fills in session and address; `owes_until` is the
     # protocol's: how long an answer to an older request may still come; 0: none can.
@@ -40,6 +54,7 @@ cdef struct station_t:
     uint8_t address_size
     int64_t owes_until
     int64_t late_ns       # the engine's: how long behind its request an answer may still come
+    pause_t pause         # the engine's
 
 
 cdef struct session_t:

@@ -71,7 +71,7 @@ cdef int32_t silent_ready(
     """
     cdef device_t *d = &l.devices[l.members[index].device]
     cdef int64_t room
-    when[0] = max(silent_at(l, d), d.free_at)
+    when[0] = max(silent_at(l, d), d.station.pause.over_at)
     if is_due_now(l, now):
         when[0] = max(when[0], now + MS)  # others are about to queue
     if when[0] > now:

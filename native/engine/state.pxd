@@ -106,17 +106,6 @@ cdef struct device_t:
     line_t line           # of a serial wire, as this device has it
     int64_t char_ns       # of a character on it; 0: not a serial wire
     int64_t silence_ns    # between frames, with the link's pause
-    int64_t pause_ns      # silence that it wants over that, while its neighbours may be asked:
-    #                       told or learned, see `pause`
-    int64_t pause_told    # by the file
-    int64_t pause_learned
-    int64_t pause_before  # a shorter one is being tried; 0: none is
-    int64_t pause_review  # not to be thought over before
-    int64_t pause_review_ns  # since the last time that was in vain; 0: none was
-    int64_t answered_at   # last
-    uint32_t hurried      # requests in a row that came soon after an answer, and brought nothing
-    uint32_t hurried_well  # that came as soon, and were answered
-    int64_t free_at       # it may be asked from then on
     int32_t failures      # scans in a row without an answer
     bint ever             # it has answered since the link was made
     bint silent           # it has not answered for FAILURES_SILENT scans
@@ -279,8 +268,6 @@ cdef inline void clear_queue(link_t *l) noexcept nogil:
 
 
 cdef inline void touch_device(link_t *l, device_t *d, int64_t now) noexcept nogil:
-    """The wire was in use until `now`; and the device wants its pause, while its neighbours may be
-    asked.
-    """
+    """The wire was in use until `now`; and the device's station wants its pause."""
     touch(&l.bus, now)
-    d.free_at = l.bus.free_at + d.pause_ns
+    d.station.pause.over_at = l.bus.free_at + d.station.pause.ns

@@ -53,6 +53,19 @@ def test_pause_when_the_meter_drops_what_comes_too_soon_then_learned_and_all_is_
     assert good(again, 0) == 1.0, "kept over a restart"
 
 
+def test_pause_when_two_devices_are_one_meter_then_it_is_the_meters() -> None:
+    """What one of them learned the other keeps, and neither is asked in the other's pause."""
+    two = {"m": {"meter": A}, "n": {"meter": A}}
+    meters = Meters([Meter(A)], two, ADDRESSES, 4000)
+    meters.hears = lambda since_ms: since_ms >= 180
+    meters.run(600_000)
+    meters.finish()
+    assert good(meters, 240_000) == 1.0
+    assert meters.learned() == meters.learned(1) == ["device.learned_pause"]
+    kept = meters.opened.learned()
+    assert kept["pause m"] == kept["pause n"]
+
+
 def test_pause_when_the_meter_was_changed_for_a_faster_one_then_shortened_step_by_step() -> None:
     meters = Meters([Meter(A)], {"m": {"meter": A}}, ADDRESSES, 5000, kept=PAUSED)
     meters.run(3_600_000)
