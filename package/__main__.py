@@ -19,7 +19,7 @@ from package.compiler import CompileError
 from package.sysroot import MirrorError
 from package.target import ARCHITECTURES, SUITES, Target
 
-_PARSERS = {"jiahe": box_parser, "jiahe-sim": sim_parser, "jiahe-ingest": receiver_parser}
+PARSERS = {"jiahe": box_parser, "jiahe-sim": sim_parser, "jiahe-ingest": receiver_parser}
 
 
 def main() -> int:
@@ -71,8 +71,8 @@ def build(product: content.Product, target: Target, into: Path) -> Path:
 def _page(program: str, kind: str, *, date: str) -> bytes:
     """A program's manual in `en` or `zh`, or its `completion`."""
     if kind == "completion":
-        return pages.completion(_PARSERS[program]("en")).encode()
-    return pages.manual(_PARSERS[program](kind), kind, __version__, date).encode()
+        return pages.completion(PARSERS[program]("en")).encode()
+    return pages.manual(PARSERS[program](kind), kind, __version__, date).encode()
 
 
 if __name__ == "__main__":

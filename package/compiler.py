@@ -5,10 +5,12 @@ What a source tree's setup.py says of its extensions is asked of it, not repeate
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,21 +68,45 @@ def tool(target: Target, name: str) -> str:
     return program
 
 
-def compile_modules(target: Target, source: Path, into: Path, work: Path) -> list[Path]:
-    """Every extension module of `source`, stripped, under `into`; where each one lies."""
+def compiled(target: Target, source: Path, kept: Path, work: Path) -> Path:
+    """A folder of the tree's extension modules, made where `kept` has none of these sources."""
+    modules = modules_of(source)
+    recipe = hashlib.sha256(" ".join([*FLAGS, *LINK, for_compiling(target).name]).encode())
+    for module in modules:
+        recipe.update(repr(module).encode())
+        for file in module.sources:
+            recipe.update((source / file).read_bytes())
+    folder = kept / f"{target}-{recipe.hexdigest()[:12]}"
+    if not folder.exists():
+        for old in kept.glob(f"{target}-*"):
+            shutil.rmtree(old)
+        made = work / "native"
+        compile_modules(target, source, made, work)
+        kept.mkdir(parents=True, exist_ok=True)
+        shutil.move(made, folder)
+    return folder
+
+
+def compile_modules(
+    target: Target, source: Path, into: Path, work: Path, more: Sequence[str] = ()
+) -> list[Path]:
+    """Every extension module of `source`, stripped, under `into`; where each one lies. `more`:
+    flags for the compiler, whose warnings are errors.
+    """
     with ThreadPoolExecutor() as pool:
         made = pool.map(
-            lambda module: _compile(target, source, module, into, work), modules_of(source)
+            lambda module: _compile(target, source, module, into, work, more), modules_of(source)
         )
         return list(made)
 
 
-def _compile(target: Target, source: Path, module: Module, into: Path, work: Path) -> Path:
+def _compile(target: Target, source: Path, module: Module, into: Path, work: Path,
+             more: Sequence[str]) -> Path:  # fmt: skip
     root = for_compiling(target)
     gcc = [tool(target, "gcc"), f"--sysroot={root}"]
     include = [f"-I{root}/usr/include/python{target.suite.python}"]
     include += [f"-I{folder}" for folder in module.include]
-    flags = [*module.compile, *FLAGS, f"-ffile-prefix-map={source}=."]
+    flags = [*module.compile, *FLAGS, *more, f"-ffile-prefix-map={source}=."]
     objects = []
     for file in module.sources:
         made = work / f"{module.name}-{file.replace('/', '-')}.o"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from package.compiler import compile_modules
+from package.compiler import compiled
 from package.sysroot import python_of
 from package.target import ARCHITECTURES, Target
 from package.wheels import Wheel, unpack
@@ -61,7 +61,7 @@ All that it needs beside Debian's Python lies in a folder of its own.""",
     lock="requirements.lock",
     programs={"jiahe": "gateway.cli.main", "jiahe-sim": "drivers.simulate"},
     units=ROOT / "systemd",
-    depends=("libc6", "systemd", "udev"),
+    depends=("libc6", "libstdc++6", "systemd", "udev"),
     recommends=("openssh-client",),
     architectures=ARCHITECTURES,
 )
@@ -78,7 +78,7 @@ All that it needs beside Debian's Python lies in a folder of its own.""",
     lock="requirements-ingest.lock",
     programs={"jiahe-ingest": "ingest.main"},
     units=FILES / "jiahe-ingest",
-    depends=("libc6", "systemd"),
+    depends=("libc6", "libstdc++6", "systemd"),
     recommends=(),
     architectures=("amd64", "arm64"),  # servers; PyPI has no zstandard for armhf
 )
@@ -94,7 +94,8 @@ def lay_out(
     wheels = unpack(target, ROOT / product.lock, private, work)
     _our_python(product, private)
     if product.native:
-        compile_modules(target, ROOT, private, work)
+        native = compiled(target, ROOT, ROOT / "build/package", work)
+        shutil.copytree(native, private, dirs_exist_ok=True)
     _bytecode(target, private, product)
     for program, module in product.programs.items():
         _write(tree / "usr/bin" / program, _launcher(product, target, program, module), 0o755)

@@ -19,6 +19,7 @@ def manual(parser: argparse.ArgumentParser, lang: str, version: str, date: str) 
     first = re.split(r"[。:;]|\.\s|\.$", told.split("\n")[0], maxsplit=1)[0]
     lines = [
         f'.TH {parser.prog.upper()} 1 "{date}" "{parser.prog} {version}"',
+        ".ad l",
         f'.SH "{name}"',
         f"{_roff(parser.prog)} \\- {_roff(first)}",
         f'.SH "{synopsis}"',
@@ -38,8 +39,11 @@ def manual(parser: argparse.ArgumentParser, lang: str, version: str, date: str) 
 
 
 def _roff(text: str) -> str:
-    """Backslashes, hyphens and a dot or quote in front mean something to roff."""
+    """Backslashes, hyphens, a dot or quote in front mean something to roff; it must also be told
+    where a line without spaces may end.
+    """
     text = text.replace("\\", "\\e").replace("-", "\\-")
+    text = re.sub(r"([\u2e80-\uffef])(?=[^\s，。；：、？！）”])", r"\1\\:", text)
     return f"\\&{text}" if text.startswith((".", "'")) else text
 
 

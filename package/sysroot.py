@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -45,20 +46,19 @@ def _mirrors() -> list[str]:
     return sorted(found)
 
 
+def _is_security(mirror: str) -> bool:
+    return mirror.rstrip("/").endswith("-security")
+
+
 class Apt:
     """apt for another Debian than this machine's."""
 
     def __init__(self, suite: Suite, arch: str) -> None:
         self.folder = cache() / "apt" / f"{suite.name}-{arch}"
-        lines = []
-        for mirror in _mirrors():
-            ends = ("-security",) if mirror.rstrip("/").endswith("-security") else ("", "-updates")
-            for end in ends:
-                lines.append(f"deb [signed-by={KEYRING}] {mirror} {suite.name}{end} main\n")
+        self._suite = suite.name
         for place in ("state/lists/partial", "cache/archives/partial", "etc"):
             (self.folder / place).mkdir(parents=True, exist_ok=True)
         (self.folder / "status").touch()
-        (self.folder / "etc/sources.list").write_text("".join(lines))
         self._options = [
             f"-oAPT::Architecture={arch}",
             f"-oAPT::Architectures={arch}",
@@ -78,9 +78,21 @@ class Apt:
         archives = self.folder / "cache/archives"
         for old in archives.glob("*.deb"):
             old.unlink()
-        self._run("update", "-qq")
+        try:
+            self._update(_mirrors())
+        except MirrorError as error:  # of an archive beside the main one, perhaps
+            sys.stderr.write(f"{error}\nLeft out: {self._suite}-security\n")
+            self._update([mirror for mirror in _mirrors() if not _is_security(mirror)])
         self._run("install", "-qq", "--yes", "--download-only", *packages)
         return sorted(archives.glob("*.deb"))
+
+    def _update(self, mirrors: Iterable[str]) -> None:
+        lines = []
+        for mirror in mirrors:
+            for end in ("-security",) if _is_security(mirror) else ("", "-updates"):
+                lines.append(f"deb [signed-by={KEYRING}] {mirror} {self._suite}{end} main\n")
+        (self.folder / "etc/sources.list").write_text("".join(lines))
+        self._run("update", "-qq")
 
     def _run(self, *arguments: str) -> None:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

@@ -118,6 +118,16 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         super().add_usage(usage, actions, groups, prefix)
 
 
+class _Version(argparse.Action):
+    """`jiahe --version`, as other programs have it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> NoReturn:
+        from gateway.cli.version import line  # here: as in _Hook
+
+        sys.stdout.write(line())
+        parser.exit()
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse with its few own words in the user's language."""
 
@@ -156,6 +166,9 @@ def parser_in(lang: str) -> _Parser:
 
     parser = _Parser(prog="jiahe", lang=lang, description=words("cli.description"))
     parser.options.add_argument("--config", metavar="FILE", help=words("cli.help_config"))
+    parser.options.add_argument(
+        "--version", nargs=0, action=_Version, help=words("cli.help_version")
+    )
     commands = parser.add_subparsers(
         dest="command", metavar=words("cli.command"), required=True, title=words("cli.commands")
     )

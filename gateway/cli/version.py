@@ -10,6 +10,10 @@ from gateway import __version__
 from gateway.cli.context import Context
 
 
+def line() -> str:
+    return f"jiahe {__version__} (Python {platform.python_version()}, {platform.machine()})\n"
+
+
 def main(context: Context, options: argparse.Namespace) -> int:
     found = {
         "version": __version__,
@@ -19,5 +23,5 @@ def main(context: Context, options: argparse.Namespace) -> int:
     if context.json:
         context.show_json(found)
     else:
-        sys.stdout.write(f"jiahe {__version__} (Python {found['python']}, {found['machine']})\n")
+        sys.stdout.write(line())
     return 0
