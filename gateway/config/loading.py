@@ -65,7 +65,7 @@ def load(path: Path) -> Loaded:
     links, devices, reader = _plant(merged, problems)
     tables = reader.files
     inodes = {each.file: each.inode for each in sources if each.inode} | reader.inodes
-    if not merged.names("devices") and not merged.damaged:
+    if not (merged.names("devices") or merged.lost("devices") or merged.damaged):
         problems.append(merged.main.warning("config.no_devices"))
     _judge_gateway(gateway, problems)
     paths = {key: platform.path(key) for key in ("ca", "cert", "key")}
@@ -156,6 +156,8 @@ class _Merged:
             place = Place(source, ())
             data = by_name(place, source.data, problems)
             tables = check_table(place, data, FILE, problems)
+            for said, meant in self._misspelt().items():
+                source.gone |= {(meant, *path) for path in _paths(data.get(said), 3)}
             if not number and not source.problems:
                 complete(place, source.data, dict(tables), FILE, problems)
             version = tables.get("version", VERSION)
@@ -188,7 +190,7 @@ class _Merged:
                     values[key], places[key] = value, place / key
         if home is self.main and any(key.required for key in table.values()):
             # It may be there, out of sight or misspelt.
-            if not self.damaged and name not in self._misspelt():
+            if not self.damaged and name not in self._misspelt().values():
                 example = {"id": _EXAMPLES[name], "args": {}}
                 self._problems.append(
                     home.error("config.missing_table", table=name, example=example)
@@ -197,9 +199,10 @@ class _Merged:
             complete(home, written, values, table, self._problems)
         return Section(home, values, places, frozenset(written))
 
-    def _misspelt(self) -> set[str]:
+    def _misspelt(self) -> dict[str, str]:
+        """Tables of a file by what they are called there, and what they are meant to be."""
         near = (each for each in self._problems if each.id == "config.unknown_key_near")
-        return {each.args["near"] for each in near}
+        return {each.args["key"]: each.args["near"] for each in near}
 
     def names(self, name: str) -> list[str]:
         return [key for _, tables in self._files for key in tables.get(name, {})]
@@ -228,6 +231,13 @@ class _Merged:
                 else:
                     first[key] = place
                     yield key, place, value
+
+
+def _paths(data: object, depth: int) -> Iterator[tuple[str, ...]]:
+    """What there is in a table, and in tables in it."""
+    for key, value in data.items() if depth and isinstance(data, dict) else ():
+        yield (key,)
+        yield from ((key, *path) for path in _paths(value, depth - 1))
 
 
 def _links(

@@ -9,6 +9,7 @@ from gateway.config import spelling
 from gateway.config.check import Place
 from gateway.config.problems import Problems
 from gateway.config.schema import Table
+from gateway.config.values import is_absurd
 
 
 def with_its_tags(
@@ -49,6 +50,7 @@ def _of_list(place: Place, rows: list[Any], problems: Problems) -> dict[str, Any
             tags[name] = {key: each for key, each in row.items() if key not in ("name", "名称")}
     header = spelling.header((*place.path, "tags"))
     name, tag = next(iter(tags.items()), ("t1", {"address": "holding:0", "type": "int16"}))
-    first = f"{spelling.key(name)} = {spelling.value(tag)}"
+    written = {key: each for key, each in tag.items() if not is_absurd(each)}  # said where it is
+    first = f"{spelling.key(name)} = {spelling.value(written)}"
     problems.append((place / "tags").error("config.tags_list", header=header, first=first))
     return tags

@@ -79,7 +79,7 @@ class Source:
         self.file = file
         self.inode = inode
         self.problems = Problems()
-        self._lost: set[Path] = set()  # what was said, but had to be taken out
+        self.gone: set[Path] = set()  # what was said, but had to be taken out
         self._decoded = ""
         self._lines_of, self._lines = "", [""]
         text = self._decode(raw)
@@ -116,7 +116,7 @@ class Source:
         depth = len(path)
         return {
             str(each[depth]).rstrip(":;")
-            for each in self._lost
+            for each in self.gone
             if len(each) > depth and each[:depth] == path
         }
 
@@ -347,7 +347,7 @@ class Source:
 
     def _without(self, fed: str, statement: Statement) -> str:
         """The text with the statement blanked; for a header, with all that stands below it."""
-        self._lost.add(statement.path)
+        self.gone.add(statement.path)
         first = self.positions.spot(statement.start).line
         last = self.positions.spot(max(statement.start, statement.end - 1)).line
         if statement.header:

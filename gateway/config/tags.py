@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Final
 
 from drivers import profiles, raw
 from drivers.api import ByteOrder, TagSpec
+from drivers.keys import Key
 from gateway.config import spelling
 from gateway.config.check import Place, check_table, complete, missing
 from gateway.config.points import PointTable
@@ -18,6 +20,7 @@ from gateway.config.schema import LENGTHS, PROFILE, PROFILE_FILE, TAG, Table
 from gateway.config.source import SIZE_MAX, Source
 from gateway.config.values import nearest
 from gateway.files import Content, Inode, read
+from gateway.plain import plain
 from gateway.system_errors import reason
 
 #: Tags of profiles and tables that are kept in case that another device has the same.
@@ -234,8 +237,9 @@ def finish(
     before = len(problems)
     if tag.bad:
         return None
-    learned = known(tag.values["address"]) if known and "address" in tag.values else {}
-    values = {**_DEFAULTS, **learned, **tag.values}
+    values = {**_DEFAULTS, **_settled(tag, known, problems), **tag.values}
+    if len(problems) > before:
+        return None
     if "address" not in values or "type" not in values:
         complete(tag.place, tag.values, values, TAG, problems)
     kind = values.get("type")
@@ -279,6 +283,40 @@ def finish(
         max=values["max"],
         description=values["description"],
     )
+
+
+def _settled(tag: Tag, known: Known | None, problems: Problems) -> Mapping[str, Any]:
+    """The keys that the tag leaves to what its driver knows of its address. A driver from elsewhere
+    may be wrong about what a key is: that is reported.
+    """
+    address = tag.values.get("address")
+    if known is None or address is None:
+        return {}
+    said: Any = known(address)
+    if not isinstance(said, Mapping):
+        said = {"": said}
+    settled = {key: value for key, value in said.items() if key not in tag.values}
+    for key, value in settled.items():
+        if key not in TAG or not _is_settled(TAG[key], value):
+            shown = plain(f"{key} = {value!r:.60}" if key else f"{value!r:.60}")
+            problems.append(tag.at("address").error("config.known", text=address, said=shown))
+            return {}
+    return settled
+
+
+def _is_settled(key: Key, value: object) -> bool:
+    """Whether the value is one that the key has where it is written and right."""
+    if key.kind == "choice":
+        return value in key.choices
+    if key.kind == "labels":
+        return isinstance(value, Mapping) and all(
+            isinstance(number, int) and isinstance(name, str) for number, name in value.items()
+        )
+    return type(value) is _SETTLED.get(key.kind)
+
+
+#: Of the kinds of keys that an address may settle.
+_SETTLED: Final[Mapping[str, type]] = {"text": str, "int": int, "bool": bool, "decimal": Decimal}
 
 
 def _limits(tag: Tag, values: Mapping[str, Any], problems: Problems) -> tuple[int, ...]:

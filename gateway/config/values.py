@@ -158,11 +158,18 @@ def _short(key: Key, number: Decimal) -> Decimal:
     """The number, which can be written out and sent."""
     if number.is_nan():
         raise _wrong_type(key, key.kind)
-    if not number.is_finite() or abs(number.adjusted()) > DIGITS_MAX:
+    if is_absurd(number):
         raise WrongError("config.absurd_number", key=key.name, digits=DIGITS_MAX)
     if len(format(number, "f")) > DECIMAL_CHARS_MAX:
         raise WrongError("config.absurd_number", key=key.name, digits=DIGITS_MAX)
     return number
+
+
+def is_absurd(value: object) -> bool:
+    """Whether it is a number that is too big or too small for any key."""
+    return isinstance(value, Decimal) and (
+        not value.is_finite() or abs(value.adjusted()) > DIGITS_MAX
+    )
 
 
 def _choice(key: Key, value: Any) -> str:

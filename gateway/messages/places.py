@@ -21,6 +21,12 @@ TABLE = {
         "整段改成一节，每行一个标签，例如：\n    {header}\n    {first}",
         "Write a table in place of all of it, a tag a line, such as:\n    {header}\n    {first}",
     ),
+    "config.known": Message(
+        "驱动对地址“{text}”的说法不成立：{said}",
+        "what the driver says of address {text} can be said of no tag: {said}",
+        "这是驱动的缺陷，告诉写驱动的人",
+        "The driver is wrong: tell whoever wrote it",
+    ),
     "config.missing_inside": Message(
         "缺少“{key}”", "{key} is missing", "写成 {meant}", "Write {meant}"
     ),

@@ -52,9 +52,20 @@ def value(lines, problem, typed):  # type: ignore[no-untyped-def]
     word(lines, problem, f'"{typed}"')
 
 
+def in_header(lines, problem, typed):  # type: ignore[no-untyped-def]
+    """In place of a header's first name."""
+    line(lines, problem, f"[{typed}.{lines[problem.line - 1].partition('.')[2]}")
+
+
 SLIPS = [
     # one mistake is one mistake
     Slip("config.unknown_key_near", GOOD.replace("[gateway]", "[gateways]"), rest("改成 "), word),
+    Slip("config.unknown_key_near", GOOD.replace("[links.net]", "[link.net]"), rest("改成 "),
+         in_header),
+    Slip("config.unknown_key_near", GOOD.replace("[devices.press]", "[device.press]").replace(
+         TAGS, f"[devices.press.tags]\nt1 = {TAG}\n"), rest("改成 "), in_header),
+    Slip("config.unknown_key_near", GOOD.replace(TAGS, f"[device.press.tags]\nt1 = {TAG}\n"),
+         rest("改成 "), in_header),
     Slip("config.unknown_key_near", GOOD.replace("address = \"127", "addressx = \"127"),
          rest("改成 "), word),
     Slip("config.wrong_type", GOOD.replace("insecure = true", 'insecure = "true"'), SUCH_AS,
@@ -262,3 +273,17 @@ def test_line_when_guessed_then_it_is_toml_and_texts_stay_whole() -> None:
     assert with_item("s = { t = {} }", "t", "b = 2") == "s = { t = { b = 2 } }"
     assert with_item("t = 1", "t", "b = 2") == ""
     assert yaml_path(["a = 1"], 0) == () and yaml_path(["a:", "  b:"], 1) == ("a", "b")
+
+
+@pytest.mark.parametrize("written", ["inf", "-inf", "nan", "1e9999"])
+def test_remedy_of_a_list_when_a_number_in_it_is_absurd_then_it_is_not_written_again(
+    tmp_path: Path, written: str
+) -> None:
+    file = tmp_path / "gateway.toml"
+    tag = f'name = "t1", address = "holding:1", type = "int16", scale = {written}'
+    file.write_text(GOOD.replace(TAGS, f"tags = [ {{ {tag} }} ]\n"), "utf-8")
+    found = {each.id: remedy_of(each, "en") for each in load(file).problems}
+    typed = found.pop("config.tags_list").partition("\n")[2]
+    assert found.keys() <= {"config.absurd_number", "config.wrong_type"} and found
+    file.write_text(GOOD.replace(TAGS, typed + "\n"), "utf-8")
+    assert load(file).problems == []
