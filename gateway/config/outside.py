@@ -9,7 +9,7 @@ from gateway.config import spelling
 from gateway.config.check import Place
 from gateway.config.problems import Problems
 from gateway.config.schema import Table
-from gateway.config.values import is_absurd
+from gateway.config.units import is_absurd
 
 
 def with_its_tags(

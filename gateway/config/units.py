@@ -43,6 +43,17 @@ class Rate(NamedTuple):
     per: Per
 
 
+#: Of a number, before and after its point.
+DIGITS_MAX = 30
+
+
+def is_absurd(value: object) -> bool:
+    """Whether it is a number that is too big or too small for any key."""
+    return isinstance(value, Decimal) and (
+        not value.is_finite() or abs(value.adjusted()) > DIGITS_MAX
+    )
+
+
 def duration_ns(text: str) -> int:
     """Nanoseconds of "500 ms", "1.5 h", "30 days". Raises ValueError."""
     return _scaled(text, DURATION_NS)

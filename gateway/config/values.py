@@ -23,8 +23,10 @@ from drivers.said import SaidError
 from gateway.config import likely, spelling
 from gateway.config.synonyms import FULL_WIDTH, SYNONYMS, UNIT_SYNONYMS, VALUE_SYNONYMS
 from gateway.config.units import (
+    DIGITS_MAX,
     Rate,
     duration_ns,
+    is_absurd,
     percent,
     rate,
     show_duration,
@@ -34,8 +36,6 @@ from gateway.config.units import (
 from gateway.plain import plain
 
 UNITS_MAX = 255
-#: Of a number, before and after its point.
-DIGITS_MAX = 30
 #: What texts of keys came to. Keys are the schema's, and live as long as the process.
 _KNOWN: dict[tuple[int, str], Any] = {}
 _KNOWN_MAX, _KNOWN_CHARS_MAX = 1 << 15, 32
@@ -163,13 +163,6 @@ def _short(key: Key, number: Decimal) -> Decimal:
     if len(format(number, "f")) > DECIMAL_CHARS_MAX:
         raise WrongError("config.absurd_number", key=key.name, digits=DIGITS_MAX)
     return number
-
-
-def is_absurd(value: object) -> bool:
-    """Whether it is a number that is too big or too small for any key."""
-    return isinstance(value, Decimal) and (
-        not value.is_finite() or abs(value.adjusted()) > DIGITS_MAX
-    )
 
 
 def _choice(key: Key, value: Any) -> str:
