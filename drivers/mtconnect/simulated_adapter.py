@@ -6,14 +6,12 @@ It says all that stands when it is connected to, then what changes, and answers 
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import socketserver
 import threading
-import time
 
-from drivers.mtconnect.machine import MACHINE, STEP_NS, Work, stamp
-from drivers.mtconnect.simulator import FaultError
+from drivers.mtconnect.machine import MACHINE, stamp
+from drivers.mtconnect.served import FaultError, Served, cut
 
 #: What it answers a ping with: how often it wants to be asked, in milliseconds.
 BEAT_MS = 10_000
@@ -21,7 +19,7 @@ _NAMES = {item: name for _, _, item, name, _, _ in MACHINE}
 _CONDITIONS = {name for category, _, _, name, _, _ in MACHINE if category == "CONDITION"}
 
 
-class Adapter:
+class Adapter(Served):
     """`with Adapter() as adapter:` serves on `adapter.port` until the block ends."""
 
     def __init__(
@@ -34,9 +32,7 @@ class Adapter:
         beat_ms: int = BEAT_MS,
     ) -> None:
         """`moves`: makes data by itself, ten times a second."""
-        self._seed = seed
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
         self._peers: list[socket.socket] = []
         self._mute, self._beat_ms = False, beat_ms
         self._now = {name: value for _, _, _, name, _, value in MACHINE if name not in _CONDITIONS}
@@ -47,33 +43,10 @@ class Adapter:
             def handle(self) -> None:
                 adapter.talk(self)
 
-        socketserver.ThreadingTCPServer.allow_reuse_address = True
-        self._server = socketserver.ThreadingTCPServer((host, port), Handler)
-        self._server.daemon_threads = True
-        self._threads = [threading.Thread(target=self._server.serve_forever, args=(0.05,))]
-        if moves:
-            self._threads.append(threading.Thread(target=self._work))
+        super().__init__((host, port), Handler, seed=seed, moves=moves)
 
-    @property
-    def host(self) -> str:
-        return str(self._server.server_address[0])
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    def __enter__(self) -> Adapter:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._server.shutdown()
-        self.drop()
-        self._server.server_close()
-        for thread in self._threads:
-            thread.join()
+    def works(self, item: str, value: str) -> None:
+        self.put(_NAMES[item], value)
 
     def put(self, name: str, value: str) -> None:
         """A new value of a key."""
@@ -121,13 +94,6 @@ class Adapter:
                 raise FaultError("no_agent_command", line=line)
         return "ok"
 
-    def drop(self) -> None:
-        """Cut every connection."""
-        with self._lock:
-            for peer in self._peers:
-                with contextlib.suppress(OSError):
-                    peer.shutdown(socket.SHUT_RDWR)
-
     def talk(self, handler: socketserver.StreamRequestHandler) -> None:
         """One connection, in a thread of its own: what stands, then what it is asked."""
         peer: socket.socket = handler.connection
@@ -138,31 +104,35 @@ class Adapter:
             for name, held in self._active.items():
                 for said in held.values() or ["NORMAL||||"]:
                     self._tell(peer, f"{name}|{said}")
-        with contextlib.suppress(OSError):
+        try:
             while line := handler.rfile.readline(1024):
                 if line.strip().upper() == b"* PING" and not self._mute:
                     with self._lock:
-                        peer.sendall(f"* PONG {self._beat_ms}\n".encode())
-        with self._lock:
-            self._peers.remove(peer)
+                        _send(peer, f"* PONG {self._beat_ms}\n")
+        finally:
+            with self._lock:
+                self._peers.remove(peer)
 
     def _say(self, what: str) -> None:
         for peer in self._peers:
             self._tell(peer, what)
 
     def _tell(self, peer: socket.socket, what: str) -> None:
-        """To one who may have gone, which its own thread sees."""
         if not self._mute:
-            with contextlib.suppress(OSError):
-                peer.sendall(f"{stamp()}|{what}\n".encode())
+            _send(peer, f"{stamp()}|{what}\n")
 
-    def _work(self) -> None:
-        """A machine that cuts."""
-        work, due = Work(self._seed), time.monotonic() + STEP_NS / 1e9
-        while not self._stopping.wait(max(0.0, due - time.monotonic())):
-            due += STEP_NS / 1e9
-            for item, value in work.step():
-                self.put(_NAMES[item], value)
+
+def _send(peer: socket.socket, line: str) -> None:
+    """To one who may have gone, which its own thread sees. One who does not read is cut: nobody
+    waits for him.
+    """
+    data = line.encode()
+    try:
+        sent = peer.send(data, socket.MSG_DONTWAIT)
+    except OSError:
+        sent = 0
+    if sent < len(data):
+        cut(peer)
 
 
 def _said(name: str, value: str) -> str:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import quoteattr
@@ -20,21 +20,15 @@ from xml.sax.saxutils import quoteattr
 from drivers.mtconnect.machine import (
     MACHINE,
     NAMESPACE,
-    STEP_NS,
     Seen,
-    Work,
     boxes_of,
     stamp,
     type_name,
 )
-from drivers.simulate_said import SimulatorError
+from drivers.mtconnect.served import FaultError, Served
 
 
-class FaultError(SimulatorError):
-    """No command of an agent."""
-
-
-class Agent:
+class Agent(Served):
     """`with Agent() as agent:` serves on `agent.port` until the block ends."""
 
     def __init__(
@@ -48,46 +42,21 @@ class Agent:
         name: str = "VMC-1",
     ) -> None:
         """`moves`: makes data by itself, ten times a second."""
-        self.name, self._ring_size, self._moves = name, ring, moves
-        self._seed = seed
+        self.name, self._ring_size = name, ring
         self.changed = threading.Condition()
         self.instance, self.slow_s, self.mute, self.no_stream = 1_700_000_000, 0.0, False, False
-        self._stopping = threading.Event()
-        self._connections: set[socket.socket] = set()
         self._begin()
         agent = self
 
         class Handler(_Handler):
             served = agent
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
-        self._server.daemon_threads = True
-        self._threads = [threading.Thread(target=self._server.serve_forever, args=(0.05,))]
-        if moves:
-            self._threads.append(threading.Thread(target=self._work))
+        super().__init__((host, port), Handler, seed=seed, moves=moves)
 
-    @property
-    def host(self) -> str:
-        return str(self._server.server_address[0])
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    def __enter__(self) -> Agent:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self.drop()
+    def drop(self) -> None:
+        super().drop()
         with self.changed:
             self.changed.notify_all()
-        for thread in self._threads:
-            thread.join()
 
     # ---- what it holds -----------------------------------------------------------------------
 
@@ -177,31 +146,8 @@ class Agent:
                 else:
                     self.put(item, "UNAVAILABLE")
 
-    def drop(self) -> None:
-        """Cut every connection, in the middle of whatever it says."""
-        for one in list(self._connections):
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                self._connections.discard(one)
-
-    def joined(self, one: socket.socket) -> None:
-        self._connections.add(one)
-
-    def left(self, one: socket.socket) -> None:
-        self._connections.discard(one)
-
-    @property
-    def is_stopping(self) -> bool:
-        return self._stopping.is_set()
-
-    def _work(self) -> None:
-        """A machine that cuts."""
-        work, due = Work(self._seed), time.monotonic() + STEP_NS / 1e9
-        while not self._stopping.wait(max(0.0, due - time.monotonic())):
-            due += STEP_NS / 1e9
-            for item, value in work.step():
-                self.put(item, value)
+    def works(self, item: str, value: str) -> None:
+        self.put(item, value)
 
     # ---- documents ---------------------------------------------------------------------------
 
@@ -280,23 +226,6 @@ class Together:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     served: Agent
-
-    def setup(self) -> None:
-        super().setup()
-        self.served.joined(self.connection)
-
-    def finish(self) -> None:
-        self.served.left(self.connection)
-        try:
-            super().finish()
-        except OSError:  # cut
-            self.close_connection = True
-
-    def handle(self) -> None:
-        try:
-            super().handle()
-        except OSError:  # cut
-            self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing is said of single requests."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -17,8 +18,8 @@ from drivers.host.source import GroupAsked, LinkAsked, Source
 from drivers.host.values import size_of
 from drivers.mtconnect.check import check
 from drivers.mtconnect.collect import open_source
+from drivers.mtconnect.served import FaultError
 from drivers.mtconnect.simulated_adapter import Adapter
-from drivers.mtconnect.simulator import FaultError
 from gateway.config import load
 from tests.unit.test_mtconnect_collect import until
 from tests.unit.test_mtconnect_reports import scanned
@@ -99,6 +100,24 @@ def test_adapter_when_a_condition_is_not_available_then_whoever_connects_later_i
         assert told(adapter) == "FAULT|18|||oil"
         adapter.command("normal system")
         assert told(adapter) == "NORMAL||||"
+
+
+def test_adapter_when_a_client_does_not_read_then_he_is_cut_and_nobody_waits_for_him() -> None:
+    with Adapter(moves=False) as adapter:
+        idle = socket.socket()
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        idle.connect((adapter.host, adapter.port))
+        reading = socket.create_connection((adapter.host, adapter.port), 5)
+        with idle, reading, reading.makefile("rb") as lines:
+            while b"|logic|" not in next(lines):  # it has heard all that stands
+                pass
+            for number in range(20_000):
+                adapter.command(f"set message {number} {'x' * 1000}")
+                assert b"|message|" in next(lines)
+            idle.settimeout(5)
+            with contextlib.suppress(ConnectionResetError):
+                while idle.recv(1 << 16):
+                    pass
 
 
 def test_adapter_when_it_is_mute_then_it_is_given_up() -> None:
