@@ -37,12 +37,10 @@ from drivers.simulate_words import (
     METER_COMMANDS,
     NO_COMMAND,
     S7_COMMANDS,
-    Parser,
-    Words,
-    language,
     parser_in,
     words,
 )
+from usage import Parser, Words, language
 
 
 def main(argv: Sequence[str] | None = None) -> int:

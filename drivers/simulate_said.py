@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from drivers.simulate_words import Words, language
+from usage import Words, language
 
 SAID: Mapping[str, Words] = {
     "ready": Words("就绪：{title}，{where}", "ready: {title}, {where}"),

@@ -22,7 +22,8 @@ from ingest.messages import said, why
 from ingest.payload import PayloadError
 from ingest.sorter import SortError
 from ingest.stores.api import StoreError
-from ingest.words import Parser, language, words
+from ingest.words import words
+from usage import Parser, language
 
 
 def main(argv: Sequence[str] | None = None) -> int:

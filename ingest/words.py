@@ -5,26 +5,10 @@ In a table of its own: the receiver shares nothing but the protocol with the gat
 
 from __future__ import annotations
 
-import argparse
-import os
-import re
-import sys
-from collections.abc import Mapping
-from typing import Any, NamedTuple, NoReturn
-
-
-class Words(NamedTuple):
-    zh: str
-    en: str
-
+from usage import Words
 
 HELP = {
     "description": Words("嘉禾网关的接收端", "Jiahe's platform receiver"),
-    "usage": Words("用法：", "usage: "),
-    "error": Words("错误：", "error: "),
-    "arguments": Words("参数", "positional arguments"),
-    "options": Words("选项", "options"),
-    "help": Words("显示帮助", "show this help"),
     "commands": Words("命令", "commands"),
     "command": Words("命令", "COMMAND"),
     "serve": Words("接收网关的数据", "receive from gateways"),
@@ -70,19 +54,6 @@ HELP = {
     "json": Words("输出一份 JSON", "one JSON document"),
 }
 
-#: What argparse says, and the same in Chinese.
-_USAGE = (
-    (r"the following arguments are required: (.*)", r"缺少 \1"),
-    (r"unrecognized arguments: (.*)", r"不认识 \1"),
-    (r"argument (\S+): invalid choice: (.*?) \(choose from (.*)\)", r"\1 不能是 \2；可用：\3"),
-    (r"argument (\S+): expected one argument", r"\1 后面缺少值"),
-    (r"argument (\S+): expected (\d+) arguments", r"\1 后面要 \2 个值"),
-    (r"argument (\S+): invalid int value: (.*)", r"\1 要一个整数，不是 \2"),
-    (r"argument (\S+): invalid float value: (.*)", r"\1 要一个数，不是 \2"),
-    (r"ambiguous option: (\S+) could match (.*)", r"\1 不完整，可能是 \2"),
-    (r"argument (\S+): (.*)", r"\1：\2"),
-)
-
 
 def cleaned(text: str) -> str:
     """A box's text as it may stand on a terminal or in a log: what can't be printed as \\xNN."""
@@ -91,42 +62,5 @@ def cleaned(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def language(environ: Mapping[str, str] = os.environ) -> str:
-    """JIAHE_LANG, else the locale: "zh" or "en"."""
-    names = ("JIAHE_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
-    said = next((environ[name] for name in names if environ.get(name)), "")
-    return "zh" if said.lower().startswith("zh") else "en"
-
-
 def words(key: str, lang: str) -> str:
-    return HELP[key].zh if lang == "zh" else HELP[key].en
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with its headings in the user's language."""
-
-    def __init__(self, *, lang: str, **kwargs: Any) -> None:
-        super().__init__(add_help=False, **kwargs)
-        self._lang = lang
-        self._positionals.title = words("arguments", lang)
-        self._optionals.title = words("options", lang)
-        self.add_argument("-h", "--help", action="help", help=words("help", lang))
-
-    def format_help(self) -> str:
-        return words("usage", self._lang) + super().format_help().removeprefix("usage: ")
-
-    def format_usage(self) -> str:
-        return words("usage", self._lang) + super().format_usage().removeprefix("usage: ")
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(2, f"{self.prog}: {words('error', self._lang)}{in_words(message, self._lang)}\n")
-
-
-def in_words(message: str, lang: str) -> str:
-    """What argparse says, in that language."""
-    if lang == "zh":
-        for pattern, ours in _USAGE:
-            if match := re.fullmatch(pattern, message):
-                return match.expand(ours)
-    return message
+    return HELP[key].said(lang)

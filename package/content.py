@@ -56,7 +56,7 @@ and MTConnect, keeps every scan on disk until the platform has acknowledged
 it, and streams it there over gRPC.
 .
 All that it needs beside Debian's Python lies in a folder of its own.""",
-    floors=("gateway", "drivers", "native", "jiahe"),
+    floors=("gateway", "drivers", "native", "jiahe", "usage"),
     native=True,
     lock="requirements.lock",
     programs={"jiahe": "gateway.cli.main", "jiahe-sim": "drivers.simulate"},
@@ -73,7 +73,7 @@ Receives what Jiahe gateways send over gRPC, acknowledges it when its store
 has made it durable, and exports and audits what arrived.
 .
 All that it needs beside Debian's Python lies in a folder of its own.""",
-    floors=("ingest", "jiahe"),
+    floors=("ingest", "jiahe", "usage"),
     native=False,
     lock="requirements-ingest.lock",
     programs={"jiahe-ingest": "ingest.main"},

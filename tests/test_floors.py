@@ -22,9 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Each floor and the parts of the project that it may import.
 FLOORS = {
     "native": {"native"},
-    "drivers": {"native", "drivers"},
+    "usage": {"usage"},
+    "drivers": {"native", "drivers", "usage"},
     "gateway": {"native", "drivers", "gateway", "jiahe"},
-    "ingest": {"ingest", "jiahe"},
+    "ingest": {"ingest", "jiahe", "usage"},
 }
 #: Each room of native/, and the rooms that it may import; what stands beside them all may. A
 #: protocol's room knows the engine, never the other way round, nor another protocol.

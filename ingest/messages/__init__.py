@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ingest.messages import files, looks, serve, store
-from ingest.words import Words, language
+from usage import Words, language
 
 MESSAGES: Mapping[str, Words] = {**serve.TABLE, **files.TABLE, **store.TABLE, **looks.TABLE}
 

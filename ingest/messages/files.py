@@ -1,6 +1,6 @@
 """Texts about: Certificate files and lists of revoked certificates."""
 
-from ingest.words import Words
+from usage import Words
 
 TABLE = {
     "pem_unread": Words("{option} {path}：{error}", "{option} {path}: {error}"),

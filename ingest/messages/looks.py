@@ -1,6 +1,6 @@
 """Texts about: what the commands that look at a store print, and what `import` took."""
 
-from ingest.words import Words
+from usage import Words
 
 TABLE = {
     "no_gateway": Words(

@@ -1,6 +1,6 @@
 """Texts about: `jiahe-ingest serve`: its options, its log, and why a peer is not taken."""
 
-from ingest.words import Words
+from usage import Words
 
 TABLE = {
     "ready": Words(

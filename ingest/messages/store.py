@@ -1,6 +1,6 @@
 """Texts about: The store: opening it, losing it, copying it."""
 
-from ingest.words import Words
+from usage import Words
 
 TABLE = {
     "store_no_scheme": Words(
