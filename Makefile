@@ -6,7 +6,7 @@ PY   := $(VENV)/bin/python
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test sanitized bench lint reliability deb lock proto clean help
+.PHONY: setup demo test sanitized bench lint reliability deb bundle lock proto clean help
 
 help:            ## this list ## 命令列表
 	@case "$${JIAHE_LANG:-$${LC_ALL:-$${LC_MESSAGES:-$$LANG}}}" in zh*) text=3 ;; *) text=2 ;; esac; \
@@ -44,6 +44,10 @@ reliability: setup ## the long fault, fuzz and simulation runs ## 长时间的�
 deb: setup       ## Debian packages for boxes, into dist/; ARCH="arm64" one of them ## 网关的 Debian 软件包，在 dist/；ARCH="arm64" 只要一种
 	@scripts/setup --package $(ARCH)
 	@$(PY) -m package $(addprefix --arch ,$(ARCH))
+
+bundle: setup    ## the offline bundle, signed by KEY=FILE of ssh-keygen ## 离线安装包，由 KEY=FILE 签名
+	@scripts/setup --package $(ARCH)
+	@$(PY) -m package --bundle --package jiahe $(addprefix --arch ,$(ARCH)) $(addprefix --key ,$(KEY))
 
 proto: setup     ## regenerate proto/gen from proto/ ## 由 proto/ 重新生成 proto/gen
 	@scripts/proto

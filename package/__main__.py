@@ -1,4 +1,4 @@
-"""`make deb`: one .deb for each kind of processor, into dist/."""
+"""`make deb`: a .deb for each kind of processor, into dist/; `make bundle`: the offline bundle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from drivers.simulate_words import parser_in as sim_parser
 from gateway import __version__
 from gateway.cli.main import parser_in as box_parser
 from ingest.main import parser_in as receiver_parser
-from package import content, deb, pages, sbom
+from package import bundle, content, deb, pages, sbom
 from package.compiler import CompileError
 from package.sysroot import MirrorError
 from package.target import ARCHITECTURES, SUITES, Target
@@ -31,11 +31,18 @@ def main() -> int:
                 if arch in product.architectures:
                     target = Target(SUITES[options.suite], arch)
                     made = build(product, target, options.into)
-                    sys.stdout.write(f"{made} {made.stat().st_size / 1e6:.1f} MB\n")
+                    _told(made)
+                    if options.bundle and product is content.BOX:
+                        epoch = deb.epoch_of_sources()
+                        _told(bundle.make(target, made, options.into, options.key, epoch))
     except (MirrorError, CompileError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def _told(made: Path) -> None:
+    sys.stdout.write(f"{made} {made.stat().st_size / 1e6:.1f} MB\n")
 
 
 def _options() -> argparse.Namespace:
@@ -44,6 +51,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--package", action="append", choices=content.PRODUCTS)
     parser.add_argument("--suite", default="bookworm", choices=SUITES)
     parser.add_argument("--into", type=Path, default=Path("dist"))
+    parser.add_argument("--bundle", action="store_true", help="also the offline bundle of the box")
+    parser.add_argument("--key", type=Path, help="of ssh-keygen, which signs the bundle")
     return parser.parse_args()
 
 

@@ -152,6 +152,12 @@ def _sums(tree: Path) -> str:
     return "".join(lines)
 
 
+def field(package: Path, name: str) -> str:
+    """Of a package's control file."""
+    asked = ["dpkg-deb", "--field", str(package), name]
+    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def pack(tree: Path, into: Path, name: str, epoch: int) -> Path:
     """The .deb, under its Debian name."""
     for file in [tree, *tree.rglob("*")]:

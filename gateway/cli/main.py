@@ -33,6 +33,7 @@ COMMANDS = {
     "uplink": ("gateway.cli.uplink", "cli.help_uplink"),
     "clock": ("gateway.cli.clock", "cli.help_clock"),
     "watch": ("gateway.cli.watch", "cli.help_watch"),
+    "upgrade": ("gateway.cli.upgrade", "cli.help_upgrade"),
     "profiles": ("gateway.cli.profiles", "cli.help_profiles"),
     "version": ("gateway.cli.version", "cli.help_version"),
 }
@@ -192,6 +193,11 @@ def parser_in(lang: str) -> _Parser:
                 help=words("cli.help_buffer_action"),
             )
             command.add_argument("target", metavar="FILE", nargs="?", help=argparse.SUPPRESS)
+        if name == "upgrade":
+            command.add_argument("bundle", metavar="FILE", nargs="?", help=words("cli.help_bundle"))
+            command.options.add_argument(
+                "--downgrade", action="store_true", help=words("cli.help_downgrade")
+            )
         if name == "clock":
             command.add_argument(
                 "action",

@@ -4,9 +4,9 @@ Code never says a sentence: it names an id and its arguments, and whoever faces 
 command line, the log) turns them into words here. To add a text, add one entry to the table of its
 noun: `syntax`, `config` (with `places`, `address`, `points`, `capacity`, `reserved`), `link`,
 `device` (with `learned`), `host`, `buffer`, `uplink` (`certificate`, `budget`, `clock`), `system`,
-`daemon`, `cli`; what a driver alone says stands with the driver (`words`), under ids that begin
-with its name. A test reads the whole code base: an id that nobody uses, or that is used and
-missing, fails it.
+`daemon`, `upgrade`, `cli`; what a driver alone says stands with the driver (`words`), under ids
+that begin with its name. A test reads the whole code base: an id that nobody uses, or that is used
+and missing, fails it.
 
 Arguments come from anywhere: what of them could move a cursor is taken out here, so that words are
 safe to print and to log.
@@ -34,6 +34,7 @@ from gateway.messages import (
     reserved,
     syntax,
     system,
+    upgrade,
     uplink,
 )
 from gateway.plain import plain
@@ -62,6 +63,7 @@ MESSAGES: Mapping[str, Message] = {
     **uplink.TABLE,
     **system.TABLE,
     **daemon.TABLE,
+    **upgrade.TABLE,
     **cli.TABLE,
 }
 

@@ -67,6 +67,14 @@ HELP = {
         "configuration (default: JIAHE_CONFIG or /etc/jiahe/gateway.toml)",
     ),
     "cli.help_json": Message("输出一份 JSON", "one JSON document instead of words"),
+    "cli.help_upgrade": Message(
+        "用签名的升级包升级，不正常就装回旧版本",
+        "upgrade by a signed bundle; put back unless it is well",
+    ),
+    "cli.help_bundle": Message(
+        "升级包；不写：上一次升级怎么样了", "the bundle; left out: how the last one went"
+    ),
+    "cli.help_downgrade": Message("也装更旧的版本", "take an older version, too"),
     "cli.help_file": Message("要检查的配置文件", "the configuration to check"),
     "cli.help_verbose": Message("更多计数和学到的参数", "more counters, and what was learned"),
     "cli.help_target": Message("只看一台设备或一个标签", "one device or one tag only"),

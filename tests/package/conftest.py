@@ -10,6 +10,7 @@ import pytest
 
 from package.__main__ import build
 from package.content import BOX
+from package.deb import field
 from package.sysroot import unpacked
 from package.target import SUITES, Target
 
@@ -22,11 +23,6 @@ RUNNING_SYSTEM = {"systemd", "udev"}
 def arm64(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package."""
     return build(BOX, TARGET, tmp_path_factory.mktemp("dist"))
-
-
-def field(package: Path, name: str) -> str:
-    asked = ["dpkg-deb", "--field", package, name]
-    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.fixture(scope="session")

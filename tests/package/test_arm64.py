@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.package.conftest import TARGET, field
+from package.deb import field
+from tests.package.conftest import TARGET
 
 GATEWAY = """\
 version = 1
