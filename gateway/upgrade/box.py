@@ -122,14 +122,7 @@ class Box:
     def begin(self, upgrade: Upgrade, package: Path, lang: str) -> None:
         """All that the unit needs, then the unit itself, which starts at once and at each boot."""
         shutil.copyfile(package, self.folder / "new.deb")
-        program = self.folder / "program"
-        shutil.rmtree(program, ignore_errors=True)
-        ours = Path(__file__).resolve().parents[2]
-        for floor in ("gateway", "drivers"):
-            skip = shutil.ignore_patterns("__pycache__", "*.so", "*.pyx", "*.pxd", "*.c")
-            shutil.copytree(ours / floor, program / floor, ignore=skip)
-        start = _START.format(program=str(program), control=str(self._control), lang=lang)
-        (program / "__main__.py").write_text(start, encoding="utf-8")
+        self.copy_program(lang)
         python = f"/usr/bin/{Path('/proc/self/exe').readlink().name}"
         text = _UNIT_TEXT.format(folder=self.folder, python=python, state=STATE)
         (_UNITS / UNIT).write_text(text, encoding="utf-8")
@@ -138,6 +131,17 @@ class Box:
         os.sync()
         self.save(upgrade)  # from here on it is carried on, whatever comes
         subprocess.run(["systemctl", "start", "--no-block", UNIT], check=True)
+
+    def copy_program(self, lang: str) -> None:
+        """What the unit runs; the package is being replaced meanwhile."""
+        program = self.folder / "program"
+        shutil.rmtree(program, ignore_errors=True)
+        ours = Path(__file__).resolve().parents[2]
+        for floor in ("gateway", "drivers"):
+            skip = shutil.ignore_patterns("__pycache__", "*.so", "*.pyx", "*.pxd", "*.c")
+            shutil.copytree(ours / floor, program / floor, ignore=skip)
+        start = _START.format(program=str(program), control=str(self._control), lang=lang)
+        (program / "__main__.py").write_text(start, encoding="utf-8")
 
     def end(self, upgrade: Upgrade) -> None:
         """Its outcome stays, the unit goes; without a state it does nothing."""
