@@ -59,21 +59,28 @@ cdef inline bint may_be_none(const field_t *f, const fieldprops_t *props) noexce
     return f.type >= TYPE_FLOAT32 or props.ranged or props.none_count
 
 
+cdef uint8_t read_number(
+    const field_t *f, const fieldprops_t *props, layout_t *layout, uint8_t *row, int64_t *value
+) noexcept nogil:
+    """Its quality; leaves it in `value`."""
+    cdef uint8_t quality = row_status(row)[f.part]
+    decode_numbers(f, props, row_data(layout, row), layout.stride, 1, value, &quality)
+    doubt_values(f, props, value, 1, &quality)
+    return quality
+
+
 cdef void read_field(
     Group group, layout_t *layout, uint8_t *row, int32_t i, now_t *now
 ) noexcept nogil:
     cdef const field_t *f = &layout.fields[i]
     cdef const fieldprops_t *props = &group.g.props[i]
-    now.quality = row_status(row)[f.part]
     if f.type == TYPE_STRING:
+        now.quality = row_status(row)[f.part]
         now.size = decode_text(f, row_data(layout, row), now.text)
         if now.quality < BAD and not text_valid(now.text, now.size, props.text_encoding):
             now.quality = BAD_NOT_A_VALUE
-        return
-    decode_numbers(
-        f, props, row_data(layout, row), layout.stride, 1, &now.value, &now.quality
-    )
-    doubt_values(f, props, &now.value, 1, &now.quality)
+    else:
+        now.quality = read_number(f, props, layout, row, &now.value)
 
 
 def qualities(Group group not None) -> dict:
@@ -121,10 +128,10 @@ def orders_fitting(Group group not None) -> dict:
                 continue
             if other.length != 2 and other.length != 4 and other.length != 8:
                 continue
-            quality = quality_of_number(&other, props, layout, row, &now)
+            quality = read_number(&other, props, layout, row, &now)
             for order in range(4):
                 other.order = <uint8_t>order
-                its = quality_of_number(&other, props, layout, row, &then)
+                its = read_number(&other, props, layout, row, &then)
                 if then == now:
                     continue
                 if its != GOOD:
@@ -136,16 +143,6 @@ def orders_fitting(Group group not None) -> dict:
         name: (counts[order][0], counts[order][1])
         for name, order in ORDERS.items() if counts[order][0] or counts[order][1]
     }
-
-
-cdef uint8_t quality_of_number(
-    const field_t *f, const fieldprops_t *props, layout_t *layout, uint8_t *row, int64_t *value
-) noexcept nogil:
-    """Of one that was read well; leaves it in `value`."""
-    cdef uint8_t quality = GOOD
-    decode_numbers(f, props, row_data(layout, row), layout.stride, 1, value, &quality)
-    doubt_values(f, props, value, 1, &quality)
-    return quality
 
 
 def latest(Group group not None):

@@ -36,6 +36,7 @@ cdef enum Met:
     MET_PDU = 2       # an S7 PDU: `pdu`
     MET_HANG_UP = 3   # the other side disconnects, or calls what we sent an error
     MET_BROKEN = 4    # no ISO on TCP: the stream can't be followed any more
+    MET_ADRIFT = 5    # behind `used` there is what begins no TPKT
 
 cdef enum Reply:
     REPLY_ANSWER = 0   # every item asked for, each with its own return code
@@ -84,6 +85,8 @@ cdef size_t put_read(
 ) noexcept nogil
 cdef size_t put_state(uint16_t reference, uint8_t *out) noexcept nogil
 
+# Whether a TPKT may begin with these bytes, at least one.
+cdef bint begins(const uint8_t *p, size_t n) noexcept nogil
 cdef Met next_pdu(reader_t *reader, const uint8_t *p, size_t n, frame_t *frame) noexcept nogil
 cdef Reply match_setup(const pdu_t *pdu, uint16_t reference, setup_t *granted) noexcept nogil
 # Whether the PDU answers these items; the caller compares the reference, since it finds the request

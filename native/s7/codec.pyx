@@ -147,19 +147,29 @@ cdef Met take_tpkt(
     return MET_PDU if parse_pdu(payload, <uint32_t>size, &frame.pdu) else MET_BROKEN
 
 
+cdef bint begins(const uint8_t *p, size_t n) noexcept nogil:
+    cdef uint8_t kind
+    if p[0] != 3 or (n > 1 and p[1] != 0):
+        return False
+    if n >= TPKT and not TPKT + 3 <= be16(p + 2) <= FRAME_MAX:
+        return False
+    if n < TPKT + 2:
+        return True
+    kind = p[5] & 0xF0
+    return kind == DATA or kind == CONFIRM or kind == DISCONNECT or kind == TPDU_ERROR
+
+
 cdef Met next_pdu(reader_t *reader, const uint8_t *p, size_t n, frame_t *frame) noexcept nogil:
     """Takes in TPKTs up to the first that completes something."""
     cdef size_t length
     cdef Met met
     frame.used = 0
     while n:
-        if p[0] != 3:
-            return MET_BROKEN
+        if not begins(p, n):
+            return MET_ADRIFT
         if n < TPKT:
             return MET_MORE
         length = be16(p + 2)
-        if length < TPKT + 3 or length > FRAME_MAX:
-            return MET_BROKEN
         if n < length:
             return MET_MORE
         met = take_tpkt(reader, p, length, frame)
@@ -327,7 +337,7 @@ cdef class Codec:
             self.input = self.input[frame.used:]
         if met == MET_CONFIRM:
             return ("confirm" if self.what == "connect" else "foreign"), None
-        return ("more", "", "", "hung up", "broken")[met], None
+        return ("more", "", "", "hung up", "broken", "broken")[met], None
 
     cdef object judge(self, const pdu_t *pdu):
         cdef Reply reply = REPLY_FOREIGN

@@ -72,6 +72,7 @@ from native.s7.asking cimport (
     sound,
 )
 from native.s7.codec cimport (
+    MET_ADRIFT,
     MET_CONFIRM,
     MET_MORE,
     MET_PDU,
@@ -81,6 +82,7 @@ from native.s7.codec cimport (
     REPLY_REFUSED,
     Met,
     Reply,
+    begins,
     frame_t,
     match_setup,
     match_state,
@@ -279,6 +281,21 @@ cdef Verdict take_for(s7_t *s, const flight_t *f, const pdu_t *pdu, take_t *t) n
     return ANSWER if step == STEP_DONE else REFUSED
 
 
+cdef inline size_t strayed(const in_t *in_) noexcept nogil:
+    """How many bytes lie before what may be a TPKT: a heartbeat, perhaps."""
+    cdef size_t i
+    for i in range(1, in_.n):
+        if begins(in_.p + i, in_.n - i):
+            return i
+    return in_.n
+
+
+cdef bint s7_may_begin(
+    void *session, const flight_t *open_, int32_t n, const uint8_t *p, size_t size
+) noexcept nogil:
+    return begins(p, size)
+
+
 cdef Verdict s7_take(
     void *session, const in_t *in_, flight_t *open_, int32_t n, take_t *t, int64_t now
 ) noexcept nogil:
@@ -294,6 +311,11 @@ cdef Verdict s7_take(
         t.at_least = 1
         return MORE
     if met == MET_CONFIRM or met == MET_MORE:
+        return NOISE
+    if met == MET_ADRIFT:
+        if frame.used == 0:  # else fragments lay before it, and are kept
+            t.used = strayed(in_)
+            t.adrift = t.used == in_.n
         return NOISE
     if met != MET_PDU:
         t.used = in_.n
@@ -333,7 +355,7 @@ TABLE.shake = s7_shake
 TABLE.prepare = s7_prepare
 TABLE.take = s7_take
 TABLE.ended = s7_ended
-TABLE.may_begin = NULL
+TABLE.may_begin = s7_may_begin
 TABLE.listen = NULL
 
 PROTOCOL = PyCapsule_New(&TABLE, "protocol_t", NULL)

@@ -59,6 +59,8 @@ class Cpu:
         self.takes: Callable[[], float | None] = lambda: 1.0
         #: Whether a called TSAP is hung up on.
         self.refuses: Callable[[int], bool] = lambda _: False
+        #: What comes behind each fragment but the last.
+        self.broken_by = b""
         #: Of everything that was sent, connection by connection: the references of its requests.
         self.references: list[int] = []
         spec = LinkSpec("cell4", "tcp", host="127.0.0.1", tcp_port=102, **(link or {}))
@@ -150,7 +152,7 @@ class Cpu:
         pdu, size = self.plc.answer(frame[7:]), self.plc.faults.fragment or 1 << 16
         pieces = [pdu[n : n + size] for n in range(0, len(pdu), size)]
         last = len(pieces) - 1
-        data = b"".join(tpkt(each, n == last) for n, each in enumerate(pieces))
+        data = self.broken_by.join(tpkt(each, n == last) for n, each in enumerate(pieces))
         self._reply(data, at_once=frame[17] == _SETUP)
 
     def _reply(self, data: bytes, *, at_once: bool) -> None:
