@@ -293,11 +293,18 @@ cdef Verdict misfit(
     """By its id the answer to a request of the plan, but not to what that asked."""
     cdef const ask_t *ask = &(<const own_t *>f.own).ask
     cdef unit_t *u = <unit_t *>f.station
+    cdef const unit_t *other = unit_of(s, frame.unit)
+    cdef bint lags = is_behind(u) or (
+        other != NULL and is_behind(other) and asked_lately(s, frame)
+    )
     s.wrong_in_a_row = 0
     if looks_behind(s, u, f, frame) or frame.unit == ask.unit or u.in_vain >= VAIN_MOST:
-        return one_behind(t) if is_behind(u) else wrong_answer(t, frame, ask)
+        return one_behind(t) if lags else wrong_answer(t, frame, ask)
     # A gateway that confuses units: the right one may follow.
-    wrong_answer(t, frame, ask)
+    if lags:
+        one_behind(t)
+    else:
+        wrong_answer(t, frame, ask)
     f.seen_quality, f.seen_code = t.quality, t.code
     f.seen_surely = True
     t.quality = 0
