@@ -43,11 +43,12 @@ reliability: setup ## the long fault, fuzz and simulation runs ## 长时间的�
 
 deb: setup       ## Debian packages for boxes, into dist/; ARCH="arm64" one of them ## 网关的 Debian 软件包，在 dist/；ARCH="arm64" 只要一种
 	@scripts/setup --package $(ARCH)
-	@$(PY) -m package $(addprefix --arch ,$(ARCH))
+	@$(PY) -m package $(addprefix --arch ,$(ARCH)) $(addprefix --suite ,$(SUITE))
 
 bundle: setup    ## the offline bundle, signed by KEY=FILE of ssh-keygen ## 离线安装包，由 KEY=FILE 签名
 	@scripts/setup --package $(ARCH)
-	@$(PY) -m package --bundle --package jiahe $(addprefix --arch ,$(ARCH)) $(addprefix --key ,$(KEY))
+	@$(PY) -m package --bundle --package jiahe $(addprefix --arch ,$(ARCH)) $(addprefix --suite ,$(SUITE)) \
+	  $(addprefix --key ,$(KEY))
 
 proto: setup     ## regenerate proto/gen from proto/ ## 由 proto/ 重新生成 proto/gen
 	@scripts/proto

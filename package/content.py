@@ -144,7 +144,7 @@ def _bytecode(target: Target, private: Path, product: Product) -> None:
     """Compiled once here, never on the box: half of a start's time on ARM. Taken unchecked."""
     python, environment = python_of(target.suite)
     command: Sequence[str] = [
-        str(python), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash",
+        *python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash",
         "-s", str(private), "-p", f"/usr/lib/{product.name}", str(private),
     ]  # fmt: skip
     subprocess.run(command, check=True, env={**environment, "PYTHONHASHSEED": "0"})

@@ -143,8 +143,12 @@ def for_compiling(target: Target) -> Path:
     return unpacked(target.suite, target.arch, ("libc6-dev", python, "libssl-dev", "libzstd-dev"))
 
 
-def python_of(suite: Suite) -> tuple[Path, dict[str, str]]:
-    """A Python of the release that runs on this machine, for bytecode; and its environment."""
+def python_of(suite: Suite) -> tuple[list[str], dict[str, str]]:
+    """A command that starts a Python of the release on this machine, for bytecode, with the
+    release's own C library; and its environment.
+    """
     folder = unpacked(suite, own_arch(), (f"python{suite.python}-minimal",))
-    place = {"PYTHONHOME": str(folder / "usr"), "PATH": os.environ["PATH"]}
-    return folder / f"usr/bin/python{suite.python}", place
+    (loader,) = folder.glob("usr/lib/*/ld-linux*")
+    command = [str(loader), "--library-path", str(loader.parent)]
+    environment = {"PYTHONHOME": str(folder / "usr"), "PATH": os.environ["PATH"]}
+    return [*command, str(folder / f"usr/bin/python{suite.python}")], environment
