@@ -294,17 +294,13 @@ cdef Verdict misfit(
     cdef const ask_t *ask = &(<const own_t *>f.own).ask
     cdef unit_t *u = <unit_t *>f.station
     cdef const unit_t *other = unit_of(s, frame.unit)
-    cdef bint lags = is_behind(u) or (
-        other != NULL and is_behind(other) and asked_lately(s, frame)
-    )
+    # Of a gateway that lags even a unit that was never answered for itself does.
+    cdef bint lags = is_behind(u) or (other != NULL and is_behind(other) and asked_lately(s, frame))
     s.wrong_in_a_row = 0
     if looks_behind(s, u, f, frame) or frame.unit == ask.unit or u.in_vain >= VAIN_MOST:
         return one_behind(t) if lags else wrong_answer(t, frame, ask)
     # A gateway that confuses units: the right one may follow.
-    if lags:
-        one_behind(t)
-    else:
-        wrong_answer(t, frame, ask)
+    one_behind(t) if lags else wrong_answer(t, frame, ask)
     f.seen_quality, f.seen_code = t.quality, t.code
     f.seen_surely = True
     t.quality = 0
