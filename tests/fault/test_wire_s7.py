@@ -1,9 +1,10 @@
-"""The native loop on one S7 link: values, late answers, refusals, and a CPU that goes and comes."""
+"""The native loop on an S7 link: values, refusals, and a CPU that goes and comes. More of what a
+CPU may do is in tests/unit/test_s7_link.py, in virtual time.
+"""
 
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -121,21 +122,6 @@ def test_values_when_the_cpu_answers_in_any_form_then_good_and_true(fault: str) 
             assert sim.command("stats").endswith("connections=1")
 
 
-def test_values_when_answers_come_late_then_never_under_another_name() -> None:
-    with Simulator(TAGS) as sim:
-        plant = Plant(sim.port)
-        with plant.running():
-            plant.until(plant.all_good)
-            sim.command("one_in 3")
-            for late_ms in (60, 110, 250):
-                sim.command(f"late {late_ms}")
-                until = time.monotonic() + 0.7
-                plant.until(lambda until=until: plant.row() != {} and time.monotonic() > until)
-            sim.command("clear")
-            plant.until(plant.all_good)
-            assert sim.command("stats").endswith("connections=1")
-
-
 def test_values_when_a_block_is_optimised_then_those_of_others_stay_good() -> None:
     with Simulator(TAGS) as sim:
         sim.command("optimised 12")
@@ -172,14 +158,6 @@ def test_link_when_the_cpu_goes_and_comes_back_then_good_again_and_other_links_l
     assert shown["skipped"].keys() <= {"overrun"}, "this machine may stand still for a tick"
     assert shown["rows"] > 0.9 * shown["ticks"] > 45
     assert (counts := other.link.snapshot())["timeouts"] == 0 and counts["reconnects"] == 0
-
-
-def test_link_when_the_first_tsap_is_refused_then_the_next_one_is_taken() -> None:
-    with Simulator(TAGS) as sim:
-        sim.command("tsap 0201")
-        plant = Plant(sim.port)
-        with plant.running():
-            plant.until(plant.all_good)
 
 
 CONFIG = """version = 1
@@ -253,19 +231,6 @@ def test_neighbours_when_a_place_is_not_given_then_good_in_the_same_scan(tmp_pat
             return row["name"] == REFUSED
 
         until(known)
-
-
-def test_link_when_the_cpu_hangs_up_on_every_tsap_then_the_words_name_the_three_causes(
-    tmp_path: Path,
-) -> None:
-    with Simulator(TAGS) as sim:
-        sim.command("tsap 0199")
-        with scanning(tmp_path, sim.port) as daemon:
-            target = f"127.0.0.1:{sim.port}"
-            said = {"id": "s7.not_connected", "args": {"target": target}}
-            until(lambda: daemon.links()[0]["cause"] == said)
-            sim.command("clear")
-            until(lambda: all_good(daemon) and daemon.links()[0]["cause"] is None)
 
 
 def test_cpu_when_it_is_off_at_the_start_then_read_when_it_comes(tmp_path: Path) -> None:
@@ -367,22 +332,6 @@ def test_daemon_when_the_cpu_grants_more_then_it_is_used_and_a_smaller_one_loses
         until(lambda: all_good(daemon))
         learn(daemon, lambda: daemon.learned()["plc"]["pdu"] == 240)
         until(lambda: all_good(daemon))
-
-
-def test_daemon_when_the_cpu_is_in_stop_then_values_are_uncertain_and_it_is_said(
-    tmp_path: Path,
-) -> None:
-    with Simulator(TAGS) as sim, scanning(tmp_path, sim.port) as daemon:
-        until(lambda: all_good(daemon))
-        sim.command("state 4")
-        until(lambda: {each["quality"] for each in daemon.latest("plc")} == {67})
-        assert daemon.devices()[0]["cause"] == {"id": "s7.stopped", "args": {}}
-        sim.command("state 8")
-        until(lambda: all_good(daemon))
-        sim.command("state 0")  # an S7-1200 does not tell: nothing is doubted
-        asked = sim.plc.counter
-        until(lambda: sim.plc.counter > asked + 30)
-        assert all_good(daemon)
 
 
 def test_daemon_when_the_file_names_a_cpu_then_its_values_and_its_refusals_in_words(

@@ -1,9 +1,10 @@
-"""Meters asked by the native engine, over TCP and on a pseudo-terminal, with what is wrong with
-real ones.
+"""Meters asked by the native engine, over TCP and on a pseudo-terminal; and in virtual time with
+what is wrong with real ones.
 """
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from native.block.latest import latest
 from native.engine.link import Link
 from native.engine.loop import Loop
 from native.rows.group import Group, Pool
+from tests.kit.meters import Meters
 
 A, B = "123456789012", "000000000007"
 GOOD, NO_ANSWER, DAMAGED, WRONG, REFUSED, FAILURE = 1, 129, 131, 132, 133, 134
@@ -122,77 +124,100 @@ def test_meter_when_asked_then_each_value_has_its_own_quality(
         bench.until("m", ALL)
 
 
+def talked(
+    meters: Sequence[Meter],
+    devices: dict[str, str],
+    texts: Sequence[str],
+    until_ms: float = 5000,
+    **link: Any,
+) -> Meters:
+    """In virtual time: `devices` by their addresses, each with these tags."""
+    own = {name: {"meter": address} if address else {} for name, address in devices.items()}
+    talk = Meters(meters, own, texts, 500, link=link)
+    talk.run(until_ms)
+    return talk
+
+
+def newest(talk: Meters, device: str) -> dict[str, tuple[Any, int]]:
+    """Tag to value and quality of the newest row."""
+    return {one["tag"].name: (one["raw"], one["quality"]) for one in talk.opened.latest(device)}
+
+
 def test_meters_when_on_one_line_then_each_has_its_own_values() -> None:
     other = {**FIXED, "02010100": bytes.fromhex("9922")}
-    with reading(
-        [meter(), meter(B, other)], {"a": (A, ["02010100"]), "b": (B, ["02010100"])}
-    ) as bench:
-        bench.until("a", {"02010100": (2301, GOOD)})
-        bench.until("b", {"02010100": (2299, GOOD)})
+    talk = talked([meter(), meter(B, other)], {"a": A, "b": B}, ["02010100"])
+    assert newest(talk, "a") == {"02010100": (2301, GOOD)}
+    assert newest(talk, "b") == {"02010100": (2299, GOOD)}
 
 
 @pytest.mark.parametrize("any_address", [False, True])
 def test_meter_when_alone_and_not_named_then_found(any_address: bool) -> None:
-    alone = meter(any_address=any_address)
-    with reading([alone], {"m": ("", ["02010100"])}) as bench:
-        bench.until("m", {"02010100": (2301, GOOD)})
+    talk = talked([meter(any_address=any_address)], {"m": ""}, ["02010100"])
+    assert newest(talk, "m") == {"02010100": (2301, GOOD)}
 
 
 def test_data_when_the_meter_has_none_then_refused_and_its_neighbours_read() -> None:
     faulty = meter(refuses=frozenset({"02800002"}))
-    with reading([faulty], {"m": (A, ["02010100", "02800002"])}) as bench:
-        bench.until("m", {"02010100": (2301, GOOD), "02800002": (None, REFUSED)})
+    talk = talked([faulty], {"m": A}, ["02010100", "02800002"])
+    assert newest(talk, "m") == {"02010100": (2301, GOOD), "02800002": (None, REFUSED)}
 
 
 def test_error_word_when_it_says_another_thing_then_the_meter_failed() -> None:
     faulty = meter(refuses=frozenset({"02800002"}), error=1)
-    with reading([faulty], {"m": (A, ["02010100", "02800002"])}) as bench:
-        bench.until("m", {"02010100": (2301, GOOD), "02800002": (None, FAILURE)})
+    talk = talked([faulty], {"m": A}, ["02010100", "02800002"])
+    assert newest(talk, "m") == {"02010100": (2301, GOOD), "02800002": (None, FAILURE)}
 
 
-def test_answer_when_of_several_frames_then_whole() -> None:
-    texts = [f"020A01FF.{number}" for number in (1, 21)]
-    with (
-        reading([meter()], {"m": (A, texts)}) as bench,
-        reading([meter(piece=9)], {"m": (A, texts)}) as pieces,
-    ):
-        end = time.monotonic() + 8
-        while {q for _, q in pieces.values("m").values()} != {GOOD}:
-            assert time.monotonic() < end, pieces.link.snapshot()
-            Event().wait(0.02)
-        assert {q for _, q in bench.values("m").values()} == {GOOD}
+@pytest.mark.parametrize("piece", [0, 9])
+def test_answer_when_of_several_frames_then_whole(piece: int) -> None:
+    faults = {"piece": piece} if piece else {}
+    talk = talked([meter(**faults)], {"m": A}, ["020A01FF.1", "020A01FF.21"])
+    assert {quality for _, quality in newest(talk, "m").values()} == {GOOD}
 
 
-def test_block_when_the_meter_has_one_phase_then_refused_for_its_length() -> None:
-    with reading([meter(phases=1)], {"m": (A, ["02010100", "02010200"])}) as bench:
-        bench.until("m", {"02010100": (None, REFUSED), "02010200": (None, REFUSED)})
+def test_block_when_the_meter_has_one_phase_then_refused_for_its_length_and_each_read_alone() -> (
+    None
+):
+    talk = talked([meter(phases=1)], {"m": A}, ["02010100", "02010200"])
+    talk.finish()
+    assert {row.quality for row in talk.rows() if row.at_ms < 500} == {REFUSED}
+    assert newest(talk, "m") == {"02010100": (2301, GOOD), "02010200": (2311, GOOD)}
 
 
 def test_answer_when_damaged_each_time_then_said() -> None:
-    with reading([meter(damage=True)], {"m": (A, ["02010100"])}) as bench:
-        bench.until("m", {"02010100": (None, DAMAGED)})
+    talk = talked([meter(damage=True)], {"m": A}, ["02010100"])
+    assert newest(talk, "m") == {"02010100": (None, DAMAGED)}
 
 
 def test_meter_when_mute_then_its_neighbour_is_read_and_it_comes_back() -> None:
     silent = meter(B, mute=True)
-    with reading([meter(), silent], {"a": (A, ["02010100"]), "b": (B, ["02010100"])}) as bench:
-        bench.until("a", {"02010100": (2301, GOOD)})
-        silent.faults.mute = False
-        bench.until("b", {"02010100": (2301, GOOD)}, within_s=12)
+    talk = talked([meter(), silent], {"a": A, "b": B}, ["02010100"], 20_000)
+    assert newest(talk, "a") == {"02010100": (2301, GOOD)}
+    assert newest(talk, "b") == {"02010100": (None, NO_ANSWER)}
+    silent.faults.mute = False
+    talk.run(32_000)
+    assert newest(talk, "b") == {"02010100": (2301, GOOD)}
 
 
-def test_late_answer_when_it_refuses_then_never_taken_for_the_next_request() -> None:
+def test_late_answer_when_it_refuses_then_never_taken_for_the_next_request(
+    rng: random.Random,
+) -> None:
     """An error answer names no data: after a time-out it may belong to the one before."""
-    slow = meter(refuses=frozenset({"02800002"}), answer_ms=1)
-    with reading([slow], {"m": (A, ["02010100", "02800002"])}, timeout_ns=300_000_000) as bench:
-        bench.until("m", {"02010100": (2301, GOOD), "02800002": (None, REFUSED)})
-        slow.faults.answer_ms = 450
-        seen: set[tuple[Any, int]] = set()
-        end = time.monotonic() + 4
-        while time.monotonic() < end:
-            seen.add(bench.values("m")["02010100"])
-            Event().wait(0.01)
-        assert all(quality != REFUSED for _, quality in seen), seen
+    slow = meter(refuses=frozenset({"02800002"}))
+    told = {"timeout_ns": 300_000_000}
+    talk = talked([slow], {"m": A}, ["02010100", "02800002"], **told)
+    assert newest(talk, "m") == {"02010100": (2301, GOOD), "02800002": (None, REFUSED)}
+
+    def turn() -> None:
+        slow.faults.answer_ms = 451 - slow.faults.answer_ms
+        talk.at(talk.now_ms + rng.uniform(200, 900), turn)
+
+    talk.at(5000, turn)
+    talk.run(600_000)
+    talk.finish()
+    rows = [row for row in talk.rows(5000) if row.tag == "02010100"]
+    assert {row.quality for row in rows} >= {GOOD, NO_ANSWER}
+    assert REFUSED not in {row.quality for row in rows}
 
 
 def test_scale_when_applied_then_the_printed_number() -> None:

@@ -178,6 +178,37 @@ def test_tsap_when_slot_is_written_then_no_other_slot_is_called() -> None:
     assert min(b - a for a, b in pairwise(late)) > 1000, "slowly"
 
 
+def test_link_when_the_cpu_hangs_up_on_every_tsap_then_the_words_name_the_three_causes() -> None:
+    cpu = Cpu(TAGS)
+    cpu.refuses = lambda _: True
+    cpu.run(10_000)
+    (link,) = cpu.runner.links()
+    assert link["cause"] == {"id": "s7.not_connected", "args": {"target": "127.0.0.1:102"}}
+    cpu.refuses = lambda _: False
+    cpu.run(20_000)
+    (link,) = cpu.runner.links()
+    assert link["cause"] is None
+    assert good_again_ms(cpu, 10_000) < 15_000
+
+
+def test_cpu_when_in_stop_then_values_are_uncertain_and_it_is_said() -> None:
+    cpu = Cpu(TAGS)
+
+    def said() -> tuple[set[int], Any]:
+        since = cpu.now_ms
+        cpu.run(since + 6000)
+        (device,) = cpu.runner.devices(False)
+        return {row.quality for row in cpu.rows(since + 4000)}, device["cause"]
+
+    assert said() == ({GOOD}, None)
+    cpu.plc.faults.state = 4
+    assert said() == ({DOUBTED}, {"id": "s7.stopped", "args": {}})
+    cpu.plc.faults.state = 8
+    assert said() == ({GOOD}, None)
+    cpu.plc.faults.state = 0  # an S7-1200 does not tell: nothing is doubted
+    assert said() == ({GOOD}, None)
+
+
 @pytest.mark.parametrize("blocks", [(12,), (12, 900)])
 def test_cpu_when_in_stop_and_blocks_are_refused_then_status_has_both(
     blocks: tuple[int, ...],
