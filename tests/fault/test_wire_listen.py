@@ -33,7 +33,7 @@ def test_dtus_when_two_share_a_port_are_told_apart_by_their_registration() -> No
         scanners = [Scanner(one, (0, 100)), Scanner(two, (2, 102))]
         with listening(*scanners):
             for scanner in scanners:
-                scanner.until(lambda scanner=scanner: scanner.good() >= 20)  # type: ignore[misc]
+                scanner.until(lambda scanner=scanner: scanner.good() >= 8)  # type: ignore[misc]
     for scanner in scanners:
         scanner.check()
         assert scanner.slave.asked[0].connection == 1 and scanner.book["reconnects"] == 0
@@ -57,7 +57,7 @@ def test_registration_when_in_pieces_or_with_more_behind_it_finds_its_link(
         dtu.hello = hello
         scanner = Scanner(dtu)
         with listening(scanner):
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
     scanner.check()
     assert dtu.connections == 1 and scanner.book["timeouts"] == scanner.book["damaged"] == 0
     assert scanner.book["wrong"] <= 1  # a request went out between two pieces
@@ -131,14 +131,14 @@ def test_dtu_when_gone_is_said_and_back_at_once_when_it_dials_in_again(how: str)
     with Dtu(free_port()) as dtu:
         scanner = Scanner(dtu)
         with listening(scanner):
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
             dtu.leave()
             scanner.until(lambda: bool(scanner.book["state"] == "down"))
             Event().wait(1.0)
             assert scanner.book["errno"] in (errno.ECONNRESET, errno.EIO, errno.EPIPE)
             asked, back_ns = len(dtu.asked), now_ns()
             dtu.come_back()
-            scanner.until(lambda: scanner.good(after_ns=back_ns) >= 20)
+            scanner.until(lambda: scanner.good(after_ns=back_ns) >= 8)
     scanner.check()
     first = min(row.mid_ns for row in scanner.rows if row.quality == 1 and row.mid_ns > back_ns)
     assert first - back_ns < 5_000_000_000
@@ -213,7 +213,7 @@ def _crowd(before: int) -> None:
             scanner.until(lambda: listener.at_door(scanner.spec)["errno"] == 0)
             clients = [_connected(dtu.port) for _ in range(200)]
             dtu.come_back()
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
             scanner.until(lambda: listener.at_door(scanner.spec)["refused"] == 200)
             assert all(_is_closed(client) for client in clients)
             for client in clients:
@@ -245,13 +245,13 @@ def test_descriptors_when_a_dtu_dials_in_again_and_again_stay_as_many() -> None:
     with Dtu(free_port()) as dtu:
         scanner = Scanner(dtu)
         with listening(scanner):
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
             before = descriptors()
             dtu.script = lambda asked: [answer(asked), HANG_UP if asked.number % 2 else RESET]
             scanner.until(lambda: dtu.connections >= 30)
             dtu.script = honest
             since_ns = now_ns()
-            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 20)
+            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 8)
             assert descriptors() <= before + 1
     scanner.check()
 
@@ -265,7 +265,7 @@ def test_port_when_in_use_is_said_and_had_as_soon_as_it_is_free() -> None:
             scanner.until(lambda: listener.at_door(scanner.spec)["errno"] == errno.EADDRINUSE)
             other.close()
             dtu.come_back()
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
     scanner.check()
 
 
@@ -283,5 +283,5 @@ def test_link_when_it_has_its_port_to_itself_takes_whoever_dials_in() -> None:
         dtu.hello = []
         scanner = Scanner(dtu)
         with listening(scanner):
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
     scanner.check()

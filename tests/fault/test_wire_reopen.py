@@ -62,7 +62,7 @@ def test_answer_when_its_serial_port_was_lost_is_not_taken_on_the_next_one(tmp_p
         name.symlink_to(first.path)
         scanner = Scanner(first, devices=PLANS, port=str(name), timeout_ns=2_000_000_000)
         with scanner.running():
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
             late.armed = True
             assert late.holding.wait(10)
             since_ns = now_ns()

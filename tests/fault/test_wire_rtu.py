@@ -19,7 +19,7 @@ def test_device_when_it_falls_silent_turns_bad_within_a_period_and_a_time_out() 
     with SerialSlave() as slave:
         scanner = Scanner(slave)
         with scanner.running():
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
             slave.script = lambda _: []
             silent_ns = now_ns()
             scanner.until(lambda: scanner.qualities()[NO_ANSWER] >= 1)
@@ -35,12 +35,12 @@ def test_port_when_a_write_blocks_is_opened_again() -> None:
     with SerialSlave() as slave:
         scanner = Scanner(slave)
         with scanner.running():
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
             termios.tcflow(slave.terminal, termios.TCOOFF)
             scanner.until(lambda: scanner.book["reconnects"] >= 1)
             termios.tcflow(slave.terminal, termios.TCOON)
             on_ns = now_ns()
-            scanner.until(lambda: scanner.good(after_ns=on_ns) >= 20)
+            scanner.until(lambda: scanner.good(after_ns=on_ns) >= 8)
     scanner.check()
     assert scanner.qualities()[LINK_DOWN] >= 1
 
@@ -50,5 +50,5 @@ def test_unit_when_the_standard_reserves_it_then_read_all_the_same(unit: int) ->
     with SerialSlave() as slave:
         scanner = Scanner(slave, devices={unit: [pairs((0, 100), device=f"d{unit}")]})
         with scanner.running():
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
     scanner.check()

@@ -24,13 +24,13 @@ def after(script: Script) -> Scanner:
     with TcpSlave() as slave:
         scanner = Scanner(slave)
         with scanner.running():
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
             slave.script = script
             asked = len(slave.asked)
             scanner.until(lambda: len(slave.asked) >= asked + 4)
             slave.script = honest
             since_ns = now_ns()
-            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 20)
+            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 8)
     scanner.check()
     return scanner
 
@@ -72,10 +72,10 @@ def test_connection_when_accepted_and_then_silent_is_given_up_and_made_anew() ->
     with TcpSlave() as slave:
         scanner = Scanner(slave)
         with scanner.running():
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
             slave.script = deaf
             since_ns = now_ns()
-            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 20)
+            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 8)
     scanner.check()
     assert scanner.book["reconnects"] == 1 and slave.connections == 2
 
@@ -89,7 +89,7 @@ def test_port_when_refused_is_tried_rarely_until_somebody_listens() -> None:
         assert scanner.book["state"] == "down" and scanner.book["errno"] == errno.ECONNREFUSED
         slave.listen()
         with slave:
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
     scanner.check()
     assert slave.connections == 1
     assert {row.quality for row in scanner.rows[:2]} == {LINK_DOWN}

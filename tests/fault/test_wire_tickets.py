@@ -50,7 +50,7 @@ def test_answer_when_tickets_are_in_front_of_each_then_all_are_taken(tmp_path: P
         slave.script = lambda asked: [TICKETS, *honest(asked)]
         scanner = Scanner(slave, tls=plant.files("gateway", ()), timeout_ns=2_000_000_000)
         with scanner.running():
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
     scanner.check()
     assert scanner.qualities().keys() == {1}
     assert scanner.book["reconnects"] == scanner.book["timeouts"] == 0

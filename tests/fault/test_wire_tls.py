@@ -70,13 +70,13 @@ def after(plant: Plant, script: Script, **more: Any) -> Scanner:
     with TlsSlave(plant.plc, **more) as slave:
         scanner = Scanner(slave, tls=plant.gateway)
         with scanner.running():
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
             slave.script = script
             asked = len(slave.asked)
             scanner.until(lambda: len(slave.asked) >= asked + 4)
             slave.script = honest
             since_ns = now_ns()
-            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 20)
+            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 8)
     scanner.check()
     return scanner
 
@@ -150,10 +150,10 @@ def test_record_when_a_bit_is_flipped_ends_the_connection(
     with TlsSlave(plant.plc, newest=newest) as slave:
         scanner = Scanner(slave, tls=plant.gateway)
         with scanner.running():
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
             slave.script = once(garbled)
             since_ns = now_ns()
-            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 20)
+            scanner.until(lambda: scanner.good(after_ns=since_ns) >= 8)
     scanner.check()
     assert scanner.book["reconnects"] == 1 and len(slave.wires) == 2
 
@@ -200,7 +200,7 @@ def test_controller_when_its_certificate_is_wrong_is_refused_with_the_reason_unt
             scanner.until(lambda: scanner.book["errno"] == fault)
             assert not slave.asked
             slave.context = good
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
     scanner.check()
 
 
@@ -215,7 +215,7 @@ def test_controller_when_it_signed_its_own_certificate_is_read_with_that_as_the_
     with TlsSlave(TlsFiles(plant.authority.ca, cert, key)) as slave:
         scanner = Scanner(slave, tls=pinned)
         with scanner.running():
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
     scanner.check()
 
 
@@ -237,7 +237,7 @@ def test_certificate_of_ours_when_refused_is_said_until_it_is_replaced(
             ours.cert.write_bytes(plant.gateway.cert.read_bytes())
             ours.key.write_bytes(plant.gateway.key.read_bytes())
             assert scanner.link.renew()
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
         assert slave.wires[-1].peer == "gateway"
     scanner.check()
 
@@ -252,7 +252,7 @@ def test_version_when_older_than_1_2_is_refused(plant: Plant) -> None:
         with scanner.running():
             scanner.until(lambda: scanner.book["errno"] == NO_COMMON)
             slave.context = server_context(plant.plc)
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
     scanner.check()
 
 
@@ -321,7 +321,7 @@ def test_first_tick_when_the_connection_takes_its_time_waits_for_it(plant: Plant
             asked_ns = now_ns()
             scanner.until(lambda: now_ns() - asked_ns > 200_000_000)
             slave.go.set()
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
     scanner.check()
     assert scanner.qualities().keys() == {1} and not scanner.gaps()
 
@@ -364,7 +364,7 @@ def refused(plant: Plant, act: Callable[[socket.socket], bool], fault: int) -> N
     with Rude(act) as rude, TlsSlave(plant.plc) as slave:
         scanner = Scanner(slave, tls=plant.gateway, tcp_port=rude.port)
         with scanner.running():
-            scanner.until(lambda: scanner.book["errno"] == fault and rude.accepted >= 3)
+            scanner.until(lambda: scanner.book["errno"] == fault and rude.accepted >= 2)
             ticks, _ = scanner.box.groups[0].scanned()
             assert scanner.loop.wakeups <= 2 * ticks + 10 * rude.accepted
     scanner.check()
@@ -391,7 +391,7 @@ def test_files_when_missing_at_the_start_are_read_once_they_are_there(plant: Pla
             assert not scanner.link.renew()
             plant.gateway.key.write_bytes(key)
             assert scanner.link.renew()
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
     scanner.check()
 
 
@@ -401,7 +401,7 @@ def test_files_when_replaced_are_used_from_the_next_connection_on(plant: Plant) 
     with TlsSlave(plant.plc) as slave:
         scanner = Scanner(slave, tls=plant.gateway)
         with scanner.running():
-            scanner.until(lambda: scanner.good() >= 20)
+            scanner.until(lambda: scanner.good() >= 8)
             plant.gateway.cert.write_bytes(fresh.cert.read_bytes())
             assert not scanner.link.renew()  # no pair yet
             slave.script = once(lambda _: [HANG_UP])
