@@ -11,7 +11,7 @@ cdef enum:
     # 68, address, 68, control, length, data, sum, 16.
     OVERHEAD = 12
     FRAME_MAX = OVERHEAD + DATA_MAX
-    # FE in front of a frame wakes the receiver; they are part of no frame.
+    # FE bytes sent before a frame wake the receiver; they are not part of the frame.
     PREAMBLE_MAX = 4
     REQUEST_MAX = PREAMBLE_MAX + OVERHEAD + 5
     # Frames that one answer may take.
@@ -31,23 +31,23 @@ cdef enum:
     CONTROL_CODE = 0x1F
 
 cdef enum:
-    ANY = 0xAA              # a byte of an address that stands for any
+    ANY = 0xAA              # in an address: matches any byte
     ANY_SIZE = 0xFFFF
 
 
 cdef enum Found:
-    MORE = 0             # no whole frame yet; `used` bytes in front belong to none
+    MORE = 0             # no whole frame yet; the first `used` bytes belong to no frame
     ANSWER = 1           # what was asked for: `data`, `size`
     PARTIAL = 2          # the same, and more frames follow
     REFUSED = 3          # the meter's error answer to what was asked: `code`
     FOREIGN_ANSWER = 4   # a whole frame of a meter that answers something else
     FOREIGN_REQUEST = 5  # a whole frame that asks: another master's, or an echo of ours
-    DAMAGED = 6          # what should be the answer fails its check
+    DAMAGED = 6          # it looks like the answer, but its checksum or end byte is wrong
     WRONG_SIZE = 7       # the data asked for, but of another length
 
 
 cdef struct ask_t:
-    # What was asked: an answer is held against it.
+    # What was asked, to compare an answer with.
     uint8_t address[ADDRESS_BYTES]  # as on the wire, low digits first
     uint8_t control
     uint8_t sequence                # of READ_MORE, from 1
@@ -57,8 +57,8 @@ cdef struct ask_t:
 
 
 cdef struct frame_t:
-    size_t skip           # bytes in front of the frame that belong to none
-    size_t used           # bytes of the input that are done with, those included
+    size_t skip           # bytes before the frame that belong to no frame
+    size_t used           # bytes of the input up to the end of the frame
     const uint8_t *address
     uint8_t control
     uint8_t code          # error word of a refusal
@@ -70,21 +70,21 @@ cdef struct frame_t:
 
 # Writes the request, at most REQUEST_MAX bytes; returns its length.
 cdef size_t put_request(const ask_t *ask, uint32_t preamble, uint8_t *out) noexcept nogil
-# The first whole frame in `p`, held against `ask` (NULL: none of ours is awaited).
+# Finds the first whole frame in `p` and compares it with `ask` (NULL: we await no answer).
 cdef Found find_answer(
     const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
 ) noexcept nogil
-# Whether a whole frame that was found answers `ask`, well or with an error; fills its data in.
+# Whether a whole frame that was found answers `ask`, with data or an error; fills in `data`.
 cdef bint answers(frame_t *frame, const ask_t *ask) noexcept nogil
-# Characters on the wire, FE in front counted with them.
+# Characters on the wire, with the FE bytes before the frame.
 cdef uint32_t request_chars(const ask_t *ask, uint32_t preamble) noexcept nogil
 cdef uint32_t answer_chars(uint32_t id_bytes, uint32_t data_bytes) noexcept nogil
-# Whether a meter with the second address was asked with the first, in which AA stands for any.
+# Whether the address that answered matches the one asked for, in which AA matches any byte.
 cdef bint is_address(const uint8_t *asked, const uint8_t *answered) noexcept nogil
 
 
 cdef inline void plain(const uint8_t *p, size_t n, uint8_t *out) noexcept nogil:
-    """Data as the meter means it: 33H off each byte."""
+    """Undoes the wire encoding: subtracts 33H from each byte."""
     cdef size_t i
     for i in range(n):
         out[i] = <uint8_t>(p[i] - 0x33)

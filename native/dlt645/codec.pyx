@@ -1,11 +1,11 @@
 """Frames of DL/T 645-2007 (and -1997) that read. No function here can encode a frame that sets,
 freezes or clears anything: `put_request` knows four control codes.
 
-A frame is 68, six bytes of address, 68, control, length, data, sum, 16; each byte of data travels
-with 33H added, and all numbers low byte first. FE may come in front, or not, or be cut by the
-direction switch of a transceiver: nothing counts on them. A frame is accepted as soon as its last
-byte is there. It is looked for at every 68, because noise, a cut frame, or a frame of another
-protocol may stand in front, and 68 and 16 occur inside data.
+A frame is 68, six bytes of address, 68, control, length, data, sum, 16; 33H is added to each byte
+of data, and all numbers go low byte first. FE bytes may come before it. Some meters send none, and
+a transceiver that switches direction late cuts some off, so their number means nothing here. A
+frame is accepted as soon as its last byte is there. It is searched for at every 68, because noise,
+a truncated frame, or a frame of another protocol may come first, and 68 and 16 occur inside data.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
@@ -65,8 +65,8 @@ cdef bint is_address(const uint8_t *asked, const uint8_t *answered) noexcept nog
 
 
 cdef inline bint is_ours(const uint8_t *p, size_t n, const ask_t *ask) noexcept nogil:
-    """Whether what begins at p, of which at least the length is there, has the head of the answer
-    to `ask`.
+    """Whether the frame at p, received at least up to its length, has the head of the answer to
+    `ask`.
     """
     cdef uint32_t wanted
     if ask == NULL or not is_address(ask.address, p + 1):
@@ -84,7 +84,7 @@ cdef inline bint is_ours(const uint8_t *p, size_t n, const ask_t *ask) noexcept 
 
 
 cdef Found judge(frame_t *frame, const ask_t *ask) noexcept nogil:
-    """What a whole frame with a good sum is."""
+    """Classifies a whole frame whose checksum is right."""
     cdef size_t i, tail = 0, head
     if not frame.control & CONTROL_ANSWER:
         return FOREIGN_REQUEST
@@ -127,7 +127,7 @@ cdef Found find_answer(
     const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
 ) noexcept nogil:
     cdef size_t start, length, left
-    cdef size_t first = n     # where a frame begins that may still become whole
+    cdef size_t first = n     # where the first frame begins that is not complete yet
     cdef bint damaged = False
     memset(frame, 0, sizeof(frame_t))
     for start in range(n):
@@ -145,7 +145,7 @@ cdef Found find_answer(
             if start < first:
                 first = start
             if is_ours(p + start, left, ask):
-                break  # what lies inside it is its data
+                break  # a 68 inside it is data
             continue
         if p[start + length - 1] != 0x16 or p[start + length - 2] != sum_of(p + start, length - 2):
             damaged = damaged or is_ours(p + start, left, ask)

@@ -1,14 +1,14 @@
-"""DL/T 645 as the engine's table: one meter asked at a time, each answer told by its meter and its
-data identifier.
+"""DL/T 645 as a protocol of the engine. One meter is asked at a time; an answer is recognised by its
+meter's address and its data identifier.
 
-A station's address is six bytes as they travel, AA six times for the only meter on a line, and how
-many FE go in front of a request. The only meter is asked for its address first; where it does not
-tell it, it is asked for data by AA, and then once more by the address that it answered with, which
-is its own from then on.
+A station's address is the meter's six bytes in wire order (six times AA: the only meter on its
+line), then the number of FE bytes to send before a request. A meter of unknown address is asked for
+it first. If it does not answer that, it is asked for data under AA…AA, then once more under the
+address it answered with, which is used from then on.
 
-An error answer names no data. So after a request that was not answered nothing is asked of that
-meter until its answer came late, or can no longer come: a late refusal, or a late value, is never
-taken for the answer to the next request.
+An error answer does not say which data it is about. So after a time-out that meter is not asked
+again until the late answer came, or can no longer come: a late error or value is never taken for
+the answer to the next request.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
@@ -92,18 +92,18 @@ from native.rows.store cimport request_t
 cdef enum:
     GATHERED_MAX = 256        # bytes of an answer of several frames
     NO_SUCH_DATA = 2          # in an error word
-    WRONG_SIZE = 0x100        # as a code beside the error words: the answer had another length
-    # Answers came up to so much later than they were waited for.
+    WRONG_SIZE = 0x100        # our own code beside the error words: the answer's length was wrong
+    # After a time-out, the answer may still come for at least so long.
     OWED_LEAST_NS = 1000000000
 
 
 cdef struct meter_t:
     station_t head
-    uint8_t known[ADDRESS_BYTES]  # its address, where it was asked as AA
+    uint8_t known[ADDRESS_BYTES]  # its address as it told it, if the file has none
     bint is_known
-    ask_t owed                # what it did not answer, while `owes_until` says so
-    bint is_shy               # it did not tell its address: it is asked for data by AA
-    const request_t *going_on  # its answer comes in several frames
+    ask_t owed                # the request that timed out last; answerable until `owes_until`
+    bint is_shy               # it did not tell its address: ask it for data under AA…AA
+    const request_t *going_on  # the request whose answer comes in several frames
     uint8_t sequence          # of the frame that is asked for next
     uint16_t gathered_size
     uint8_t gathered[GATHERED_MAX]
@@ -171,7 +171,7 @@ cdef Prep prepare(
 
 
 cdef inline station_t *meter_of(session_t *s, const uint8_t *address) noexcept nogil:
-    """The station that an address in a frame is; NULL: none of ours."""
+    """The station with this address; NULL: none of ours."""
     cdef int32_t i
     for i in range(s.station_count):
         if is_address(called(<meter_t *>s.stations[i]), address):
@@ -185,8 +185,8 @@ cdef Verdict refused(take_t *t, uint8_t quality, uint16_t code) noexcept nogil:
 
 
 cdef Verdict wrong_size(take_t *t, const words_t *w) noexcept nogil:
-    """A block of another length is refused: its items are asked for one by one. What has no items
-    is wrong.
+    """A block of unexpected length counts as refused, so that its items are read one by one; a
+    single value of unexpected length is a wrong answer.
     """
     return refused(t, BAD_REFUSED if w.items > 1 else BAD_WRONG_ANSWER, WRONG_SIZE)
 
@@ -194,7 +194,7 @@ cdef Verdict wrong_size(take_t *t, const words_t *w) noexcept nogil:
 cdef bint fill(
     const flight_t *f, const words_t *w, const uint8_t *data, size_t size
 ) noexcept nogil:
-    """An answer's data into the row. False, and nothing written: not what was asked for."""
+    """Puts an answer's data into the row; False if they are not what was asked for."""
     cdef uint8_t value[VALUE_MAX]
     cdef uint32_t i, k, at, item
     cdef uint8_t quality, kind, length
@@ -221,7 +221,7 @@ cdef Verdict whole(
     session_t *s, meter_t *m, flight_t *f, Found found, const frame_t *frame, take_t *t,
     int64_t now
 ) noexcept nogil:
-    """What a frame that answers the open flight does."""
+    """Handles a frame that answers the request in flight."""
     cdef const ask_t *ask = <const ask_t *>f.own
     cdef words_t w
     t.flight = 0
@@ -231,7 +231,7 @@ cdef Verdict whole(
             m.is_shy = True
             return IN_VAIN
         plain(frame.data, ADDRESS_BYTES, m.known)
-        # One that answers as AA…AA does so to its own address, too.
+        # A meter that answers as AA…AA does so whatever address it is asked by.
         m.is_known = not is_any(m.known) and not is_any(frame.address)
         m.is_shy = not m.is_known
         return ANSWER
@@ -249,7 +249,7 @@ cdef Verdict whole(
         memcpy(m.known, frame.address, ADDRESS_BYTES)
         m.is_known = not is_any(m.known)
         if m.is_known:
-            # Asked by that address it will be believed: two meters may have answered at once.
+            # Believe it only when asked by that address: two meters may have answered at once.
             t.until = now
             m.gathered_size = 0
             return AGAIN
@@ -272,7 +272,7 @@ cdef Verdict whole(
 
 
 cdef inline size_t dirt(const uint8_t *p, size_t n) noexcept nogil:
-    """Bytes in front that are no FE of a frame that begins at n: FE are no noise."""
+    """Bytes of noise before a frame that begins at n; the FE bytes right before it are none."""
     while n and p[n - 1] == 0xFE:
         n -= 1
     return n
@@ -289,7 +289,7 @@ cdef Verdict take(
     cdef Found found = find_answer(in_.p, in_.n, ask, &frame)
     cdef size_t front = dirt(in_.p, frame.skip)
     if front:
-        # First what belongs to no frame, whatever stands behind it.
+        # Report the noise first; the next call looks at what comes after it.
         t.used = front
         t.adrift = True
         return NOISE
@@ -309,7 +309,7 @@ cdef Verdict take(
         return FOREIGN_REQUEST
     if found == FOUND_FOREIGN_ANSWER:
         t.whose = meter_of(s, frame.address)
-        # Only its late answer ends the wait: another master may have asked it, too.
+        # Only the late answer itself ends the wait: this may be an answer to another master.
         if t.whose != NULL and answers(&frame, &(<meter_t *>t.whose).owed):
             t.whose.owes_until = 0
         return FOREIGN_ANSWER
@@ -321,14 +321,14 @@ cdef bint ended(void *session, const flight_t *f, Why why, int64_t now) noexcept
     cdef int64_t wait
     m.going_on = NULL
     if why != GARBLED:
-        # Behind a serial server it may come on the next connection, too.
+        # Behind a serial server the late answer may even come on the next connection.
         wait = now - f.sent
         m.owed = (<const ask_t *>f.own)[0]
         m.head.owes_until = now + (wait if wait > OWED_LEAST_NS else OWED_LEAST_NS)
     if f.purpose == OWN:
         m.is_shy = True
         return True
-    # The only meter may have been changed for another one.
+    # The only meter may have been replaced by another one.
     if why == NO_ANSWER and is_any(m.head.address):
         m.is_known = m.is_shy = False
     return False

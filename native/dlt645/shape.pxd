@@ -7,11 +7,11 @@ cdef enum Kind:
     TEXT = 4      # last character first
 
 cdef enum:
-    # Digits of 8 bytes are more than an integer holds with a sign.
+    # 16 digits: more than that, with a sign, does not fit in an int64.
     NUMBER_MAX = 8
     VALUE_MAX = 64
 
-# Bytes that a value of so many on the wire takes in a row; 0: there is none.
+# How many bytes a value of `size` bytes on the wire has in a row; 0: there is no such value.
 cdef uint32_t row_bytes(uint8_t kind, uint32_t size) noexcept nogil
-# The value as plain data, high byte first, into `row_bytes` of `out`; its quality.
+# Writes `row_bytes` bytes to `out`, high byte first; returns the value's quality.
 cdef uint8_t shape_value(uint8_t kind, const uint8_t *p, uint32_t size, uint8_t *out) noexcept nogil

@@ -1,7 +1,7 @@
-"""A meter's numbers as plain integers, high byte first: in a row they need no more reading.
+"""Converts a meter's values to plain integers, high byte first, as they are kept in a row.
 
-DL/T 645-2007, 5.2.6 and appendix A: packed decimal, low byte first; of a number with a sign, the
-top bit of the top byte is the sign and the rest its magnitude. All bytes FF stand for no value.
+DL/T 645-2007, 5.2.6 and appendix A: packed decimal, low byte first. In a signed number the top bit
+of the top byte is the sign, the rest the magnitude. A value whose bytes are all FF is no value.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -56,8 +56,8 @@ cdef uint8_t shape_value(
 
 
 def shaped(int kind, bytes data) -> tuple[int, bytes]:
-    """For tools and tests: the quality of a value, and what lies in a row. Raises ValueError for a
-    kind or length that does not exist.
+    """For tools and tests: a value's quality, and its bytes in a row. Raises ValueError for a kind
+    or length that does not exist.
     """
     cdef uint8_t out[VALUE_MAX]
     cdef uint32_t wide = row_bytes(<uint8_t>kind, <uint32_t>len(data))

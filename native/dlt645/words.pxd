@@ -1,7 +1,14 @@
-"""Words of a request (`request_t.spec`): bytes of the identifier, the identifier as it travels,
-bytes of an item, the least number of items, whether more may come, how many values an item has;
-then kind and length of each value; then item and value of each part of the row. A part of value 80H
-and more has none: its phase is not there.
+"""What the driver says of a request (`request_t.spec`):
+
+    1 byte     n, the length of the identifier: 2 or 4
+    n bytes    the identifier in wire order
+    1 byte     bytes of an item
+    1 byte     the least number of items
+    1 byte     1: more items may come
+    1 byte     how many values an item has
+    2 bytes    for each value: kind, length
+    2 bytes    for each part of the row: which item, which value; a value of 80H or more stands for a
+               phase that this meter does not have
 """
 
 from libc.stdint cimport uint8_t, uint32_t
