@@ -1,5 +1,5 @@
-"""DL/T 645 as a protocol of the engine. One meter is asked at a time; an answer is recognised by its
-meter's address and its data identifier.
+"""DL/T 645 as a protocol of the engine. One meter is asked at a time; an answer is recognised by
+its meter's address and its data identifier.
 
 A station's address is the meter's six bytes in wire order (six times AA: the only meter on its
 line), then the number of FE bytes to send before a request. A meter of unknown address is asked for

@@ -7,8 +7,8 @@
     1 byte     1: more items may come
     1 byte     how many values an item has
     2 bytes    for each value: kind, length
-    2 bytes    for each part of the row: which item, which value; a value of 80H or more stands for a
-               phase that this meter does not have
+    2 bytes    for each part of the row: which item, which value; a value of 80H or more stands for
+               a phase that this meter does not have
 """
 
 from libc.stdint cimport uint8_t, uint32_t
