@@ -1,4 +1,4 @@
-"""A flight of a read: what of its request is asked for now, what has come, what is left."""
+"""A read in flight: what to ask for next, what has come, what is left."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
@@ -10,11 +10,11 @@ cdef enum:
     ASKED_MOST = 78  # items that the longest PDU has room for
 
     # What the driver is told besides the codes of CPUs, which are none of these.
-    CODE_NONE = 0x0001   # words that are none; they are checked where they enter
-    CODE_NO_MODE = 0x00FC  # it does not tell its mode
-    CODE_APART = 0x00FD  # the item of that part was refused as it was, and is asked for by parts
-    CODE_SPLIT = 0x00FE  # so many items at once were too long for it, whatever was granted
-    CODE_SHORT = 0x00FF  # the answer had the first items only: so many
+    CODE_NONE = 0x0001   # the driver's request makes no sense; it was checked before
+    CODE_NO_MODE = 0x00FC  # the CPU does not tell its mode
+    CODE_APART = 0x00FD  # the item of that part was refused, so its parts are read one by one
+    CODE_SPLIT = 0x00FE  # so many items at once were too long for the CPU, whatever it granted
+    CODE_SHORT = 0x00FF  # the answer held only the first items: so many
     CODE_TOO_LONG = 0x8500
 
 cdef enum Step:
@@ -26,7 +26,7 @@ cdef enum Step:
 
 
 cdef struct asked_t:
-    # One read: for each item the parts that it brings, and where in the plan's item it begins.
+    # One read: for each item which parts it brings, and at which offset of the plan's item.
     uint32_t count
     uint8_t items[ITEM * ASKED_MOST]
     uint16_t first[ASKED_MOST]
@@ -34,12 +34,12 @@ cdef struct asked_t:
     uint16_t begin[ASKED_MOST]
 
 
-# Whether a request's words are of this protocol and agree with its parts: everything that is copied
-# later lies within them.
+# Whether the request's `spec` is one of this protocol and fits its parts, so that nothing is copied
+# out of bounds later.
 cdef bint sound(const layout_t *layout, const request_t *r) noexcept nogil
-# What is asked for next, within `pdu` bytes; False: nothing is left.
+# Chooses what to ask for next, within `pdu` bytes; False: nothing is left to ask.
 cdef bint choose(const flight_t *f, uint32_t pdu, asked_t *asked) noexcept nogil
-# The answer to what `choose` chose. `good`: the quality of what was read.
+# Takes the answer to what `choose` chose. `good`: the quality of what was read.
 cdef Step proceed(
     const flight_t *f, uint32_t granted, const pdu_t *pdu, uint8_t good, take_t *t
 ) noexcept nogil

@@ -1,7 +1,7 @@
-"""A flight of a read, which may take several questions: everything that can be read is read in the
-scan in which it is asked for, whatever else of the request is refused.
+"""A read, which may take several questions: everything that can be read is read within the scan,
+whatever else of the request is refused.
 
-A request's words, made by drivers/s7/request:
+A request's `spec`, made by drivers/s7/request:
 
     1 byte    number of items, 0: the CPU's state
     12 bytes  each item, as on the wire
@@ -9,19 +9,19 @@ A request's words, made by drivers/s7/request:
               0: bytes as they are), number of the item, then two bytes each: offset in the item,
               and how many bytes, or characters of a text
 
-First its items are asked for, all at once where the PDU has room. Then, each by itself, the parts
-of an item that was refused as it stands: the CPU tells no more than that something in it can't be
-read. Besides:
+First all items are asked for, in one question if the PDU has room. If an item is refused, its
+parts are asked for one by one, since the CPU does not say which of them can't be read. Besides:
 
-* An item that the connection's PDU has no room for is asked for in runs of its parts: the plan was
-  made for a CPU that granted more. No part is ever cut.
-* A read that is refused as too long (85 00) is asked for in halves, down to single items; an item
-  that stays alone, and is longer than what every CPU takes, in runs of that length.
-* Of an answer that holds the first items only the rest is asked for, as many at once as came.
-* A refusal of another kind (not permitted, protected) is of all reads, and ends it.
+* If an item does not fit the connection's PDU (the plan was made for a CPU that granted more), it
+  is asked for as runs of its parts. No part is ever cut.
+* If a read is refused as too long (85 00), half of its items are asked for, down to a single one.
+  If that is refused as well, and is longer than what every CPU takes, it is asked for as runs of
+  that length.
+* If an answer holds only the first items, the rest is asked for, as many at once as came.
+* Any other refusal (not permitted, protected) concerns every read and ends this one.
 
-The state of a flight lies in its own bytes; parts that are still to be asked for are those that the
-row says BAD_NOT_ASKED of.
+The state of a read in flight is kept in its own bytes. A part that is still to be asked for has the
+quality BAD_NOT_ASKED in the row.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
@@ -65,11 +65,11 @@ cdef struct own_t:
     # At most OWN_BYTES.
     uint16_t reference
     uint8_t begun
-    uint8_t singly     # the items are done: the parts that are left, one by one
+    uint8_t singly     # the items are done: now the parts that are left, one by one
     uint16_t next      # the first part that is asked for now
-    uint16_t ahead     # where it goes on behind them
+    uint16_t ahead     # the first part after those that are asked for now
     uint8_t most       # items at once, after a refusal; 0: as many as there is room for
-    uint8_t cap        # what an answer held that lacked items
+    uint8_t cap        # how many items an incomplete answer held
     uint8_t flags
     uint16_t code      # of the last refusal
 
@@ -174,7 +174,7 @@ cdef inline uint8_t *status_of(const flight_t *f) noexcept nogil:
 cdef uint32_t reach(
     const request_t *r, uint32_t part, bint singly, uint32_t longest, word_t *w, uint32_t *end
 ) noexcept nogil:
-    """From a part on: what one item may read, from `w.at` to `end`, and the part behind it."""
+    """What one item may read from a part on: from `w.at` to `end`; and the next part after it."""
     cdef uint32_t behind = part + 1
     cdef word_t other
     cdef bint is_whole
@@ -222,7 +222,7 @@ cdef bint choose(const flight_t *f, uint32_t pdu, asked_t *asked) noexcept nogil
         behind = reach(r, part, own.singly, (pdu - ANSWER_HEAD - ITEM_HEAD) & ~1, &w, &end)
         size = end - w.at
         if ANSWER_HEAD + ITEM_HEAD + size > pdu:
-            mark(f, part, BAD_REFUSED)  # no answer has room for it
+            mark(f, part, BAD_REFUSED)  # it fits no answer
             own.code = CODE_TOO_LONG
             part = behind
             continue
@@ -242,7 +242,7 @@ cdef bint choose(const flight_t *f, uint32_t pdu, asked_t *asked) noexcept nogil
 
 
 cdef void tell(take_t *t, uint32_t part, uint16_t code) noexcept nogil:
-    """For the driver; of more than there is room for the next answers tell."""
+    """Tells the driver; if there is no room for more, a later answer tells it again."""
     if t.told_count < TOLD_MOST:
         t.told[t.told_count].part = <uint16_t>part
         t.told[t.told_count].code = code
@@ -250,14 +250,14 @@ cdef void tell(take_t *t, uint32_t part, uint16_t code) noexcept nogil:
 
 
 cdef inline uint8_t quality_of(uint16_t code) noexcept nogil:
-    """Of an item's return code: 01 is a fault of the hardware, all others a refusal."""
+    """Quality for an item's return code: 01 is a hardware fault, all others are refusals."""
     return BAD_DEVICE_FAILURE if code == 1 else BAD_REFUSED
 
 
 cdef void fail(
     const flight_t *f, const asked_t *asked, uint32_t n, uint16_t code, take_t *t
 ) noexcept nogil:
-    """An item was refused: by its parts it may be read yet."""
+    """An item was refused; its parts may still be read one by one."""
     cdef own_t *own = own_of(f)
     cdef uint32_t part
     cdef word_t w

@@ -5,16 +5,16 @@ here knows a port or a clock.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 cdef enum:
-    # What is proposed at most. A CPU grants 240, 480 or 960; what it grants is what counts.
+    # The longest PDU we propose. A CPU grants 240, 480 or 960, and that holds.
     PDU_MAX = 960
-    # Less holds no read of a useful length, and no CPU is known that grants less.
+    # The shortest PDU we accept; no CPU is known to grant less.
     PDU_MIN = 64
     # RFC 1006: version, reserved, length; ISO 8073 class 0: length, type, end mark.
     TPKT = 4
     COTP_DATA = 3
-    # A TPKT can be no longer than a COTP header of the longest kind and a whole PDU.
+    # The longest TPKT: the longest COTP header and a whole PDU.
     FRAME_MAX = TPKT + 256 + PDU_MAX
-    # One read request, and everything else that is sent.
+    # The longest request of any kind.
     REQUEST_MAX = TPKT + COTP_DATA + PDU_MAX
     # An item of a request: type 12, its length 0A, syntax 10, size, count, DB, area, address.
     ITEM = 12
@@ -31,16 +31,16 @@ cdef enum:
     ITEM_OK = 0xFF
 
 cdef enum Met:
-    MET_MORE = 0      # no whole PDU yet; `used` bytes are done with all the same
+    MET_MORE = 0      # no whole PDU yet; drop the first `used` bytes all the same
     MET_CONFIRM = 1   # the COTP connection is confirmed
     MET_PDU = 2       # an S7 PDU: `pdu`
-    MET_HANG_UP = 3   # the other side disconnects, or calls what we sent an error
+    MET_HANG_UP = 3   # the CPU disconnects, or reports an error in what we sent
     MET_BROKEN = 4    # no ISO on TCP: the stream can't be followed any more
-    MET_ADRIFT = 5    # behind `used` there is what begins no TPKT
+    MET_ADRIFT = 5    # the bytes after `used` begin no TPKT
 
 cdef enum Reply:
     REPLY_ANSWER = 0   # every item asked for, each with its own return code
-    REPLY_SHORT = 1    # the first items only, as if those were all
+    REPLY_SHORT = 1    # only the first items, as if no more had been asked for
     REPLY_REFUSED = 2  # the CPU refuses the request as a whole: `error`
     REPLY_FOREIGN = 3  # not the answer to what was asked
 
@@ -61,7 +61,7 @@ cdef struct frame_t:
 
 
 cdef struct reader_t:
-    # Of one connection: fragments of a PDU wait here for the last one.
+    # Of one connection: collects the fragments of a PDU until the last one is there.
     uint32_t kept
     uint8_t pdu[PDU_MAX]
 

@@ -1,12 +1,12 @@
 """S7 communication over ISO on TCP: the reading services. No function here can encode a write.
 
-Sources: RFC 1006 (TPKT), ISO 8073 class 0 (connection request, confirm, data, disconnect). The S7
-PDU itself is published by nobody who made it; what stands here agrees byte for byte with the Snap7
-server and with nodes7, against which the tests run.
+Sources: RFC 1006 (TPKT), ISO 8073 class 0 (connection request, confirm, data, disconnect). Siemens
+has never published the S7 PDU; this code agrees byte for byte with the Snap7 server and with
+nodes7, against which the tests run.
 
-An answer belongs to a request by reference, function, number of items and the length of each; its
-caller compares the reference, everything else is compared here. A failed item has a head and no
-data, whatever length it names. An item of odd length is followed by a byte of any value, of which
+An answer belongs to a request if reference, function, number of items and the length of each item
+match. The caller compares the reference, this module everything else. A failed item has a head and
+no data, whatever length it names. An item of odd length is followed by a fill byte of any value;
 the last item may have one or none.
 """
 
@@ -119,7 +119,7 @@ cdef bint parse_pdu(const uint8_t *p, uint32_t n, pdu_t *pdu) noexcept nogil:
 cdef Met take_tpkt(
     reader_t *reader, const uint8_t *p, size_t length, frame_t *frame
 ) noexcept nogil:
-    """One whole TPKT: MORE where it is a fragment, or holds nothing."""
+    """One whole TPKT; MORE if it is a fragment, or empty."""
     cdef size_t head = <size_t>p[4] + 1
     cdef uint8_t kind = p[5] & 0xF0
     cdef const uint8_t *payload = p + TPKT + head
@@ -160,7 +160,7 @@ cdef bint begins(const uint8_t *p, size_t n) noexcept nogil:
 
 
 cdef Met next_pdu(reader_t *reader, const uint8_t *p, size_t n, frame_t *frame) noexcept nogil:
-    """Takes in TPKTs up to the first that completes something."""
+    """Takes in TPKTs until one of them completes a PDU, or is something else."""
     cdef size_t length
     cdef Met met
     frame.used = 0
@@ -194,7 +194,7 @@ cdef Reply match_setup(const pdu_t *pdu, uint16_t reference, setup_t *granted) n
 
 
 cdef inline uint32_t said_bytes(const uint8_t *head) noexcept nogil:
-    """Bytes that the head of a good item announces: in bits for sizes 3 to 5, else in bytes."""
+    """Length in bytes that a good item's head says; sizes 3 to 5 say it in bits."""
     cdef uint32_t length = be16(head + 2)
     return (length + 7) // 8 if 3 <= head[1] <= 5 else length
 
@@ -221,7 +221,7 @@ cdef Reply match_read(const pdu_t *pdu, const uint8_t *items, uint32_t count) no
         at += ITEM_HEAD + size
         if i + 1 < told:
             at += size & 1
-    # Behind the last item its fill byte at most: else a boundary lies elsewhere than believed.
+    # At most a fill byte may follow the last item: else the items were split at wrong places.
     if pdu.data_n - at > 1:
         return REPLY_FOREIGN
     return REPLY_ANSWER if told == count else REPLY_SHORT
@@ -257,7 +257,7 @@ class S7RefusedError(Exception):
 
 cdef class Codec:
     """One connection, one exchange at a time, for tools and tests: `connect`, `setup`, `read` and
-    `state` give the bytes to send, `feed` looks for what answers the last of them.
+    `state` return the bytes to send, `feed` finds the answer to the last of them.
     """
 
     cdef reader_t reader

@@ -1,9 +1,9 @@
 """S7 as a protocol of the engine: one CPU a link, as many requests in flight as it grants.
 
-What a read asks for, and what becomes of it where the CPU refuses some of it: `asking`.
+How a read is put into questions, and what happens if the CPU refuses some of it: see `asking`.
 
-The CPU's mode is asked for as well, each `state` seconds, where it tells it: what a stopped CPU
-gives is uncertain. A CPU that is mute, or hangs up, on the question is left alone with it for long.
+The CPU's mode is asked for as well, every `state` seconds: values of a stopped CPU are uncertain.
+If a CPU does not answer that question, or hangs up on it, it is not asked again for an hour.
 
 The station's address is what a session needs to begin:
 
@@ -12,10 +12,10 @@ The station's address is what a session needs to begin:
     1 byte    the most requests at once
     1 byte    seconds between two questions for the CPU's mode; 0: it is not asked
     1 byte    number of called TSAPs
-    2 bytes   each: the first is tried until the CPU hangs up on it or says nothing, then the next
+    2 bytes   for each: a TSAP; the next one is called when the CPU hangs up on it or stays mute
 
-No reference repeats within 65,536 requests of a link, over all its connections: a late answer finds
-no flight.
+References do not repeat within 65,536 requests of a link, over all its connections, so a late
+answer never matches a newer request.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -110,12 +110,12 @@ cdef extern from *:
     #define MUTE (3600 * SECOND)
     """
     int64_t SECOND
-    int64_t MUTE  # a CPU that does not answer the question is not asked again for so long
+    int64_t MUTE  # how long a CPU that does not answer it is not asked for its mode again
 
 cdef enum Phase:
     AWAY = 0
-    CONNECTING = 1  # the connection request is out
-    SETTING_UP = 2  # the negotiation is out
+    CONNECTING = 1  # the connection request is sent
+    SETTING_UP = 2  # the negotiation is sent
     READY = 3
 
 
@@ -126,9 +126,9 @@ cdef struct s7_t:
     uint16_t reference
     uint8_t phase
     uint8_t called     # which of the TSAPs
-    uint8_t shorter    # by how many steps the PDU that is proposed is under the longest
+    uint8_t shorter    # how often the proposed PDU was halved
     uint8_t mode       # of the CPU, as it said last on this connection
-    uint8_t hung_up    # how many connections ended over the question for it, one after the other
+    uint8_t hung_up    # connections in a row that ended on the question for it
     int64_t ask_mode   # when to ask again
     int64_t mute_until  # not before
 
@@ -138,7 +138,7 @@ cdef inline const uint8_t *address(const s7_t *s) noexcept nogil:
 
 
 cdef inline void tell(s7_t *s, uint8_t mode) noexcept nogil:
-    """What the driver learns from (drivers/s7/learn): PDU, the CPU's mode, which TSAP, jobs."""
+    """For the driver (drivers/s7/learn): PDU, the CPU's mode, which TSAP, jobs."""
     s.mode = mode
     s.head.granted = (
         <uint32_t>s.granted.pdu << 16 | (mode & 15) << 12 | s.called << 8
@@ -160,8 +160,8 @@ cdef bint s7_enrol(void *session, void *station) noexcept nogil:
 
 
 cdef int s7_begin(void *session, out_t *out, int64_t now) noexcept nogil:
-    """The connection request. Where the last connection ended in the middle of this, another TSAP
-    is called, or a shorter PDU proposed.
+    """The connection request. If the last connection ended during the handshake, another TSAP is
+    called, or a shorter PDU is proposed.
     """
     cdef s7_t *s = <s7_t *>session
     if s.phase == CONNECTING:
@@ -282,7 +282,7 @@ cdef Verdict take_for(s7_t *s, const flight_t *f, const pdu_t *pdu, take_t *t) n
 
 
 cdef inline size_t strayed(const in_t *in_) noexcept nogil:
-    """How many bytes lie before what may be a TPKT: a heartbeat, perhaps."""
+    """Bytes before the next possible TPKT; they may be a heartbeat."""
     cdef size_t i
     for i in range(1, in_.n):
         if begins(in_.p + i, in_.n - i):
@@ -299,8 +299,8 @@ cdef bint s7_may_begin(
 cdef Verdict s7_take(
     void *session, const in_t *in_, flight_t *open_, int32_t n, take_t *t, int64_t now
 ) noexcept nogil:
-    """The first whole PDU in front. Of one in fragments the reader keeps those that are there:
-    heads of seven bytes for each byte of it are more than the input has room for.
+    """Takes the first whole PDU. Fragments move from the input into the reader as they come: in
+    fragments of one byte a PDU is eight times as long, more than the input has room for.
     """
     cdef s7_t *s = <s7_t *>session
     cdef frame_t frame
@@ -313,7 +313,7 @@ cdef Verdict s7_take(
     if met == MET_CONFIRM or met == MET_MORE:
         return NOISE
     if met == MET_ADRIFT:
-        if frame.used == 0:  # else fragments lay before it, and are kept
+        if frame.used == 0:  # else: fragments came before it, and are in the reader now
             t.used = strayed(in_)
             t.adrift = t.used == in_.n
         return NOISE
@@ -328,8 +328,8 @@ cdef Verdict s7_take(
 
 
 cdef bint s7_ended(void *session, const flight_t *f, Why why, int64_t now) noexcept nogil:
-    """That the CPU's mode does not come is no fault. Where two connections running ended over the
-    question, the CPU may be one that hangs up on it.
+    """A missing answer about the CPU's mode is no fault. If two connections in a row ended on the
+    question, the CPU may be hanging up because of it.
     """
     cdef s7_t *s = <s7_t *>session
     if f.purpose != OWN:

@@ -1,5 +1,5 @@
-"""One CPU without an engine and without a wire, for tools and tests: the functions of `protocol`
-called as the engine calls them, bytes in and bytes out, time standing still.
+"""One CPU without engine and wire, for tools and tests: calls the functions of `protocol` as the
+engine does, bytes in and bytes out. Time does not pass.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -38,7 +38,7 @@ VERDICTS = (
 
 
 cdef class Session:
-    """A link to one station with the plan's `requests`; each has at most one flight."""
+    """A link to one station with the plan's `requests`; each is in flight at most once."""
 
     cdef const protocol_t *table
     cdef session_t *session
@@ -47,7 +47,7 @@ cdef class Session:
     cdef Answers answers
     cdef layout_t layout
     cdef flight_t *flights
-    cdef list flying      # numbers of the requests that fly, the oldest first
+    cdef list flying      # numbers of the requests in flight, the oldest first
     cdef bytes input
     cdef uint8_t out[ASK_MAX]
     cdef readonly list told  # (part, code) of the last frame
@@ -85,11 +85,11 @@ cdef class Session:
 
     @property
     def window(self) -> int:
-        """Requests that may fly on this connection."""
+        """How many requests may be in flight on this connection."""
         return self.session.window
 
     def begin(self) -> bytes:
-        """A new connection: what is sent first. Nothing flies any more."""
+        """A new connection: returns what to send first. Nothing is in flight any more."""
         cdef out_t out
         memset(&out, 0, sizeof(out_t))
         out.p = self.out
@@ -112,8 +112,8 @@ cdef class Session:
         return ("on" if result > 0 else "broken" if result else "ready"), self.out[:out.n]
 
     def ask(self, int number) -> bytes | tuple[int, int]:
-        """The bytes of request `number`, which flies from now on; (quality, code): it can't be
-        sent.
+        """The bytes of request `number`, which is in flight from now on; (quality, code) if it
+        can't be sent.
         """
         cdef flight_t *f
         cdef out_t out
@@ -149,8 +149,8 @@ cdef class Session:
         return self.out[:out.n]
 
     def take(self, bytes data) -> tuple[str, int, int]:
-        """The verdict on what is in front, the request that it is about or -1, and the code. Call
-        again with b"" until "more".
+        """Verdict on the first frame, number of its request or -1, and code. Call again with b""
+        until "more".
         """
         cdef flight_t open_[64]
         cdef take_t t
@@ -183,12 +183,12 @@ cdef class Session:
         return name, about, t.code
 
     def give_up(self, int number) -> None:
-        """A time-out: the request flies no more."""
+        """A time-out: the request is not in flight any more."""
         self.flying.remove(number)
         self.table.ended(self.session, &self.flights[number], NO_ANSWER, 0)
 
     def cut_off(self, int number) -> None:
-        """The connection ended while the request flew."""
+        """The connection ended while the request was in flight."""
         self.flying.remove(number)
         self.table.ended(self.session, &self.flights[number], CUT_OFF, 0)
 

@@ -1,4 +1,4 @@
-"""What STEP 7 packs in ways of its own, put in the shape of plain values. Each is False where the
+"""Converts STEP 7's own formats (texts, times) to plain values. Each function returns False if the
 bytes are no value.
 """
 
@@ -14,7 +14,7 @@ cdef enum Kind:
 
 # The most characters of a text.
 cdef uint32_t text_most(uint8_t kind) noexcept nogil
-# Bytes on the wire, and in the row, where `text` characters are wanted; 0: no such kind.
+# Bytes of a value on the wire, and in the row; `text`: its most characters. 0: no such kind.
 cdef uint32_t wire_bytes(uint8_t kind, uint32_t text) noexcept nogil
 cdef uint32_t row_bytes(uint8_t kind, uint32_t text) noexcept nogil
 cdef bint reshape(uint8_t kind, const uint8_t *p, uint8_t *out, uint32_t text) noexcept nogil

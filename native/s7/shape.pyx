@@ -40,12 +40,12 @@ cdef inline void put_be64(uint8_t *p, uint64_t v) noexcept nogil:
 
 
 cdef inline int digits(uint8_t v) noexcept nogil:
-    """Two BCD digits; a number that spoils every sum where they are none."""
+    """Two BCD digits; if they are none, a number so large that every check of it fails."""
     return (v >> 4) * 10 + (v & 15) if (v >> 4) <= 9 and (v & 15) <= 9 else 100000
 
 
 cdef inline int64_t days(int64_t year, int month, int day) noexcept nogil:
-    """Since 1970-01-01 in the Gregorian calendar: years from March, with the leap day last."""
+    """Days since 1970-01-01, Gregorian. Years are counted from March, so a leap day is the last."""
     cdef int64_t y = year - (month <= 2)
     cdef int64_t of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
     return y * 365 + y // 4 - y // 100 + y // 400 + of_year - 719468
@@ -71,7 +71,7 @@ cdef bint put_time(
 
 
 cdef bint put_text(const uint8_t *p, uint8_t *out, uint32_t text) noexcept nogil:
-    """A length over the maximum, or over what the tag has room for, is no value."""
+    """A length above the text's own maximum, or above the tag's, is no value."""
     cdef uint32_t length = p[1]
     if length > p[0] or length > text:
         return False
@@ -145,12 +145,12 @@ cdef bint reshape(uint8_t kind, const uint8_t *p, uint8_t *out, uint32_t text) n
         )
     if kind == LDT:
         memcpy(out, p, 8)
-        return p[0] < 0x80  # none lies before 1970
+        return p[0] < 0x80  # nanoseconds since 1970 are never negative
     return put_time(be16(p), p[2], p[3], p[5], p[6], p[7], be32(p + 8), out)
 
 
 def reshaped(int kind, bytes data, int text=0) -> bytes | None:
-    """What a tag shows of `data`, as it lies in the row; None where it is no value. For tests."""
+    """The bytes in a row for `data`; None if it is no value. For tests."""
     cdef const uint8_t *p = data
     cdef uint8_t out[256]
     cdef uint32_t wanted = wire_bytes(<uint8_t>kind, <uint32_t>text)
