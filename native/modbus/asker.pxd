@@ -1,12 +1,16 @@
 """Another asker of the same units: which answers are his.
 
-A second master on the bus, or another client of a serial server that shows each answer to all.
-Where his request is heard it claims the next answer that fits it. As long as that is due, and until
-an answer came that only ours can be (`native.modbus.line`: devices answer in order), what fits both
-is asked once more. Where it is not (a serial server
-shows only answers), his answers are found out because they are one too many: from the first on, for
-a minute after the last, an answer is ours beyond doubt only if none of his was of that function and
-size; else it is uncertain. A refusal has no size: it counts only where he is not refused himself.
+He is a second master on the bus, or another client of a serial server that shows every answer to
+all its clients.
+
+If his request is heard, it claims the next answer that fits it. While that answer is due, an answer
+that fits both his request and ours proves nothing, and ours is asked again; this ends when an
+answer came that can only be ours (`native.modbus.line`: devices answer in order).
+
+If his requests are not heard (a serial server shows only answers), he is noticed because there are
+more answers than we asked for. From then on, until a minute after the last of those, an answer is
+surely ours only if none of his had its function and size; else it is uncertain. A refusal has no
+size, so it counts as ours only if he is not refused himself.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
@@ -50,7 +54,7 @@ cdef inline bint is_others_refusal(const unit_t *u, uint8_t function, int64_t no
 
 
 cdef inline void begin_doubt(unit_t *u, int64_t now) noexcept nogil:
-    """He was heard: what he has not asked for two minutes is forgotten."""
+    """He was heard now. What he last asked more than two minutes ago is forgotten."""
     if now >= u.doubt_until:
         memset(u.others, 0, sizeof(u.others))
         u.refusing[0] = u.refusing[1] = 0
@@ -67,7 +71,7 @@ cdef inline void begin_doubt(unit_t *u, int64_t now) noexcept nogil:
 cdef inline void heard_answer(
     unit_t *u, uint8_t function, uint16_t size, int64_t now
 ) noexcept nogil:
-    """An answer, or a refusal, that nobody was heard to ask for. `function` with its exception bit.
+    """An answer or refusal came that nobody was heard to ask for. `function`: with exception bit.
     """
     begin_doubt(u, now)
     if function & 0x80:
@@ -79,7 +83,7 @@ cdef inline void heard_answer(
 cdef inline void claim(
     modbus_t *s, const frame_t *frame, uint16_t data_bytes, int64_t now, int64_t until
 ) noexcept nogil:
-    """His request was heard. The oldest is forgotten where there are too many."""
+    """His request was heard. If there are too many, the oldest is forgotten."""
     cdef claim_t *c
     if s.claim_count == CLAIMS:
         drop_claim(s, 0)
@@ -97,7 +101,7 @@ cdef inline void drop_claim(modbus_t *s, int32_t i) noexcept nogil:
 
 
 cdef inline uint8_t doubts_of(const modbus_t *s, const ask_t *ask, int64_t now) noexcept nogil:
-    """DOUBT_*: what comes to a request that is sent now may be for one of his, heard before."""
+    """DOUBT_*: whether the answer to a request sent now may belong to an earlier one of his."""
     cdef const claim_t *c
     cdef uint8_t doubt = 0
     cdef int32_t i
@@ -142,7 +146,7 @@ cdef inline bint stays_due(
 
 
 cdef inline void settle_claims(modbus_t *s, uint8_t unit, int64_t sent) noexcept nogil:
-    """What we asked then is answered: all that he had asked before was, or never is."""
+    """What we asked then is answered, so whatever he asked before is answered too, or never is."""
     cdef int32_t i = 0
     while i < s.claim_count:
         if s.claims[i].unit == unit and s.claims[i].heard <= sent:
@@ -162,8 +166,8 @@ cdef inline bint is_his(const claim_t *c, const frame_t *frame) noexcept nogil:
 cdef inline bint claimed(
     modbus_t *s, const frame_t *frame, bint keep, int64_t now
 ) noexcept nogil:
-    """Whether a whole answer is the one to a request of his; that is done with then, unless it may
-    be another's all the same: `keep`.
+    """Whether a whole answer is the one to a request of his. That request is then done with, unless
+    `keep`: the answer may still be someone else's.
     """
     cdef int32_t i = 0
     while i < s.claim_count:

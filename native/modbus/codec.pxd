@@ -17,7 +17,7 @@ cdef enum:
     # Modbus Application Protocol V1.1b3, 4.1: PDU 253; RTU ADU 253 + 1 + 2.
     PDU_MAX = 253
     RTU_MAX = 256
-    # A unit, a PDU, and where a converter left it in the checksum of RTU.
+    # A unit, a PDU, and the RTU checksum, which some converters leave in.
     MBAP_LENGTH_MAX = PDU_MAX + 3
     # Serial line V1.02, 2.5.2.1: ':' + 2 x (unit, PDU, LRC) + CR LF.
     ASCII_MAX = 513
@@ -31,17 +31,17 @@ cdef enum:
 
 
 cdef enum Found:
-    MORE = 0       # no whole frame yet; `size`, if it is a refusal in case that nothing more comes
+    MORE = 0       # no whole frame yet; `size` is set if it is a refusal unless more comes
     ANSWER = 1     # the answer asked for: `data`, `size`
     EXCEPTION = 2  # the device's exception to what was asked: `code`
     FOREIGN = 3    # a whole frame that answers something else
-    DAMAGED = 4    # what should be the answer fails its check
+    DAMAGED = 4    # it looks like the answer, but its checksum is wrong
     BROKEN = 5     # the stream can't be followed any more
     REQUEST = 6    # RTU, ASCII: somebody asks, or what was sent comes back
 
 
 cdef struct ask_t:
-    # What was asked: an answer is held against it.
+    # What was asked, to compare an answer with.
     uint16_t transaction
     uint8_t unit
     uint8_t function
@@ -81,7 +81,7 @@ cdef uint32_t answer_chars(Framing framing, uint32_t data_bytes) noexcept nogil
 
 
 cdef inline bint is_short(const frame_t *frame, const ask_t *ask) noexcept nogil:
-    """The right answer, but of fewer registers than asked: a limit that the device does not say."""
+    """The right answer, but with fewer registers than asked: the device has an unstated limit."""
     return (
         frame.unit == ask.unit and frame.function == ask.function
         and 0 < frame.size < ask.data_bytes
@@ -99,7 +99,7 @@ cdef inline uint16_t bytes_of(uint8_t function, uint32_t count) noexcept nogil:
 
 
 cdef inline void ask_of(const request_t *r, ask_t *ask) noexcept nogil:
-    """The read that a plan's request is: function, address, count; the rest stays as it is."""
+    """Fills in function, address and count of a plan's request; the rest of `ask` stays."""
     ask.function = r.spec[0]
     ask.address = be16(r.spec + 1)
     ask.count = be16(r.spec + 3)

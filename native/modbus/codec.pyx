@@ -4,10 +4,10 @@ write.
 Sources: MODBUS Application Protocol V1.1b3 (PDU, functions 1-4, exceptions), MODBUS over Serial
 Line V1.02 (RTU, ASCII), MODBUS Messaging on TCP/IP V1.0b (MBAP).
 
-An RTU answer has no mark but its CRC, so it is delimited by the length that its own third byte
-gives and accepted the moment that is there, never by a pause: USB adapters deliver in bursts. Bytes
-before it (a transceiver that turns on with noise, a local echo, another unit's late answer) are
-skipped when a frame with a good CRC lies behind them.
+Nothing marks the end of an RTU answer but its CRC. It is accepted as soon as the length that its
+third byte gives is there; pauses are not looked at, since USB adapters deliver in bursts. Bytes
+before it (noise of a transceiver that turns on, a local echo, another unit's late answer) are
+skipped if a frame with a good CRC follows.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
@@ -34,7 +34,7 @@ cdef inline int hex_value(uint8_t c) noexcept nogil:
         return c - 48
     if 65 <= c <= 70:
         return c - 55
-    if 97 <= c <= 102:  # lower case is wrong, and met
+    if 97 <= c <= 102:  # lower case is against the standard, but some devices send it
         return c - 87
     return -1
 
@@ -89,7 +89,7 @@ cdef bint rtu_good(const uint8_t *p, size_t n) noexcept nogil:
 
 
 cdef inline bint is_bare_refusal(const uint8_t *pdu) noexcept nogil:
-    """Whether a PDU of two bytes is an exception whose function lacks the bit that says so."""
+    """Whether a PDU of two bytes is an exception whose function lacks the exception bit."""
     return 1 <= pdu[0] <= 4 and 1 <= pdu[1] <= EXCEPTION_LAST
 
 
@@ -109,7 +109,7 @@ cdef Found find_tcp(const uint8_t *p, size_t n, frame_t *frame) noexcept nogil:
     frame.used = 6 + length
     whole = 3 if p[7] & 0x80 else 3 + <size_t>p[8]
     if length == whole + 2 and rtu_good(p + 6, length):
-        length = whole  # a converter that took the RTU frame as it was
+        length = whole  # a converter that passes the RTU frame on with its checksum
     frame.transaction = be16(p)
     frame.unit = p[6]
     frame.function = p[7]
@@ -130,8 +130,8 @@ cdef Found find_tcp(const uint8_t *p, size_t n, frame_t *frame) noexcept nogil:
 
 
 cdef inline size_t rtu_length(const uint8_t *p, size_t n) noexcept nogil:
-    """Bytes of the answer that begins at p, by its own header; 0: too short to say, or not of
-    ours.
+    """Length of the answer that begins at p, from its header; 0: too short to say, or not an answer
+    to us.
     """
     if n < 3:
         return 0
@@ -143,8 +143,8 @@ cdef inline size_t rtu_length(const uint8_t *p, size_t n) noexcept nogil:
 
 
 cdef inline size_t request_length(const uint8_t *p, size_t n) noexcept nogil:
-    """Bytes of the whole request in front, of functions 1 to 6, 15 and 16, or of the answer to one
-    that writes; 0: there is none.
+    """Length of the whole frame at the beginning if it is a request of function 1 to 6, 15 or 16,
+    or the answer to a write; else 0.
     """
     cdef size_t length
     if n < RTU_REQUEST or not (1 <= p[1] <= 6 or p[1] == 15 or p[1] == 16):
@@ -156,7 +156,7 @@ cdef inline size_t request_length(const uint8_t *p, size_t n) noexcept nogil:
 
 
 cdef inline void asked(const uint8_t *p, frame_t *frame) noexcept nogil:
-    """A request whose unit and function are in front."""
+    """Fills in a request; its unit and function are at the beginning."""
     frame.unit, frame.function, frame.size = p[0], p[1], 0
     frame.address = be16(p + 2)
     frame.count = be16(p + 4) if p[1] <= 4 else 0
@@ -170,14 +170,14 @@ cdef bint is_expected(const uint8_t *p, size_t n, const ask_t *ask) noexcept nog
 
 
 cdef inline bint is_own_unit(const uint8_t *p, const ask_t *ask) noexcept nogil:
-    """Whether it is of the unit and the function that were asked."""
+    """Whether it has the unit and the function that were asked."""
     return ask.function != 0 and p[0] == ask.unit and p[1] == ask.function
 
 
 cdef Found rtu_frame(
     const uint8_t *p, size_t start, size_t length, const ask_t *ask, frame_t *frame
 ) noexcept nogil:
-    """The whole answer that begins at `start`, held against what was asked."""
+    """Compares the whole answer that begins at `start` with what was asked."""
     frame.used = start + length
     frame.unit, frame.function = p[start], p[start + 1]
     frame.sum = be16(p + start + length - 2)
@@ -207,7 +207,7 @@ cdef Found find_rtu(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
         frame.unit, frame.function, frame.code = p[0], p[1] | 0x80, p[2]
         frame.sum = be16(p + 3)
         frame.data, frame.size = p + 2, 1
-        # It may yet be the beginning of the answer, whose data look like a checksum.
+        # It may still be the beginning of the answer, with data that look like a checksum.
         return MORE if p[2] == ask.data_bytes else EXCEPTION
     if expected:
         length = rtu_length(p, n)
@@ -230,24 +230,24 @@ cdef Found find_rtu(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame
         if not is_good:
             continue
         found = rtu_frame(p, start, length, ask, frame)
-        # Deep inside other bytes only the very answer counts: 16 bits of CRC meet by chance.
+        # Far inside other bytes only the awaited answer counts: a CRC may match by chance.
         if found != FOREIGN or start == 0:
             return found
     frame.used = n
     length = 5 + <size_t>ask.data_bytes
     if n == length and is_own_unit(p, ask) and rtu_good(p, n):
-        # All is right but its count of bytes: no answer to anything.
+        # Only its byte count is wrong: it answers nothing.
         frame.unit, frame.function, frame.size = p[0], p[1], 0
         return FOREIGN
     if expected:
         return DAMAGED
-    # Noise for longer than two frames: the answer may still come, or not.
+    # Noise longer than two frames: stop waiting for the answer behind it.
     frame.unit, frame.function, frame.size = 0, 0, 0
     return FOREIGN if n >= 2 * RTU_MAX else MORE
 
 
 cdef inline size_t hex_bytes(const uint8_t *p, size_t n, uint8_t *out) noexcept nogil:
-    """Bytes of `n` hexadecimal characters, up to the first that is none."""
+    """Decodes `n` hexadecimal characters, up to the first that is none."""
     cdef int high, low
     cdef size_t i
     for i in range(n // 2):
@@ -265,7 +265,7 @@ cdef inline bint is_own(const uint8_t *p, const ask_t *ask) noexcept nogil:
 
 
 cdef Found find_ascii(const uint8_t *p, size_t n, const ask_t *ask, frame_t *frame) noexcept nogil:
-    """The frame between the last ':' and the first LF behind it; CR may be missing.
+    """The frame between the last ':' and the first LF after it; the CR may be missing.
 
     What is no frame and does not begin like the answer is noise: the answer may still come.
     """
@@ -283,7 +283,7 @@ cdef Found find_ascii(const uint8_t *p, size_t n, const ask_t *ask, frame_t *fra
         end -= 1
     if start and end - start <= 2 * (RTU_MAX - 1):
         size = hex_bytes(p + start, end - start, frame.text)
-    # A frame is whole, and with its LRC sums to zero.
+    # The frame is whole; its bytes and its LRC add up to zero.
     if size < 4 or 2 * size != end - start or lrc_of(frame.text, size) != 0:
         if size > 1 and frame.text[0] == ask.unit and (frame.text[1] & 0x7F) == ask.function:
             return DAMAGED

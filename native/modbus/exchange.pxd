@@ -32,8 +32,8 @@ from native.reasons cimport BAD_BUSY, BAD_GATEWAY, BAD_REFUSED, BAD_WRONG_ANSWER
 
 cdef enum:
     ILLEGAL_VALUE = 3   # Application Protocol V1.1b3, 7
-    SPEC = 5            # bytes of a request's words: function, address, count
-    # In the low byte of `wrong_code`, above all that can be asked for:
+    SPEC = 5            # bytes of a request's `spec`: function, address, count
+    # In the low byte of `wrong_code`; no request asks for so many bytes of data:
     OTHER_FRAMING = 252
     ONE_BEHIND = 253
     WRONG_LENGTH = 254
@@ -49,13 +49,13 @@ cdef inline Prep write_ask(
 
 
 cdef inline Prep not_ours(out_t *out) noexcept nogil:
-    """Words of a request that no planner of ours makes."""
+    """Whether a request's `spec` is one that our planner never makes."""
     out.quality = BAD_REFUSED
     return REFUSE
 
 
 cdef inline Verdict exception(take_t *t, uint8_t code) noexcept nogil:
-    """What it says of the flight that it answers."""
+    """A refusal of the request in flight."""
     t.code = code
     t.quality = quality_of(code)
     if t.quality == BAD_GATEWAY:
@@ -64,10 +64,10 @@ cdef inline Verdict exception(take_t *t, uint8_t code) noexcept nogil:
 
 
 cdef inline uint16_t wrong_code(const frame_t *frame, const ask_t *ask) noexcept nogil:
-    """What is wrong with an answer: the unit that it is of, below 256; else in the low byte
-    WRONG_FUNCTION, with the function in the high one, or WRONG_LENGTH, where its own lengths
-    contradict each other (ONE_BEHIND and OTHER_FRAMING stand there likewise); else its bytes of
-    data in the high byte, those that were asked for in the low one.
+    """A code for what is wrong with an answer. Below 256: the unit that it comes from. Else by the
+    low byte: WRONG_FUNCTION (the function is in the high byte), WRONG_LENGTH (its own lengths
+    contradict each other), ONE_BEHIND, OTHER_FRAMING; anything else: the high byte is how many
+    bytes of data came, the low byte how many were asked for.
     """
     if frame.unit != ask.unit:
         return frame.unit
@@ -86,7 +86,7 @@ cdef inline Verdict wrong_answer(
 
 
 cdef inline Verdict other_framing(take_t *t, Framing framing) noexcept nogil:
-    """It is an answer, as that framing has it."""
+    """It would be an answer in that other framing."""
     t.quality, t.code = BAD_WRONG_ANSWER, <uint16_t>((framing + 1) << 8 | OTHER_FRAMING)
     return REFUSED
 
@@ -100,7 +100,7 @@ cdef inline Verdict one_behind(take_t *t) noexcept nogil:
 cdef inline Verdict data(
     const flight_t *f, const frame_t *frame, uint8_t quality
 ) noexcept nogil:
-    """The answer's data into the row; they fill the part, which is as long as was asked for."""
+    """Puts the answer's data into the row; they fill the part exactly."""
     if put(f, 0, 0, frame.data, frame.size):
         mark(f, 0, quality)
     return ANSWER

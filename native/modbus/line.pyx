@@ -1,8 +1,7 @@
-"""Modbus RTU and ASCII: nothing marks whose answer it is.
+"""Modbus RTU and ASCII, where nothing in an answer says which request it answers.
 
-Somebody else may ask on the same line: see `native.modbus.asker`.
-
-Which of them a unit may still owe, and how that is found out: `native.modbus.resync`.
+Somebody else may ask on the same line: see `native.modbus.asker`. Answers that a unit may still owe
+to older requests, and how to find out: `native.modbus.resync`.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
@@ -76,16 +75,16 @@ from native.rows.store cimport request_t
 
 cdef enum:
     COLON = 58       # begins a frame of ASCII
-    LAGS_ENOUGH = 2  # reads in a row to be sure of a unit, to which came what was asked before
+    LAGS_ENOUGH = 2  # checking reads in a row that were answered with the answer to the one before
 
 
 cdef Verdict ask_twice(
     modbus_t *s, const flight_t *f, take_t *t, int64_t now
 ) noexcept nogil:
-    """It is ours, or somebody else's who asked at the same time: the other one is still due."""
+    """This answer is ours or somebody else's who asked at the same time; one more is still due."""
     cdef unit_t *u = <unit_t *>f.station
     cdef const own_t *own = <const own_t *>f.own
-    # Of a unit that is mute to probes perhaps nothing but time tells that it has come.
+    # If the unit does not answer probes, perhaps only time can tell that it has come.
     t.until = now + (u.head.late_ns if u.probing == MUTE else REPLY_USUAL)
     if not stays_due(s, &own.ask, now, now + u.head.late_ns):
         give_up(s, u, own, now)
@@ -111,8 +110,8 @@ cdef Prep prepare_line(
 
 
 cdef Verdict in_step(modbus_t *s, const flight_t *f, int64_t now) noexcept nogil:
-    """Everything older than what it was asked to find that out has come, or never will. It was
-    asked twice if the first answer was damaged: then one more of these may come.
+    """A resync read or probe was answered: everything older has come, or never will. If it was sent
+    twice, since the first answer was damaged, one more answer to it may come.
     """
     cdef unit_t *u = <unit_t *>f.station
     cdef const own_t *own = <const own_t *>f.own
@@ -142,7 +141,7 @@ cdef Verdict line_exception(
     if own.doubted and f.purpose != protocol.OWN and not f.redone:
         return ask_twice(s, f, t, now)
     if own.doubted or is_others_refusal(u, own.ask.function, now):
-        # It may be somebody else who is refused: our answer may still come.
+        # The refusal may be for somebody else: our answer may still come.
         f.seen_quality, f.seen_code = quality_of(code), code
         t.asked = &u.head
         if own.doubted == 0:
@@ -150,14 +149,14 @@ cdef Verdict line_exception(
         return protocol.FOREIGN_ANSWER
     if own.what == PROBE:
         if not is_gateway:
-            # It has no such function or register: no news, and its answer all the same.
+            # It refuses a function or register that it lacks: that is an answer to the probe, too.
             u.ever = True
             return in_step(s, f, now)
         if u.probing == UNKNOWN:
             u.probing = MUTE
             return protocol.IN_VAIN
     if own.what != READ:
-        # It may speak of an older request: this one's answer may still come.
+        # The refusal may be for an older request: this one's answer may still come.
         give_up(s, u, own, now)
     else:
         u.excepted, u.exception_ask = True, own.ask
@@ -169,7 +168,7 @@ cdef Verdict line_exception(
 cdef Verdict take_data(
     modbus_t *s, flight_t *f, const frame_t *frame, take_t *t, int64_t now
 ) noexcept nogil:
-    """The answer to `f`, as far as its unit, function and size tell."""
+    """A frame whose unit, function and size fit the request `f`."""
     cdef unit_t *u = <unit_t *>f.station
     cdef own_t *own = <own_t *>f.own
     cdef uint8_t quality = GOOD
@@ -179,13 +178,13 @@ cdef Verdict take_data(
     u.last_sum = frame.sum
     s.plain = s.plain or not own.echoed
     if own.odd_function:
-        # It has come, so the other one was somebody else's.
+        # Ours has come, so the other one was somebody else's.
         heard_answer(u, own.odd_function, own.odd_bytes, now)
         t.asked = &u.head
     if own.doubted == DOUBT_ALL or is_others(u, own.ask.function, own.ask.data_bytes, now):
         if f.purpose == protocol.OWN:
             t.asked = &u.head
-            return protocol.FOREIGN_ANSWER  # it proves nothing
+            return protocol.FOREIGN_ANSWER  # that does not prove it to be ours
         quality = UNCERTAIN_ANOTHER_ASKER
         if own.doubted:
             give_up(s, u, own, now)
@@ -257,7 +256,7 @@ cdef bint doubts_line(
 
 
 cdef inline size_t rest_of(const in_t *arrived, const ask_t *ask) noexcept nogil:
-    """Characters still to come of a frame that began. Whatever it is, three come first."""
+    """Characters still to come of a frame that has begun; at least the first three, if unknown."""
     cdef size_t whole = 3
     if arrived.n >= 3 and arrived.p[0] == ask.unit and arrived.p[1] == ask.function:
         whole = 5 + <size_t>ask.data_bytes
@@ -265,7 +264,7 @@ cdef inline size_t rest_of(const in_t *arrived, const ask_t *ask) noexcept nogil
 
 
 cdef inline bint is_of_tcp(const in_t *arrived, const ask_t *ask) noexcept nogil:
-    """Whether a whole answer of that unit is in front, in the framing of Modbus TCP."""
+    """Whether the input begins with a whole answer of that unit in the framing of Modbus TCP."""
     cdef const uint8_t *p = arrived.p
     return (
         arrived.n >= 9 and be16(p + 2) == 0 and 6 + <size_t>be16(p + 4) == arrived.n
@@ -274,7 +273,7 @@ cdef inline bint is_of_tcp(const in_t *arrived, const ask_t *ask) noexcept nogil
 
 
 cdef inline bint has_begun(Framing framing, const in_t *arrived) noexcept nogil:
-    """Whether a frame may be under way."""
+    """Whether a frame may have begun."""
     if framing == ASCII:
         return memchr(arrived.p, COLON, arrived.n) != NULL
     return arrived.n >= 3 and 1 <= (arrived.p[1] & 0x7F) <= 4 and (
@@ -283,8 +282,8 @@ cdef inline bint has_begun(Framing framing, const in_t *arrived) noexcept nogil:
 
 
 cdef void lags(unit_t *u, const own_t *own, int64_t now) noexcept nogil:
-    """It answered what it had been asked before, and nothing else: it may do so always. Another
-    probe will tell, at once; then again when the doubt ends.
+    """It answered only the request before, and may always do so. Another probe will tell, at once
+    and again when the doubt ends.
     """
     cdef bint is_first = now >= u.doubt_until
     heard_answer(u, own.ask.function, own.ask.data_bytes, now)
@@ -298,7 +297,7 @@ cdef bint ended_line(void *session, const flight_t *f, Why why, int64_t now) noe
     cdef const own_t *own = <const own_t *>f.own
     cdef bint is_first_probe = own.what == PROBE and u.probing == UNKNOWN
     if why == protocol.GARBLED:
-        # It may have been anything: the answer itself may still come, and then two would.
+        # It may not have been the answer: that may still come, and one to the repeated request.
         give_up(s, u, own, now)
         if is_first_probe and f.attempt:
             u.probing = MUTE
@@ -315,15 +314,15 @@ cdef bint ended_line(void *session, const flight_t *f, Why why, int64_t now) noe
         u.overdue = now
         return True
     if is_first_probe:
-        # It knows no such function and does not say so, or hangs up: that is its right.
+        # It does not know that function and says nothing, or hangs up: it may do that.
         u.probing = MUTE
         if why != protocol.CUT_OFF:
             u.overdue = now
             return True
     elif own.what == PROBE and why != protocol.CUT_OFF:
-        u.overdue = now  # its function marks its answer
+        u.overdue = now  # its late answer can be told by its function
         return False
-    # After a lost connection too: a serial server or an adapter may deliver on the next one.
+    # Also after a lost connection: a serial server may deliver the late answer on the next one.
     give_up(s, u, own, now)
     return False
 
@@ -343,8 +342,8 @@ cdef Verdict take_rtu(
 cdef bint may_begin_rtu(
     void *session, const flight_t *open_, int32_t n, const uint8_t *p, size_t size
 ) noexcept nogil:
-    """With its unit, its function, and no more bytes than were asked for: a heartbeat FE never eats
-    the first byte of an answer of unit 254.
+    """Whether the awaited answer may begin so: its unit, its function, no more bytes than asked.
+    So a heartbeat FE never takes away the first byte of an answer of unit 254.
     """
     cdef const ask_t *ask
     if n == 0:

@@ -2,28 +2,28 @@
 
 What was heard
 --------------
-On two wires both directions arrive as one stream. Times can't be trusted to part its frames
-(adapters bring bytes in bursts), so the stream is searched for whole read requests by their CRC;
-the answer is believed where it follows one: the same unit, function and size, its CRC right, no
-more than JUNK_MOST bytes between (a driver that turns round leaves a spike or two). All else
-(writes, other functions, damage) is passed over.
+On two wires both directions arrive as one stream. Times can't tell its frames apart (adapters bring
+bytes in bursts), so the stream is searched for whole read requests by their CRC. An answer is taken
+if it follows its request: same unit, function and size, its CRC right, at most JUNK_MOST bytes
+between them (a driver that switches direction leaves a spike or two). All else (writes, other
+functions, damage) is skipped.
 
 What of it is believed
 ----------------------
-A unit answers in the order in which it is asked. A request that got no answer before the next one
-or in `timeout` is *owed*: its answer may still come, and all that follow may be shifted by one. One
-that came damaged is not owed. The unit is believed again
+A unit answers in the order in which it is asked. If a request got no answer before the next one or
+within `timeout`, its answer is *owed*: it may still come, and all that follow may be shifted by
+one. An answer that came damaged is not owed. The unit is believed again
 
-* once it was silent: for a `timeout` behind an answer of it, for three behind a request to it;
-* by an answer whose size none has that is owed, or by the only one that is;
-* as far as it was asked for one thing only: then an answer is of one of those requests, and its
-  row is as old as the oldest of them, or as three `timeout`s.
+* after silence: one `timeout` after an answer of it, three after a request to it;
+* after an answer whose size no owed one has, or after the only owed one;
+* as long as all owed requests ask for the same: then an answer is to one of them, and its row is
+  dated as old as the oldest of them, or as three `timeout`s.
 
-Silence is counted from when the port was last seen empty: bytes that waited for us don't tell when
-they came. Where we looked away for long (STALLED), the kernel lost bytes, or four bytes or more
+Silence is counted from when the port was last seen empty, since bytes that waited for us don't show
+when they came. If we did not look for long (STALLED), the kernel lost bytes, or four bytes or more
 were no frame (they may have been a request to anyone), nobody is believed for one `timeout` and the
-longest frame; nor at the beginning. What can't be told is an answer that comes later than that, and
-a master that is out of step from before then, and takes one answer for another for ever.
+longest frame; nor at the beginning. Two things can't be noticed: an answer that comes later than
+that, and a master that was out of step before and takes one answer for another ever since.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
@@ -62,10 +62,10 @@ from native.reasons cimport BAD_DAMAGED, BAD_NO_ANSWER, GOOD
 from native.wire.transport cimport counters_t
 
 cdef enum:
-    # Bytes between a request and its answer that are no part of either; no request fits in there,
-    # whose answer would then be taken for the one before.
+    # Bytes between a request and its answer that belong to neither. Too few for another request,
+    # whose answer would then be taken for that to the request before.
     JUNK_MOST = 3
-    OWED_MANY = 2  # no more are counted
+    OWED_MANY = 2  # means two or more
     OWED_TIMEOUTS = 3
 
 cdef int64_t STALLED = 150 * MS  # between two looks; the loop looks each 100 ms
@@ -88,7 +88,7 @@ cdef bint is_request(const uint8_t *p, ask_t *ask) noexcept nogil:
 
 
 cdef size_t whole_frame(const uint8_t *p, size_t n) noexcept nogil:
-    """Bytes of the frame of any function that is in front, 0: none."""
+    """Length of the frame, of any function, at the beginning; 0: none."""
     cdef uint16_t crc = 0xFFFF
     cdef size_t i
     if p[0] > 247:
@@ -116,8 +116,8 @@ cdef int64_t wire_time(link_t *l, uint32_t data_bytes) noexcept nogil:
 
 
 cdef int64_t owed_ns(link_t *l, const unit_t *s) noexcept nogil:
-    """How long behind its request an answer that is owed may still end. Most masters wait a second
-    for one, and time-outs of 300 ms fit in there.
+    """How long after its request an owed answer may end. Most masters wait a second; time-outs
+    of 300 ms are within that, too.
     """
     return OWED_TIMEOUTS * l.timeout_ns + wire_time(l, s.owed_bytes)
 
@@ -152,7 +152,7 @@ cdef void unit_answered(unit_t *s, int64_t now) noexcept nogil:
 
 
 cdef int64_t asked_since(link_t *l, unit_t *s, bint is_data, int64_t now) noexcept nogil:
-    """When the answer just heard was asked for, at the earliest; 0: it can't be told for what."""
+    """When the answer just heard was asked for at the earliest; 0: its request can't be told."""
     cdef int64_t since = 0
     if not s.head.owes_until:
         since = h(l).heard_at
@@ -170,8 +170,8 @@ cdef int64_t asked_since(link_t *l, unit_t *s, bint is_data, int64_t now) noexce
 cdef void unit_unasked(
     link_t *l, unit_t *s, uint8_t function, uint16_t data_bytes, int64_t now
 ) noexcept nogil:
-    """An answer that nobody was heard to ask for is the only one that is owed, or tells that those
-    of its unit may be shifted. `function` with its exception bit.
+    """An answer without a request before it: the only owed one, or a sign that the unit's answers
+    may be shifted. `function` has its exception bit.
     """
     cdef ask_t unknown
     unknown.function, unknown.address, unknown.count = function & 0x7F, 0, 0
@@ -190,7 +190,7 @@ cdef void unit_unasked(
 cdef void copy_bits(
     uint8_t *to, const uint8_t *data, uint32_t first, uint32_t count
 ) noexcept nogil:
-    """`count` bits from bit `first` of `data` on, the lowest first."""
+    """Copies `count` bits from bit `first` of `data` on, the lowest first."""
     cdef uint32_t i, at
     for i in range(count):
         at = first + i
@@ -200,7 +200,7 @@ cdef void copy_bits(
 
 
 cdef bint overheard(void *session, const flight_t *f, const uint8_t *data) noexcept nogil:
-    """Whether the answer to `heard` covers what `f` asks for; its data into the row."""
+    """If the answer to `heard` covers what `f` asks for, puts its data into the row."""
     cdef const ask_t *ask = &(<modbus_t *>session).heard
     cdef uint8_t bits[RTU_MAX]
     cdef ask_t planned
@@ -237,12 +237,12 @@ cdef void asked(link_t *l, int64_t now) noexcept nogil:
 
 
 cdef void doubt(link_t *l, int64_t now) noexcept nogil:
-    """Something was asked and answered that we know nothing of."""
+    """Something unknown to us was asked and answered."""
     h(l).doubt_until = now + doubt_ns(l.sessions[0])
 
 
 cdef void unexplained(link_t *l, size_t n, int64_t now) noexcept nogil:
-    """`n` bytes are passed over that are no frame."""
+    """`n` bytes that are no frame are skipped."""
     if n > JUNK_MOST:
         l.counts.wrong += 1
         doubt(l, now)
@@ -257,7 +257,7 @@ cdef void passed_by(link_t *l, const uint8_t *p, size_t n, int64_t now) noexcept
 
 
 cdef void answered(link_t *l, const uint8_t *data, uint8_t code, int64_t now) noexcept nogil:
-    """The request heard last got `data`, or the exception `code`."""
+    """The last request heard was answered with `data`, or the exception `code`."""
     cdef unit_t *u = unit_of(h(l), h(l).heard.unit)
     cdef int64_t since = 0
     h(l).hearing = False
@@ -273,8 +273,8 @@ cdef void answered(link_t *l, const uint8_t *data, uint8_t code, int64_t now) no
 
 
 cdef void failed(link_t *l, uint8_t cause, int64_t now) noexcept nogil:
-    """The request heard last got no answer, or one that came damaged. What comes of its unit soon
-    may be the one that did not come.
+    """The last request heard got no answer, or a damaged one. What its unit says soon may be that
+    answer, late.
     """
     cdef unit_t *u = unit_of(h(l), h(l).heard.unit)
     h(l).hearing = False
@@ -288,9 +288,8 @@ cdef void failed(link_t *l, uint8_t cause, int64_t now) noexcept nogil:
 cdef ssize_t damaged_there(
     link_t *l, const uint8_t *p, size_t at, size_t whole, size_t n, int64_t now
 ) noexcept nogil:
-    """Whether an answer of `whole` bytes lies at `at` that is damaged: where it ends, 0: too early
-    to tell, -1: no. The next request is never waited behind: what is in front of it is all there
-    is.
+    """Whether a damaged answer of `whole` bytes begins at `at`: where it ends; 0: too early to
+    tell; -1: no. If the next request is there, all of the answer that will come is before it.
     """
     cdef size_t behind = next_request(p, at, n)
     if behind == n and n != at + whole and n < at + whole + RTU_REQUEST:
@@ -302,7 +301,7 @@ cdef ssize_t damaged_there(
 
 
 cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noexcept nogil:
-    """Look for the answer to `heard` in front: bytes that it took, 0: not all there yet, -1: it
+    """Looks for the answer to `heard` at the beginning: its length; 0: not all there yet; -1: it
     does not come.
     """
     cdef size_t whole, at
@@ -327,8 +326,8 @@ cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noex
         took = damaged_there(l, p, at, whole, n, now)
         if took >= 0:
             return took
-    # Its head may be what is damaged, where the next request lies right behind; but a spoilt
-    # request to another may be as long, and so may another unit's answer, which is not damaged.
+    # If the next request follows right after it, its head may be what is damaged. But a damaged
+    # request to another unit may be as long, and so may another unit's sound answer.
     whole = 5 + <size_t>h(l).heard.data_bytes
     if whole == RTU_REQUEST or whole_frame(p, n):
         return -1
@@ -336,12 +335,12 @@ cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noex
 
 
 cdef bint is_over(link_t *l, int64_t now) noexcept nogil:
-    """Whether the answer to `heard` is waited for no longer."""
+    """Whether the wait for the answer to `heard` is over."""
     return now - h(l).heard_at > l.timeout_ns + wire_time(l, h(l).heard.data_bytes)
 
 
 cdef void overhear(void *link, int64_t now) noexcept nogil:
-    """Take what has arrived: requests, and the answers that follow them."""
+    """Takes what has arrived: requests, and the answers that follow them."""
     cdef link_t *l = <link_t *>link  # no-cython-lint
     cdef size_t at = 0, n, skip
     cdef ssize_t took
@@ -384,8 +383,8 @@ cdef void overhear(void *link, int64_t now) noexcept nogil:
 
 
 cdef void overhear_arrived(void *link, int64_t empty_at, int64_t now) noexcept nogil:
-    """Bytes are there that came since `empty_at`: before they are read, whether they can be dated,
-    and whether they are all.
+    """Called before bytes are read that came since `empty_at`: checks whether their time is known,
+    and whether some were lost.
     """
     cdef link_t *l = <link_t *>link  # no-cython-lint
     cdef counters_t line

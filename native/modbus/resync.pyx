@@ -1,12 +1,14 @@
-"""What a unit is asked before a request of the plan, so that it is sure whose the next answer is.
+"""What a unit is asked before a request of the plan, to be sure what the next answer belongs to.
 
-After a time-out a unit owes an answer: the sizes of the answers that may still come are kept, and
-before anything else it is asked a short read whose answer has none of those sizes. Devices answer
-in the order they are asked, so when that answer comes, nothing older can. Where the plan offers no
-such size the unit is probed: a read by a function that the plan has not, whose answer or refusal
-fits no other request. Whether a unit answers probes is learned by one at its first answer, where
-its plan has few sizes. One that is mute to them is left alone until a whole time-out has passed
-since its last one (quarantine), and what arrives is thrown away: the one case without proof.
+After a time-out a unit still owes an answer. The sizes of the answers that may still come are kept,
+and first it gets a short read whose answer has none of those sizes. Devices answer in the order in
+which they are asked, so when that answer comes, nothing older can come.
+
+If the plan has no read of another size, the unit is probed: a read by a function that the plan does
+not use, so that its answer or refusal fits no other request. Whether a unit answers probes is
+learned by one after its first answer, if its plan has few sizes. A unit that does not answer them
+is left alone until a whole time-out has passed since its last one (quarantine), and what arrives
+meanwhile is thrown away. That is the one case without proof.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
@@ -38,10 +40,10 @@ cdef extern from *:
     """
     #define BEHIND_EVERY INT64_C(1000000000)
     """
-    int64_t BEHIND_EVERY  # whether a unit that was one request behind is still
+    int64_t BEHIND_EVERY  # how often to check whether a unit that was one request behind still is
 
 cdef enum:
-    SIZES_ENOUGH = 8    # of answers that a plan can tell apart: no probe is needed beside them
+    SIZES_ENOUGH = 8    # a plan with so many different answer sizes needs no probes
     INSIST_MOST = 2
 
 
@@ -49,9 +51,9 @@ cdef bint choose_size(
     const modbus_t *s, const layout_t *layout, const unit_t *u, uint16_t last_bytes, own_t *own,
     int64_t now
 ) noexcept nogil:
-    """A read that the device surely has, whose answer has a size that no late one has, nor one that
-    somebody else asks for, nor `last_bytes` of data; not by the function of a probe that may still
-    be answered.
+    """Chooses a read that the device surely has and whose answer differs in size from all late
+    ones, from those that somebody else asks for, and from `last_bytes`; and whose function is not
+    that of a probe that may still be answered.
     """
     cdef const request_t *r
     cdef uint16_t count, size
@@ -62,7 +64,7 @@ cdef bint choose_size(
         if r.skip_until or r.spec_size != SPEC:
             continue
         if r.misses and not r.answered and i < layout.request_count:
-            continue  # it may be mute there: rather another one
+            continue  # it may not answer that one: take another
         ask_of(r, &ask)
         if u.probed >> ask.function & 1:
             continue
@@ -81,9 +83,9 @@ cdef bint choose_size(
 
 
 cdef bint choose_function(const plan_t *plan, unit_t *u, own_t *own) noexcept nogil:
-    """A read by a function that nothing else asks this unit by: its answer or refusal names it.
-
-    Not one of an earlier probe that is unanswered: its refusal would look the same.
+    """Chooses a read by a function that nothing else uses with this unit, so that its answer or
+    refusal is recognised by it; not that of an earlier, unanswered probe, whose refusal would look
+    the same.
     """
     cdef const layout_t *layout
     cdef uint32_t used = u.probed | u.given_up
@@ -107,9 +109,10 @@ cdef bint choose_function(const plan_t *plan, unit_t *u, own_t *own) noexcept no
 cdef bint choose_first(
     const modbus_t *s, const plan_t *plan, unit_t *u, own_t *own, int64_t now
 ) noexcept nogil:
-    """Once, when all is well: would it answer a probe? Else a probe at a bad time may be in vain,
-    and a device that returned would wait for the next try. Where no probe is needed, a read of
-    another size than the last one: does it answer that, or one request behind?
+    """Once, while all is well, finds out whether the unit answers a probe: a first probe after a
+    time-out might be in vain, and the device would have to wait for the next try. If no probe is
+    needed, it gets a read of another size than the last one, to see whether it is one request
+    behind.
     """
     cdef ask_t ask
     cdef int32_t k, sizes = 0
@@ -124,7 +127,7 @@ cdef bint choose_first(
 
 
 cdef void give_up(modbus_t *s, unit_t *u, const own_t *own, int64_t now) noexcept nogil:
-    """A request whose answer may still come, also when its group has gone."""
+    """Notes a request whose answer may still come, also when its group is gone."""
     mark_outstanding(&s.head, u, own.ask.data_bytes, now)
     u.given_up |= <uint8_t>(1 << own.ask.function)
 
@@ -132,8 +135,8 @@ cdef void give_up(modbus_t *s, unit_t *u, const own_t *own, int64_t now) noexcep
 cdef inline bint is_to_insist(
     const modbus_t *s, unit_t *u, const ask_t *ask, int64_t now
 ) noexcept nogil:
-    """Whether somebody else asked before what fits this too; not again and again, lest nothing of
-    the plan be asked where he never rests.
+    """Whether to resync because somebody else asked for something of the same kind just before. Not
+    again and again: if he never rests, the plan's own requests would never be sent.
     """
     if doubts_of(s, ask, now) != DOUBT_ALL or u.insisted >= INSIST_MOST:
         u.insisted = 0
@@ -145,7 +148,7 @@ cdef inline bint is_to_insist(
 cdef Prep choose_ask(
     modbus_t *s, const plan_t *plan, flight_t *f, out_t *out, int64_t now
 ) noexcept nogil:
-    """The plan's request, or what must be asked first: SEND or SEND_FIRST; or WAIT."""
+    """The plan's request (SEND), or what must be asked before it (SEND_FIRST), or WAIT."""
     cdef unit_t *u = <unit_t *>f.station
     cdef own_t *own = <own_t *>f.own
     own.ask.unit = u.head.address[0]
@@ -174,7 +177,7 @@ cdef Prep choose_ask(
     ) and choose_first(s, plan, u, own, now):
         return protocol.SEND_FIRST
     if u.probed >> own.ask.function & 1 and now < u.overdue + u.head.late_ns:
-        # Of a group that came after the probe.
+        # The group with that function was added after the probe.
         out.until = u.overdue + u.head.late_ns
         return protocol.WAIT
     return protocol.SEND

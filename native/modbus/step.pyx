@@ -1,13 +1,15 @@
 """Modbus TCP: whether a unit answers what it is asked, or one request behind.
 
-A gateway may echo the id of the request, and give the data of the one before: after an answer that
-came late to it, or for ever. Nothing in such an answer tells, where the plan asks for like sizes.
-So a unit is checked once, behind its first answer, and again behind a time-out: by a read of what
-it surely has, whose answer is by another function or of another size than those of the two requests
-before. A refusal will do as well. What is answered by something else is checked again, by another
-size each time, as some devices always give the same one: if one of them is answered as another
-before it, nothing that the unit says is believed until a check is answered rightly. One that has no
-answer to checks, or the same one to all, is left alone with them.
+A gateway may echo the id of the request but return the data of the request before: after an answer
+that reached it late, or always. If the plan's requests are of equal size, nothing in such an answer
+shows that.
+
+So a unit is checked once, after its first answer, and again after a time-out. The check reads
+something that the unit surely has, with another function or size than the two requests before. If
+the answer, or a refusal, fits the check, all is well. Else it is checked again, with another size
+each time, since some devices always answer with the same size. If a check is answered as an earlier
+one should have been, the unit is behind: nothing it says is believed until a check is answered
+rightly. A unit that does not answer checks, or answers them all alike, is not checked any more.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
@@ -40,15 +42,15 @@ cdef extern from *:
     """
     #define CHECK_EVERY INT64_C(1000000000)
     """
-    int64_t CHECK_EVERY  # of one that is behind
+    int64_t CHECK_EVERY  # time between checks of a unit that is behind
 
 cdef enum:
-    UNCHECKED_MOST = 2  # checks in a row that come to nothing
-    CHECKS_MOST = 3     # that are answered wrongly, as one that is up to two requests behind does
+    UNCHECKED_MOST = 2  # checks in a row without an answer, then no more are tried
+    CHECKS_MOST = 3     # wrongly answered ones by which a unit up to two requests behind shows it
 
 
 cdef inline bint is_of_check(const unit_t *u, uint16_t kind) noexcept nogil:
-    """Whether a check before was of that kind, since the unit is suspect."""
+    """Whether an earlier check of this suspect unit was of that kind."""
     cdef int32_t i
     for i in range(u.check_count):
         if u.checks[i] == kind:
@@ -59,7 +61,7 @@ cdef inline bint is_of_check(const unit_t *u, uint16_t kind) noexcept nogil:
 cdef inline bint tells(
     const modbus_t *s, const unit_t *u, const ask_t *ask, uint32_t count
 ) noexcept nogil:
-    """Whether the answer to so many of what `ask` reads is like none to what was asked before."""
+    """Whether reading `count` of what `ask` reads has an answer unlike those asked for before."""
     cdef uint16_t kind = kind_of(ask.function, bytes_of(ask.function, count))
     return (
         kind != s.asked[(s.asked_at - 1) % ASKED].kind
@@ -68,8 +70,8 @@ cdef inline bint tells(
 
 
 cdef uint32_t telling_count(const modbus_t *s, const unit_t *u, const ask_t *ask) noexcept nogil:
-    """How many to read in a check; more than the plan does only where less does not tell; 0: that
-    can't be.
+    """How many to read in a check: more than the plan does only if fewer would not tell; 0: no
+    number would.
     """
     cdef uint32_t count, more = 8 if ask.function <= 2 else 1
     for count in range(1, <uint32_t>ask.count + 1):
@@ -138,7 +140,7 @@ cdef Verdict checked(
     ):
         found_behind(u, t, now)
     elif u.check_count == CHECKS_MOST - 1:
-        u.step = NEVER  # it answers otherwise than it is asked, and not behind
+        u.step = NEVER  # its answers do not fit, but not because it is behind
     else:
         u.step = SUSPECT
         u.checks[u.check_count] = kind_of(own.ask.function, own.ask.data_bytes)

@@ -8,11 +8,11 @@ cdef extern from *:
     """
     #define REPLY_USUAL INT64_C(60000000)
     """
-    int64_t REPLY_USUAL  # how long a device takes to answer another master, most of them
+    int64_t REPLY_USUAL  # how long most devices take to answer another master
 
-# Whether it may be an answer that the unit owes us.
+# Whether the frame may be an answer that the unit still owes us.
 cdef bint may_owe(const unit_t *u, const frame_t *frame) noexcept nogil
-# A whole answer to nothing that is open, and a whole request.
+# Handle a whole answer to no request in flight, and a whole request.
 cdef Verdict stray(
     modbus_t *s, const frame_t *frame, flight_t *open_, int32_t n, take_t *t, int64_t now
 ) noexcept nogil

@@ -1,4 +1,6 @@
-"""Whole frames on a line without ids that answer nothing open: late, somebody else's, or wrong."""
+"""Whole frames on a line without ids that answer no request in flight: late ones, somebody else's,
+and wrong ones.
+"""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
 
@@ -29,7 +31,7 @@ cdef bint may_owe(const unit_t *u, const frame_t *frame) noexcept nogil:
 cdef inline bint is_probe_of_ours(
     const unit_t *u, const frame_t *frame, int64_t now
 ) noexcept nogil:
-    """Whether it answers a probe that was given up."""
+    """Whether it answers a probe that timed out."""
     return (
         u.probed >> (frame.function & 0x7F) & 1 and now < u.overdue + u.head.late_ns
         and (frame.function & 0x80 or frame.size == (2 if frame.function > 2 else 1))
@@ -39,9 +41,9 @@ cdef inline bint is_probe_of_ours(
 cdef void unasked(
     unit_t *u, const frame_t *frame, take_t *t, int64_t now
 ) noexcept nogil:
-    """An answer to nothing: somebody else asked for it, unheard. Or for the refusal that was taken
-    for ours a moment ago, and this is ours. The last one once more tells of nobody: whosever each
-    of them is, the value was right.
+    """An answer that nobody was heard to ask for: somebody else did. Or the refusal taken for ours
+    a moment ago was his, and this answer is ours. If it equals our last answer, it tells nothing:
+    whichever of the two is ours, the value was right.
     """
     if frame.sum == u.last_sum and not frame.function & 0x80:
         return
@@ -57,7 +59,7 @@ cdef void unasked(
 
 
 cdef inline void seen_wrong(flight_t *f, uint16_t code) noexcept nogil:
-    """Its unit answers, and wrongly."""
+    """The unit that was asked answers wrongly."""
     f.seen_surely = True
     f.seen_quality, f.seen_code = BAD_WRONG_ANSWER, code
 
@@ -65,8 +67,8 @@ cdef inline void seen_wrong(flight_t *f, uint16_t code) noexcept nogil:
 cdef Verdict odd_answer(
     flight_t *f, const frame_t *frame, take_t *t, int64_t now
 ) noexcept nogil:
-    """Of the unit that was asked, but not to what it was asked: somebody else asked, or it answers
-    wrongly. That will be known when the answer comes, or does not.
+    """An answer of the unit that was asked, but not to our request: somebody else asked, or the
+    unit answers wrongly. Which it was shows when our answer comes, or does not.
     """
     cdef unit_t *u = <unit_t *>f.station
     cdef own_t *own = <own_t *>f.own
@@ -74,7 +76,7 @@ cdef Verdict odd_answer(
         unasked(u, frame, t, now)
         return protocol.FOREIGN_ANSWER
     if own.what == PROBE and u.probing == UNKNOWN:
-        unasked(u, frame, t, now)  # all was well before it
+        unasked(u, frame, t, now)  # nothing was wrong before this frame
     own.odd_function, own.odd_bytes = frame.function, <uint16_t>frame.size
     f.seen_surely = True
     if is_short(frame, &own.ask) and f.purpose != protocol.OWN:
@@ -87,7 +89,7 @@ cdef Verdict odd_answer(
 cdef Verdict stray(
     modbus_t *s, const frame_t *frame, flight_t *open_, int32_t n, take_t *t, int64_t now
 ) noexcept nogil:
-    """A whole frame that answers nothing open: a late answer, another master's traffic."""
+    """A whole frame that answers no request in flight: a late answer, or another master's."""
     cdef unit_t *u = unit_of(s, frame.unit)
     if u == NULL or not is_read(frame.function):
         return protocol.FOREIGN_ANSWER
@@ -132,10 +134,10 @@ cdef Verdict asked_by_other(
         return protocol.FOREIGN_REQUEST
     t.asked = &u.head
     if frame.function <= 2 and frame.address >> 8 == 3 and is_outstanding(u, 3):
-        # A late answer of 17 to 24 bits looks the same.
+        # A late answer with 17 to 24 bits looks the same as our echo.
         t.whose, t.asked = &u.head, NULL
         return protocol.FOREIGN_ANSWER
-    # His waits behind ours.
+    # His request waits until the device has answered ours.
     claim(s, frame, size, now, now + 2 * max(s.head.timeout_ns, u.head.late_ns))
     if n and open_[0].station == &u.head and frame.function == own.ask.function:
         own.doubted = max(own.doubted, doubt_of(&own.ask, size))

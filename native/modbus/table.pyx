@@ -1,5 +1,5 @@
-"""Modbus as the engine's protocols: RTU, ASCII and TCP, a table each. What proves that an answer is
-the one asked for stands in `tcp` and `line`; another master's traffic in `overhear`.
+"""The engine's tables for Modbus: RTU, ASCII and TCP. What proves that an answer is the one asked
+for is in `tcp` and `line`; a bus of another master in `overhear`.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -28,7 +28,7 @@ cdef bint enrol(void *session, void *station) noexcept nogil:
 
 cdef int begin(void *session, out_t *out, int64_t now) noexcept nogil:
     cdef modbus_t *s = <modbus_t *>session
-    # Not from 1: a device that counts for itself must not agree with it by chance.
+    # Not from 1, so that a device that counts ids by itself does not match by chance.
     s.transaction = <uint16_t>(s.head.seed >> 10) if s.transaction == 0 else s.transaction
     s.sent_here = 0
     s.wrong_in_a_row = s.unanswered = 0

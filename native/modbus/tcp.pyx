@@ -1,15 +1,17 @@
-"""Modbus TCP: answers are told by their transaction id.
+"""Modbus TCP: answers are matched to requests by their transaction id.
 
-A stale id is dropped and counted; three answers in a row that match no request close the
-connection. The first request of a connection flies alone: only when its id came back do others fly
-beside it, because a device that counts for itself may hit the id of another. A device that does not
-echo ids (learned: to MISSES_ENOUGH requests in a row one answer each came that is right in all but
-an id that was never sent) is believed by order, and after each time-out the connection is made
-anew; until MATCHES_ENOUGH in a row have the right id, as it may be replaced by one that does.
+An answer with a stale id is dropped and counted. Three answers in a row that match no request close
+the connection. On a new connection one request is sent alone; more are in flight at once only when
+its id came back, because a device that counts ids by itself might hit the id of another request.
 
-What is no frame is passed over up to where an awaited answer begins, or all of it where nothing is
-awaited. A length in the header that says more than there is does not matter, where the answer's own
-count of bytes is what was asked for. Whether a unit answers one request behind: `step`.
+A device may not echo ids. That is learned when MISSES_ENOUGH requests in a row each got one answer
+that was right in all but an id that was never sent. Its answers are then matched by order, and the
+connection is made anew after each time-out, until MATCHES_ENOUGH answers in a row have the right
+id: it may have been replaced by a device that echoes them.
+
+Bytes that are no frame are skipped up to where an awaited answer begins; all of them if none is
+awaited. If the header says more bytes than there are, that does not matter as long as the answer's
+own byte count is what was asked for. Whether a unit answers one request behind: see `step`.
 """
 
 from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t
@@ -84,10 +86,10 @@ cdef enum:
     MISSES_ENOUGH = 3
     MATCHES_ENOUGH = 8
     VAIN_MOST = 2
-    LATELY = 64         # ids so far back are a late answer's, or one's that lags behind
+    LATELY = 64         # ids up to so far back belong to late answers, or to a unit that lags
     HEADER = 6
     FRONT = 9           # bytes of an answer before its data
-    SENT_PAGES = 4      # the thousand ids that `was_sent` knows have one of five first bytes
+    SENT_PAGES = 4      # the last thousand ids have at most five different first bytes
 
 
 cdef Prep prepare_tcp(
@@ -123,7 +125,7 @@ cdef inline bint was_sent(const modbus_t *s, uint16_t transaction) noexcept nogi
 
 
 cdef inline bint was_sent_lately(const modbus_t *s, uint16_t transaction) noexcept nogil:
-    """Likewise of the last few, on whatever connection: such an id is echoed."""
+    """The same for the last few ids of any connection: whoever sends such an id echoes it."""
     return <uint16_t>(s.transaction - transaction) < s.sent_lately
 
 
@@ -138,9 +140,9 @@ cdef inline void take_id(modbus_t *s, bint right) noexcept nogil:
 
 
 cdef inline bint is_anothers(modbus_t *s, const frame_t *frame, own_t *own) noexcept nogil:
-    """Whether an answer with an id that was never sent is right in all else, and somebody else's. A
-    device that does not echo ids answers once: a second one to the same request is of a converter
-    that shows each answer to all its clients, and so was the first.
+    """Whether an answer with an id that was never sent, but right in all else, is somebody else's.
+    A device that does not echo ids answers once. A second answer to the same request comes from a
+    converter that shows each answer to all its clients; then the first was somebody else's as well.
     """
     cdef Found found = match_answer(frame, &own.ask)
     if found != codec.ANSWER and found != codec.EXCEPTION:
@@ -156,7 +158,7 @@ cdef inline bint is_anothers(modbus_t *s, const frame_t *frame, own_t *own) noex
 cdef inline bint begins(
     const uint8_t *p, size_t size, const flight_t *open_, int32_t n
 ) noexcept nogil:
-    """Whether an open request's answer may begin with these bytes, at least one."""
+    """Whether the answer to a request in flight may begin with these bytes, at least one."""
     cdef const ask_t *ask
     cdef int32_t i
     if size == 1:
@@ -174,7 +176,7 @@ cdef inline bint begins(
 cdef Verdict strayed(
     const in_t *arrived, const flight_t *open_, int32_t n, take_t *t
 ) noexcept nogil:
-    """What is no frame, a heartbeat or a checksum perhaps, may lie before an open request's answer.
+    """Bytes that are no frame: a heartbeat, a checksum perhaps. An awaited answer may follow them.
     """
     cdef Framing framing
     cdef size_t i
@@ -193,8 +195,8 @@ cdef Verdict strayed(
 cdef size_t surely_behind(
     const in_t *arrived, const flight_t *open_, int32_t n
 ) noexcept nogil:
-    """Bytes before an open request's answer, of which more than the header is there, where those
-    look like the header of another frame; 0: none is there.
+    """How many bytes stand before an awaited answer though they look like the header of another
+    frame; 0: no such answer, or not more of it than its header.
     """
     cdef size_t i
     if arrived.n < HEADER or flight_of(open_, n, be16(arrived.p)) >= 0:
@@ -206,7 +208,7 @@ cdef size_t surely_behind(
 
 
 cdef inline Framing of_line(const in_t *arrived, const ask_t *ask) noexcept nogil:
-    """The framing that it is an answer in, if not in this one."""
+    """In which other framing the bytes are an answer; TCP: in none."""
     cdef const uint8_t *p = arrived.p
     if p[0] == 58 and p[arrived.n - 1] == 10:
         return ASCII
@@ -218,8 +220,8 @@ cdef inline Framing of_line(const in_t *arrived, const ask_t *ask) noexcept nogi
 cdef bint told_too_long(
     const in_t *arrived, const flight_t *open_, int32_t n, frame_t *frame
 ) noexcept nogil:
-    """Whether a whole answer is in front, by its own count of bytes, though its header says more.
-    It is an open request's in all else.
+    """Whether the input begins with a whole answer by its own byte count, though the header says
+    more; all else fits a request in flight.
     """
     cdef const uint8_t *p = arrived.p
     cdef const ask_t *ask
@@ -247,8 +249,8 @@ cdef inline bint is_behind(const unit_t *u) noexcept nogil:
 cdef bint looks_behind(
     const modbus_t *s, unit_t *u, const flight_t *f, const frame_t *frame
 ) noexcept nogil:
-    """What does not fit a request of the plan would fit one before it: that will be checked, and
-    what its scan has read so far is not believed.
+    """Whether an answer that does not fit its request fits an earlier one. Then the unit will be
+    checked, and what this scan has read so far is not believed.
     """
     cdef int32_t i
     if u.cleared or (u.step != SURE and u.step != UNSURE) or not asked_lately(s, frame):
@@ -263,7 +265,7 @@ cdef bint looks_behind(
 cdef Verdict fit(
     modbus_t *s, const flight_t *f, frame_t *frame, Found found, take_t *t
 ) noexcept nogil:
-    """An answer to a request of the plan, be it of fewer registers, or its refusal."""
+    """An answer to a request of the plan, perhaps with fewer registers, or its refusal."""
     cdef const ask_t *ask = &(<const own_t *>f.own).ask
     cdef unit_t *u = <unit_t *>f.station
     if found == codec.ANSWER:
@@ -290,16 +292,16 @@ cdef Verdict fit(
 cdef Verdict misfit(
     modbus_t *s, flight_t *f, const frame_t *frame, take_t *t
 ) noexcept nogil:
-    """By its id the answer to a request of the plan, but not to what that asked."""
+    """It has the id of a request of the plan, but is no answer to it."""
     cdef const ask_t *ask = &(<const own_t *>f.own).ask
     cdef unit_t *u = <unit_t *>f.station
     cdef const unit_t *other = unit_of(s, frame.unit)
-    # Of a gateway that lags even a unit that was never answered for itself does.
+    # Behind a gateway that lags, so does a unit that never got an answer of its own.
     cdef bint lags = is_behind(u) or (other != NULL and is_behind(other) and asked_lately(s, frame))
     s.wrong_in_a_row = 0
     if looks_behind(s, u, f, frame) or frame.unit == ask.unit or u.in_vain >= VAIN_MOST:
         return one_behind(t) if lags else wrong_answer(t, frame, ask)
-    # A gateway that confuses units: the right one may follow.
+    # The gateway confuses units: the right answer may follow.
     one_behind(t) if lags else wrong_answer(t, frame, ask)
     f.seen_quality, f.seen_code = t.quality, t.code
     f.seen_surely = True
@@ -383,7 +385,7 @@ cdef bint doubts_tcp(
 cdef bint may_begin_tcp(
     void *session, const flight_t *open_, int32_t n, const uint8_t *p, size_t size
 ) noexcept nogil:
-    """With the id of a request of this connection, and a header that can be one."""
+    """Whether the bytes have the id of a request of this connection and a possible header."""
     cdef const modbus_t *s = <const modbus_t *>session
     if not s.head.single:
         if s.sent_here == 0:

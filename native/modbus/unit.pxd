@@ -1,4 +1,4 @@
-"""What Modbus keeps of a connection and of a unit, and the small questions about it."""
+"""What Modbus remembers of a connection and of a unit, and small functions on it."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -7,35 +7,35 @@ from native.engine.protocol cimport session_t, station_t
 from native.modbus.codec cimport RTU_MAX, ask_t
 
 cdef enum Probing:
-    # Whether a unit answers a read by a function that its plan has not, be it by a refusal.
+    # Whether a unit answers probes: reads by a function that its plan does not use.
     UNKNOWN = 0
     ANSWERED = 1
     MUTE = 2
-    NEEDLESS = 3  # its plan has answers of sizes enough to tell apart
+    NEEDLESS = 3  # its plan has enough different answer sizes without probes
 
 cdef enum Step:
     # TCP: whether a unit answers what it is asked, or one request behind: see `native.modbus.step`.
     UNSURE = 0
     SURE = 1
-    PUT_OFF = 2   # the last check came to nothing: another one behind the next answer
-    SUSPECT = 3   # the last check was answered as what it was not: by others it will be known
-    BEHIND = 4    # one was answered as a check before it
-    NEVER = 5     # it answers no checks, or each of them wrongly: it is believed
+    PUT_OFF = 2   # the last check got no answer: check again after the next answer
+    SUSPECT = 3   # the last check got an answer that does not fit: more checks will tell
+    BEHIND = 4    # a check got the answer to an earlier check
+    NEVER = 5     # it answers no checks, or none rightly: it is believed without
 
 cdef enum What:
     READ = 0    # of the plan
     RESYNC = 1  # a read of the plan whose answer can't be mistaken for a late one
-    PROBE = 2   # a read by a function that the plan has not, likewise
-    CHECK = 3   # TCP: a read whose answer can't be mistaken for the one before
+    PROBE = 2   # a read by a function that the plan does not use, for the same purpose
+    CHECK = 3   # TCP: a read whose answer can't be mistaken for that to the request before
 
 cdef enum:
-    FUNCTIONS = 4       # that read
-    ASKED = 8           # requests that an answer may be late to, or behind
+    FUNCTIONS = 4       # how many functions read
+    ASKED = 8           # how many of the last requests are remembered, to find units that lag
     CLAIMS = 4
 
 cdef enum:
-    DOUBT_REFUSAL = 1   # a refusal may be the other's
-    DOUBT_ALL = 2       # an answer too
+    DOUBT_REFUSAL = 1   # a refusal may be another asker's
+    DOUBT_ALL = 2       # an answer, too
 
 
 cdef struct claim_t:
@@ -51,15 +51,15 @@ cdef struct own_t:
     ask_t ask
     uint8_t what          # as What
     uint8_t echoed        # what was sent has come back
-    uint8_t behind        # meanwhile the answer to a probe before it came
+    uint8_t behind        # the answer to an earlier probe came meanwhile
     uint8_t doubted       # somebody else asked meanwhile: DOUBT_*
-    uint8_t odd_function  # of an answer of its unit that does not fit it; 0: none came
+    uint8_t odd_function  # of an answer of its unit that did not fit; 0: none came
     uint16_t odd_bytes
 
 
 cdef struct unit_t:
     station_t head        # `owes_until`: an answer of it may still come
-    # What it may still say on a wire without ids, of older requests:
+    # Answers to older requests that may still come on a line without ids:
     uint64_t outstanding[4]  # data sizes of the answers that may come, a bit each
     Probing probing
     uint8_t probed        # functions of the probes that may still be answered, a bit each
@@ -67,40 +67,40 @@ cdef struct unit_t:
     bint ever             # it has answered since the link was made
     uint16_t last_bytes   # of data in the last answer of its plan
     # TCP:
-    int32_t in_vain       # waits in a row for what might follow an answer as another unit
+    int32_t in_vain       # how often in a row nothing followed an answer of another unit
     Step step             # on a line too, where it is not UNSURE: SURE or BEHIND
     int32_t lagging       # on a line: reads to be sure of it in a row that others' answers came to
-    bint checking         # a check of its step flies
+    bint checking         # a check is in flight
     uint16_t checks[3]    # SUSPECT: kinds of the checks so far
     int32_t check_count
-    bint cleared          # what looked as if it were behind was not
-    int32_t unchecked     # checks in a row that came to nothing
-    int64_t check_at      # BEHIND: not before
-    int64_t quarantine    # until then no byte of it is believed
-    int64_t overdue       # when an answer was last given up that may still come
-    # Where another master asks (native.modbus.overhear); `overdue`: when the unit was last asked or
-    # heard.
-    bint answered         # and that was an answer
+    bint cleared          # it looked behind, but was not
+    int32_t unchecked     # checks in a row without an answer
+    int64_t check_at      # BEHIND: no check before then
+    int64_t quarantine    # until then nothing it says is believed
+    int64_t overdue       # the last time-out after which an answer may still come
+    # On a bus of another master (native.modbus.overhear). `overdue` is there when the unit was last
+    # asked or heard.
+    bint answered         # it was heard, not asked
     int32_t owed_count    # requests that may still be answered
     int64_t owed_since    # when the first of them was asked
-    ask_t owed            # which one they all are,
-    bint mixed            # unless they differ
+    ask_t owed            # the request, if all of them are the same
+    bint mixed            # they are not
     uint16_t owed_bytes   # of data in the largest answer that may come
     # Somebody else asks it, unheard (native.modbus.asker), until `doubt_until`: sizes of the
     # answers, a bit each, and functions of the refusals that were not ours; lately, and before.
     int64_t doubt_until
-    int64_t lag_until     # the same, where it only looks as if it answered one request behind
+    int64_t lag_until     # the same, if it only looks as if it answered one request behind
     int64_t turned_at
     uint64_t others[2][FUNCTIONS][4]
     uint8_t refusing[2]
-    int32_t insisted      # requests in a row to be sure of the line while he goes on asking
+    int32_t insisted      # resyncs in a row while he goes on asking
     uint16_t last_sum     # checksum of its last answer to us
-    bint excepted         # `exception_ask`, the last that it was asked, was refused
+    bint excepted         # the last request, `exception_ask`, was refused
     ask_t exception_ask
 
 
 cdef struct asked_t:
-    # What of a request its answer tells.
+    # What an answer shows of its request.
     uint16_t kind         # as `kind_of`; 0: none was
     uint8_t unit
 
@@ -113,19 +113,19 @@ cdef struct modbus_t:
     uint32_t sent_lately  # requests on any, up to as many as matter
     int32_t wrong_in_a_row
     int32_t unanswered    # requests in a row without an answer
-    asked_t asked[ASKED]  # the last requests, in turn
-    uint32_t asked_at     # where the next one goes
-    int32_t misses        # answers right in all but an id that was never sent, in a row
-    int32_t matches       # likewise, of one that is believed by order: with the right id
-    # Requests of another master, that an answer will come to (native.modbus.asker):
+    asked_t asked[ASKED]  # the last requests, a ring
+    uint32_t asked_at     # how many were noted in it
+    int32_t misses        # answers in a row that were right but for an id that was never sent
+    int32_t matches       # answers in a row with the right id, of one that is matched by order
+    # Requests of another master that still await their answers (native.modbus.asker):
     claim_t claims[CLAIMS]
     int32_t claim_count
-    bint plain            # what is sent does not come back on this line
-    # Where another master asks (native.modbus.overhear):
+    bint plain            # this line does not echo what we send
+    # On a bus of another master (native.modbus.overhear):
     bint hearing          # `heard` was asked at `heard_at`, its answer has not come
     int64_t heard_at
-    int64_t doubt_until   # no answer to a request before it is believed
-    uint64_t overruns     # bytes that the kernel knows to be lost
+    int64_t doubt_until   # answers to requests before then are not believed
+    uint64_t overruns     # bytes that the kernel says it lost
     ask_t heard
 
 
@@ -139,19 +139,19 @@ cdef inline unit_t *unit_of(modbus_t *s, uint8_t number) noexcept nogil:
 
 
 cdef inline uint16_t kind_of(uint8_t function, size_t data_bytes) noexcept nogil:
-    """What of an answer tells which request it is to: its function, and how much of it there is."""
+    """An answer's function and size as one number, by which answers are told apart."""
     return <uint16_t>((function & 0x7F) << 8 | min(data_bytes, <size_t>255))
 
 
 cdef inline int64_t doubt_ns(const session_t *s) noexcept nogil:
-    """The longest that an answer takes of a device that is there, to its last character."""
+    """How long an answer of a device that is there can take, to its last character."""
     return s.timeout_ns + RTU_MAX * s.char_ns
 
 
 cdef inline void mark_outstanding(
     const session_t *s, unit_t *u, uint16_t data_bytes, int64_t now
 ) noexcept nogil:
-    """An answer of this size may still come."""
+    """Notes that an answer of this size may still come."""
     u.overdue = now
     u.outstanding[data_bytes >> 6 & 3] |= <uint64_t>1 << (data_bytes & 63)
     u.head.owes_until = now + u.head.late_ns
