@@ -26,7 +26,7 @@ def repack(into: Path, work: Path) -> None:
     control.mkdir(parents=True)
     for listed in said("dpkg-query", "--listfiles", "jiahe").splitlines():
         source, target = Path(listed), work / listed.lstrip("/")
-        if source.is_dir() and not source.is_symlink():
+        if source.is_dir():  # /lib is a link; in a package it is none
             target.mkdir(parents=True, exist_ok=True)
         elif source.exists():  # documentation may have been left out by dpkg's options
             target.parent.mkdir(parents=True, exist_ok=True)
