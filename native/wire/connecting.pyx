@@ -2,16 +2,15 @@
 
 Several addresses
 -----------------
-Connecting to a name that has several addresses, as RFC 8305 in small: the next one is tried when
-one is refused, or after 250 ms; the first connection that is made is taken, the others are
-closed.
+If a name has several addresses, a small version of RFC 8305 is used: the next address is tried when
+one is refused, or after 250 ms. The first connection that is made is kept, the others are closed.
 
-All that is under way lies in an epoll set of its own, whose descriptor stands for it: who waits for
-a connection waits for one descriptor, be it of one attempt or of many. The time of the next attempt
-is a timerfd in it, so that nobody above counts it.
+All attempts are in an epoll set of their own, so the loop waits for one descriptor, whether there
+is one attempt or many. A timerfd in that set starts the next attempt, so nothing above keeps that
+time.
 
-The address that worked is tried first the next time. Where there was no time for all, the next race
-begins with the first that had none.
+The address that worked is tried first the next time. If there was no time to try all, the next
+attempt begins with the first address that was not tried.
 """
 
 from libc.stdint cimport uint64_t
@@ -29,7 +28,7 @@ cdef extern from *:
     #include <sys/timerfd.h>
     #include <unistd.h>
 
-    /* No delay, keep-alive; data unacknowledged for so long: the connection leads nowhere. */
+    /* No delay, keep-alive; data unacknowledged for longer than `limit` ms end the connection. */
     static void options_of(int fd, int limit)
     {
         int on = 1;
@@ -70,7 +69,7 @@ cdef extern from *:
         return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
     }
 
-    /* The next address is due 250 ms from now, and each one behind it. */
+    /* The next address is due 250 ms from now, each further one 250 ms later. */
     static void race_wind(int timer)
     {
         const struct itimerspec every = {{0, 250000000}, {0, 250000000}};
@@ -98,7 +97,7 @@ cdef extern from *:
         return epoll < 0 ? -errno : epoll;
     }
 
-    /* The marks of what is ready; how many. */
+    /* Writes the marks of what is ready; returns how many. */
     static int race_ready(int epoll, int *marks, int room)
     {
         struct epoll_event events[16];
@@ -108,7 +107,7 @@ cdef extern from *:
         return n < 0 ? 0 : n;
     }
 
-    /* A network that is not there says less than a host that refuses. */
+    /* Whether the error comes from the host: that tells more than a missing network. */
     static int race_tells(int error)
     {
         return error != ENETUNREACH && error != EHOSTUNREACH && error != EADDRNOTAVAIL &&
@@ -134,7 +133,7 @@ cdef void stream_options(int fd, int unacked_ms) noexcept nogil:
 
 
 cdef int connect_to(const port_t *p, const target_t *target) noexcept nogil:
-    """A descriptor on its way to that address, or -errno."""
+    """Begins to connect to that address; the descriptor, or -errno."""
     return begin_to(p.kind == STREAM, target.address, target.size)
 
 
@@ -143,7 +142,7 @@ cdef int connect_error(int fd) noexcept nogil:
 
 
 cdef int place_of(const targets_t *targets, const target_t *one) noexcept nogil:
-    """Where that address is among these; the first place if it is not."""
+    """The place of that address among these; the first if it is not there."""
     cdef int i
     for i in range(targets.count):
         if targets.each[i].size == one.size and (
@@ -154,7 +153,7 @@ cdef int place_of(const targets_t *targets, const target_t *one) noexcept nogil:
 
 
 cdef void give_up(race_t *r, int i, int error) noexcept nogil:
-    """An address is none to connect to."""
+    """Connecting to an address failed."""
     if r.fds[i] >= 0:
         c_close(r.fds[i])
         r.fds[i] = -1
@@ -164,7 +163,7 @@ cdef void give_up(race_t *r, int i, int error) noexcept nogil:
 
 
 cdef bint begin_next(port_t *p) noexcept nogil:
-    """Try the next address, and those behind it where one fails at once; False: there is none."""
+    """Tries the next address, and further ones if it fails at once; False: none is left."""
     cdef race_t *r = &p.race
     cdef const targets_t *targets = &p.targets[p.list]
     cdef int i, fd
@@ -185,7 +184,7 @@ cdef bint begin_next(port_t *p) noexcept nogil:
 
 
 cdef void race_end(port_t *p) noexcept nogil:
-    """Close what is under way; the port is closed."""
+    """Closes all attempts when the port is closed."""
     cdef race_t *r = &p.race
     cdef int i
     for i in range(ADDRESSES):
@@ -195,7 +194,7 @@ cdef void race_end(port_t *p) noexcept nogil:
     c_close(r.epoll)
     r.epoll = -1
     p.fd = -1
-    # Those that had their time are the last next time.
+    # Addresses that were given enough time come last the next time.
     if r.begun < p.targets[p.list].count:
         p.turn = (p.turn + r.begun) % p.targets[p.list].count
 
@@ -225,17 +224,17 @@ cdef int race_open(port_t *p) noexcept nogil:
 
 
 cdef int win(port_t *p, int i) noexcept nogil:
-    """That connection is made."""
+    """That attempt has connected."""
     cdef int fd = p.race.fds[i]
     p.race.fds[i] = -1
-    p.race.begun = ADDRESSES  # no address has had too little time
+    p.race.begun = ADDRESSES  # none is left untried
     race_end(p)
     p.turn, p.fd = i, fd
     return 0
 
 
 cdef int race_on(port_t *p) noexcept nogil:
-    """One of the attempts, or their timer, is ready. 0: connected; WAIT_RACE: none is yet."""
+    """One of the attempts, or the timer, is ready. 0: connected; WAIT_RACE: not yet."""
     cdef race_t *r = &p.race
     cdef int marks[ADDRESSES + 1]
     cdef uint64_t rung

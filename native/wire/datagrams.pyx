@@ -1,10 +1,10 @@
-"""UDP: a host is asked at one of its ports, and believed from whichever it answers.
+"""UDP: requests go to one port of a host; answers are taken from any port of that host.
 
-The socket is not connected, because the kernel would drop what comes from another port of the host
-than the one that is asked, as some gateways answer. What comes from another host is dropped here.
-So that an error that the network reports (nobody listens there) is heard all the same, the kernel
-keeps them for us (IP_RECVERR); of those only what a connected socket would be told counts: a router
-that finds no way for a moment is a lost datagram, as any other.
+The socket is not connected, because the kernel would then drop answers from another port than the
+one asked, which some gateways send. Datagrams of other hosts are dropped here. Network errors
+(nobody listens there) are fetched from the kernel's error queue (IP_RECVERR). Only those count that
+a connected socket would be told of: if a router has no route for a moment, that is one lost
+datagram like any other.
 """
 
 from libc.stdint cimport uint8_t
@@ -23,10 +23,10 @@ cdef extern from *:
     #include <unistd.h>
     #include <linux/errqueue.h>
 
-    #define OF_OTHERS_MOST 16 /* datagrams and errors that are passed over in one read */
+    #define OF_OTHERS_MOST 16 /* datagrams of others and errors that are skipped in one read */
 
-    /* Connected, for a moment: the kernel knows a way there, and who it is, in full. Then any of
-       its ports may answer. */
+    /* While it is connected the kernel tells whether there is a route, and the host's full address.
+       Then it is disconnected, so that any port of the host may answer. */
     static int datagrams_from_host(int fd, struct sockaddr_storage *host, unsigned *size)
     {
         const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
@@ -53,8 +53,8 @@ cdef extern from *:
                a->sin6_scope_id == b->sin6_scope_id;
     }
 
-    /* Whether an error is one for good; what a router says of a way that it lacks is not, unless
-       it is forbidden to pass us. */
+    /* Whether an error is permanent. A router's "no route" is not, unless it is administratively
+       prohibited. */
     static int error_counts(const struct sock_extended_err *e)
     {
         if (e->ee_origin == SO_EE_ORIGIN_ICMP && e->ee_type == 3)
@@ -87,7 +87,7 @@ cdef extern from *:
         }
     }
 
-    /* A datagram of that host; 0: none is there; -EAGAIN: others' were, and there may be more. */
+    /* A datagram of that host; 0: none is there; -EAGAIN: only others' were, more may be there. */
     static ssize_t datagram_of(int fd, void *buffer, size_t room,
                                const struct sockaddr_storage *host)
     {
@@ -115,7 +115,7 @@ cdef extern from *:
         const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
         ssize_t sent = sendto(fd, data, n, flags, (const struct sockaddr *)host, size);
         if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-            /* Of a datagram before, perhaps. */
+            /* The error may be about an earlier datagram. */
             int error = datagram_errors(fd);
             if (error)
                 return -error;
@@ -136,7 +136,7 @@ cdef extern from *:
 
 
 cdef int datagram_open(port_t *p) noexcept nogil:
-    """The next address of a name, if nothing came from this one."""
+    """Turns to the name's next address if nothing came from this one."""
     cdef int newest = load_int(&p.target)
     cdef const targets_t *targets = &p.targets[newest]
     cdef int fd, result

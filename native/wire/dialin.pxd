@@ -4,11 +4,11 @@ from native.wire.transport cimport ops_t, port_t
 
 
 cdef const ops_t *dialin_ops() noexcept nogil
-# Any thread. The connection is the port's from here on; one that nobody took is closed.
+# From any thread: hands a connection to the port, which closes the last one if nobody took it.
 cdef void dial_offer(port_t *p, int fd) noexcept nogil
 cdef bint dial_waits(port_t *p) noexcept nogil
 cdef void dial_forget(port_t *p) noexcept nogil
-# Whether nothing, not even a heartbeat, was heard for longer than any should take.
+# Whether nothing, not even a heartbeat, was heard for longer than anything should take.
 cdef bint dial_is_silent(const port_t *p, int64_t timeout_ns, int64_t now) noexcept nogil
-# Bytes of the packet that begins at p; 0: none does; -1: one may, when more has arrived.
+# Length of the packet that begins at p; 0: none does; -1: one may, more must arrive to tell.
 cdef ssize_t packet_at(const port_t *port, const uint8_t *p, size_t n) noexcept nogil

@@ -1,18 +1,18 @@
-"""Connections that devices make: 4G DTUs, which have no address that could be dialled.
+"""Connections that devices make: 4G DTUs, which have no address to connect to.
 
-`drivers/listener.py` accepts them and tells by their first bytes whose they are. Here the port of a
-link of type "listen": its `open` takes what was offered, the newest one, and says ENOTCONN while
-there is none. A DTU that lost its 4G dials in anew while its old connection still looks alive, so
-an offer replaces the connection that is there, at once.
+`drivers/listener.py` accepts them and finds out by their first bytes which DTU it is. This is the
+port of a link of type "listen". Its `open` takes the newest connection that was offered; it fails
+with ENOTCONN while there is none. A DTU that lost its 4G dials in anew while its old connection
+still looks alive, so a new offer replaces the connection at once.
 
 Packets in the stream
 ---------------------
-A DTU puts heartbeats between the frames, and some put their registration before each. Where a frame
-may begin they are swallowed (`native.engine.frames`), unless the answer that is awaited may begin
-with the same bytes, which its protocol knows.
+A DTU sends heartbeats between the frames; some send their registration before each. Where a frame
+may begin, these packets are swallowed (`native.engine.frames`), unless the protocol says that the
+awaited answer may begin with the same bytes.
 
-A link that hears nothing but time-outs is not hung up on as long as its DTU is heard, or was within
-SILENT_TIMEOUTS: the devices behind it may be off, and it can't be dialled again from here.
+If nothing but time-outs come, the connection is kept as long as the DTU was heard within
+SILENT_TIMEOUTS: the devices behind it may be off, and we can't connect to it ourselves.
 """
 
 from libc.errno cimport ENOTCONN
@@ -37,8 +37,8 @@ cdef extern from *:
     int c_close "close"(int) noexcept nogil
 
 cdef enum:
-    # On 4G acknowledgements may stay away through a handover; what is dead any longer was mostly
-    # replaced before.
+    # On 4G acknowledgements may take a whole handover. A connection that is dead for longer was
+    # mostly replaced by a new one before.
     UNACKED_MS = 20000
     SILENT_TIMEOUTS = 40
 
@@ -66,7 +66,7 @@ cdef ssize_t dial_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
 
 cdef ops_t OPS = stream_ops()[0]
 OPS.open, OPS.finish, OPS.read = dial_open, dial_finish, dial_read
-OPS.await_read = NULL  # answers take a hundred times what it would wait
+OPS.await_read = NULL  # answers take a hundred times as long as it may wait
 
 
 cdef const ops_t *dialin_ops() noexcept nogil:

@@ -1,4 +1,4 @@
-"""What `tls` uses of OpenSSL, and what is said in C because it is full of OpenSSL's constants."""
+"""What `tls` uses of OpenSSL, and helpers in C where they need many of OpenSSL's constants."""
 
 # Its enumeration comes before the C below, which uses it.
 from native.wire.transport cimport TLS_FAILED
@@ -14,8 +14,8 @@ cdef extern from *:
 
     typedef struct {
         int fd;
-        int drained;  /* the last read was short: nothing is left */
-        int left;     /* bytes that may be read in this turn */
+        int drained;  /* the last read was short: the socket is empty */
+        int left;     /* bytes that may still be read in this turn */
         int error;    /* errno of the last failure; OpenSSL may spoil errno itself */
     } wire_t;
 

@@ -1,4 +1,4 @@
-"""A wire as a link describes it: its kind's functions chosen, its address packed."""
+"""Makes a port from a link's specification: the functions of its kind, its address packed."""
 
 cimport cython
 from cpython.pycapsule cimport PyCapsule_New
@@ -69,7 +69,7 @@ cdef void port_init(port_t *p, Kind kind) noexcept nogil:
 
 
 cdef line_t line_of(object spec):
-    """The line of a `drivers.api.LinkSpec`."""
+    """Baud, parity and the like of a `drivers.api.LinkSpec`."""
     cdef line_t line
     line.baud, line.data_bits, line.stop_bits = spec.baud, spec.data_bits, spec.stop_bits
     line.parity = ("none", "even", "odd").index(spec.parity)
@@ -78,8 +78,7 @@ cdef line_t line_of(object spec):
 
 @cython.no_gc_clear  # `secured` must be there until the port is closed
 cdef class Port:
-    """A wire as `drivers.api.LinkSpec` describes it. For tools and tests; a link owns one of its
-    own.
+    """A port as `drivers.api.LinkSpec` describes it. For tools and tests; each link has its own.
 
     Raises ValueError for a path or address that can't be one. Host names are looked up by
     `resolve`; every address of a name is tried.
@@ -107,7 +106,7 @@ cdef class Port:
         if self.p.kind == STREAM or self.p.kind == DATAGRAM:
             self.resolve(spec.host, spec.tcp_port, numeric=True)
         if spec.tls is not None:
-            # OpenSSL is loaded where a link wants it, no sooner.
+            # OpenSSL is loaded only when a link wants it.
             from native.wire.tls import Secured
             self.secured = Secured(spec)
             self.secured.attach(PyCapsule_New(&self.p, "port_t", NULL))
@@ -124,14 +123,14 @@ cdef class Port:
         flags = socket.AI_NUMERICHOST if numeric else 0
         try:
             found = socket.getaddrinfo(host, port, type=kind, flags=flags)
-        except (OSError, UnicodeError):  # UnicodeError: no name at all, like "a..b"
+        except (OSError, UnicodeError):  # UnicodeError: not a possible name, like "a..b"
             return False
         packed = in_turns(found)
         now = &self.p.targets[self.p.target]
         before = [now.each[i].address[:now.each[i].size] for i in range(now.count)]
         if sorted(packed) == sorted(before):
-            return True  # a name server gives them in another order each time
-        # Beside those in use; the lookup after the next, seconds from now, is who writes over them.
+            return True  # the same addresses; their order changes with each lookup
+        # Not over those in use: only the lookup after the next, seconds from now, overwrites them.
         cdef targets_t *targets = &self.p.targets[1 - self.p.target]
         memset(targets, 0, sizeof(targets_t))
         for i, address in enumerate(packed):
@@ -147,8 +146,8 @@ cdef class Port:
         return self.p.low_latency
 
     def open(self) -> int:
-        """Open, or for TCP begin to connect; what it waits for, as `finish`. Raises OSError, whose
-        errno is a TLS_* of `transport.pxd` where TLS failed; the same below.
+        """Opens, or for TCP begins to connect; returns what to wait for, as `finish` does. Raises
+        OSError; if TLS failed its errno is a TLS_* of `transport.pxd`. The same below.
         """
         if self.p.fd >= 0:
             return 0
@@ -158,9 +157,9 @@ cdef class Port:
         return result
 
     def finish(self) -> int:
-        """Once what it waited for has come: 0: it is open; 1: call again when `fileno`, which may
-        be another one by then, is writable, 2 or 3: when it is readable. Raises OSError when the
-        connection failed.
+        """To be called when what it waits for has come. Returns 0: it is open; 1: call again when
+        `fileno`, which may have changed, is writable; 2 or 3: when it is readable. Raises OSError
+        if the connection failed.
         """
         cdef int result = self.p.ops.finish(&self.p)
         if result < 0:
@@ -171,8 +170,8 @@ cdef class Port:
         return self.p.fd
 
     def read(self, size_t room=512) -> bytes:
-        """What has arrived, b"" for nothing. Raises OSError when the wire is gone;
-        BlockingIOError where what has arrived has nothing for us yet, and there is more.
+        """What has arrived, b"" for nothing. Raises OSError if the wire is gone; BlockingIOError if
+        nothing of what was read is for us so far, and there is more.
         """
         cdef uint8_t buffer[4096]
         cdef ssize_t n = self.p.ops.read(&self.p, buffer, min(room, <size_t>sizeof(buffer)))
@@ -192,8 +191,8 @@ cdef class Port:
         self.p.ops.flush(&self.p)
 
     def counters(self):
-        """{"frame", "parity", "overrun", "breaks"} since the driver was loaded; None: not counted
-        here.
+        """Errors {"frame", "parity", "overrun", "breaks"} since the driver was loaded; None: this
+        port counts none.
         """
         cdef counters_t c
         memset(&c, 0, sizeof(c))
@@ -202,7 +201,7 @@ cdef class Port:
         return {"frame": c.frame, "parity": c.parity, "overrun": c.overrun, "breaks": c.breaks}
 
     def close(self) -> None:
-        """Close without waiting for unsent bytes. Again does nothing."""
+        """Closes without waiting for unsent bytes; does nothing if it is closed."""
         self.p.ops.close(&self.p)
 
 

@@ -1,9 +1,9 @@
-"""Serial ports by our own termios: non-blocking, closed without waiting.
+"""Serial ports through termios: non-blocking, closed without waiting.
 
-Exclusive twice over (TIOCEXCL stops other openers, flock those that ask), raw, any baud rate
-(termios2, BOTHER), low latency where the driver has it (it ends a USB adapter's 16 ms timer), the
-kernel's RS-485 switching where asked. User-space RTS switching is not offered: it is 75-115 us
-late.
+A port is opened raw, at any baud rate (termios2, BOTHER), and exclusively in two ways: TIOCEXCL
+stops others from opening it, flock stops those who look for a lock. Low latency is set if the
+driver has it (it switches off a USB adapter's 16 ms timer), and the kernel's RS-485 switching if
+the link asks for it. There is no RTS switching by the program: that would be 75-115 us late.
 """
 
 from libc.errno cimport errno
@@ -52,7 +52,7 @@ cdef extern from *:
             if (ioctl(fd, TIOCSRS485, &r) < 0)
                 return -errno;
         }
-        /* Only this flag: changing others needs privileges. Drivers without it lose nothing. */
+        /* Only this flag: changing others needs privileges. A driver may not have it. */
         if (ioctl(fd, TIOCGSERIAL, &s) == 0) {
             s.flags |= ASYNC_LOW_LATENCY;
             *low_latency = ioctl(fd, TIOCSSERIAL, &s) == 0;
@@ -122,8 +122,8 @@ cdef int no_finish(port_t *p) noexcept nogil:
 
 cdef ssize_t serial_read(port_t *p, uint8_t *buffer, size_t room) noexcept nogil:
     cdef ssize_t n = c_read(p.fd, buffer, room)
-    # With VMIN = VTIME = 0 a read of nothing is 0; a port that is gone says EIO (or hangs up: see
-    # the loop).
+    # With VMIN = VTIME = 0 a read returns 0 if nothing is there; if the port is gone it fails with
+    # EIO (or hangs up: see the loop).
     return outcome(n)
 
 

@@ -1,4 +1,4 @@
-"""Sockets. What `tls` builds on is here as well."""
+"""TCP sockets, and the functions of them that `tls` uses."""
 
 from native.wire.transport cimport counters_t, ops_t, port_t
 

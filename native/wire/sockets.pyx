@@ -1,4 +1,4 @@
-"""Sockets of TCP: non-blocking, closed without waiting."""
+"""TCP sockets: non-blocking, closed without waiting."""
 
 from libc.errno cimport ECONNRESET
 from libc.stdint cimport uint8_t
@@ -29,7 +29,7 @@ cdef extern from *:
     #include <sys/socket.h>
     #include <unistd.h>
 
-    /* Connected: from here on only a recv without MSG_DONTWAIT waits, and no longer than this. */
+    /* Once connected: a recv without MSG_DONTWAIT waits so long at most; nothing else waits. */
     static int socket_awaitable(int fd, int milliseconds)
     {
         struct timeval limit = {0, milliseconds * 1000};

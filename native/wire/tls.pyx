@@ -1,15 +1,17 @@
-"""Modbus Security (Modbus/TCP Security Protocol Specification v21): the functions of a TCP port, by
-the system's OpenSSL. Both sides show a certificate, TLS 1.2 at least; there is no switch for less.
+"""Modbus Security (Modbus/TCP Security Protocol Specification v21): the functions of a TCP port,
+through the system's OpenSSL. Both sides show a certificate, TLS is 1.2 or newer; neither can be
+switched off.
 
-A context a link, built outside the loop from three PEM files and built anew when they change: the
-new one waits in `fresh` until the loop's next connection takes it. A session a connection. OpenSSL
-reads and writes through a BIO of our own, because its socket BIO would raise SIGPIPE, and would ask
-the kernel once more after each answer whether nothing is left: a short read has said so already.
+Each link has a context, built outside the loop from three PEM files, and again when they change:
+the new one waits in `fresh` until the loop's next connection takes it. Each connection has a
+session. OpenSSL reads and writes through a BIO of our own, because its socket BIO would raise
+SIGPIPE, and would ask the kernel again after each answer, although a short read shows that nothing
+is left.
 
-OpenSSL may hold decrypted records while the socket is not readable, so a read goes on until it
-brings nothing (`packets`). A peer that floods, with session tickets say, is read a little at a time
-and hung up on in the end, so that it takes no time of its neighbours. A peer that wants a key
-update while it does not read is stuck, as one that takes no request is.
+OpenSSL may hold decrypted records while the socket is not readable, so reading goes on until
+nothing comes (`packets`). A peer that floods us, for example with session tickets, is read a little
+at a time and hung up on in the end, so that its neighbours lose no time. A peer that wants a key
+update but does not read is stuck, like one that takes no request.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -68,8 +70,8 @@ import os
 cdef enum:
     NAME_ROOM = 256  # a name has 253 characters at most: RFC 1035 section 2.3.4
     SUBJECT_ROOM = 160
-    # Records without data, such as session tickets, cost the peer next to nothing and us
-    # arithmetic: bytes that are taken in one turn, and without data between.
+    # Records without data, such as session tickets, cost the peer next to nothing but us
+    # arithmetic. How many bytes are read in one turn, and how many in a row without data.
     READ_BYTES = 2048
     SHAKE_BYTES = 16384
     EMPTY_BYTES = 65536
@@ -81,9 +83,9 @@ cdef struct session_t:
     SSL_CTX *fresh        # of files that changed; the next connection takes it
     SSL *ssl              # NULL: no connection, or no handshake yet
     bint heard            # the peer has sent data: it accepted our certificate
-    int empty             # bytes since its last data that brought none
+    int empty             # bytes since its last data
     bint broken           # nothing may be sent on it any more
-    bint named            # `host` is a name, else an address
+    bint named            # `host` is a name, not an address
     char host[NAME_ROOM]
     # For `describe`, in another thread: the pointers are to constants of OpenSSL, the subject is
     # written before the first answer and seldom changes.
@@ -100,11 +102,11 @@ cdef BIO_METHOD *METHOD = wire_method()
 
 
 cdef int failure(session_t *s, int kind) noexcept nogil:
-    """errno or TLS_* of a call whose SSL_get_error is `kind`, and nothing to wait for."""
+    """errno or TLS_* of a call that failed for good; `kind`: its SSL_get_error."""
     s.broken = True
     if kind == SSL_ERROR_SSL:
         return fault_of(s.ssl, &s.detail)
-    # A hang-up, with a close_notify or without: each answer says its length.
+    # The peer hung up. A missing close_notify does not matter: each answer says its length.
     if not s.heard and (s.wire.error in (0, ECONNRESET, EPIPE)):
         return TLS_HUNG_UP
     return s.wire.error if s.wire.error else ECONNRESET
@@ -114,7 +116,7 @@ cdef int failure(session_t *s, int kind) noexcept nogil:
 
 
 cdef bint begin(session_t *s) noexcept nogil:
-    """A session on the connected socket; False: no memory."""
+    """Makes a session on the connected socket; False: no memory."""
     cdef BIO *bio = wire_bio(METHOD, &s.wire)
     if bio == NULL:
         return False
@@ -209,7 +211,7 @@ cdef ssize_t tls_write(port_t *p, const uint8_t *data, size_t size) noexcept nog
         return 0
     n = failure(s, n)
     if n == TLS_HUNG_UP:
-        # With TLS 1.3 a peer refuses us when our handshake is over: its alert lies here to be read.
+        # With TLS 1.3 a peer refuses us after our handshake has ended: its alert must be read.
         answer = tls_read(p, scrap, sizeof(scrap))
         if answer < 0 and answer != -EAGAIN:
             n = <int>-answer
@@ -229,7 +231,7 @@ cdef void tls_close(port_t *p) noexcept nogil:
     if s.ssl != NULL:
         ERR_clear_error()
         if not s.broken and SSL_is_init_finished(s.ssl):
-            SSL_shutdown(s.ssl)  # says close_notify; nothing waits for the peer's
+            SSL_shutdown(s.ssl)  # sends close_notify; we don't wait for the peer's
         SSL_free(s.ssl)
         count(-1)
         s.ssl = NULL
@@ -253,7 +255,7 @@ OPS.flush, OPS.close, OPS.counters = tls_discard, tls_close, no_count
 
 
 cdef object version_of(path):
-    """What tells a version of a file from the next; None for a file that is not there."""
+    """By what changes of a file are noticed; None: there is no such file."""
     try:
         found = os.stat(path)
     except OSError:
@@ -262,8 +264,8 @@ cdef object version_of(path):
 
 
 cdef class Secured:
-    """What makes TLS of a TCP port: `spec.tls` are the files, `spec.host` the peer. Files that
-    can't be used are said when the port is opened.
+    """Turns a TCP port into one with TLS: `spec.tls` are the files, `spec.host` the peer. If the
+    files can't be used, opening the port fails with that.
 
     Raises ValueError for a host that is too long for a name.
     """
@@ -293,14 +295,14 @@ cdef class Secured:
         drop_context(exchange(&self.s.fresh, NULL))
 
     def attach(self, port) -> None:
-        """Make TLS of a closed port, given as a capsule of its port_t. It must not outlive this."""
+        """Gives TLS to a closed port, a capsule of its port_t. It must not outlive this object."""
         cdef port_t *p = <port_t *>PyCapsule_GetPointer(port, "port_t")
         p.session = &self.s
         p.ops = &OPS
 
     def renew(self) -> bool:
-        """Read the files if they changed since the last time; whether they can be used. What was
-        read before stays in use until they can. One thread at a time, the loop's beside it.
+        """Reads the files if they have changed; returns whether they can be used. Until they can,
+        the ones read before stay in use. Call it from one thread at a time; the loop may run.
         """
         cdef SSL_CTX *made
         versions = [version_of(path) for path in self.paths]

@@ -1,5 +1,5 @@
-"""One wire: a table of functions for each kind, so that the protocol above never asks which it is
-on.
+"""A port: one table of functions for each kind of wire, so that nothing above needs to know the
+kind.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -20,7 +20,7 @@ cdef struct counters_t:
 
 
 cdef struct line_t:
-    # What both ends of a serial wire must have alike.
+    # What both ends of a serial wire must be set to.
     uint32_t baud
     uint8_t data_bits
     uint8_t parity         # 0 none, 1 even, 2 odd
@@ -45,7 +45,7 @@ cdef struct packet_t:
 
 
 cdef enum:
-    ADDRESSES = 8  # of one name that are tried
+    ADDRESSES = 8  # how many addresses of one name are tried
 
 
 cdef struct target_t:
@@ -54,19 +54,19 @@ cdef struct target_t:
 
 
 cdef struct targets_t:
-    # What a name was looked up to.
+    # The addresses of a name.
     target_t each[ADDRESSES]
     int count              # 0: not resolved
 
 
 cdef struct race_t:
-    # Connections to several addresses under way: see `connecting`.
+    # Attempts to connect to several addresses: see `connecting`.
     int epoll              # -1: none
     int timer              # when the next address is tried
     int fds[ADDRESSES]     # -1: not tried, or given up
     int begun              # addresses tried
     int under_way
-    int error              # why the last one was given up
+    int error              # why the last attempt failed
 
 
 cdef struct port_t:
@@ -79,18 +79,18 @@ cdef struct port_t:
     bint rs485
     bint low_latency       # what the kernel granted
     # sockets
-    targets_t targets[2]   # the newest, and those before, which `open` may be reading
-    int target             # atomic: which ones are the newest
-    int list               # which ones `turn` counts in
+    targets_t targets[2]   # the newest list, and the one before, which `open` may be reading
+    int target             # atomic: which of them is the newest
+    int list               # which of them `turn` is an index of
     int turn               # the address that is tried first
     uint64_t host[16]      # UDP: who is asked, a struct sockaddr_storage
     unsigned int host_size
-    bint in_vain           # UDP: nothing has come from there
+    bint in_vain           # UDP: nothing has come from that address
     race_t race
-    void *session          # what `tls` keeps; NULL: plain
+    void *session          # of `tls`; NULL: not encrypted
     # of a device that dials in
     int offered            # atomic: a connection that waits to be taken; -1: none
-    packet_t packets[PACKETS]  # what it says beside frames, the longer first
+    packet_t packets[PACKETS]  # its packets that are no frames, the longer first
     int64_t heard          # when its last byte came
     uint64_t swallowed     # packets taken out of the stream
 
@@ -106,16 +106,16 @@ cdef extern from *:
     /* Why a secured port failed, beside errno, which ends at 4095 (MAX_ERRNO of the kernel). */
     enum {
         TLS_FILES = 4097, /* our own certificate files can't be used */
-        TLS_UNTRUSTED,    /* the peer's certificate is of another authority */
+        TLS_UNTRUSTED,    /* the peer's certificate is from another authority */
         TLS_DATES,        /* it has expired, or is not valid yet */
         TLS_NAME,         /* it is for another name or address */
         TLS_WEAK,         /* its key or its digest is too weak */
         TLS_REFUSED,      /* the peer refused ours */
         TLS_NO_COMMON,    /* no version or cipher that both have */
-        TLS_NOT,          /* what the peer sends is no TLS */
-        TLS_HUNG_UP,      /* the peer closed before it sent anything of ours to read */
-        TLS_TIMEOUT,      /* connected, and the handshake did not end in time */
-        TLS_FAILED,       /* another reason: `detail` of `tls` has OpenSSL's words */
+        TLS_NOT,          /* what the peer sends is not TLS */
+        TLS_HUNG_UP,      /* the peer closed the connection before it sent any data */
+        TLS_TIMEOUT,      /* the handshake did not end in time */
+        TLS_FAILED,       /* another reason: see OpenSSL's text in `detail` of `tls` */
     };
     """
     int TLS_FILES
@@ -132,7 +132,7 @@ cdef extern from *:
 
 cdef extern from *:
     """
-    /* What one thread writes and another reads. */
+    /* For numbers that one thread writes and another reads. */
     static inline int load_int(const int *slot)
     {
         return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
@@ -147,25 +147,25 @@ cdef extern from *:
     void store_int(int *, int) noexcept nogil
 
 cdef enum:
-    AWAIT_MS = 1  # the kernel rounds it up to its next timer ticks: under AWAIT_MOST_MS
+    AWAIT_MS = 1  # rounded up by the kernel to its timer ticks, so below AWAIT_MOST_MS
     AWAIT_MOST_MS = 15
 
 
-# All return 0 or a count, or -errno (or a negative TLS_*); none but `await_read` ever waits. The
-# descriptor may be another one after `finish`.
+# All return 0 or a count, or -errno (or a negative TLS_*). Only `await_read` ever waits. `finish`
+# may change the descriptor.
 cdef struct ops_t:
     int (*open)(port_t *) noexcept nogil      # WAIT_*: not finished, wait for it, then `finish`
     int (*finish)(port_t *) noexcept nogil    # the same again, until 0
-    # 0: nothing there now; -EAGAIN: nothing yet of what is there, and enough was done for one turn
+    # 0: nothing is there; -EAGAIN: nothing for us so far, and enough was read for one turn
     ssize_t (*read)(port_t *, uint8_t *, size_t) noexcept nogil
-    bint packets  # a read brings one packet or record: only a read of 0 says that none is left
+    bint packets  # a read returns one packet or record, so only a read of 0 means empty
     # Waits up to AWAIT_MS for input; NULL: this kind can't.
     ssize_t (*await_read)(port_t *, uint8_t *, size_t) noexcept nogil
     ssize_t (*write)(port_t *, const uint8_t *, size_t) noexcept nogil
     void (*flush)(port_t *) noexcept nogil    # discard what arrived
-    int (*tune)(port_t *, const line_t *) noexcept nogil  # another line; NULL: no serial wire
+    int (*tune)(port_t *, const line_t *) noexcept nogil  # other baud or parity; NULL: not serial
     void (*close)(port_t *) noexcept nogil
-    # What epoll's EPOLLERR is about, an errno; 0: nothing that counts; NULL: whatever a read says.
+    # The errno behind epoll's EPOLLERR; 0: none that counts; NULL: a read tells it.
     int (*trouble)(port_t *) noexcept nogil
     int (*counters)(port_t *, counters_t *) noexcept nogil
 
