@@ -19,8 +19,8 @@ from tests.kit.rig import wait_for
 pytestmark = pytest.mark.slow
 
 BUDGET_BYTES = 2 << 20
-USED_BYTES = 1_750_000
-SILENT_S = 5
+USED_BYTES = 1_810_000
+SILENT_S = 3
 
 
 def used_earlier(factory: Factory) -> None:

@@ -39,10 +39,10 @@ def test_backlog_when_carried_to_a_receiver_that_serves_then_complete_and_nothin
     factory.start()
     factory.wait_acked(50)  # the box is known, and its first blocks are there
     assert factory.stop_receiver() == 0
-    factory.run_for(5)
+    factory.run_for(2)
     assert factory.stop_daemon() == 0
     factory.start()  # a second run that no platform ever heard
-    factory.run_for(3)
+    factory.run_for(2)
     assert factory.stop_daemon() == 0
     stick = tmp_path / "stick.jiahe"
     _run("jiahe", "buffer", "export", stick, "--config", factory.config)
@@ -75,7 +75,7 @@ def test_import_when_a_box_streams_at_the_same_time_then_both_are_taken(
     """One writer at a time: neither keeps the other waiting for long."""
     assert factory.stop_receiver() == 0
     factory.start()
-    factory.run_for(8)
+    factory.run_for(4)
     stick = tmp_path / "stick.jiahe"
     _run("jiahe", "buffer", "export", stick, "--config", factory.config)
     factory.start_receiver()  # the box brings the same blocks by itself

@@ -41,7 +41,7 @@ def sealed_offline(factory: Factory, box: tuple[str, str], platform: tuple[str, 
     factory.wait_acked(100)
     factory.wait_drained()
     assert factory.stop_receiver() == 0
-    factory.run_for(4)
+    factory.run_for(2)
 
 
 @pytest.mark.parametrize(
