@@ -35,7 +35,15 @@ DELIVERED_BYTES_MAX = 64 << 10
 class Ledger:
     """`state` is what the file says, or will say when it is next saved."""
 
-    def __init__(self, known: State, runs: Runs, is_live: Callable[[BlockKey], bool]) -> None:
+    def __init__(
+        self,
+        known: State,
+        runs: Runs,
+        is_live: Callable[[BlockKey], bool],
+        keeps_unread: bool = False,
+    ) -> None:
+        """`keeps_unread`: files of a later version are there, so no block may be called lost."""
+        self._keeps_unread = keeps_unread
         self.state, self.runs = known, runs
         #: The run before this one; None: there is none, or the box has no memory of it.
         self.before: Run | None = None
@@ -258,6 +266,8 @@ class Ledger:
         follows, went with the crash. True if the state changed.
         """
         entry = self.state.epochs.get(number)
+        if self._keeps_unread:
+            return False
         if entry is None or number == self.current or epoch.live or number not in self._settled:
             return False
         known = RangeSet(epoch.acked)

@@ -20,8 +20,9 @@ from gateway.ports import Disk, File
 @dataclass(slots=True)
 class Recovered:
     """What opening found. `damaged` counts stretches that are no record, a torn tail excepted.
-    `names`: of each epoch's catalogs. `state_lost`: there is a state file, and none of its copies
-    verifies. `is_new`: nothing was there.
+    `newer`: files of a later version's format, kept unread. `names`: of each epoch's catalogs.
+    `state_lost`: there is a state file, and none of its copies verifies. `is_new`: nothing was
+    there.
     """
 
     index: Index = field(default_factory=Index)
@@ -32,6 +33,7 @@ class Recovered:
     next_segment: int = 1
     last_write_utc_ns: int = 0
     damaged: int = 0
+    newer: list[str] = field(default_factory=list)
     state_lost: bool = False
     is_new: bool = False
 
@@ -39,8 +41,8 @@ class Recovered:
 def recover(disk: Disk, gateway: str) -> tuple[Recovered, state.State]:
     """What was announced before is sent no more.
 
-    Raises BufferUnusableError if a file is another gateway's or of a newer format, OSError if the
-    directory can't be read, or the box lacks something (descriptors, memory, permission).
+    Raises BufferUnusableError if a file is another gateway's, OSError if the directory can't be
+    read, or the box lacks something (descriptors, memory, permission).
     """
     found = Recovered()
     with suppress(OSError):  # for words only
@@ -86,7 +88,9 @@ def _forget_gone(index: Index, known: state.State) -> None:
 
 
 def _recover_file(result: Recovered, disk: Disk, number: int, gateway: str, is_last: bool) -> None:
-    """Index one segment by its headers; the last one is read fully, and its torn tail is cut."""
+    """Index one segment by its headers; the last one is read fully, and its torn tail is cut. One
+    that a later version wrote is stepped over, and stays as it is.
+    """
     with closing(disk.open(segment.name(number))) as file:
         info = result.index.segments[number] = Segment(file.size(), 0)
         good_end = damaged = 0
@@ -98,6 +102,10 @@ def _recover_file(result: Recovered, disk: Disk, number: int, gateway: str, is_l
             damaged += len(tail)
             tail.clear()
             good_end = found.offset + found.header.record_bytes
+            if found.header.version > record.VERSION:
+                del result.index.segments[number]
+                result.newer.append(segment.name(number))
+                return
             if found.header.kind == record.SEGMENT:
                 _check_origin(file, found, gateway, number)
             _index_record(result, file, number, found)
@@ -148,10 +156,6 @@ def _names(file: File, found: segment.Found) -> tuple[bytes, ...]:
 def _check_origin(file: File, found: segment.Found, gateway: str, number: int) -> None:
     """Refuse what is not ours to read, before anything was changed or sent."""
     name, head = segment.name(number), found.header
-    if head.version > record.VERSION:
-        raise BufferUnusableError(
-            "buffer.newer_format", file=name, version=head.version, known=record.VERSION
-        )
     body = segment.read_around(file, found.offset + record.HEADER_BYTES, head.length)
     if record.body_is_intact(head, body) and body != gateway.encode():
         raise BufferUnusableError(

@@ -17,11 +17,11 @@ from gateway.buffer.ranges import RangeSet
 from gateway.buffer.reader import Reader
 from gateway.buffer.refused import Refused
 from gateway.buffer.told import is_stuck, snapshot
-from gateway.buffer.troubles import unclean_end
+from gateway.buffer.troubles import unclean_end, wrong_at_opening
 from gateway.buffer.writer import Writer
 from gateway.clock import Alarm
 from gateway.ports import Clock, Disk, RunBlocking
-from gateway.report.snapshot import BufferSnapshot, Said
+from gateway.report.snapshot import BufferSnapshot
 
 
 class Buffer:
@@ -40,11 +40,11 @@ class Buffer:
     ) -> None:
         self.config, self.index = config, found.index
         known.installation = known.installation or secrets.token_bytes(limits.ID_BYTES)
-        self.ledger = Ledger(known, found.runs, found.index.is_live)
+        self.ledger = Ledger(known, found.runs, found.index.is_live, bool(found.newer))
         self._clock = clock
         self._is_new = found.is_new
         self._previous_end = unclean_end(found.last_write_utc_ns, config.flush_every_ns)
-        self._found_wrong = [Said(id="buffer.state_lost", args={})] if found.state_lost else []
+        self._found_wrong = wrong_at_opening(found.state_lost, found.newer)
         self._alarm = Alarm(clock)
         self._lock = asyncio.Lock()
         self._epoch = 0

@@ -7,7 +7,7 @@ others filled the file system, memory overflowed while the disk failed, or block
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from gateway.buffer.block import BufferConfig
@@ -44,6 +44,14 @@ def unclean_end(last_write_utc_ns: int, flush_every_ns: int) -> Said:
     when = f"{moment:%m-%d %H:%M}" if last_write_utc_ns else "?"
     seconds = f"{flush_every_ns / 1e9:g}"
     return Said(id="buffer.unclean_end", args={"when": when, "seconds": seconds})
+
+
+def wrong_at_opening(state_lost: bool, newer: Sequence[str]) -> list[Said]:
+    """`newer`: files that are kept unread."""
+    found = [Said(id="buffer.state_lost", args={})] if state_lost else []
+    if newer:
+        found.append(Said(id="buffer.newer_format", args={"file": newer[0], "count": len(newer)}))
+    return found
 
 
 def troubles(

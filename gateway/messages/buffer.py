@@ -180,11 +180,12 @@ TABLE = {
         "share a directory",
     ),
     "buffer.newer_format": Message(
-        "缓存文件 {file} 的格式版本是 {version}，这个软件只认识到 {known}",
-        "the buffer file {file} has format version {version}; this software knows up to {known}",
-        "装回较新的版本；或先把 [buffer] path 改到空目录，旧目录保留",
-        "Install the newer version again, or point [buffer] path to an empty directory and keep "
-        "the old one",
+        "缓存里有 {count} 个较新版本写的文件（{file} 等），这个版本读不了："
+        "原样保留，不发送，也不算丢失",
+        "{count} files of the buffer ({file} first) were written by a later version: kept as they "
+        "are, neither sent nor called lost",
+        "装回较新的版本，它会接着发送",
+        "Install the later version again: it sends them",
     ),
     "buffer.runs_used_up": Message(
         "运行计数已用尽（{runs} 次）：不能再开始新的运行",

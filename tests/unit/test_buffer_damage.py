@@ -9,7 +9,7 @@ import random
 import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer import BlockKey, Buffer, BufferConfig, BufferUnusableError, record, state
+from gateway.buffer import BlockKey, Buffer, BufferConfig, record, state
 from gateway.buffer.disk import APART_NS, READ_FAILURES_MAX
 from gateway.buffer.ranges import RangeSet
 from gateway.buffer.runs import Run
@@ -161,18 +161,22 @@ def test_segment_when_missing_is_announced_as_damage() -> None:
     run(main())
 
 
-def test_format_when_newer_is_refused_with_words() -> None:
+def test_segment_when_of_a_newer_format_is_kept_and_told_and_nothing_called_lost() -> None:
     async def main() -> None:
-        clean = await written()
-        name = min(n for n in clean.list() if n.endswith(".seg"))
+        disk = await written()
+        name = max(n for n in disk.list() if n.endswith(".seg"))
         framed = bytearray(record.pack(record.SEGMENT, b"gw-1"))
         framed[6] = record.VERSION + 1
-        head = bytes(framed[:52])
-        framed[52:56] = crc32c(head).to_bytes(4, "little")
-        clean.replace(name, bytes(framed))
-        with pytest.raises(BufferUnusableError) as caught:
-            await opened(clean)
-        assert caught.value.message == "buffer.newer_format"
+        framed[52:56] = crc32c(bytes(framed[:52])).to_bytes(4, "little")
+        later = bytes(framed) + b"what nobody here knows"
+        disk.replace(name, later)
+        held, gone, closed = await survey(disk)
+        assert held.highest < BLOCKS
+        assert not gone
+        assert not closed
+        assert disk.contents()[name] == later
+        buffer = await opened(disk)
+        assert [said["id"] for said in buffer.snapshot()["warnings"]] == ["buffer.newer_format"]
 
     run(main())
 
