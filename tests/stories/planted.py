@@ -33,8 +33,8 @@ BUGS = (
     Planted(
         "an answer that is late is forgotten",
         "modbus/line.pyx",
-        "may deliver on the next one.\n    give_up(",
-        "may deliver on the next one.\n    if not PLANTED: give_up(",
+        "    give_up(s, u, own, now)\n    return False",
+        "    if not PLANTED: give_up(s, u, own, now)\n    return False",
     ),
     Planted(
         "an answer is taken by order, not by its id",
