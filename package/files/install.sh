@@ -26,9 +26,10 @@ else
   echo "jiahe: 没有 /etc/jiahe/upgrade-keys，签名没有验证 / no key here yet: the signature was not verified"
 fi
 
-# Of Debian's packages those that are not there; none that is there is changed.
+# What the sums name, and nothing that was put beside it. Of Debian's packages those that are not
+# there; none that is there is changed.
 packages=""
-for file in *.deb; do
+for file in $(sed -n 's/^[0-9a-f]\{64\}  \([^/]*\.deb\)$/\1/p' SHA256SUMS); do
   name=$(dpkg-deb --field "$file" Package)
   if [ "$name" = jiahe ] || ! dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'install ok installed'; then
     packages="$packages ./$file"
