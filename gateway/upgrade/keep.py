@@ -19,23 +19,26 @@ def installed() -> str:
     return version if state == "install ok installed" else ""
 
 
-def repack(into: Path, work: Path) -> None:
-    """Make `into`, a .deb that is not compressed. No file of it is one that people change."""
+def repack(into: Path, work: Path, root: Path = Path("/")) -> None:
+    """Make `into`, a .deb that is not compressed, of what is installed in `root`. No file of it is
+    one that people change.
+    """
     shutil.rmtree(work, ignore_errors=True)
     control = work / "DEBIAN"
     control.mkdir(parents=True)
-    for listed in said("dpkg-query", "--listfiles", "jiahe").splitlines():
-        source, target = Path(listed), work / listed.lstrip("/")
+    query = ("dpkg-query", f"--admindir={root / 'var/lib/dpkg'}")
+    for listed in said(*query, "--listfiles", "jiahe").splitlines():
+        source, target = root / listed.lstrip("/"), work / listed.lstrip("/")
         if source.is_dir():  # /lib is a link; in a package it is none
             target.mkdir(parents=True, exist_ok=True)
         elif source.exists():  # documentation may have been left out by dpkg's options
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
     for name in _SCRIPTS:
-        kept = Path(f"/var/lib/dpkg/info/jiahe.{name}")
+        kept = root / f"var/lib/dpkg/info/jiahe.{name}"
         if kept.exists():
             shutil.copy2(kept, control / name)
-    fields = said("dpkg-query", "--status", "jiahe").splitlines()
+    fields = said(*query, "--status", "jiahe").splitlines()
     kept_fields = [line for line in fields if not line.startswith("Status:")]
     (control / "control").write_text("\n".join(kept_fields) + "\n", encoding="utf-8")
     pack = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(work), str(into)]
