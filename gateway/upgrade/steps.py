@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 WATCH_S = 120.0
 PROBE_S = 5.0
 STEADY_S = 60.0
+#: A daemon that answered so lately is there: a busy box may leave one question unanswered.
+SILENT_S = 20.0
 #: Watches that a power cut, or a crash of the whole box, may cut short: then it is put back.
 WATCHES_MAX = 3
 #: Tries to put the old version back, one a minute.
@@ -110,15 +112,15 @@ def _wrong(world: World, before: Before) -> str:
     """What is wrong with the new version after its watch; "" where it is as well as the old one."""
     end_s = world.now_s() + WATCH_S
     first: Health | None = None  # of the process that runs now
-    since_s, last = end_s, None
+    last: Health | None = None
+    since_s = heard_s = 0.0  # when those two were said
     while (now_s := world.now_s()) < end_s:
-        last = world.probe()
-        if last is None:
-            first, since_s = None, end_s
-        elif first is None or first.pid != last.pid:
-            first, since_s = last, now_s
+        if (said := world.probe()) is not None:
+            if first is None or first.pid != said.pid:
+                first, since_s = said, now_s
+            last, heard_s = said, now_s
         world.wait(PROBE_S)
-    if first is None or last is None:
+    if first is None or last is None or end_s - heard_s > SILENT_S:
         return "upgrade.silent"
     if end_s - since_s < STEADY_S:
         return "upgrade.restarts"

@@ -134,6 +134,11 @@ def test_new_version_when_it_is_not_well_then_the_old_one_is_put_back(
     assert (upgrade.step, upgrade.why, box.installed) == ("undone", why, "old")
 
 
+def test_box_when_busy_and_a_question_stays_unanswered_then_confirmed() -> None:
+    box = Box(lambda after_s: None if after_s % 15 < 5 else healthy(after_s))
+    assert box.run().step == "confirmed"
+
+
 @pytest.mark.parametrize(
     ("daemon", "before"),
     [
