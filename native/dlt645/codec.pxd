@@ -59,6 +59,7 @@ cdef struct ask_t:
 cdef struct frame_t:
     size_t skip           # bytes before the frame that belong to no frame
     size_t used           # bytes of the input up to the end of the frame
+    size_t rest           # MORE: bytes that the awaited answer, which has begun, still lacks
     const uint8_t *address
     uint8_t control
     uint8_t code          # error word of a refusal

@@ -145,6 +145,7 @@ cdef Found find_answer(
             if start < first:
                 first = start
             if is_ours(p + start, left, ask):
+                frame.rest = length - left
                 break  # a 68 inside it is data
             continue
         if p[start + length - 1] != 0x16 or p[start + length - 2] != sum_of(p + start, length - 2):

@@ -294,7 +294,10 @@ cdef Verdict take(
         t.adrift = True
         return NOISE
     if found == FOUND_MORE:
-        t.at_least = 1 if in_.n - frame.skip >= 10 else OVERHEAD - (in_.n - frame.skip)
+        t.begun = frame.rest > 0
+        t.at_least = frame.rest if t.begun else (
+            1 if in_.n - frame.skip >= 10 else OVERHEAD - (in_.n - frame.skip)
+        )
         return MORE
     t.used = frame.used
     if found == FOUND_DAMAGED:

@@ -160,9 +160,11 @@ cdef void judge_by_seen(link_t *l, const flight_t *f, int64_t now) noexcept nogi
     mark_all(f, f.seen_quality)
     d.cause, d.code = f.seen_quality, f.seen_code
     touch_device(l, d, now)
-    l.counts.exceptions += f.seen_quality == BAD_REFUSED
-    if f.seen_surely and f.seen_quality == BAD_REFUSED:
-        refused(l, f, f.seen_quality, f.seen_code, now)
+    if f.seen_quality == BAD_REFUSED:
+        l.counts.exceptions += 1
+        d.exceptions += 1
+        if f.seen_surely:
+            refused(l, f, f.seen_quality, f.seen_code, now)
     scan_check(l, f.member, now)
 
 

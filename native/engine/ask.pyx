@@ -248,15 +248,27 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
     return send_flight(l, &f, &out, now)
 
 
-cdef inline bint is_before(const member_t *one, const member_t *other) noexcept nogil:
-    """Whether `one` has its turn before `other`, whose scan began earlier."""
-    if other.scan.first_sent and not one.scan.first_sent:
-        if 2 * one.g.period_ns > other.g.period_ns:
-            return False
-    elif one.scan.first_sent and not other.scan.first_sent:
-        if 2 * other.g.period_ns > one.g.period_ns:
-            return True
-    return one.scan.turn < other.scan.turn
+cdef inline bint is_awake(const device_t *d, int64_t now) noexcept nogil:
+    """Whether it may be asked as soon as the line is free."""
+    return not d.silent and d.station.pause.over_at <= now
+
+
+cdef int32_t begun_before(const link_t *l, int32_t first, int64_t now) noexcept nogil:
+    """The member whose scan has begun and goes on before that of `first`, which has not; else
+    `first`. It waits for none that begins from now on, so its turn comes.
+    """
+    cdef const member_t *m
+    cdef const member_t *best = NULL
+    cdef int32_t i, found = first
+    for i in range(l.bus.queue_count):
+        m = &l.members[l.bus.queue[i]]
+        if (
+            m.scan.first_sent and is_awake(&l.devices[m.device], now)
+            and 2 * l.members[first].g.period_ns > m.g.period_ns
+            and (best == NULL or m.scan.turn < best.scan.turn)
+        ):
+            best, found = m, l.bus.queue[i]
+    return found
 
 
 cdef int32_t next_turn(link_t *l, int64_t now, int64_t *when) noexcept nogil:
@@ -267,6 +279,7 @@ cdef int32_t next_turn(link_t *l, int64_t now, int64_t *when) noexcept nogil:
     cdef const member_t *m
     cdef const member_t *best = NULL
     cdef int32_t i, found = -1, silent = -1
+    cdef bint begun = False
     when[0] = NEVER
     for i in range(l.bus.queue_count):
         m = &l.members[l.bus.queue[i]]
@@ -276,14 +289,18 @@ cdef int32_t next_turn(link_t *l, int64_t now, int64_t *when) noexcept nogil:
                 silent = l.bus.queue[i]
         elif d.station.pause.over_at > now:
             when[0] = min(when[0], d.station.pause.over_at)
-        elif best == NULL or is_before(m, best):
-            best, found = m, l.bus.queue[i]
+        else:
+            begun = begun or m.scan.first_sent != 0
+            if best == NULL or m.scan.turn < best.scan.turn:
+                best, found = m, l.bus.queue[i]
     if silent >= 0 and now >= l.bus.try_at and (
         now - l.members[silent].scan.due_ns >= SILENT_WAITS
     ):
         return silent_ready(l, silent, now, when)
     if found >= 0:
-        when[0] = silent_at(l, &l.devices[best.device])
+        if begun and best.scan.first_sent == 0:
+            found = begun_before(l, found, now)
+        when[0] = silent_at(l, &l.devices[l.members[found].device])
         return found if when[0] <= now else -1
     if silent >= 0 and when[0] == NEVER:
         return silent_ready(l, silent, now, when)

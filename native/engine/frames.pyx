@@ -140,7 +140,9 @@ cdef Verdict claimed(
     cdef session_t *s
     cdef int32_t i
     cdef bint is_open = False
-    if verdict == FOREIGN_REQUEST or (verdict == FOREIGN_ANSWER and t.whose != NULL):
+    if t.begun or verdict == FOREIGN_REQUEST or (
+        verdict == FOREIGN_ANSWER and t.whose != NULL
+    ):
         return verdict
     if verdict != MORE and verdict != NOISE and verdict != FOREIGN_ANSWER and verdict != DAMAGED:
         return verdict

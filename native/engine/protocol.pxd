@@ -158,6 +158,7 @@ cdef struct take_t:
     # About one frame in front of the input. The engine zeroes it.
     size_t used           # bytes that are done with, any verdict but MORE
     size_t at_least       # MORE: so many more bytes come before anything can be told
+    bint begun            # MORE: the awaited answer has; what lies inside it is nobody else's frame
     int32_t flight        # which of the open ones
     # MORE, NOISE: no frame begins with these bytes. By themselves they end the connection where one
     # is awaited on a stream, unless they may be a heartbeat.
