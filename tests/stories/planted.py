@@ -190,12 +190,6 @@ BUGS = (
         "        upto = tick_at(m.g, stopped) + (0 if PLANTED else 1)",
     ),
     Planted(
-        "a guest is asked again each period",
-        "engine/ticking.pxd",
-        "    if m.scan.awaited or index >= l.resident_count:",
-        "    if m.scan.awaited or (index >= l.resident_count and not PLANTED):",
-    ),
-    Planted(
         "a heartbeat is taken though an answer may begin with it",
         "engine/frames.pyx",
         "        if may_begin(l, l.input.bytes + at[0], n):\n"
