@@ -300,7 +300,12 @@ cdef class Rig:
         rig_open(&self.r)
 
     def hang_up(self, int error) -> None:
-        """The connection is lost, for the errno `error`: the shell is told at once."""
+        """The connection is lost, for the errno `error`: the shell is told when it looks, which is
+        at once unless the line is not looked at for a while.
+        """
+        if self.r.l.conn.state == UP and self.r.l.bus.deaf_until:
+            self.r.hung_up = error
+            return
         link_lost(&self.link.l, error, self.r.now)
         link_time(&self.link.l, self.r.now)
         settle(&self.r)
