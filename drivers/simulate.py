@@ -22,8 +22,17 @@ from drivers import profiles
 from drivers.api import TlsFiles
 from drivers.dlt645 import simulator as dlt645
 from drivers.modbus.address import AddressError, Space, parse
-from drivers.modbus.simulator import Bus, DeviceMap, Simulator, Unit, load_map
+from drivers.modbus.simulator import (
+    Bus,
+    DeviceMap,
+    PseudoTerminal,
+    SerialPort,
+    Simulator,
+    Unit,
+    load_map,
+)
 from drivers.modbus.simulator.faults import NAMES, CommandError
+from drivers.modbus.simulator.terminals import Terminal
 from drivers.mtconnect import simulator as mtconnect
 from drivers.mtconnect.simulated_adapter import Adapter
 from drivers.profiles import driver_of
@@ -48,9 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     lang = language()
     parser = parser_in(lang)
     options = parser.parse_args(argv)
-    if sum(map(bool, (options.tcp, options.pty, options.dial))) != 1:
+    if sum(map(bool, (options.tcp, options.pty, options.port, options.dial))) != 1:
         parser.error(words("where", lang))
-    if options.tls and (options.pty or options.framing not in (None, "tcp")):
+    if options.tls and (not options.tcp or options.framing not in (None, "tcp")):
         parser.error(words("tls_where", lang))
     try:
         path = _map_path(options.map)
@@ -86,11 +95,14 @@ def _serve(options: argparse.Namespace, made: DeviceMap) -> int:
     numbers = numbers_of(options.units)
     meters = _meters(options) if options.meters else []
     if options.pty:
-        _add_bus(simulator, made, options, options.pty, meters)
+        _add_bus(simulator, made, options, PseudoTerminal(options.pty), meters)
+    if options.port:
+        wire = SerialPort(options.port, options.baud, options.parity)
+        _add_bus(simulator, made, options, wire, meters)
     if options.dial:
         told = _dialling(options)
         with tempfile.TemporaryDirectory(prefix="jiahe-sim-") as folder:
-            bus = _add_bus(simulator, made, options, Path(folder) / "bus", meters)
+            bus = _add_bus(simulator, made, options, PseudoTerminal(Path(folder) / "bus"), meters)
             simulator.add_dtu(bus, **told)
             return _live(options, made, simulator, meters)
     tls = TlsFiles(options.tls[2], *options.tls[:2]) if options.tls else None
@@ -150,7 +162,7 @@ def _serve_agents(parser: Parser, options: argparse.Namespace) -> int:
 
 def _serve_meters(parser: Parser, options: argparse.Namespace) -> int:
     """Meters alone on a line."""
-    if options.dial or len(options.tcp) > 1:
+    if options.dial or options.port or len(options.tcp) > 1:
         parser.error(words("where_meter", language()))
     meters = _meters(options)
     host, port = address_of(options.tcp[0], options.allow_remote) if options.tcp else ("", 0)
@@ -182,12 +194,12 @@ def _add_bus(
     simulator: Simulator,
     made: DeviceMap,
     options: argparse.Namespace,
-    path: Path,
+    terminal: Terminal,
     meters: Sequence[dlt645.Meter],
 ) -> Bus:
     return simulator.add_bus(
         _units(simulator, made, options, numbers_of(options.units), ""),
-        path,
+        terminal,
         baud=options.baud,
         char_bits=options.char_bits,
         framing=options.framing or "rtu",
@@ -220,7 +232,7 @@ def _live(
         ready = _ready(options, made, simulator)
         ready["meters"] = [meter.address for meter in meters]
         served = _Beside(simulator, meters) if meters else simulator
-        where = [ready["dial"] or ready["pty"] or " ".join(ready["tcp"])]
+        where = [ready["dial"] or ready["pty"] or ready["port"] or " ".join(ready["tcp"])]
         line = _ready_line(
             _title(made), where, units=ready["units"], meters=ready["meters"],
             dials=bool(options.dial),
@@ -293,6 +305,7 @@ def _units(
             made,
             name=prefix + options.name.replace("{unit}", str(number)),
             counters=counters,
+            counter=options.counter_from - 1,
         )
         for number in numbers
     ]
@@ -305,6 +318,7 @@ def _ready(options: argparse.Namespace, made: DeviceMap, simulator: Simulator) -
         "title": made.title,
         "tcp": [f"{endpoint.host}:{endpoint.port}" for endpoint in simulator.endpoints],
         "pty": str(options.pty) if options.pty else None,
+        "port": str(options.port) if options.port else None,
         "dial": options.dial,
         "units": [unit.number for unit in simulator.units],
         "devices": [unit.name for unit in simulator.units],

@@ -38,6 +38,10 @@ SAID: Mapping[str, Words] = {
         "{text!r} 不是包；例如 text:JX007 或 hex:fe",
         "{text!r} is no packet; for example text:JX007 or hex:fe",
     ),
+    "no_baud": Words(
+        "--baud {baud}：串口没有这个波特率；例如 9600、19200、115200",
+        "--baud {baud}: no rate of a serial port; such as 9600, 19200, 115200",
+    ),
     "counter_address": Words("--counter {text}：不是地址", "--counter {text}: no address"),
     "counter_registers": Words(
         "--counter {text}：只能是保持寄存器或输入寄存器",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from drivers.modbus.simulator.terminals import PARITIES
 from usage import Parser, Words
 
 HELP = {
@@ -29,6 +30,12 @@ HELP = {
         "a serial bus at the pace of --baud; PATH, the port of the configuration, links to its "
         "terminal. It ignores the configuration's baud and parity: wrong ones are read, too",
     ),
+    "port": Words(
+        "本机的串口，例如 /dev/ttyUSB1：回答接在上面的主站，按 --baud 和 --parity",
+        "a serial port of this machine, such as /dev/ttyUSB1: answers the master that is wired to "
+        "it, at --baud and --parity",
+    ),
+    "parity": Words("--port 的校验（默认 none）", "of --port (default none)"),
     "tls": Words(
         "在 --tcp 上用 Modbus Security：自己的证书、私钥，客户端的签发机构（PEM）",
         "Modbus Security on --tcp: its own PEM files, and the authority of its clients",
@@ -51,14 +58,15 @@ HELP = {
     ),
     "units": Words("应答的站号（默认 1）", "the units that answer (default 1)"),
     "meters": Words(
-        "同一条线上的 DL/T 645 电能表，写 12 位表号；--pty、--dial 用。模板是 dlt645 的："
+        "同一条线上的 DL/T 645 电能表，写 12 位表号；--pty、--port、--dial 用。模板是 dlt645 的："
         "代替 --units",
-        "DL/T 645 meters on the same wire, by their twelve digits; with --pty or --dial. With a "
-        "profile of dlt645: in place of --units",
+        "DL/T 645 meters on the same wire, by their twelve digits; with --pty, --port or --dial. "
+        "With a profile of dlt645: in place of --units",
     ),
     "dead": Words("在总线上但从不应答的站号", "units that are there but never answer"),
     "answer_ms": Words("应答时间，毫秒；默认 --tcp 为 0，其余为 5", "default: 0 on --tcp, else 5"),
     "counter": Words("应答计数器放在哪个地址，或 none", "where the answer counter lies, or none"),
+    "counter_from": Words("计数器第一次的值（默认 1）", "what the counter says first (default 1)"),
     "book": Words("把每次应答的计数和时间写到这里", "write each answer's counter and times here"),
     "name": Words(
         "账本里设备的名称；{unit} 是站号", "of the devices in the book; {unit}: their number"
@@ -67,8 +75,10 @@ HELP = {
     "allow_remote": Words("允许别的机器连接", "listen beyond this machine"),
     "json": Words("就绪时说一行 JSON", "the ready line as JSON"),
     "where": Words(
-        "写明在哪里：--tcp ADDRESS:PORT（可写几次）、--pty PATH 或 --dial ADDRESS:PORT",
-        "say where: --tcp ADDRESS:PORT (may be repeated), --pty PATH, or --dial ADDRESS:PORT",
+        "写明在哪里：--tcp ADDRESS:PORT（可写几次）、--pty PATH、--port PATH 或 --dial "
+        "ADDRESS:PORT",
+        "say where: --tcp ADDRESS:PORT (may be repeated), --pty PATH, --port PATH, or --dial "
+        "ADDRESS:PORT",
     ),
     "where_s7": Words(
         "S7 的 CPU 只在 TCP 上：--tcp ADDRESS:PORT（可写几次）",
@@ -83,7 +93,7 @@ HELP = {
         "an MTConnect agent is on TCP: --tcp ADDRESS:PORT (may be repeated)",
     ),
     "meters_where": Words(
-        "--meters 与 --pty 或 --dial 一起用", "--meters goes with --pty or --dial"
+        "--meters 与 --pty、--port 或 --dial 一起用", "--meters goes with --pty, --port or --dial"
     ),
     "shdr_where": Words(
         "--framing shdr 只用于 mtconnect 的模板，例如 mtconnect-cnc",
@@ -175,6 +185,8 @@ def parser_in(lang: str) -> Parser:
     add("map", metavar="PROFILE|MAP.toml")
     add("--tcp", action="append", default=[], metavar="ADDRESS:PORT")
     add("--pty", type=Path, metavar="PATH")
+    add("--port", type=Path, metavar="PATH")
+    add("--parity", choices=tuple(PARITIES), default="none")
     add("--tls", nargs=3, type=Path, metavar=("CERT", "KEY", "CA"))
     add("--dial", metavar="ADDRESS:PORT")
     add("--register", default="", metavar="text:…|hex:…")
@@ -188,6 +200,7 @@ def parser_in(lang: str) -> Parser:
     add("--dead", default="", metavar="4")
     add("--answer-ms", type=float, metavar="MS")
     add("--counter", default="", metavar="ADDRESS")
+    add("--counter-from", type=int, default=1, metavar="N")
     add("--book", type=Path, metavar="FILE")
     add("--name", default="unit-{unit}")
     add("--seed", default="0")

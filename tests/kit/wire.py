@@ -23,7 +23,15 @@ from threading import Thread
 
 from drivers.api import TlsFiles
 from drivers.modbus.address import Space, parse
-from drivers.modbus.simulator import Bus, DeviceMap, Endpoint, SimTag, Simulator, now_ns
+from drivers.modbus.simulator import (
+    Bus,
+    DeviceMap,
+    Endpoint,
+    PseudoTerminal,
+    SimTag,
+    Simulator,
+    now_ns,
+)
 
 #: One tag of each kind of address, for tests that do not care which.
 SMALL = DeviceMap(
@@ -75,7 +83,9 @@ def serial_bus(
     """
     simulator = Simulator(book=book)
     on_it = [simulator.unit(number, made, counters=counters) for number in _numbers(units)]
-    bus = simulator.add_bus(on_it, path, baud=baud, framing=framing, answer_ms=answer_ms)
+    bus = simulator.add_bus(
+        on_it, PseudoTerminal(path), baud=baud, framing=framing, answer_ms=answer_ms
+    )
     with simulator:
         yield SerialWire(path, bus, simulator)
 

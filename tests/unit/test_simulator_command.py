@@ -133,6 +133,31 @@ def test_line_when_meters_are_beside_controllers_then_each_protocol_is_answered(
         os.close(fd)
 
 
+def test_port_when_wired_to_a_master_then_answered_from_the_number_given_and_booked_at_once(
+    project: Path, tmp_path: Path
+) -> None:
+    """In pieces, as an adapter hands a frame over; `book` is a pipe, which somebody reads along."""
+    book = tmp_path / "book"
+    os.mkfifo(book)
+    read = os.open(book, os.O_RDONLY | os.O_NONBLOCK)
+    request = Rtu().build(1, 0, bytes.fromhex("0300000002"))
+    ours, theirs = os.openpty()
+    arguments = ("acrel-dtsd1352", "--port", os.ttyname(theirs), "--counter", "holding:0")
+    more = ("--counter-from", "70001", "--baud", "115200", "--book", str(book))
+    with simulating(project, *arguments, *more) as (program, ready):
+        assert ready["port"] == os.ttyname(theirs)
+        tty.setraw(theirs)
+        os.write(ours, request[:3])
+        heard = Rtu().check(_heard(ours, request[3:]))
+        assert heard is not None and int.from_bytes(heard.pdu[2:], "big") == 70_001
+        assert select.select([read], [], [], 5)[0]
+        assert os.read(read, 256).startswith(b"unit-1 70001 ")
+        os.close(theirs)
+        os.close(ours)
+        assert say(program, "counters") == "unit-1=70001"  # the adapter was pulled: it goes on
+    os.close(read)
+
+
 def test_meters_when_a_killed_program_left_its_link_then_it_is_taken_over(
     project: Path, tmp_path: Path
 ) -> None:
@@ -236,6 +261,7 @@ def test_what_the_program_says_is_the_same_in_both_languages_and_somebody_says_i
         (("delta-ms300", "--tcp", "127.0.0.1:0", "--dead", "9"), "没有站号 '9'"),
         (("delta-ms300", "--tcp", "127.0.0.1:0", "--tls", "a", "b", "c"), "--tls a b c：它不存在"),
         (("delta-ms300", "--pty", "/nowhere/com1"), "/nowhere/com1：它不存在，或它的文件夹不存在"),
+        (("delta-ms300", "--port", "/nowhere/com1", "--baud", "12"), "串口没有这个波特率"),
         (("delta-ms300", "--tcp", "192.0.2.1:0", "--allow-remote"), "本机没有这个地址"),
         (("/nowhere/map.toml", "--tcp", "127.0.0.1:0"), "/nowhere/map.toml：它不存在"),
         (("delta-ms300", "--tcp", "127.0.0.1:0", "--baud", "x"), "--baud 要一个整数"),
@@ -300,6 +326,8 @@ def test_program_in_chinese_is_ready_and_obeys_in_chinese(
         (("delta-ms300", "--tcp", "127.0.0.1:0", "--dead", "9"), "no unit '9'"),
         (("delta-ms300", "--pty", "/nowhere/com1"), "/nowhere/com1"),
         (("delta-ms300", "--pty", "/nowhere/com1", "--meters", "8"), "meter '8': twelve digits"),
+        (("delta-ms300", "--port", "/nowhere/com1", "--baud", "12"), "--baud 12: no rate"),
+        (("delta-ms300", "--port", "/nowhere/com1"), "/nowhere/com1: there is no such file"),
     ],
 )
 def test_program_asked_for_what_cannot_be_says_how_to_mend_it(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.modbus.simulator import Simulator
+from drivers.modbus.simulator import PseudoTerminal, Simulator
 from drivers.simulate import main
 from tests.kit.wire import SMALL
 from tests.unit.test_simulator_command import say, simulating
@@ -46,7 +46,7 @@ def received(sock: socket.socket, size: int) -> bytes:
 @contextmanager
 def dtu(path: Path, port: int, *, every_s: float = 30.0) -> Iterator[Simulator]:
     simulator = Simulator()
-    bus = simulator.add_bus([simulator.unit(1, SMALL)], path, baud=115_200)
+    bus = simulator.add_bus([simulator.unit(1, SMALL)], PseudoTerminal(path), baud=115_200)
     simulator.add_dtu(bus, "127.0.0.1", port, register=b"JX007", heartbeat=b"\xfe", every_s=every_s)
     with simulator:
         yield simulator

@@ -3,7 +3,7 @@
 One line an answer: device, counter, time asked, time answered (CLOCK_BOOTTIME, nanoseconds),
 separated by spaces. A fifth word, `spoilt`, marks an answer that a fault kept from arriving whole
 and in time: nobody can be asked to have stored it. Lines are kept in memory and written some
-thousands at a time.
+thousands at a time; where the book is no file, but a device or a pipe, each at once.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Book:
     def __init__(self, path: Path | None) -> None:
         self._file = path.open("a", encoding="ascii") if path else None
         self._lines: list[str] = []
+        self._lines_max = 1 if path and not path.is_file() else _LINES
         self._lock = Lock()
 
     def write(self, device: str, counter: int, asked_ns: int, spoilt: bool) -> None:
@@ -35,7 +36,7 @@ class Book:
         end = " spoilt\n" if spoilt else "\n"
         with self._lock:
             self._lines.append(f"{device} {counter} {asked_ns} {now_ns()}{end}")
-        if len(self._lines) >= _LINES:
+        if len(self._lines) >= self._lines_max:
             self.flush()
 
     def flush(self) -> None:

@@ -1,11 +1,12 @@
-"""Slaves on a pseudo-terminal that keeps the time of a real serial bus.
+"""Slaves on a pseudo-terminal that keeps the time of a real serial bus, or on a serial port.
 
 A pseudo-terminal carries bytes at once; a wire does not. So a request counts as arrived only when
 its characters would have passed at the given rate, an RTU frame ends with 3.5 characters of silence
 (1.75 ms above 19,200 baud: Modbus over Serial Line V1.02 section 2.5.1.1), the slave takes its
 answer time, and the answer comes in slices of about a millisecond, each no earlier than its last
 character could be there. Several units share the bus; what a master sends into an answer is lost
-with it, as on copper.
+with it, as on copper. On a serial port the wire takes its time itself. An adapter hands a frame
+over in pieces, up to 16 ms apart: a whole one is answered at once, another after a longer silence.
 """
 
 from __future__ import annotations
@@ -13,21 +14,23 @@ from __future__ import annotations
 import heapq
 import os
 import select
-import tty
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from itertools import count
-from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
 
 from drivers.modbus.simulator.book import now_ns
 from drivers.modbus.simulator.frames import FRAMINGS, Ascii, Rtu
+from drivers.modbus.simulator.terminals import Terminal
 from drivers.modbus.simulator.unit import Unit
 
 _SLICE_NS = 1_000_000
 _SPIN_NS = 80_000  # looked for without sleeping at the end of a wait: a wake-up takes about as long
 _FAST_BAUD, _FAST_SILENCE_NS = 19_200, 1_750_000
+_PIECES_NS = 50_000_000  # between two pieces of a frame that an adapter hands over, at most
+_REOPEN_S = 0.2  # how often an adapter that was pulled is looked for
 _FRAME_MAX = 513  # characters of an ASCII frame; RTU: 256
 
 
@@ -44,11 +47,11 @@ Others = Callable[[bytes], Iterable[tuple[float, bytes]]]
 
 
 class Bus:
-    """A pseudo-terminal at `path` (a symbolic link), its units, and a thread that is the wire."""
+    """A terminal, its units, and a thread that is the wire."""
 
     def __init__(
         self,
-        path: Path,
+        terminal: Terminal,
         units: Mapping[int, Unit],
         *,
         baud: int = 9600,
@@ -60,7 +63,7 @@ class Bus:
         frames = FRAMINGS[framing]
         if not isinstance(frames, Rtu | Ascii):
             raise ValueError("a bus carries rtu or ascii frames")
-        self.path = path
+        self.path = terminal.path
         self.units = dict(units)
         self.answer_ns = round(answer_ms * 1e6)
         self.char_ns = char_bits * 1_000_000_000 // baud
@@ -79,37 +82,24 @@ class Bus:
         self._quiet_ns = 0  # since when the bus is silent
         self._running = False
         self._thread = Thread(target=self._run, name="sim-bus", daemon=True)
-        self._master = self._slave = -1
+        self._terminal = terminal
+        self._off = False
         self.open()
 
     def open(self) -> None:
-        """A new pseudo-terminal at the path; before `start`, or in the bus's thread."""
-        if self._master >= 0:
-            return
-        self._master, self._slave = os.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        try:
-            if self.path.is_symlink():
-                self.path.unlink()
-            self.path.symlink_to(os.ttyname(self._slave))
-        except OSError:
-            self._hang_up()
-            raise
+        """Before `start`, or in the bus's thread."""
+        self._terminal.open()
+        self._off = False
 
     def close(self) -> None:
-        """Pull the adapter: whoever has it open gets a hang-up. In the bus's thread."""
-        if self._master < 0:
-            return
-        self.path.unlink(missing_ok=True)
-        self._hang_up()
+        """Pull the adapter. In the bus's thread."""
+        self._lost()
+        self._off = True
+
+    def _lost(self) -> None:
+        self._terminal.close()
         self._buffer.clear()
         self._due.clear()
-
-    def _hang_up(self) -> None:
-        os.close(self._slave)
-        os.close(self._master)
-        self._master = self._slave = -1
 
     def start(self) -> None:
         """Be a bus from now on. Once."""
@@ -153,27 +143,43 @@ class Bus:
         return min(times, default=None)
 
     def _frame_ends(self) -> int:
-        return self._arrived_ns + (0 if self._ascii else self.silence_ns)
+        if self._ascii:
+            return self._arrived_ns
+        return self._arrived_ns + (_PIECES_NS if self._terminal.is_wire else self.silence_ns)
 
     def _frame_over(self, now: int) -> bool:
         if self._ascii and not self._buffer.endswith(b"\n"):
             return False
+        if self._terminal.is_wire and self._frames.check(bytes(self._buffer)):
+            return True
         return now >= self._frame_ends()
 
     def _listen(self, until_ns: int | None) -> bool:
         """Take what arrives until then, or one arrival or call; whether anything arrived."""
         timeout = None if until_ns is None else max(0.0, (until_ns - _SPIN_NS - now_ns()) / 1e9)
-        sources = [self._wake] if self._master < 0 else [self._wake, self._master]
-        ready, _, _ = select.select(sources, [], [], timeout)
+        fd = self._terminal.fd
+        if fd < 0 and not self._off:
+            timeout = _REOPEN_S
+            with suppress(OSError):  # it is still away
+                self._terminal.open()
+        ready, _, _ = select.select([self._wake] if fd < 0 else [self._wake, fd], [], [], timeout)
         if self._wake in ready:
             os.eventfd_read(self._wake)
-        if self._master not in ready:
+        if fd not in ready:
             return False
         now = now_ns()
-        data = os.read(self._master, 4096)
+        try:
+            data = os.read(fd, 4096)
+        except OSError:  # the adapter was pulled
+            data = b""
+        if not data:
+            self._lost()
+            return False
         if not self._buffer and now < self._quiet_ns + self.silence_ns and not self._ascii:
             self.early += 1
-        self._arrived_ns = max(self._arrived_ns, now) + len(data) * self.char_ns
+        self._arrived_ns = max(self._arrived_ns, now)
+        if not self._terminal.is_wire:
+            self._arrived_ns += len(data) * self.char_ns
         self._quiet_ns = self._arrived_ns
         self._buffer += data
         del self._buffer[:-_FRAME_MAX]
@@ -215,7 +221,7 @@ class Bus:
             self._answer(reply, round(delay_s * 1e9), lambda _: None)
 
     def _answer(self, reply: bytes, delay_ns: int, finish: Callable[[bool], None]) -> None:
-        begin = self._frame_ends() + delay_ns
+        begin = (now_ns() if self._terminal.is_wire else self._frame_ends()) + delay_ns
         heapq.heappush(self._due, _Due(begin, next(self._order), reply, finish))
 
     def _transmit(self, due: _Due) -> None:
@@ -223,7 +229,7 @@ class Bus:
         begin, sent, disturbed = due.begin_ns, 0, bool(self._buffer)
         self._buffer.clear()
         total = len(due.frame)
-        while sent < total and self._master >= 0:
+        while sent < total and self._terminal.fd >= 0:
             chars = max(1, _SLICE_NS // self.char_ns)
             upto = min(total, sent + chars)
             deadline = begin + upto * self.char_ns
@@ -239,6 +245,8 @@ class Bus:
 
     def _write(self, data: bytes) -> None:
         try:
-            os.write(self._master, data)
+            os.write(self._terminal.fd, data)
         except BlockingIOError:
             return  # nobody reads and the terminal is full: on a wire these characters are gone too
+        except OSError:  # the adapter was pulled
+            self._lost()

@@ -29,6 +29,7 @@ from drivers.modbus.simulator.faults import NAMES, CommandError, FaultError
 from drivers.modbus.simulator.maps import EMPTY, DeviceMap
 from drivers.modbus.simulator.store import Store
 from drivers.modbus.simulator.tcp import Endpoint, TcpServer, server_context
+from drivers.modbus.simulator.terminals import Terminal
 from drivers.modbus.simulator.unit import Unit
 from drivers.modbus.simulator.values import SimTag
 
@@ -54,11 +55,15 @@ class Simulator:
         *,
         name: str = "",
         counters: Mapping[Space, int] | None = None,
+        counter: int = 0,
     ) -> Unit:
-        """A slave of make `made`, not yet on a wire; `counters_for` says where its counter lies."""
+        """A slave of make `made`, not yet on a wire; `counters_for` says where its counter lies.
+        `counter`: of the answer before its first.
+        """
         at = counters_for(made.tags) if counters is None else counters
         name = name or f"unit-{number}"
         unit = Unit(number, name, Store(made.tags, f"{self.seed}/{name}"), at, self.book)
+        unit.counter = counter
         unit.max_registers, unit.holes = made.max_registers, made.holes
         self.units.append(unit)
         return unit
@@ -84,7 +89,7 @@ class Simulator:
     def add_bus(
         self,
         units: Sequence[Unit],
-        path: Path,
+        terminal: Terminal,
         *,
         baud: int = 9600,
         char_bits: int = 10,
@@ -92,9 +97,9 @@ class Simulator:
         answer_ms: float = 5.0,
         others: Others | None = None,
     ) -> Bus:
-        """A paced pseudo-terminal at `path`. Before it is started."""
+        """Before it is started."""
         bus = Bus(
-            path,
+            terminal,
             {unit.number: unit for unit in units},
             baud=baud,
             char_bits=char_bits,
