@@ -23,6 +23,6 @@ from drivers.modbus.simulator.values import SimTag, encode, raw_value
 
 __all__ = [
     "Book", "Bus", "DeviceMap", "Dtu", "Endpoint", "FaultError", "Faults", "MapError",
-    "PseudoTerminal", "SerialPort", "SimTag", "Simulator", "Unit", "counters_for", "encode", "load_map",
-    "now_ns", "raw_value",
+    "PseudoTerminal", "SerialPort", "SimTag", "Simulator", "Unit", "counters_for", "encode",
+    "load_map", "now_ns", "raw_value",
 ]  # fmt: skip
