@@ -202,6 +202,8 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
         unqueue(l, index)
         scan_check(l, index, now)
         return True
+    # Its tick has its turn, also if nothing may be sent now.
+    l.bus.pace = max(l.bus.pace, m.served - m.g.period_ns)
     number = choose(s)
     r = &s.layout.requests[number]
     if s.tried == number + 1 and s.again == 0 and s.next_request == number:
@@ -229,7 +231,6 @@ cdef bint send_next(link_t *l, int32_t index, int64_t now) noexcept nogil:
         d.cause, d.code = out.quality, out.code
         is_chosen(s, r)
         return True
-    l.bus.pace = max(l.bus.pace, m.served - m.g.period_ns)
     if prep == SEND:
         s.asked = True
         f.redone = is_chosen(s, r)

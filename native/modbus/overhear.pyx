@@ -1,29 +1,15 @@
 """A bus that belongs to another master: `listen_only`, see native.engine.listening.
 
-What was heard
---------------
 On two wires both directions arrive as one stream. Times can't tell its frames apart (adapters bring
 bytes in bursts), so the stream is searched for whole read requests by their CRC. An answer is taken
 if it follows its request: same unit, function and size, its CRC right, at most JUNK_MOST bytes
 between them (a driver that switches direction leaves a spike or two). All else (writes, other
-functions, damage) is skipped.
+functions, damage) is skipped. Whether an answer is believed: native.modbus.owed.
 
-What of it is believed
-----------------------
-A unit answers in the order in which it is asked. If a request got no answer before the next one or
-within `timeout`, its answer is *owed*: it may still come, and all that follow may be shifted by
-one. An answer that came damaged is not owed. The unit is believed again
-
-* after silence: one `timeout` after an answer of it, three after a request to it;
-* after an answer whose size no owed one has, or after the only owed one;
-* as long as all owed requests ask for the same: then an answer is to one of them, and its row is
-  dated as old as the oldest of them, or as three `timeout`s.
-
-Silence is counted from when the port was last seen empty, since bytes that waited for us don't show
-when they came. If we did not look for long (STALLED), the kernel lost bytes, or four bytes or more
-were no frame (they may have been a request to anyone), nobody is believed for one `timeout` and the
-longest frame; nor at the beginning. Two things can't be noticed: an answer that comes later than
-that, and a master that was out of step before and takes one answer for another ever since.
+If we did not look for long (STALLED), the kernel lost bytes, or four bytes or more were no frame
+(they may have been a request to anyone), nobody is believed for one `timeout` and the longest
+frame; nor at the beginning. Two things can't be noticed: an answer that comes later than that, and
+a master that was out of step before and takes one answer for another ever since.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
@@ -36,28 +22,26 @@ from native.engine.listening cimport listened_answer, listened_failure
 from native.engine.protocol cimport flight_t, listen_t, mark, put
 from native.engine.state cimport link_t
 from native.modbus.codec cimport (
-    RTU,
     RTU_MAX,
     RTU_REQUEST,
-    answer_chars,
     ask_of,
     ask_t,
     bytes_of,
     count_most,
     quality_of,
-    request_chars,
     rtu_good,
 )
 from native.modbus.exchange cimport SPEC
-from native.modbus.unit cimport (
-    doubt_ns,
-    is_outstanding,
-    mark_outstanding,
-    modbus_t,
-    synced,
-    unit_of,
-    unit_t,
+from native.modbus.owed cimport (
+    asked_since,
+    h,
+    owe,
+    unit_answered,
+    unit_asked,
+    unit_unasked,
+    wire_time,
 )
+from native.modbus.unit cimport doubt_ns, modbus_t, unit_of, unit_t
 from native.reasons cimport BAD_DAMAGED, BAD_NO_ANSWER, GOOD
 from native.wire.transport cimport counters_t
 
@@ -65,14 +49,8 @@ cdef enum:
     # Bytes between a request and its answer that belong to neither. Too few for another request,
     # whose answer would then be taken for that to the request before.
     JUNK_MOST = 3
-    OWED_MANY = 2  # means two or more
-    OWED_TIMEOUTS = 3
 
 cdef int64_t STALLED = 150 * MS  # between two looks; the loop looks each 100 ms
-
-
-cdef inline modbus_t *h(link_t *l) noexcept nogil:
-    return <modbus_t *>l.sessions[0]
 
 
 cdef bint is_request(const uint8_t *p, ask_t *ask) noexcept nogil:
@@ -108,83 +86,6 @@ cdef size_t next_request(const uint8_t *p, size_t at, size_t n) noexcept nogil:
             return at
         at += 1
     return n
-
-
-cdef int64_t wire_time(link_t *l, uint32_t data_bytes) noexcept nogil:
-    """Of a request and its answer."""
-    return l.bus.char_ns * (request_chars(RTU) + answer_chars(RTU, data_bytes))
-
-
-cdef int64_t owed_ns(link_t *l, const unit_t *s) noexcept nogil:
-    """How long after its request an owed answer may end. Most masters wait a second; time-outs
-    of 300 ms are within that, too.
-    """
-    return OWED_TIMEOUTS * l.timeout_ns + wire_time(l, s.owed_bytes)
-
-
-cdef bint is_same(const ask_t *a, const ask_t *b) noexcept nogil:
-    return a.function == b.function and a.address == b.address and a.count == b.count
-
-
-cdef void owe(link_t *l, unit_t *s, const ask_t *ask, int64_t asked_at) noexcept nogil:
-    """A request whose answer may still come."""
-    if s.owed_count == 0:
-        s.owed, s.owed_since = ask[0], asked_at
-    elif not is_same(&s.owed, ask):
-        s.mixed = True
-    s.owed_count = min(s.owed_count + 1, OWED_MANY)
-    s.owed_bytes = max(s.owed_bytes, ask.data_bytes)
-    mark_outstanding(l.sessions[0], s, ask.data_bytes, max(s.overdue, asked_at))
-
-
-cdef void unit_asked(link_t *l, unit_t *s, int64_t now) noexcept nogil:
-    """One that owed an answer, and was silent for long, owes none."""
-    cdef int64_t silent = l.shell.empty_at - s.overdue
-    if s.head.owes_until and silent >= (l.timeout_ns if s.answered else owed_ns(l, s)):
-        synced(s)
-    s.overdue = now
-    s.answered = False
-
-
-cdef void unit_answered(unit_t *s, int64_t now) noexcept nogil:
-    s.overdue = now
-    s.answered = True
-
-
-cdef int64_t asked_since(link_t *l, unit_t *s, bint is_data, int64_t now) noexcept nogil:
-    """When the answer just heard was asked for at the earliest; 0: its request can't be told."""
-    cdef int64_t since = 0
-    if not s.head.owes_until:
-        since = h(l).heard_at
-    elif is_data and not is_outstanding(s, h(l).heard.data_bytes):
-        synced(s)
-        since = h(l).heard_at
-    elif is_same(&s.owed, &h(l).heard) and not s.mixed:
-        since = max(s.owed_since, now - owed_ns(l, s))
-    else:
-        owe(l, s, &h(l).heard, h(l).heard_at)
-    unit_answered(s, now)
-    return since
-
-
-cdef void unit_unasked(
-    link_t *l, unit_t *s, uint8_t function, uint16_t data_bytes, int64_t now
-) noexcept nogil:
-    """An answer without a request before it: the only owed one, or a sign that the unit's answers
-    may be shifted. `function` has its exception bit.
-    """
-    cdef ask_t unknown
-    unknown.function, unknown.address, unknown.count = function & 0x7F, 0, 0
-    unknown.data_bytes = data_bytes
-    if (
-        s.owed_count == 1 and s.owed.function == unknown.function
-        and (function & 0x80 or s.owed.data_bytes == data_bytes)
-    ):
-        l.counts.late += 1
-        synced(s)
-    else:
-        owe(l, s, &unknown, now)
-    unit_answered(s, now)
 
 
 cdef void copy_bits(
@@ -268,7 +169,7 @@ cdef void answered(link_t *l, const uint8_t *data, uint8_t code, int64_t now) no
     if h(l).heard_at >= h(l).doubt_until:
         since = asked_since(l, u, data != NULL, now)
     else:
-        unit_answered(u, now)
+        unit_answered(l, u, now)
     listened_answer(l, &u.head, data, quality_of(code), code, h(l).heard_at, since, now)
 
 
@@ -280,7 +181,7 @@ cdef void failed(link_t *l, uint8_t cause, int64_t now) noexcept nogil:
     h(l).hearing = False
     listened_failure(l, &u.head if u != NULL else NULL, cause, h(l).heard_at, now)
     if u != NULL and cause == BAD_DAMAGED:
-        unit_answered(u, now)
+        unit_answered(l, u, now)
     elif u != NULL:
         owe(l, u, &h(l).heard, h(l).heard_at)
 
@@ -292,6 +193,8 @@ cdef ssize_t damaged_there(
     tell; -1: no. If the next request is there, all of the answer that will come is before it.
     """
     cdef size_t behind = next_request(p, at, n)
+    if behind < at + whole and behind < n:
+        return -1  # what began was cut short, and the next request is among its bytes
     if behind == n and n != at + whole and n < at + whole + RTU_REQUEST:
         return 0
     if behind != at + whole and n != at + whole:
@@ -329,7 +232,7 @@ cdef ssize_t find_heard(link_t *l, const uint8_t *p, size_t n, int64_t now) noex
     # If the next request follows right after it, its head may be what is damaged. But a damaged
     # request to another unit may be as long, and so may another unit's sound answer.
     whole = 5 + <size_t>h(l).heard.data_bytes
-    if whole == RTU_REQUEST or whole_frame(p, n):
+    if whole == RTU_REQUEST or whole_frame(p, n) or next_request(p, 0, n) < min(whole, n):
         return -1
     return 0 if n == whole else damaged_there(l, p, 0, whole, n, now)
 

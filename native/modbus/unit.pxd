@@ -86,6 +86,9 @@ cdef struct unit_t:
     ask_t owed            # the request, if all of them are the same
     bint mixed            # they are not
     uint16_t owed_bytes   # of data in the largest answer that may come
+    # Since it owes one: the longest that an answer in doubt may have taken, and silences after one.
+    int64_t slow_ns
+    uint8_t silences
     # Somebody else asks it, unheard (native.modbus.asker), until `doubt_until`: sizes of the
     # answers, a bit each, and functions of the refusals that were not ours; lately, and before.
     int64_t doubt_until
@@ -167,5 +170,6 @@ cdef inline void synced(unit_t *u) noexcept nogil:
     u.owed_count = u.owed_bytes = 0
     u.given_up = 0
     u.mixed = False
+    u.slow_ns = u.silences = 0
     u.head.owes_until = 0
     u.quarantine = 0

@@ -18,6 +18,8 @@ from tests.stories.run import run, told
 IS_LONG = "JIAHE_LONG" in os.environ
 COUNT = int(os.environ.get("STORIES", "1000000" if IS_LONG else "50000"))
 PARTS = 10
+#: Of later stories, those that found something that no earlier one had found.
+FOUND = (88249, 93839, 247839, 260671)
 
 
 @pytest.mark.slow
@@ -28,6 +30,11 @@ def test_story_when_anything_goes_wrong_then_no_promise_breaks(part: int, seed: 
     first = (seed if IS_LONG else 0) + part * COUNT // PARTS
     broken = next(run(first, COUNT // PARTS), None)
     assert broken is None, f"{broken}\n{told(broken.seed)}"
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_story_when_it_once_found_something_then_no_promise_breaks(seed: int) -> None:
+    assert next(run(seed, 1), None) is None, told(seed)
 
 
 def test_faults_when_a_thousand_stories_are_told_then_all_have_happened() -> None:
