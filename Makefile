@@ -6,12 +6,12 @@ PY   := $(VENV)/bin/python
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test sanitized bench lint reliability deb bundle lock proto clean help
+.PHONY: setup demo test sanitized hw hw-short bench lint reliability deb bundle lock proto clean help
 
 help:            ## this list ## 命令列表
 	@case "$${JIAHE_LANG:-$${LC_ALL:-$${LC_MESSAGES:-$$LANG}}}" in zh*) text=3 ;; *) text=2 ;; esac; \
 	  awk -F ' *## *' -v text=$$text \
-	    '/^[a-z]+:.*##/ { sub(/:.*/, "", $$1); printf "%-14s%s\n", $$1, $$text }' Makefile
+	    '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "%-14s%s\n", $$1, $$text }' Makefile
 
 setup:           ## system packages that are missing, .venv, native build ## 缺少的系统软件包、.venv、编译
 	@scripts/setup $(if $(filter setup,$(MAKECMDGOALS)),--hint)
@@ -27,6 +27,14 @@ test: setup      ## lint and every test ## 代码检查和全部测试
 sanitized: setup ## the native floor under sanitizers, and guided fuzzers ## 用内存检查器和引导式模糊测试检查编译部分
 	@scripts/setup --sanitized
 	@$(PY) -m tests.sanitized --seconds $${SECONDS_EACH:-20}
+
+hw-short: setup  ## an emulated ARM box: boot, install, replug, power cut, upgrade ## 模拟的 ARM 网关：开机、安装、拔插、断电、升级
+	@scripts/setup --box
+	@$(PY) -m pytest hw_tests/rows -m short -v
+
+hw: setup        ## every fault on the emulated ARM box, into docs/reliability.md ## 模拟的 ARM 网关上的全部故障，写入 docs/reliability.md
+	@scripts/setup --box
+	@$(PY) -m pytest hw_tests/rows -v
 
 bench: setup     ## ratios against peers, into bench/results/latest.json ## 与同类软件比较，写入 bench/results/latest.json
 	@scripts/setup --tests

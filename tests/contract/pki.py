@@ -93,10 +93,12 @@ class Authority:
         )
         return new.replace(file)
 
-    def receiver(self, stem: str = "receiver", **options: Any) -> tuple[str, ...]:
-        """Options of `serve`."""
-        address = x509.IPAddress(IPv4Address("127.0.0.1"))
-        cert, key = self.issue(stem, "receiver", [address], **options)
+    def receiver(
+        self, stem: str = "receiver", *, reached: Sequence[str] = ("127.0.0.1",), **options: Any
+    ) -> tuple[str, ...]:
+        """Options of `serve`. `reached`: the addresses by which gateways know it."""
+        names: list[x509.GeneralName] = [x509.IPAddress(IPv4Address(each)) for each in reached]
+        cert, key = self.issue(stem, "receiver", names, **options)
         return ("--ca", str(self.ca), "--cert", str(cert), "--key", str(key))
 
     def credentials(self, cert: Path | str, key: Path | str) -> grpc.ChannelCredentials:

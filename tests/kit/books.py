@@ -6,7 +6,7 @@ Read with none of the receiver's code: SQL on its file, and `proto/reader.py` fo
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import accumulate
@@ -19,6 +19,8 @@ from tests.kit.short import short_reader
 
 COUNTER_TAG = "serial_number"
 _BAD = 128
+#: How far apart the clocks of two boots are moved: longer than any boot of a test.
+BOOT_NS = 10**15
 #: The end of a gap behind which nothing of its device is known.
 OPEN_NS = (1 << 63) - 1
 
@@ -73,16 +75,20 @@ class Stored:
     scans: dict[int, int] = field(default_factory=dict)
 
 
-def read_sampled(directory: Path) -> list[Sampled]:
-    """All lines of all files in `directory`. Raises ValueError with file and line."""
+def read_sampled(directory: Path, *, by_boot: bool = False) -> list[Sampled]:
+    """All lines of all files in `directory`. Raises ValueError with file and line. `by_boot`: each
+    file, in the order of names, is of a boot of its own, whose times are moved as in `read_stored`.
+    """
     sampled = []
-    for path in sorted(directory.iterdir()):
+    for boot, path in enumerate(sorted(directory.iterdir())):
+        moved_ns = boot * BOOT_NS if by_boot else 0
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             try:
                 device, counter, asked, answered, *end = line.replace(",", " ").split()
                 if end not in ([], ["spoilt"]):
                     raise ValueError("more than four words, and the fifth is not spoilt")
-                one = Sampled(device, int(counter), int(asked), int(answered), bool(end))
+                asked_ns, answered_ns = int(asked) + moved_ns, int(answered) + moved_ns
+                one = Sampled(device, int(counter), asked_ns, answered_ns, bool(end))
             except ValueError as error:
                 raise ValueError(f"{path}:{number}: {line!r}: {error}") from error
             if one.counter:  # 0: an answer that carried no counter
@@ -90,12 +96,16 @@ def read_sampled(directory: Path) -> list[Sampled]:
     return sampled
 
 
-def read_stored(path: Path) -> Stored:
-    """The receiver's file, by SQL."""
+def read_stored(path: Path, boots: Sequence[str] = ()) -> Stored:
+    """The receiver's file, by SQL. `boots`: the boot ids of a box that was started several times,
+    in order: the times of each are moved by BOOT_NS more than those of the one before.
+    """
     sql = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         stored = Stored()
-        _read_rows(sql, stored)
+        if boots:
+            _move(sql, boots)
+        _read_rows(sql, stored, boots)
         _read_counted_gaps(sql, stored)
         _read_block_gaps(sql, stored)
         _read_crash_gaps(sql, stored)
@@ -103,6 +113,25 @@ def read_stored(path: Path) -> Stored:
         return stored
     finally:
         sql.close()
+
+
+def _move(sql: sqlite3.Connection, boots: Sequence[str]) -> None:
+    """From here on every table says the moved times: a view of the same name stands before it."""
+    sql.create_function("moved", 1, lambda boot: boots.index(boot) * BOOT_NS)
+    epoch = "SELECT boot_id FROM main.epochs e WHERE (e.gateway, e.epoch) = (t.gateway, t.epoch)"
+    named = "main.epochs JOIN main.gaps g USING (gateway, epoch)"
+    gap = f"SELECT boot_id FROM {named} WHERE g.gap = t.gap"
+    own, of_gap = f"moved(({epoch}))", f"moved(({gap}))"
+    for table, columns, move in (
+        ("series", ("zero_ns",), own),
+        ("runs", ("first_due_ns",), own),
+        ("device_runs", ("first_due_ns", "zero_ns"), own),
+        ("gap_ticks", ("first_due_ns", "last_due_ns"), of_gap),
+        ("gaps", ("until_ns",), "CASE until_boot_id WHEN '' THEN 0 ELSE moved(until_boot_id) END"),
+    ):
+        said = [row[1] for row in sql.execute(f"PRAGMA main.table_info({table})")]
+        shown = [f"{name} + {move} AS {name}" if name in columns else name for name in said]
+        sql.execute(f"CREATE TEMP VIEW {table} AS SELECT {', '.join(shown)} FROM main.{table} t")
 
 
 def opening(sql: sqlite3.Connection) -> Iterator[tuple[str, pb.StreamRequest]]:
@@ -117,8 +146,9 @@ def opening(sql: sqlite3.Connection) -> Iterator[tuple[str, pb.StreamRequest]]:
         yield gateway, pb.StreamRequest(catalog=catalog)
 
 
-def _read_rows(sql: sqlite3.Connection, stored: Stored) -> None:
+def _read_rows(sql: sqlite3.Connection, stored: Stored, boots: Sequence[str]) -> None:
     before = list(opening(sql))
+    boot_of = dict(sql.execute("SELECT epoch, boot_id FROM epochs"))
     held: dict[int, set[int]] = {}  # payload: seqs that lie in it
     for gateway, epoch, seq, payload, scans in sql.execute(
         "SELECT gateway, epoch, seq, payload, scans FROM blocks"
@@ -132,8 +162,9 @@ def _read_rows(sql: sqlite3.Connection, stored: Stored) -> None:
         known = [message for whose, message in before if whose in ("", gateway)]
         for entry in counters(known, epoch, first_seq, blocks > 0, compression, content):
             if entry.seq in held.get(number, ()):  # else it came twice, and lies in another
+                time_ns = entry.time_ns + (boots.index(boot_of[epoch]) * BOOT_NS if boots else 0)
                 span_ns = None if entry.span_us is None else entry.span_us * 1000
-                row = Row(entry.device, entry.counter, entry.time_ns, epoch, span_ns)
+                row = Row(entry.device, entry.counter, time_ns, epoch, span_ns)
                 stored.rows.append(row)
 
 

@@ -124,6 +124,9 @@ path = "buffer"
 class Rig:
     """Simulators, relay and receiver; the daemon comes and goes as the story wants."""
 
+    #: The addresses by which a box knows the receiver.
+    reached: tuple[str, ...] = ("127.0.0.1",)
+
     def __init__(self, folder: Path, gateway: str) -> None:
         self.folder, self.gateway = folder, gateway
         self.config = folder / "gateway.toml"
@@ -139,7 +142,7 @@ class Rig:
         authority = Authority(self.folder / "pki", "test CA")
         identity = x509.UniformResourceIdentifier(f"urn:jiahe:gateway:{self.gateway}")
         authority.issue("box", "box", [identity])
-        self._security = authority.receiver()
+        self._security = authority.receiver(reached=self.reached)
         self.start_receiver()
         self.relay = Relay(self._receiver_port)
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from tests.contract import examples
 from tests.contract.examples import BOOT, EPOCH, PERIOD_NS
 from tests.contract.streams import store_of
-from tests.kit.books import OPEN_NS, Gap, Stored, read_stored
+from tests.kit.books import BOOT_NS, OPEN_NS, Gap, Stored, read_sampled, read_stored
 
 START_NS = 1_000_000_000_000
 NEXT = EPOCH + (1 << 32)
@@ -80,6 +82,25 @@ def test_crash_gap_when_it_names_none_then_a_block_behind_it_is_a_lie(tmp_path: 
     found = stored(tmp_path, examples.block(1), examples.block(2), later)
     assert [lie.what for lie in found.lies] == ["block 2 is stored, the crash gap is after 1"]
     assert found.gaps == [Gap("robot-3", "crash", due_ns(10), due_ns(45), None)]
+
+
+def test_box_when_started_twice_then_the_clocks_of_its_boots_are_told_apart(tmp_path: Path) -> None:
+    """Both boots count from the same moment; the gap reaches from the one into the other."""
+    gap = crash(1, 45)
+    gap.until_boot_id = "second"
+    later = examples.block(1, epoch=NEXT, first_tick=40, gaps=(gap,))
+    path = store_of(tmp_path / "store.db", [examples.block(1), later])
+    with closing(sqlite3.connect(path)) as sql, sql:
+        sql.execute("UPDATE epochs SET boot_id = iif(epoch = ?, ?, 'second')", (EPOCH, BOOT))
+    found = read_stored(path, [BOOT, "second"])
+    assert found.gaps == [Gap("robot-3", "crash", due_ns(10), BOOT_NS + due_ns(45), None)]
+    assert next(row.time_ns for row in found.rows if row.epoch == NEXT) == BOOT_NS + due_ns(40)
+    assert next(row.time_ns for row in found.rows if row.epoch == EPOCH) == due_ns(0)
+    sampled = tmp_path / "sampled"
+    sampled.mkdir()
+    for boot in ("boot-1", "boot-2"):
+        (sampled / boot).write_text("robot 1 100 200\n")
+    assert [one.asked_ns for one in read_sampled(sampled, by_boot=True)] == [100, BOOT_NS + 100]
 
 
 def test_store_when_read_then_it_is_left_as_it_is(tmp_path: Path) -> None:
