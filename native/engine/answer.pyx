@@ -12,7 +12,7 @@ from native.engine.aside cimport busy, is_mute, missed, refused
 from native.engine.ask cimport send_again
 from native.engine.bus cimport await_silence, touch
 from native.engine.connection cimport connection_answers
-from native.engine.flights cimport drop_flight, flights_answered, flights_troubled
+from native.engine.flights cimport CAREFUL_FOR, drop_flight, flights_answered, flights_troubled
 from native.engine.pause cimport pause_kept, pause_missed
 from native.engine.protocol cimport (
     BUSY,
@@ -261,10 +261,50 @@ cdef void damaged(link_t *l, int64_t now) noexcept nogil:
     await_silence(&l.bus, now)
 
 
+cdef void give_up_damaged(
+    link_t *l, const flight_t *f, bint is_no_fault, int64_t now
+) noexcept nogil:
+    """Its answer was damaged twice, or it is no request of the plan."""
+    cdef member_t *m = &l.members[f.member]
+    if is_no_fault:
+        own_ended(&m.scan)
+        scan_check(l, f.member, now)
+        return
+    l.devices[m.device].cause = BAD_DAMAGED
+    if f.purpose == PLANNED:
+        mark_all(f, BAD_DAMAGED)
+    else:
+        m.scan.failed = True
+        m.scan.fail_status = BAD_DAMAGED
+    m.scan.open -= 1
+    m.scan.last_received = now
+    scan_check(l, f.member, now)
+
+
+cdef void damaged_inside(link_t *l, int32_t i, int64_t now) noexcept nogil:
+    """Bytes of the answer to flight `i` of a stream were lost on the way."""
+    cdef flight_t f = l.flights.open[i]
+    cdef device_t *d = &l.devices[l.members[f.member].device]
+    cdef bint is_no_fault
+    l.counts.damaged += 1
+    d.damaged += 1
+    if l.flights.count > 1:
+        # Where no other answer can follow it, an answer is whole or none.
+        l.flights.careful_until = now + CAREFUL_FOR
+        flights_troubled(&l.flights, f.sent, now)
+    drop_flight(&l.flights, i)
+    is_no_fault = f.station.session.protocol.ended(f.station.session, &f, GARBLED, now)
+    if f.purpose == PLANNED and not f.redone:
+        l.counts.retries += 1
+        l.members[f.member].scan.open -= 1
+        ask_once_more(l, &f)
+    else:
+        give_up_damaged(l, &f, is_no_fault, now)
+
+
 cdef void settled(link_t *l, int64_t now) noexcept nogil:
     """The line has been silent after damage: repeat the request, or give it up the second time."""
     cdef flight_t f
-    cdef member_t *m
     cdef bint is_no_fault
     l.bus.settle = False
     l.input.size = 0
@@ -272,7 +312,6 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
     if l.flights.count == 0:
         return
     f = l.flights.open[0]
-    m = &l.members[f.member]
     drop_flight(&l.flights, 0)
     is_no_fault = f.station.session.protocol.ended(f.station.session, &f, GARBLED, now)
     if f.attempt == 0:
@@ -280,20 +319,8 @@ cdef void settled(link_t *l, int64_t now) noexcept nogil:
         l.counts.retries += 1
         l.bus.free_at = now
         send_again(l, &f, now)
-        return
-    if is_no_fault:
-        own_ended(&m.scan)
-        scan_check(l, f.member, now)
-        return
-    l.devices[m.device].cause = BAD_DAMAGED
-    if f.purpose == PLANNED:
-        mark_all(&f, BAD_DAMAGED)
     else:
-        m.scan.failed = True
-        m.scan.fail_status = BAD_DAMAGED
-    m.scan.open -= 1
-    m.scan.last_received = now
-    scan_check(l, f.member, now)
+        give_up_damaged(l, &f, is_no_fault, now)
 
 
 cdef void forgive(link_t *l, const station_t *station, int64_t since) noexcept nogil:

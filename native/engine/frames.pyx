@@ -18,7 +18,14 @@ from libc.errno cimport EPROTO
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memmove, memset
 
-from native.engine.answer cimport ask_later, damaged, stray, take_answer, take_refusal
+from native.engine.answer cimport (
+    ask_later,
+    damaged,
+    damaged_inside,
+    stray,
+    take_answer,
+    take_refusal,
+)
 from native.engine.ask cimport send_more, transmit
 from native.engine.beats cimport beat_like, beat_pends, keep_beat
 from native.engine.bus cimport await_rest
@@ -116,7 +123,7 @@ cdef void greet(link_t *l, int64_t now) noexcept nogil:
     cdef int result
     out.p = bytes
     out.n = 0
-    arrived.p, arrived.n = l.input.bytes, l.input.size
+    arrived.p, arrived.n, arrived.last = l.input.bytes, l.input.size, False
     result = l.sessions[0].protocol.shake(l.sessions[0], &arrived, &used, &out, now)
     if result < 0:
         link_lost(l, EPROTO, now)
@@ -191,6 +198,7 @@ cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
     cdef session_t *s
     memset(&t, 0, sizeof(take_t))
     arrived.p, arrived.n = l.input.bytes + at[0], l.input.size - at[0]
+    arrived.last = l.input.last
     s = speaking(l)
     verdict = s.protocol.take(s, &arrived, l.flights.open, l.flights.count, &t, now)
     if l.session_count > 1:
@@ -226,6 +234,8 @@ cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
         ask_later(l, &t, now)
     elif verdict == REFUSED or verdict == BUSY or verdict == UNREACHED or verdict == IN_VAIN:
         take_refusal(l, verdict, &t, now)
+    elif verdict == DAMAGED and not l.line:
+        damaged_inside(l, t.flight, now)
     elif verdict == DAMAGED:
         if l.flights.count:
             damaged(l, now)
@@ -253,3 +263,18 @@ cdef void take_input(link_t *l, int64_t now) noexcept nogil:
     elif at:
         l.input.size -= at
         memmove(l.input.bytes, l.input.bytes + at, l.input.size)
+
+
+cdef void look_last(link_t *l, int64_t now) noexcept nogil:
+    """Before requests of a stream are given up: what has arrived may answer one, and have waited
+    for more.
+    """
+    cdef int32_t i
+    if l.line or l.input.size == 0:
+        return
+    for i in range(l.flights.count):
+        if now >= l.flights.open[i].deadline:
+            l.input.last = True
+            take_input(l, now)
+            l.input.last = False
+            return

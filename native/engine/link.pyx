@@ -28,7 +28,7 @@ from native.engine.tapped cimport look, new_tap, taken
 from native.rows.group cimport Group
 from native.rows.store cimport group_t
 from native.wire.port cimport line_of
-from native.wire.transport cimport DIALIN, SERIAL
+from native.wire.transport cimport DATAGRAM, DIALIN, SERIAL
 
 from collections import deque
 
@@ -97,6 +97,7 @@ cdef class Link:
             session.protocol = protocol
             session.timeout_ns = self.spec.timeout_ns
             session.seed = link.random
+            session.packets = link.port.kind == DATAGRAM
             link.line = protocol.line
         self.protocols = capsules
 

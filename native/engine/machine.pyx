@@ -37,7 +37,7 @@ from native.engine.ask cimport pump, transmit
 from native.engine.beats cimport beat_arrives
 from native.engine.bus cimport await_silence, touch
 from native.engine.connection cimport CONNECTING, CONNECT_LEAST, DOWN, UP
-from native.engine.frames cimport take_input
+from native.engine.frames cimport look_last, take_input
 from native.engine.listening cimport listening_due
 from native.engine.protocol cimport ASK_MAX, out_t
 from native.engine.scan cimport link_lost, scan_begin, scan_fail
@@ -345,6 +345,7 @@ cdef void link_time(link_t *l, int64_t now) noexcept nogil:
             l.bus.settle = False
             no_answer(l, 0, now)
     else:
+        look_last(l, now)
         while i < l.flights.count and l.conn.state == UP:
             if now >= l.flights.open[i].deadline:
                 no_answer(l, i, now)

@@ -65,6 +65,7 @@ cdef struct session_t:
     station_t **stations
     int32_t station_count
     uint64_t seed         # of what should not be the same each time
+    bint packets          # what arrives are datagrams, whole frames each
     uint32_t window       # requests that may fly on this connection now
     uint32_t granted      # what the last connection was granted, in its own words; 0: nothing
     bint single           # learned: never more than one at a time, and nothing tells a late answer
@@ -101,6 +102,7 @@ cdef struct in_t:
     # What has arrived and is not done with.
     const uint8_t *p
     size_t n
+    bint last             # the time of a request in flight is up: for that one nothing more comes
 
 
 cdef struct out_t:
@@ -139,7 +141,9 @@ cdef enum Verdict:
     FOREIGN_ANSWER = 7  # a whole frame that answers no open request; `whose` owed it, or NULL
     FOREIGN_REQUEST = 8  # another master asks
     NOISE = 9           # no frame
-    DAMAGED = 10        # what should be the answer fails its check: the line must fall silent first
+    # What should be the answer to `flight` fails its check. It is asked for once more: on a line as
+    # soon as that has fallen silent, on a stream `used` bytes are done with.
+    DAMAGED = 10
     BROKEN = 11         # the stream can't be followed any more: a new connection
     AGAIN = 12          # to `flight`, perhaps; asked once more, behind `until`, it will be known
 

@@ -152,6 +152,7 @@ cdef struct shell_t:
 cdef struct input_t:
     # What has arrived and is not taken yet.
     size_t size
+    bint last             # as in in_t
     uint8_t bytes[INPUT_ROOM]
 
 

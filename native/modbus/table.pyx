@@ -18,7 +18,8 @@ from native.modbus.line cimport (
     take_rtu,
 )
 from native.modbus.overhear cimport OVERHEAR
-from native.modbus.tcp cimport doubts_tcp, ended_tcp, may_begin_tcp, prepare_tcp, take_tcp
+from native.modbus.stream cimport may_begin_tcp
+from native.modbus.tcp cimport doubts_tcp, ended_tcp, prepare_tcp, take_tcp
 from native.modbus.unit cimport doubt_ns, modbus_t, own_t, unit_t
 
 

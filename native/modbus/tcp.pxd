@@ -23,6 +23,3 @@ cdef bint ended_tcp(void *session, const flight_t *f, Why why, int64_t now) noex
 cdef bint doubts_tcp(
     void *session, const station_t *station, const request_t *request, int64_t now
 ) noexcept nogil
-cdef bint may_begin_tcp(
-    void *session, const flight_t *open_, int32_t n, const uint8_t *p, size_t size
-) noexcept nogil

@@ -9,12 +9,11 @@ that was right in all but an id that was never sent. Its answers are then matche
 connection is made anew after each time-out, until MATCHES_ENOUGH answers in a row have the right
 id: it may have been replaced by a device that echoes them.
 
-Bytes that are no frame are skipped up to where an awaited answer begins; all of them if none is
-awaited. If the header says more bytes than there are, that does not matter as long as the answer's
-own byte count is what was asked for. Whether a unit answers one request behind: see `step`.
+Which bytes of the stream are frames: see `stream`. Whether a unit answers one request behind: see
+`step`.
 """
 
-from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint16_t, uint32_t
 
 from native.bytes cimport be16
 from native.engine cimport protocol
@@ -30,14 +29,11 @@ from native.engine.protocol cimport (
     station_t,
     take_t,
 )
+from native.engine.stream cimport SHORT, WHOLE, Front
 from native.modbus cimport codec
 from native.modbus.codec cimport (
-    ASCII,
-    MBAP_LENGTH_MAX,
-    RTU,
     TCP,
     Found,
-    Framing,
     ask_of,
     ask_t,
     find_answer,
@@ -45,7 +41,6 @@ from native.modbus.codec cimport (
     is_short,
     match_answer,
     quality_of,
-    rtu_good,
 )
 from native.modbus.exchange cimport (
     ILLEGAL_VALUE,
@@ -54,9 +49,16 @@ from native.modbus.exchange cimport (
     exception,
     not_ours,
     one_behind,
-    other_framing,
     wrong_answer,
     write_ask,
+)
+from native.modbus.stream cimport (
+    HEADER,
+    flight_of,
+    strayed,
+    told_too_long,
+    was_sent,
+    whole_front,
 )
 from native.modbus.step cimport (
     asked_lately,
@@ -87,9 +89,6 @@ cdef enum:
     MATCHES_ENOUGH = 8
     VAIN_MOST = 2
     LATELY = 64         # ids up to so far back belong to late answers, or to a unit that lags
-    HEADER = 6
-    FRONT = 9           # bytes of an answer before its data
-    SENT_PAGES = 4      # the last thousand ids have at most five different first bytes
 
 
 cdef Prep prepare_tcp(
@@ -107,21 +106,6 @@ cdef Prep prepare_tcp(
     choose_check(s, plan, <unit_t *>f.station, own, now)
     note_asked(s, &own.ask)
     return write_ask(TCP, own, out)
-
-
-cdef inline int32_t flight_of(
-    const flight_t *open_, int32_t n, uint16_t transaction
-) noexcept nogil:
-    cdef int32_t i
-    for i in range(n):
-        if (<const own_t *>open_[i].own).ask.transaction == transaction:
-            return i
-    return -1
-
-
-cdef inline bint was_sent(const modbus_t *s, uint16_t transaction) noexcept nogil:
-    """Whether an id is one of the last thousand of this connection."""
-    return <uint16_t>(s.transaction - transaction) < min(s.sent_here, <uint32_t>1024)
 
 
 cdef inline bint was_sent_lately(const modbus_t *s, uint16_t transaction) noexcept nogil:
@@ -153,93 +137,6 @@ cdef inline bint is_anothers(modbus_t *s, const frame_t *frame, own_t *own) noex
     own.odd_function = own.ask.function
     s.misses += 1
     return False
-
-
-cdef inline bint begins(
-    const uint8_t *p, size_t size, const flight_t *open_, int32_t n
-) noexcept nogil:
-    """Whether the answer to a request in flight may begin with these bytes, at least one."""
-    cdef const ask_t *ask
-    cdef int32_t i
-    if size == 1:
-        for i in range(n):
-            if (<const own_t *>open_[i].own).ask.transaction >> 8 == p[0]:
-                return True
-        return False
-    i = flight_of(open_, n, be16(p))
-    if i < 0 or (size > 3 and be16(p + 2) != 0) or (size > 5 and be16(p + 4) < 3):
-        return False
-    ask = &(<const own_t *>open_[i].own).ask
-    return (size < 7 or p[6] == ask.unit) and (size < 8 or (p[7] & 0x7F) == ask.function)
-
-
-cdef Verdict strayed(
-    const in_t *arrived, const flight_t *open_, int32_t n, take_t *t
-) noexcept nogil:
-    """Bytes that are no frame: a heartbeat, a checksum perhaps. An awaited answer may follow them.
-    """
-    cdef Framing framing
-    cdef size_t i
-    for i in range(1, arrived.n):
-        if begins(arrived.p + i, arrived.n - i, open_, n):
-            t.used = i
-            return protocol.NOISE
-    framing = of_line(arrived, &(<const own_t *>open_[0].own).ask) if n else TCP
-    if framing != TCP:
-        t.flight = 0
-        return other_framing(t, framing)
-    t.adrift = True
-    return protocol.NOISE
-
-
-cdef size_t surely_behind(
-    const in_t *arrived, const flight_t *open_, int32_t n
-) noexcept nogil:
-    """How many bytes stand before an awaited answer though they look like the header of another
-    frame; 0: no such answer, or not more of it than its header.
-    """
-    cdef size_t i
-    if arrived.n < HEADER or flight_of(open_, n, be16(arrived.p)) >= 0:
-        return 0
-    for i in range(1, arrived.n - HEADER):
-        if arrived.n - i > HEADER + 1 and begins(arrived.p + i, arrived.n - i, open_, n):
-            return i
-    return 0
-
-
-cdef inline Framing of_line(const in_t *arrived, const ask_t *ask) noexcept nogil:
-    """In which other framing the bytes are an answer; TCP: in none."""
-    cdef const uint8_t *p = arrived.p
-    if p[0] == 58 and p[arrived.n - 1] == 10:
-        return ASCII
-    if p[0] == ask.unit and (p[1] & 0x7F) == ask.function and rtu_good(p, arrived.n):
-        return RTU
-    return TCP
-
-
-cdef bint told_too_long(
-    const in_t *arrived, const flight_t *open_, int32_t n, frame_t *frame
-) noexcept nogil:
-    """Whether the input begins with a whole answer by its own byte count, though the header says
-    more; all else fits a request in flight.
-    """
-    cdef const uint8_t *p = arrived.p
-    cdef const ask_t *ask
-    cdef size_t size
-    cdef int32_t i
-    if arrived.n < FRONT or be16(p + 2) != 0:
-        return False
-    size = FRONT + <size_t>p[8]
-    i = flight_of(open_, n, be16(p))
-    if i < 0 or arrived.n < size or HEADER + <size_t>be16(p + 4) <= size:
-        return False
-    ask = &(<const own_t *>open_[i].own).ask
-    if p[6] != ask.unit or p[7] != ask.function or p[8] != ask.data_bytes:
-        return False
-    frame.used = size
-    frame.transaction, frame.unit, frame.function = be16(p), p[6], p[7]
-    frame.data, frame.size = p + FRONT, p[8]
-    return True
 
 
 cdef inline bint is_behind(const unit_t *u) noexcept nogil:
@@ -309,27 +206,55 @@ cdef Verdict misfit(
     return protocol.FOREIGN_ANSWER
 
 
+cdef Verdict lost_inside(
+    modbus_t *s, const in_t *arrived, bint is_whole, const flight_t *open_, int32_t n, take_t *t,
+    int64_t now
+) noexcept nogil:
+    """Where the frame in front lacks bytes: damage of the answer, or noise. MORE where that may be;
+    ANSWER: it does not.
+    """
+    cdef int32_t own = flight_of(open_, n, be16(arrived.p))
+    cdef size_t at = 0
+    cdef Front front
+    if n == 0 or s.head.packets or (s.head.single and is_whole):
+        return protocol.ANSWER
+    if own >= 0 and n == 1 and now >= s.owes_until:
+        return protocol.ANSWER  # nothing else can come
+    front = whole_front(s, arrived, open_, n, own, &at)
+    if front == SHORT:
+        t.used = at
+        t.flight = max(own, 0)
+        return protocol.DAMAGED if own >= 0 else protocol.NOISE
+    if front == WHOLE or not is_whole or own < 0:
+        return protocol.ANSWER
+    t.used, t.flight = arrived.n, own
+    return protocol.DAMAGED if arrived.last else protocol.MORE
+
+
 cdef Verdict take_tcp(
     void *session, const in_t *arrived, flight_t *open_, int32_t n, take_t *t, int64_t now
 ) noexcept nogil:
     cdef modbus_t *s = <modbus_t *>session
     cdef frame_t frame
     cdef Found found
+    cdef Verdict lost
     cdef own_t *own
     cdef unit_t *u
     frame.size = 0
     found = find_answer(TCP, arrived.p, arrived.n, NULL, &frame)
     if (found != codec.FOREIGN or frame.size == 0) and told_too_long(arrived, open_, n, &frame):
         found = codec.FOREIGN
+    if found == codec.BROKEN:
+        t.used = frame.used
+        return strayed(arrived, open_, n, t)
+    if arrived.n >= HEADER:
+        lost = lost_inside(s, arrived, found != codec.MORE, open_, n, t, now)
+        if lost != protocol.ANSWER:
+            return lost
     if found == codec.MORE:
-        t.used = surely_behind(arrived, open_, n)
-        if t.used:
-            return protocol.NOISE
         t.adrift = arrived.n < HEADER
         return protocol.MORE
     t.used = frame.used
-    if found == codec.BROKEN:
-        return strayed(arrived, open_, n, t)
     t.flight = 0 if s.head.single and n else flight_of(open_, n, frame.transaction)
     found = codec.FOREIGN
     if t.flight >= 0:
@@ -363,11 +288,14 @@ cdef Verdict take_tcp(
 
 
 cdef bint ended_tcp(void *session, const flight_t *f, Why why, int64_t now) noexcept nogil:
+    cdef modbus_t *s = <modbus_t *>session
     cdef unit_t *u = <unit_t *>f.station
-    (<modbus_t *>session).unanswered += 1
+    s.unanswered += 1
+    if why == protocol.NO_ANSWER:
+        s.owes_until = now + 2 * max(s.head.timeout_ns, u.head.late_ns)
     if (<const own_t *>f.own).what == CHECK:
         check_failed(u)
-        return why == protocol.NO_ANSWER
+        return why != protocol.CUT_OFF
     if why == protocol.NO_ANSWER:
         u.in_vain += f.seen_quality != 0
         u.cleared = False
@@ -380,20 +308,3 @@ cdef bint doubts_tcp(
     void *session, const station_t *station, const request_t *request, int64_t now
 ) noexcept nogil:
     return is_behind(<const unit_t *>station)
-
-
-cdef bint may_begin_tcp(
-    void *session, const flight_t *open_, int32_t n, const uint8_t *p, size_t size
-) noexcept nogil:
-    """Whether the bytes have the id of a request of this connection and a possible header."""
-    cdef const modbus_t *s = <const modbus_t *>session
-    if not s.head.single:
-        if s.sent_here == 0:
-            return False
-        if size == 1:
-            return <uint8_t>((s.transaction >> 8) - p[0]) <= SENT_PAGES
-        if not was_sent(s, be16(p)):
-            return False
-    if size > 3 and be16(p + 2) != 0:
-        return False
-    return size < 6 or 3 <= be16(p + 4) <= MBAP_LENGTH_MAX

@@ -116,6 +116,7 @@ cdef struct modbus_t:
     uint32_t sent_lately  # requests on any, up to as many as matter
     int32_t wrong_in_a_row
     int32_t unanswered    # requests in a row without an answer
+    int64_t owes_until    # an answer to one that was given up may come until then
     asked_t asked[ASKED]  # the last requests, a ring
     uint32_t asked_at     # how many were noted in it
     int32_t misses        # answers in a row that were right but for an id that was never sent

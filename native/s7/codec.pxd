@@ -23,6 +23,10 @@ cdef enum:
     ANSWER_HEAD = 14
     # The code, the size and the length of an item in an answer.
     ITEM_HEAD = 4
+    # The heads of an answer, up to its reference.
+    HEADS = 13
+    # References so far back belong to answers that may come late.
+    SENT_LATELY = 64
     # How many items one request may ask for: the count is a byte.
     ITEMS_MAX = 255
 
@@ -87,6 +91,10 @@ cdef size_t put_state(uint16_t reference, uint8_t *out) noexcept nogil
 
 # Whether a TPKT may begin with these bytes, at least one.
 cdef bint begins(const uint8_t *p, size_t n) noexcept nogil
+# Whether an answer that is no fragment may; whether HEADS bytes begin one to a request that was
+# sent lately: `reference` is of the next.
+cdef bint begins_pdu(const uint8_t *p, size_t n) noexcept nogil
+cdef bint begins_sent(const uint8_t *p, uint16_t reference) noexcept nogil
 cdef Met next_pdu(reader_t *reader, const uint8_t *p, size_t n, frame_t *frame) noexcept nogil
 cdef Reply match_setup(const pdu_t *pdu, uint16_t reference, setup_t *granted) noexcept nogil
 # Whether the PDU answers these items; the caller compares the reference, since it finds the request

@@ -124,6 +124,7 @@ cdef Met take_tpkt(
     cdef uint8_t kind = p[5] & 0xF0
     cdef const uint8_t *payload = p + TPKT + head
     cdef size_t size
+    cdef bint is_joined = False
     if head < 3 or TPKT + head > length:
         return MET_BROKEN
     if kind == CONFIRM:
@@ -142,9 +143,15 @@ cdef Met take_tpkt(
             return MET_MORE
         payload, size = reader.pdu, reader.kept
         reader.kept = 0
+        is_joined = True
     if size == 0:
         return MET_MORE
-    return MET_PDU if parse_pdu(payload, <uint32_t>size, &frame.pdu) else MET_BROKEN
+    if not parse_pdu(payload, <uint32_t>size, &frame.pdu):
+        return MET_BROKEN
+    # Fragments that are longer than what they make are not of one PDU.
+    if is_joined and frame.pdu.data + frame.pdu.data_n != payload + size:
+        return MET_BROKEN
+    return MET_PDU
 
 
 cdef bint begins(const uint8_t *p, size_t n) noexcept nogil:
@@ -157,6 +164,22 @@ cdef bint begins(const uint8_t *p, size_t n) noexcept nogil:
         return True
     kind = p[5] & 0xF0
     return kind == DATA or kind == CONFIRM or kind == DISCONNECT or kind == TPDU_ERROR
+
+
+cdef bint begins_pdu(const uint8_t *p, size_t n) noexcept nogil:
+    """The heads of an answer that is no fragment, or what there is of them. A COTP head has two
+    bytes behind its length.
+    """
+    return (
+        begins(p, n) and (n <= 4 or p[4] == 2) and (n <= 5 or p[5] == DATA)
+        and (n <= 7 or p[7] == 0x32) and (n <= 8 or p[8] == 2 or p[8] == 3 or p[8] == 7)
+    )
+
+
+cdef bint begins_sent(const uint8_t *p, uint16_t reference) noexcept nogil:
+    return begins_pdu(p, HEADS) and (
+        <uint16_t>(reference - 1 - be16(p + HEADS - 2)) < SENT_LATELY
+    )
 
 
 cdef Met next_pdu(reader_t *reader, const uint8_t *p, size_t n, frame_t *frame) noexcept nogil:

@@ -27,10 +27,13 @@ from native.engine.protocol cimport (
     BROKEN,
     BUSY,
     CUT_OFF,
+    DAMAGED,
     FOREIGN_ANSWER,
+    GARBLED,
     IN_VAIN,
     MORE,
     NOISE,
+    NO_ANSWER,
     OWN,
     PARTIAL,
     PROTOCOL_ABI,
@@ -52,6 +55,7 @@ from native.engine.protocol cimport (
     station_t,
     take_t,
 )
+from native.engine.stream cimport SHORT, WHOLE, Front
 from native.reasons cimport BAD_REFUSED, GOOD, UNCERTAIN_SOURCE_DOUBTS
 from native.rows.store cimport request_t
 from native.s7.asking cimport (
@@ -67,11 +71,11 @@ from native.s7.asking cimport (
     choose,
     is_begun,
     proceed,
-    reference_of,
     set_reference,
     sound,
 )
 from native.s7.codec cimport (
+    HEADS,
     MET_ADRIFT,
     MET_CONFIRM,
     MET_MORE,
@@ -80,9 +84,11 @@ from native.s7.codec cimport (
     PDU_MIN,
     REPLY_ANSWER,
     REPLY_REFUSED,
+    TPKT,
     Met,
     Reply,
     begins,
+    begins_sent,
     frame_t,
     match_setup,
     match_state,
@@ -95,6 +101,7 @@ from native.s7.codec cimport (
     reader_t,
     setup_t,
 )
+from native.s7.stream cimport flight_of, may_begin_s7, whole_front
 
 cdef enum:
     ADDRESS_HEAD = 7
@@ -131,6 +138,7 @@ cdef struct s7_t:
     uint8_t hung_up    # connections in a row that ended on the question for it
     int64_t ask_mode   # when to ask again
     int64_t mute_until  # not before
+    int64_t owes_until  # an answer to a request that was given up may come until then
 
 
 cdef inline const uint8_t *address(const s7_t *s) noexcept nogil:
@@ -290,10 +298,30 @@ cdef inline size_t strayed(const in_t *in_) noexcept nogil:
     return in_.n
 
 
-cdef bint s7_may_begin(
-    void *session, const flight_t *open_, int32_t n, const uint8_t *p, size_t size
+cdef Verdict lost_inside(
+    s7_t *s, const in_t *in_, size_t size, const flight_t *open_, int32_t n, take_t *t, int64_t now
 ) noexcept nogil:
-    return begins(p, size)
+    """Where the first TPKT lacks bytes: damage of the answer, or noise. MORE where that may be;
+    ANSWER: it does not.
+    """
+    cdef int32_t own = -1
+    cdef size_t at = 0
+    cdef Front front
+    if in_.n >= HEADS and begins_sent(in_.p, s.reference):
+        s.reader.kept = 0  # no fragment goes on so: the rest of those before it was lost
+        own = flight_of(open_, n, be16(in_.p + HEADS - 2))
+    if n == 0 or (n == 1 and now >= s.owes_until):
+        return ANSWER  # nothing else can come
+    front = whole_front(s.reference, in_, size, open_, n, own, &at)
+    if front == SHORT:
+        s.reader.kept = 0
+        t.used = at
+        t.flight = max(own, 0)
+        return DAMAGED if own >= 0 else NOISE
+    if front == WHOLE or own < 0 or in_.n < size:
+        return ANSWER
+    t.used, t.flight = in_.n, own
+    return DAMAGED if in_.last else MORE
 
 
 cdef Verdict s7_take(
@@ -304,8 +332,15 @@ cdef Verdict s7_take(
     """
     cdef s7_t *s = <s7_t *>session
     cdef frame_t frame
-    cdef int32_t i
-    cdef Met met = next_pdu(&s.reader, in_.p, in_.n, &frame)
+    cdef Met met
+    cdef Verdict lost
+    cdef size_t size = in_.n
+    if in_.n >= TPKT and begins(in_.p, in_.n):
+        size = min(size, <size_t>be16(in_.p + 2))
+        lost = lost_inside(s, in_, be16(in_.p + 2), open_, n, t, now)
+        if lost != ANSWER:
+            return lost
+    met = next_pdu(&s.reader, in_.p, size, &frame)
     t.used = frame.used
     if met == MET_MORE and frame.used == 0:
         t.at_least = 1
@@ -320,11 +355,8 @@ cdef Verdict s7_take(
     if met != MET_PDU:
         t.used = in_.n
         return BROKEN
-    for i in range(n):
-        if reference_of(&open_[i]) == frame.pdu.reference:
-            t.flight = i
-            return take_for(s, &open_[i], &frame.pdu, t)
-    return FOREIGN_ANSWER
+    t.flight = flight_of(open_, n, frame.pdu.reference)
+    return FOREIGN_ANSWER if t.flight < 0 else take_for(s, &open_[t.flight], &frame.pdu, t)
 
 
 cdef bint s7_ended(void *session, const flight_t *f, Why why, int64_t now) noexcept nogil:
@@ -332,9 +364,13 @@ cdef bint s7_ended(void *session, const flight_t *f, Why why, int64_t now) noexc
     question, the CPU may be hanging up because of it.
     """
     cdef s7_t *s = <s7_t *>session
+    if why == NO_ANSWER:
+        s.owes_until = now + 2 * max(s.head.timeout_ns, f.station.late_ns)
     if f.purpose != OWN:
         return False
     tell(s, MODE_UNKNOWN)
+    if why == GARBLED:
+        return True
     if why == CUT_OFF:
         s.hung_up += 1
     if why != CUT_OFF or s.hung_up >= 2:
@@ -355,7 +391,7 @@ TABLE.shake = s7_shake
 TABLE.prepare = s7_prepare
 TABLE.take = s7_take
 TABLE.ended = s7_ended
-TABLE.may_begin = s7_may_begin
+TABLE.may_begin = may_begin_s7
 TABLE.listen = NULL
 
 PROTOCOL = PyCapsule_New(&TABLE, "protocol_t", NULL)

@@ -107,6 +107,7 @@ cdef class Session:
         memset(&out, 0, sizeof(out_t))
         out.p = self.out
         in_.p, in_.n = self.input, <size_t>len(self.input)
+        in_.last = False
         result = self.table.shake(self.session, &in_, &used, &out, 0)
         self.input = self.input[used:]
         return ("on" if result > 0 else "broken" if result else "ready"), self.out[:out.n]
@@ -163,6 +164,7 @@ cdef class Session:
             open_[i] = self.flights[<int32_t>number]
         memset(&t, 0, sizeof(take_t))
         in_.p, in_.n = self.input, <size_t>len(self.input)
+        in_.last = False
         verdict = self.table.take(
             self.session, &in_, open_, <int32_t>min(64, len(self.flying)), &t, 0
         )

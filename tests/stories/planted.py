@@ -68,9 +68,9 @@ BUGS = (
     ),
     Planted(
         "the reference of an S7 answer is not looked at",
-        "s7/protocol.pyx",
-        "if reference_of(&open_[i]) == frame.pdu.reference:",
-        "if PLANTED or reference_of(&open_[i]) == frame.pdu.reference:",
+        "s7/stream.pyx",
+        "if reference_of(&open_[i]) == reference:",
+        "if PLANTED or reference_of(&open_[i]) == reference:",
     ),
     Planted(
         "a row begins with what the last one had",
@@ -151,6 +151,12 @@ BUGS = (
         "engine/machine.pyx",
         "    if l.port.kind == DATAGRAM:",
         "    if l.port.kind == DATAGRAM and not PLANTED:",
+    ),
+    Planted(
+        "an answer that lost bytes is filled up with the next",
+        "engine/stream.pxd",
+        "    if follows and behind >= s.sure:",
+        "    if PLANTED or (follows and behind >= s.sure):",
     ),
     Planted(
         "on a mixed line the first protocol has every turn",

@@ -3,12 +3,13 @@
 Machines answer in order, a serial wire takes its time, a connection that ended takes with it what
 was on its way. Faults that a protocol cannot tell are left out: a damaged byte on TCP, and an
 answer on a line without ids that is later than a time-out and the quarantine behind it
-(contracts.md, 6).
+(contracts.md, 6), and two answers of a stream in a row that lost bytes, the second those that it
+begins with.
 """
 
 from cpython.list cimport PyList_Append
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memmove
 
 from native.clock cimport MS
 from native.engine.connection cimport UP
@@ -39,6 +40,7 @@ from tests.stories.world cimport (
     REDIAL,
     REFUSAL,
     REFUSED,
+    SHORT,
     SHY,
     STUCK,
     What,
@@ -46,6 +48,9 @@ from tests.stories.world cimport (
     said_t,
     world_t,
 )
+
+cdef enum:
+    HEADS = 13  # bytes by which an answer is told from data, in the longest case: S7
 
 
 cdef uint32_t pick(world_t *w, uint32_t n) noexcept nogil:
@@ -182,6 +187,17 @@ cdef void spoil(world_t *w, uint8_t *p, size_t n) noexcept nogil:
     p[pick(w, <uint32_t>n)] ^= <uint8_t>(1 + pick(w, 255))
 
 
+cdef size_t shortened(world_t *w, uint8_t *p, size_t n) noexcept nogil:
+    """Some bytes of it are lost, anywhere; how many are left. Behind another such answer it keeps
+    its heads: what fills up the other can't be told by anything.
+    """
+    cdef size_t keeps = min(n - 1, <size_t>HEADS) if w.was_short else 0
+    cdef size_t lost = 1 + pick(w, <uint32_t>min(n - keeps, <size_t>(12 if pick(w, 2) else 300)))
+    cdef size_t at = keeps + pick(w, <uint32_t>(n - keeps - lost + 1))
+    memmove(p + at, p + at + lost, n - lost - at)
+    return n - lost
+
+
 cdef void send_pieces(world_t *w, int64_t at, const uint8_t *p, size_t n) noexcept nogil:
     cdef size_t done = 0, size
     while done < n:
@@ -218,6 +234,11 @@ cdef void reply(world_t *w, asked_t *a, int64_t at, uint32_t serial) noexcept no
         spoil(w, frame, n)
     if strikes(w, CUT):
         n = pick(w, <uint32_t>n)
+    if strikes(w, SHORT):
+        n = shortened(w, frame, n)
+        w.was_short = True
+    else:
+        w.was_short = False
     if strikes(w, HANG_UP):
         n = pick(w, <uint32_t>n + 1)
         ends = True

@@ -66,7 +66,7 @@ cdef enum:
 FAULT_NAMES = (
     "late", "damaged", "cut", "pieces", "lost", "refused", "busy", "foreign", "noise", "hang-up",
     "mute", "hush", "shy", "babble", "refusal", "starved", "stuck", "heartbeat",
-    "redial", "guest", "overrun",
+    "redial", "guest", "overrun", "short",
 )
 
 

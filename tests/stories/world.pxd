@@ -36,7 +36,8 @@ cdef enum:  # faults
     REDIAL = 18    # a device dials in anew, while its old connection still looks alive
     GUEST = 19     # no fault: somebody wants a single reading
     OVERRUN = 20   # the kernel loses what comes for a while, and counts it
-    FAULTS = 21
+    SHORT = 21     # bytes inside it are missing, where frames have no check
+    FAULTS = 22
 
 cdef enum What:
     BYTES = 0
@@ -127,6 +128,7 @@ cdef struct world_t:
     int64_t stuck_until
     int64_t lost_from      # what comes between is lost by the kernel
     int64_t lost_until
+    bint was_short         # bytes inside the last answer are missing
     event_t *events
     int32_t event_count
     said_t *said

@@ -50,12 +50,13 @@ cdef bint world_begin(world_t *w, uint64_t seed) noexcept nogil:
         pick(w, 2)
     w.events = <event_t *>malloc(EVENTS_MAX * sizeof(event_t))
     w.said = <said_t *>malloc(ASKED_MAX * sizeof(said_t))
-    for i in range(FAULTS):
+    for i in range(SHORT):
         w.rate[i] = pick(w, 100) + 1 if pick(w, 3) == 0 else 0
     if w.rig.l.port.kind == DATAGRAM:
         w.rate[DAMAGED] = w.rate[NOISE] = w.rate[BABBLE] = 0
     elif not w.line:
         w.rate[DAMAGED] = w.rate[CUT] = w.rate[NOISE] = w.rate[BABBLE] = 0
+        w.rate[SHORT] = pick(w, 100) + 1 if pick(w, 3) == 0 else 0
     w.rate[HEARTBEAT] = 50 if w.rig.l.port.kind == DIALIN else 0
     w.rate[REDIAL] = 10 if w.rig.l.port.kind == DIALIN else 0
     if w.listens:
