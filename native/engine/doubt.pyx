@@ -6,29 +6,18 @@ one may have been taken for ours already, with ours as the frame that came too m
 of the last `timeout` turn uncertain, where an answer to him could pass for theirs.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from native.engine.bus cimport is_shared, others_t, seen
 from native.engine.protocol cimport station_t, take_t
 from native.engine.state cimport device_t, link_t
 from native.reasons cimport UNCERTAIN_ANOTHER_ASKER
-from native.rows.store cimport group_doubt, group_t, layout_t
+from native.rows.store cimport doubt_t, group_doubt, request_t
 
 
-cdef void doubt_group(
-    link_t *l, group_t *g, const station_t *station, uint8_t quality, int64_t now
-) noexcept nogil:
-    cdef const layout_t *layout = g.scanned
-    cdef int32_t i
-    cdef uint32_t k
-    for i in range(layout.request_count if layout != NULL else 0):
-        if station.session.protocol.doubts(
-            station.session, station, &layout.requests[i], now
-        ):
-            for k in range(layout.requests[i].part_count):
-                group_doubt(
-                    g, layout, layout.requests[i].first_part + k, now - l.timeout_ns, quality
-                )
+cdef bint is_doubted(const doubt_t *d, const request_t *request) noexcept nogil:
+    cdef const station_t *station = <const station_t *>d.whose
+    return station.session.protocol.doubts(station.session, station, request, d.now)
 
 
 cdef void doubt_station(
@@ -37,13 +26,16 @@ cdef void doubt_station(
     """What it said lately is of that quality, as far as its protocol doubts it."""
     cdef int32_t i, k
     cdef device_t *d
+    cdef doubt_t doubt
     if station.session.protocol.doubts == NULL:
         return
+    doubt.doubts, doubt.whose, doubt.quality = is_doubted, station, quality
+    doubt.now, doubt.since_ns = now, now - l.timeout_ns
     for i in range(l.device_count):
         d = &l.devices[i]
         if d.station == station:
             for k in range(d.group_count):
-                doubt_group(l, d.groups[k], station, quality, now)
+                group_doubt(d.groups[k], &doubt)
             return  # those that share it share its groups
 
 

@@ -56,7 +56,7 @@ cdef int64_t affordable(const device_t *d) noexcept nogil:
     cdef int64_t most
     cdef int32_t i
     for i in range(d.group_count):
-        requests += <double>d.groups[i].current.request_count / <double>d.groups[i].period_ns
+        requests += <double>d.groups[i].request_count / <double>d.groups[i].period_ns
     if requests * 2 * PAUSE_MOST <= 1:
         return PAUSE_MOST
     most = <int64_t>(1 / (2 * requests))

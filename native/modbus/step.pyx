@@ -29,6 +29,7 @@ from native.modbus.unit cimport (
     SURE,
     UNSURE,
     asked_t,
+    is_behind,
     kind_of,
     modbus_t,
     own_t,
@@ -98,7 +99,10 @@ cdef bint choose_check(
         return False
     for i in range(plan.layout.request_count):
         r = &plan.layout.requests[i]
-        if r.skip_until or r.misses or not r.answered or r.spec_size != SPEC:
+        # What a unit that is behind is asked by a new plan was never answered.
+        if r.skip_until or r.misses or r.spec_size != SPEC or not (
+            r.answered or is_behind(u)
+        ):
             continue
         ask_of(r, &ask)
         count = telling_count(s, u, &ask)

@@ -69,12 +69,11 @@ from native.modbus.step cimport (
     suspected,
 )
 from native.modbus.unit cimport (
-    BEHIND,
     CHECK,
     PUT_OFF,
-    SUSPECT,
     SURE,
     UNSURE,
+    is_behind,
     modbus_t,
     own_t,
     unit_of,
@@ -137,10 +136,6 @@ cdef inline bint is_anothers(modbus_t *s, const frame_t *frame, own_t *own) noex
     own.odd_function = own.ask.function
     s.misses += 1
     return False
-
-
-cdef inline bint is_behind(const unit_t *u) noexcept nogil:
-    return u.step == SUSPECT or u.step == BEHIND
 
 
 cdef bint looks_behind(

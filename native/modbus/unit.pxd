@@ -142,6 +142,10 @@ cdef inline unit_t *unit_of(modbus_t *s, uint8_t number) noexcept nogil:
     return NULL
 
 
+cdef inline bint is_behind(const unit_t *u) noexcept nogil:
+    return u.step == SUSPECT or u.step == BEHIND
+
+
 cdef inline uint16_t kind_of(uint8_t function, size_t data_bytes) noexcept nogil:
     """An answer's function and size as one number, by which answers are told apart."""
     return <uint16_t>((function & 0x7F) << 8 | min(data_bytes, <size_t>255))

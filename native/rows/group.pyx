@@ -124,6 +124,7 @@ cdef class Group:
             raise MemoryError
         self.first = answers_of(plan.requests, plan.fields)
         self.g.current = self.make_layout(self.first)
+        self.g.request_count = self.g.current.request_count
         if not group_begin(&self.g):
             raise MemoryError
 

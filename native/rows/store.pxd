@@ -166,6 +166,7 @@ cdef struct group_t:
     layout_t *pending     # set by replan, current at the next swap
     layout_t *latest      # the one whose `latest` is the last committed row; NULL: none is
     layout_t *scanned     # of the scan in progress or the last one: written by `group_hold` alone
+    int32_t request_count  # of `scanned`; before the first scan, of the first plan
     store_t *active
     store_t *filled       # the first and the last of those that wait for the sealer
     store_t *filled_last
@@ -188,6 +189,15 @@ cdef struct group_t:
     uint64_t skipped[GAP_REASONS]
     uint64_t late[LATE_BUCKETS]
     uint64_t late_max_us
+
+
+cdef struct doubt_t:
+    # What is not believed any more.
+    bint (*doubts)(const doubt_t *d, const request_t *request) noexcept nogil
+    const void *whose     # for `doubts`
+    int64_t now
+    int64_t since_ns
+    uint8_t quality
 
 
 cdef inline void row_dated(row_t *row, int64_t first_sent, int64_t last_received) noexcept nogil:
@@ -213,10 +223,9 @@ cdef bint group_is_done_with(group_t *g, const layout_t *layout) noexcept nogil
 cdef void group_commit(group_t *g, layout_t *layout, uint64_t tick) noexcept nogil
 # Scan thread. Ticks below `upto` that have no row are a gap, for that GapReason.
 cdef void group_skip(group_t *g, uint64_t upto, uint32_t reason) noexcept nogil
-# Scan thread. In rows since `since_ns` that wait for the sealer, a good part becomes `quality`.
-cdef void group_doubt(
-    group_t *g, const layout_t *layout, uint32_t part, int64_t since_ns, uint8_t quality
-) noexcept nogil
+# Scan thread. In rows since then that wait for the sealer, whatever their layout, and in the one in
+# progress, good parts of the requests that are doubted become `quality`.
+cdef void group_doubt(group_t *g, const doubt_t *d) noexcept nogil
 
 # Sealer: takes the oldest filled store, or the active one and leaves an empty one; NULL when there
 # is nothing. While its `more` is set, there is another one to take.

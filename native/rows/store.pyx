@@ -1,6 +1,6 @@
 """What scan threads and the sealer do with row stores. See `store.pxd` for who may touch what."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
 
@@ -206,6 +206,7 @@ cdef layout_t *group_hold(group_t *g) noexcept nogil:
         if newer == layout:
             break
         layout = newer  # the sealer took the store meanwhile
+    g.request_count = layout.request_count
     return layout
 
 
@@ -301,36 +302,36 @@ cdef void group_commit(group_t *g, layout_t *layout, uint64_t tick) noexcept nog
     pthread_mutex_unlock(&g.lock)
 
 
-cdef void doubt_rows(
-    store_t *s, const layout_t *layout, uint32_t part, int64_t since_ns, uint8_t quality
+cdef void doubt_parts(
+    const doubt_t *d, const layout_t *layout, uint8_t *rows, uint32_t count
 ) noexcept nogil:
-    cdef uint32_t i = s.row_count
-    cdef uint8_t *row
-    if s.layout != layout:
-        return
-    while i:
-        i -= 1
-        row = s.rows + <size_t>i * layout.stride
-        if (<row_t *>row).mid_ns < since_ns:
-            return
-        if row_status(row)[part] == GOOD:
-            row_status(row)[part] = quality
+    """In the newest of so many rows one after another."""
+    cdef const request_t *r
+    cdef int32_t i
+    cdef uint32_t n, k
+    for i in range(layout.request_count):
+        r = &layout.requests[i]
+        n = count if d.doubts(d, r) else 0
+        while n and (<row_t *>(rows + <size_t>(n - 1) * layout.stride)).mid_ns >= d.since_ns:
+            n -= 1
+            for k in range(r.first_part, r.first_part + r.part_count):
+                if row_status(rows + <size_t>n * layout.stride)[k] == GOOD:
+                    row_status(rows + <size_t>n * layout.stride)[k] = d.quality
 
 
-cdef void group_doubt(
-    group_t *g, const layout_t *layout, uint32_t part, int64_t since_ns, uint8_t quality
-) noexcept nogil:
+cdef void group_doubt(group_t *g, const doubt_t *d) noexcept nogil:
     cdef store_t *s
     pthread_mutex_lock(&g.lock)
-    doubt_rows(g.active, layout, part, since_ns, quality)
     s = g.filled
+    doubt_parts(d, g.active.layout, g.active.rows, g.active.row_count)
     while s != NULL:
-        doubt_rows(s, layout, part, since_ns, quality)
+        doubt_parts(d, s.layout, s.rows, s.row_count)
         s = s.next
-    if row_status(layout.scratch)[part] == GOOD:
-        row_status(layout.scratch)[part] = quality
-    if (<row_t *>layout.latest).mid_ns >= since_ns and row_status(layout.latest)[part] == GOOD:
-        row_status(layout.latest)[part] = quality
+    if g.scanned != NULL:
+        (<row_t *>g.scanned.scratch).mid_ns = d.since_ns  # it has none yet
+        doubt_parts(d, g.scanned, g.scanned.scratch, 1)
+    if g.latest != NULL:
+        doubt_parts(d, g.latest, g.latest.latest, 1)
     pthread_mutex_unlock(&g.lock)
 
 

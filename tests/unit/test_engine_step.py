@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from drivers.api import Field, Request
+from drivers.modbus.request import Read, request_of
 from tests.kit.slave import HANG_UP, Asked, Step, answer, refusal
 from tests.kit.talk import Ask, Talk
 from tests.kit.wired import Wired
@@ -99,6 +101,72 @@ def test_device_when_in_step_then_a_check_costs_one_request(
     talk.run(60_000)
     assert talk.good() == 1
     assert len(talk.asked) - len(talk.rows()) <= 1 + len(reads)
+
+
+def plans_of(sizes: tuple[int, ...]) -> list[tuple[tuple[Request, ...], tuple[Field, ...]]]:
+    """Two tags, holding:10 and holding:20, in one request or in one each, of so many registers."""
+    found = []
+    for size in sizes:
+        if size > 10:
+            fields = tuple(Field(0, 20 * i, "uint16", "ABCD", 2, -1) for i in range(2))
+            found.append(((request_of(Read(3, 10, size)),), fields))
+        else:
+            fields = tuple(Field(i, 0, "uint16", "ABCD", 2, -1) for i in range(2))
+            requests = tuple(request_of(Read(3, at, size)) for at in (10, 20))
+            found.append((requests, fields))
+    return found
+
+
+def replanning(talk: Talk, sizes: tuple[int, ...], first_ms: float, every_ms: float) -> None:
+    """From `first_ms` on each of those plans in turn."""
+    (group,) = talk.box.groups
+    turn = iter(range(1, 1000))
+
+    def replan() -> None:
+        plans = plans_of(sizes)
+        group.replan(*plans[next(turn) % len(plans)])
+        talk.at(talk.now_ms + every_ms, replan)
+
+    talk.at(first_ms, replan)
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+@pytest.mark.parametrize("by", [1, 2])
+@pytest.mark.parametrize("sizes", [(11, 1), (1, 2, 3), (11, 12), (4, 1)])
+@pytest.mark.parametrize("every_ms", [130, 490, 1700])
+def test_device_when_one_request_behind_and_replanned_then_never_good(
+    every_ms: float, sizes: tuple[int, ...], by: int, in_flight: int
+) -> None:
+    talk = Talk(PLANS["two alike"], lagging(by), link={"in_flight": in_flight}, seal_ms=100)
+    replanning(talk, sizes, 10, every_ms)
+    talk.run(30_000)
+    assert [row for row in talk.rows(since_ms=1_000) if row.quality == 1] == []
+
+
+@pytest.mark.parametrize("offset_ms", range(0, 100, 5))
+def test_row_when_begun_under_the_plan_before_is_not_believed_either(offset_ms: int) -> None:
+    """A unit lags, and nothing shows it until it is asked for other sizes. The scan that is under
+    way at the seal has its row in a store of its own; then the first sign comes.
+    """
+    talk = Talk([Ask(1, (10, 20), 100)], lagging(1, 20), seal_ms=100_000)
+    (group,) = talk.box.groups
+    talk.at(4_000, lambda: group.replan(*plans_of((2,))[0]))
+    talk.at(4_000 + offset_ms, talk.collect)
+    talk.run(10_000)
+    assert [row for row in talk.rows(4_000 + offset_ms - 10) if row.quality == 1] == []
+
+
+@pytest.mark.parametrize("sizes", [(11, 1), (1, 2, 3)])
+def test_device_when_replanned_while_behind_then_good_again_once_in_step(
+    sizes: tuple[int, ...],
+) -> None:
+    talk = Talk(PLANS["two alike"], lagging(), seal_ms=100)
+    replanning(talk, sizes, 5_000, 1_000)
+    talk.at(20_050, lambda: setattr(talk, "script", honest))
+    talk.run(40_000)
+    talk.finish()
+    assert wrong(talk) == []
+    assert talk.good(since_ms=24_000) == 1
 
 
 ODD: dict[str, Answering] = {
