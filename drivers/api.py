@@ -143,12 +143,9 @@ class DeviceSpec:
     unit: int = 1
     framing: Framing = "tcp"
     profile: str = ""
-    max_registers: int = 125  # the most a request may ask for; the planner may learn less
-    max_bits: int = 2000
-    holes: tuple[str, ...] = ()  # "holding:100-199": never read, not even to bridge
     pause_ns: int = 0  # silence this device wants, over the link's
     align: bool = False  # ticks at whole multiples of their period in UTC, once it is known
-    own: tuple[tuple[str, Any], ...] = ()  # keys that only its driver has, as they were written
+    own: tuple[tuple[str, Any], ...] = ()  # keys that only its driver has: lists as tuples
 
 
 @dataclass(frozen=True, slots=True)

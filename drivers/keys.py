@@ -33,3 +33,4 @@ class Key:
     high: int | Decimal | None = None
     choices: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    in_profiles: bool = False  # of a driver's own: a profile may say it for its devices

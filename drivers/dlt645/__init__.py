@@ -30,7 +30,7 @@ class Dlt645Driver:
     name = "dlt645"
     keys = KEYS
     words = WORDS
-    lacks = ("unit", "framing", "max_registers", "max_bits", "holes")
+    lacks = ("unit", "framing")
 
     def check(self, device: DeviceSpec) -> list[Problem]:
         """Everything wrong with the meter's address and its tags; no error in it: `plan` will

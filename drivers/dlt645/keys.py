@@ -10,6 +10,6 @@ KEYS = (
     Key("preamble", "int", "4", "请求前面发几个 FE", "FE in front of a request", low=0, high=4),
     Key(
         "phases", "int", "1", "电表的相数，1 或 3；1：B、C 相的标签没有值",
-        "phases of the meter, 1 or 3; 1: tags of B and C have no value",
+        "phases of the meter, 1 or 3; 1: tags of B and C have no value", in_profiles=True,
     ),
 )  # fmt: skip

@@ -4,7 +4,7 @@
     wire       what a request costs             learn     limits from what a device refuses
     planner    the cheapest requests            runner    scanning, on the native floor
     check      what is wrong, offline           simulator a slave, of its own code
-    profiles/  makes and models
+    profiles/  makes and models             keys      that only its devices have
 
 Only the functions 1, 2, 3 and 4 exist here: nothing in this folder can write to a machine.
 """
@@ -12,8 +12,8 @@ Only the functions 1, 2, 3 and 4 exist here: nothing in this folder can write to
 from __future__ import annotations
 
 from drivers.api import DevicePlan, DeviceSpec, GroupPlan, NativeDriver, Problem, Speaker
-from drivers.keys import Key
 from drivers.modbus.check import check
+from drivers.modbus.keys import KEYS
 from drivers.modbus.planner import plan_device
 from drivers.modbus.words import WORDS
 
@@ -24,7 +24,7 @@ class ModbusDriver:
     """The `drivers.api.NativeDriver` of Modbus. Stateless; any thread."""
 
     name = "modbus"
-    keys: tuple[Key, ...] = ()
+    keys = KEYS
     words = WORDS
 
     def check(self, device: DeviceSpec) -> list[Problem]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from drivers.api import TYPE_BYTES, DeviceSpec, Problem, TagSpec
 from drivers.modbus.address import LAST_ADDRESS, AddressError, Range, manual, parse_range
-from drivers.modbus.limits import MAX_BITS, MAX_REGISTERS
+from drivers.modbus.limits import MAX_BITS, MAX_REGISTERS, declared_of
 from drivers.modbus.overlap import overlaps
 from drivers.modbus.planner import TagPlace, place
 
@@ -32,7 +32,7 @@ def check(device: DeviceSpec) -> list[Problem]:
     problems = list(_device(device))
     placed: list[tuple[TagSpec, TagPlace]] = []
     holes: list[Range] = []
-    for text in device.holes:
+    for text in declared_of(device).holes:
         try:
             holes.append(parse_range(text))
         except AddressError as error:
@@ -87,9 +87,10 @@ def _device(device: DeviceSpec) -> Iterator[Problem]:
     if device.framing == "rtu" and device.link.type == "serial" and device.link.data_bits != 8:
         args = {"link": device.link.name}
         yield Problem(("link",), "modbus.data_bits", args, severity="warning")
+    said = declared_of(device)
     for key, value, most in (
-        ("max_registers", device.max_registers, MAX_REGISTERS),
-        ("max_bits", device.max_bits, MAX_BITS),
+        ("max_registers", said.max_registers, MAX_REGISTERS),
+        ("max_bits", said.max_bits, MAX_BITS),
     ):
         if not 1 <= value <= most:
             yield Problem((key,), "modbus.limit", {"key": key, "value": value, "most": most})
@@ -124,6 +125,6 @@ def _extent(tag: TagSpec, at: TagPlace, device: DeviceSpec) -> _Found:
     if at.range.last > LAST_ADDRESS:
         args = {"text": tag.address, "registers": registers, "last": LAST_ADDRESS}
         yield "address", "modbus.past_end", args
-    elif at.address.is_register and registers > device.max_registers:
-        args = {"registers": registers, "most": device.max_registers}
+    elif at.address.is_register and registers > (most := declared_of(device).max_registers):
+        args = {"registers": registers, "most": most}
         yield "length" if tag.length else "type", "modbus.too_long", args

@@ -80,7 +80,7 @@ class Learner:
         self.limits = limits_of(device, kept)
         self._device = device
         self._first = self.limits
-        self._declared = limits_of(device).holes
+        self._declared = limits_of(device)
         self._groups = ranges_by_period(device)
         self._refusals: dict[Read, int] = {}
         self._answered: set[Read] = set()
@@ -116,7 +116,9 @@ class Learner:
         whole = _range(request)
         self._change(
             refused=[r for r in self.limits.refused if r != whole],
-            holes=[h for h in self.limits.holes if h in self._declared or not whole.covers(h)],
+            holes=[
+                h for h in self.limits.holes if h in self._declared.holes or not whole.covers(h)
+            ],
         )
         self._conclude()
 
@@ -152,9 +154,9 @@ class Learner:
         """Now and then: try whether a limit still holds."""
         if self._trial or self._open:
             return
-        learned = [h for h in self.limits.holes if h not in self._declared]
+        learned = [h for h in self.limits.holes if h not in self._declared.holes]
         most = (self.limits.max_registers, self.limits.max_bits)
-        allowed = (self._device.max_registers, self._device.max_bits)
+        allowed = (self._declared.max_registers, self._declared.max_bits)
         if not learned and most == allowed:
             self._trial_at = 0
             return
@@ -185,11 +187,11 @@ class Learner:
     def said(self) -> list[dict[str, Any]]:
         """What was learned, as messages."""
         told: list[dict[str, Any]] = []
-        if self.limits.max_registers < self._device.max_registers:
+        if self.limits.max_registers < self._declared.max_registers:
             args = {"count": self.limits.max_registers}
             told.append({"id": "learned.max_registers", "args": args})
         for hole in (*self.limits.holes, *self.limits.refused):
-            if hole not in self._declared:
+            if hole not in self._declared.holes:
                 args2 = {"first": f"{hole.space}:{hole.first}", "last": hole.last}
                 told.append({"id": "learned.hole", "args": args2})
         return told

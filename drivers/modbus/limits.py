@@ -51,6 +51,20 @@ class Limits:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the file says of a device's limits, or the standard where it says nothing."""
+
+    max_registers: int = MAX_REGISTERS
+    max_bits: int = MAX_BITS
+    holes: tuple[str, ...] = ()
+
+
+def declared_of(device: DeviceSpec) -> Declared:
+    """Unjudged: drivers/modbus/check says what is wrong with it."""
+    return Declared(**dict(device.own))
+
+
 def limits_of(device: DeviceSpec, kept: Mapping[str, Any] | None = None) -> Limits:
     """The limits that the configuration gives, narrowed by what `to_json` kept of an earlier run.
 
@@ -58,13 +72,14 @@ def limits_of(device: DeviceSpec, kept: Mapping[str, Any] | None = None) -> Limi
     ValueError, KeyError or TypeError where `kept` is not what `to_json` gave: start without it
     then.
     """
-    declared = tuple(parse_range(hole) for hole in device.holes)
+    said = declared_of(device)
+    declared = tuple(parse_range(hole) for hole in said.holes)
     if kept is None:
-        return Limits(device.max_registers, device.max_bits, tuple(sorted(set(declared))))
+        return Limits(said.max_registers, said.max_bits, tuple(sorted(set(declared))))
     learned = tuple(parse_range(hole) for hole in kept["holes"])
     return Limits(
-        max_registers=max(1, min(device.max_registers, int(kept["max_registers"]))),
-        max_bits=max(1, min(device.max_bits, int(kept["max_bits"]))),
+        max_registers=max(1, min(said.max_registers, int(kept["max_registers"]))),
+        max_bits=max(1, min(said.max_bits, int(kept["max_bits"]))),
         holes=tuple(sorted({*declared, *learned})),
         refused=tuple(sorted({parse_range(refused) for refused in kept["refused"]})),
     )

@@ -38,7 +38,7 @@ class MTConnectDriver:
     name = "mtconnect"
     keys: tuple[Key, ...] = ()
     words = WORDS
-    lacks = ("unit", "max_registers", "max_bits", "holes")
+    lacks = ("unit",)
 
     def check(self, device: DeviceSpec) -> list[Problem]:
         """Everything wrong with the device's addresses, types and link."""

@@ -27,7 +27,7 @@ class S7Driver:
     name = "s7"
     keys = KEYS
     words = WORDS
-    lacks = ("unit", "framing", "max_registers", "max_bits", "holes")
+    lacks = ("unit", "framing")
 
     def check(self, device: DeviceSpec) -> list[Problem]:
         """Everything wrong with the device's addresses, types and TSAPs; no error in it: `plan`

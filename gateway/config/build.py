@@ -56,6 +56,15 @@ class _Parts:
         own = self.checked.get(key)
         return self.profile.defaults.get(key, default) if own is None else own
 
+    def own(self, driver: Driver) -> tuple[tuple[str, Any], ...]:
+        """What was said of the keys that only devices of this driver have."""
+        said = ((key.name, self.setting(key.name, None)) for key in driver.keys)
+        return tuple(
+            (name, tuple(value) if isinstance(value, list) else value)
+            for name, value in said
+            if value is not None
+        )
+
 
 class DeviceBuilder:
     """Builds every device; `links` are all that were named, None where one is wrong."""
@@ -121,20 +130,17 @@ class DeviceBuilder:
             tags=tags,
             framing=framing,
             profile=checked["profile"] or "",
-            max_registers=parts.setting("max_registers", 125),
-            max_bits=parts.setting("max_bits", 2000),
-            holes=tuple(parts.setting("holes", ())),
             pause_ns=parts.setting("pause", 0),
-            own=_own(driver, checked),
+            own=parts.own(driver),
         )
         if over := self._capacity.take_device(device, len(names), place):
             self._problems.append(over)
             return []
         if link is None:
-            self._ask(driver, device, parts, only=("tags", "holes"))
+            own = (key.name for key in driver.keys)
+            self._ask(driver, device, parts, only=("tags", *own))
             return []
-        numbered = "unit" not in registry.lacks(driver.name) and not driver.keys
-        if bus and "unit" not in written and numbered:
+        if bus and "unit" not in written and "unit" not in registry.lacks(driver.name):
             self._problems.append(place.warning("config.unit_left_out", device=name))
         self._judge_port(place, driver, device)
         self._judge_timeout(place, link, parts)
@@ -309,12 +315,6 @@ def _usual_port(driver: Driver, device: DeviceSpec) -> int:
     """Its TCP port where an address names none; 0: it has no usual one."""
     usual = getattr(driver, "usual_port", None)
     return int(usual(device)) if usual else 0
-
-
-def _own(driver: Driver, checked: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """What was said of the keys that only devices of this driver have."""
-    said = ((key.name, checked[key.name]) for key in driver.keys)
-    return tuple((name, value) for name, value in said if value is not None)
 
 
 def check_lines(

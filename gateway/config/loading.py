@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from drivers import registry
 from drivers.api import DeviceSpec, LinkSpec, TlsFiles
 from gateway.certificates import judge
 from gateway.config import dialin, spelling
@@ -287,7 +288,7 @@ def _plant(
             devices[device.name], places[device.name] = device, place
             key = (device.link.name, device.driver, device.unit)
             other = units.setdefault(key, device.name)
-            if other != device.name and not (device.own or devices[other].own):
+            if other != device.name and "unit" not in registry.lacks(device.driver):
                 at = place / "unit"
                 problems.append(at.warning("config.unit_twice", other=other, unit=device.unit))
     check_lines(devices.values(), places, problems)

@@ -40,12 +40,13 @@ LIMITS = "<!-- limits: from proto/limits.py -->", "<!-- end of limits -->"
 PAGES = {"en": "configuration.md", "zh": "configuration.zh-CN.md"}
 
 
-def _keys_of_drivers() -> Table:
-    """What devices have that one driver alone reads, with its name."""
+def _keys_of_drivers(in_profiles: bool = False) -> Table:
+    """What devices, or profiles, have that one driver alone reads, with its name."""
     return {
         key.name: replace(key, only=(name,))
         for name in registry.ours()
         for key in registry.get(name).keys
+        if key.in_profiles or not in_profiles
     }
 
 
@@ -58,7 +59,7 @@ _TABLES: tuple[tuple[str, Table], ...] = (
     ("[links.NAME.tls]", LINK_TLS),
     ("[devices.NAME]", {**DEVICE, **_keys_of_drivers()}),
     ("[devices.NAME.tags]", TAG),
-    ("[profile]", PROFILE),
+    ("[profile]", {**PROFILE, **_keys_of_drivers(in_profiles=True)}),
 )
 _WORDS = {
     "en": ("key", "example", "default", "range", "meaning", "required", "only"),

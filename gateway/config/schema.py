@@ -169,12 +169,6 @@ LENGTHS = {"string": "length = 16", "wstring": "length = 16", "bcd": "length = 4
 
 _EVERY = Key("every", "duration", '"1 s"', "周期", "period", low=MS, high=DAY)
 _ORDER = Key("order", "choice", '"ABCD"', "字节序", "byte order", choices=ORDERS)
-_MAX_REGISTERS = Key("max_registers", "int", "125", "一次最多读几个寄存器",
-        "the most registers a request asks for",
-                     low=1, high=125)  # fmt: skip
-_HOLES = Key(
-    "holes", "texts", '["holding:100-199"]', "绝不读的地址", "addresses that are never read"
-)
 _PAUSE = Key("pause", "duration", '"0 ms"', "这台设备要求的静默",
         "silence that this device wants, over the link's",
              low=0, high=10 * S)  # fmt: skip
@@ -197,10 +191,6 @@ DEVICE = _table(
     _ORDER,
     Key("tags", "table", "", "标签", "its tags"),
     Key("tags_file", "text", '"lathe.csv"', "标签表（CSV）", "a table of tags (CSV)"),
-    _MAX_REGISTERS,
-    Key("max_bits", "int", "2000", "一次最多读几个位", "the most bits a request asks for", low=1,
-        high=2000),
-    _HOLES,
     _PAUSE,
     Key("baud", "int", "2400", "波特率，与串口链路不同时写",
         "bits a second, where this device differs from its serial link", low=BAUD_LEAST,
@@ -297,7 +287,17 @@ PROFILE = _table(
         high=60 * S),
     _EVERY,
     _ORDER,
-    _MAX_REGISTERS,
-    _HOLES,
     _PAUSE,
 )  # fmt: skip
+
+
+def profile_table(driver: str) -> Table:
+    """The keys of a profile of that driver's devices; of an unknown driver: those of any of ours,
+    as the driver itself is what is wrong.
+    """
+    try:
+        drivers: list[str] = [registry.get(driver).name]
+    except registry.UnknownDriverError:
+        drivers = registry.ours()
+    own = (key for name in drivers for key in registry.get(name).keys if key.in_profiles)
+    return {**PROFILE, **_table(*own)}

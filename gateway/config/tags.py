@@ -16,7 +16,7 @@ from gateway.config import spelling
 from gateway.config.check import Place, check_table, complete, missing
 from gateway.config.points import PointTable
 from gateway.config.problems import Problems
-from gateway.config.schema import LENGTHS, PROFILE, PROFILE_FILE, TAG, Table
+from gateway.config.schema import LENGTHS, PROFILE_FILE, TAG, Table, profile_table
 from gateway.config.source import SIZE_MAX, Source
 from gateway.config.values import nearest
 from gateway.files import Content, Inode, read
@@ -205,8 +205,9 @@ class TagReader:
         top = Place(source, ())
         parts = check_table(top, source.data, PROFILE_FILE, self._problems)
         about = parts.get("profile", {})
-        defaults = check_table(top / "profile", about, PROFILE, self._problems)
-        complete(top / "profile", about, dict(defaults), PROFILE, self._problems)
+        table = profile_table(str(about.get("driver", "")))
+        defaults = check_table(top / "profile", about, table, self._problems)
+        complete(top / "profile", about, dict(defaults), table, self._problems)
         own = self.own(top / "tags", parts.get("tags", {}), TAG)
         return Profile(defaults, own, bool(len(source.problems)))
 

@@ -211,7 +211,7 @@ def test_tags_when_profile_table_and_device_say_them_then_laid_over_key_by_key(
     assert (b.name, b.every_ns) == ("b", 2 * 10**9)
     assert (pressure.name, pressure.address) == ("压力", "holding:16")
     assert (pressure.scale, pressure.every_ns) == (Decimal("0.1"), 500_000_000)
-    assert device_spec.max_registers == 10
+    assert device_spec.own == (("max_registers", 10),)
     assert [path.name for path in loaded.tables] == ["mine.toml", "points.csv"]
 
 

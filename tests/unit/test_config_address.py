@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from drivers import registry
 from gateway.config import load
 from gateway.config.address import AddressError, split_address
+from gateway.config.schema import DEVICE as DEVICE_KEYS
+from gateway.config.schema import PROFILE as PROFILE_KEYS
 from gateway.messages import LANGUAGES, remedy, text
 from tests.unit.test_config import DEVICE, HEAD, TAGS, write
 
@@ -151,6 +154,32 @@ def test_key_when_the_driver_has_no_use_for_it_then_refused(
     problems = load(write(tmp_path, HEAD + device + line + "\n")).problems
     (problem,) = [each for each in problems if each.severity == "error"]
     assert (problem.id, problem.args["drivers"]) == ("config.key_of_driver", "modbus")
+
+
+def test_keys_of_one_driver_are_none_of_the_others() -> None:
+    """Those that all devices or profiles have are no protocol's."""
+    of_drivers = {key.name for name in registry.ours() for key in registry.get(name).keys}
+    assert {"max_registers", "max_bits", "holes", "rack", "meter"} <= of_drivers
+    assert not of_drivers & (DEVICE_KEYS.keys() | PROFILE_KEYS.keys())
+
+
+@pytest.mark.parametrize("key", ["max_registers = 9", "max_bits = 9", 'holes = ["input:1-2"]'])
+def test_profile_when_it_says_a_key_of_its_driver_then_its_devices_have_it(
+    tmp_path: Path, key: str
+) -> None:
+    for driver, found in (("modbus", []), ("s7", ["config.unknown_key"])):
+        write(
+            tmp_path,
+            f'[profile]\ntitle = "P"\ndriver = "{driver}"\n{key}\n'
+            '[tags]\na = { address = "holding:1", type = "int16" }\n',
+            "mine.toml",
+        )
+        device = DEVICE.replace('"modbus"', f'"{driver}"') + 'profile = "mine.toml"\n'
+        loaded = load(write(tmp_path, HEAD + device))
+        assert [p.id for p in loaded.problems if p.args.get("key") == key.split()[0]] == found
+        if not found:
+            assert loaded.config is not None
+            assert [name for name, _ in loaded.config.devices[0].own] == [key.split()[0]]
 
 
 def endpoint(said: str) -> str:

@@ -47,23 +47,23 @@ def device(*tags: TagSpec, link: LinkSpec = TCP, **more: Any) -> DeviceSpec:
             "modbus.too_long",
         ),
         (
-            device(tag("holding:0", "float64"), max_registers=3),
+            device(tag("holding:0", "float64"), own=(("max_registers", 3),)),
             ("tags", "t", "type"),
             "modbus.too_long",
         ),
         (
-            device(tag("holding:9", "int32"), holes=("holding:10-20",)),
+            device(tag("holding:9", "int32"), own=(("holes", ("holding:10-20",)),)),
             ("tags", "t", "address"),
             "modbus.in_hole",
         ),
-        (device(holes=("10-20",)), ("holes",), "modbus.address_syntax"),
+        (device(own=(("holes", ("10-20",)),)), ("holes",), "modbus.address_syntax"),
         (device(link=SERIAL, unit=0), ("unit",), "modbus.unit_reserved"),
         (device(link=SERIAL, unit=248), ("unit",), "modbus.unit_reserved"),
         (device(link=SERIAL, unit=256), ("unit",), "modbus.unit"),
         (device(unit=256), ("unit",), "modbus.unit"),
         (device(link=SERIAL, framing="tcp"), ("framing",), "modbus.framing"),
-        (device(max_registers=126), ("max_registers",), "modbus.limit"),
-        (device(max_bits=0), ("max_bits",), "modbus.limit"),
+        (device(own=(("max_registers", 126),)), ("max_registers",), "modbus.limit"),
+        (device(own=(("max_bits", 0),)), ("max_bits",), "modbus.limit"),
     ],
 )
 def test_mistake_in_a_device_is_found_where_it_stands(

@@ -162,13 +162,13 @@ def test_plan_of_bcd_says_its_length_and_sign() -> None:
 
 
 def test_plan_with_declared_hole_never_reads_it() -> None:
-    group = plan(TCP, tag("holding:0"), tag("holding:3"), holes=("holding:1-2",))
+    group = plan(TCP, tag("holding:0"), tag("holding:3"), own=(("holes", ("holding:1-2",)),))
     assert reads_of(group) == [Read(3, 0, 1), Read(3, 3, 1)]
 
 
 def test_plan_past_the_largest_read_never_cuts_a_value() -> None:
     tags = [tag(f"holding:{2 * i}", "float32") for i in range(10)]
-    group = plan(TCP, *tags, max_registers=7)
+    group = plan(TCP, *tags, own=(("max_registers", 7),))
     assert len(group.requests) == 4
     assert all(r.address % 2 == 0 and r.count % 2 == 0 and r.count <= 7 for r in reads_of(group))
 
@@ -229,7 +229,7 @@ def test_forecast_of_an_overloaded_link_stretches_every_period_alike() -> None:
 
 
 def test_limits_kept_over_a_restart_never_pass_the_file() -> None:
-    spec = device(TCP, tag("holding:0"), max_registers=50, holes=("input:3",))
+    spec = device(TCP, tag("holding:0"), own=(("max_registers", 50), ("holes", ("input:3",))))
     kept = Limits(max_registers=100, holes=(Range("holding", 9, 9),)).to_json()
     limits = limits_of(spec, kept)
     assert limits.max_registers == 50

@@ -11,6 +11,7 @@ import pytest
 
 from drivers import profiles, registry
 from drivers.api import DeviceSpec
+from drivers.modbus.limits import limits_of
 from drivers.modbus.request import reads_of
 from drivers.modbus.simulator import Simulator, load_map, raw_value
 from gateway.config import load
@@ -53,7 +54,8 @@ def test_profile_as_shipped_is_configured_checked_and_planned(name: str, tmp_pat
     assert device.tags
     assert driver.check(device) == []
     plan = driver.plan(device)
-    assert all(r.count <= device.max_registers for group in plan.groups for r in reads_of(group))
+    most = limits_of(device).max_registers
+    assert all(r.count <= most for group in plan.groups for r in reads_of(group))
 
 
 @pytest.mark.parametrize("name", MODBUS)

@@ -29,6 +29,7 @@ class WeighDriver:
 
     name = "weigh"
     keys = (Key("scale", "int", "1", "秤上设的号", "its number", default=1, low=0, high=255),)
+    lacks = ("unit", "framing")
     words: Mapping[str, Message] = {
         "weigh.address": Message(
             "地址 {text} 看不懂", "the address {text} makes no sense",
