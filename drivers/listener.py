@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 from drivers.api import LinkSpec
 from drivers.packets import PACKET_MAX, shown
+from drivers.runner import TURN_S_MAX
 
 #: On 4G the first bytes come a round trip or two behind the connection.
 SILENT_S, STRANGER_S, RETRY_S = 10.0, 1.0, 2.0
@@ -110,7 +111,7 @@ class _Door:
 
 
 class Listener:
-    """A `drivers.api.Runner` without devices of its own: `expected` are the links and what to call
+    """A `Runner` without devices of its own: `expected` are the links and what to call
     with a connection of theirs, from this thread.
     """
 
@@ -122,6 +123,7 @@ class Listener:
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         weakref.finalize(self, os.close, self._bell)
         self._stopping = False
+        self.turns = 0
 
     def run(self) -> None:
         with select.epoll() as self._poll:
@@ -164,6 +166,7 @@ class Listener:
         return found
 
     def _turn(self) -> None:
+        self.turns += 1
         now = time.monotonic()
         for door in self._doors.values():
             if door.socket is None and now >= door.retry_s:
@@ -185,12 +188,13 @@ class Listener:
                     self._refuse(caller)
 
     def _rest_s(self, now: float) -> float:
-        """Until something is due; -1: for ever."""
-        times = [door.retry_s for door in self._doors.values() if door.socket is None]
+        """Until something is due."""
+        times = [now + TURN_S_MAX / 4]
+        times += [door.retry_s for door in self._doors.values() if door.socket is None]
         times += [
             caller.until_s for door in self._doors.values() for caller in door.callers.values()
         ]
-        return max(0.0, min(times) - now) if times else -1.0
+        return max(0.0, min(times) - now)
 
     def _open(self, door: _Door) -> None:
         family = socket.AF_INET6 if ":" in door.host else socket.AF_INET

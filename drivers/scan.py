@@ -7,7 +7,6 @@ Devices of several drivers may be on one link. What a driver adds is its `driver
 from __future__ import annotations
 
 import errno
-import ipaddress
 import logging
 import os
 import time
@@ -24,7 +23,6 @@ from drivers.api import (
     LinkSpec,
     NativeDriver,
     OpenedLinks,
-    Runner,
     Speaker,
     Station,
     TagSpec,
@@ -35,7 +33,9 @@ from drivers.learning import Explaining, PartLearning
 from drivers.listener import Listener
 from drivers.packets import told_beat
 from drivers.phases import phase_of, telling
+from drivers.ports import has_name
 from drivers.quality import BAD_NO_ANSWER, BAD_NOT_ASKED
+from drivers.runner import Runner
 from drivers.states import NET_CAUSES, SERIAL_CAUSES, judge, likely_order
 from native.block.latest import orders_fitting, qualities
 from native.engine.link import Link
@@ -242,17 +242,6 @@ class _Bus:
         return result
 
 
-def has_name(spec: LinkSpec) -> bool:
-    """Whether the link's host must be looked up; an address is taken as it is, at once."""
-    if spec.type in ("serial", "listen"):
-        return False
-    try:
-        address = ipaddress.ip_address(spec.host)
-    except ValueError:
-        return True
-    return address.version == 6 and address.scope_id is not None  # its interface may come later
-
-
 def _driver(device: DeviceSpec) -> NativeDriver:
     driver = registry.get(device.driver)
     assert isinstance(driver, NativeDriver)
@@ -286,7 +275,7 @@ def _qualities(groups: Sequence[Group]) -> Mapping[int, int]:
 
 
 class NativeRunner:
-    """The `drivers.api.Runner` of one native loop."""
+    """The `Runner` of one native loop."""
 
     def __init__(self, buses: Sequence[_Bus]) -> None:
         self.buses = buses
@@ -297,6 +286,10 @@ class NativeRunner:
 
     def stop(self) -> None:
         self._loop.stop()
+
+    @property
+    def turns(self) -> int:
+        return self._loop.turns
 
     @property
     def names(self) -> list[str]:

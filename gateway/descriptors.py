@@ -5,6 +5,7 @@ Where descriptors run out gRPC aborts the process, so with fewer it does not sta
 
 from __future__ import annotations
 
+import resource
 import subprocess
 from collections.abc import Sequence
 
@@ -21,6 +22,16 @@ _ANSWER_SECONDS = 5.0
 def needed(links: Sequence[LinkSpec]) -> int:
     """At most so many are open at once."""
     return BESIDE_LINKS + OF_LINK * len(links) + descriptors_max(links)
+
+
+def allow(needed: int) -> int:
+    """Raise the soft limit of open files to `needed` if the hard one lets us; the limit then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return needed
+    limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
 
 
 def allowed() -> int | None:

@@ -83,9 +83,13 @@ class Stream(Protocol):
     async def close(self) -> None: ...
 
 
+#: A connection that takes longer is given up.
+OPENING_S_MAX = 20.0
+
+
 class Channel(Protocol):
     async def open(self) -> Stream:
-        """Connect and start the stream. Raises ChannelError."""
+        """Connect and start the stream, within OPENING_S_MAX. Raises ChannelError."""
 
 
 class ChannelError(SaidError):

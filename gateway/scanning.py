@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from drivers import registry
@@ -19,10 +20,13 @@ from drivers.api import (
     HostedDriver,
     NativeDriver,
     OpenedLinks,
-    Runner,
 )
+from drivers.runner import Runner
 from drivers.scan import open_links
 from gateway.config.model import GatewayConfig
+from gateway.messages import some
+from gateway.report.snapshot import Said
+from gateway.watchdog import Part
 from native.rows.group import Pool
 
 _log = logging.getLogger(__name__)
@@ -31,6 +35,14 @@ _log = logging.getLogger(__name__)
 STOP_S_MAX = 2.0
 #: Between two rounds.
 LOOKUP_EVERY_S = 1.0
+
+
+def _said(runner: Runner) -> Said:
+    """The thread of a runner, by its links."""
+    names = [link["name"] for link in runner.links()]
+    if not names:
+        return Said(id="daemon.part_listener", args={})
+    return Said(id="daemon.part_links", args={"links": some(names)})
 
 
 class Scanning:
@@ -48,6 +60,8 @@ class Scanning:
         self._specs = {device.name: device for device in config.devices}
         self._owner: dict[str, OpenedLinks] = {}
         self._threads: list[threading.Thread] = []
+        #: What each of these threads is to people.
+        self._said: list[Said] = []
         self._lookups: threading.Thread | None = None
         self._stopping = threading.Event()
         self.failed: list[str] = []
@@ -93,6 +107,7 @@ class Scanning:
         if utc_ahead_ns is not None:
             self.know_utc(utc_ahead_ns)
         for i, runner in enumerate(self.runners):
+            self._said.append(_said(runner))
             thread = threading.Thread(
                 target=self._run, args=(runner,), name=f"scan-{i}", daemon=True
             )
@@ -133,10 +148,19 @@ class Scanning:
             thread.join(STOP_S_MAX)
         return not any(thread.is_alive() for thread in self._threads)
 
-    def dead_threads(self) -> list[str]:
+    def dead_threads(self) -> list[Said]:
         """Threads that ended by themselves: never right while the daemon runs."""
-        threads = [*self._threads, *([self._lookups] if self._lookups else ())]
-        return [thread.name for thread in threads if not thread.is_alive()]
+        threads = list(zip(self._threads, self._said, strict=True))
+        if self._lookups:
+            threads.append((self._lookups, Said(id="daemon.part_lookups", args={})))
+        return [said for thread, said in threads if not thread.is_alive()]
+
+    def parts(self) -> list[Part]:
+        """The threads of the links, for the watchdog; after `start`."""
+        return [
+            Part(said, partial(getattr, runner, "turns"))
+            for said, runner in zip(self._said, self.runners, strict=True)
+        ]
 
     def learn(self) -> None:
         """Plans may be made anew: call it outside the event loop."""

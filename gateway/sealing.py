@@ -44,7 +44,10 @@ class Sealing:
         self._buffer, self._anchors, self._clock, self._wake = buffer, anchors, clock, wake
         self._early = asyncio.Event()
         self.blocks = self.scans = self.samples = self.samples_bad = 0
-        self.last_ns = self._began_ns = clock.now_ns()
+        self._began_ns = clock.now_ns()
+        self._due_ns = 0
+        #: Seals that were begun and that ended, for the watchdog.
+        self.begun = self.ended = 0
 
     def begin(self) -> None:
         """Sampling begins."""
@@ -55,12 +58,13 @@ class Sealing:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._sealer.wake_fd, self._ring)
         try:
-            due_ns = self._clock.now_ns() + self._every_ns
+            self._due_ns = self._clock.now_ns() + self._every_ns
             while True:
-                await self._beat(due_ns)
+                await self._beat(self._due_ns)
                 self.seal()
                 now_ns = self._clock.now_ns()
-                due_ns = max(due_ns + self._every_ns, now_ns) if now_ns >= due_ns else due_ns
+                if now_ns >= self._due_ns:
+                    self._due_ns = max(self._due_ns + self._every_ns, now_ns)
         finally:
             loop.remove_reader(self._sealer.wake_fd)
 
@@ -77,6 +81,15 @@ class Sealing:
             await self._early.wait()
         finally:
             beat.cancel()
+
+    def mark_seal(self) -> object:
+        """Changes as seals end; None: none is under way. Any thread."""
+        begun, ended = self.begun, self.ended
+        return ended if begun != ended else None
+
+    def mark_beat(self) -> object:
+        """Changes with each seal; None: none is due."""
+        return self.ended if self._clock.now_ns() >= self._due_ns else None
 
     def finish(self) -> None:
         """After the last scan: what is left, then the block that says that the epoch ended
@@ -98,10 +111,11 @@ class Sealing:
         anchor = self._anchors.due(now_ns)
         if anchor is not None:
             extra.anchors.append(anchor)
+        self.begun += 1
         blocks = self._sealer.seal(
             self._epoch, self._buffer.last_seq + 1, REVISION, extra.SerializeToString(), end
         )
-        self.last_ns = now_ns
+        self.ended += 1
         for block in blocks:
             self._buffer.put(
                 SealedBlock(

@@ -5,24 +5,23 @@ control socket, sealing, uplink; collecting never waits for the platform or the 
 (SIGTERM, SIGINT, SIGHUP): scan threads, the last block, a short wait for acknowledgements, what is
 left to disk, control socket.
 
-The watchdog is told only while every part moves: each scan thread is alive, sealing kept its beat;
-a disk that hangs counts only once RAM is full. A part that ends by itself ends the daemon with an
-error, after what was sampled is saved; systemd starts it again, and the epoch's end is announced as
-a gap. A stop ends in its time, whatever hangs.
+A part that ends by itself, or does not move (`gateway.watchdog`), ends the daemon with an error,
+after what was sampled is saved; systemd starts it again, and the epoch's end is announced as a gap.
+A stop ends in its time, whatever hangs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
 import random
-import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
 from drivers.api import TlsFiles
@@ -39,6 +38,7 @@ from gateway.keep import Kept
 from gateway.machine import machine
 from gateway.messages import remedy, text
 from gateway.report.journal import Journal
+from gateway.report.snapshot import Said
 from gateway.report.status import Answers, Parts, snapshot
 from gateway.scanning import Scanning
 from gateway.sealing import REVISION, Sealing
@@ -47,6 +47,7 @@ from gateway.threads import Threads
 from gateway.uplink.channel import GrpcChannel
 from gateway.uplink.plan import DataPlan
 from gateway.uplink.uplink import Uplink, UplinkConfig
+from gateway.watchdog import Part, Watchdog
 from native import heap
 from native.block.bundle import bundle
 from native.block.seal import decompress
@@ -61,12 +62,17 @@ STOP_S_MAX = 12.0
 #: Looks for the journal take a four hundredth of a core at most, unless they would be farther
 #: apart. A look takes 33 us a device: of three hundred devices the journal hears 4 s later.
 LOOKS_APART, LOOK_NS_MAX = 400, 10_000_000_000
-#: A beat this late is a hung part: the watchdog stays silent.
-BEATS_MAX = 20
+#: A start that looks through a large buffer on a slow card says each so often that it goes on.
+START_SAID_S = 10.0
 
 
 class PartFailedError(Exception):
-    """A part of the daemon ended by itself."""
+    """A part of the daemon ended by itself, or is stuck."""
+
+    def __init__(self, said: Said) -> None:
+        """`said`: the part."""
+        super().__init__(said["id"])
+        self.said = said
 
 
 async def run_blocking(call: Callable[[], object]) -> object:
@@ -109,13 +115,15 @@ class Supervisor:
         self._disk = disk
         config = self._config
         anchors = self._anchors
-        buffer = await Buffer.open(
-            disk,
-            self._clock,
-            self._disk_threads,
-            self._buffer_config(),
-            decompress,
-            anchors.utc_ns,
+        buffer = await self._starting(
+            Buffer.open(
+                disk,
+                self._clock,
+                self._disk_threads,
+                self._buffer_config(),
+                decompress,
+                anchors.utc_ns,
+            )
         )
         epoch = buffer.open_epoch(self._clock.boot_id, self._clock.now_ns())
         if ended := buffer.snapshot()["previous_end"]:
@@ -144,6 +152,13 @@ class Supervisor:
             await self._live(parts, uplink)
         finally:
             await control.close()
+
+    async def _starting(self, opening: Coroutine[object, object, Buffer]) -> Buffer:
+        task = asyncio.ensure_future(opening)
+        while not task.done():
+            self._notify.starting(3 * START_SAID_S)
+            await asyncio.wait([task], timeout=START_SAID_S)
+        return task.result()
 
     async def _uplink(self, disk: OsDisk, buffer: Buffer) -> Uplink:
         platform = self._config.platform
@@ -189,15 +204,26 @@ class Supervisor:
 
     async def _live(self, parts: Parts, uplink: Uplink) -> None:
         """Run the parts until a stop, or until one of them ends."""
-        sealing = asyncio.create_task(parts.sealing.run(), name="sealing")
+        watchdog = Watchdog(
+            self._notify,
+            parts.config.language,
+            [*parts.scanning.parts(), Part.of("daemon.part_seal", parts.sealing.mark_seal)],
+            [
+                Part.of("daemon.part_beat", parts.sealing.mark_beat),
+                Part.of("daemon.part_buffer", parts.buffer.mark),
+                Part.of("daemon.part_uplink", uplink.mark),
+            ],
+        )
+        sealing = asyncio.create_task(parts.sealing.run(), name="daemon.part_beat")
         lasting = [
-            asyncio.create_task(parts.buffer.run(), name="buffer"),
-            asyncio.create_task(uplink.run(), name="uplink"),
-            asyncio.create_task(self._watch(parts), name="watch"),
+            asyncio.create_task(parts.buffer.run(), name="daemon.part_buffer"),
+            asyncio.create_task(uplink.run(), name="daemon.part_uplink"),
+            asyncio.create_task(self._watch(parts, watchdog), name="daemon.part_journal"),
         ]
         stop = asyncio.create_task(self._stop.wait(), name="stop")
         try:
             self._notify.ready(f"{len(parts.config.devices)} devices")
+            watchdog.start()
             self._say(
                 "daemon.scanning",
                 run=parts.epoch >> 32,
@@ -207,15 +233,19 @@ class Supervisor:
             done, _ = await asyncio.wait(
                 [sealing, *lasting, stop], return_when=asyncio.FIRST_COMPLETED
             )
+            watchdog.stop()
             self._notify.stopping()
             self._end_in_time()
             ended = [task for task in done if task is not stop]
             await _cancel(sealing)
             for task in ended:
                 await self._save(parts)
-                raise PartFailedError(task.get_name()) from task.exception()
+                if isinstance(failed := task.exception(), PartFailedError):
+                    raise failed
+                raise PartFailedError(Said(id=task.get_name(), args={})) from failed
             await self._finish(parts)
         finally:
+            watchdog.stop()
             for task in (sealing, stop, *lasting):
                 await _cancel(task)
             await uplink.close()
@@ -225,7 +255,7 @@ class Supervisor:
     async def _finish(self, parts: Parts) -> None:
         """A clean stop: nothing that was sampled is left behind."""
         if not await asyncio.to_thread(parts.scanning.stop):
-            raise PartFailedError("scan thread")
+            raise PartFailedError(Said(id="daemon.part_threads", args={}))
         parts.sealing.finish()
         try:
             async with asyncio.timeout(ACKS_S_MAX):
@@ -268,7 +298,7 @@ class Supervisor:
         timer.daemon = True
         timer.start()
 
-    async def _watch(self, parts: Parts) -> None:
+    async def _watch(self, parts: Parts, watchdog: Watchdog) -> None:
         """Each second: learning, the watchdog, and what the journal must hear; of very many devices
         the journal hears a little later.
         """
@@ -280,12 +310,8 @@ class Supervisor:
             if learning.done():
                 learning.result()
                 learning = asyncio.create_task(self._learning(parts))
-            dead = parts.scanning.dead_threads()
-            if dead:
-                raise PartFailedError(dead[0])
-            beat_ns = self._clock.now_ns() - parts.sealing.last_ns
-            if beat_ns < BEATS_MAX * 1_000_000_000 and not parts.buffer.is_stuck:
-                self._notify.watchdog()
+            for failed in (*parts.scanning.dead_threads(), *watchdog.look()):
+                raise PartFailedError(failed)
             if (begun_ns := self._clock.now_ns()) >= look_ns:
                 before_ns = time.thread_time_ns()
                 self._journal.told(snapshot(parts, brief=True), begun_ns)
@@ -319,27 +345,18 @@ async def _cancel(task: asyncio.Task[object]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def _allow_files(needed: int) -> int:
-    """Raise the soft limit of open files to `needed` if the hard one lets us; the limit then."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return needed
-    limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    return limit
-
-
 def main(config: GatewayConfig, path: Path, read: Sequence[Path]) -> int:
     """The daemon, in the foreground; `read` are the files of `config`. Returns the exit status;
     troubles are said on the log.
     """
+    faulthandler.enable()  # SIGABRT, as by systemd's watchdog, writes what each thread was at
     heap.settle(sum(len(device.tags) for device in config.devices))
     files = Files(path, read)
     logging.basicConfig(level=logging.INFO, handlers=[sysd.log_handler()])
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     lang = config.language
     needed = descriptors.needed(config.links)
-    limit = _allow_files(needed)
+    limit = descriptors.allow(needed)
     if limit < needed:
         said = {"limit": limit, "needed": needed}
         _log.error(
@@ -362,7 +379,7 @@ def main(config: GatewayConfig, path: Path, read: Sequence[Path]) -> int:
         return 1
     except PartFailedError as error:
         _log.error(
-            "%s", text("daemon.part_failed", lang, part=str(error)), exc_info=error.__cause__
+            "%s", text("daemon.part_failed", lang, part=error.said), exc_info=error.__cause__
         )
         return 1
     except OSError as error:

@@ -60,6 +60,14 @@ class Notifier:
         """Every part moved since the last call. Call it at least twice in `watchdog_ns`."""
         return self._send("WATCHDOG=1")
 
+    def bite(self) -> bool:
+        """End the daemon now, as if its time were over. True: the service manager was told."""
+        return self._send("WATCHDOG=trigger")
+
+    def starting(self, more_s: float) -> bool:
+        """The start takes up to `more_s` from now, whatever the unit allows."""
+        return self._send(f"EXTEND_TIMEOUT_USEC={int(more_s * 1e6)}")
+
     def _send(self, *lines: str) -> bool:
         if self._address is None:
             return False

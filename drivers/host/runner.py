@@ -38,6 +38,7 @@ from drivers.host.snapshots import CAUSES, HostedDevice, HostedLink, device_snap
 from drivers.host.source import GroupAsked, LinkAsked, asked_as_json
 from drivers.phases import phase_of
 from drivers.quality import BAD_LINK_DOWN, GOOD
+from drivers.runner import TURN_S_MAX
 from native.block.latest import latest
 from native.rows.group import Group, Pool
 
@@ -65,7 +66,7 @@ def now_ns() -> int:
 
 
 class HostRunner:
-    """The `drivers.api.Runner` of one driver. `source`: "module:function", called in the host with
+    """The `Runner` of one driver. `source`: "module:function", called in the host with
     each `LinkAsked`.
     """
 
@@ -85,6 +86,7 @@ class HostRunner:
         self._cause: dict[str, Any] | None = None
         self.pid = 0  # of the host; 0: none
         self.restarts = 0
+        self.turns = 0
 
     def run(self) -> None:
         for link in self._links:
@@ -160,6 +162,7 @@ class HostRunner:
 
     def _serve(self, ours: socket.socket) -> str:
         asked = asked_as_json(self._asked)
+        ours.settimeout(TURN_S_MAX)  # one that hangs reads nothing
         ours.sendall(pack_json(CONFIG, {"source": self._source, "links": asked}))
         ours.setblocking(False)
         frames, ready = Frames(), False
@@ -214,7 +217,7 @@ class HostRunner:
         self._begin()
         told = {number: books.told() for number, books in self._books.items()}
         self._utc_told = 0
-        ours.setblocking(True)
+        ours.settimeout(HANG_S)
         self._tell_utc(ours)
         ours.sendall(pack_json(GO, told))
         ours.setblocking(False)
@@ -255,6 +258,7 @@ class HostRunner:
             self._settle(0, BAD_LINK_DOWN)
 
     def _settle(self, grace_ns: int, quality: int) -> None:
+        self.turns += 1
         now = now_ns()
         for books in self._books.values():
             books.settle(now, grace_ns, quality)

@@ -191,6 +191,11 @@ class DiskThread:
             del self._begun_ns[number]
         return result[0]
 
+    @property
+    def calls(self) -> int:
+        """How often it was called."""
+        return self._number
+
     def waits_ns(self) -> int:
         """For how long the disk has not answered; 0: nothing is asked of it."""
         oldest = min(self._begun_ns.values(), default=None)

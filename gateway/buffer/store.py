@@ -16,7 +16,7 @@ from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
 from gateway.buffer.reader import Reader
 from gateway.buffer.refused import Refused
-from gateway.buffer.told import is_stuck, snapshot
+from gateway.buffer.told import mark, snapshot
 from gateway.buffer.troubles import unclean_end, wrong_at_opening
 from gateway.buffer.writer import Writer
 from gateway.clock import Alarm
@@ -52,7 +52,7 @@ class Buffer:
         self._writer = Writer(
             disk, clock, run_blocking, config, decompress, found, self.ledger, self._alarm, utc_ns
         )
-        thread = self._writer.disk_thread
+        thread = self.disk_thread = self._writer.disk_thread
         self._reader = Reader(disk, clock, thread, found.index, self._damaged)
         self._refused = Refused(disk, thread, self._reader, decompress, self._set_aside)
         self._refused.again(key for key in found.set_aside if found.index.is_live(key))
@@ -344,10 +344,9 @@ class Buffer:
         epoch = self.index.epoch(self._epoch)
         return ScanCounts(epoch.acked_scans, epoch.disk_scans, epoch.ram_scans, epoch.lost_scans)
 
-    @property
-    def is_stuck(self) -> bool:
-        """The disk does not answer, and RAM has no room left for what it should take."""
-        return is_stuck(self.config, self._writer, self.index)
+    def mark(self) -> object:
+        """For the watchdog: changes as the buffer works; None while it may rest."""
+        return mark(self.config, self._clock, self._writer, self.index)
 
     def snapshot(self) -> BufferSnapshot:
         unclean = self._previous_end if self.ledger.after_unclean_end else None

@@ -17,11 +17,15 @@ from gateway.report.snapshot import BufferSnapshot, Said
 FULL_SHARE = 0.95
 
 
-def is_stuck(config: BufferConfig, writer: Writer, index: Index) -> bool:
-    """The disk does not answer, and RAM has no room left for what it should take."""
-    held = sum(epoch.ram_bytes for epoch in index.epochs.values())
-    is_full = held > FULL_SHARE * config.memory_bytes_max
-    return is_full and disk_hangs(writer.disk_thread.waits_ns()) is not None
+def mark(config: BufferConfig, clock: Clock, writer: Writer, index: Index) -> object:
+    """For the watchdog: changes as the buffer works; None while nothing is due. A disk that does
+    not answer counts once RAM has no room left for what it should take.
+    """
+    calls = writer.disk_thread.calls
+    if disk_hangs(writer.disk_thread.waits_ns()):
+        held = sum(epoch.ram_bytes for epoch in index.epochs.values())
+        return calls if held > FULL_SHARE * config.memory_bytes_max else None
+    return (writer.rounds, calls) if clock.now_ns() >= writer.next_due_ns() else None
 
 
 def snapshot(

@@ -66,7 +66,7 @@ class Writer:
         self.cause: Said | None = None
         self.dirty = False
         self.damaged_records = found.damaged
-        self.written_bytes = self.flushes = 0
+        self.written_bytes = self.flushes = self.rounds = 0
         self.for_space_blocks = 0  # dropped because others filled the file system
         self.short_of_space: int | None = None  # bytes that were free when that happened last
         self._lag_ns = 0
@@ -121,6 +121,7 @@ class Writer:
 
     async def work(self) -> None:
         """Whatever is due."""
+        self.rounds += 1
         now = self._clock.now_ns()
         if self.cause is not None and now < self._retry_ns:
             return

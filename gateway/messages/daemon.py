@@ -87,6 +87,27 @@ TABLE = {
         "数据在缓存里。反复出现时请报告日志：sudo journalctl -u jiahe",
         "Data is in the buffer. If it comes again, report the journal: sudo journalctl -u jiahe",
     ),
+    "daemon.stuck": Message(
+        "{part} {seconds} 秒没有动静：守护进程结束，由 systemd 重新启动",
+        "{part} has not moved for {seconds} s: the daemon ends, and systemd starts it again",
+        "数据在缓存里。反复出现时请报告日志：sudo journalctl -u jiahe",
+        "Data is in the buffer. If it comes again, report the journal: sudo journalctl -u jiahe",
+    ),
+    "daemon.part_links": Message("链路 {links} 的采集线程", "the thread that reads link {links}"),
+    "daemon.part_listener": Message(
+        "等待设备拨入的线程", "the thread that takes in devices that dial in"
+    ),
+    "daemon.part_threads": Message("采集线程", "a thread that reads links"),
+    "daemon.part_lookups": Message("查询主机名的线程", "the thread that looks host names up"),
+    "daemon.part_seal": Message("数据块的封装", "the sealing of a block"),
+    "daemon.part_beat": Message("定时封装", "the beat of the seals"),
+    "daemon.part_loop": Message(
+        "主循环（封装、缓存、上传、控制套接字）",
+        "the main loop (sealing, buffer, uplink, control socket)",
+    ),
+    "daemon.part_buffer": Message("缓存", "the buffer"),
+    "daemon.part_uplink": Message("上传", "the uplink"),
+    "daemon.part_journal": Message("运行日志的记录", "what keeps the journal"),
     "daemon.os_error": Message(
         "操作 {path} 失败：{error}",
         "{path} failed: {error}",

@@ -16,14 +16,14 @@ import grpc.aio
 from jiahe.ingest import limits
 
 from drivers.api import TlsFiles
-from gateway.ports import ChannelError
+from gateway.ports import OPENING_S_MAX, ChannelError
 from gateway.report.snapshot import Said
 from gateway.uplink.credentials import Credentials
 
 METHOD = "/jiahe.ingest.v1.IngestService/Stream"
 #: A link that was dead answers the next question, which the kernel puts off longer each time: so
 #: attempts are short, but for each fourth, for a link that needs long.
-OPEN_S_MAX, OPEN_LONG_S_MAX, OPEN_LONG_EACH = 6.0, 20.0, 4
+OPEN_S_MAX, OPEN_LONG_EACH = 6.0, 4
 LOOPBACK = {"localhost", "127.0.0.1", "::1", "[::1]"}
 
 _OPTIONS = [
@@ -126,13 +126,13 @@ class GrpcChannel:
 
     async def open(self) -> GrpcStream:
         """A new connection and stream. Raises ChannelError, within `open_s_max` seconds, or each
-        fourth time in a row OPEN_LONG_S_MAX.
+        fourth time in a row OPENING_S_MAX.
         """
         channel = self._connect()
         call = channel.stream_stream(METHOD, None, None)(None)
         ready = asyncio.ensure_future(self._ready(channel))
         is_long = self._needs_long or self._late % OPEN_LONG_EACH == OPEN_LONG_EACH - 1
-        timeout_s = max(self._open_s_max, OPEN_LONG_S_MAX) if is_long else self._open_s_max
+        timeout_s = max(self._open_s_max, OPENING_S_MAX) if is_long else self._open_s_max
         begun_s = asyncio.get_running_loop().time()
         try:
             done, _ = await asyncio.wait({ready}, timeout=timeout_s)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, SealedBlock
+from gateway.buffer.troubles import disk_hangs
 from gateway.clock import Alarm
-from gateway.ports import Channel, ChannelError, Clock, RunBlocking, Stream
+from gateway.ports import OPENING_S_MAX, Channel, ChannelError, Clock, RunBlocking, Stream
 from gateway.report.snapshot import Said, UplinkSnapshot
 from gateway.uplink.backoff import UNREACHABLE, Backoff
 from gateway.uplink.budget import CONNECT_BYTES, message_bytes
@@ -77,6 +78,7 @@ class Uplink:
         self._at_hand: tuple[Pick, list[SealedBlock]] | None = None
         self._behind: Going | None = None  # in pieces; the blocks that are next wait for its end
         self._watched_ns = 0  # when the timers are looked at
+        self._due_ns: int | None = None  # when it goes on at the latest; None: not known
         self._state, self._since_ns = "connecting", clock.now_ns()
         self._cause: Said | None = None
         self._connects = 0
@@ -90,10 +92,12 @@ class Uplink:
     async def run(self) -> None:
         """Connect, stream, and again, for ever."""
         while True:
+            self._due_ns = None  # the plan waits for the disk
             await self._wait_for_budget()
             self._set_state("connecting")
             await self._plan.pay(CONNECT_BYTES)
             begun_ns = self._clock.now_ns()
+            self._due_ns = begun_ns + int(OPENING_S_MAX * 1e9)
             try:
                 stream = await self._channel.open()
             except ChannelError as error:
@@ -110,8 +114,18 @@ class Uplink:
             unreachable = self._cause is not None and self._cause["id"] in UNREACHABLE
             self._retry_ns = begun_ns + self._backoff.next_ns(unreachable=unreachable)
             self._set_state("waiting")
+            self._due_ns = self._retry_ns
             await self._clock.sleep_until(self._retry_ns)
             self._retry_ns = None
+
+    def mark(self) -> object:
+        """For the watchdog: changes as the uplink goes on; None while it may wait, for its time or
+        for the disk, which what it reads or pays hangs on.
+        """
+        due_ns = self._session.next_timer_ns if self._session else self._due_ns
+        if due_ns is None or self._clock.now_ns() < due_ns:
+            return None
+        return None if disk_hangs(self._buffer.disk_thread.waits_ns()) else due_ns
 
     async def close(self) -> None:
         """After `run` was cancelled: write down what a clean end knows."""
@@ -157,6 +171,7 @@ class Uplink:
             await asyncio.wait([*parts, watch], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._session = None
+            self._due_ns = self._clock.now_ns()
             self._buffer.carries(())
             watch.cancel()
             parts[1].cancel()

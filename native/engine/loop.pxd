@@ -28,4 +28,5 @@ cdef struct loop_t:
     int64_t start_most   # nor after
     bint old_kernel      # no epoll_pwait2 here
     uint64_t wakeups
+    uint64_t turns       # times that it looked at what is due
     int64_t empty_at     # no port had anything to read then: what is there now came later

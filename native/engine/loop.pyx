@@ -237,6 +237,7 @@ cdef void loop_run(loop_t *p) noexcept nogil:
     prctl(PR_SET_TIMERSLACK, 1)
     loop_begin(p)
     while True:
+        p.turns += 1
         now = boot_ns()
         if not p.ticking and stop_at == NEVER and may_tick(p, now):
             begin_ticks(p, now)
@@ -380,3 +381,8 @@ cdef class Loop:
     def wakeups(self) -> int:
         """How often the thread was woken, for the benches."""
         return self.p.wakeups
+
+    @property
+    def turns(self) -> int:
+        """Rises while the thread runs, at least ten times a second."""
+        return self.p.turns

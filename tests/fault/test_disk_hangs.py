@@ -2,105 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gateway.buffer.export import export
 from gateway.control.client import ControlClient, ControlError
-from tests.kit.rig import BIN, wait_for
+from tests.kit.rig import wait_for
+from tests.kit.watched import CONFIG, running
 
 pytestmark = pytest.mark.slow
-
-CONFIG = """
-version = 1
-[gateway]
-id = "gw-1"
-control = "control.sock"
-language = "en"
-[platform]
-address = "127.0.0.1:1"
-insecure = true
-[buffer]
-path = "buffer"
-flush_every = "{flush_every}"
-[links.l]
-type = "tcp"
-address = "127.0.0.1:1"
-[devices.d]
-link = "l"
-driver = "modbus"
-every = "100 ms"
-[devices.d.tags]
-t = {{ address = "holding:0", type = "uint16" }}
-"""
-
-
-class Box:
-    """`jiahe run` under a systemd of our own, on a disk that hangs while `hangs` exists."""
-
-    def __init__(
-        self, folder: Path, process: subprocess.Popen[bytes], pings: socket.socket
-    ) -> None:
-        self.hangs, self.process, self._pings = folder / "hangs", process, pings
-        self._control = folder / "control.sock"
-        self.log = folder / "log"
-
-    def buffer(self) -> dict[str, Any]:
-        found: dict[str, Any] = ControlClient(self._control).call("status")["buffer"]
-        return found
-
-    def is_up(self) -> bool:
-        try:
-            return self.buffer()["flushes"] > 0
-        except ControlError:
-            return False
-
-    def pinged(self) -> bool:
-        """The watchdog was told since the last call."""
-        told = False
-        while True:
-            try:
-                told |= b"WATCHDOG=1" in self._pings.recv(4096)
-            except BlockingIOError:
-                return told
-
-
-@contextmanager
-def running(folder: Path, project: Path, flush_every: str = "200 ms") -> Iterator[Box]:
-    shim = folder / "hung_disk.so"
-    source = project / "tests" / "kit" / "hung_disk.c"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
-    (folder / "gateway.toml").write_text(CONFIG.format(flush_every=flush_every))
-    with (
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as pings,
-        (folder / "log").open("wb") as log,
-    ):
-        pings.bind(str(folder / "notify"))
-        pings.setblocking(False)
-        environ = {
-            **os.environ,
-            "LD_PRELOAD": str(shim),
-            "HANGS_WHILE": str(folder / "hangs"),
-            "NOTIFY_SOCKET": str(folder / "notify"),
-            "WATCHDOG_USEC": "60000000",
-        }
-        command = [BIN / "jiahe", "run", "--config", folder / "gateway.toml"]
-        process = subprocess.Popen(command, env=environ, stderr=log, stdout=log)
-        try:
-            yield Box(folder, process, pings)
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
 
 
 def test_disk_when_it_hangs_is_said_in_10_s_and_the_watchdog_is_fed_and_it_recovers(
@@ -108,7 +22,7 @@ def test_disk_when_it_hangs_is_said_in_10_s_and_the_watchdog_is_fed_and_it_recov
 ) -> None:
     with running(tmp_path, project) as box:
         wait_for("the first flush", box.is_up)
-        box.hangs.touch()
+        box.hangs("fdatasync").touch()
 
         def said() -> bool:
             return any(w["id"] == "buffer.disk_hangs" for w in box.buffer()["warnings"])
@@ -120,7 +34,7 @@ def test_disk_when_it_hangs_is_said_in_10_s_and_the_watchdog_is_fed_and_it_recov
         box.pinged()
         wait_for("the watchdog is fed", box.pinged, within_s=5)
         assert box.buffer()["memory_blocks"] > 10
-        box.hangs.unlink()
+        box.hangs("fdatasync").unlink()
         wait_for("all is on disk", lambda: box.buffer()["state"] == "ok", within_s=15)
         wait_for("RAM is empty", lambda: box.buffer()["memory_blocks"] < 5, within_s=5)
         box.process.send_signal(signal.SIGTERM)
@@ -132,7 +46,7 @@ def test_stop_when_the_disk_hangs_ends_in_its_time_and_says_what_it_cost(
 ) -> None:
     with running(tmp_path, project) as box:
         wait_for("the first flush", box.is_up)
-        box.hangs.touch()
+        box.hangs("fdatasync").touch()
         wait_for("blocks wait", lambda: box.buffer()["memory_blocks"] > 3, within_s=10)
         box.process.send_signal(signal.SIGTERM)
         assert box.process.wait(15) == 1
@@ -159,7 +73,7 @@ sys.exit(main(["run", "--config", sys.argv[1]]))
 def test_part_when_it_fails_costs_nothing_that_was_sampled_before(tmp_path: Path) -> None:
     """With `flush_every` of a minute all of it was in RAM."""
     config = tmp_path / "gateway.toml"
-    config.write_text(CONFIG.format(flush_every="60 s"))
+    config.write_text(CONFIG.format(flush_every="60 s", platform="127.0.0.1:1"))
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", BROKEN, config, tmp_path / "fail"], stderr=log, stdout=log

@@ -12,8 +12,9 @@ from typing import Any
 from pymodbus.client import ModbusSerialClient
 
 from drivers import registry
-from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, Runner, TagSpec
+from drivers.api import DeviceSpec, LinkSpec, OpenedLinks, TagSpec
 from drivers.modbus.simulator import now_ns
+from drivers.runner import Runner
 from drivers.scan import open_links
 from native.block.seal import Sealer
 from tests.kit.authority import Authority

@@ -8,9 +8,9 @@ import random
 from jiahe.ingest import limits
 
 from gateway.buffer import Buffer, BufferConfig
-from gateway.ports import ChannelError
+from gateway.ports import OPENING_S_MAX, ChannelError
 from gateway.uplink import Uplink, UplinkConfig
-from gateway.uplink.channel import OPEN_LONG_EACH, OPEN_LONG_S_MAX, OPEN_S_MAX
+from gateway.uplink.channel import OPEN_LONG_EACH, OPEN_S_MAX
 from tests.kit.blocks import block, join, no_zstd, put_catalog
 from tests.kit.fake_channel import FakeChannel, FakeStream
 from tests.kit.fake_disk import FakeDisk
@@ -39,7 +39,7 @@ class Radio(FakeChannel):
     async def open(self) -> FakeStream:
         now_s = asyncio.get_running_loop().time()
         is_long = self.attempts % OPEN_LONG_EACH == OPEN_LONG_EACH - 1
-        most_s = OPEN_LONG_S_MAX if is_long else OPEN_S_MAX
+        most_s = OPENING_S_MAX if is_long else OPEN_S_MAX
         answer_s = next((ask for ask in ASKS_S if now_s + ask >= self.heals_s), most_s)
         await passed(round(min(answer_s, most_s) * 1e9))
         if answer_s >= most_s:
