@@ -2,8 +2,8 @@
 
 Order of start: buffer (locked, recovered, a new epoch made durable), drivers and their threads,
 control socket, sealing, uplink; collecting never waits for the platform or the time. Order of stop
-(SIGTERM, SIGINT, SIGHUP): scan threads, the last block, a short wait for acknowledgements, what is
-left to disk, control socket.
+(SIGTERM, SIGINT, `jiahe reload`): scan threads, the last block, a short wait for acknowledgements,
+what is left to disk, control socket.
 
 A part that ends by itself, or does not move (`gateway.watchdog`), ends the daemon with an error,
 after what was sampled is saved; systemd starts it again, and the epoch's end is announced as a gap.
@@ -36,7 +36,8 @@ from gateway.config.model import GatewayConfig
 from gateway.control.server import ControlServer, RequestError
 from gateway.keep import Kept
 from gateway.machine import machine
-from gateway.messages import remedy, text
+from gateway.messages import advised, text
+from gateway.reload import Reload, again
 from gateway.report.journal import Journal
 from gateway.report.snapshot import Said
 from gateway.report.status import Answers, Parts, snapshot
@@ -88,6 +89,7 @@ class Supervisor:
         self._clock = SystemClock()
         self._notify = sysd.Notifier.from_environ()
         self._stop = asyncio.Event()
+        self._reload = Reload(config, path, files, self._stop)
         self._journal = Journal(config.language)
         beside, cert = config.buffer.path.parent, config.platform.cert
         self._kept, self._last_known = Kept(beside), lastknown.Keeper(beside)
@@ -98,18 +100,20 @@ class Supervisor:
         )
         self._disk_threads, self._learning_thread = Threads("disk", 2), Threads("learning", 1)
 
-    async def run(self) -> None:
-        """Until told to stop. Raises BufferUnusableError, RequestError, OSError,
-        PartFailedError.
+    async def run(self) -> bool:
+        """Until told to stop; True: it is to begin anew. Raises BufferUnusableError, RequestError,
+        OSError, PartFailedError.
         """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.signalled)
         disk = OsDisk(self._config.buffer.path)
         try:
             await self._run_with(disk)
         finally:
             disk.close()
+        return self._reload.wanted
 
     async def _run_with(self, disk: OsDisk) -> None:
         self._disk = disk
@@ -140,7 +144,8 @@ class Supervisor:
             config, self._path, self._clock, self._clock.now_ns(), epoch,
             scanning, sealing, buffer, uplink, anchors, self._files,
         )  # fmt: skip
-        control = ControlServer(config.control, Answers(parts).handlers())
+        handlers = {**Answers(parts).handlers(), "reload": self._reload.asked}
+        control = ControlServer(config.control, handlers)
         await control.start()
         try:
             sealing.begin()
@@ -234,7 +239,11 @@ class Supervisor:
                 [sealing, *lasting, stop], return_when=asyncio.FIRST_COMPLETED
             )
             watchdog.stop()
-            self._notify.stopping()
+            if self._reload.wanted:
+                self._say("daemon.reloading")
+                self._notify.reloading()
+            else:
+                self._notify.stopping()
             self._end_in_time()
             ended = [task for task in done if task is not stop]
             await _cancel(sealing)
@@ -287,10 +296,8 @@ class Supervisor:
         """
 
         def end() -> None:
-            args = {"seconds": int(STOP_S_MAX)}
-            lang = self._config.language
-            said, advice = text("daemon.stop_late", lang, **args), remedy("daemon.stop_late", lang)
-            _log.error("%s → %s", said, advice)
+            seconds = int(STOP_S_MAX)
+            _log.error("%s", advised("daemon.stop_late", self._config.language, seconds=seconds))
             logging.shutdown()
             os._exit(1)
 
@@ -358,34 +365,26 @@ def main(config: GatewayConfig, path: Path, read: Sequence[Path]) -> int:
     needed = descriptors.needed(config.links)
     limit = descriptors.allow(needed)
     if limit < needed:
-        said = {"limit": limit, "needed": needed}
-        _log.error(
-            "%s → %s",
-            text("daemon.few_files", lang, **said),
-            remedy("daemon.few_files", lang, **said),
-        )
+        _log.error("%s", advised("daemon.few_files", lang, limit=limit, needed=needed))
         return 1
 
-    async def live() -> None:
-        await Supervisor(config, path, files).run()
+    async def live() -> bool:
+        return await Supervisor(config, path, files).run()
 
     try:
-        asyncio.run(live())
+        is_to_begin_anew = asyncio.run(live())
     except (BufferUnusableError, RequestError) as error:
-        advice = remedy(error.message, lang, **error.arguments)
-        _log.error(
-            "%s%s", text(error.message, lang, **error.arguments), f" → {advice}" if advice else ""
-        )
+        _log.error("%s", advised(error.message, lang, **error.arguments))
         return 1
     except PartFailedError as error:
-        _log.error(
-            "%s", text("daemon.part_failed", lang, part=error.said), exc_info=error.__cause__
-        )
+        failed = advised("daemon.part_failed", lang, part=error.said)
+        _log.error("%s", failed, exc_info=error.__cause__)
         return 1
     except OSError as error:
         denied = isinstance(error, PermissionError)
         message = "daemon.no_permission" if denied else "daemon.os_error"
-        args = {"path": str(error.filename), "error": reason(error)}
-        _log.error("%s → %s", text(message, lang, **args), remedy(message, lang, **args))
+        _log.error("%s", advised(message, lang, path=str(error.filename), error=reason(error)))
         return 1
+    if is_to_begin_anew:
+        again()
     return 0

@@ -15,6 +15,7 @@ import logging
 import os
 import socket
 import sys
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,6 +56,12 @@ class Notifier:
 
     def stopping(self, status: str = "") -> bool:
         return self._send("STOPPING=1", *_status(status))
+
+    def reloading(self) -> bool:
+        """It stops in order to begin anew; `ready` follows. For systemd since 253: when, too."""
+        return self._send(
+            "RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
+        )
 
     def watchdog(self) -> bool:
         """Every part moved since the last call. Call it at least twice in `watchdog_ns`."""

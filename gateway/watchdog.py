@@ -24,7 +24,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from gateway.messages import remedy, text
+from gateway.messages import advised
 from gateway.report.snapshot import Said
 from gateway.sysd import Notifier
 
@@ -111,9 +111,8 @@ class Watchdog:
     def _tell(self, stuck: Said) -> None:
         """Say which part is stuck, with the stacks of all threads. Any thread."""
         args = {"part": stuck, "seconds": self._threads.seconds}
-        advice = remedy("daemon.stuck", self._lang)
-        said = f"{text('daemon.stuck', self._lang, **args)} → {advice}"
-        _log.critical("%s", said, extra={"said": "daemon.stuck"})
+        words = advised("daemon.stuck", self._lang, **args)
+        _log.critical("%s", words, extra={"said": "daemon.stuck"})
         faulthandler.dump_traceback(sys.stderr, all_threads=True)
 
     def _run(self) -> None:

@@ -36,24 +36,39 @@ BUSY_PERCENT = 80
 
 def main(context: Context, options: argparse.Namespace) -> int:
     """0 if the configuration is fine, warnings included."""
-    with _nothing_collected():
-        loaded = _with_descriptors(_loaded(context.config))
-        errors = sum(each.count for each in loaded.problems if each.severity == "error")
-        made = forecast(loaded.config) if loaded.config and not errors else None
     if context.json:
+        loaded, made = _judge(context.config)
         context.show_json(_document(context, loaded, made))
         return 0 if made else 1
+    if (found := accepted(context)) is None:
+        return 1
+    sys.stderr.flush()
+    sys.stdout.write("\n".join(_words(context, *found)) + "\n")
+    return 0
+
+
+def accepted(context: Context) -> tuple[Loaded, Forecast] | None:
+    """The configuration, with every mistake and note said on stderr; None where it is refused."""
+    loaded, made = _judge(context.config)
     # What refuses the file first, then what is only worth a word.
     for problem in sorted(loaded.problems, key=lambda each: each.severity):
         sys.stderr.write(_fitted(render(problem, context.lang)) + "\n")
-    if made is None:
-        sys.stderr.write(
-            Paint(sys.stderr)(context.words("cli.check_bad", count=errors), RED) + "\n"
-        )
-        return 1
-    sys.stderr.flush()
-    sys.stdout.write("\n".join(_words(context, loaded, made)) + "\n")
-    return 0
+    if made is not None:
+        return loaded, made
+    said = context.words("cli.check_bad", count=_errors(loaded))
+    sys.stderr.write(Paint(sys.stderr)(said, RED) + "\n")
+    return None
+
+
+def _judge(config: Path) -> tuple[Loaded, Forecast | None]:
+    with _nothing_collected():
+        loaded = _with_descriptors(_loaded(config))
+        made = forecast(loaded.config) if loaded.config and not _errors(loaded) else None
+    return loaded, made
+
+
+def _errors(loaded: Loaded) -> int:
+    return sum(each.count for each in loaded.problems if each.severity == "error")
 
 
 @contextmanager

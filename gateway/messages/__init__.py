@@ -39,7 +39,18 @@ from gateway.messages import (
 )
 from gateway.plain import plain
 
-__all__ = ["LANGUAGES", "MESSAGES", "Language", "about", "find", "remedy", "say", "some", "text"]
+__all__ = [
+    "LANGUAGES",
+    "MESSAGES",
+    "Language",
+    "about",
+    "advised",
+    "find",
+    "remedy",
+    "say",
+    "some",
+    "text",
+]
 
 Language = Literal["zh", "en"]
 #: A warning names this many devices of a link, and counts the others.
@@ -106,6 +117,12 @@ def remedy(message: str, lang: str, /, **args: Any) -> str:
     if entry is None:
         return ""
     return _fill(entry.remedy_zh if lang == "zh" else entry.remedy_en, lang, args)
+
+
+def advised(message: str, lang: str, /, **args: Any) -> str:
+    """What happened and what to do about it, on one line of a log."""
+    advice = remedy(message, lang, **args)
+    return text(message, lang, **args) + (f" → {advice}" if advice else "")
 
 
 def say(said: Mapping[str, Any], lang: str) -> str:

@@ -81,6 +81,14 @@ HELP = {
     "cli.help_once": Message("只显示一次", "show it once"),
     "cli.help_every": Message("刷新间隔，毫秒", "milliseconds between two looks"),
     "cli.help_run": Message("运行守护进程（由 systemd 启动）", "the daemon; systemd runs this"),
+    "cli.help_reload": Message(
+        "让守护进程采用改过的配置；有错误时拒绝，原来的继续运行",
+        "have the daemon take the changed configuration up; refused if it has errors",
+    ),
+    "cli.reloaded": Message(
+        "已采用新配置：第 {run} 次启动，采集 {devices} 台设备",
+        "the new configuration is in use: run {run}, scanning {devices} devices",
+    ),
     "cli.help_check": Message(
         "检查配置：一次列出全部错误，再给出预测", "every mistake at once, then a forecast"
     ),

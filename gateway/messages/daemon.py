@@ -126,8 +126,39 @@ TABLE = {
     "daemon.config_changed": Message(
         "配置文件在启动后改过，尚未生效：{files}",
         "configuration files changed after the start, and are not in use yet: {files}",
-        "jiahe check && sudo systemctl restart jiahe",
-        "jiahe check && sudo systemctl restart jiahe",
+        "sudo jiahe reload",
+        "sudo jiahe reload",
+    ),
+    "daemon.reload_not_allowed": Message(
+        "只有 root 能让守护进程采用新配置",
+        "only root may have the daemon take a configuration up",
+        "sudo jiahe reload",
+        "sudo jiahe reload",
+    ),
+    "daemon.reload_same": Message(
+        "配置没有改过，不需要重新加载", "the configuration has not changed: there is nothing to do"
+    ),
+    "daemon.reload_refused": Message(
+        "新配置有 {count} 处错误，守护进程不采用，按原来的继续运行",
+        "the new configuration has errors ({count}): the daemon goes on with the old one",
+        "jiahe check，改好后再 sudo jiahe reload",
+        "jiahe check; once they are mended: sudo jiahe reload",
+    ),
+    "daemon.reload_fixed": Message(
+        "改了 {keys}：运行中不能更换，守护进程按原来的继续运行",
+        "{keys} changed, which needs a restart: the daemon goes on as it was",
+        "sudo systemctl restart jiahe",
+        "sudo systemctl restart jiahe",
+    ),
+    "daemon.reload_not_back": Message(
+        "守护进程 {seconds} 秒内没有用新配置启动起来",
+        "the daemon did not come back with the new configuration within {seconds} s",
+        "sudo journalctl -u jiahe -n 20",
+        "sudo journalctl -u jiahe -n 20",
+    ),
+    "daemon.reloading": Message(
+        "采用新配置：先完成正在进行的工作，再重新开始",
+        "taking the new configuration up: ends in order, and begins anew",
     ),
     "daemon.scanning": Message(
         "第 {run} 次启动（轮次 {epoch}）：采集 {devices} 台设备",

@@ -85,4 +85,4 @@ def test_status_when_a_file_changed_after_the_start_then_said(tmp_path: Path) ->
         after = jiahe("status", "--config", config, lang="zh").stdout
     assert "daemon.config_changed" not in {said["id"] for said in before["warnings"]}
     assert "▲ 配置文件在启动后改过，尚未生效：gateway.toml" in after
-    assert "→ jiahe check && sudo systemctl restart jiahe" in after
+    assert "→ sudo jiahe reload" in after
