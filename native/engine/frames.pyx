@@ -114,25 +114,27 @@ cdef bint is_torn(link_t *l, size_t at) noexcept nogil:
     return False
 
 
-cdef void greet(link_t *l, int64_t now) noexcept nogil:
-    """Go on with the protocol's handshake."""
+cdef bint greet(link_t *l, int64_t now) noexcept nogil:
+    """Go on with the protocol's handshake; False when more has to arrive first."""
     cdef uint8_t bytes[ASK_MAX]
     cdef out_t out
     cdef in_t arrived
-    cdef size_t used = 0
-    cdef int result
+    cdef size_t at = 0, used = 0
+    cdef int result = 1
     out.p = bytes
     out.n = 0
-    arrived.p, arrived.n, arrived.last = l.input.bytes, l.input.size, False
-    result = l.sessions[0].protocol.shake(l.sessions[0], &arrived, &used, &out, now)
+    if not (has_packets(l) and swallow(l, &at)):
+        arrived.p, arrived.n, arrived.last = l.input.bytes + at, l.input.size - at, False
+        result = l.sessions[0].protocol.shake(l.sessions[0], &arrived, &used, &out, now)
     if result < 0:
         link_lost(l, EPROTO, now)
-        return
+        return False
     l.conn.greeting = result > 0
-    l.input.size -= used
-    memmove(l.input.bytes, l.input.bytes + used, l.input.size)
+    l.input.size -= at + used
+    memmove(l.input.bytes, l.input.bytes + at + used, l.input.size)
     if out.n:
         transmit(l, &out, now)
+    return at + used > 0
 
 
 cdef Verdict claimed(
@@ -251,8 +253,9 @@ cdef bint take_frame(link_t *l, size_t *at, int64_t now) noexcept nogil:
 cdef void take_input(link_t *l, int64_t now) noexcept nogil:
     """Take every whole frame out of the input."""
     cdef size_t at = 0
-    if l.conn.greeting and not l.conn.quiet_until:
-        greet(l, now)
+    while l.conn.greeting and not l.conn.quiet_until and l.input.size:
+        if not greet(l, now):
+            break
     while at < l.input.size and l.conn.state == UP and not l.conn.greeting:
         if has_packets(l) and swallow(l, &at):
             break

@@ -101,7 +101,8 @@ from native.s7.codec cimport (
     reader_t,
     setup_t,
 )
-from native.s7.stream cimport flight_of, may_begin_s7, whole_front
+from native.s7.stream cimport flight_of, may_begin_s7, strayed, whole_front
+from native.wire.transport cimport PACKET_MAX
 
 cdef enum:
     ADDRESS_HEAD = 7
@@ -110,6 +111,7 @@ cdef enum:
     MODE_STOP = 4
     # Characters of the question for it, and of its answer.
     STATE_CHARS = 94
+    STRAYED_MOST = 3   # pieces of other bytes in a handshake: with more it is no CPU that speaks
 
 cdef extern from *:
     """
@@ -135,6 +137,7 @@ cdef struct s7_t:
     uint8_t called     # which of the TSAPs
     uint8_t shorter    # how often the proposed PDU was halved
     uint8_t mode       # of the CPU, as it said last on this connection
+    uint8_t strayed    # pieces of other bytes in this handshake
     uint8_t hung_up    # connections in a row that ended on the question for it
     int64_t ask_mode   # when to ask again
     int64_t mute_until  # not before
@@ -180,7 +183,7 @@ cdef int s7_begin(void *session, out_t *out, int64_t now) noexcept nogil:
     s.head.window = 0
     s.mode = MODE_UNKNOWN
     s.ask_mode = now
-    s.reader.kept = 0
+    s.reader.kept = s.strayed = 0
     out.n = put_connect(
         be16(address(s)), be16(address(s) + ADDRESS_HEAD + 2 * s.called), out.p
     )
@@ -202,6 +205,10 @@ cdef int s7_shake(
     cdef Met met = next_pdu(&s.reader, in_.p, in_.n, &frame)
     used[0] = frame.used
     if met == MET_MORE:
+        return 1
+    if met == MET_ADRIFT and s.strayed < STRAYED_MOST and in_.n <= PACKET_MAX:
+        s.strayed += 1  # a heartbeat, perhaps, of whatever is between us and the CPU
+        used[0] += 0 if frame.used else strayed(in_)
         return 1
     if met == MET_CONFIRM and s.phase == CONNECTING:
         s.phase = SETTING_UP
@@ -287,15 +294,6 @@ cdef Verdict take_for(s7_t *s, const flight_t *f, const pdu_t *pdu, take_t *t) n
     if step == STEP_BUSY:
         return BUSY
     return ANSWER if step == STEP_DONE else REFUSED
-
-
-cdef inline size_t strayed(const in_t *in_) noexcept nogil:
-    """Bytes before the next possible TPKT; they may be a heartbeat."""
-    cdef size_t i
-    for i in range(1, in_.n):
-        if begins(in_.p + i, in_.n - i):
-            return i
-    return in_.n
 
 
 cdef Verdict lost_inside(

@@ -15,3 +15,5 @@ cdef int32_t flight_of(const flight_t *open_, int32_t n, uint16_t reference) noe
 cdef bint may_begin_s7(
     void *session, const flight_t *open_, int32_t n, const uint8_t *p, size_t size
 ) noexcept nogil
+# How many bytes come before the next possible TPKT.
+cdef size_t strayed(const in_t *in_) noexcept nogil

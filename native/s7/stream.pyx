@@ -48,3 +48,12 @@ cdef Front whole_front(
     f.may_begin, f.is_other, f.is_older = may_begin_s7, is_other, is_older
     may_be_first(&f, 3)
     return judge_front(&f, arrived, size, False, at)
+
+
+cdef size_t strayed(const in_t *in_) noexcept nogil:
+    """Bytes before the next possible TPKT; they may be a heartbeat."""
+    cdef size_t i
+    for i in range(1, in_.n):
+        if begins(in_.p + i, in_.n - i):
+            return i
+    return in_.n

@@ -61,6 +61,8 @@ class Cpu:
         self.refuses: Callable[[int], bool] = lambda _: False
         #: What comes behind each fragment but the last.
         self.broken_by = b""
+        #: What comes in front of each answer of the handshake, at once.
+        self.led_by = b""
         #: Of everything that was sent, connection by connection: the references of its requests.
         self.references: list[int] = []
         spec = LinkSpec("cell4", "tcp", host="127.0.0.1", tcp_port=102, **(link or {}))
@@ -158,6 +160,7 @@ class Cpu:
     def _reply(self, data: bytes, *, at_once: bool) -> None:
         """`at_once`: of a handshake, which no answer time of the CPU's reads is of."""
         takes_ms = self.takes()
+        data = self.led_by + data if at_once else data
         if takes_ms is not None:
             there = self.rig.now + round((1 if at_once else takes_ms) * MS)
             self._at_ns(there, lambda: self.rig.feed(data), self.rig.opened)

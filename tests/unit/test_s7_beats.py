@@ -51,6 +51,33 @@ def test_heartbeat_when_a_cpus_stream_has_it_then_costs_nothing_and_is_told(
     assert (found and found["bytes"]) == (None if link == "configured" else beat)
 
 
+@pytest.mark.parametrize("beat", BEATS, ids=map(repr, BEATS))
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("at_ms", [0.5, 1.5])
+def test_heartbeat_when_it_comes_during_the_handshake_then_costs_no_connection(
+    link: str, beat: bytes, at_ms: int
+) -> None:
+    told = {key: beat if value is None else value for key, value in LINKS[link].items()}
+    cpu = Cpu(TAGS, every_ms=300, link=told)
+    cpu.at(at_ms, lambda: cpu.rig.feed(beat))
+    cpu.led_by = beat if at_ms < 1 else b""
+    cpu.run(3_000)
+    cpu.finish()
+    rows = cpu.rows(500)
+    assert rows and {row.quality for row in rows} == {GOOD}
+    assert cpu.connections == 1
+
+
+def test_handshake_when_something_else_answers_then_given_up_at_once() -> None:
+    cpu = Cpu(TAGS, every_ms=300)
+    cpu.takes = lambda: None
+    for number in range(100):
+        cpu.at(10 + 10 * number, lambda: cpu.rig.feed(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 4))
+    cpu.run(200)
+    assert cpu.native.state == "down"
+    assert {row.quality for row in cpu.rows()} <= {130}
+
+
 def test_heartbeat_when_between_fragments_then_the_answer_is_whole() -> None:
     cpu = Cpu(TAGS, every_ms=300)
     cpu.plc.faults.fragment = 9
