@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 
@@ -19,6 +20,9 @@ PING_S = 10.0
 STRANGE_MAX = 3
 _LINE_BYTES_MAX = 1 << 16
 _SEVERAL_LINES = "--multiline--"
+#: An asset of several lines that is longer, or takes longer, has lost its end: what comes behind it
+#: can't be told from it.
+ASSET_BYTES_MAX, ASSET_S = 1 << 20, 3.0
 
 
 class AdapterSource(TagSource):
@@ -62,7 +66,6 @@ class AdapterSource(TagSource):
     async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         strange, silent_s = 0, 0.0  # no limit before it has answered a ping
         ping = asyncio.create_task(self._ping(writer))
-        ending = ""  # of an asset of several lines
         try:
             while True:
                 async with asyncio.timeout(silent_s or None):
@@ -71,11 +74,8 @@ class AdapterSource(TagSource):
                     return
                 self.counters.bytes_in += len(data)
                 line = data.decode("utf-8", "replace").strip()
-                if ending:
-                    ending = "" if line == ending else ending
-                    continue
                 if _SEVERAL_LINES in line:
-                    ending = _SEVERAL_LINES + line.rpartition(_SEVERAL_LINES)[2]
+                    await self._skip(reader, _SEVERAL_LINES + line.rpartition(_SEVERAL_LINES)[2])
                     continue
                 if every_ms := pong_ms(line):
                     silent_s = max(1.0, 2 * every_ms / 1000)
@@ -85,6 +85,20 @@ class AdapterSource(TagSource):
                     raise self._stranger(line[:40])
         finally:
             ping.cancel()
+
+    async def _skip(self, reader: asyncio.StreamReader, ending: str) -> None:
+        """The rest of an asset of several lines. Raises SourceError where it has no end."""
+        size = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ASSET_S):
+                while size <= ASSET_BYTES_MAX:
+                    data = await reader.readline()
+                    self.counters.bytes_in += len(data)
+                    if not data or data.decode("utf-8", "replace").strip() == ending:
+                        return
+                    size += len(data)
+        self.counters.damaged += 1
+        raise SourceError("mtconnect.endless", target=self._asked.target, bytes=size)
 
     def _took(self, line: str) -> bool:
         """Whether it is a line of an adapter."""

@@ -26,6 +26,13 @@ WORDS = {
         "核对地址和端口：采集程序（adapter）多在 7878；要连代理（agent）就删掉 framing",
         "Check address and port: adapters are mostly on 7878; for an agent take framing out",
     ),
+    "mtconnect.endless": Message(
+        "{target} 开始了一个多行资产（asset），却没有结束行：已有 {bytes} 字节",
+        "{target} began an asset of several lines and never ended it: {bytes} bytes so far",
+        "会重新连接；总是这样时，让采集程序（adapter）别发资产，或改正它的结束行",
+        "It is connected to anew; where that goes on, have the adapter send no assets, or mend its "
+        "last line",
+    ),
     "mtconnect.refused": Message(
         "{target} 拒绝读取：{code} {text}",
         "{target} refuses to be read: {code} {text}",

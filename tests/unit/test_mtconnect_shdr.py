@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import socket
+import struct
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -13,12 +16,15 @@ from hypothesis import strategies as st
 from drivers.api import DeviceSpec, LinkSpec, TagSpec
 from drivers.host.source import GroupAsked, LinkAsked, SourceError
 from drivers.mtconnect import DRIVER
+from drivers.mtconnect import adapter as adapter_module
 from drivers.mtconnect.adapter import AdapterSource
 from drivers.mtconnect.check import check
 from drivers.mtconnect.collect import open_source
 from drivers.mtconnect.shdr import LineError, parse, pong_ms
 from tests.unit.test_mtconnect_collect import until
 
+#: linux/asm-generic/socket.h
+SO_ATTACH_FILTER = 26
 PERIOD_NS = 50_000_000
 AT = "2009-06-15T00:00:00.000000"
 AT_NS = 1_245_024_000_000_000_000
@@ -119,6 +125,14 @@ class Adapter:
             while data := await reader.read(100):
                 self.heard += data
 
+    def deafen(self) -> None:
+        """Drop all that comes, below TCP (SO_ATTACH_FILTER): as if its power were gone."""
+        nothing = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # return 0 bytes
+        program = struct.pack("HP", 1, ctypes.addressof(nothing))
+        for writer in self._writers:
+            peer = writer.get_extra_info("socket")
+            peer.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+
     def say(self, *lines: str) -> None:
         for writer in self._writers:
             writer.write("".join(f"{line}\r\n" for line in lines).encode())
@@ -168,6 +182,44 @@ def test_adapter_when_it_answered_a_ping_and_falls_silent_then_given_up() -> Non
             with pytest.raises(TimeoutError):
                 await source.follow()
             assert source.counters.timeouts == 1 and not source.up
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("rest", [1, 40_000])
+def test_asset_when_its_end_never_comes_then_the_connection_is_given_up(
+    rest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its time, or by its size: what comes behind its end can't be told from it."""
+    monkeypatch.setattr(adapter_module, "ASSET_S", 0.3 if rest == 1 else 60.0)
+
+    async def story() -> None:
+        begun = f"{AT}|@ASSET@|1|Tool|--multiline--0FED"
+        adapter = Adapter(f"{AT}|Xpos|1", begun, *[f"{AT}|Xpos|2|and some more to fill it"] * rest)
+        async with adapter.serving() as source:
+            with pytest.raises(SourceError) as raised:
+                await source.follow()
+            assert raised.value.message == "mtconnect.endless"
+            assert {quality for quality, _ in await values(source)} == {139}
+            assert source.counters.damaged == 1
+
+    asyncio.run(story())
+
+
+def test_adapter_when_it_is_gone_without_a_word_then_given_up_though_it_never_answered_a_ping() -> (
+    None
+):
+    """Its side of the connection is deaf from then on: no acknowledgement, no reset."""
+
+    async def story() -> None:
+        adapter = Adapter(f"{AT}|Xpos|1")
+        async with adapter.serving() as source:
+            task = asyncio.create_task(source.follow())
+            await until(lambda: source.counters.answers >= 1)
+            adapter.deafen()
+            await asyncio.wait([task], timeout=9)
+            assert task.done() and isinstance(task.exception(), OSError)
+            assert {quality for quality, _ in await values(source)} == {139}
 
     asyncio.run(story())
 
