@@ -37,6 +37,7 @@ SERIAL_CAUSES = {
     errno.ENXIO: "link.port_missing",
     errno.EIO: "link.port_missing",
     errno.EBUSY: "link.port_busy",
+    errno.ENOTUNIQ: "link.port_twice",
 }
 NET_CAUSES = {
     errno.ECONNREFUSED: "link.refused",

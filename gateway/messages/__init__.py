@@ -2,11 +2,11 @@
 
 Code never says a sentence: it names an id and its arguments, and whoever faces the user (the
 command line, the log) turns them into words here. To add a text, add one entry to the table of its
-noun: `syntax`, `config` (with `places`, `address`, `points`, `capacity`, `reserved`), `link`,
-`device` (with `learned`), `host`, `buffer`, `uplink` (`certificate`, `budget`, `clock`), `system`,
-`daemon`, `upgrade`, `cli`; what a driver alone says stands with the driver (`words`), under ids
-that begin with its name. A test reads the whole code base: an id that nobody uses, or that is used
-and missing, fails it.
+noun: `syntax`, `config` (with `places`, `address`, `points`, `capacity`, `reserved`), `link` (with
+`port`), `device` (with `learned`), `host`, `buffer`, `uplink` (`certificate`, `budget`, `clock`),
+`system`, `daemon`, `upgrade`, `cli`; what a driver alone says stands with the driver (`words`),
+under ids that begin with its name. A test reads the whole code base: an id that nobody uses, or
+that is used and missing, fails it.
 
 Arguments come from anywhere: what of them could move a cursor is taken out here, so that words are
 safe to print and to log.
@@ -31,6 +31,7 @@ from gateway.messages import (
     link,
     places,
     points,
+    port,
     reserved,
     syntax,
     system,
@@ -68,6 +69,7 @@ MESSAGES: Mapping[str, Message] = {
     **capacity.TABLE,
     **reserved.TABLE,
     **link.TABLE,
+    **port.TABLE,
     **device.TABLE,
     **hosted.TABLE,
     **buffer.TABLE,

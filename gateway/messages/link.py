@@ -5,29 +5,6 @@ from drivers.words import Message
 TABLE = {
     "link.about": Message("链路 {link}（{devices}）：{said}", "link {link} ({devices}): {said}"),
     "link.over": Message("恢复（中断 {lasted}）", "is up again (after {lasted})"),
-    "link.port_missing": Message(
-        "串口 {target} 不存在",
-        "serial port {target} is not there",
-        "USB 转 485 转换器插好了吗？换过插座后名称会变，用 ls -l /dev/jiahe /dev/serial/by-path "
-        "查看，再改配置里的 port。都没有：换个 USB 口重插，看 sudo dmesg | tail。插回后会自动恢复",
-        "Is the USB-to-RS-485 adapter plugged in? Names follow the socket: see ls -l /dev/jiahe "
-        "/dev/serial/by-path, then mend `port`. If none is there, plug it into another socket and "
-        "look at sudo dmesg | tail. Reading goes on by itself once it is back",
-    ),
-    "link.port_busy": Message(
-        "串口 {target} 正被另一个程序占用",
-        "serial port {target} is in use by another program",
-        "找出并停掉它：sudo fuser -v {target}",
-        "Find it and stop it: sudo fuser -v {target}",
-    ),
-    "link.port_failed": Message(
-        "打不开串口 {target}：{error}",
-        "serial port {target} cannot be opened: {error}",
-        "权限问题就把服务的用户加入 dialout 组；参数问题请核对 baud、parity、stop_bits",
-        "If it is about permission, add the service's user to group dialout; if about settings, "
-        "check baud, "
-        "parity and stop_bits",
-    ),
     "link.refused": Message(
         "{target} 拒绝连接",
         "{target} refuses the connection",

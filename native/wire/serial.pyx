@@ -4,6 +4,10 @@ A port is opened raw, at any baud rate (termios2, BOTHER), and exclusively in tw
 stops others from opening it, flock stops those who look for a lock. Low latency is set if the
 driver has it (it switches off a USB adapter's 16 ms timer), and the kernel's RS-485 switching if
 the link asks for it. There is no RTS switching by the program: that would be 75-115 us late.
+
+A name that udev made is refused while two ports claim it, as two adapters of one serial number do:
+which of them it leads to is chance. udev keeps in /run/udev/data which device claims which names:
+a file a device, a line `S:NAME` a name (systemd's src/libsystemd/sd-device/device-private.c).
 """
 
 from libc.errno cimport errno
@@ -14,6 +18,7 @@ from native.wire.transport cimport counters_t, line_t, ops_t, outcome, port_t
 cdef extern from *:
     """
     #include <asm/termbits.h>
+    #include <dirent.h>
     #include <errno.h>
     #include <fcntl.h>
     #include <linux/serial.h>
@@ -21,6 +26,41 @@ cdef extern from *:
     #include <sys/file.h>
     #include <sys/ioctl.h>
     #include <unistd.h>
+
+    /* Whether an entry of udev's database names the link; `at` is the folder. */
+    static int serial_claimed(int at, const char *entry, const char *link)
+    {
+        char said[8192];
+        size_t length = strlen(link);
+        int fd = openat(at, entry, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, said, sizeof said - 1);
+        if (fd >= 0)
+            close(fd);
+        if (n < 0)
+            return 0;
+        said[n] = 0;
+        for (char *line = said; line; line = strchr(line, '\\n')) {
+            line += *line == '\\n';
+            if (strncmp(line, "S:", 2) == 0 && strncmp(line + 2, link, length) == 0
+                && line[2 + length] == '\\n')
+                return 1;
+        }
+        return 0;
+    }
+
+    static int serial_is_one(const char *path)
+    {
+        DIR *known;
+        struct dirent *entry;
+        int count = 0;
+        if (strncmp(path, "/dev/", 5) != 0 || !(known = opendir("/run/udev/data")))
+            return 0;
+        while ((entry = readdir(known)))
+            if (entry->d_name[0] == 'c') /* a character device: c188:0 */
+                count += serial_claimed(dirfd(known), entry->d_name, path + 5);
+        closedir(known);
+        return count > 1 ? -ENOTUNIQ : 0;
+    }
 
     static int serial_line(int fd, unsigned baud, int data_bits, int parity, int stop_bits)
     {
@@ -82,6 +122,7 @@ cdef extern from *:
 
     static void serial_flush(int fd, int both) { ioctl(fd, TCFLSH, both ? TCIOFLUSH : TCIFLUSH); }
     """
+    int serial_is_one(const char *) noexcept nogil
     int serial_own(int) noexcept nogil
     int serial_line(int, unsigned, int, int, int) noexcept nogil
     int serial_setup(int, int, int *) noexcept nogil
@@ -99,8 +140,11 @@ cdef inline int set_line(int fd, const line_t *line) noexcept nogil:
 
 
 cdef int serial_open(port_t *p) noexcept nogil:
-    cdef int fd = c_open(p.path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
-    cdef int result, granted = 0
+    cdef int fd, granted = 0
+    cdef int result = serial_is_one(p.path)
+    if result < 0:
+        return result
+    fd = c_open(p.path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
     if fd < 0:
         return -errno
     result = serial_own(fd)
