@@ -32,7 +32,7 @@ cdef struct stream_t:
     ) noexcept nogil
     # Whether the answer to a flight other than `own` may.
     bint (*is_other)(const stream_t *s, const uint8_t *p, size_t size) noexcept nogil
-    # Whether the answer to one of the last requests does, and is longer than `room`; `sure` bytes.
+    # Whether the answer to one of the last requests does, and fills `room` at least; `sure` bytes.
     bint (*is_older)(const stream_t *s, const uint8_t *p, size_t room) noexcept nogil
 
 

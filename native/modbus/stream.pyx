@@ -123,7 +123,7 @@ cdef bint is_older(const stream_t *f, const uint8_t *p, size_t room) noexcept no
     return (
         was_sent(s, be16(p)) and be16(p + 2) == 0 and 3 <= be16(p + 4) <= MBAP_LENGTH_MAX
         and 1 <= (p[7] & 0x7F) <= FUNCTIONS and unit_of(s, p[6]) != NULL
-        and HEADER + <size_t>be16(p + 4) > room
+        and HEADER + <size_t>be16(p + 4) >= room
     )
 
 

@@ -35,7 +35,7 @@ cdef bint is_other(const stream_t *f, const uint8_t *p, size_t size) noexcept no
 
 
 cdef bint is_older(const stream_t *f, const uint8_t *p, size_t room) noexcept nogil:
-    return be16(p + 2) > room and begins_sent(p, (<const uint16_t *>f.session)[0])
+    return be16(p + 2) >= room and begins_sent(p, (<const uint16_t *>f.session)[0])
 
 
 cdef Front whole_front(

@@ -4,7 +4,7 @@ Machines answer in order, a serial wire takes its time, a connection that ended 
 was on its way. Faults that a protocol cannot tell are left out: a damaged byte on TCP, and an
 answer on a line without ids that is later than a time-out and the quarantine behind it
 (contracts.md, 6), and two answers of a stream in a row that lost bytes, the second those that it
-begins with.
+begins with; so one that lost bytes does not come twice, nor behind the next.
 """
 
 from cpython.list cimport PyList_Append
@@ -13,7 +13,7 @@ from libc.string cimport memcpy, memmove
 
 from native.clock cimport MS
 from native.engine.connection cimport UP
-from native.wire.transport cimport packet_t
+from native.wire.transport cimport DATAGRAM, packet_t
 from tests.stories.machines cimport METER, READ, S7, TCP, answer, asked_t, foreign, refuse
 from tests.stories.world cimport (
     ASKED_MAX,
@@ -43,6 +43,8 @@ from tests.stories.world cimport (
     SHORT,
     SHY,
     STUCK,
+    SWAPPED,
+    TWICE,
     What,
     event_t,
     said_t,
@@ -207,6 +209,17 @@ cdef void send_pieces(world_t *w, int64_t at, const uint8_t *p, size_t n) noexce
         at += span(w, 0, 3 * MS)
 
 
+cdef void again(world_t *w, const uint8_t *p, size_t n) noexcept nogil:
+    """The same once more: right behind it, or where datagrams go ways of their own, at any time."""
+    cdef event_t *e
+    if w.rig.l.port.kind != DATAGRAM:
+        send(w, w.stream_at, p, n)
+        return
+    e = plan(w, BYTES, w.rig.now + span(w, 0, 3 * w.timeout_ns))
+    e.size = n
+    memcpy(e.bytes, p, n)
+
+
 cdef void reply(world_t *w, asked_t *a, int64_t at, uint32_t serial) noexcept nogil:
     """The answer to the read with that number, and what goes wrong with it."""
     cdef uint8_t frame[1200]
@@ -242,6 +255,10 @@ cdef void reply(world_t *w, asked_t *a, int64_t at, uint32_t serial) noexcept no
     if strikes(w, HANG_UP):
         n = pick(w, <uint32_t>n + 1)
         ends = True
+    if not (w.was_short or ends or w.held_size) and strikes(w, SWAPPED):
+        w.held_on, w.held_size = w.rig.opened, n
+        memcpy(w.held, frame, n)
+        return
     if strikes(w, PIECES):
         send_pieces(w, at, frame, n)
     elif w.char_ns and pick(w, 2):
@@ -252,6 +269,11 @@ cdef void reply(world_t *w, asked_t *a, int64_t at, uint32_t serial) noexcept no
     else:
         send(w, at + w.char_ns * <int64_t>n, frame, n)
     s.done_at = w.stream_at
+    if not (w.was_short or ends) and strikes(w, TWICE):
+        again(w, frame, n)
+    if w.held_size and w.held_on == w.rig.opened:
+        send(w, at + span(w, 0, 5 * MS), w.held, w.held_size)
+    w.held_size = 0
     if ends:
         plan(w, ENDS, in_order(w, at))
 

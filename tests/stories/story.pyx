@@ -67,6 +67,7 @@ FAULT_NAMES = (
     "late", "damaged", "cut", "pieces", "lost", "refused", "busy", "foreign", "noise", "hang-up",
     "mute", "hush", "shy", "babble", "refusal", "starved", "stuck", "heartbeat",
     "redial", "guest", "overrun", "short",
+    "twice", "swapped",
 )
 
 

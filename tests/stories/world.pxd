@@ -36,8 +36,11 @@ cdef enum:  # faults
     REDIAL = 18    # a device dials in anew, while its old connection still looks alive
     GUEST = 19     # no fault: somebody wants a single reading
     OVERRUN = 20   # the kernel loses what comes for a while, and counts it
-    SHORT = 21     # bytes inside it are missing, where frames have no check
-    FAULTS = 22
+    # Where an answer names its request:
+    SHORT = 21     # bytes inside it are missing; of a stream
+    TWICE = 22     # it comes a second time
+    SWAPPED = 23   # it comes behind the next one
+    FAULTS = 24
 
 cdef enum What:
     BYTES = 0
@@ -129,6 +132,9 @@ cdef struct world_t:
     int64_t lost_from      # what comes between is lost by the kernel
     int64_t lost_until
     bint was_short         # bytes inside the last answer are missing
+    uint32_t held_on       # an answer that waits for the next one: its connection,
+    size_t held_size
+    uint8_t held[FRAME_MAX]
     event_t *events
     int32_t event_count
     said_t *said

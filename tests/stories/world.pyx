@@ -57,6 +57,9 @@ cdef bint world_begin(world_t *w, uint64_t seed) noexcept nogil:
     elif not w.line:
         w.rate[DAMAGED] = w.rate[CUT] = w.rate[NOISE] = w.rate[BABBLE] = 0
         w.rate[SHORT] = pick(w, 100) + 1 if pick(w, 3) == 0 else 0
+    if not w.line:
+        w.rate[TWICE] = pick(w, 100) + 1 if pick(w, 3) == 0 else 0
+        w.rate[SWAPPED] = pick(w, 100) + 1 if pick(w, 3) == 0 else 0
     w.rate[HEARTBEAT] = 50 if w.rig.l.port.kind == DIALIN else 0
     w.rate[REDIAL] = 10 if w.rig.l.port.kind == DIALIN else 0
     if w.listens:
