@@ -19,10 +19,11 @@ cdef Verdict strayed(
 cdef bint told_too_long(
     const in_t *arrived, const flight_t *open_, int32_t n, frame_t *frame
 ) noexcept nogil
-# Whether the frame in front, of which its header is there, has all of its bytes: as `judge_front`
-# of native.engine.stream.
+# Whether the frame of `size` bytes in front, of which its header is there, has all of them: as
+# `judge_front` of native.engine.stream.
 cdef Front whole_front(
-    modbus_t *s, const in_t *arrived, const flight_t *open_, int32_t n, int32_t own, size_t *at
+    modbus_t *s, const in_t *arrived, size_t size, const flight_t *open_, int32_t n, int32_t own,
+    size_t *at
 ) noexcept nogil
 cdef bint may_begin_tcp(
     void *session, const flight_t *open_, int32_t n, const uint8_t *p, size_t size

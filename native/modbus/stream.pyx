@@ -128,10 +128,10 @@ cdef bint is_older(const stream_t *f, const uint8_t *p, size_t room) noexcept no
 
 
 cdef Front whole_front(
-    modbus_t *s, const in_t *arrived, const flight_t *open_, int32_t n, int32_t own, size_t *at
+    modbus_t *s, const in_t *arrived, size_t size, const flight_t *open_, int32_t n, int32_t own,
+    size_t *at
 ) noexcept nogil:
     cdef stream_t f
-    cdef size_t size = HEADER + <size_t>be16(arrived.p + 4)
     cdef int32_t i
     memset(&f, 0, sizeof(stream_t))
     f.session, f.open, f.count, f.own, f.sure = s, open_, n, own, SURE

@@ -202,20 +202,21 @@ cdef Verdict misfit(
 
 
 cdef Verdict lost_inside(
-    modbus_t *s, const in_t *arrived, bint is_whole, const flight_t *open_, int32_t n, take_t *t,
+    modbus_t *s, const in_t *arrived, size_t size, const flight_t *open_, int32_t n, take_t *t,
     int64_t now
 ) noexcept nogil:
-    """Where the frame in front lacks bytes: damage of the answer, or noise. MORE where that may be;
-    ANSWER: it does not.
+    """Where the frame of `size` bytes in front lacks some: damage of the answer, or noise. MORE
+    where that may be; ANSWER: it does not.
     """
     cdef int32_t own = flight_of(open_, n, be16(arrived.p))
     cdef size_t at = 0
     cdef Front front
+    cdef bint is_whole = arrived.n >= size
     if n == 0 or s.head.packets or (s.head.single and is_whole):
         return protocol.ANSWER
     if own >= 0 and n == 1 and now >= s.owes_until:
         return protocol.ANSWER  # nothing else can come
-    front = whole_front(s, arrived, open_, n, own, &at)
+    front = whole_front(s, arrived, size, open_, n, own, &at)
     if front == SHORT:
         t.used = at
         t.flight = max(own, 0)
@@ -233,6 +234,7 @@ cdef Verdict take_tcp(
     cdef frame_t frame
     cdef Found found
     cdef Verdict lost
+    cdef size_t size
     cdef own_t *own
     cdef unit_t *u
     frame.size = 0
@@ -243,7 +245,8 @@ cdef Verdict take_tcp(
         t.used = frame.used
         return strayed(arrived, open_, n, t)
     if arrived.n >= HEADER:
-        lost = lost_inside(s, arrived, found != codec.MORE, open_, n, t, now)
+        size = HEADER + be16(arrived.p + 4) if found == codec.MORE else frame.used
+        lost = lost_inside(s, arrived, size, open_, n, t, now)
         if lost != protocol.ANSWER:
             return lost
     if found == codec.MORE:

@@ -54,3 +54,23 @@ def test_answers_when_padded_behind_their_length_are_read_with_several_in_flight
     rows = talk.rows(since_ms=2_000)
     assert wrong(talk) == []
     assert sum(row.quality == GOOD for row in rows) >= 0.9 * len(rows)
+
+
+def test_answers_when_their_headers_say_too_much_are_read_with_several_in_flight() -> None:
+    """By their own count of bytes, two in one segment, without being asked for once more."""
+    waiting: list[bytes] = []
+
+    def script(asked: Asked) -> Iterable[Step]:
+        whole = answer(asked)
+        waiting.append(whole[:4] + (len(whole) + 9).to_bytes(2) + whole[6:])
+        if len(waiting) < 2:
+            return []
+        both, waiting[:] = b"".join(waiting), []
+        return [0.01, both]
+
+    talk = Talk([Ask(1, (10, 20), 200, 2)], script, link={"in_flight": 2})
+    talk.at(1_000, waiting.clear)
+    talk.run(20_000)
+    assert wrong(talk) == []
+    assert {row.quality for row in talk.rows(since_ms=3_000)} == {GOOD}
+    assert talk.native.snapshot()["damaged"] == 0
