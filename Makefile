@@ -30,11 +30,13 @@ sanitized: setup ## the native floor under sanitizers, and guided fuzzers ## 用
 
 hw-short: setup  ## an emulated ARM box: boot, install, replug, power cut, upgrade ## 模拟的 ARM 网关：开机、安装、拔插、断电、升级
 	@scripts/setup --box
-	@$(PY) -m pytest hw_tests/rows -m short -v
+	@$(PY) -m pytest hw_tests/rows -m short --durations 0 --durations-min 1
 
 hw: setup        ## every fault on the emulated ARM box, into docs/reliability.md ## 模拟的 ARM 网关上的全部故障，写入 docs/reliability.md
 	@scripts/setup --box
-	@$(PY) -m pytest hw_tests/rows -v
+	@rm -f build/hw/rows.json
+	@$(PY) -m pytest hw_tests/rows
+	@$(PY) -m hw_tests.report
 
 bench: setup     ## ratios against peers, into bench/results/latest.json ## 与同类软件比较，写入 bench/results/latest.json
 	@scripts/setup --tests

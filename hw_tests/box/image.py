@@ -125,7 +125,9 @@ def _make(folder: Path) -> None:
     shutil.copyfile(made.key.with_suffix(".pub"), keys)
     for kind in ("passwd", "group"):
         shutil.copyfile(root / f"usr/share/base-passwd/{kind}.master", root / f"etc/{kind}")
-    _run("mke2fs", "-q", "-t", "ext4", "-d", root, made.disk, f"{DISK_MB}M")
+    # Its files are root's in the box, whoever they belong to here.
+    as_root = () if os.geteuid() == 0 else ("unshare", "--map-root-user")
+    _run(*as_root, "mke2fs", "-q", "-t", "ext4", "-d", root, made.disk, f"{DISK_MB}M")
     said = first_boot(made, "/first-boot", folder / "first-boot.log")
     if "configured: ok" not in said:
         raise BoxError(f"dpkg did not configure the box, see {folder / 'first-boot.log'}")

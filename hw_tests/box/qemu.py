@@ -18,7 +18,9 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from hw_tests.box.machine import BoxError, Image, boot
@@ -30,6 +32,7 @@ SERIALS = {"a": "JH0001", "b": "JH0002"}
 #: What the guest writes there is in a file of this machine at once, whatever becomes of the guest.
 BOOK_PORT = "jiahe.book"
 _CLUSTER_BYTES = 4096
+_TICK = Event()  # never set: to wait by
 _MONITOR_S_MAX, _END_S_MAX = 20.0, 180.0
 
 
@@ -45,9 +48,9 @@ class Qemu:
         self.boots = 0
         self.ssh_port = 0
 
-    def power_on(self, *, clock: str = "utc", words: str = "") -> None:
-        """`clock`: what the clock on the board says, such as 1970-01-01T00:00:00; `words`: more
-        for the kernel's command line.
+    def power_on(self, *, clock: str = "utc", absent: Sequence[str] = ()) -> None:
+        """`clock`: what the clock on the board says, such as 1970-01-01T00:00:00. `absent`: of
+        "a", "b" and "uplink", what is not plugged in.
         """
         assert self._process is None, "it is on"
         self.boots += 1
@@ -60,14 +63,25 @@ class Qemu:
         for name in ("wire", "monitor"):
             (self._sockets / name).unlink(missing_ok=True)
         command = [
-            *boot(self._image, f"jiahe.boot={self.boots} {words}", self.console),
-            "-rtc", f"base={clock}", *self._devices(),
+            *boot(self._image, f"jiahe.boot={self.boots}", self.console),
+            "-rtc", f"base={clock}", *self._devices(absent),
         ]  # fmt: skip
         log = (self._folder / "qemu.log").open("ab")
         with log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
+        if "uplink" in absent:
+            self._answering()
+            self.cable("uplink", plugged=False)
 
-    def _devices(self) -> list[str]:
+    def _answering(self) -> None:
+        """Until its monitor is there."""
+        until = time.monotonic() + _MONITOR_S_MAX
+        while not (self._sockets / "monitor").exists():
+            if not self.is_on or time.monotonic() > until:
+                raise BoxError(f"QEMU did not start, see {self._folder / 'qemu.log'}")
+            _TICK.wait(0.1)
+
+    def _devices(self, absent: Sequence[str]) -> list[str]:
         host, port = PLATFORM
         wire, monitor = self._sockets / "wire", self._sockets / "monitor"
         forward = f"cmd:socat STDIO TCP:127.0.0.1:{self._platform}"
@@ -88,6 +102,8 @@ class Qemu:
             "-chardev", f"socket,id=b,path={wire}",
         ]  # fmt: skip
         for port_number, (end, serial) in enumerate(SERIALS.items(), 1):
+            if end in absent:
+                continue
             words += ["-device", f"usb-serial,bus=xhci.0,port={port_number},chardev={end},"
                       f"serial={serial},id=adapter-{end}"]  # fmt: skip
         return words

@@ -37,6 +37,11 @@ class Crashes:
     def killing(self, now_ns: int) -> None:
         self._all.append(_Crash(now_ns))
 
+    @property
+    def last_ns(self) -> int:
+        """When the last one was killed."""
+        return self._all[-1].killed_ns
+
     def answered(self, now_ns: int) -> None:
         """A run answers."""
         if self._all and not self._all[-1].answered_ns:
@@ -55,6 +60,17 @@ class Crashes:
             if gap.reason == "crash"
             and (beyond_ns := _beyond_ns(gap, allowed)) > period_ns.get(gap.device or "", 0)
         ]
+
+    def lost_s(self, stored: Stored) -> float:
+        """The most that a kill took of what was sampled before it, in seconds."""
+        gaps = [gap for gap in stored.gaps if gap.reason == "crash"]
+        took_ns = [
+            one.killed_ns - gap.start_ns
+            for one in self._all
+            for gap in gaps
+            if gap.start_ns < one.killed_ns < gap.end_ns
+        ]
+        return max(took_ns, default=0) / 1e9
 
     def text(self, stored: Stored) -> str:
         """The longest of all, for people."""
