@@ -32,8 +32,8 @@ from tests.kit.rig import BIN, Rig
 GATEWAY = "arm-box"
 DEVICE_NAME = "meter-1"
 PERIOD_NS = {DEVICE_NAME: 200_000_000}
-#: Gaps that no fault has to explain, in ticks a start: a link takes its time to open.
-TICKS_A_START = {"link_down": 50, "overrun": 100, "timeout": 20}
+#: Gaps that no fault has to explain, in ticks a start: link and device take their time to be there.
+TICKS_A_START = {"link_down": 50, "overrun": 100, "device_silent": 50}
 INSTALL_S_MAX, ANSWER_S_MAX, DRAIN_S_MAX = 240.0, 120.0, 240.0
 #: The meter of DL/T 645 on the same line, by its plate.
 METER = f"{5:012}"

@@ -73,7 +73,7 @@ def test_adapter_when_pulled_and_plugged_into_another_socket_then_read_again(
     stage.wait_good()
     away = stage.ticks(plugged_ns - pulled_ns + back_s * 1e9)
     row.settle("adapter pulled, plugged into another socket", f"back {back_s:.1f} s after it",
-               link_down=away, timeout=10)  # fmt: skip
+               link_down=away, device_silent=10)  # fmt: skip
     assert back_s <= stage.slow(5)
 
 
@@ -97,7 +97,7 @@ def test_adapter_when_it_comes_back_as_another_tty_then_read_by_its_serial_numbe
     assert before != after
     away = stage.ticks(plugged_ns - pulled_ns + back_s * 1e9)
     row.settle(f"adapter back as {after}, it was {before}", f"back {back_s:.1f} s after it",
-               link_down=away, timeout=10)  # fmt: skip
+               link_down=away, device_silent=10)  # fmt: skip
 
 
 def test_adapters_when_swapped_in_their_sockets_then_each_is_found_by_its_serial_number(
@@ -117,7 +117,7 @@ def test_adapters_when_swapped_in_their_sockets_then_each_is_found_by_its_serial
     back_s = stage.recovery_s(plugged_ns)
     away = stage.ticks(plugged_ns - pulled_ns + back_s * 1e9)
     row.settle("both adapters pulled, each into the other's socket", f"back {back_s:.1f} s after",
-               link_down=away, timeout=20)  # fmt: skip
+               link_down=away, device_silent=20)  # fmt: skip
 
 
 def test_adapter_when_pulled_five_times_under_load_then_nothing_is_missing(
@@ -142,4 +142,4 @@ def test_adapter_when_pulled_five_times_under_load_then_nothing_is_missing(
     stage.wait_good()
     away = stage.ticks(away_ns)
     row.settle("adapter pulled 5 times, both processors busy", f"back {worst_s:.1f} s after it",
-               link_down=away, timeout=50, overrun=away)  # fmt: skip
+               link_down=away, device_silent=50, overrun=away)  # fmt: skip

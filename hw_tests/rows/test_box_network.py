@@ -99,5 +99,5 @@ def test_box_when_started_with_things_absent_then_it_delivers_when_they_are_ther
     row.settle(
         "started with router, clock and device absent, in all 8 combinations",
         f"good values {worst_s:.0f} s after all was there, at worst",
-        link_down=stage.ticks(away_ns), timeout=100,
+        link_down=stage.ticks(away_ns), device_silent=100,
     )  # fmt: skip

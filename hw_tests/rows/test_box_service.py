@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hw_tests.box.stage import Line
-from hw_tests.rows.conftest import Row
+from hw_tests.rows.conftest import RESULTS, Row
 
 #: WatchdogSec of the unit, and what systemd may take to end a process that does not react.
 WATCHDOG_S, ABORT_S = 60, 30
@@ -58,10 +58,9 @@ def test_service_when_it_has_no_memory_then_it_is_ended_and_comes_back(row: Row)
     group = "/sys/fs/cgroup/system.slice/jiahe.service"
     limits = stage.guest.do(f"cat {group}/memory.max {group}/memory.high").split()
     stage.crashes.killing(stage.now_ns())
-    stage.guest.run(f"echo 4M >{group}/memory.max")
+    stage.guest.do(f"systemd-run --quiet sh -c 'echo 4M >{group}/memory.max'")
     stage.guest.wait_for("the end of the process", lambda: _pid(row) != before, 120)
-    restore = "systemctl set-property --runtime jiahe MemoryMax=300M"
-    stage.guest.do(restore)
+    stage.guest.do("systemctl set-property --runtime jiahe MemoryMax=300M")
     back_s = _back(row, before)
     assert "oom" in stage.guest.do("journalctl --no-pager -u jiahe -o cat -n 200").lower()
     assert stage.guest.do(f"cat {group}/memory.max {group}/memory.high").split() == limits
@@ -103,6 +102,7 @@ def test_service_when_it_runs_then_within_the_limits_of_a_small_box(row: Row) ->
     stage.relay.cut()
     offline = stage.written_an_hour(60)
     stage.relay.mend()
+    (RESULTS.parent / "status.txt").write_text(guest.do("jiahe status"), encoding="utf-8")
     listening = guest.do("ss -Hltnp")
     assert "jiahe" not in listening, listening
     row.settle(
