@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
+from drivers.host.connect import connect
 from drivers.host.source import Counters, DeviceSaid, GroupAsked, LinkAsked, Pushed, Source
 from drivers.host.values import encode, size_of
 from drivers.quality import BAD_NO_VALUE
@@ -20,8 +20,7 @@ class TallySource:
 
     async def follow(self) -> None:
         """From connecting to the end of the connection; the host calls again, ever more rarely."""
-        async with asyncio.timeout(self._asked.timeout_ns / 1e9):
-            reader, writer = await asyncio.open_connection(self._asked.host, self._asked.port)
+        reader, writer = await connect(self._asked, self._asked.timeout_ns / 1e9)
         try:
             while line := await reader.readline():
                 self.counters.bytes_in += len(line)
