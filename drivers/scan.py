@@ -86,7 +86,7 @@ class _Bus:
             groups = [Group(number + i, group, pool) for i, group in enumerate(plan.groups)]
             number += len(groups)
             for group in groups:
-                group.place(phase_of(plan), plan.spec.align)
+                group.set_phase(phase_of(plan), plan.spec.align)
             driver = _driver(plan.spec)
             speaker, shares = driver.speaker(), driver.shares(plan.spec)
             learning = _learning(speaker, plan.spec, kept.get(plan.spec.name))

@@ -8,7 +8,7 @@ from drivers.api import TYPE_BYTES, DeviceSpec, Problem, TagSpec
 from drivers.modbus.address import LAST_ADDRESS, AddressError, Range, manual, parse_range
 from drivers.modbus.limits import MAX_BITS, MAX_REGISTERS, declared_of
 from drivers.modbus.overlap import overlaps
-from drivers.modbus.planner import TagPlace, place
+from drivers.modbus.planner import TagLocation, locate
 
 #: Any byte; over TCP 0 and 255 are the device itself (Messaging on TCP/IP V1.0b 4.4.2.1). On a
 #: serial bus those outside are broadcast or reserved (Modbus over Serial Line V1.02 section 2.2),
@@ -30,7 +30,7 @@ def check(device: DeviceSpec) -> list[Problem]:
     succeed.
     """
     problems = list(_device(device))
-    placed: list[tuple[TagSpec, TagPlace]] = []
+    placed: list[tuple[TagSpec, TagLocation]] = []
     holes: list[Range] = []
     for text in declared_of(device).holes:
         try:
@@ -40,7 +40,7 @@ def check(device: DeviceSpec) -> list[Problem]:
     for tag in device.tags:
         key = ("tags", tag.name)
         try:
-            at = place(tag)
+            at = locate(tag)
         except AddressError as error:
             problems.append(Problem((*key, "address"), error.message, error.arguments))
             continue
@@ -96,7 +96,7 @@ def _device(device: DeviceSpec) -> Iterator[Problem]:
             yield Problem((key,), "modbus.limit", {"key": key, "value": value, "most": most})
 
 
-def _type(tag: TagSpec, at: TagPlace, device: DeviceSpec) -> _Found:
+def _type(tag: TagSpec, at: TagLocation, device: DeviceSpec) -> _Found:
     address = at.address
     if tag.type not in TYPE_BYTES:
         said = "modbus.wstring" if tag.type == "wstring" else "modbus.type"
@@ -109,7 +109,7 @@ def _type(tag: TagSpec, at: TagPlace, device: DeviceSpec) -> _Found:
         yield "address", "modbus.bool_bit", {"text": tag.address}
 
 
-def _length(tag: TagSpec, at: TagPlace, device: DeviceSpec) -> _Found:
+def _length(tag: TagSpec, at: TagLocation, device: DeviceSpec) -> _Found:
     if tag.type == "string" and tag.length < 1:
         yield "length", "modbus.string_length", {"length": tag.length}
     elif tag.type == "bcd" and tag.length not in _BCD_LENGTHS:
@@ -120,7 +120,7 @@ def _length(tag: TagSpec, at: TagPlace, device: DeviceSpec) -> _Found:
         yield "length", "modbus.length_unused", {"type": tag.type}
 
 
-def _extent(tag: TagSpec, at: TagPlace, device: DeviceSpec) -> _Found:
+def _extent(tag: TagSpec, at: TagLocation, device: DeviceSpec) -> _Found:
     registers = at.range.last - at.range.first + 1
     if at.range.last > LAST_ADDRESS:
         args = {"text": tag.address, "registers": registers, "last": LAST_ADDRESS}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from drivers.api import Problem, TagSpec
 from drivers.modbus.address import Range
-from drivers.modbus.planner import TagPlace
+from drivers.modbus.planner import TagLocation
 
 #: Where a tag lies, its number in the configuration, and the tag.
 _Stretch = tuple[Range, int, TagSpec]
@@ -14,7 +14,7 @@ _Stretch = tuple[Range, int, TagSpec]
 _WHOLE = ("float32", "float64", "string")
 
 
-def overlaps(placed: Sequence[tuple[TagSpec, TagPlace]]) -> Iterator[Problem]:
+def overlaps(placed: Sequence[tuple[TagSpec, TagLocation]]) -> Iterator[Problem]:
     """A note at each tag that has registers, or its bit, in common with one before it. The bits of
     a whole number are no overlap: an alarm word is read as a number and by its bits.
     """
@@ -47,7 +47,7 @@ def _stretches(row: Sequence[_Stretch]) -> Iterator[Problem]:
             before = one
 
 
-def _bits_of_wholes(placed: Sequence[tuple[TagSpec, TagPlace]]) -> Iterator[Problem]:
+def _bits_of_wholes(placed: Sequence[tuple[TagSpec, TagLocation]]) -> Iterator[Problem]:
     """Bits of a register that is a part of a float or a text."""
     if all(at.address.bit is None for _, at in placed):
         return

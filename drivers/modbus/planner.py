@@ -48,7 +48,7 @@ from drivers.modbus.request import Read, request_of
 
 
 @dataclass(frozen=True, slots=True)
-class TagPlace:
+class TagLocation:
     """Where a tag lies, and the length of its raw value in bytes (bits of coils: 1)."""
 
     address: Address
@@ -56,18 +56,18 @@ class TagPlace:
     range: Range
 
 
-def place(tag: TagSpec) -> TagPlace:
+def locate(tag: TagSpec) -> TagLocation:
     """Raises AddressError if the address cannot be read."""
-    return _place(tag.address, TYPE_BYTES.get(tag.type) or tag.length)
+    return _locate(tag.address, TYPE_BYTES.get(tag.type) or tag.length)
 
 
 @lru_cache(maxsize=1 << 14)  # as of addresses
-def _place(text: str, length: int) -> TagPlace:
+def _locate(text: str, length: int) -> TagLocation:
     address = parse(text)
     if not address.is_register:
-        return TagPlace(address, 1, Range(address.space, address.number, address.number))
+        return TagLocation(address, 1, Range(address.space, address.number, address.number))
     last = address.number + max(1, (length + 1) // 2) - 1
-    return TagPlace(address, length, Range(address.space, address.number, last))
+    return TagLocation(address, length, Range(address.space, address.number, last))
 
 
 def plan_device(device: DeviceSpec, limits: Limits | None = None) -> DevicePlan:
@@ -137,17 +137,17 @@ def ranges_by_period(device: DeviceSpec) -> Sequence[Sequence[Range]]:
 
 @lru_cache(maxsize=64)
 def _ranges(key: _Tags) -> tuple[tuple[Range, ...], ...]:
-    return tuple(tuple(sorted({place(tag).range for tag in tags})) for _, tags in _by_period(key))
+    return tuple(tuple(sorted({locate(tag).range for tag in tags})) for _, tags in _by_period(key))
 
 
 @lru_cache(maxsize=64)
 def _reads(
     key: _Tags, limits: Limits, prices: Prices, framing: Framing, listen_only: bool
 ) -> _Reads:
-    places = [place(tag) for tag in key.tags]
+    locations = [locate(tag) for tag in key.tags]
     ranges: list[Range] = []
     for space in SPACES:
-        wanted = sorted({p.range for p in places if p.address.space == space})
+        wanted = sorted({p.range for p in locations if p.address.space == space})
         # What another master asks for is not ours to choose: each stretch is waited for by itself.
         ranges += outermost(wanted) if listen_only else plan_space(space, wanted, limits, prices)
     row = Row(ranges, limits)
@@ -156,7 +156,7 @@ def _reads(
             request_of(Read(FUNCTION[r.space], r.first, r.last - r.first + 1), framing)
             for r in ranges
         ),
-        fields=tuple(_field(tag, at, row) for tag, at in zip(key.tags, places, strict=True)),
+        fields=tuple(_field(tag, at, row) for tag, at in zip(key.tags, locations, strict=True)),
         scan_ns=sum(
             prices.time_ns(data_bytes(FUNCTION[r.space], r.last - r.first + 1)) for r in ranges
         ),
@@ -284,7 +284,7 @@ class Row:
         return min(held, key=lambda number: (self._holed[number], number))
 
 
-def _field(tag: TagSpec, at: TagPlace, row: Row) -> Field:
+def _field(tag: TagSpec, at: TagLocation, row: Row) -> Field:
     part = row.find(at.range)  # each request has one
     offset = at.address.number - row.ranges[part].first
     if not at.address.is_register:

@@ -59,7 +59,7 @@ class Wanted(NamedTuple):
     order: ByteOrder
 
 
-class TagPlace(NamedTuple):
+class TagLocation(NamedTuple):
     """Where a tag lies, what is read of it, and how many characters of a text that is."""
 
     address: Address
@@ -72,7 +72,7 @@ class TagPlace(NamedTuple):
         return self.address.area == "SZL"
 
 
-def place(wanted: Wanted, room: Room) -> TagPlace:
+def locate(wanted: Wanted, room: Room) -> TagLocation:
     """Raises AddressError."""
     address = parse(wanted.address)
     length = wanted.length
@@ -80,7 +80,7 @@ def place(wanted: Wanted, room: Room) -> TagPlace:
         length = min(length, room.longest - STRING_HEAD)
     size = 1 if address.numbered else wire_bytes(wanted.type, length)
     stretch = Stretch(address.area, address.db, address.number, address.number + size)
-    return TagPlace(address, stretch, length if wanted.row_type == "string" else 0)
+    return TagLocation(address, stretch, length if wanted.row_type == "string" else 0)
 
 
 _USUAL = Limits()
@@ -114,12 +114,12 @@ def plan_group(
 def _plan(
     wanted: tuple[Wanted, ...], limits: Limits
 ) -> tuple[tuple[Request, ...], tuple[Field, ...]]:
-    places = [place(one, limits.room) for one in wanted]
-    packed = _packed({at.stretch for at in places if not at.is_state}, limits)
+    locations = [locate(one, limits.room) for one in wanted]
+    packed = _packed({at.stretch for at in locations if not at.is_state}, limits)
     row = Row(packed)
     lies = [
         None if at.is_state else _part(one, at, row.find(at.stretch))
-        for one, at in zip(wanted, places, strict=True)
+        for one, at in zip(wanted, locations, strict=True)
     ]
     requests: list[Request] = []
     numbers: dict[tuple[int, Part], int] = {}  # of the parts of the plan
@@ -137,7 +137,7 @@ def _plan(
         requests.append(STATE)
     fields = (
         _field(one, at, numbers[found] if found else len(numbers), found)
-        for one, at, found in zip(wanted, places, lies, strict=True)
+        for one, at, found in zip(wanted, locations, lies, strict=True)
     )
     return tuple(requests), tuple(fields)
 
@@ -153,14 +153,14 @@ def _packed(wanted: set[Stretch], limits: Limits) -> Requests:
     return packed
 
 
-def _part(wanted: Wanted, at: TagPlace, found: Found) -> tuple[int, Part]:
+def _part(wanted: Wanted, at: TagLocation, found: Found) -> tuple[int, Part]:
     """The request that a tag is read by, and which part of it."""
     if wanted.type in FIXES:
         return found.request, Part(found.item, found.offset, wanted.type, at.text)
     return found.request, Part(found.item, found.offset, "", at.stretch.size)
 
 
-def _field(wanted: Wanted, at: TagPlace, number: int, found: tuple[int, Part] | None) -> Field:
+def _field(wanted: Wanted, at: TagLocation, number: int, found: tuple[int, Part] | None) -> Field:
     if found is None:
         return Field(number, 0, wanted.row_type, "ABCD", 1, -1)
     bit = at.address.bit if wanted.type == "bool" else -1

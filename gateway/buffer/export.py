@@ -19,7 +19,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import log, recovery, segment, sets
 from gateway.buffer.block import BlockKey
 from gateway.buffer.disk import OsFile
-from gateway.buffer.index import BlockPlace
+from gateway.buffer.index import BlockLocation
 from gateway.ports import File
 from native.crc import crc32c
 
@@ -130,21 +130,19 @@ class _Kept:
     def of(self, epoch: int) -> Iterator[pb.StreamRequest]:
         for seq in self._found.index.epochs[epoch].live.numbers():
             key = BlockKey(epoch, seq)
-            place = self._found.index.place(key)
-            block = (
-                None if place is None else _read(partial(log.read_block, self._disk, key, place))
-            )
+            lies = self._found.index.location(key)
+            block = None if lies is None else _read(partial(log.read_block, self._disk, key, lies))
             needed = None if block is None else list(self._needed(epoch, block.catalog_revision))
             if block is None or needed is None or None in needed:
-                self.left_out += self._is_kept(place)
+                self.left_out += self._is_kept(lies)
                 continue
             yield from (request for request in needed if request is not None)
             self.blocks += 1
             yield pb.StreamRequest(block=pb.Block.FromString(block.data))
 
-    def _is_kept(self, place: BlockPlace | None) -> bool:
+    def _is_kept(self, location: BlockLocation | None) -> bool:
         """A daemon removes a file once nothing of it is needed, and catalogs after that."""
-        return place is not None and segment.name(place.segment) in self._disk.list()
+        return location is not None and segment.name(location.segment) in self._disk.list()
 
     def _needed(self, epoch: int, revision: int) -> Iterator[pb.StreamRequest | None]:
         """What is not in the file yet; None: it is gone."""

@@ -2,7 +2,7 @@
 
 Blocks of an epoch arrive in the order of seq, and are written in it, so an epoch is a handful of
 packed columns with ascending seqs. What is live (kept and not acknowledged) is a set of ranges.
-Belongs to the event loop's thread; the disk's thread is only handed places.
+Belongs to the event loop's thread; the disk's thread is only handed locations.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gateway.buffer.block import BlockKey, SealedBlock
 from gateway.buffer.ranges import RangeSet
 
 
-class BlockPlace(NamedTuple):
+class BlockLocation(NamedTuple):
     """Where a block's record lies, and what it counts for."""
 
     segment: int
@@ -74,30 +74,32 @@ class Epoch:
             self.ram_scans -= block.scans
         return block
 
-    def place(self, seq: int) -> BlockPlace | None:
+    def location(self, seq: int) -> BlockLocation | None:
         """Where the block is on disk; None if it is not, or no more."""
         at = bisect_left(self._seqs, seq)
         if at == len(self._seqs) or self._seqs[at] != seq or self._segments[at] == 0:
             return None
-        return BlockPlace(self._segments[at], self._offsets[at], self._sizes[at], self._scans[at])
+        return BlockLocation(
+            self._segments[at], self._offsets[at], self._sizes[at], self._scans[at]
+        )
 
-    def set_place(self, seq: int, place: BlockPlace) -> None:
-        """The block is on disk at `place`: a new one above all others, or a second copy of one."""
+    def set_location(self, seq: int, location: BlockLocation) -> None:
+        """It is on disk at `location`: a new block above all others, or a second copy of one."""
         if not self._seqs or seq > self._seqs[-1]:  # nearly always
             self._seqs.append(seq)
-            self._segments.append(place.segment)
-            self._offsets.append(place.offset)
-            self._sizes.append(place.size)
-            self._scans.append(place.scans)
+            self._segments.append(location.segment)
+            self._offsets.append(location.offset)
+            self._sizes.append(location.size)
+            self._scans.append(location.scans)
             return
         at = bisect_left(self._seqs, seq)
         columns = (self._segments, self._offsets, self._sizes, self._scans)
         if at < len(self._seqs) and self._seqs[at] == seq:
-            for column, value in zip(columns, place, strict=True):
+            for column, value in zip(columns, location, strict=True):
                 column[at] = value
             return
         self._seqs.insert(at, seq)
-        for column, value in zip(columns, place, strict=True):
+        for column, value in zip(columns, location, strict=True):
             column.insert(at, value)
 
     def forget_segment(self, segment: int, first: int, last: int) -> None:
@@ -141,10 +143,10 @@ class Index:
         """Some block of the epoch is kept and not acknowledged."""
         return epoch in self.epochs and bool(self.epochs[epoch].live)
 
-    def place(self, key: BlockKey) -> BlockPlace | None:
+    def location(self, key: BlockKey) -> BlockLocation | None:
         """Where the block is on disk; None if it is not."""
         epoch = self.epochs.get(key.epoch)
-        return epoch.place(key.seq) if epoch else None
+        return epoch.location(key.seq) if epoch else None
 
     def next_live(self, after: BlockKey) -> BlockKey | None:
         """The first live block after `after` in (epoch, seq) order."""
@@ -164,30 +166,30 @@ class Index:
         if block.end_of_epoch:
             epoch.end_seq = block.seq
 
-    def stored(self, key: BlockKey, place: BlockPlace) -> None:
-        """The block is durable at `place` and leaves RAM; it may be acknowledged by now."""
-        epoch, segment = self.epoch(key.epoch), self.segments[place.segment]
+    def stored(self, key: BlockKey, location: BlockLocation) -> None:
+        """The block is durable at `location` and leaves RAM; it may be acknowledged by now."""
+        epoch, segment = self.epoch(key.epoch), self.segments[location.segment]
         is_live = key.seq in epoch.live
-        old = epoch.place(key.seq) if is_live and key.seq not in epoch.ram else None
+        old = epoch.location(key.seq) if is_live and key.seq not in epoch.ram else None
         if old is not None:  # found twice when opening: written again after a failed sync
             self._count(epoch, old, -1)
         epoch.pop_ram(key.seq)
-        epoch.set_place(key.seq, place)
+        epoch.set_location(key.seq, location)
         first, last = segment.spans.get(key.epoch, (key.seq, key.seq))
         segment.spans[key.epoch] = (min(first, key.seq), max(last, key.seq))
         if is_live:
-            self._count(epoch, place, +1)
+            self._count(epoch, location, +1)
 
     def revive(self, key: BlockKey) -> bool:
         """Live again: the platform no longer has it. False if the box has it no more either."""
         epoch = self.epoch(key.epoch)
-        place = epoch.place(key.seq)
-        if place is None or self.segments[place.segment].going:
+        location = epoch.location(key.seq)
+        if location is None or self.segments[location.segment].going:
             return False
         epoch.live.add(key.seq, key.seq)
         epoch.acked.remove(key.seq, key.seq)
-        epoch.acked_scans -= place.scans
-        self._count(epoch, place, +1)
+        epoch.acked_scans -= location.scans
+        self._count(epoch, location, +1)
         return True
 
     def drop(self, key: BlockKey, *, acked: bool) -> int | None:
@@ -196,37 +198,37 @@ class Index:
         epoch.live.remove(key.seq, key.seq)
         (epoch.acked if acked else epoch.gone).add(key.seq, key.seq)
         block = epoch.pop_ram(key.seq)
-        place = None if block is not None else epoch.place(key.seq)
-        scans = block.scans if block is not None else place.scans if place is not None else 0
+        location = None if block is not None else epoch.location(key.seq)
+        scans = block.scans if block is not None else location.scans if location is not None else 0
         if acked:
             epoch.acked_scans += scans
         else:
             epoch.lost_scans += scans
-        if place is None:
+        if location is None:
             return None
-        self._count(epoch, place, -1)
-        return place.segment if self.segments[place.segment].live == 0 else None
+        self._count(epoch, location, -1)
+        return location.segment if self.segments[location.segment].live == 0 else None
 
-    def _count(self, epoch: Epoch, place: BlockPlace, sign: int) -> None:
-        epoch.disk_bytes += sign * place.size
-        epoch.disk_scans += sign * place.scans
-        self.segments[place.segment].live += sign
+    def _count(self, epoch: Epoch, location: BlockLocation, sign: int) -> None:
+        epoch.disk_bytes += sign * location.size
+        epoch.disk_scans += sign * location.scans
+        self.segments[location.segment].live += sign
 
     def oldest_live(self) -> Segment | None:
         """The first segment that holds a live block."""
         number = min((n for n, info in self.segments.items() if info.live), default=None)
         return None if number is None else self.segments[number]
 
-    def live_in(self, segment: int) -> Iterator[tuple[BlockKey, BlockPlace]]:
+    def live_in(self, segment: int) -> Iterator[tuple[BlockKey, BlockLocation]]:
         """The live blocks whose newest copy is in the segment, in order."""
         for number in sorted(self.segments[segment].spans):
             epoch = self.epochs.get(number)
             if epoch is None:
                 continue
             for seq in epoch.live.within(*self.segments[segment].spans[number]).numbers():
-                place = epoch.place(seq)
-                if place is not None and place.segment == segment:
-                    yield BlockKey(number, seq), place
+                location = epoch.location(seq)
+                if location is not None and location.segment == segment:
+                    yield BlockKey(number, seq), location
 
     def has_gone(self, segment: int) -> bool:
         """Some block of it was given up, and announced as a gap; or may have been."""

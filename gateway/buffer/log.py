@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from gateway.buffer import record, segment
 from gateway.buffer.block import BlockKey, SealedBlock
-from gateway.buffer.index import BlockPlace
+from gateway.buffer.index import BlockLocation
 from gateway.buffer.segment import PAGE_BYTES
 from gateway.ports import Disk, File
 
@@ -28,17 +28,17 @@ CatalogNames = Mapping[int, Sequence[bytes]]
 class Appended:
     """What one `append` made durable. `sizes` and `created_utc_ns` a segment that it touched."""
 
-    blocks: list[tuple[BlockKey, BlockPlace]] = field(default_factory=list)
+    blocks: list[tuple[BlockKey, BlockLocation]] = field(default_factory=list)
     sizes: dict[int, int] = field(default_factory=dict)
     created_utc_ns: dict[int, int] = field(default_factory=dict)
     written_bytes: int = 0
 
     def forget_unsynced(self) -> None:
         """After a failure: keep what was synced before it."""
-        self.blocks = [(key, place) for key, place in self.blocks if self._has(place)]
+        self.blocks = [(key, location) for key, location in self.blocks if self._has(location)]
 
-    def _has(self, place: BlockPlace) -> bool:
-        return place.offset + place.size <= self.sizes.get(place.segment, 0)
+    def _has(self, location: BlockLocation) -> bool:
+        return location.offset + location.size <= self.sizes.get(location.segment, 0)
 
 
 @dataclass(slots=True)
@@ -121,8 +121,8 @@ class Log:
             scans=block.scans,
             samples=block.samples,
         )
-        place = self._add(active, framed, block.scans)
-        done.blocks.append((BlockKey(block.epoch, block.seq), place))
+        location = self._add(active, framed, block.scans)
+        done.blocks.append((BlockKey(block.epoch, block.seq), location))
 
     def _add_names(self, active: _Active, key: tuple[int, int], names: CatalogNames) -> None:
         body = b"".join(names[key[0]][: key[1]])
@@ -183,11 +183,11 @@ class Log:
         done.created_utc_ns[number] = utc_ns
         return active
 
-    def _add(self, active: _Active, framed: bytes, scans: int) -> BlockPlace:
-        place = BlockPlace(active.number, active.size, len(framed), scans)
+    def _add(self, active: _Active, framed: bytes, scans: int) -> BlockLocation:
+        location = BlockLocation(active.number, active.size, len(framed), scans)
         active.waiting += framed
         active.size += len(framed)
-        return place
+        return location
 
     def _sync(self, done: Appended) -> None:
         active = self._active
@@ -203,9 +203,9 @@ class Log:
         active.waiting.clear()
 
 
-def read_block(disk: Disk, key: BlockKey, place: BlockPlace) -> SealedBlock | None:
-    """The block at `place`; None if its record is damaged."""
-    found = _read(disk, place)
+def read_block(disk: Disk, key: BlockKey, location: BlockLocation) -> SealedBlock | None:
+    """The block at `location`; None if its record is damaged."""
+    found = _read(disk, location)
     if found is None:
         return None
     head, body = found
@@ -218,21 +218,21 @@ def read_block(disk: Disk, key: BlockKey, place: BlockPlace) -> SealedBlock | No
 
 
 def read_blocks(
-    disk: Disk, wanted: Sequence[tuple[BlockKey, BlockPlace]]
+    disk: Disk, wanted: Sequence[tuple[BlockKey, BlockLocation]]
 ) -> list[SealedBlock | OSError | None]:
     """`read_block` of each, or what it raised."""
     result: list[SealedBlock | OSError | None] = []
-    for key, place in wanted:
+    for key, location in wanted:
         try:
-            result.append(read_block(disk, key, place))
+            result.append(read_block(disk, key, location))
         except OSError as error:
             result.append(error)
     return result
 
 
-def _read(disk: Disk, place: BlockPlace) -> tuple[record.Header, bytes] | None:
-    file = disk.open(segment.name(place.segment))
+def _read(disk: Disk, location: BlockLocation) -> tuple[record.Header, bytes] | None:
+    file = disk.open(segment.name(location.segment))
     try:
-        return segment.read_record(file, place.offset)
+        return segment.read_record(file, location.offset)
     finally:
         file.close()

@@ -10,7 +10,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import log, segment
 from gateway.buffer.block import BlockKey, SealedBlock
 from gateway.buffer.gaps import Decompress, GapSet, Loss, loss_of, read_payload
-from gateway.buffer.index import BlockPlace
+from gateway.buffer.index import BlockLocation
 from gateway.buffer.ranges import RangeSet
 from gateway.ports import Disk
 
@@ -28,15 +28,15 @@ class BlockLoss(NamedTuple):
 
 def read_losses(
     disk: Disk,
-    places: Sequence[tuple[BlockKey, BlockPlace]],
+    locations: Sequence[tuple[BlockKey, BlockLocation]],
     decompress: Decompress,
     periods: Periods,
 ) -> list[BlockLoss]:
-    """What is gone with the blocks at `places`; of one that can't be read, its number only."""
+    """What is gone with the blocks at `locations`; of one that can't be read, its number only."""
     losses = []
-    for key, place in places:
+    for key, location in locations:
         try:
-            block = log.read_block(disk, key, place)
+            block = log.read_block(disk, key, location)
         except OSError:
             block = None
         if block is None:

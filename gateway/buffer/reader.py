@@ -8,7 +8,7 @@ from functools import partial
 from gateway.buffer import log
 from gateway.buffer.block import BlockKey, SealedBlock
 from gateway.buffer.disk import DiskThread, Failures
-from gateway.buffer.index import BlockPlace, Index
+from gateway.buffer.index import BlockLocation, Index
 from gateway.ports import Clock, Disk
 
 
@@ -38,23 +38,23 @@ class Reader:
             elif key.seq in epoch.ram:
                 found[key] = epoch.ram[key.seq]
             else:
-                place = epoch.place(key.seq)
-                assert place is not None, f"block {key} is live and nowhere"
-                wanted.append((key, place))
+                location = epoch.location(key.seq)
+                assert location is not None, f"block {key} is live and nowhere"
+                wanted.append((key, location))
         if wanted:
             read = await self._disk_thread(partial(log.read_blocks, self._disk, wanted))
-            for (key, place), result in zip(wanted, read, strict=True):
-                found[key] = self._was_read(key, place, result)
+            for (key, location), result in zip(wanted, read, strict=True):
+                found[key] = self._was_read(key, location, result)
         return [found[key] for key in keys]
 
     def _was_read(
-        self, key: BlockKey, place: BlockPlace, block: SealedBlock | OSError | None
+        self, key: BlockKey, location: BlockLocation, block: SealedBlock | OSError | None
     ) -> SealedBlock | None:
         if isinstance(block, OSError):
             if not (self._failures.is_gone(key, block) and self._index.is_live(key)):
                 return None
             block = None
         self._failures.forget(key)
-        if block is None and self._index.is_live(key) and self._index.place(key) == place:
+        if block is None and self._index.is_live(key) and self._index.location(key) == location:
             self._damaged(key)
         return block

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from gateway.buffer import record, runs, segment, sets, state
 from gateway.buffer.block import BlockKey, BufferUnusableError
-from gateway.buffer.index import BlockPlace, Index, Segment
+from gateway.buffer.index import BlockLocation, Index, Segment
 from gateway.buffer.refused import Aside
 from gateway.catalog import ID_BYTES
 from gateway.ports import Disk, File
@@ -128,7 +128,7 @@ def _recover_file(result: Recovered, disk: Disk, number: int, gateway: str, is_l
 
 def _index_record(result: Recovered, file: File, number: int, found: segment.Found) -> None:
     head = found.header
-    place = BlockPlace(number, found.offset, head.record_bytes, head.scans)
+    location = BlockLocation(number, found.offset, head.record_bytes, head.scans)
     if head.kind == record.SEGMENT:
         result.index.segments[number].created_utc_ns = head.time_ns
     elif head.kind == record.NAMES:
@@ -141,7 +141,7 @@ def _index_record(result: Recovered, file: File, number: int, found: segment.Fou
         epoch.newest_ns = max(epoch.newest_ns, head.time_ns)
         if head.flags & record.FLAG_END_OF_EPOCH:
             epoch.end_seq = head.seq
-        result.index.stored(BlockKey(head.epoch, head.seq), place)
+        result.index.stored(BlockKey(head.epoch, head.seq), location)
 
 
 def _names(file: File, found: segment.Found) -> tuple[bytes, ...]:

@@ -56,15 +56,15 @@ def read(disk: Disk, key: bytes) -> bytes | None:
     refused: OSError | None = None
     try:
         with closing(disk.open(_name(key))) as file:
-            for place in segment.scan(file, bodies=False, around=True):
-                if isinstance(place, segment.Damage):
-                    if place.unread:
+            for location in segment.scan(file, bodies=False, around=True):
+                if isinstance(location, segment.Damage):
+                    if location.unread:
                         refused = OSError(errno.EIO, "the medium refuses a page")
                     continue
-                if place.header.kind != record.CONTENT:
+                if location.header.kind != record.CONTENT:
                     continue
                 try:
-                    whole = segment.read_record(file, place.offset)
+                    whole = segment.read_record(file, location.offset)
                 except OSError as error:  # the other copy may be whole
                     refused = error
                     continue

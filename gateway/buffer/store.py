@@ -218,9 +218,9 @@ class Buffer:
         epoch = self.index.epochs[key.epoch]
         if key.seq in epoch.ram:
             return len(epoch.ram[key.seq].data)
-        place = epoch.place(key.seq)
-        assert place is not None, f"block {key} is live and nowhere"
-        return place.size
+        location = epoch.location(key.seq)
+        assert location is not None, f"block {key} is live and nowhere"
+        return location.size
 
     def oldest_ns(self, key: BlockKey) -> int | None:
         """Boot time of the oldest sample of a live block in RAM; None of one on disk."""

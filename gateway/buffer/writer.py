@@ -194,8 +194,8 @@ class Writer:
                 utc, now = done.created_utc_ns.get(number, 0), self._clock.now_ns()
                 self._index.segments[number] = Segment(0, utc, created_ns=now)
             self._index.segments[number].size = size
-        for key, place in done.blocks:
-            self._index.stored(key, place)
+        for key, location in done.blocks:
+            self._index.stored(key, location)
         self.written_bytes += done.written_bytes
 
     def _fail(self, error: OSError) -> None:
@@ -213,8 +213,8 @@ class Writer:
             intact = await self.disk_thread(partial(intact_blocks, self._disk, number))
         except OSError:  # each block is verified when it is sent
             return
-        for key, place in list(self._index.live_in(number)):
-            if (key, place.offset) not in intact:
+        for key, location in list(self._index.live_in(number)):
+            if (key, location.offset) not in intact:
                 self.damaged_records += 1
                 self._drop(pb.GAP_REASON_DAMAGED, [unread_loss(key)])
                 self.dirty = True
@@ -247,7 +247,9 @@ class Writer:
     async def _evict_oldest(self) -> bool:
         if not self._index.segments or self._config.when_full == "drop_newest":
             return False
-        carried = {place.segment for key in self.on_way if (place := self._index.place(key))}
+        carried = {
+            location.segment for key in self.on_way if (location := self._index.location(key))
+        }
         number = min(self._index.segments.keys() - carried, default=min(self._index.segments))
         await self.give_up(number, pb.GAP_REASON_EVICTED_OLDEST)
         return True
@@ -277,15 +279,15 @@ class Writer:
         read: dict[BlockKey, BlockLoss] = {}
         saved: list[BlockLoss] | None = None
         while True:
-            places = list(self._index.live_in(number))
-            unread = [(key, place) for key, place in places if key not in read]
+            locations = list(self._index.live_in(number))
+            unread = [(key, location) for key, location in locations if key not in read]
             if unread:
                 losses = await self.disk_thread(
                     partial(read_losses, self._disk, unread, self._decompress, self.sets.periods)
                 )
                 read.update((loss.key, loss) for loss in losses)
                 continue
-            losses = [read[key] for key, _ in places]
+            losses = [read[key] for key, _ in locations]
             if losses == saved:
                 break
             await self._save(gaps_of(reason, losses))

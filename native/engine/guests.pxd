@@ -39,7 +39,7 @@ cdef extern from *:
 
 
 cdef inline int32_t invite_guest(link_t *l, int32_t device, group_t *g) noexcept nogil:
-    """A guest's group where the scan thread finds it: its place; -1: all are taken."""
+    """A guest's group where the scan thread finds it: its slot; -1: all are taken."""
     cdef member_t *m
     cdef int32_t i
     for i in range(GUESTS):
@@ -52,9 +52,9 @@ cdef inline int32_t invite_guest(link_t *l, int32_t device, group_t *g) noexcept
     return -1
 
 
-cdef inline void dismiss_guest(link_t *l, int32_t place) noexcept nogil:
+cdef inline void dismiss_guest(link_t *l, int32_t slot) noexcept nogil:
     """It leaves once nothing of it is under way."""
-    set_presence(&l.members[l.resident_count + place].presence, LEAVING)
+    set_presence(&l.members[l.resident_count + slot].presence, LEAVING)
 
 
 cdef inline void guest_came(link_t *l, int32_t i, int64_t now) noexcept nogil:

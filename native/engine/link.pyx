@@ -224,16 +224,16 @@ cdef class Link:
         free(self.l.sessions)
 
     cdef bint invite(self, int32_t device, Group group):
-        """A guest's group where the scan thread finds it; False: all places are taken."""
-        cdef int32_t place
+        """A guest's group where the scan thread finds it; False: all slots are taken."""
+        cdef int32_t slot
         if not 0 <= device < self.l.device_count:
             raise ValueError(f"link {self.spec.name} has no device {device}")
         if self.l.listen_only:
             raise ValueError(f"link {self.spec.name} only listens")
-        place = invite_guest(&self.l, device, &group.g)
-        if place >= 0:
-            self.guests[place] = group
-        return place >= 0
+        slot = invite_guest(&self.l, device, &group.g)
+        if slot >= 0:
+            self.guests[slot] = group
+        return slot >= 0
 
     cdef see_off(self, Group group):
         cdef int32_t i

@@ -15,7 +15,7 @@ cdef struct timer_t:
 
 cdef struct timers_t:
     timer_t *heap    # the earliest first
-    int32_t *place   # item -> index in the heap
+    int32_t *index_of  # item -> index in the heap
     int32_t size
 
 
@@ -23,24 +23,24 @@ cdef inline bint make_timers(timers_t *t, int32_t items) noexcept nogil:
     """For items 0 on, none ever due; False: no memory. `free_timers` in any case."""
     cdef int32_t i
     t.heap = <timer_t *>calloc(items, sizeof(timer_t))
-    t.place = <int32_t *>calloc(items, sizeof(int32_t))
+    t.index_of = <int32_t *>calloc(items, sizeof(int32_t))
     t.size = items
-    if t.heap == NULL or t.place == NULL:
+    if t.heap == NULL or t.index_of == NULL:
         return False
     for i in range(items):
         t.heap[i].due = INT64_MAX
-        t.heap[i].item = t.place[i] = i
+        t.heap[i].item = t.index_of[i] = i
     return True
 
 
 cdef inline void free_timers(timers_t *t) noexcept nogil:
     free(t.heap)
-    free(t.place)
+    free(t.index_of)
 
 
 cdef inline void put_timer(timers_t *t, int32_t at, timer_t one) noexcept nogil:
     t.heap[at] = one
-    t.place[one.item] = at
+    t.index_of[one.item] = at
 
 
 cdef inline bint is_before(timer_t a, timer_t b) noexcept nogil:
@@ -77,7 +77,7 @@ cdef inline void sift_down(timers_t *t, int32_t at) noexcept nogil:
 
 cdef inline void set_timer(timers_t *t, int32_t item, int64_t due) noexcept nogil:
     """Instead of the time that the item had before."""
-    cdef int32_t at = t.place[item]
+    cdef int32_t at = t.index_of[item]
     cdef int64_t before = t.heap[at].due
     if due == before:
         return

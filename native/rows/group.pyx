@@ -241,7 +241,7 @@ cdef class Group:
         """Tick 0 is due at `start_ns` on the boot clock. Before the first row or skip."""
         self.g.start_ns = start_ns
 
-    def place(self, int64_t phase_ns, bint aligned=False) -> None:
+    def set_phase(self, int64_t phase_ns, bint aligned=False) -> None:
         """Tick 0 is due `phase_ns` after the loop's first ticks; `aligned`: all others at whole
         multiples of the period, as soon as `know_utc` was called. Before the loop runs.
         """

@@ -98,7 +98,7 @@ def test_requests_when_many_links_begin_together_then_spread_and_each_devices_gr
 
 def aligned(period_ms: int) -> Talk:
     talk = Talk([Ask(reads=(10,), every_ms=period_ms)], honest)
-    talk.box.groups[0].place(0, aligned=True)
+    talk.box.groups[0].set_phase(0, aligned=True)
     return talk
 
 
@@ -279,7 +279,7 @@ def test_silent_device_when_a_neighbours_number_has_no_multiple_then_tried_as_be
     asks = [Ask(unit=1, reads=(10,), every_ms=minute), Ask(unit=2, reads=(20,), every_ms=1000)]
     talk = Talk(asks, one_is_off, framing="rtu")
     group = talk.box.groups[0]
-    group.place(0, aligned=True)
+    group.set_phase(0, aligned=True)
     ahead_ns = -talk.start_ns % (minute * MS) + MORNING_NS // (minute * MS) * minute * MS
     group.know_utc(ahead_ns)
     talk.run(3.5 * minute)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from drivers.api import DeviceSpec, LinkSpec, TagSpec, ValueType
 from drivers.modbus.address import Range
 from drivers.modbus.learn import DOUBTS, Learner
-from drivers.modbus.planner import place, plan_device
+from drivers.modbus.planner import locate, plan_device
 from drivers.modbus.request import Read, reads_of
 
 TCP = LinkSpec("cell", "tcp", host="127.0.0.1")
@@ -56,7 +56,7 @@ def assert_learned(spec: DeviceSpec, model: Model, learner: Learner) -> None:
     """Every tag that can be read is, and those that cannot have requests of their own."""
     (group,) = plan_device(spec, learner.limits).groups
     for tag, field in zip(group.tags, group.fields, strict=True):
-        at, request = place(tag).range, reads_of(group)[field.part]
+        at, request = locate(tag).range, reads_of(group)[field.part]
         own = Read(request.function, at.first, at.last - at.first + 1)
         if model.refuses(own):
             assert request == own

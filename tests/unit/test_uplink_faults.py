@@ -87,10 +87,10 @@ class BadReads:
     """Reads of these files at these offsets fail, `left` times; `came` counts them."""
 
     def __init__(
-        self, disk: FakeDisk, places: Iterable[tuple[str, int]], error: int, left: int = 1 << 30
+        self, disk: FakeDisk, locations: Iterable[tuple[str, int]], error: int, left: int = 1 << 30
     ) -> None:
         self.left, self.came = left, 0
-        opened, bad = disk.open, set(places)
+        opened, bad = disk.open, set(locations)
 
         def opening(name: str, *, create: bool = False) -> FakeFile:
             file = opened(name, create=create)
@@ -110,8 +110,8 @@ class BadReads:
 
 def blocks_on(rig: Rig, epoch: int, seqs: Iterable[int]) -> list[tuple[str, int]]:
     """Where these blocks lie."""
-    places = [rig.buffer.index.epochs[epoch].place(seq) for seq in seqs]
-    return [(segment.name(place.segment), place.offset) for place in places if place]
+    locations = [rig.buffer.index.epochs[epoch].location(seq) for seq in seqs]
+    return [(segment.name(place.segment), place.offset) for place in locations if place]
 
 
 def copies_of_catalog(rig: Rig, disk: FakeDisk, epoch: int) -> list[tuple[str, int]]:
@@ -321,10 +321,10 @@ def test_card_when_it_refuses_for_seconds_while_the_link_flaps_loses_nothing(wha
 
     async def main() -> None:
         rig, disk, old = await after_a_run()
-        places = blocks_on(rig, old, range(1, BLOCKS + 1))
+        locations = blocks_on(rig, old, range(1, BLOCKS + 1))
         if what == "catalog":
-            places = copies_of_catalog(rig, disk, old)
-        bad = BadReads(disk, places, errno.EIO)
+            locations = copies_of_catalog(rig, disk, old)
+        bad = BadReads(disk, locations, errno.EIO)
         async with rig.running():
             for _ in range(10):
                 await rig.wait(SECOND)
