@@ -232,7 +232,8 @@ class Anchors:
         system = self._system
         is_fresh = system is not None and said.at_ns - system.at_ns < SYSTEM_TRUSTED_NS
         if system is not None and is_fresh and _contradicts(said, system):
-            seconds = round(abs(said.offset_ns - system.offset_ns) / 1e9)
+            off_s = abs(said.offset_ns - system.offset_ns) / 1e9
+            seconds = round(off_s) if off_s >= 1 else float(f"{off_s:.1g}")  # never 0
             return Said(id="clock.platform_differs", args={"time": shown, "seconds": seconds})
         return None
 

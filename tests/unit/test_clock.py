@@ -257,6 +257,18 @@ def test_platform_time_when_off_the_synchronised_clock_is_refused_while_that_is_
     assert anchor.voids_earlier, "two days on, the platform knows better"
 
 
+@pytest.mark.parametrize(("off_ns", "shown"), [(340_000_000, 0.3), (2 * S, 2), (20 * S, 20)])
+def test_platform_time_when_little_off_the_synchronised_clock_then_told_by_how_much(
+    off_ns: int, shown: float
+) -> None:
+    clock = HandClock(utc_error_ns=30_000_000)
+    anchors = Anchors(clock)
+    due(anchors, clock)
+    anchors.platform_said(UTC_2026 + clock.boot_ns + off_ns, clock.boot_ns, clock.boot_ns)
+    (said,) = anchors.warnings()
+    assert (said["id"], said["args"]["seconds"]) == ("clock.platform_differs", shown)
+
+
 def test_anchor_when_the_platform_was_a_day_ahead_and_is_right_again_voids_the_wrong_one() -> None:
     clock = HandClock()
     clock.offset_ns = 0
