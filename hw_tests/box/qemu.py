@@ -84,7 +84,7 @@ class Qemu:
     def _devices(self, absent: Sequence[str]) -> list[str]:
         host, port = PLATFORM
         wire, monitor = self._sockets / "wire", self._sockets / "monitor"
-        forward = f"cmd:socat STDIO TCP:127.0.0.1:{self._platform}"
+        forward = f"cmd:socat -lf /dev/null STDIO TCP:127.0.0.1:{self._platform}"
         ssh = f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
         words = [
             "-drive", f"file={self._disk},format=qcow2,if=virtio,cache=writeback",

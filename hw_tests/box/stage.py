@@ -46,7 +46,7 @@ StartLimitIntervalSec=0
 [Service]
 EnvironmentFile=/etc/jiahe-simulator/line
 ExecStartPre=/bin/sh -c 'rm -f /run/simulator; mkfifo /run/simulator'
-ExecStart=/bin/sh -c 'boot=$(sed -n "s/.*jiahe.boot=\\([0-9]*\\).*/\\1/p" /proc/cmdline); \
+ExecStart=/bin/sh -c 'boot=$(grep -o "jiahe.boot=[0-9]*" /proc/cmdline | cut -d= -f2); \
   up=$(cut -d. -f1 /proc/uptime); exec jiahe-sim /etc/jiahe-simulator/map.toml --port $PORT \
   --baud $BAUD --framing $FRAMING --name meter-{unit} --counter holding:0 $MORE --answer-ms 0 \
   --counter-from $((boot * 10000000 + up * 100 + 1)) --book $BOOK <>/run/simulator'

@@ -113,3 +113,27 @@ def test_service_when_it_runs_then_within_the_limits_of_a_small_box(row: Row) ->
     )
     stage.configure(Line())
     assert resident_kb <= 64 * 1024
+
+
+def test_configuration_when_reloaded_then_taken_up_or_refused_and_nothing_is_missing(
+    row: Row,
+) -> None:
+    stage, guest = row.stage, row.stage.guest
+    stage.start()
+    stage.wait_good()
+    file = "/etc/jiahe/gateway.toml"
+    guest.do(f"sed -i 's/send_every.*//; s/^address = /send_every = \"1 s\"\\naddress = /' {file}")
+    guest.do("systemctl reload jiahe", within_s=120)
+    stage.starts += 1
+    stage.wait_good()
+    good = guest.do(f"cat {file}")
+    guest.write(file, good + "\n[nonsense]\n", "640")
+    guest.do(f"chgrp jiahe {file}")
+    before = _pid(row)
+    refused = guest.run("systemctl reload jiahe", within_s=120)
+    assert refused.returncode != 0
+    assert "nonsense" in guest.do("journalctl --no-pager -u jiahe -o cat -n 30")
+    stage.wait_scans(20)
+    assert _pid(row) == before
+    row.settle("reload, then one with a mistake in the file", "taken up; refused, and it reads on")
+    stage.configure(Line())
