@@ -45,8 +45,8 @@ from gateway.scanning import Scanning
 from gateway.sealing import REVISION, Sealing
 from gateway.system_errors import reason
 from gateway.threads import Threads
-from gateway.uplink.channel import GrpcChannel
-from gateway.uplink.plan import DataPlan
+from gateway.uplink.configured import open_ways
+from gateway.uplink.credentials import Credentials
 from gateway.uplink.uplink import Uplink, UplinkConfig
 from gateway.watchdog import Part, Watchdog
 from native import heap
@@ -170,12 +170,10 @@ class Supervisor:
         tls = None
         if platform.ca and platform.cert and platform.key:
             tls = TlsFiles(ca=platform.ca, cert=platform.cert, key=platform.key)
-        channel = GrpcChannel(platform.address, tls)
-        plan = None
-        if platform.data_budget is not None:
-            plan = await DataPlan.open(
-                platform.data_budget, disk, self._disk_threads, self._clock, self._anchors.utc_ns
-            )
+        credentials = None if tls is None else Credentials(tls)
+        ways = await open_ways(
+            self._config, credentials, disk, self._disk_threads, self._clock, self._anchors.utc_ns
+        )
         return Uplink(
             UplinkConfig(
                 self._config.id,
@@ -185,14 +183,16 @@ class Supervisor:
                 machine=machine(),
             ),
             clock=self._clock,
-            channel=channel,
+            ways=ways,
             buffer=buffer,
             uniform=random.SystemRandom().uniform,
             platform_time=self._anchors.platform_said,
             join=bundle,
             run_blocking=run_blocking,
-            warnings=lambda: [*channel.warnings(), *self._anchors.warnings()],
-            plan=plan,
+            warnings=lambda: [
+                *(credentials.warnings() if credentials else ()),
+                *self._anchors.warnings(),
+            ],
             wants_time=lambda: self._anchors.wants_platform(self._clock.now_ns()),
         )
 

@@ -227,7 +227,9 @@ def _words(context: Context, loaded: Loaded, made: Forecast) -> list[str]:
             lines.append(words("cli.pushed_as_simulated", **args))
         if made.tags_left_out:
             lines.append(words("cli.pushed_left_out", count=made.tags_left_out))
-        lines += _budget_words(context, loaded.config.platform.data_budget, made)
+        budgets = [way.data_budget for way in loaded.config.uplinks]
+        for budget in budgets or [loaded.config.platform.data_budget]:
+            lines += _budget_words(context, budget, made)
     lines.append(words("cli.estimate"))
     return lines
 

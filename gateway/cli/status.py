@@ -10,7 +10,13 @@ from typing import Any, cast
 from gateway.amounts import ago, duration, percent, resets, size
 from gateway.cli.context import Context
 from gateway.cli.table import BOLD, GREEN, RED, YELLOW, cut, facts, fitted
-from gateway.report.snapshot import BudgetSnapshot, ClockSnapshot, Snapshot, UplinkSnapshot
+from gateway.report.snapshot import (
+    BudgetSnapshot,
+    ClockSnapshot,
+    Snapshot,
+    UplinkSnapshot,
+    WaySnapshot,
+)
 from gateway.report.troubles import grouped, shortened
 
 #: More warnings about links and devices than this are counted, not listed.
@@ -66,6 +72,24 @@ def budget_now(context: Context, budget: BudgetSnapshot) -> str:
         per=per(context, budget["per"]),
         share=percent(budget["share"]),
         resets=context.say(resets(budget)),
+    )
+
+
+def way_now(context: Context, way: WaySnapshot) -> str:
+    """One of [uplinks]: its interface, how it is, and what it carried since the start."""
+    if way["used"]:
+        state = context.paint(context.words("cli.way_used"), GREEN)
+    elif way["failed"]:
+        state = context.paint(context.words("cli.way_failed"), YELLOW)
+    else:
+        state = context.words("cli.way_ready")
+    return context.words(
+        "cli.way_now",
+        name=cut(way["name"], 24),
+        interface=way["interface"],
+        state=state,
+        sent=size(way["sent_bytes"]),
+        received=size(way["received_bytes"]),
     )
 
 
@@ -136,6 +160,7 @@ def _facts(context: Context, snapshot: Snapshot) -> list[tuple[str, str]]:
         (words("cli.devices"), devices),
         (words("cli.links"), links or "-"),
         (words("cli.platform"), platform),
+        *((words("cli.way"), way_now(context, way)) for way in uplink["ways"] if way["used"]),
         *([(words("cli.budget"), budget_now(context, budget))] if budget else []),
         (words("cli.buffer"), backlog),
         (words("cli.clock"), clock_line(context, snapshot["clock"])),

@@ -7,7 +7,7 @@ import sys
 
 from gateway.amounts import ago, duration, size
 from gateway.cli.context import Context
-from gateway.cli.status import budget_now, round_trip, uplink_state, warn
+from gateway.cli.status import budget_now, round_trip, uplink_state, warn, way_now
 from gateway.cli.table import facts
 from gateway.plain import plain
 from gateway.report.snapshot import UplinkSnapshot
@@ -36,6 +36,10 @@ def main(context: Context, options: argparse.Namespace) -> int:
         (words("cli.rejected"), str(uplink["rejects"])),
         (words("cli.connects"), str(uplink["connects"])),
     ]
+    for way in uplink["ways"]:
+        pairs.append((words("cli.way"), way_now(context, way)))
+        if (own := way["budget"]) and not way["used"]:
+            pairs.append((words("cli.budget"), budget_now(context, own)))
     if budget := uplink["budget"]:
         pairs.append((words("cli.budget"), budget_now(context, budget)))
         if budget["lasts_s"] is not None:

@@ -32,6 +32,7 @@ from gateway.config.schema import BUFFER, FILE, GATEWAY, PLATFORM, Table
 from gateway.config.source import Source
 from gateway.config.tags import TagReader
 from gateway.config.units import show_size
+from gateway.config.uplinks import build_ways
 from gateway.files import Inode
 
 VERSION = 1
@@ -63,6 +64,8 @@ def load(path: Path) -> Loaded:
     gateway = merged.section("gateway", GATEWAY)
     platform = merged.section("platform", PLATFORM)
     buffer = merged.section("buffer", BUFFER)
+    budget = platform.places.get("data_budget")
+    ways = build_ways(merged.named("uplinks"), budget, problems)
     links, devices, reader = _plant(merged, problems)
     tables = reader.files
     inodes = {each.file: each.inode for each in sources if each.inode} | reader.inodes
@@ -101,6 +104,7 @@ def load(path: Path) -> Loaded:
                 flush_every_ns=buffer["flush_every"],
                 when_full=buffer["when_full"],
             ),
+            uplinks=tuple(ways),
             links=tuple(links),
             devices=tuple(devices),
         ),
@@ -378,9 +382,7 @@ def _judge_buffer(buffer: Section, gateway: Section, problems: Problems) -> None
         if (found := owner(state)) not in (expected, None):
             args = {"file": str(state), "found": found, "expected": expected}
             problems.append(gateway.at("id").value_error("buffer.other_gateway", **args))
-    while not os.access(folder, os.F_OK) and folder != folder.parent:
-        folder = folder.parent
-    disk = os.statvfs(folder)
+    disk = os.statvfs(next(each for each in (folder, *folder.parents) if os.access(each, os.F_OK)))
     whole = disk.f_frsize * disk.f_blocks
     if most is not None and most > whole:
         problems.append(
@@ -391,9 +393,7 @@ def _judge_buffer(buffer: Section, gateway: Section, problems: Problems) -> None
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

@@ -27,6 +27,16 @@ class PlatformConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class UplinkWay:
+    """One of [uplinks]: a way to the platform by a network interface of its own."""
+
+    name: str
+    interface: str
+    metered: bool = False
+    data_budget: Rate | None = None  # only where metered
+
+
+@dataclass(frozen=True, slots=True)
 class BufferConfig:
     path: Path = Path("/var/lib/jiahe/buffer")
     max_size: int = 2 << 30  # bytes
@@ -44,6 +54,7 @@ class GatewayConfig:
     buffer: BufferConfig
     links: tuple[LinkSpec, ...]
     devices: tuple[DeviceSpec, ...]
+    uplinks: tuple[UplinkWay, ...] = ()  # in the order of preference; none: the system's route
     site: str = ""
     language: Language = "zh"
     control: Path = Path("/run/jiahe/control.sock")

@@ -28,6 +28,7 @@ from gateway.config.schema import (
     PLATFORM,
     PROFILE,
     TAG,
+    UPLINK,
     Table,
 )
 from gateway.config.source import SIZE_MAX
@@ -54,6 +55,7 @@ _TABLES: tuple[tuple[str, Table], ...] = (
     ("", {"version": FILE["version"]}),
     ("[gateway]", GATEWAY),
     ("[platform]", PLATFORM),
+    ("[uplinks.NAME]", UPLINK),
     ("[buffer]", BUFFER),
     ("[links.NAME]", LINK),
     ("[links.NAME.tls]", LINK_TLS),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.config.schema import DEVICE, FILE, TAG, Table
+from gateway.config.schema import DEVICE, TAG, Table
 
 _TAG = {
     "bits": "config.for_bits",
@@ -16,7 +16,6 @@ _TAG = {
 
 #: Of each table of the schema, with its header in the documentation.
 KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
-    ("", FILE, {"uplinks": "config.for_uplinks"}),
     (
         "[devices.NAME]",
         DEVICE,

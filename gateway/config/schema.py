@@ -30,6 +30,13 @@ FILE = _table(
     Key("version", "int", "1", "配置格式的版本", "version of this format", required=True),
     Key("gateway", "table", "", "网关自己", "the gateway itself"),
     Key("platform", "table", "", "平台", "the platform"),
+    Key(
+        "uplinks",
+        "table",
+        "",
+        "通往平台的几条路，先写的优先",
+        "ways to the platform, the preferred one first",
+    ),
     Key("buffer", "table", "", "断网缓存", "the buffer"),
     Key("links", "table", "", "链路：串口或网络地址", "links: serial ports, network addresses"),
     Key("devices", "table", "", "设备", "devices"),
@@ -64,6 +71,17 @@ PLATFORM = _table(
     Key("data_budget", "rate", '"5 GB/month"',
         "SIM 卡的流量上限，每月（month）或每天（day），北京时间；不写：不限",
         "what the SIM card may carry a month, or a day, of UTC+8; left out: no limit",
+        low=2 * MIB),
+)  # fmt: skip
+
+UPLINK = _table(
+    Key("interface", "text", '"wwan0"', "网络接口的名称（ip link 列出）",
+        "the network interface, as ip link names it", required=True),
+    Key("metered", "bool", "true", "按流量计费", "what it carries is paid for by its bytes",
+        default=False),
+    Key("data_budget", "rate", '"5 GB/month"',
+        "这条路的流量上限，每月（month）或每天（day），北京时间；不写：不限",
+        "what it may carry a month, or a day, of UTC+8; left out: no limit",
         low=2 * MIB),
 )  # fmt: skip
 
@@ -266,7 +284,8 @@ def drivers_with(key: str) -> list[str]:
 
 #: What a file of the configuration may say where, as its headers are written.
 TABLES: Mapping[str, Table] = {
-    "[gateway]": GATEWAY, "[platform]": PLATFORM, "[buffer]": BUFFER, "[links.…]": LINK,
+    "[gateway]": GATEWAY, "[platform]": PLATFORM, "[uplinks.…]": UPLINK, "[buffer]": BUFFER,
+    "[links.…]": LINK,
     "[links.….tls]": LINK_TLS, "[devices.…]": DEVICE, "[devices.….tags]": TAG,
 }  # fmt: skip
 

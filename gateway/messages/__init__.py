@@ -3,9 +3,9 @@
 Code never says a sentence: it names an id and its arguments, and whoever faces the user (the
 command line, the log) turns them into words here. To add a text, add one entry to the table of its
 noun: `syntax`, `config` (with `places`, `address`, `points`, `capacity`, `reserved`), `link` (with
-`port`), `device` (with `learned`), `host`, `buffer`, `uplink` (`certificate`, `budget`, `clock`),
-`system`, `daemon`, `upgrade`, `cli`; what a driver alone says stands with the driver (`words`),
-under ids that begin with its name. A test reads the whole code base: an id that nobody uses, or
+`port`), `device` (with `learned`), `host`, `buffer`, `uplink` (`ways`, `certificate`, `budget`,
+`clock`), `system`, `daemon`, `upgrade`, `cli`; what a driver alone says stands with the driver
+(`words`), under ids that begin with its name. A test reads the whole code base: an id that nobody uses, or
 that is used and missing, fails it.
 
 Arguments come from anywhere: what of them could move a cursor is taken out here, so that words are
@@ -37,6 +37,7 @@ from gateway.messages import (
     system,
     upgrade,
     uplink,
+    ways,
 )
 from gateway.plain import plain
 
@@ -68,6 +69,7 @@ MESSAGES: Mapping[str, Message] = {
     **points.TABLE,
     **capacity.TABLE,
     **reserved.TABLE,
+    **ways.TABLE,
     **link.TABLE,
     **port.TABLE,
     **device.TABLE,

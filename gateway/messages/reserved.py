@@ -15,7 +15,6 @@ TABLE = {
         "先删掉，或换一个现有的",
         "Take it out for now, or choose one that there is",
     ),
-    "config.for_uplinks": Message("几条上行链路（有线、5G）", "several uplinks (wire, 5G)"),
     "config.for_was": Message("改名或移动过的设备", "devices that were renamed or moved"),
     "config.for_bits": Message("报警字各位的名称", "names of the bits of an alarm word"),
 }

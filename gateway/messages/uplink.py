@@ -310,29 +310,27 @@ TABLE = {
         "流量已用 {percent} %：{used}，上限 {budget}，{resets}重新计算；{forecast}",
         "{percent} % of the data budget is used: {used} of {budget}, counted anew {resets}; "
         "{forecast}",
-        "用完后数据只存在缓存里。不够用就加大套餐和 [platform] data_budget，或少采：加大 every、"
+        "用完后数据只存在缓存里。不够用就加大套餐和 data_budget，或少采：加大 every、"
         "deadband、send_every（jiahe check 会估算）",
         "When it is used up data waits in the buffer. If it is too little, buy more and raise "
-        "[platform] data_budget, or read less: longer every, deadband, send_every (jiahe check "
+        "data_budget, or read less: longer every, deadband, send_every (jiahe check "
         "forecasts it)",
     ),
     "budget.used_up": Message(
         "流量已用完（{used}，上限 {budget}，余下的留给确认和断开），暂停上传，{resets}自动恢复",
         "the data budget is used up ({used} of {budget}, the rest is kept for acknowledgements and "
         "the end of the connection): nothing is sent, it goes on by itself {resets}",
-        "数据在缓存里，之后自动补传。要马上恢复：加大套餐和 [platform] data_budget，再 "
-        "sudo jiahe reload",
+        "数据在缓存里，之后自动补传。要马上恢复：加大套餐和 data_budget，再 sudo jiahe reload",
         "Data waits in the buffer and is sent afterwards. To go on at once: buy more, raise "
-        "[platform] data_budget, sudo jiahe reload",
+        "data_budget, sudo jiahe reload",
     ),
     "budget.too_small": Message(
         "流量上限 {budget} 太小：等着上传的一块数据（连同测点说明）就要 {least}，"
         "永远发不出去，后面的也在等",
         "the data budget of {budget} is too small: one block that waits, with the description of "
         "its tags, takes {least}; it never goes, and others wait behind it",
-        "把 [platform] data_budget 加大到 {least} 的几倍，再 sudo jiahe reload；数据在缓存里",
-        "Raise [platform] data_budget to some times {least}, then sudo jiahe reload; "
-        "data waits in the buffer",
+        "把 data_budget 加大到 {least} 的几倍，再 sudo jiahe reload；数据在缓存里",
+        "Raise data_budget to some times {least}, then sudo jiahe reload; data waits in the buffer",
     ),
     "budget.hung_up": Message("流量已用完，已断开", "the data budget is used up; hung up"),
     "budget.on": Message("{date} ", "on {date}"),

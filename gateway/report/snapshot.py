@@ -160,6 +160,19 @@ class BudgetSnapshot(TypedDict):
     lasts_s: float | None  # until it is used up, at the average of the period so far
 
 
+class WaySnapshot(TypedDict):
+    """One of [uplinks], in their order."""
+
+    name: str
+    interface: str
+    metered: bool
+    used: bool  # now, or tried now
+    failed: bool  # since it was used last, or was good for ten minutes
+    sent_bytes: int  # of TCP, since the start
+    received_bytes: int
+    budget: BudgetSnapshot | None
+
+
 class UplinkSnapshot(TypedDict):
     state: str  # "connected", "connecting", "waiting", "paused" (data budget used up)
     cause: Said | None
@@ -177,7 +190,8 @@ class UplinkSnapshot(TypedDict):
     connects: int
     retry_in_s: float | None
     rejects: int
-    budget: BudgetSnapshot | None  # None: no data_budget is set
+    budget: BudgetSnapshot | None  # of the way that is used; None: no data_budget is set
+    ways: list[WaySnapshot]  # none: [uplinks] is not set
 
 
 class ClockSnapshot(TypedDict):

@@ -12,6 +12,9 @@ Theory of operation
     history   what outlives a stream
     parcels   what a message brings: blocks, joined, and what they need first
     backoff   how long to wait before the next connection
+    ways      which way to the platform is used, of several
+    bound     a connection that leaves by one interface
+    configured   the ways of a configuration
     channel   grpc.aio; no other module of the daemon imports grpc, but
     credentials   the certificate files, read again when they change
     budget    sans-IO: what the SIM card may carry, and what may still go; with `periods`

@@ -18,6 +18,7 @@ from jiahe.ingest import limits
 from drivers.api import TlsFiles
 from gateway.ports import OPENING_S_MAX, ChannelError
 from gateway.report.snapshot import Said
+from gateway.uplink.bound import Interface, Passage
 from gateway.uplink.credentials import Credentials
 
 METHOD = "/jiahe.ingest.v1.IngestService/Stream"
@@ -71,8 +72,10 @@ _LOST = ("socket closed", "connection reset", "broken pipe", "goaway", "timed ou
 class GrpcStream:
     """One call on a connection of its own."""
 
-    def __init__(self, address: str, channel: grpc.aio.Channel, call: Any) -> None:
-        self._address, self._channel, self._call = address, channel, call
+    def __init__(
+        self, address: str, channel: grpc.aio.Channel, call: Any, passage: Passage | None
+    ) -> None:
+        self._address, self._channel, self._call, self._passage = address, channel, call, passage
         self._closed = False
 
     async def send(self, message: bytes) -> None:
@@ -95,6 +98,8 @@ class GrpcStream:
         self._closed = True
         self._call.cancel()
         await self._channel.close(None)
+        if self._passage is not None:
+            await self._passage.close()
 
     async def _broken(self, error: Exception) -> ChannelError:
         """The call's own status, where there is one, says more than the failed write.
@@ -113,14 +118,22 @@ class GrpcChannel:
     """Connections to one address, with mutual TLS; without, to loopback addresses only."""
 
     def __init__(
-        self, address: str, tls: TlsFiles | None, *, open_s_max: float = OPEN_S_MAX
+        self,
+        address: str,
+        tls: TlsFiles | Credentials | None,
+        *,
+        open_s_max: float = OPEN_S_MAX,
+        interface: Interface | None = None,
     ) -> None:
-        """`tls` None: plain text. Raises ValueError if that is asked of another host."""
+        """`tls`: files, or credentials that several share; None: plain text. `interface`: that
+        which connections leave by; None: whatever route the system has. Raises ValueError if plain
+        text is asked of another host.
+        """
         if tls is None and address.rpartition(":")[0] not in LOOPBACK:
             raise ValueError(f"{address}: plain text is for loopback addresses only")
         self._address = address
-        self._credentials = None if tls is None else Credentials(tls)
-        self._open_s_max = open_s_max
+        self._credentials = Credentials(tls) if isinstance(tls, TlsFiles) else tls
+        self._open_s_max, self._interface = open_s_max, interface
         self._late = 0  # attempts in a row that were given up
         self._needs_long = False
 
@@ -128,11 +141,23 @@ class GrpcChannel:
         """A new connection and stream. Raises ChannelError, within `open_s_max` seconds, or each
         fourth time in a row OPENING_S_MAX.
         """
-        channel = self._connect()
-        call = channel.stream_stream(METHOD, None, None)(None)
-        ready = asyncio.ensure_future(self._ready(channel))
         is_long = self._needs_long or self._late % OPEN_LONG_EACH == OPEN_LONG_EACH - 1
         timeout_s = max(self._open_s_max, OPENING_S_MAX) if is_long else self._open_s_max
+        if self._interface is None:
+            return await self._open(self._address, None, timeout_s)
+        begun_s = asyncio.get_running_loop().time()
+        passage = Passage(self._interface, await self._interface.dial(timeout_s))
+        left_s = timeout_s - (asyncio.get_running_loop().time() - begun_s)
+        try:
+            return await self._open(await passage.open(), passage, left_s)
+        except BaseException:
+            await passage.close()
+            raise
+
+    async def _open(self, target: str, passage: Passage | None, timeout_s: float) -> GrpcStream:
+        channel = self._connect(target)
+        call = channel.stream_stream(METHOD, None, None)(None)
+        ready = asyncio.ensure_future(self._ready(channel))
         begun_s = asyncio.get_running_loop().time()
         try:
             done, _ = await asyncio.wait({ready}, timeout=timeout_s)
@@ -145,7 +170,7 @@ class GrpcChannel:
         if done and ready.result():
             took_s = asyncio.get_running_loop().time() - begun_s
             self._needs_long = took_s > self._open_s_max
-            return GrpcStream(self._address, channel, call)
+            return GrpcStream(self._address, channel, call, passage)
         ready.cancel()
         try:
             if not done:
@@ -160,11 +185,14 @@ class GrpcChannel:
         """What is wrong with the certificate files, now; the connection may be well."""
         return [] if self._credentials is None else self._credentials.warnings()
 
-    def _connect(self) -> grpc.aio.Channel:
+    def _connect(self, target: str) -> grpc.aio.Channel:
+        options: list[tuple[str, str | int]] = list(_OPTIONS)
+        if target != self._address:
+            # The platform is asked for, and its certificate judged, by its own name.
+            options.append(("grpc.default_authority", self._address))
         if self._credentials is None:
-            return grpc.aio.insecure_channel(self._address, options=_OPTIONS)
-        credentials = self._credentials.current()
-        return grpc.aio.secure_channel(self._address, credentials, options=_OPTIONS)
+            return grpc.aio.insecure_channel(target, options=options)
+        return grpc.aio.secure_channel(target, self._credentials.current(), options=options)
 
     @staticmethod
     async def _ready(channel: grpc.aio.Channel) -> bool:

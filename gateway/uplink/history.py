@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from drivers.said import SaidError
 from gateway.buffer.ranges import RangeSet
 from gateway.plain import plain
+from gateway.ports import ChannelError
 from gateway.uplink.lanes import Keys, Pick
 from gateway.uplink.pace import ROOM_BYTES_FIRST, Cuts
 
@@ -29,6 +31,18 @@ class SessionError(SaidError):
     def __init__(self, message: str, *, is_ours: bool = False, **args: object) -> None:
         super().__init__(message, **args)
         self.is_ours = is_ours
+
+
+def first_reason(ended: Sequence[BaseException | None]) -> SessionError | ChannelError | None:
+    """Why a stream ended whose parts ended so: the session's reason before the wire's. What is
+    neither is a fault of ours, and raised.
+    """
+    for error in ended:
+        known = isinstance(error, (SessionError, ChannelError, asyncio.CancelledError))
+        if error is not None and not known:
+            raise error
+    reasons = [each for each in ended if isinstance(each, (SessionError, ChannelError))]
+    return min(reasons, key=lambda each: isinstance(each, ChannelError), default=None)
 
 
 @dataclass(slots=True)

@@ -1,8 +1,9 @@
 """The data plan: the budget's count kept on disk, and what status says of it.
 
-`data-budget` lies in the buffer's folder. It is written before the count passes what it says, and
-then says more, NOTE_PART of the budget or NOTE_BYTES_MAX: a crash finds that at least as much was
-used as really was. A period costs no more than some 400 writes, or one a MiB.
+`data-budget` lies in the buffer's folder; that of [uplinks.NAME] is `data-budget-NAME`. It is
+written before the count passes what it says, and then says more, NOTE_PART of the budget or
+NOTE_BYTES_MAX: a crash finds that at least as much was used as really was. A period costs no more
+than some 400 writes, or one a MiB.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ def encode(note: Note) -> bytes:
     return state.sealed(json.dumps(asdict(note), sort_keys=True).encode())
 
 
-def load(disk: Disk) -> Note | None:
+def load(disk: Disk, name: str = NAME) -> Note | None:
     """The note; None if there is none. Raises OSError, ValueError."""
-    text = state.read(disk, NAME)
+    text = state.read(disk, name)
     if text is None:
-        if NAME in disk.list():
+        if name in disk.list():
             raise ValueError("damaged")
         return None
     kept = json.loads(text)
@@ -104,8 +105,10 @@ class Unlimited:
 class DataPlan(Unlimited):
     """A budget. Every method belongs to the event loop's thread."""
 
-    def __init__(self, budget: Budget, disk: Disk, run_blocking: RunBlocking, clock: Clock) -> None:
-        self._budget, self._clock = budget, clock
+    def __init__(
+        self, budget: Budget, disk: Disk, run_blocking: RunBlocking, clock: Clock, name: str = NAME
+    ) -> None:
+        self._budget, self._clock, self._name = budget, clock, name
         self._disk, self._disk_thread = disk, DiskThread(run_blocking, clock)
         self._noted: Note | None = None  # since this start
         self._retry_ns = 0
@@ -118,15 +121,20 @@ class DataPlan(Unlimited):
         run_blocking: RunBlocking,
         clock: Clock,
         utc_ns: Callable[[int], int | None],
+        *,
+        name: str = NAME,
     ) -> DataPlan:
-        """With the count of the runs before. A note that can't be read is said, and starts anew."""
+        """With the count of the runs before, in the file `name`. A note that can't be read is
+        said, and starts anew.
+        """
         found: list[Note | None] = []
         try:
-            await run_blocking(lambda: found.append(load(disk)))
+            await run_blocking(lambda: found.append(load(disk, name)))
         except (OSError, ValueError, TypeError, KeyError) as error:
-            _log.warning("%s is left out: %s; the count begins at 0", NAME, error)
+            _log.warning("%s is left out: %s; the count begins at 0", name, error)
         note = found[0] if found else None
-        return cls(Budget(rate, note, clock.now_ns(), utc_ns), disk, run_blocking, clock)
+        budget = Budget(rate, note, clock.now_ns(), utc_ns)
+        return cls(budget, disk, run_blocking, clock, name)
 
     # ---- the uplink asks -------------------------------------------------------------------
 
@@ -195,10 +203,10 @@ class DataPlan(Unlimited):
         if now_ns < self._retry_ns:
             return
         try:
-            await self._disk_thread(partial(state.write, self._disk, encode(note), NAME))
+            await self._disk_thread(partial(state.write, self._disk, encode(note), self._name))
         except OSError as error:
             self._retry_ns = now_ns + RETRY_NS
-            _log.warning("%s can't be written: %s", NAME, error)
+            _log.warning("%s can't be written: %s", self._name, error)
             return
         self._noted = note
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jiahe.ingest.v1 import ingest_pb2 as pb
@@ -11,17 +11,18 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import BlockKey, Buffer, SealedBlock
 from gateway.buffer.troubles import disk_hangs
 from gateway.clock import Alarm
-from gateway.ports import OPENING_S_MAX, Channel, ChannelError, Clock, RunBlocking, Stream
+from gateway.ports import OPENING_S_MAX, ChannelError, Clock, RunBlocking, Stream
 from gateway.report.snapshot import Said, UplinkSnapshot
 from gateway.uplink.backoff import UNREACHABLE, Backoff
 from gateway.uplink.budget import CONNECT_BYTES, message_bytes
 from gateway.uplink.greeting import Identity
-from gateway.uplink.history import Going, History, SessionError
+from gateway.uplink.history import Going, History, SessionError, first_reason
 from gateway.uplink.lanes import Pick
 from gateway.uplink.parcels import Join, Parcels
 from gateway.uplink.plan import Unlimited
 from gateway.uplink.session import PlatformTime, Session
 from gateway.uplink.told import notices, refusals
+from gateway.uplink.ways import Way, Ways
 from gateway.uplink.wire import LANE_BYTES_MAX
 
 #: A stream that lived so long and acknowledged something ends the back-off. What broke the last one
@@ -52,22 +53,21 @@ class Uplink:
         config: UplinkConfig,
         *,
         clock: Clock,
-        channel: Channel,
+        ways: Sequence[Way],
         buffer: Buffer,
         uniform: Callable[[float, float], float],
         platform_time: PlatformTime,
         join: Join,
         run_blocking: RunBlocking,
         warnings: Callable[[], list[Said]] = list,
-        plan: Unlimited | None = None,
         wants_time: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`join`: called by `run_blocking`. `warnings`: what is wrong with the way to the platform
-        while it works. `plan`: what the SIM card may carry; None: no limit.
+        """`ways`: in the order of preference. `join`: called by `run_blocking`. `warnings`: what is
+        wrong with the way to the platform while it works.
         """
-        self._config, self._clock, self._channel, self._buffer = config, clock, channel, buffer
+        self._config, self._clock, self._buffer = config, clock, buffer
+        self._ways = Ways(ways)
         self._platform_time, self._warnings = platform_time, warnings
-        self._plan = plan or Unlimited()
         self._parcels = Parcels(buffer, join, run_blocking, clock.now_ns)
         self._identity = Identity(config.gateway, clock.boot_id, config.software, config.machine)
         self._history = History(wants_time)
@@ -93,24 +93,25 @@ class Uplink:
         """Connect, stream, and again, for ever."""
         while True:
             self._due_ns = None  # the plan waits for the disk
-            await self._wait_for_budget()
+            await self._choose_way()
             self._set_state("connecting")
             await self._plan.pay(CONNECT_BYTES)
             begun_ns = self._clock.now_ns()
             self._due_ns = begun_ns + int(OPENING_S_MAX * 1e9)
             try:
-                stream = await self._channel.open()
+                stream = await self._ways.now.channel.open()
             except ChannelError as error:
                 self._plan.not_connected(error.message)
                 self._cause = Said(id=error.message, args=error.arguments)
+                goes_on = self._ways.failed(self._opening_bytes())
             else:
                 self._connects += 1
-                if await self._stream(stream):
-                    continue
+                goes_on = await self._stream(stream)
                 del stream  # gRPC closes the connection when nobody holds its call any more
                 begun_ns = self._clock.now_ns()
-            if self._plan.is_used_up:
+            if goes_on or self._plan.is_used_up:
                 continue
+            self._ways.again()
             unreachable = self._cause is not None and self._cause["id"] in UNREACHABLE
             self._retry_ns = begun_ns + self._backoff.next_ns(unreachable=unreachable)
             self._set_state("waiting")
@@ -129,14 +130,26 @@ class Uplink:
 
     async def close(self) -> None:
         """After `run` was cancelled: write down what a clean end knows."""
-        await self._plan.close()
+        for way in self._ways:
+            await way.plan.close()
 
-    async def _wait_for_budget(self) -> None:
-        while (again_ns := self._plan.shut_until_ns(self._opening_bytes())) is not None:
+    @property
+    def _plan(self) -> Unlimited:
+        """Of the way that is used."""
+        return self._ways.now.plan
+
+    async def _choose_way(self) -> None:
+        """Wait until one may be used."""
+        while not self._ways.choose(opening := self._opening_bytes()):
+            self._ways.again()
+            again_ns = self._ways.shut_until_ns(opening)
+            if again_ns is None:
+                continue
             if self._state != "paused":
                 self._set_state("paused")
                 self._cause = None  # the plan's own warning says it
-            await self._plan.keep()
+            for way in self._ways:
+                await way.plan.keep()
             await self._clock.sleep_until(again_ns)
 
     def _opening_bytes(self) -> int:
@@ -154,47 +167,42 @@ class Uplink:
         )
 
     async def _stream(self, stream: Stream) -> bool:
-        """One stream, to its end; True if the next may begin at once, for nothing is wrong. The
-        reader is never cancelled while it reads: closing ends it.
+        """One stream, to its end; True if the next may begin at once: nothing is wrong, or there is
+        another way. The reader is never cancelled while it reads: closing ends it.
         """
         session = self._new_session()
         self._at_hand = None
         begun_ns = self._clock.now_ns()
         self._outbox = session.connected(begun_ns)
         self._session = session
-        parts = [
-            asyncio.ensure_future(part)
-            for part in (self._read(session, stream), self._write(session, stream))
+        reader = asyncio.ensure_future(self._read(session, stream))
+        others = [
+            asyncio.ensure_future(self._write(session, stream)),
+            asyncio.ensure_future(self._watch(session)),
+            asyncio.ensure_future(self._ways.look_back(self._clock)),
         ]
-        watch = asyncio.ensure_future(self._watch(session))
         try:
-            await asyncio.wait([*parts, watch], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([reader, *others], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._session = None
             self._due_ns = self._clock.now_ns()
             self._buffer.carries(())
-            watch.cancel()
-            parts[1].cancel()
+            for task in others:
+                task.cancel()
             await stream.close()
-            ended = await asyncio.gather(*parts, watch, return_exceptions=True)
+            ended = await asyncio.gather(reader, *others, return_exceptions=True)
         is_ours = self._note_end(session, ended)
         has_moved = session.acked > 0 or session.went_on
         is_stable = is_ours or session.went_on or self._clock.now_ns() - begun_ns >= STABLE_NS
         if has_moved and is_stable:
             self._backoff.reset()
-        return is_ours and has_moved
+            self._ways.lasted()
+            return is_ours
+        return not is_ours and self._ways.failed(self._opening_bytes())
 
     def _note_end(self, session: Session, ended: list[BaseException | None]) -> bool:
-        """Why the stream ended: the session's reason before the wire's; bugs go on up. True if
-        nothing is wrong.
-        """
-        reasons = [e for e in ended if isinstance(e, (SessionError, ChannelError))]
-        reasons.sort(key=lambda e: isinstance(e, ChannelError))
-        for error in ended:
-            known = isinstance(error, (SessionError, ChannelError, asyncio.CancelledError))
-            if error is not None and not known:
-                raise error
-        first = reasons[0] if reasons else None
+        """True if nothing is wrong."""
+        first = first_reason(ended)
         is_session = isinstance(first, SessionError)
         session.ended(by_us=is_session)
         if isinstance(first, SessionError) and first.is_ours:
@@ -371,7 +379,7 @@ class Uplink:
                 *self._still_misfits(),
                 *refusals(history, refuses_all=bool(session and session.refusals.refuses_all)),
                 *notices(history, now_ns),
-                *self._plan.warnings(),
+                *self._ways.warnings(),
                 *self._warnings(),
             ],
             address=self._config.address,
@@ -388,4 +396,5 @@ class Uplink:
             retry_in_s=None if self._retry_ns is None else max(0, self._retry_ns - now_ns) / 1e9,
             rejects=history.rejects,
             budget=self._plan.snapshot(),
+            ways=self._ways.snapshot(),
         )

@@ -74,7 +74,7 @@ SNAPSHOT: dict[str, Any] = {
         "state": "waiting", "cause": {"id": "uplink.unreachable", "args": {"address": "ingest:1"}},
         "address": "ingest:1", "since_s": 6720.0, "last_ack_s": 6722.0, "round_trip_ms": 42.0,
         "sent_blocks": 900, "resent_blocks": 3, "acked_blocks": 893, "sent_bytes": 9_000_000,
-        "warnings": [],
+        "warnings": [], "ways": [],
         "in_flight_blocks": 0, "backlog_blocks": 7, "connects": 2, "retry_in_s": 5.0, "rejects": 0,
         "budget": {
             "per": "month", "budget_bytes": 5 * 10**9, "used_bytes": 1_200_000_000, "share": 0.24,

@@ -13,6 +13,7 @@ from gateway.buffer import Buffer, BufferConfig
 from gateway.clock import SystemClock
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.channel import GrpcChannel
+from gateway.uplink.ways import Way
 from tests.kit.blocks import block, join, no_zstd, put_catalog
 from tests.kit.cutter import Cutter, passes
 from tests.kit.fake_disk import FakeDisk
@@ -70,7 +71,7 @@ async def box_behind(port: int, service: Service) -> AsyncIterator[tuple[Buffer,
     put_catalog(buffer)
     uplink = Uplink(
         UplinkConfig("gw-1", "127.0.0.1", "test"), clock=clock,
-        channel=GrpcChannel(f"127.0.0.1:{port}", None), buffer=buffer,
+        ways=[Way(GrpcChannel(f"127.0.0.1:{port}", None))], buffer=buffer,
         uniform=random.Random(1).uniform, platform_time=lambda utc, asked, answered: None,
         join=join, run_blocking=inline,
     )  # fmt: skip

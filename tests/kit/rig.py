@@ -109,7 +109,7 @@ language = "en"
 control  = "control.sock"
 
 [platform]
-address = "127.0.0.1:{relay}"
+address = "{host}:{port}"
 ca   = "pki/ca.pem"
 cert = "pki/box.pem"
 key  = "pki/box.key"
@@ -126,6 +126,8 @@ class Rig:
 
     #: The addresses by which a box knows the receiver.
     reached: tuple[str, ...] = ("127.0.0.1",)
+    #: Where the receiver listens.
+    host = "127.0.0.1"
 
     def __init__(self, folder: Path, gateway: str) -> None:
         self.folder, self.gateway = folder, gateway
@@ -156,8 +158,14 @@ class Rig:
 
     def head(self, *, platform: str = "", buffer: str = "") -> str:
         """What a gateway.toml of this rig begins with, and more lines of two sections."""
-        relay = self.relay.port
-        return _HEAD.format(gateway=self.gateway, relay=relay, platform=platform, buffer=buffer)
+        return _HEAD.format(
+            gateway=self.gateway, host=self.host, port=self.way_in, platform=platform, buffer=buffer
+        )
+
+    @property
+    def way_in(self) -> int:
+        """The port at which the box finds the platform."""
+        return self.relay.port
 
     # ---- the machines ----------------------------------------------------------------------
 
@@ -190,7 +198,7 @@ class Rig:
     def start_receiver(self, within: Sequence[str] = ()) -> None:
         """On the same store, and after the first time on the same port."""
         self._receiver = Program(
-            "jiahe-ingest", "serve", "--listen", f"127.0.0.1:{self._receiver_port}",
+            "jiahe-ingest", "serve", "--listen", f"{self.host}:{self._receiver_port}",
             "--store", f"sqlite:{self.store}", "--json", *self._security,
             log=self.folder / "receiver.log", within=within,
         )  # fmt: skip
@@ -199,6 +207,10 @@ class Rig:
     def stop_receiver(self, number: int = signal.SIGTERM) -> int:
         assert self._receiver is not None
         return self._receiver.stop(number)
+
+    @property
+    def receiver_port(self) -> int:
+        return self._receiver_port
 
     @property
     def receiver_pid(self) -> int:

@@ -21,6 +21,7 @@ from gateway.sealing import REVISION
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.budget import message_bytes
 from gateway.uplink.plan import DataPlan
+from gateway.uplink.ways import Way
 from native.block.seal import Sealed, Sealer, decompress
 from tests.kit.fake_channel import FakeChannel
 from tests.kit.fake_disk import FakeDisk
@@ -211,18 +212,19 @@ class Box:
         self.epoch = self.buffer.open_epoch(clock.boot_id, clock.now_ns(), rng.getrandbits)
         made = self._catalog()
         self.buffer.put_catalog(REVISION, made.content, made.tag_sets)
-        data_plan = None
+        way = Way(self.channel)
         if self.is_metered:
             data_plan = await DataPlan.open(
                 DATA_BUDGET, self.disk, self._on_disk, clock, anchors.utc_ns
             )
+            way = Way(self.channel, data_plan)
             counted = data_plan.snapshot()["used_bytes"]
             assert self.disk_failed or counted >= self.carried, f"{counted} of {self.carried}"
         self.uplink = Uplink(
             UplinkConfig(self.name, "sim", "sim", self.send_every_ns, self.machine),
-            clock=clock, channel=self.channel, buffer=self.buffer, uniform=rng.uniform,
+            clock=clock, ways=[way], buffer=self.buffer, uniform=rng.uniform,
             platform_time=anchors.platform_said, join=world.join, run_blocking=self._on_disk,
-            plan=data_plan, wants_time=lambda: anchors.wants_platform(clock.now_ns()),
+            wants_time=lambda: anchors.wants_platform(clock.now_ns()),
         )  # fmt: skip
         shown = Plant(rng, clock.now_ns() + SECOND, self.layout)
         self.books = self.runs[self.epoch] = Books(shown, {n: [] for n in shown.plans})

@@ -14,6 +14,7 @@ from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.budget import CONNECT_BYTES, message_bytes
 from gateway.uplink.periods import DAY_NS, number
 from gateway.uplink.plan import DataPlan
+from gateway.uplink.ways import Way
 from tests.kit.blocks import block, join, no_zstd, put_catalog
 from tests.kit.fake_channel import FakeChannel, FakeStream
 from tests.kit.fake_disk import FakeDisk
@@ -64,9 +65,9 @@ class Box:
         put_catalog(self.buffer)
         plan = await DataPlan.open(RATE, self.disk, inline, clock, lambda now: begun_ns + now)
         self.uplink = Uplink(
-            UplinkConfig("gw-1", "fake", "sim"), clock=clock, channel=self.card,
+            UplinkConfig("gw-1", "fake", "sim"), clock=clock, ways=[Way(self.card, plan)],
             buffer=self.buffer, uniform=self.rng.uniform,
-            platform_time=lambda utc, asked, answered: None, plan=plan,
+            platform_time=lambda utc, asked, answered: None,
             join=join, run_blocking=inline,
         )  # fmt: skip
         parts = (self.buffer.run(), self.uplink.run())

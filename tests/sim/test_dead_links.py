@@ -11,6 +11,7 @@ from gateway.buffer import Buffer, BufferConfig
 from gateway.ports import OPENING_S_MAX, ChannelError
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.channel import OPEN_LONG_EACH, OPEN_S_MAX
+from gateway.uplink.ways import Way
 from tests.kit.blocks import block, join, no_zstd, put_catalog
 from tests.kit.fake_channel import FakeChannel, FakeStream
 from tests.kit.fake_disk import FakeDisk
@@ -62,7 +63,7 @@ def test_link_when_dead_a_hundred_times_is_back_within_10_s_each_time_and_nothin
         buffer.open_epoch("boot-1", clock.now_ns())
         put_catalog(buffer)
         uplink = Uplink(
-            UplinkConfig("gw-1", "fake", "sim"), clock=clock, channel=radio, buffer=buffer,
+            UplinkConfig("gw-1", "fake", "sim"), clock=clock, ways=[Way(radio)], buffer=buffer,
             uniform=rng.uniform, platform_time=lambda utc, asked, answered: None,
             join=join, run_blocking=inline,
         )  # fmt: skip
@@ -113,7 +114,7 @@ def test_line_when_idle_for_an_hour_costs_what_the_page_says() -> None:
         buffer.open_epoch("boot-1", clock.now_ns())
         put_catalog(buffer)
         uplink = Uplink(
-            UplinkConfig("gw-1", "fake", "sim"), clock=clock, channel=channel, buffer=buffer,
+            UplinkConfig("gw-1", "fake", "sim"), clock=clock, ways=[Way(channel)], buffer=buffer,
             uniform=random.Random(1).uniform, platform_time=lambda utc, asked, answered: None,
             join=join, run_blocking=inline,
         )  # fmt: skip

@@ -35,7 +35,7 @@ def test_page_when_the_schema_changes_then_it_was_rewritten(lang: str) -> None:
 def test_examples_when_read_then_they_are_toml_with_known_keys(lang: str) -> None:
     page = (DOCS / PAGES[lang]).read_text("utf-8")
     examples = [tomllib.loads(each) for each in re.findall(r"```toml\n(.*?)```", page, re.DOTALL)]
-    assert len(examples) == 6
+    assert len(examples) == 7
     for example in examples:
         assert set(example) <= set(FILE)
         for device in example.get("devices", {}).values():

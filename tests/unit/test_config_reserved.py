@@ -15,7 +15,6 @@ ONE_TAG = GOOD.replace('"int16"', '"int16", {}')
 
 #: As docs write them: a line, and the file that it stands in.
 LINES = [
-    ("[uplinks.cell]\ninterface = \"wwan0\"", HEAD + "{}\n" + DEVICE + TAGS, "uplinks"),
     *[
         (line, HEAD + DEVICE + "{}\n" + TAGS, line.partition(" ")[0])
         for line in (
@@ -40,7 +39,7 @@ def test_key_when_reserved_then_said_so_at_its_place(
     file.write_text(text.replace("{}", line), "utf-8")
     (problem,) = load(file).problems
     assert (problem.id, problem.args["key"]) == ("config.reserved", key)
-    assert problem.source[problem.column - 1 :].startswith(key) or key == "uplinks"
+    assert problem.source[problem.column - 1 :].startswith(key)
     assert "this version does not have it yet" in render(problem, "en")
     assert "这个版本还没有" in render(problem, "zh")
     file.write_text(text.replace(", {}", "").replace("{}", ""), "utf-8")

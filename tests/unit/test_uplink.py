@@ -20,6 +20,7 @@ from gateway.ports import ChannelError
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.channel import GrpcChannel
+from gateway.uplink.ways import Way
 from gateway.uplink.wire import (
     block_message,
     bundle_message,
@@ -88,7 +89,7 @@ async def box(channel: GrpcChannel) -> tuple[Buffer, Uplink]:
     buffer.open_epoch(clock.boot_id, clock.now_ns())
     put_catalog(buffer)
     uplink = Uplink(
-        UplinkConfig("gw-1", "127.0.0.1", "test"), clock=clock, channel=channel, buffer=buffer,
+        UplinkConfig("gw-1", "127.0.0.1", "test"), clock=clock, ways=[Way(channel)], buffer=buffer,
         uniform=lambda low, high: 0.0, platform_time=lambda utc, asked, answered: None,
         join=join, run_blocking=inline,
     )  # fmt: skip

@@ -21,6 +21,7 @@ from gateway.uplink.budget import ANSWER_BYTES, RESERVE_BYTES, message_bytes
 from gateway.uplink.periods import DAY_NS
 from gateway.uplink.plan import DataPlan, Unlimited
 from gateway.uplink.session import UNREADABLE_RETRY_NS
+from gateway.uplink.ways import Way
 from tests.kit.blocks import TAG_SET, block, catalog_content, join, no_zstd, put_catalog
 from tests.kit.fake_channel import FakeChannel
 from tests.kit.fake_disk import FakeDisk, FakeFile
@@ -41,9 +42,9 @@ class Rig:
         rng = random.Random(1)
         self.channel = FakeChannel(self.platform.accept, rng)
         self.uplink = Uplink(
-            UplinkConfig("gw-1", "fake", "test"), clock=clock, channel=self.channel, buffer=buffer,
-            uniform=rng.uniform, platform_time=lambda utc, asked, answered: None, plan=plan,
-            join=join, run_blocking=inline,
+            UplinkConfig("gw-1", "fake", "test"), clock=clock, buffer=buffer,
+            ways=[Way(self.channel, plan or Unlimited())], uniform=rng.uniform,
+            platform_time=lambda utc, asked, answered: None, join=join, run_blocking=inline,
         )  # fmt: skip
 
     @asynccontextmanager

@@ -16,6 +16,7 @@ from drivers.api import TlsFiles
 from gateway.messages import remedy, text
 from gateway.ports import ChannelError
 from gateway.report.snapshot import Said
+from gateway.uplink.bound import Interface
 from gateway.uplink.channel import GrpcChannel
 from tests.kit.authority import Authority
 from tests.kit.blocks import block
@@ -35,6 +36,12 @@ async def failure(channel: GrpcChannel) -> ChannelError:
     return caught.value
 
 
+def channel_to(port: int, files: TlsFiles | None, folder: Path, leaves_by: str = "") -> GrpcChannel:
+    address = f"127.0.0.1:{port}"
+    interface = Interface(leaves_by, address, folder) if leaves_by else None
+    return GrpcChannel(address, files, interface=interface)
+
+
 def warned(channel: GrpcChannel) -> list[str]:
     return [said["id"] for said in channel.warnings()]
 
@@ -43,13 +50,17 @@ async def connects(channel: GrpcChannel) -> None:
     await (await channel.open()).close()
 
 
-def test_tls_when_mutual_carries_blocks(tmp_path: Path) -> None:
+LEAVES_BY = pytest.mark.parametrize("leaves_by", ["", "lo"])
+
+
+@LEAVES_BY
+def test_tls_when_mutual_carries_blocks(tmp_path: Path, leaves_by: str) -> None:
     authority = Authority(tmp_path, "ours")
 
     async def main() -> None:
         service = Service(FakePlatform())
         async with serving(service, credentials=platform(authority.files("server"))) as port:
-            channel = GrpcChannel(f"127.0.0.1:{port}", authority.files("gw-1"))
+            channel = channel_to(port, authority.files("gw-1"), tmp_path, leaves_by)
             buffer, uplink = await box(channel)
             buffer.put(block(buffer.epoch, 1))
             task = asyncio.create_task(uplink.run())
@@ -60,8 +71,9 @@ def test_tls_when_mutual_carries_blocks(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@LEAVES_BY
 def test_tls_when_the_peer_hangs_up_in_the_handshake_does_not_blame_certificates(
-    tmp_path: Path,
+    tmp_path: Path, leaves_by: str
 ) -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -71,7 +83,7 @@ def test_tls_when_the_peer_hangs_up_in_the_handshake_does_not_blame_certificates
         files = Authority(tmp_path, "ours").files("box")
         async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            error = await failure(GrpcChannel(f"127.0.0.1:{port}", files))
+            error = await failure(channel_to(port, files, tmp_path, leaves_by))
         assert error.message == "uplink.hung_up", error.arguments
 
     asyncio.run(main())
@@ -80,6 +92,7 @@ def test_tls_when_the_peer_hangs_up_in_the_handshake_does_not_blame_certificates
 OURS, EXPIRED = timedelta(days=365), timedelta(days=-1)
 
 
+@LEAVES_BY
 @pytest.mark.parametrize(
     ("own", "own_ends", "theirs", "theirs_ends", "wanted", "warnings"),
     [
@@ -100,6 +113,7 @@ def test_connection_when_certificates_do_not_fit_says_whose_and_why(
     theirs_ends: timedelta,
     wanted: str,
     warnings: list[str],
+    leaves_by: str,
 ) -> None:
     ours, other = Authority(tmp_path, "ours"), Authority(tmp_path, "other")
     issued = {
@@ -116,7 +130,7 @@ def test_connection_when_certificates_do_not_fit_says_whose_and_why(
 
     async def main() -> None:
         async with serving(Service(FakePlatform()), credentials=credentials) as port:
-            channel = GrpcChannel(f"127.0.0.1:{port}", box_files[own]())
+            channel = channel_to(port, box_files[own](), tmp_path, leaves_by)
             error = await failure(channel)
             assert (error.message, warned(channel)) == (wanted, warnings), error.arguments
             for lang in ("zh", "en"):

@@ -14,6 +14,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from gateway.buffer import Buffer, BufferConfig
 from gateway.catalog import content_id
 from gateway.uplink import Uplink, UplinkConfig
+from gateway.uplink.ways import Way
 from tests.kit.blocks import PERIOD_NS, block, join, no_zstd, put_catalog
 from tests.kit.fake_channel import FakeChannel
 from tests.kit.fake_disk import FakeDisk
@@ -51,7 +52,7 @@ def joined_to(
 ) -> tuple[Uplink, FakeChannel]:
     channel = FakeChannel(platform.accept, random.Random(1))
     uplink = Uplink(
-        UplinkConfig("gw-1", "fake", "test"), clock=clock, channel=channel, buffer=buffer,
+        UplinkConfig("gw-1", "fake", "test"), clock=clock, ways=[Way(channel)], buffer=buffer,
         uniform=lambda low, high: high / 2, platform_time=lambda utc, asked, answered: None,
         join=join, run_blocking=run_blocking,
     )  # fmt: skip
