@@ -25,8 +25,8 @@ from gateway.system_errors import reason
 #: Every command: its module, and the message that describes it.
 COMMANDS = {
     "run": ("gateway.cli.run", "cli.help_run"),
-    "reload": ("gateway.cli.reload", "cli.help_reload"),
     "check": ("gateway.cli.check", "cli.help_check"),
+    "reload": ("gateway.cli.reload", "cli.help_reload"),
     "status": ("gateway.cli.status", "cli.help_status"),
     "links": ("gateway.cli.links", "cli.help_links"),
     "devices": ("gateway.cli.devices", "cli.help_devices"),

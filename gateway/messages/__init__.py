@@ -5,8 +5,8 @@ command line, the log) turns them into words here. To add a text, add one entry 
 noun: `syntax`, `config` (with `places`, `address`, `points`, `capacity`, `reserved`), `link` (with
 `port`), `device` (with `learned`), `host`, `buffer`, `uplink` (`ways`, `certificate`, `budget`,
 `clock`), `system`, `daemon`, `upgrade`, `cli`; what a driver alone says stands with the driver
-(`words`), under ids that begin with its name. A test reads the whole code base: an id that nobody uses, or
-that is used and missing, fails it.
+(`words`), under ids that begin with its name. A test reads the whole code base: an id that nobody
+uses, or that is used and missing, fails it.
 
 Arguments come from anywhere: what of them could move a cursor is taken out here, so that words are
 safe to print and to log.

@@ -48,6 +48,12 @@ TABLE = {
         "需要 Linux 5.7 或更新的内核（uname -r），或删掉 [uplinks]",
         "Linux 5.7 or later is needed (uname -r), or take [uplinks] out",
     ),
+    "uplink.no_socket": Message(
+        "在 {folder} 里建不了套接字：{error}",
+        "no socket can be made in {folder}: {error}",
+        "看这个目录的空间和权限：df -h {folder}；ls -ld {folder}",
+        "Look at its room and its rights: df -h {folder}; ls -ld {folder}",
+    ),
     "uplink.returns": Message(
         "“{way}”已稳定十分钟，回到它",
         "{way} has been good for ten minutes: back to it",

@@ -128,15 +128,24 @@ class Passage:
     def __init__(self, interface: Interface, connection: socket.socket) -> None:
         self._interface, self._connection = interface, connection
         self._path = interface.folder / f"uplink-{os.urandom(8).hex()}" / "platform"
+        self._folder: int | None = (
+            None  # a descriptor: by it the path is short enough for any folder
+        )
         self._server: asyncio.Server | None = None
         self._copies: asyncio.Task[None] | None = None
         self._ends: tuple[asyncio.StreamWriter, ...] = ()
 
     async def open(self) -> str:
-        """What gRPC may connect to now."""
-        self._path.parent.mkdir(mode=0o700)  # ours alone
-        self._server = await asyncio.start_unix_server(self._taken, self._path)
-        return f"unix:{self._path}"
+        """What gRPC may connect to now. Raises ChannelError."""
+        try:
+            self._path.parent.mkdir(mode=0o700)  # ours alone
+            self._folder = os.open(self._path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            short = f"/proc/self/fd/{self._folder}/{self._path.name}"
+            self._server = await asyncio.start_unix_server(self._taken, short)
+        except OSError as error:
+            args = {"folder": str(self._interface.folder), "error": str(error)}
+            raise ChannelError("uplink.no_socket", **args) from error
+        return f"unix:{short}"
 
     async def close(self) -> None:
         """Let go of both ends."""
@@ -153,9 +162,12 @@ class Passage:
         if self._server is not None:
             self._server.close()
             self._server = None
-            with contextlib.suppress(OSError):  # somebody tidied the folder
-                self._path.unlink()
-                self._path.parent.rmdir()
+        if self._folder is not None:
+            os.close(self._folder)
+            self._folder = None
+        with contextlib.suppress(OSError):  # it was never made, or somebody tidied up
+            self._path.unlink(missing_ok=True)
+            self._path.parent.rmdir()
 
     async def _taken(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._server is None:

@@ -142,6 +142,24 @@ def test_connection_when_certificates_do_not_fit_says_whose_and_why(
     asyncio.run(main())
 
 
+def test_folder_when_its_path_is_long_or_gone_then_no_matter_or_said(tmp_path: Path) -> None:
+    """A socket's path has 107 characters."""
+
+    async def main() -> None:
+        async with serving(Service(FakePlatform())) as port:
+            long = tmp_path / ("long" * 50)
+            long.mkdir()
+            await connects(channel_to(port, None, long, "lo"))
+            assert list(long.iterdir()) == [], "it is tidied up"
+            error = await failure(channel_to(port, None, tmp_path / "gone", "lo"))
+            assert error.message == "uplink.no_socket"
+            assert str(tmp_path / "gone") in text(error.message, "en", **error.arguments)
+            error = await failure(channel_to(port, None, long, "nothere0"))
+            assert error.message == "uplink.no_interface"
+
+    asyncio.run(main())
+
+
 def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
 
