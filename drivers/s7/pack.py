@@ -7,8 +7,9 @@ gap. A stretch is never cut: a value read in two requests could be torn.
 
 This is bin packing in two sizes, so: a lower bound (all bytes by the cheapest items, all items by
 the longest ones); then ways that come close, from items as short as can be to items as long as can
-be, packed in order with the last one cut to fill its request, and the largest first. Whoever
-reaches the bound is the best there is. Else, of up to `SEARCHED` stretches, every way to share them
+be, and each stretch by itself: packed in order with the last one cut to fill its request, the
+largest first, and each in the first request that has room. Whoever reaches the bound is the best
+there is. Else, of up to `SEARCHED` stretches, every way to share them
 out is tried, which finds the fewest; of more the best way found is at most a request or two above
 the bound.
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 
 from drivers.s7.stretch import ITEM_HEAD, Room, Stretch
 
@@ -41,9 +43,10 @@ def pack(rows: Sequence[Row], room: Room) -> Requests:
         return []
     least = _bound(rows, room)
     best: Requests | None = None
-    for worth in _WORTHS:
-        runs = [run for row in rows for run in _runs(row, worth, room)]
-        for way in (_in_order, _largest_first):
+    singly: list[Row] = [(one,) for row in rows for one in row]
+    cuts = ([run for row in rows for run in _runs(row, worth, room)] for worth in _WORTHS)
+    for runs in chain(cuts, [singly]):
+        for way in (_in_order, _largest_first, _first_fit):
             found = way(runs, room)
             if best is None or _worse(best, found):
                 best = found
@@ -201,6 +204,20 @@ def _largest_first(runs: Sequence[Row], room: Room) -> Requests:
                 full.append(open_.pop()[1])
     requests = sorted(sorted(held) for held in [*full, *(held for _, held in open_)])
     return [[span(runs[number]) for number in held] for held in requests]
+
+
+def _first_fit(runs: Sequence[Row], room: Room) -> Requests:
+    """Each in the first request that has room: never more of them than what a simple client asks."""
+    requests: list[tuple[int, list[Stretch]]] = []  # bytes left, items
+    for item in map(span, runs):
+        for at, (left, items) in enumerate(requests):
+            if item.cost <= left and len(items) < room.items:
+                items.append(item)
+                requests[at] = (left - item.cost, items)
+                break
+        else:
+            requests.append((room.bytes - item.cost, [item]))
+    return [items for _, items in requests]
 
 
 Placed = tuple[int, Stretch]  # with the number of its row

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drivers.s7.address import Area
@@ -81,8 +81,20 @@ def test_requests_when_any_few_stretches_then_as_few_as_brute_force_finds(
     assert set(touched) <= set(wanted), "an item bridges a hole"
 
 
+#: A set for which packing runs of stretches takes a request more than packing each by itself.
+SINGLY = [
+    Stretch(area, int(area == "DB"), first, end)
+    for area, first, end in (
+        ("M", 957, 974), ("M", 395, 413), ("M", 390, 451), ("T", 447, 494), ("M", 45, 68),
+        ("DB", 49, 73), ("T", 398, 429), ("DB", 644, 724), ("DB", 515, 543), ("T", 217, 274),
+        ("DB", 578, 633), ("M", 991, 1050),
+    )
+]  # fmt: skip
+
+
 @settings(deadline=None, max_examples=100)
 @given(stretches(60, 3000, 120), st.sampled_from([240, 480, 960]))
+@example(SINGLY, 240)
 def test_requests_when_any_stretches_then_within_both_limits_and_complete(
     wanted: list[Stretch], pdu: int
 ) -> None:
