@@ -207,7 +207,7 @@ def _largest_first(runs: Sequence[Row], room: Room) -> Requests:
 
 
 def _first_fit(runs: Sequence[Row], room: Room) -> Requests:
-    """Each in the first request that has room: never more of them than what a simple client asks."""
+    """Each in the first request that has room: never more than what a simple client asks."""
     requests: list[tuple[int, list[Stretch]]] = []  # bytes left, items
     for item in map(span, runs):
         for at, (left, items) in enumerate(requests):
