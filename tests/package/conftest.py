@@ -19,6 +19,12 @@ TARGET = Target(SUITES["bookworm"], "arm64")
 RUNNING_SYSTEM = {"systemd", "udev"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "arm64" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(600))  # the first one builds the package
+
+
 @pytest.fixture(scope="session")
 def arm64(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package."""
