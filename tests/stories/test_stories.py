@@ -43,7 +43,7 @@ def test_faults_when_a_thousand_stories_are_told_then_all_have_happened() -> Non
     assert min(happened.values()) >= 50, happened
 
 
-@pytest.mark.parametrize("seed", range(4 * len(KINDS)))
+@pytest.mark.parametrize("seed", [*range(4 * len(KINDS)), 135])  # there a guest finds no room
 def test_story_when_written_down_then_is_held_again_byte_by_byte(seed: int, tmp_path: Path) -> None:
     path = tmp_path / "story.dat"
     path.write_text(told(seed), encoding="utf-8")

@@ -130,7 +130,12 @@ cdef void guest_comes(world_t *w) noexcept nogil:
 
 
 cdef void guest_goes(world_t *w, visit_t *v) noexcept nogil:
-    tell_number(w, "goes", <int>(v - &w.guests[0]))
+    cdef int number = 0  # of those who found room, as the story tells them
+    cdef visit_t *other = &w.guests[0]
+    while other < v:
+        number += other.came
+        other += 1
+    tell_number(w, "goes", number)
     dismiss_guest(w.rig.l, v.place)
     v.went = True
     rig_visited(&w.rig)
