@@ -34,7 +34,7 @@ from drivers.listener import Listener
 from drivers.packets import told_beat
 from drivers.phases import phase_of, telling
 from drivers.ports import has_name
-from drivers.quality import BAD_NO_ANSWER, BAD_NOT_ASKED
+from drivers.quality import BAD_DAMAGED, BAD_NO_ANSWER, BAD_NOT_ASKED
 from drivers.runner import Runner
 from drivers.states import NET_CAUSES, SERIAL_CAUSES, judge, likely_order
 from native.block.latest import orders_fitting, qualities
@@ -223,6 +223,8 @@ class _Bus:
                 tags,
                 BAD_NOT_ASKED if self.spec.listen_only else BAD_NO_ANSWER,
             )
+            if found["state"] == "silent" and (spoilt := device.cause(BAD_DAMAGED, 0)):
+                found["damage"] = spoilt
             if found["state"] == "partly" and device.parts and (other := device.parts.beside()):
                 found["beside"] = other
             said = found["cause"]

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -22,30 +22,40 @@ from ingest.stores.opening import connect, connect_readonly
 from ingest.words import cleaned
 
 #: So many known gateways are named where an unknown one was asked for.
-_GATEWAYS_SHOWN = 20
+_NAMES_SHOWN = 20
 
 
-class UnknownGatewayError(Exception):
-    """`--gateway` names one of which the store knows nothing. The text names the known ones."""
+class UnknownNameError(Exception):
+    """`--gateway` or `--device` names one of which the store knows nothing. The text names the
+    known ones.
+    """
 
 
 @contextmanager
 def _reading(arguments: argparse.Namespace) -> Iterator[sqlite3.Connection]:
-    """Raises UnknownGatewayError."""
+    """Raises UnknownNameError."""
+    gateway, device = (getattr(arguments, one, None) for one in ("gateway", "device"))
     with closing(connect_readonly(sqlite_path(arguments.store))) as sql:
-        _check_gateway(sql, getattr(arguments, "gateway", None))
+        if gateway is not None:
+            rows = sql.execute("SELECT gateway FROM gateways ORDER BY gateway")
+            _check_name("gateway", gateway, [row[0] for row in rows])
+        if device is not None:
+            rows = sql.execute(
+                "SELECT DISTINCT device FROM series WHERE ?1 IS NULL OR gateway = ?1 ORDER BY 1",
+                (gateway,),
+            )
+            _check_name("device", device, [row[0] for row in rows])
         yield sql
 
 
-def _check_gateway(sql: sqlite3.Connection, name: str | None) -> None:
-    known = [row[0] for row in sql.execute("SELECT gateway FROM gateways ORDER BY gateway")]
-    if name is None or name in known:
+def _check_name(kind: str, name: str, known: Sequence[str]) -> None:
+    if name in known:
         return
-    shown = ", ".join(cleaned(one) for one in known[:_GATEWAYS_SHOWN])
-    more = len(known) - _GATEWAYS_SHOWN
-    others = said("more_gateways", more=more) if more > 0 else ""
-    raise UnknownGatewayError(
-        said("no_gateway", name=cleaned(name), known=(shown or said("none")) + others)
+    shown = ", ".join(cleaned(one) for one in known[:_NAMES_SHOWN])
+    more = len(known) - _NAMES_SHOWN
+    others = said(f"more_{kind}s", more=more) if more > 0 else ""
+    raise UnknownNameError(
+        said(f"no_{kind}", name=cleaned(name), known=(shown or said("none")) + others)
     )
 
 

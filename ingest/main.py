@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `export | head`: who reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (StoreError, SortError, look.UnknownGatewayError, OSError) as error:
+    except (StoreError, SortError, look.UnknownNameError, OSError) as error:
         sys.stderr.write(f"jiahe-ingest: {_words(error)}\n")
         return 1
     except (sqlite3.Error, PayloadError, DecodeError) as error:

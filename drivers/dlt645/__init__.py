@@ -30,6 +30,7 @@ class Dlt645Driver:
     name = "dlt645"
     keys = KEYS
     words = WORDS
+    example_tag = 'address = "02010100"'
     lacks = ("unit", "framing")
 
     def check(self, device: DeviceSpec) -> list[Problem]:

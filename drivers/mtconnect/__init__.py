@@ -38,6 +38,7 @@ class MTConnectDriver:
     name = "mtconnect"
     keys: tuple[Key, ...] = ()
     words = WORDS
+    example_tag = 'address = "Xabs", type = "float64"'
     lacks = ("unit",)
 
     def check(self, device: DeviceSpec) -> list[Problem]:

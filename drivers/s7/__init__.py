@@ -27,6 +27,7 @@ class S7Driver:
     name = "s7"
     keys = KEYS
     words = WORDS
+    example_tag = 'address = "DB12.DBD4", type = "float32"'
     lacks = ("unit", "framing")
 
     def check(self, device: DeviceSpec) -> list[Problem]:

@@ -29,6 +29,7 @@ from gateway.config.problems import Problems
 from gateway.config.schema import (
     DEVICE,
     LISTEN_TIMEOUT_NS,
+    TAG,
     TIMEOUT_NS,
     Table,
     device_table,
@@ -284,7 +285,8 @@ class DeviceBuilder:
                 tags[key] = tag.over(tags[key]) if key in tags else tag
         if not tags and not bad and not self._problems.errors_since(before):
             header = spelling.header(("devices", name, "tags"))
-            self._problems.append(place.error("config.no_tags", device=name, table=header))
+            said = {"device": name, "table": header, "tag": _example_tag(checked["driver"])}
+            self._problems.append(place.error("config.no_tags", **said))
         return _Parts(place, checked, profile, tags)
 
     def _news(self, device: DeviceSpec) -> DeviceSpec:
@@ -309,6 +311,13 @@ class DeviceBuilder:
             place = _place_of(problem, parts)
             said = place.value_error if problem.severity == "error" else place.warning
             self._problems.append(said(problem.message, **problem.args))
+
+
+def _example_tag(driver: str) -> str:
+    """The keys of a tag as its driver writes them, or as the reference of all keys does."""
+    known = registry.get(driver) if driver in registry.names() else None
+    reference = f"address = {TAG['address'].example}, type = {TAG['type'].example}"
+    return str(getattr(known, "example_tag", reference))
 
 
 def _usual_port(driver: Driver, device: DeviceSpec) -> int:

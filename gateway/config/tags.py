@@ -254,11 +254,11 @@ def finish(
         if values[key] is not None and values["report"] == "all":
             problems.append(tag.at(key).error("config.tag_key_conflict", key=key))
     no_value = _limits(tag, values, problems)
-    period = values["every"] or every_ns
-    if period is None:
-        problems.append(tag.place.error("config.no_period", tag=name))
-    if period is None or len(problems) > before:
+    if len(problems) > before:
         return None
+    if (period := values["every"] or every_ns) is None:
+        problems.append(tag.place.error("config.no_period", tag=name))
+        period = 1  # any will do for its driver to judge the rest of it
     band, at_least = values["deadband"], values["at_least"]
     sparse = values["report"] == "change" or band or at_least
     return TagSpec(

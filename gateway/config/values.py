@@ -88,9 +88,9 @@ def _text(key: Key, value: Any) -> str:
         number = isinstance(value, int) and not isinstance(value, bool)
         if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
             value, number = value[0], True
-        meant = (
-            f"{key.name} = {spelling.value(str(value))}" if number and key.name != "listen" else ""
-        )
+        digits = key.example.strip('"')  # of a number on a plate, so many, with zeros in front
+        said = str(value).zfill(len(digits) if digits.isdecimal() else 0)
+        meant = f"{key.name} = {spelling.value(said)}" if number and key.name != "listen" else ""
         raise _wrong_type(key, "text", meant)
     _judge_text(key, value)
     wide = ""

@@ -36,9 +36,10 @@ TABLE = {
     "device.never_answered": Message(
         "启动以来从未应答",
         "it has not answered since the start",
-        "先查站号（unit；电能表是表号 meter）、波特率、校验、A/B；以前读到过的，先查设备电源",
-        "Check its unit number (of a DL/T 645 meter its address, meter), baud, parity, and wires A "
-        "and B first; if it was read before, its power",
+        '先查站号（unit）、波特率、校验、帧格式（变频器多为 ASCII：设备里写 framing = "ascii"，'
+        "是 RTU 就删掉它）、A/B；以前读到过的，先查设备电源",
+        'Check its unit number, baud, parity, framing (drives mostly: framing = "ascii", '
+        "taken out where it is RTU), and wires A and B first; if it was read before, its power",
     ),
     "device.never_answered_meter": Message(
         "启动以来从未应答",
@@ -164,10 +165,10 @@ TABLE = {
     "device.never_answered_alone": Message(
         "启动以来从未应答，而总线上其余的都正常",
         "it has not answered since the start, while the others on its bus do",
-        "总线没有问题，只查不应答的：站号（unit；电能表是表号 meter）、它自己的波特率和校验、电源、"
-        "接到它的那段线",
+        "总线没有问题，只查不应答的：站号（unit；电能表是表号 meter）、它自己的波特率、校验、"
+        "帧格式（framing）、电源、接到它的那段线",
         "The bus is well, look at what does not answer: its unit number (of a DL/T 645 meter its "
-        "address, meter), its own baud and parity, its power, its stretch of wire",
+        "address, meter), its own baud, parity and framing, its power, its stretch of wire",
     ),
     "device.no_answer_alone": Message(
         "设备没有应答（{age}前还正常），而总线上其余的都正常",

@@ -17,7 +17,7 @@ PLATFORM = (
 )
 TAGS_OF = """
     {table}
-    t1 = {{ address = "holding:0", type = "int16" }}"""
+    t1 = {{ {tag} }}"""
 LINK_OF = """
     {table}
     type = "serial"

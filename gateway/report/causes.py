@@ -64,6 +64,9 @@ def explain(
                 if said["id"] in WHOLE_LINK:
                     said["args"] |= about
                 link["warnings"].append(said)
+                if said["id"] == "link.reset_asked":
+                    for device in members:
+                        device["state"] = "silent"  # it has been asked, again and again
     recent.look(links, devices, now_ns)
 
 
@@ -95,6 +98,8 @@ def _silence(
     # Noise spoils some answers and swallows others: what was damage a moment ago still is.
     if damaged or (device["name"] in recent.damaged and recent.of_device(device).damaged):
         recent.damaged.add(device["name"])
+        if "damage" in device:
+            return device["damage"]
         if good_s is not None:
             return Said(id="device.damaged", args={})
         is_bus = link["type"] in ("serial", "listen")

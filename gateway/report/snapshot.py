@@ -112,6 +112,7 @@ class DeviceSnapshot(TypedDict):
     profile: str
     state: str  # "good", "partly" (some tags bad), "silent", "starting"
     cause: Said | None
+    damage: NotRequired[Said]  # its driver's words of damaged answers, where it has some
     beside: NotRequired[Said]  # what is so beside that: a CPU in STOP of which blocks are refused
     since_s: float
     last_good_s: float | None

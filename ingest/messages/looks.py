@@ -11,6 +11,14 @@ TABLE = {
     "more_gateways": Words(
         "，还有 {more} 个（jiahe-ingest gateways）", " and {more} more (jiahe-ingest gateways)"
     ),
+    "no_device": Words(
+        "--device {name}：没有收到过这台设备的数据；有的是：{known}",
+        "--device {name}: nothing of such a device ever came; there are {known}",
+    ),
+    "more_devices": Words(
+        "，还有 {more} 台（jiahe-ingest audit --by day）",
+        " and {more} more (jiahe-ingest audit --by day)",
+    ),
     "gateway_imported": Words(
         "{gateway}：从未听到过，只有导入的文件：{runs} 次运行共 {blocks} 个数据块",
         "{gateway}: never heard, only files of it were imported: {blocks} blocks of {runs} runs",

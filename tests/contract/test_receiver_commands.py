@@ -82,6 +82,20 @@ def test_gateway_when_the_store_does_not_know_it_then_the_known_ones_are_named(
     assert done.stderr.endswith("--gateway other: the store knows no such gateway; it knows gw-1\n")
 
 
+@pytest.mark.parametrize("command", ["export", "latest"])
+def test_device_when_nothing_of_it_ever_came_then_the_known_ones_are_named(
+    tmp_path: Path, command: str
+) -> None:
+    url = store(tmp_path, examples.block(1))
+    for gateway in ((), ("--gateway", "gw-1")):
+        done = receiver.ingest(command, "--store", url, "--device", "robot-33", *gateway)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.endswith(
+            "--device robot-33: nothing of such a device ever came; there are robot-3\n"
+        )
+    assert receiver.ingest(command, "--store", url, "--device", "robot-3").returncode == 0
+
+
 def test_export_for_a_spreadsheet_marks_formulas_and_quotes_returns(tmp_path: Path) -> None:
     """field.md 6.6."""
     texts = [b"=1+1", b"-5", b"a\rb", b"@x", b"plain"]

@@ -117,6 +117,28 @@ def test_damage_when_the_others_on_its_bus_are_well_then_a_number_used_twice_is_
     assert spoilt["cause"]["id"] == found
 
 
+def test_damage_when_the_driver_has_words_of_its_own_then_a_time_out_does_not_change_them() -> None:
+    """Two meters that answer at once are mostly heard as damage, and now and then not at all."""
+    own = {"id": "dlt645.collision", "args": {"device": "meter"}}
+    for cause in (own, {"id": "device.no_answer", "args": {}}):
+        spoilt = _silent(cause=cause, damaged=175, timeouts=2, damage=own)
+        link = _link(cause=None, state="up", requests=177)
+        _explained(link, [spoilt])
+        assert spoilt["cause"] == own
+        assert link["warnings"] == []  # the meter says it all
+    silent = _silent(damaged=0, damage=own)
+    _explained(_link(), [silent])
+    assert silent["cause"]["id"] == "device.never_answered"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("said", ["device.never_answered", "device.never_answered_alone"])
+def test_device_when_it_never_answered_on_a_wire_then_its_framing_is_named(
+    said: str, language: Any
+) -> None:
+    assert "framing" in remedy(said, language)
+
+
 def test_silence_when_it_was_noisy_before_and_is_off_now_then_silence_is_said() -> None:
     recent = Recent()
     for damaged, timeouts, found in (
@@ -170,7 +192,9 @@ def test_link_when_it_hangs_up_whenever_it_is_asked_then_its_framing_is_named(
 def test_link_when_it_is_up_for_a_moment_between_two_hang_ups_then_the_same_is_said() -> None:
     counts = {"requests": 9, "answers": 0, "reconnects": 4, "timeouts": 0}
     link = _link(type="tcp", **counts)
-    _explained(link, [_silent(state="starting", cause=None, timeouts=0)])
+    asked = _silent(state="starting", cause=None, timeouts=0)
+    _explained(link, [asked])
+    assert asked["state"] == "silent"
     (said,) = link["warnings"]
     assert said["id"] == "link.reset_asked" and said["args"]["link"] == link["name"]
     again = _link(type="tcp", **counts | {"answers": 5})

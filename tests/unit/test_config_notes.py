@@ -233,3 +233,15 @@ def test_file_when_missing_but_another_is_beside_it_then_that_is_named(tmp_path:
     assert problem.id == "config.not_found_near"
     mend = remedy_of(problem, "en")
     assert f"sudo mv {tmp_path / 'gateway.toml.txt'} {tmp_path / 'gateway.toml'}" in mend
+
+
+def test_tags_when_their_period_is_missing_then_their_addresses_are_judged_all_the_same(
+    tmp_path: Path,
+) -> None:
+    """All mistakes at once: not the period now, and the address after it was mended."""
+    tags = 'tags = { t = { address = "DB12,DBD4", type = "float32" } }\n'
+    text = HEAD + DEVICE.replace("modbus", "s7").replace('every = "1 s"\n', "") + tags
+    (tmp_path / "gateway.toml").write_text(text, "utf-8")
+    loaded = load(tmp_path / "gateway.toml")
+    assert loaded.config is None
+    assert {"config.no_period", "s7.address_syntax"} <= {each.id for each in loaded.problems}

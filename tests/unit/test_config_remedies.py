@@ -113,6 +113,8 @@ SLIPS = [
     Slip("config.no_tags", HEAD + DEVICE.replace("press", "电表2").replace("电表2", '"电表2"'),
          SUCH_AS, at_end),
     Slip("config.no_tags", HEAD + DEVICE, SUCH_AS, at_end),
+    *(Slip("config.no_tags", HEAD + DEVICE.replace('"modbus"', f'"{name}"'), SUCH_AS, at_end)
+      for name in ("dlt645", "mtconnect", "s7")),
     Slip("config.missing_table", GOOD.replace('[gateway]\nid = "box"\n', ""), SUCH_AS, at_end),
     Slip("config.missing_table", GOOD.replace('[platform]\naddress = "127.0.0.1:8443"\n', "")
          .replace("insecure = true\n", ""), SUCH_AS, at_end),
@@ -133,6 +135,8 @@ SLIPS = [
          lambda lines, problem, typed: lines.insert(10, typed)),
     # values
     Slip("config.wrong_type", GOOD.replace('"holding:1"', "40001"), SUCH_AS, assigned),
+    Slip("config.wrong_type", HEAD + DEVICE.replace("modbus", "dlt645") + "meter = 12345678901\n"
+         + 'profile = "dlt645-3p"\n', SUCH_AS, assigned),
     Slip("config.no_unit", GOOD.replace('"1 s"', "1"), SUCH_AS, assigned),
     Slip("config.no_unit", GOOD.replace('"1 s"', "500"), SUCH_AS, assigned),
     Slip("config.bad_unit", GOOD.replace('"1 s"', '"1秒"'), SUCH_AS, word),

@@ -175,6 +175,7 @@ def test_meters_when_two_answer_at_once_to_no_address_then_said_as_such(language
     assert not [row for row in meters.rows() if row.quality == GOOD]
     (device,) = meters.runner.devices()
     assert device["cause"] == {"id": "dlt645.collision", "args": {"device": "m"}}
+    assert device["damage"] == device["cause"]
     assert "[devices.m]" in remedy("dlt645.collision", language, **device["cause"]["args"])
     assert text("dlt645.collision", language)
     del meters.line.meters[1]
