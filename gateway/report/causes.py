@@ -274,10 +274,13 @@ def _good_lately(members: Devices) -> bool:
 
 
 def _noise(link: LinkSnapshot, members: Devices, recent: Recent) -> Said | None:
-    """Damage to the answers of devices that answer, or that do not for nothing else."""
+    """Damage to the answers of devices that answer, or that do not for nothing else. Of one that is
+    starting nothing was read yet.
+    """
     if not any(each["damaged"] for each in members):
         return None
-    heard = [each for each in members if each["cause"] is None or each["cause"]["id"] in _DAMAGE]
+    asked = [each for each in members if each["state"] != "starting"]
+    heard = [each for each in asked if each["cause"] is None or each["cause"]["id"] in _DAMAGE]
     lately = [recent.of_device(each) for each in heard]
     requests = sum(each.requests for each in lately)
     damaged = sum(each.damaged for each in lately)

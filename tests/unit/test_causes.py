@@ -139,6 +139,16 @@ def test_device_when_it_never_answered_on_a_wire_then_its_framing_is_named(
     assert "framing" in remedy(said, language)
 
 
+@pytest.mark.parametrize(("state", "found"), [("starting", []), ("good", ["link.noisy"])])
+def test_noise_when_nothing_was_read_yet_then_not_said_to_be_read_by_asking_again(
+    state: str, found: list[str]
+) -> None:
+    counts = {"requests": 20, "damaged": 20, "timeouts": 0}
+    link = _link(cause=None, state="up", **counts)
+    _explained(link, [{**device("meter", state, None), **counts}])
+    assert [each["id"] for each in link["warnings"]] == found
+
+
 def test_silence_when_it_was_noisy_before_and_is_off_now_then_silence_is_said() -> None:
     recent = Recent()
     for damaged, timeouts, found in (
