@@ -30,11 +30,14 @@ _HEAD = struct.Struct("<II")
 
 
 class Exported(NamedTuple):
-    """`left_out`: blocks that are damaged, or whose catalog is; not what a daemon dropped."""
+    """`left_out`: blocks that are damaged, or whose catalog is; not what a daemon dropped. `newer`:
+    segments of a later version, whose blocks only that one can export.
+    """
 
     blocks: int
     bytes: int
     left_out: int
+    newer: tuple[str, ...] = ()
 
 
 class ReadOnlyDisk:
@@ -115,7 +118,8 @@ def export(directory: Path, gateway: str, software: str, machine: bytes, file: P
     except BaseException:
         writer.abandon()
         raise
-    return Exported(kept.blocks, size, kept.left_out)
+    newer = tuple(name for name in found.newer if segment.number(name) is not None)
+    return Exported(kept.blocks, size, kept.left_out, newer)
 
 
 class _Kept:

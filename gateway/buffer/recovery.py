@@ -20,7 +20,8 @@ from gateway.ports import Disk, File
 @dataclass(slots=True)
 class Recovered:
     """What opening found. `damaged` counts stretches that are no record, a torn tail excepted.
-    `newer`: files of a later version's format, kept unread. `names`: of each epoch's catalogs.
+    `newer`: files of a later version's format, kept unread, and `newer_bytes` of the segments among
+    them. `names`: of each epoch's catalogs.
     `state_lost`: there is a state file, and none of its copies verifies. `is_new`: nothing was
     there.
     """
@@ -34,6 +35,7 @@ class Recovered:
     last_write_utc_ns: int = 0
     damaged: int = 0
     newer: list[str] = field(default_factory=list)
+    newer_bytes: int = 0
     state_lost: bool = False
     is_new: bool = False
 
@@ -47,12 +49,7 @@ def recover(disk: Disk, gateway: str) -> tuple[Recovered, state.State]:
     found = Recovered()
     with suppress(OSError):  # for words only
         found.last_write_utc_ns = disk.last_write_utc_ns()  # before anything is mended
-    known = state.load(disk)
-    found.state_lost = known is None and state.NAME in disk.list()
-    kept = state.read(disk, runs.NAME)
-    if kept is not None:
-        found.runs = runs.decode(kept)
-    known = known or state.State(gateway, installation=found.runs.installation)
+    known = _facts(found, disk, gateway)
     if known.gateway != gateway:
         raise BufferUnusableError(
             "buffer.other_gateway", file=state.NAME, found=known.gateway, expected=gateway
@@ -75,6 +72,18 @@ def recover(disk: Disk, gateway: str) -> tuple[Recovered, state.State]:
         found.set_aside = Aside(disk).found()
     _forget_gone(found.index, known)
     return found, known
+
+
+def _facts(found: Recovered, disk: Disk, gateway: str) -> state.State:
+    """What the state file and that of the runs say; of later formats what every format says."""
+    ours, earlier = state.find(disk), state.find(disk, runs.NAME)
+    found.newer += [*ours.later, *earlier.later]
+    known = ours.loaded()
+    found.state_lost = known is None and not ours.later and state.NAME in disk.list()
+    if earlier.text is not None:
+        found.runs = runs.decode(earlier.text)
+    known = known or state.of_later(disk, ours.later)
+    return known or state.State(gateway, installation=found.runs.installation)
 
 
 def _forget_gone(index: Index, known: state.State) -> None:
@@ -105,6 +114,7 @@ def _recover_file(result: Recovered, disk: Disk, number: int, gateway: str, is_l
             if found.header.version > record.VERSION:
                 del result.index.segments[number]
                 result.newer.append(segment.name(number))
+                result.newer_bytes += info.size
                 return
             if found.header.kind == record.SEGMENT:
                 _check_origin(file, found, gateway, number)

@@ -7,6 +7,10 @@ between them, so that one damaged byte, a page that can't be read, or a file cut
 it:
 
     <CRC-32C of the JSON, 8 hex digits> <space> <JSON> <line feed>
+
+A file of a later version's format is stepped over: it is kept beside, as `state.2` or `runs.2` (its
+format), for that version to take up again, and what every format says (`gateway`, `run`, `highest`,
+`installation`) is read of it.
 """
 
 from __future__ import annotations
@@ -14,7 +18,8 @@ from __future__ import annotations
 import base64
 import json
 import logging
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +36,7 @@ from native.crc import crc32c
 _log = logging.getLogger(__name__)
 
 NAME = "state"
+FORMAT = 1
 _BYTES_MAX = 64 << 20
 
 
@@ -127,10 +133,50 @@ def _replace(disk: Disk, contents: bytes, name: str) -> None:
     disk.sync_dir()
 
 
-def load(disk: Disk) -> State | None:
-    """The state; None if there is none that verifies. Raises OSError."""
-    text = read(disk)
-    return None if text is None else _from_json(json.loads(text))
+class Found(NamedTuple):
+    """A file of ours and what later versions left of it."""
+
+    text: bytes | None  # of the present format; None: there is none that verifies
+    later: list[str]  # files of later formats, the latest last
+
+    def loaded(self) -> State | None:
+        return None if self.text is None else _from_json(json.loads(self.text))
+
+
+def find(disk: Disk, name: str = NAME) -> Found:
+    """What there is; a file of a later format is stepped over. Raises OSError."""
+    text = read(disk, name)
+    number = 0 if text is None else _format(text)
+    if number > FORMAT:
+        text = None
+        with suppress(OSError):  # where nothing may be written it is stepped over as it lies
+            disk.rename(name, f"{name}.{number}")
+            disk.sync_dir()
+    there = disk.list()
+    kept = [file for file in there if _later(file, name)]
+    later = sorted(kept, key=lambda file: _later(file, name))
+    return Found(text, [*later, name] if number > FORMAT and name in there else later)
+
+
+def of_later(disk: Disk, later: Sequence[str]) -> State | None:
+    """What the latest of these says in every format; None where there is none that verifies."""
+    text = read(disk, later[-1]) if later else None
+    if text is None:
+        return None
+    value = json.loads(text)
+    state = State(value.get("gateway", ""), value.get("run", 0), value.get("highest", 0))
+    state.installation = bytes.fromhex(value.get("installation", ""))
+    return state
+
+
+def _format(text: bytes) -> int:
+    return int(json.loads(text).get("format", FORMAT))
+
+
+def _later(file: str, name: str) -> int:
+    """The format of a file that `find` has kept of `name`; 0 of any other."""
+    stem, _, number = file.rpartition(".")
+    return int(number) if stem == name and number.isdecimal() and int(number) > FORMAT else 0
 
 
 def read(disk: Disk, name: str = NAME) -> bytes | None:
@@ -160,7 +206,7 @@ def unsealed(data: bytes) -> bytes | None:
 
 def _to_json(state: State) -> dict[str, Any]:
     return {
-        "format": 1,
+        "format": FORMAT,
         "gateway": state.gateway,
         "run": state.run,
         "highest": state.highest,

@@ -65,7 +65,7 @@ class Writer:
         self.sets = Sets(disk, clock, self.disk_thread, found.sets, found.names)
         self.cause: Said | None = None
         self.dirty = False
-        self.damaged_records = found.damaged
+        self.damaged_records, self._newer_bytes = found.damaged, found.newer_bytes
         self.written_bytes = self.flushes = self.rounds = 0
         self.for_space_blocks = 0  # dropped because others filled the file system
         self.short_of_space: int | None = None  # bytes that were free when that happened last
@@ -79,8 +79,8 @@ class Writer:
 
     @property
     def disk_bytes(self) -> int:
-        """What all files take that `max_bytes` bounds."""
-        return self._index.segment_bytes + self.sets.disk_bytes
+        """What all files take that `max_bytes` bounds; those of a later version, too."""
+        return self._newer_bytes + self._index.segment_bytes + self.sets.disk_bytes
 
     # ---- when ------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from gateway.cli.context import Context, complain
 from gateway.clock import SystemClock
 from gateway.config import Loaded, load, render
 from gateway.machine import machine
+from gateway.messages import some
 from gateway.system_errors import reason
 from native.block.seal import decompress
 
@@ -85,6 +86,8 @@ def _export(context: Context, gateway: str, directory: Path, target: Path) -> in
     _say(context, "buffer.exported", **args)
     if done.left_out:
         complain(context.lang, "buffer.exported_without", blocks=done.left_out)
+    if done.newer:
+        complain(context.lang, "buffer.exported_not_newer", files=some(done.newer))
     return 0
 
 

@@ -130,6 +130,12 @@ TABLE = {
         "已写入 {file}：{blocks} 个块，{size}",
         "{file} is written: {blocks} blocks, {size}",
     ),
+    "buffer.exported_not_newer": Message(
+        "较新版本写的文件不在其中，这个版本读不了：{files}",
+        "files that a later version wrote are not in it, as this one can't read them: {files}",
+        "装回较新的版本再导出",
+        "Install the later version again, and export once more",
+    ),
     "buffer.exported_without": Message(
         "有 {blocks} 个块损坏，没有写入",
         "{blocks} blocks are damaged and not in it",

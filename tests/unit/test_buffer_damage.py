@@ -107,10 +107,10 @@ def test_state_when_any_bit_is_flipped_or_half_is_cut_off_is_read_whole(seed: in
         for bit in range(8):
             flipped = bytes([data[at] ^ 1 << bit])
             disk.replace("state", data[:at] + flipped + data[at + 1 :])
-            assert state.load(disk) == kept, (at, bit)
+            assert state.find(disk).loaded() == kept, (at, bit)
     for length in range(len(data) // 2, len(data), 7):
         disk.replace("state", data[:length])
-        assert state.load(disk) == kept, length
+        assert state.find(disk).loaded() == kept, length
 
 
 def test_file_when_cut_at_any_length_keeps_all_before_and_announces_the_rest(seed: int) -> None:
