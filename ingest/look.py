@@ -38,25 +38,24 @@ def _reading(arguments: argparse.Namespace) -> Iterator[sqlite3.Connection]:
     with closing(connect_readonly(sqlite_path(arguments.store))) as sql:
         if gateway is not None:
             rows = sql.execute("SELECT gateway FROM gateways ORDER BY gateway")
-            _check_name("gateway", gateway, [row[0] for row in rows])
+            _check_name(gateway, [row[0] for row in rows], "no_gateway", "more_gateways")
         if device is not None:
             rows = sql.execute(
                 "SELECT DISTINCT device FROM series WHERE ?1 IS NULL OR gateway = ?1 ORDER BY 1",
                 (gateway,),
             )
-            _check_name("device", device, [row[0] for row in rows])
+            _check_name(device, [row[0] for row in rows], "no_device", "more_devices")
         yield sql
 
 
-def _check_name(kind: str, name: str, known: Sequence[str]) -> None:
+def _check_name(name: str, known: Sequence[str], none: str, more: str) -> None:
+    """Raises UnknownNameError in the words of `none` and `more` where `name` is not `known`."""
     if name in known:
         return
     shown = ", ".join(cleaned(one) for one in known[:_NAMES_SHOWN])
-    more = len(known) - _NAMES_SHOWN
-    others = said(f"more_{kind}s", more=more) if more > 0 else ""
-    raise UnknownNameError(
-        said(f"no_{kind}", name=cleaned(name), known=(shown or said("none")) + others)
-    )
+    left = len(known) - _NAMES_SHOWN
+    others = said(more, more=left) if left > 0 else ""
+    raise UnknownNameError(said(none, name=cleaned(name), known=(shown or said("none")) + others))
 
 
 def export(arguments: argparse.Namespace) -> int:

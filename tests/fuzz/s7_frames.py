@@ -23,7 +23,17 @@ _REQUESTS = (
     request_of([Stretch("DB", 1, 0, 96)], [Part(0, 8 * n, "", 8) for n in range(12)]),
 )
 _CONFIRM = bytes([3, 0, 0, 11, 6, 0xD0, 0, 1, 0, 1, 0])
-_VERDICTS = {"answer", "broken", "busy", "foreign answer", "more", "partial", "refused", "noise"}
+_VERDICTS = {
+    "answer",
+    "broken",
+    "busy",
+    "damaged",
+    "foreign answer",
+    "more",
+    "partial",
+    "refused",
+    "noise",
+}
 _STATION = station_of(0, 1)._replace(state_s=0).encode()
 
 
@@ -46,7 +56,7 @@ def cases(folder: Path) -> Iterator[Callable[[random.Random], None]]:
         for piece in (bytes(data[:cut]), bytes(data[cut:])):
             verdict, about, _ = session.take(piece)
             for _ in range(len(data) + 1):
-                assert verdict in _VERDICTS
+                assert verdict in _VERDICTS, verdict
                 if verdict in ("more", "broken"):
                     break
                 more = b""
