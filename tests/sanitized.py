@@ -33,7 +33,7 @@ SELECTION = (
     "tests/unit/test_engine_overheard_owed.py", "tests/unit/test_native_codec.py",
     "tests/unit/test_native_group.py", "tests/unit/test_native_layouts.py",
     "tests/unit/test_native_link.py", "tests/unit/test_native_port.py",
-    "tests/unit/test_native_filter.py", "tests/unit/test_s7_session.py",
+    "tests/unit/test_native_filter.py", "tests/unit/test_s7_client.py",
     "tests/unit/test_dlt645_codec.py", "tests/unit/test_dlt645_shape.py",
     "tests/fault/test_wire_reopen.py",
     "tests/stories/test_stories.py",

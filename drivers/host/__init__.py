@@ -2,7 +2,7 @@
 
     daemon                                   host: one process a driver
     runner  starts, watches, restarts it <-> child   an asyncio loop, a task a link and a group
-    books   ticks into native groups         source  what a driver offers
+    accounts ticks into native groups         source  what a driver offers
     frames  what passes between both         values  a tag's value as the bytes of a row
 
 The host is started where such a driver is configured, and ends with the daemon however that ends.

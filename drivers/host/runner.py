@@ -1,4 +1,4 @@
-"""The daemon's side of a host: starts it, keeps its books, and starts it again.
+"""The daemon's side of a host: starts it, accounts for its ticks, and starts it again.
 
 A host that ends, says nothing for HANG_S or does not keep to the frames is killed; another one
 follows after a back-off. Ticks meanwhile are accounted here, so that nothing is missing in silence.
@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drivers.api import DevicePlan, LinkSpec, OpenedLinks
-from drivers.host.books import Books
+from drivers.host.accounts import TickAccount
 from drivers.host.frames import (
     CONFIG,
     EVENTS,
@@ -50,7 +50,7 @@ HANG_S = 4.0
 START_S_MAX = 30.0
 #: A tick whose row has not come so long after it was due is overrun.
 GRACE_NS = 2_000_000_000
-#: Looks at the books while nothing comes.
+#: Looks at the accounts while nothing comes.
 LOOK_S = 0.25
 #: Before a host is started again: at first, and at most.
 RESTART_S, RESTART_S_MAX = 0.25, 4.0
@@ -73,10 +73,10 @@ class HostRunner:
     def __init__(self, driver: str, source: str, links: Sequence[HostedLink]) -> None:
         self._driver, self._source, self._links = driver, source, links
         self._devices = {each.plan.spec.name: each for link in links for each in link.devices}
-        self._books = {
-            group.snapshot()["id"]: books
+        self._accounts = {
+            group.snapshot()["id"]: accounts
             for device in self._devices.values()
-            for group, books in zip(device.groups, device.books, strict=True)
+            for group, accounts in zip(device.groups, device.accounts, strict=True)
         }
         self._asked = [_asked(link) for link in links]
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -192,20 +192,20 @@ class HostRunner:
             self._go(ours)
         elif kind == ROW:
             row = unpack_row(payload)
-            books = self._books.get(row.group)
-            if books is None:
+            accounts = self._accounts.get(row.group)
+            if accounts is None:
                 raise FrameError(f"there is no group {row.group}")
             if not 0 <= row.mid_ns <= now_ns() + GRACE_NS - 1000 * row.half_span_us:
                 raise FrameError("a row of no time that was")
-            books.row(row)
+            accounts.row(row)
         elif kind == EVENTS:
             group, lost, events = unpack_events(payload)
-            if (books := self._books.get(group)) is None:
+            if (accounts := self._accounts.get(group)) is None:
                 raise FrameError(f"there is no group {group}")
             latest_ns = now_ns() + GRACE_NS
             if any(one.at_ns > latest_ns for one in events):
                 raise FrameError("events of no time that was")
-            books.events(lost, events)
+            accounts.events(lost, events)
         elif kind == STATE:
             self._said(unpack_state(payload, [link.spec.name for link in self._links]))
         else:
@@ -215,7 +215,7 @@ class HostRunner:
         """Scanning begins, or goes on behind the ticks that were accounted meanwhile."""
         self._settle(0, BAD_LINK_DOWN)
         self._begin()
-        told = {number: books.told() for number, books in self._books.items()}
+        told = {number: accounts.told() for number, accounts in self._accounts.items()}
         self._utc_told = 0
         ours.settimeout(HANG_S)
         self._tell_utc(ours)
@@ -225,8 +225,8 @@ class HostRunner:
     def know_utc(self, ahead_ns: int) -> None:
         """UTC is the boot clock and so much. Any thread."""
         self._utc_ahead_ns = ahead_ns
-        for books in self._books.values():
-            books.schedule.know_utc(ahead_ns)
+        for accounts in self._accounts.values():
+            accounts.schedule.know_utc(ahead_ns)
 
     def _tell_utc(self, ours: socket.socket) -> None:
         """The host's ticks follow UTC."""
@@ -241,9 +241,9 @@ class HostRunner:
         now = now_ns()
         for device in self._devices.values():
             phase = phase_of(device.plan)
-            for books in device.books:
-                if not books.schedule.start_ns:
-                    books.begin(now + phase)
+            for accounts in device.accounts:
+                if not accounts.schedule.start_ns:
+                    accounts.begin(now + phase)
 
     def _said(self, said: Mapping[str, Any]) -> None:
         now = now_ns()
@@ -260,8 +260,8 @@ class HostRunner:
     def _settle(self, grace_ns: int, quality: int) -> None:
         self.turns += 1
         now = now_ns()
-        for books in self._books.values():
-            books.settle(now, grace_ns, quality)
+        for accounts in self._accounts.values():
+            accounts.settle(now, grace_ns, quality)
 
 
 def _asked(link: HostedLink) -> LinkAsked:
@@ -290,13 +290,13 @@ def open_hosted(
         devices = []
         for plan in plans:
             own = [Group(number + i, group, pool) for i, group in enumerate(plan.groups)]
-            books = [
-                Books(group, made.period_ns, made.tags, align=plan.spec.align)
+            accounts = [
+                TickAccount(group, made.period_ns, made.tags, align=plan.spec.align)
                 for group, made in zip(own, plan.groups, strict=True)
             ]
             number += len(own)
             groups += own
-            devices.append(HostedDevice(plan, own, books))
+            devices.append(HostedDevice(plan, own, accounts))
         hosted.append(HostedLink(spec, devices))
     by_name = {each.plan.spec.name: each.groups for link in hosted for each in link.devices}
 

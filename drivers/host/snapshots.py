@@ -9,7 +9,7 @@ from typing import Any
 
 from drivers import registry
 from drivers.api import DevicePlan, LinkSpec
-from drivers.host.books import Books
+from drivers.host.accounts import TickAccount
 from drivers.quality import (
     BAD,
     BAD_NO_VALUE,
@@ -36,7 +36,7 @@ CAUSES = {
 class HostedDevice:
     plan: DevicePlan
     groups: list[Group]
-    books: list[Books]
+    accounts: list[TickAccount]
     state: str = "starting"
     since_ns: int = 0
 
@@ -102,7 +102,7 @@ def device_snapshot(
     state, cause = _judge(link, spec.name, tags, said.get("cause"))
     if state != device.state or not device.since_ns:
         device.state, device.since_ns = state, now_ns
-    good_ns = max((books.last_good_ns for books in device.books), default=0)
+    good_ns = max((accounts.last_good_ns for accounts in device.accounts), default=0)
     counters = link.counters
     return {
         "name": spec.name,

@@ -12,7 +12,7 @@ Files of the directory
 ----------------------
 
     lock                      held by flock(2), as the directory is, while a daemon runs; its pid
-    state                     run counter, epochs without an end, gaps: see `state`, `ledger`
+    state                     run counter, epochs without an end, gaps: see `state`, `announcements`
     runs                      the runs before this one: see `runs`
     0000000000000001.seg ...  segments, rising, of about `segment_bytes`: see `record`
     sets/                     catalogs and tag sets, by their content: see `sets`
@@ -60,11 +60,11 @@ What a crash leaves
     state saved, not unlinked the blocks named in its gaps are not sent; the file goes
     acked, not unlinked       kept again until Welcome says that the platform holds them
 
-The crash gap (`ledger.conclude`) is built when nothing of an earlier epoch is left to send and the
-platform has said what it holds: it begins where the known prefix ends, names the holes after that,
-and ends where the next epoch began. An earlier epoch that ended cleanly gets one only if the block
-with its end was lost before any later run saw it; else its holes are damage, the count is exact,
-and the gap that names the last block says that nothing follows.
+The crash gap (`announcements.conclude`) is built when nothing of an earlier epoch is left to send
+and the platform has said what it holds: it begins where the known prefix ends, names the holes
+after that, and ends where the next epoch began. An earlier epoch that ended cleanly gets one only
+if the block with its end was lost before any later run saw it; else its holes are damage, the count
+is exact, and the gap that names the last block says that nothing follows.
 
 Damage at rest
 --------------

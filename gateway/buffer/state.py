@@ -73,7 +73,7 @@ class State:
     """`run`: the counter of the newest epoch of this box; `highest`: the highest epoch that the
     platform named. `installation`: 16 random bytes, made with the buffer. `now`: the run that is
     on. `features`: what the platform knows beyond the baseline, by its last Welcome (see Feature).
-    `gaps` are not settled, `delivered` are (see `ledger.Delivered`).
+    `gaps` are not settled, `delivered` are (see `announcements.Delivered`).
     """
 
     gateway: str

@@ -10,9 +10,9 @@ from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import recovery, runs, state
+from gateway.buffer.announcements import Announcements
 from gateway.buffer.block import BlockKey, BufferConfig, ScanCounts, SealedBlock
 from gateway.buffer.gaps import Decompress, Loss
-from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
 from gateway.buffer.reader import Reader
 from gateway.buffer.refused import Refused
@@ -40,7 +40,7 @@ class Buffer:
     ) -> None:
         self.config, self.index = config, found.index
         known.installation = known.installation or secrets.token_bytes(limits.ID_BYTES)
-        self.ledger = Ledger(known, found.runs, found.index.is_live, bool(found.newer))
+        self.to_tell = Announcements(known, found.runs, found.index.is_live, bool(found.newer))
         self._clock = clock
         self._is_new = found.is_new
         self._previous_end = unclean_end(found.last_write_utc_ns, config.flush_every_ns)
@@ -50,7 +50,7 @@ class Buffer:
         self._epoch = 0
         self._last_seq = 0
         self._writer = Writer(
-            disk, clock, run_blocking, config, decompress, found, self.ledger, self._alarm, utc_ns
+            disk, clock, run_blocking, config, decompress, found, self.to_tell, self._alarm, utc_ns
         )
         thread = self.disk_thread = self._writer.disk_thread
         self._reader = Reader(disk, clock, thread, found.index, self._damaged)
@@ -88,10 +88,10 @@ class Buffer:
         BufferUnusableError when the run counter is at its end.
         """
         assert self._epoch == 0, "one epoch a run"
-        taken = {*self.index.epochs, self.ledger.runs.highest}
-        known = self.ledger.state
+        taken = {*self.index.epochs, self.to_tell.runs.highest}
+        known = self.to_tell.state
         epoch = runs.next_epoch(known.run, known.highest, taken, random_bits)
-        self.ledger.open_epoch(epoch, boot_id, now_ns, self.index.epochs)
+        self.to_tell.open_epoch(epoch, boot_id, now_ns, self.index.epochs)
         self._epoch = epoch
         self.index.epoch(epoch)
         self._writer.epoch = epoch
@@ -108,7 +108,7 @@ class Buffer:
 
     def begin(self, began_ns: int) -> pb.Begin:
         """For the first block: the run before, and when this one began to sample."""
-        said = runs.begin(self.ledger.before, first=self._is_new)
+        said = runs.begin(self.to_tell.before, first=self._is_new)
         said.began_ns = began_ns
         return said
 
@@ -118,26 +118,26 @@ class Buffer:
         assert block.seq == self._last_seq + 1, f"block {block.seq} after {self._last_seq}"
         self._last_seq = block.seq
         self.index.put(block)
-        self.ledger.sealed(block.seq, self._clock.now_ns())
-        if self.ledger.bind(BlockKey(block.epoch, block.seq)):
+        self.to_tell.sealed(block.seq, self._clock.now_ns())
+        if self.to_tell.bind(BlockKey(block.epoch, block.seq)):
             self._writer.dirty = True
         self._writer.bound_memory()
         self._alarm.ring()
 
     def take_gaps(self) -> list[pb.Gap]:
         """Gaps for the block that is sealed next: the next `put` brings the block with them."""
-        return self.ledger.take()
+        return self.to_tell.take()
 
     @property
     def gaps_pending(self) -> bool:
         """Something waits for `take_gaps`."""
-        return bool(self.ledger.pending)
+        return bool(self.to_tell.pending)
 
     def take_loss(self) -> bool:
         """Whether blocks of this run were lost since the last call: what stood in them must be said
         again in the next one.
         """
-        return self.ledger.take_loss()
+        return self.to_tell.take_loss()
 
     async def flush(self) -> bool:
         """Write everything that is in RAM, now; True if all of it is durable."""
@@ -157,7 +157,7 @@ class Buffer:
         async with self._lock:
             epoch = self.index.epochs.get(self._epoch)
             if epoch is not None and epoch.end_seq and not epoch.ram:
-                self.ledger.ended(epoch.end_seq)
+                self.to_tell.ended(epoch.end_seq)
                 self._writer.dirty = True
                 await self._writer.save()
             await self._writer.close()
@@ -184,26 +184,26 @@ class Buffer:
     @property
     def installation(self) -> bytes:
         """16 random bytes, made with the buffer."""
-        return self.ledger.state.installation
+        return self.to_tell.state.installation
 
     @property
     def features(self) -> frozenset[int]:
         """What the platform knows beyond the baseline, by its last Welcome (numbers of Feature)."""
-        return self.ledger.state.features
+        return self.to_tell.state.features
 
     def earlier(self) -> Iterator[pb.EpochKept]:
         """For Hello: earlier epochs with live blocks; then those whose end must still be told, of
         which the box knows nothing last.
         """
-        has_live, knows_nothing_of = self.index.has_live, self.ledger.knows_nothing_of
-        numbers = (self.index.epochs.keys() | self.ledger.state.epochs.keys()) - {self._epoch}
+        has_live, knows_nothing_of = self.index.has_live, self.to_tell.knows_nothing_of
+        numbers = (self.index.epochs.keys() | self.to_tell.state.epochs.keys()) - {self._epoch}
         for number in sorted(numbers, key=lambda n: (not has_live(n), knows_nothing_of(n), n)):
             kept = pb.EpochKept(epoch=number)
             if has_live(number):
                 for first, last in self.index.epochs[number].live:
                     kept.kept.add(first=first, last=last)
                 kept.catalogs.extend(self.catalogs(number))
-            if kept.kept or number in self.ledger.state.epochs:
+            if kept.kept or number in self.to_tell.state.epochs:
                 yield kept
 
     def next_live(self, after: BlockKey) -> BlockKey | None:
@@ -279,9 +279,9 @@ class Buffer:
         still has it; announces the rest.
         """
         found = self.index.epoch(epoch) if epoch in self.index.epochs else None
-        self.ledger.welcome(epoch, closed)
+        self.to_tell.welcome(epoch, closed)
         if found is None:
-            if epoch not in self.ledger.state.epochs:
+            if epoch not in self.to_tell.state.epochs:
                 return
             found = self.index.epoch(epoch)
         lost = found.acked.minus(held)
@@ -292,7 +292,7 @@ class Buffer:
         if lost:
             found.acked = found.acked.minus(lost)
             found.gone.update(lost)
-            self.ledger.lose(pb.GAP_REASON_PLATFORM_LOST, epoch, Loss(lost))
+            self.to_tell.lose(pb.GAP_REASON_PLATFORM_LOST, epoch, Loss(lost))
             self._writer.dirty = True
         for first, last in held:
             for seq in found.live.within(first, last).numbers():
@@ -315,26 +315,26 @@ class Buffer:
         """The platform holds this of an earlier epoch that Hello did not name, and not its end."""
         if self.index.has_live(epoch):
             return  # too many for one Hello: it is named when it is its turn
-        began = self.ledger.state.now
+        began = self.to_tell.state.now
         assert began is not None
-        if self.ledger.lacking(epoch, began.boot_id, began.began_ns):
+        if self.to_tell.lacking(epoch, began.boot_id, began.began_ns):
             self.index.epoch(epoch)
             self.welcome(epoch, held, closed=False)
 
     def platform_back(self, highest: int) -> None:
         """The platform was put back: it knows of no epoch above `highest` before this Hello."""
-        for run in self.ledger.runs.after(highest):
+        for run in self.to_tell.runs.after(highest):
             self.ends_lacking(run.epoch, RangeSet())
 
     def platform_features(self, features: frozenset[int]) -> None:
         """What the platform says that it knows beyond the baseline."""
         if features != self.features:
-            self.ledger.state.features = features
+            self.to_tell.state.features = features
             self._changed()
 
     def platform_highest(self, epoch: int) -> None:
         """The highest epoch of this gateway that the platform ever saw; the next run goes above."""
-        if self.ledger.state.platform_named(epoch):
+        if self.to_tell.state.platform_named(epoch):
             self._changed()
 
     # ---- what status shows -----------------------------------------------------------------
@@ -349,9 +349,9 @@ class Buffer:
         return mark(self.config, self._clock, self._writer, self.index)
 
     def snapshot(self) -> BufferSnapshot:
-        unclean = self._previous_end if self.ledger.after_unclean_end else None
+        unclean = self._previous_end if self.to_tell.after_unclean_end else None
         return snapshot(
-            self.config, self._clock, self._writer, self.index, self.ledger, self._found_wrong,
+            self.config, self._clock, self._writer, self.index, self.to_tell, self._found_wrong,
             unclean,
         )  # fmt: skip
 
@@ -361,16 +361,16 @@ class Buffer:
         self._refused.forget(key)
         epoch = self.index.epochs[key.epoch]
         if key.seq == epoch.end_seq:
-            self.ledger.end_acked(key.epoch)
+            self.to_tell.end_acked(key.epoch)
         if self.index.drop(key, acked=True) is not None:
             self._alarm.ring()
-        if self.ledger.carrier_acked(key):
+        if self.to_tell.carrier_acked(key):
             self._forget_settled()
             self._changed()
 
     def _forget_settled(self) -> None:
         """Earlier epochs of which nothing is kept and nothing is owed."""
-        kept = {self._epoch, *self.ledger.state.epochs}
+        kept = {self._epoch, *self.to_tell.state.epochs}
         kept.update(number for info in self.index.segments.values() for number in info.spans)
         for number in [n for n in self.index.epochs if n not in kept]:
             if not self.index.epochs[number].live:
@@ -382,14 +382,14 @@ class Buffer:
         self._alarm.ring()
 
     def _conclude(self, epoch: int) -> None:
-        if self.ledger.conclude(epoch, self.index.epochs[epoch]):
+        if self.to_tell.conclude(epoch, self.index.epochs[epoch]):
             self._changed()
 
     def _damaged(self, key: BlockKey) -> None:
         """A block whose ticks can't be read is gone."""
         self._writer.damaged_records += 1
         self.index.drop(key, acked=False)
-        self.ledger.lose(pb.GAP_REASON_DAMAGED, key.epoch, Loss(RangeSet([(key.seq, key.seq)])))
+        self.to_tell.lose(pb.GAP_REASON_DAMAGED, key.epoch, Loss(RangeSet([(key.seq, key.seq)])))
         self._conclude(key.epoch)
         self._changed()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.buffer.announcements import Announcements
 from gateway.buffer.block import BufferConfig
 from gateway.buffer.expiry import age_s
 from gateway.buffer.index import Index
-from gateway.buffer.ledger import Ledger
 from gateway.buffer.troubles import disk_hangs, troubles
 from gateway.buffer.writer import Writer
 from gateway.ports import Clock
@@ -33,13 +33,13 @@ def snapshot(
     clock: Clock,
     writer: Writer,
     index: Index,
-    ledger: Ledger,
+    announcements: Announcements,
     found_wrong: Sequence[Said],
     unclean: Said | None,
 ) -> BufferSnapshot:
     """Of the whole buffer. `found_wrong`: as it was opened; `unclean`: how the run before ended."""
     kept = list(index.epochs.values())
-    lost = ledger.lost_by_reason
+    lost = announcements.lost_by_reason
     cause = disk_hangs(writer.disk_thread.waits_ns()) or writer.cause
     wrong = troubles(
         cause,

@@ -12,12 +12,12 @@ from functools import partial
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import log
+from gateway.buffer.announcements import Announcements
 from gateway.buffer.block import BlockKey, BufferConfig, SealedBlock
 from gateway.buffer.disk import DiskThread
 from gateway.buffer.expiry import LOOK_EVERY_NS, Expiry
 from gateway.buffer.gaps import Decompress, GapSet
 from gateway.buffer.index import Index, Segment
-from gateway.buffer.ledger import Ledger
 from gateway.buffer.losses import (
     BlockLoss,
     block_loss,
@@ -48,7 +48,7 @@ class Writer:
         config: BufferConfig,
         decompress: Decompress,
         found: Recovered,
-        ledger: Ledger,
+        announcements: Announcements,
         alarm: Alarm,
         utc_ns: Callable[[int], int | None],
     ) -> None:
@@ -56,7 +56,7 @@ class Writer:
         self._disk, self._clock, self.disk_thread = disk, clock, DiskThread(run_blocking, clock)
         self._config, self._decompress, self._alarm = config, decompress, alarm
         self._index: Index = found.index
-        self._ledger, self._utc_ns = ledger, utc_ns
+        self._to_tell, self._utc_ns = announcements, utc_ns
         self._expiry = Expiry(config.keep_for_ns)
         self._log = log.Log(
             disk, config.gateway, self.known_utc_ns, config.segment_bytes_used, found.next_segment
@@ -263,9 +263,9 @@ class Writer:
         await self.sets.collect()
         if self.disk_bytes < size:
             return
-        before = self._ledger.lost_by_reason.get("evicted_oldest", 0)
+        before = self._to_tell.lost_by_reason.get("evicted_oldest", 0)
         await self._evict_oldest()
-        dropped = self._ledger.lost_by_reason.get("evicted_oldest", 0) - before
+        dropped = self._to_tell.lost_by_reason.get("evicted_oldest", 0) - before
         if dropped:
             self.for_space_blocks += dropped
             self.short_of_space = free
@@ -332,12 +332,12 @@ class Writer:
         for key, _, _ in losses:
             self._index.drop(key, acked=False)
         for number, loss in by_epoch(losses).items():
-            self._ledger.lose(reason, number, loss)
+            self._to_tell.lose(reason, number, loss)
             known = self._index.epochs.get(number)
-            if known is not None and self._ledger.conclude(number, known):
+            if known is not None and self._to_tell.conclude(number, known):
                 self.dirty = True
         for _, _, carried in losses:
-            self._ledger.inherit(carried)
+            self._to_tell.inherit(carried)
 
     # ---- files that go, state that stays ---------------------------------------------------
 
@@ -367,7 +367,7 @@ class Writer:
             if epoch != self.epoch and not self._index.has_segment(epoch):
                 self.sets.forget(epoch)
             known = self._index.epochs.get(epoch)
-            settled = epoch != self.epoch and epoch not in self._ledger.state.epochs
+            settled = epoch != self.epoch and epoch not in self._to_tell.state.epochs
             if known is not None and settled and not known.live:
                 self._index.forget_epoch(epoch)
 
@@ -385,7 +385,7 @@ class Writer:
     async def _save(self, announced: GapSet) -> None:
         self.dirty = False
         try:
-            await self.disk_thread(self._ledger.written_to(self._disk, announced))
+            await self.disk_thread(self._to_tell.written_to(self._disk, announced))
         except OSError:
             self.dirty = True
             raise
@@ -393,8 +393,8 @@ class Writer:
     def save_now(self) -> None:
         """As `save`, at once: before the first block of a run; the runs before it first."""
         try:
-            self._ledger.write_runs(self._disk)
-            self._ledger.written_to(self._disk, GapSet())()
+            self._to_tell.write_runs(self._disk)
+            self._to_tell.written_to(self._disk, GapSet())()
         except OSError as error:
             self.dirty = True
             self._fail(error)

@@ -18,7 +18,7 @@ Theory of operation
     channel   grpc.aio; no other module of the daemon imports grpc, but
     credentials   the certificate files, read again when they change
     budget    sans-IO: what the SIM card may carry, and what may still go; with `periods`
-    plan      the budget's count on disk, and what status says of it
+    keptbudget the budget's count on disk, and what status says of it
     uplink    the task that ties these to the buffer and the clock
 
 A stream's life:

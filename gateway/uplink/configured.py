@@ -10,7 +10,7 @@ from gateway.ports import Clock, Disk, RunBlocking
 from gateway.uplink.bound import Interface
 from gateway.uplink.channel import GrpcChannel
 from gateway.uplink.credentials import Credentials
-from gateway.uplink.plan import NAME, DataPlan, Unlimited
+from gateway.uplink.keptbudget import NAME, KeptBudget, NoBudget
 from gateway.uplink.ways import Way
 
 
@@ -25,18 +25,18 @@ async def open_ways(
     """Those of [uplinks]; without any the one that the system has."""
     address = config.platform.address
 
-    async def plan(rate: Rate | None, name: str) -> Unlimited:
+    async def kept(rate: Rate | None, name: str) -> NoBudget:
         if rate is None:
-            return Unlimited()
-        return await DataPlan.open(rate, disk, run_blocking, clock, utc_ns, name=name)
+            return NoBudget()
+        return await KeptBudget.open(rate, disk, run_blocking, clock, utc_ns, name=name)
 
     if not config.uplinks:
-        carries = await plan(config.platform.data_budget, NAME)
+        carries = await kept(config.platform.data_budget, NAME)
         return [Way(GrpcChannel(address, credentials), carries)]
     ways = []
     for said in config.uplinks:
         interface = Interface(said.interface, address, config.control.parent)
         channel = GrpcChannel(address, credentials, interface=interface)
-        carries = await plan(said.data_budget, f"{NAME}-{said.name}")
+        carries = await kept(said.data_budget, f"{NAME}-{said.name}")
         ways.append(Way(channel, carries, said.name, interface, said.metered))
     return ways

@@ -17,9 +17,9 @@ from gateway.uplink.backoff import UNREACHABLE, Backoff
 from gateway.uplink.budget import CONNECT_BYTES, message_bytes
 from gateway.uplink.greeting import Identity
 from gateway.uplink.history import Going, History, SessionError, first_reason
+from gateway.uplink.keptbudget import NoBudget
 from gateway.uplink.lanes import Pick
 from gateway.uplink.parcels import Join, Parcels
-from gateway.uplink.plan import Unlimited
 from gateway.uplink.session import PlatformTime, Session
 from gateway.uplink.told import notices, refusals
 from gateway.uplink.ways import Way, Ways
@@ -92,16 +92,16 @@ class Uplink:
     async def run(self) -> None:
         """Connect, stream, and again, for ever."""
         while True:
-            self._due_ns = None  # the plan waits for the disk
+            self._due_ns = None  # the budget waits for the disk
             await self._choose_way()
             self._set_state("connecting")
-            await self._plan.pay(CONNECT_BYTES)
+            await self._budget.pay(CONNECT_BYTES)
             begun_ns = self._clock.now_ns()
             self._due_ns = begun_ns + int(OPENING_S_MAX * 1e9)
             try:
                 stream = await self._ways.now.channel.open()
             except ChannelError as error:
-                self._plan.not_connected(error.message)
+                self._budget.not_connected(error.message)
                 self._cause = Said(id=error.message, args=error.arguments)
                 goes_on = self._ways.failed(self._opening_bytes())
             else:
@@ -109,7 +109,7 @@ class Uplink:
                 goes_on = await self._stream(stream)
                 del stream  # gRPC closes the connection when nobody holds its call any more
                 begun_ns = self._clock.now_ns()
-            if goes_on or self._plan.is_used_up:
+            if goes_on or self._budget.is_used_up:
                 continue
             self._ways.again()
             unreachable = self._cause is not None and self._cause["id"] in UNREACHABLE
@@ -131,12 +131,12 @@ class Uplink:
     async def close(self) -> None:
         """After `run` was cancelled: write down what a clean end knows."""
         for way in self._ways:
-            await way.plan.close()
+            await way.budget.close()
 
     @property
-    def _plan(self) -> Unlimited:
+    def _budget(self) -> NoBudget:
         """Of the way that is used."""
-        return self._ways.now.plan
+        return self._ways.now.budget
 
     async def _choose_way(self) -> None:
         """Wait until one may be used."""
@@ -147,9 +147,9 @@ class Uplink:
                 continue
             if self._state != "paused":
                 self._set_state("paused")
-                self._cause = None  # the plan's own warning says it
+                self._cause = None  # the budget's own warning says it
             for way in self._ways:
-                await way.plan.keep()
+                await way.budget.keep()
             await self._clock.sleep_until(again_ns)
 
     def _opening_bytes(self) -> int:
@@ -216,12 +216,12 @@ class Uplink:
 
     async def _read(self, session: Session, stream: Stream) -> None:
         async for message in stream.messages():
-            self._plan.took(message_bytes(len(message)))
+            self._budget.took(message_bytes(len(message)))
             session.feed(message, self._clock.now_ns())
             self._look_at_timers(session)
             if session.welcomed and self._state != "connected":
                 self._set_state("connected")
-            if self._plan.is_overdrawn:
+            if self._budget.is_overdrawn:
                 raise SessionError("budget.hung_up")
             self._alarm.ring()
 
@@ -233,7 +233,7 @@ class Uplink:
             await self._timers.wait(self._watched_ns)
             beats = session.timer(self._clock.now_ns())
             if beats:
-                beats_used_up = beats_used_up + 1 if self._plan.is_used_up else 0
+                beats_used_up = beats_used_up + 1 if self._budget.is_used_up else 0
                 if beats_used_up > BEATS_USED_UP_MAX:
                     raise SessionError("budget.hung_up")
                 self._outbox += beats
@@ -250,7 +250,7 @@ class Uplink:
                 continue
             if self._measure(session):  # something waits for room
                 continue
-            if self._plan.is_used_up and not session.on_way:
+            if self._budget.is_used_up and not session.on_way:
                 raise SessionError("budget.hung_up")
             self._look_at_timers(session)
             await self._alarm.wait(session.next_free_ns(now_ns))
@@ -263,7 +263,7 @@ class Uplink:
         return beat is not None
 
     async def _send(self, session: Session, stream: Stream, message: bytes) -> None:
-        await self._plan.pay(message_bytes(len(message)), session.on_way + 1)
+        await self._budget.pay(message_bytes(len(message)), session.on_way + 1)
         self._look_at_timers(session)
         begun_ns = self._clock.now_ns()
         await stream.send(message)
@@ -287,7 +287,7 @@ class Uplink:
         size = session.piece_size
         if size is None or not session.takes(size):
             return False
-        if not self._plan.may_send(size, session.on_way + 1, backlog=False):
+        if not self._budget.may_send(size, session.on_way + 1, backlog=False):
             return False
         await self._send(session, stream, session.next_piece(self._clock.now_ns()))
         return True
@@ -346,11 +346,11 @@ class Uplink:
     def _may_send(self, session: Session, pick: Pick, size: int) -> bool:
         size += LANE_BYTES_MAX
         is_backlog = pick.lane == pb.LANE_BACKFILL
-        misfit = self._plan.misfit(size)
+        misfit = self._budget.misfit(size)
         if misfit is not None:
             self._misfits[pick.lane] = (pick.keys[0], misfit)
         size += self._history.owed
-        return self._plan.may_send(size, session.on_way + 1, backlog=is_backlog)
+        return self._budget.may_send(size, session.on_way + 1, backlog=is_backlog)
 
     # ---- what status shows -----------------------------------------------------------------
 
@@ -395,6 +395,6 @@ class Uplink:
             connects=self._connects,
             retry_in_s=None if self._retry_ns is None else max(0, self._retry_ns - now_ns) / 1e9,
             rejects=history.rejects,
-            budget=self._plan.snapshot(),
+            budget=self._budget.snapshot(),
             ways=self._ways.snapshot(),
         )

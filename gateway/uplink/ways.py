@@ -16,7 +16,7 @@ from typing import Protocol
 from gateway.ports import Channel, Clock
 from gateway.report.snapshot import Said, WaySnapshot
 from gateway.uplink.history import SessionError
-from gateway.uplink.plan import Unlimited
+from gateway.uplink.keptbudget import NoBudget
 
 PROBE_NS = 30 * 10**9
 GOOD_NS = 600 * 10**9
@@ -26,7 +26,7 @@ PROBE_S_MAX = 6.0
 PROBE_BYTES = 600
 
 
-_UNLIMITED = Unlimited()
+_NO_BUDGET = NoBudget()
 
 
 class Leaving(Protocol):
@@ -41,10 +41,10 @@ class Leaving(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """`name`: of [uplinks.NAME]; "" where the file has none. `plan`: what it may carry."""
+    """`name`: of [uplinks.NAME]; "" where the file has none. `budget`: what it may carry."""
 
     channel: Channel
-    plan: Unlimited = _UNLIMITED
+    budget: NoBudget = _NO_BUDGET
     name: str = ""
     interface: Leaving | None = None
     metered: bool = False
@@ -71,13 +71,13 @@ class Ways:
     # ---- which one -------------------------------------------------------------------------
 
     def shut_until_ns(self, opening: int) -> int | None:
-        """As Unlimited.shut_until_ns, of all: None where any may be used."""
-        shut = [way.plan.shut_until_ns(opening) for way in self._ways]
+        """As NoBudget.shut_until_ns, of all: None where any may be used."""
+        shut = [way.budget.shut_until_ns(opening) for way in self._ways]
         return min((ns for ns in shut if ns is not None), default=None) if all(shut) else None
 
     def choose(self, opening: int) -> bool:
         """Take the best one that may be used and was not tried since `again`; False: none is left.
-        `opening`: as of Unlimited.shut_until_ns.
+        `opening`: as of NoBudget.shut_until_ns.
         """
         left = self._left(opening)
         if left:
@@ -103,7 +103,7 @@ class Ways:
         return [
             number
             for number, way in enumerate(self._ways)
-            if number not in self._tried and way.plan.shut_until_ns(opening) is None
+            if number not in self._tried and way.budget.shut_until_ns(opening) is None
         ]
 
     # ---- back to an earlier one ------------------------------------------------------------
@@ -118,12 +118,12 @@ class Ways:
         while True:
             await clock.sleep_until(clock.now_ns() + PROBE_NS)
             for number, way in earlier:
-                if way.plan.shut_until_ns(0) is None and await self._is_good(number, clock):
+                if way.budget.shut_until_ns(0) is None and await self._is_good(number, clock):
                     raise SessionError("uplink.returns", is_ours=True, way=way.name)
 
     async def _is_good(self, number: int, clock: Clock) -> bool:
         way = self._ways[number]
-        await way.plan.pay(PROBE_BYTES)
+        await way.budget.pay(PROBE_BYTES)
         if way.interface is None or not await way.interface.reaches(PROBE_S_MAX):
             self._failed[number], self._good_since_ns[number] = True, None
             return False
@@ -136,7 +136,7 @@ class Ways:
 
     def warnings(self) -> list[Said]:
         """What the budgets say, and which way is used in place of which."""
-        said = [each for way in self._ways for each in way.plan.warnings()]
+        said = [each for way in self._ways for each in way.budget.warnings()]
         for number, way in enumerate(self._ways[: self._now]):
             if self._failed[number] and way.interface and self.now.interface:
                 args = {
@@ -156,7 +156,7 @@ class Ways:
                 failed=self._failed[number],
                 sent_bytes=way.interface.sent,
                 received_bytes=way.interface.received,
-                budget=way.plan.snapshot(),
+                budget=way.budget.snapshot(),
             )
             for number, way in enumerate(self._ways)
             if way.interface is not None

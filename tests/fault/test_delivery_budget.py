@@ -11,8 +11,8 @@ import pytest
 from gateway.buffer import state
 from gateway.buffer.disk import OsDisk
 from gateway.uplink.budget import Note
+from gateway.uplink.keptbudget import NAME, encode
 from gateway.uplink.periods import number
-from gateway.uplink.plan import NAME, encode
 from tests.kit.factory import Factory
 from tests.kit.rig import wait_for
 

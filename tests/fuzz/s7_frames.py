@@ -13,7 +13,7 @@ from drivers.s7.request import STATE, Part, request_of
 from drivers.s7.simulator import Plc
 from drivers.s7.station import station_of
 from drivers.s7.stretch import Stretch
-from native.s7.session import Session
+from native.s7.client import Client
 
 _ITEMS = (Stretch("DB", 1, 0, 5), Stretch("DB", 1, 9, 39))
 _REQUESTS = (
@@ -44,47 +44,47 @@ def cases(folder: Path) -> Iterator[Callable[[random.Random], None]]:
     plc.memory["DB", 1][9:11] = b"\x14\x14"
 
     def case(rng: random.Random) -> None:
-        session = Session(_STATION, _REQUESTS)
+        client = Client(_STATION, _REQUESTS)
         plc.faults.clear()
         plc.faults.grant, plc.faults.items = rng.choice([64, 240, 960]), rng.choice([0, 0, 1])
         plc.faults.end = rng.choice([0, 0, 30])
-        _connect(session, plc)
-        data = bytearray().join(_answer(plc, session.ask(n)) for n in range(4))
+        _connect(client, plc)
+        data = bytearray().join(_answer(plc, client.ask(n)) for n in range(4))
         for _ in range(rng.randint(1, 4)):
             _damage(data, rng)
         cut = rng.randrange(len(data) + 1)
         for piece in (bytes(data[:cut]), bytes(data[cut:])):
-            verdict, about, _ = session.take(piece)
+            verdict, about, _ = client.take(piece)
             for _ in range(len(data) + 1):
                 assert verdict in _VERDICTS, verdict
                 if verdict in ("more", "broken"):
                     break
                 more = b""
                 if verdict == "partial":
-                    more = _answer(plc, session.go_on(about))
+                    more = _answer(plc, client.go_on(about))
                     if rng.random() < 0.5:
                         _damage(spoilt := bytearray(more), rng)
                         more = bytes(spoilt)
-                verdict, about, _ = session.take(more)
+                verdict, about, _ = client.take(more)
             else:
                 raise AssertionError("it goes on for ever")
             if verdict == "broken":
                 break
-        assert [len(part) for _, part in session.parts()] == [2, 3, 20, 4, 1, *[8] * 12]
+        assert [len(part) for _, part in client.parts()] == [2, 3, 20, 4, 1, *[8] * 12]
         plc.faults.clear()
-        _connect(session, plc)
-        assert session.take(_answer(plc, session.ask(0))) == ("answer", 0, 0)
-        assert session.parts()[:3] == [
+        _connect(client, plc)
+        assert client.take(_answer(plc, client.ask(0))) == ("answer", 0, 0)
+        assert client.parts()[:3] == [
             (1, b"\0\1"), (1, b"\2\3\4"), (1, bytes(range(11, 31))),
         ]  # fmt: skip
 
     yield case
 
 
-def _connect(session: Session, plc: Plc) -> None:
-    session.begin()
-    _, setup = session.shake(_CONFIRM)
-    assert session.shake(_answer(plc, setup)) == ("ready", b"")
+def _connect(client: Client, plc: Plc) -> None:
+    client.begin()
+    _, setup = client.shake(_CONFIRM)
+    assert client.shake(_answer(plc, setup)) == ("ready", b"")
 
 
 def _answer(plc: Plc, asked: bytes | tuple[int, int]) -> bytes:

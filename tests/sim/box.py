@@ -20,7 +20,7 @@ from gateway.config.units import Rate
 from gateway.sealing import REVISION
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.budget import message_bytes
-from gateway.uplink.plan import DataPlan
+from gateway.uplink.keptbudget import KeptBudget
 from gateway.uplink.ways import Way
 from native.block.seal import Sealed, Sealer, decompress
 from tests.kit.fake_channel import FakeChannel
@@ -214,7 +214,7 @@ class Box:
         self.buffer.put_catalog(REVISION, made.content, made.tag_sets)
         way = Way(self.channel)
         if self.is_metered:
-            data_plan = await DataPlan.open(
+            data_plan = await KeptBudget.open(
                 DATA_BUDGET, self.disk, self._on_disk, clock, anchors.utc_ns
             )
             way = Way(self.channel, data_plan)
@@ -242,7 +242,7 @@ class Box:
     def seal(self, *, end: bool = False) -> None:
         books, buffer = self.books, self.buffer
         last = buffer.last_seq
-        if buffer.ledger.lost_here:
+        if buffer.to_tell.lost_here:
             books.after_loss.add(last + 1)
         self.sealing.seal(end=end)
         for seq in range(last + 1, buffer.last_seq + 1):

@@ -31,7 +31,7 @@ class SameEpochAgain(Buffer):
     def open_epoch(
         self, boot_id: str, now_ns: int, random_bits: Callable[[int], int] = lambda bits: 7
     ) -> int:
-        self.ledger.state.run = self.ledger.state.highest = 0
+        self.to_tell.state.run = self.to_tell.state.highest = 0
         found, self.index.epochs = self.index.epochs, {}
         epoch = super().open_epoch(boot_id, now_ns, lambda bits: 7)
         self.index.epochs |= {number: e for number, e in found.items() if number != epoch}
@@ -43,10 +43,10 @@ class NoGapAfterCrash(Buffer):
     """What RAM held is forgotten."""
 
     def _conclude(self, epoch: int) -> None:
-        if epoch not in self.ledger.state.epochs or self.index.epochs[epoch].live:
+        if epoch not in self.to_tell.state.epochs or self.index.epochs[epoch].live:
             return
         if epoch != self.epoch:
-            del self.ledger.state.epochs[epoch]
+            del self.to_tell.state.epochs[epoch]
 
 
 class TrimsToHighestAck(Buffer):
@@ -104,7 +104,7 @@ class GapsInRamOnly(Buffer):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.ledger.unsettled = lambda more: []  # type: ignore[method-assign]  # the planted bug
+        self.to_tell.unsettled = lambda more: []  # type: ignore[method-assign]  # the planted bug
 
 
 class ForgetsPushedValues(Buffer):
@@ -112,13 +112,13 @@ class ForgetsPushedValues(Buffer):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        lose = self.ledger.lose
+        lose = self.to_tell.lose
 
         def lose_ticks(reason: pb.GapReason.ValueType, epoch: int, loss: Loss) -> None:
             loss.events.clear()
             lose(reason, epoch, loss)
 
-        self.ledger.lose = lose_ticks  # type: ignore[method-assign]  # the planted bug
+        self.to_tell.lose = lose_ticks  # type: ignore[method-assign]  # the planted bug
 
 
 class DeafToLoss(Sealing):

@@ -224,7 +224,7 @@ class _Blocks:
             if book["epoch"] in box.runs
         }
         self.gaps = [*self._told()]
-        waiting = box.buffer.ledger.unsettled(type(box.buffer.ledger.pending)())
+        waiting = box.buffer.to_tell.unsettled(type(box.buffer.to_tell.pending)())
         self.gaps += [gap for _, _, gap in waiting]
         self.named: dict[int, RangeSet] = defaultdict(RangeSet)
         self.dropped: dict[int, RangeSet] = defaultdict(RangeSet)  # for other reasons than a crash

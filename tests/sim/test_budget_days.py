@@ -12,8 +12,8 @@ from gateway.buffer import Buffer, BufferConfig
 from gateway.config.units import Rate
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.budget import CONNECT_BYTES, message_bytes
+from gateway.uplink.keptbudget import KeptBudget
 from gateway.uplink.periods import DAY_NS, number
-from gateway.uplink.plan import DataPlan
 from gateway.uplink.ways import Way
 from tests.kit.blocks import block, join, no_zstd, put_catalog
 from tests.kit.fake_channel import FakeChannel, FakeStream
@@ -63,7 +63,7 @@ class Box:
         self.buffer = await Buffer.open(self.disk, clock, inline, config, no_zstd)
         self.buffer.open_epoch(clock.boot_id, clock.now_ns(), self.rng.getrandbits)
         put_catalog(self.buffer)
-        plan = await DataPlan.open(RATE, self.disk, inline, clock, lambda now: begun_ns + now)
+        plan = await KeptBudget.open(RATE, self.disk, inline, clock, lambda now: begun_ns + now)
         self.uplink = Uplink(
             UplinkConfig("gw-1", "fake", "sim"), clock=clock, ways=[Way(self.card, plan)],
             buffer=self.buffer, uniform=self.rng.uniform,

@@ -23,8 +23,8 @@ from gateway.uplink.budget import (
     Note,
     message_bytes,
 )
+from gateway.uplink.keptbudget import NAME, NOTE_BYTES_MAX, NOTE_PART, RETRY_NS, KeptBudget, load
 from gateway.uplink.periods import DAY_NS, LENGTH_NS, begin_ns, first_day, number
-from gateway.uplink.plan import NAME, NOTE_BYTES_MAX, NOTE_PART, RETRY_NS, DataPlan, load
 from tests.kit.fake_disk import FakeDisk
 from tests.kit.virtual_time import VirtualClock, inline, run
 
@@ -186,39 +186,39 @@ async def _lives(rng: random.Random, events: list[str], rate: Rate) -> None:
     """What went is counted apart, a day at a time; a power cut may come after each payment."""
     disk, clock = FakeDisk(), VirtualClock(utc_at_boot_ns=NOON)
 
-    async def start(disk: FakeDisk) -> DataPlan:
-        return await DataPlan.open(rate, disk, inline, clock, lambda now_ns: NOON + now_ns)
+    async def start(disk: FakeDisk) -> KeptBudget:
+        return await KeptBudget.open(rate, disk, inline, clock, lambda now_ns: NOON + now_ns)
 
-    plan = await start(disk)
+    kept = await start(disk)
     went: dict[int, int] = {}
     for event in events:
         day = number("day", clock.utc_ns())
         if event in ("live", "backlog"):
             size = rng.randrange(rng.choice([300, 20_000, rate.size_bytes // 10]))
-            if plan.may_send(size, 1, backlog=event == "backlog"):
-                await plan.pay(message_bytes(size), 1)
+            if kept.may_send(size, 1, backlog=event == "backlog"):
+                await kept.pay(message_bytes(size), 1)
                 went[day] = went.get(day, 0) + message_bytes(size) + ANSWER_BYTES
                 if rng.random() < 0.7:  # else its answer comes after the crash
-                    plan.took(ANSWER_BYTES)
+                    kept.took(ANSWER_BYTES)
                 else:
-                    plan = await start(disk := disk.crash(rng))
+                    kept = await start(disk := disk.crash(rng))
         elif event in ("crash", "kill"):
-            plan = await start(disk := disk.crash(rng) if event == "crash" else disk.copy())
+            kept = await start(disk := disk.crash(rng) if event == "crash" else disk.copy())
         elif event == "restart":
-            used = plan.snapshot()["used_bytes"]
-            await plan.close()
-            plan = await start(disk)
-            assert plan.snapshot()["used_bytes"] == used
+            used = kept.snapshot()["used_bytes"]
+            await kept.close()
+            kept = await start(disk)
+            assert kept.snapshot()["used_bytes"] == used
         elif event == "night":
             await clock.sleep_until(clock.now_ns() + rng.randrange(DAY_NS))
         else:
-            await plan.pay(message_bytes(70), 1)
-            plan.took(-message_bytes(70))
+            await kept.pay(message_bytes(70), 1)
+            kept.took(-message_bytes(70))
         day = number("day", clock.utc_ns())
-        used = plan.snapshot()["used_bytes"]
+        used = kept.snapshot()["used_bytes"]
         assert went.get(day, 0) <= used
-        kept = load(disk.crash())
-        assert went.get(day, 0) <= (kept.used if kept and kept.period == day else 0)
+        noted = load(disk.crash())
+        assert went.get(day, 0) <= (noted.used if noted and noted.period == day else 0)
         assert went.get(day, 0) <= rate.size_bytes - RESERVE_BYTES + ANSWER_BYTES
 
 
@@ -231,14 +231,14 @@ def test_note_when_a_budget_is_used_up_was_written_rarely_and_crashes_cost_littl
     async def main() -> None:
         disk, clock = FakeDisk(), VirtualClock()
         rate = Rate(limit, "month")
-        plan = await DataPlan.open(rate, disk, inline, clock, lambda now_ns: None)
-        while plan.may_send(size, 1, backlog=False):
-            await plan.pay(message_bytes(size), 1)
+        kept = await KeptBudget.open(rate, disk, inline, clock, lambda now_ns: None)
+        while kept.may_send(size, 1, backlog=False):
+            await kept.pay(message_bytes(size), 1)
         assert disk.syncs <= limit // ahead + 1
-        used = plan.snapshot()["used_bytes"]
-        kept = load(disk.crash())
-        assert kept is not None
-        assert used <= kept.used <= used + ahead + ANSWER_BYTES
+        used = kept.snapshot()["used_bytes"]
+        noted = load(disk.crash())
+        assert noted is not None
+        assert used <= noted.used <= used + ahead + ANSWER_BYTES
 
     run(main())
 
@@ -248,20 +248,20 @@ def test_disk_when_it_fails_keeps_nothing_back_and_the_note_comes_later(
 ) -> None:
     async def main() -> None:
         disk, clock = FakeDisk(), VirtualClock()
-        plan = await DataPlan.open(MONTH, disk, inline, clock, lambda now_ns: None)
+        kept = await KeptBudget.open(MONTH, disk, inline, clock, lambda now_ns: None)
 
         def fail(operation: str) -> None:
             raise OSError(5, "Input/output error")
 
         disk.fail = fail
-        await plan.pay(CONNECT_BYTES)
-        await plan.pay(CONNECT_BYTES)
+        await kept.pay(CONNECT_BYTES)
+        await kept.pay(CONNECT_BYTES)
         assert len(caplog.records) == 1 and NAME in caplog.text
         disk.fail = lambda operation: None
         await clock.sleep_until(clock.now_ns() + RETRY_NS)
-        await plan.pay(1)
-        kept = load(disk.crash())
-        assert kept is not None and kept.used > 2 * CONNECT_BYTES
+        await kept.pay(1)
+        noted = load(disk.crash())
+        assert noted is not None and noted.used > 2 * CONNECT_BYTES
 
     run(main())
 
@@ -276,10 +276,10 @@ def test_note_when_a_stop_comes_while_it_is_written_is_whole_before_the_last_one
                 writing.set()
                 go_on.wait()
 
-        plan = await DataPlan.open(MONTH, disk, asyncio.to_thread, clock, lambda now_ns: None)
-        await plan.pay(CONNECT_BYTES)
+        kept = await KeptBudget.open(MONTH, disk, asyncio.to_thread, clock, lambda now_ns: None)
+        await kept.pay(CONNECT_BYTES)
         disk.fail = slow
-        paying = asyncio.create_task(plan.pay(CONNECT_BYTES))
+        paying = asyncio.create_task(kept.pay(CONNECT_BYTES))
         await asyncio.to_thread(writing.wait)
         paying.cancel()
         ended, _ = await asyncio.wait({paying}, timeout=0.05)
@@ -287,9 +287,9 @@ def test_note_when_a_stop_comes_while_it_is_written_is_whole_before_the_last_one
         assert not ended  # else the exact count would be written beside it, into one file
         await asyncio.wait({paying})
         assert paying.cancelled()
-        await plan.close()
-        kept = load(disk.crash())
-        assert kept is not None and kept.used == 2 * CONNECT_BYTES
+        await kept.close()
+        noted = load(disk.crash())
+        assert noted is not None and noted.used == 2 * CONNECT_BYTES
 
     asyncio.run(main())
 
@@ -298,8 +298,8 @@ def test_note_when_it_is_damaged_starts_anew_and_says_so(caplog: pytest.LogCaptu
     async def main() -> None:
         disk = FakeDisk()
         disk.replace(NAME, b"12345678 {}\n")
-        plan = await DataPlan.open(MONTH, disk, inline, VirtualClock(), lambda now_ns: None)
-        assert plan.snapshot()["used_bytes"] == 0 and not plan.is_used_up
+        kept = await KeptBudget.open(MONTH, disk, inline, VirtualClock(), lambda now_ns: None)
+        assert kept.snapshot()["used_bytes"] == 0 and not kept.is_used_up
         assert NAME in caplog.text
 
     run(main())
@@ -307,13 +307,13 @@ def test_note_when_it_is_damaged_starts_anew_and_says_so(caplog: pytest.LogCaptu
 
 def test_connection_when_nobody_answers_costs_little() -> None:
     async def main() -> None:
-        plan = await DataPlan.open(MONTH, FakeDisk(), inline, VirtualClock(), lambda now_ns: NOON)
+        kept = await KeptBudget.open(MONTH, FakeDisk(), inline, VirtualClock(), lambda now_ns: NOON)
         for why, most in (("uplink.refused", 500), ("uplink.unreachable", 2500),
                           ("certificate.expired", 0), ("uplink.tls", CONNECT_BYTES)):  # fmt: skip
-            before = plan.snapshot()["used_bytes"]
-            await plan.pay(CONNECT_BYTES)
-            plan.not_connected(why)
-            assert plan.snapshot()["used_bytes"] - before <= most
+            before = kept.snapshot()["used_bytes"]
+            await kept.pay(CONNECT_BYTES)
+            kept.not_connected(why)
+            assert kept.snapshot()["used_bytes"] - before <= most
 
     run(main())
 
@@ -330,9 +330,9 @@ def test_warning_when_the_time_is_unknown_says_within_what_the_count_begins_anew
 ) -> None:
     async def main() -> None:
         rate = Rate(LIMIT, per)
-        plan = await DataPlan.open(rate, FakeDisk(), inline, VirtualClock(), lambda now_ns: None)
-        await plan.pay(LIMIT * 9 // 10)
-        (near,) = plan.warnings()
+        kept = await KeptBudget.open(rate, FakeDisk(), inline, VirtualClock(), lambda now_ns: None)
+        await kept.pay(LIMIT * 9 // 10)
+        (near,) = kept.warnings()
         assert near["args"]["resets"] == within
 
     run(main())
@@ -341,19 +341,19 @@ def test_warning_when_the_time_is_unknown_says_within_what_the_count_begins_anew
 def test_warning_when_80_percent_are_used_comes_with_the_day_and_the_forecast() -> None:
     async def main() -> None:
         clock = VirtualClock()
-        plan = await DataPlan.open(MONTH, FakeDisk(), inline, clock, lambda now: NOON + now)
-        await plan.pay(LIMIT * 79 // 100)
+        kept = await KeptBudget.open(MONTH, FakeDisk(), inline, clock, lambda now: NOON + now)
+        await kept.pay(LIMIT * 79 // 100)
         await clock.sleep_until(DAY_NS)
-        assert plan.warnings() == []
-        early = await DataPlan.open(MONTH, FakeDisk(), inline, clock, lambda now: NOON + now)
+        assert kept.warnings() == []
+        early = await KeptBudget.open(MONTH, FakeDisk(), inline, clock, lambda now: NOON + now)
         await early.pay(LIMIT * 85 // 100)
         assert early.warnings()[0]["args"]["forecast"] == {"id": "budget.too_early", "args": {}}
-        await plan.pay(LIMIT // 100)
-        (near,) = plan.warnings()
+        await kept.pay(LIMIT // 100)
+        (near,) = kept.warnings()
         assert near["id"] == "budget.near" and near["args"]["percent"] == "80"
         assert near["args"]["resets"] == {"id": "budget.on", "args": {"date": "2026-12-01"}}
         assert near["args"]["forecast"] == {"id": "budget.ends_in", "args": {"hours": "6"}}
-        await plan.pay(LIMIT // 5)
-        assert [said["id"] for said in plan.warnings()] == ["budget.used_up"]
+        await kept.pay(LIMIT // 5)
+        assert [said["id"] for said in kept.warnings()] == ["budget.used_up"]
 
     run(main())

@@ -6,9 +6,9 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer
+from gateway.buffer.announcements import DELIVERED_BYTES_MAX as BYTES_MAX
+from gateway.buffer.announcements import Delivered
 from gateway.buffer.gaps import GapSet
-from gateway.buffer.ledger import DELIVERED_BYTES_MAX as BYTES_MAX
-from gateway.buffer.ledger import Delivered
 from gateway.buffer.ranges import RangeSet
 from gateway.buffer.state import State, encode
 from tests.kit.blocks import block
@@ -96,7 +96,7 @@ async def test_gap_of_this_run_when_the_platform_lost_its_carrier_is_told_again(
 @case
 async def test_gap_of_a_closed_run_when_the_platform_lost_its_carrier_is_told_again() -> None:
     box = await with_a_gap(FakeDisk())
-    old = box.buffer.ledger.before
+    old = box.buffer.to_tell.before
     assert old is not None
     second = box.again()
     second.hello()
@@ -111,7 +111,7 @@ def test_gap_when_its_carrier_was_of_a_run_that_the_platform_lost_is_told_again(
     async def main() -> None:
         disk = FakeDisk()
         box = await with_a_gap(disk)
-        old = box.buffer.ledger.before
+        old = box.buffer.to_tell.before
         assert old is not None
         if clean:
             await end(box)

@@ -11,9 +11,9 @@ import pytest
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from gateway.buffer import BlockKey, Buffer, BufferConfig
+from gateway.buffer.announcements import Announcements
 from gateway.buffer.gaps import GapSet, Loss
 from gateway.buffer.index import Epoch
-from gateway.buffer.ledger import Ledger
 from gateway.buffer.ranges import RangeSet
 from gateway.buffer.refused import FILES_MAX
 from gateway.buffer.runs import Runs
@@ -358,7 +358,7 @@ def test_end_of_epoch_when_its_file_is_lost_after_a_later_run_is_told_exactly() 
         third = await opened(disk, clock)
         third.welcome(first.epoch, RangeSet([(1, 2)]), False)
         assert ends(third.take_gaps()) == [("DAMAGED", 3, True)]
-        assert first.epoch not in third.ledger.state.epochs
+        assert first.epoch not in third.to_tell.state.epochs
 
     run(main())
 
@@ -398,32 +398,34 @@ def named(gaps: list[pb.Gap]) -> RangeSet:
 def test_end_of_epoch_when_in_pieces_is_open_until_the_last_piece_is_acked() -> None:
     """A crash gap with more holes than a block takes; each carrier may be lost."""
     known = State("gw-1", 1, epochs={5: OpenEpoch(5, "boot-1", 0)})
-    ledger = Ledger(known, Runs(), lambda key: False)
-    ledger.open_epoch(6, "boot-2", 9, {})
+    announcements = Announcements(known, Runs(), lambda key: False)
+    announcements.open_epoch(6, "boot-2", 9, {})
     old = Epoch()
     old.acked = RangeSet((seq, seq) for seq in range(1, 60_001, 2))
     holes = RangeSet((seq, seq) for seq in range(2, 60_000, 2))
-    ledger.welcome(5, closed=False)
-    ledger.conclude(5, old)
+    announcements.welcome(5, closed=False)
+    announcements.conclude(5, old)
 
     def carry(seq: int) -> list[pb.Gap]:
-        gaps = ledger.take()
-        assert ledger.bind(BlockKey(6, seq))
+        gaps = announcements.take()
+        assert announcements.bind(BlockKey(6, seq))
         return gaps
 
     first = carry(1)
-    assert len(first) > 1 and ledger.pending
-    ledger.lose(pb.GAP_REASON_EVICTED_OLDEST, 6, Loss(RangeSet([(1, 1)])))  # with what it carried
-    assert not holes.minus(named(ledger.pending.messages()))
+    assert len(first) > 1 and announcements.pending
+    announcements.lose(
+        pb.GAP_REASON_EVICTED_OLDEST, 6, Loss(RangeSet([(1, 1)]))
+    )  # with what it carried
+    assert not holes.minus(named(announcements.pending.messages()))
     told = RangeSet()
     for seq in range(2, 99):
-        assert 5 in ledger.state.epochs
-        ledger.welcome(5, closed=seq > 2)
-        ledger.conclude(5, old)
+        assert 5 in announcements.state.epochs
+        announcements.welcome(5, closed=seq > 2)
+        announcements.conclude(5, old)
         told.update(named(carry(seq)))
-        ledger.carrier_acked(BlockKey(6, seq))
-        if not ledger.pending:
+        announcements.carrier_acked(BlockKey(6, seq))
+        if not announcements.pending:
             break
     assert seq > 2
     assert not holes.minus(told)
-    assert 5 not in ledger.state.epochs
+    assert 5 not in announcements.state.epochs

@@ -76,7 +76,7 @@ def test_eviction_when_blocks_are_acked_meanwhile_announces_only_the_others() ->
         thread.between = lambda: None
         epoch = buffer.index.epochs[buffer.epoch]
         assert await buffer.flush()
-        kept = [entry.gap for entry in buffer.ledger.state.gaps]
+        kept = [entry.gap for entry in buffer.to_tell.state.gaps]
         gaps = buffer.take_gaps()
         assert named(gaps), "something was evicted"
         assert named(gaps) == named(kept) == set(epoch.gone.numbers())

@@ -209,7 +209,7 @@ def test_state_when_one_of_its_pages_is_unreadable_is_read_whole() -> None:
         disk = await written()
         first = await opened(disk)
         for epoch in range(300):
-            first.ledger.state.epochs[epoch] = OpenEpoch(epoch, "boot-1", 0)
+            first.to_tell.state.epochs[epoch] = OpenEpoch(epoch, "boot-1", 0)
         first.platform_highest(5 << 32)
         await first.flush()
         size = len(disk.contents()["state"])
@@ -219,6 +219,6 @@ def test_state_when_one_of_its_pages_is_unreadable_is_read_whole() -> None:
             spoilt.spoil("state", at, PAGE_BYTES)
             buffer = await opened(spoilt)
             assert not buffer.snapshot()["warnings"]
-            assert len(buffer.ledger.state.epochs) >= 300
+            assert len(buffer.to_tell.state.epochs) >= 300
 
     run(main())

@@ -1,4 +1,4 @@
-"""The ticks of a host and its books in virtual time: the host's own code, with a clock that is a
+"""The ticks of a host and its accounts in virtual time: the host's own code, with a clock that is a
 number and a daemon that hears it late.
 """
 
@@ -12,7 +12,7 @@ import pytest
 
 from drivers.api import DeviceSpec, LinkSpec, TagSpec
 from drivers.host import child, frames
-from drivers.host.books import Books
+from drivers.host.accounts import TickAccount
 from drivers.host.child import Host
 from drivers.host.frames import Frames, Row
 from drivers.host.source import GroupAsked, LinkAsked, asked_as_json
@@ -35,8 +35,8 @@ class Daemon:
         device = DeviceSpec("d", LinkSpec("l", "tcp", host="127.0.0.1", tcp_port=1), "kit", TAGS)
         (plan,) = lay_out(device)
         self.group = Group(0, plan)
-        self.books = Books(self.group, SECOND, TAGS, align=True)
-        self.books.begin(START + 1)
+        self.accounts = TickAccount(self.group, SECOND, TAGS, align=True)
+        self.accounts.begin(START + 1)
         self.late_ns, self.rows = 0, list[tuple[int, Row]]()
         self.transport, self._frames = self, Frames()  # as a StreamWriter has one
 
@@ -49,7 +49,7 @@ class Daemon:
                 at_ns, row = now_ns(), frames.unpack_row(payload)
                 self.rows.append((at_ns, row))
                 loop = asyncio.get_running_loop()
-                loop.call_later(self.late_ns / 1e9, self.books.row, row)
+                loop.call_later(self.late_ns / 1e9, self.accounts.row, row)
 
     async def host(self, act: Callable[[Callable[[int], None]], Awaitable[None]]) -> None:
         """One host's life: as long as `act` takes, which is given what tells UTC to both."""
@@ -57,15 +57,15 @@ class Daemon:
         writer: Any = self
 
         def tell_host(ahead_ns: int) -> None:
-            self.books.schedule.know_utc(ahead_ns)
+            self.accounts.schedule.know_utc(ahead_ns)
             reader.feed_data(frames.pack_json(frames.UTC, ahead_ns))
 
         group = GroupAsked(0, "d", SECOND, TAGS)
         asked = asked_as_json([LinkAsked("l", "127.0.0.1", 1, SECOND, "", (group,))])
         config = {"source": "tests.kit.hosted:counting", "links": asked}
         reader.feed_data(frames.pack_json(frames.CONFIG, config))
-        self.books.settle(now_ns(), 0, BAD_LINK_DOWN)
-        reader.feed_data(frames.pack_json(frames.GO, {"0": self.books.told()}))
+        self.accounts.settle(now_ns(), 0, BAD_LINK_DOWN)
+        reader.feed_data(frames.pack_json(frames.GO, {"0": self.accounts.told()}))
         life = asyncio.create_task(Host(reader, writer).run())
         try:
             await act(tell_host)
@@ -99,14 +99,16 @@ def lived(
         for act in acts:
             await daemon.host(act)
         await passed(SECOND)
-        daemon.books.settle(now_ns(), 0, BAD_LINK_DOWN)
+        daemon.accounts.settle(now_ns(), 0, BAD_LINK_DOWN)
 
     monkeypatch.setattr(child, "now_ns", now_ns)
     run(all_of_them())
     shown = daemon.group.snapshot()
-    assert (daemon.books.unfit, daemon.books.late) == (0, 0)
+    assert (daemon.accounts.unfit, daemon.accounts.late) == (0, 0)
     assert (
-        shown["ticks"] == shown["rows"] + sum(shown["skipped"].values()) == daemon.books.next_tick
+        shown["ticks"]
+        == shown["rows"] + sum(shown["skipped"].values())
+        == daemon.accounts.next_tick
     )
     skipped: dict[str, int] = shown["skipped"]
     return skipped

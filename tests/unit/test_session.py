@@ -152,7 +152,7 @@ def case(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
 async def test_hello_when_many_epochs_are_open_names_the_oldest_500_and_how_many_more() -> None:
     box = await Box.open()
     for number in range(1, 1203):
-        box.buffer.ledger.state.epochs[number] = OpenEpoch(number, "boot-0", 0)
+        box.buffer.to_tell.state.epochs[number] = OpenEpoch(number, "boot-0", 0)
     (request,) = box.hello()
     hello = request.hello
     assert [kept.epoch for kept in hello.earlier] == list(range(1, 501))

@@ -6,7 +6,7 @@ import pytest
 from jiahe.ingest import limits
 from jiahe.ingest.v1 import ingest_pb2 as pb
 
-from gateway.buffer.ledger import UNKNOWN_RUNS_MAX
+from gateway.buffer.announcements import UNKNOWN_RUNS_MAX
 from gateway.buffer.state import encode
 from gateway.uplink.greeting import ENDS_LACKING_MAX, HELD_RANGES_MAX
 from gateway.uplink.history import SessionError
@@ -239,7 +239,7 @@ async def test_welcome_when_it_makes_up_runs_without_end_costs_little_and_starve
         box.hello()
         numbers = range(1 + stream * ENDS_LACKING_MAX, 1 + (stream + 1) * ENDS_LACKING_MAX)
         box.welcome(ends_lacking=[pb.EpochHeld(epoch=number) for number in numbers])
-        state = box.buffer.ledger.state
+        state = box.buffer.to_tell.state
         sizes.append((len(state.epochs), len(encode(state)), len(box.buffer.index.epochs)))
     assert len({*sizes}) == 1 and sizes[0][0] <= 3 + UNKNOWN_RUNS_MAX
     (hello,) = box.again().hello()

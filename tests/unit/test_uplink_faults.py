@@ -18,8 +18,8 @@ from gateway.catalog import content_id
 from gateway.config.units import Rate
 from gateway.uplink import Uplink, UplinkConfig
 from gateway.uplink.budget import ANSWER_BYTES, RESERVE_BYTES, message_bytes
+from gateway.uplink.keptbudget import KeptBudget, NoBudget
 from gateway.uplink.periods import DAY_NS
-from gateway.uplink.plan import DataPlan, Unlimited
 from gateway.uplink.session import UNREADABLE_RETRY_NS
 from gateway.uplink.ways import Way
 from tests.kit.blocks import TAG_SET, block, catalog_content, join, no_zstd, put_catalog
@@ -37,13 +37,13 @@ NOON = 1_794_715_200 * SECOND
 class Rig:
     """A buffer and an uplink that run, and their platform."""
 
-    def __init__(self, buffer: Buffer, clock: VirtualClock, plan: Unlimited | None = None) -> None:
+    def __init__(self, buffer: Buffer, clock: VirtualClock, kept: NoBudget | None = None) -> None:
         self.buffer, self.clock, self.platform = buffer, clock, FakePlatform()
         rng = random.Random(1)
         self.channel = FakeChannel(self.platform.accept, rng)
         self.uplink = Uplink(
             UplinkConfig("gw-1", "fake", "test"), clock=clock, buffer=buffer,
-            ways=[Way(self.channel, plan or Unlimited())], uniform=rng.uniform,
+            ways=[Way(self.channel, kept or NoBudget())], uniform=rng.uniform,
             platform_time=lambda utc, asked, answered: None, join=join, run_blocking=inline,
         )  # fmt: skip
 
@@ -75,13 +75,13 @@ class Rig:
         return self.uplink.snapshot()["connects"]
 
 
-async def opened(disk: FakeDisk, plan: Unlimited | None = None, catalog_pad: int = 0) -> Rig:
+async def opened(disk: FakeDisk, kept: NoBudget | None = None, catalog_pad: int = 0) -> Rig:
     clock = VirtualClock()
     config = BufferConfig("gw-1", free_bytes_min=0)
     buffer = await Buffer.open(disk, clock, inline, config, no_zstd)
     buffer.open_epoch("boot-1", clock.now_ns())
     put_catalog(buffer, "x" * catalog_pad)
-    return Rig(buffer, clock, plan)
+    return Rig(buffer, clock, kept)
 
 
 class BadReads:
@@ -275,14 +275,14 @@ def test_budget_when_hello_would_pass_it_then_not_even_a_connection_is_made() ->
     async def main(used: int) -> int:
         disk, clock = FakeDisk(), VirtualClock()
         rate = Rate(1_000_000, "day")
-        plan = await DataPlan.open(rate, disk, inline, clock, lambda now_ns: NOON + now_ns)
-        rig = await opened(disk, plan)
+        kept = await KeptBudget.open(rate, disk, inline, clock, lambda now_ns: NOON + now_ns)
+        rig = await opened(disk, kept)
         for number in range(1, 5001):  # a crash loop during an outage left as many epochs
-            rig.buffer.ledger.state.epochs[number] = OpenEpoch(number, "boot-0", 0)
-        await plan.pay(used)
+            rig.buffer.to_tell.state.epochs[number] = OpenEpoch(number, "boot-0", 0)
+        await kept.pay(used)
         async with rig.running():
             await rig.wait(3600 * SECOND)
-            shown = plan.snapshot()["used_bytes"]
+            shown = kept.snapshot()["used_bytes"]
             assert shown <= rate.size_bytes - RESERVE_BYTES // 2
             return rig.connects
 
@@ -294,8 +294,8 @@ def test_budget_when_a_block_or_its_catalog_never_fits_then_said_with_what_it_ta
     async def main(pad: int, catalog_pad: int, *, fits: bool) -> None:
         disk, clock = FakeDisk(), VirtualClock()
         budget = Rate(1_000_000, "day")
-        plan = await DataPlan.open(budget, disk, inline, clock, lambda now_ns: NOON + now_ns)
-        rig = await opened(disk, plan, catalog_pad)
+        kept = await KeptBudget.open(budget, disk, inline, clock, lambda now_ns: NOON + now_ns)
+        rig = await opened(disk, kept, catalog_pad)
         rig.platform.heartbeat_ms = 300_000
         rig.put(3, pad=pad)
         async with rig.running():
@@ -344,18 +344,18 @@ def test_budget_when_a_block_goes_in_pieces_then_it_begins_only_where_all_of_the
     async def main(spare: int) -> tuple[int, int]:
         disk, clock = FakeDisk(), VirtualClock()
         rate = Rate(2_000_000, "day")
-        plan = await DataPlan.open(rate, disk, inline, clock, lambda now_ns: NOON + now_ns)
-        rig = await opened(disk, plan)
+        kept = await KeptBudget.open(rate, disk, inline, clock, lambda now_ns: NOON + now_ns)
+        rig = await opened(disk, kept)
         rig.platform.heartbeat_ms = 300_000
         async with rig.running():
             await rig.wait(SECOND)  # connected; the first heartbeat is answered
             rig.put(1, pad=600_000)
             size = rig.buffer.size(BlockKey(rig.buffer.epoch, 1))
-            spent = plan.snapshot()["used_bytes"]
+            spent = kept.snapshot()["used_bytes"]
             one_message = message_bytes(size) + 2 * ANSWER_BYTES + RESERVE_BYTES
-            await plan.pay(rate.size_bytes - one_message - spent - spare)
+            await kept.pay(rate.size_bytes - one_message - spent - spare)
             await rig.wait(60 * SECOND)
-            assert plan.snapshot()["used_bytes"] <= rate.size_bytes
+            assert kept.snapshot()["used_bytes"] <= rate.size_bytes
             return rig.platform.pieces, len(rig.platform.blocks)
 
     assert run(main(4000)) == (0, 0)

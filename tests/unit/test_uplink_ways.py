@@ -13,7 +13,7 @@ from gateway.buffer import Buffer, BufferConfig
 from gateway.config.units import Rate
 from gateway.report.snapshot import WaySnapshot
 from gateway.uplink import Uplink, UplinkConfig
-from gateway.uplink.plan import DataPlan, Unlimited
+from gateway.uplink.keptbudget import KeptBudget, NoBudget
 from gateway.uplink.ways import GOOD_NS, PROBE_BYTES, PROBE_NS, Way, Ways
 from tests.kit.blocks import block, join, no_zstd, put_catalog
 from tests.kit.fake_channel import FakeChannel
@@ -50,14 +50,14 @@ class Road:
 
 
 class Box:
-    def __init__(self, clock: VirtualClock, buffer: Buffer, plans: Sequence[Unlimited]) -> None:
+    def __init__(self, clock: VirtualClock, buffer: Buffer, budgets: Sequence[NoBudget]) -> None:
         self.clock, self.buffer, self.platform = clock, buffer, FakePlatform()
         rng = random.Random(1)
         self.cable, self.cell = (Road(name, self.platform, rng) for name in ("eth0", "wwan0"))
         names = ("cable", "cell")
         ways = [
-            Way(road.channel, plan, name, road, road is self.cell)
-            for road, plan, name in zip((self.cable, self.cell), plans, names, strict=True)
+            Way(road.channel, kept, name, road, road is self.cell)
+            for road, kept, name in zip((self.cable, self.cell), budgets, names, strict=True)
         ]
         self.uplink = Uplink(
             UplinkConfig("gw-1", "fake", "test"), clock=clock, ways=ways, buffer=buffer,
@@ -96,10 +96,10 @@ async def box(budget: Rate | None = None) -> AsyncIterator[Box]:
     buffer = await Buffer.open(disk, clock, inline, BufferConfig("gw-1", free_bytes_min=0), no_zstd)
     buffer.open_epoch("boot-1", clock.now_ns())
     put_catalog(buffer)
-    plan = Unlimited()
+    kept = NoBudget()
     if budget is not None:
-        plan = await DataPlan.open(budget, disk, inline, clock, lambda now: None, name="cell")
-    made = Box(clock, buffer, [Unlimited(), plan])
+        kept = await KeptBudget.open(budget, disk, inline, clock, lambda now: None, name="cell")
+    made = Box(clock, buffer, [NoBudget(), kept])
     tasks = [asyncio.ensure_future(part) for part in (buffer.run(), made.uplink.run())]
     try:
         yield made
@@ -216,11 +216,11 @@ def test_budget_when_used_up_then_the_way_waits_and_the_other_goes_on_when_it_is
 def test_probes_when_of_a_metered_way_are_paid() -> None:
     async def main() -> None:
         clock, disk = VirtualClock(), FakeDisk()
-        plan = await DataPlan.open(
+        kept = await KeptBudget.open(
             Rate(10_000_000, "month"), disk, inline, clock, lambda now: None, name="cell"
         )
         road = Road("wwan0", FakePlatform(), random.Random(1))
-        ways = Ways([Way(road.channel, plan, "cell", road, True), Way(road.channel)])
+        ways = Ways([Way(road.channel, kept, "cell", road, True), Way(road.channel)])
         ways.choose(0)
         ways.failed(0)
         ways.choose(0)
@@ -228,6 +228,6 @@ def test_probes_when_of_a_metered_way_are_paid() -> None:
         await clock.sleep_until(clock.now_ns() + 10 * PROBE_NS + SECOND)
         looks.cancel()
         assert road.probes == 10
-        assert plan.snapshot()["used_bytes"] == 10 * PROBE_BYTES
+        assert kept.snapshot()["used_bytes"] == 10 * PROBE_BYTES
 
     run(main())

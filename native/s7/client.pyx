@@ -37,7 +37,7 @@ VERDICTS = (
 )
 
 
-cdef class Session:
+cdef class Client:
     """A link to one station with the plan's `requests`; each is in flight at most once."""
 
     cdef const protocol_t *table

@@ -32,7 +32,7 @@ UNKNOWN_RUNS_MAX = 256
 DELIVERED_BYTES_MAX = 64 << 10
 
 
-class Ledger:
+class Announcements:
     """`state` is what the file says, or will say when it is next saved."""
 
     def __init__(

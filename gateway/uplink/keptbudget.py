@@ -1,4 +1,4 @@
-"""The data plan: the budget's count kept on disk, and what status says of it.
+"""The budget's count, kept on disk, and what status says of it.
 
 `data-budget` lies in the buffer's folder; that of [uplinks.NAME] is `data-budget-NAME`. It is
 written before the count passes what it says, and then says more, NOTE_PART of the budget or
@@ -54,7 +54,7 @@ def load(disk: Disk, name: str = NAME) -> Note | None:
     return Note(**kept)
 
 
-class Unlimited:
+class NoBudget:
     """No budget: everything may go, nothing is counted."""
 
     @property
@@ -102,7 +102,7 @@ class Unlimited:
         return None
 
 
-class DataPlan(Unlimited):
+class KeptBudget(NoBudget):
     """A budget. Every method belongs to the event loop's thread."""
 
     def __init__(
@@ -123,7 +123,7 @@ class DataPlan(Unlimited):
         utc_ns: Callable[[int], int | None],
         *,
         name: str = NAME,
-    ) -> DataPlan:
+    ) -> KeptBudget:
         """With the count of the runs before, in the file `name`. A note that can't be read is
         said, and starts anew.
         """

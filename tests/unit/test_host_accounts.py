@@ -1,4 +1,4 @@
-"""The books of a Python driver: every tick a row or a part of a gap, whatever its host does."""
+"""The accounts of a Python driver: every tick a row or a part of a gap, whatever its host does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 
 from drivers.api import DeviceSpec, LinkSpec, TagSpec
 from drivers.host import frames
-from drivers.host.books import Books
+from drivers.host.accounts import TickAccount
 from drivers.host.child import BACKOFF_S_MAX, backoff_s
 from drivers.host.events import batch
 from drivers.host.frames import Event, FrameError, Frames, Next, Row
@@ -30,12 +30,12 @@ DEVICE = DeviceSpec("m", LinkSpec("l", "tcp"), "mtconnect", TAGS)
 GOOD_DATA = encode(TAGS[0], 1.5)[1] + encode(TAGS[1], "AUTO")[1]
 
 
-def made(*, align: bool = False) -> tuple[Group, Books]:
+def made(*, align: bool = False) -> tuple[Group, TickAccount]:
     (plan,) = lay_out(DEVICE)
     group = Group(0, plan)
-    books = Books(group, PERIOD, TAGS, align=align)
-    books.begin(1_000_000_000)
-    return group, books
+    accounts = TickAccount(group, PERIOD, TAGS, align=align)
+    accounts.begin(1_000_000_000)
+    return group, accounts
 
 
 def row(tick: int, *status: int, then: Next | None = None) -> Row:
@@ -50,39 +50,39 @@ def skipped(group: Group) -> dict[str, int]:
 
 
 def test_row_when_it_comes_then_its_values_and_qualities_are_the_tags() -> None:
-    group, books = made()
-    books.row(row(0, GOOD, BAD_NO_VALUE))
+    group, accounts = made()
+    accounts.row(row(0, GOOD, BAD_NO_VALUE))
     assert latest(group) == (1_000_000_000, [(1.5, GOOD), (None, BAD_NO_VALUE)])
-    books.row(row(1))
+    accounts.row(row(1))
     assert latest(group) == (1_100_000_000, [(1.5, GOOD), (b"AUTO", GOOD)])
-    assert books.last_good_ns == 1_100_000_000
+    assert accounts.last_good_ns == 1_100_000_000
 
 
 def test_row_when_ticks_lack_before_it_then_they_are_overrun() -> None:
-    group, books = made()
-    books.row(row(0))
-    books.row(row(4))
+    group, accounts = made()
+    accounts.row(row(0))
+    accounts.row(row(4))
     assert skipped(group) == {"overrun": 3}
     assert group.scanned() == (5, 5)
 
 
 def test_row_when_its_tick_was_accounted_then_dropped_and_counted() -> None:
-    group, books = made()
-    books.settle(1_000_000_000 + 3 * PERIOD, 0, GOOD)
-    books.row(row(2))
-    assert (books.late, group.snapshot()["rows"], skipped(group)) == (1, 0, {"overrun": 4})
+    group, accounts = made()
+    accounts.settle(1_000_000_000 + 3 * PERIOD, 0, GOOD)
+    accounts.row(row(2))
+    assert (accounts.late, group.snapshot()["rows"], skipped(group)) == (1, 0, {"overrun": 4})
 
 
 def test_events_when_they_find_no_room_then_said_with_the_next_that_do() -> None:
-    group, books = made()
-    books.row(row(0))
-    books.events(0, [pushed(f"{number:06}") for number in range(40_000)])
+    group, accounts = made()
+    accounts.row(row(0))
+    accounts.events(0, [pushed(f"{number:06}") for number in range(40_000)])
     sealer = Sealer([group])
     sealer.features = frozenset({pb.FEATURE_EVENTS, pb.FEATURE_SOURCE_TIME})
     first = runs(sealer)
     taken = sum(run.count for run in first)
     assert 0 < taken < 40_000
-    books.events(0, [pushed("NEXT")])
+    accounts.events(0, [pushed("NEXT")])
     (last,) = runs(sealer)
     assert (last.first, last.count) == (taken, 40_000 - taken + 1)
     assert [(gap.count, gap.reason) for gap in last.lost] == [(40_000 - taken, 5)]
@@ -98,13 +98,13 @@ def test_events_when_they_find_no_room_then_said_with_the_next_that_do() -> None
     ],
 )
 def test_event_when_it_does_not_fit_then_dropped_and_numbered_as_lost(bad: Event) -> None:
-    group, books = made()
-    books.row(row(0))
-    books.events(3, [bad])
+    group, accounts = made()
+    accounts.row(row(0))
+    accounts.events(3, [bad])
     sealer = Sealer([group])
     sealer.features = frozenset({pb.FEATURE_EVENTS, pb.FEATURE_SOURCE_TIME})
-    assert (books.unfit, runs(sealer)) == (1, [])
-    books.events(0, [pushed("AUTO")])
+    assert (accounts.unfit, runs(sealer)) == (1, [])
+    accounts.events(0, [pushed("AUTO")])
     (run,) = runs(sealer)
     assert [(gap.count, gap.reason) for gap in run.lost] == [(4, 1)], "three of them the host said"
 
@@ -141,23 +141,23 @@ def test_events_when_lost_and_none_follows_then_said_all_the_same() -> None:
     pushing.drop()
     assert pushing.take() == [(0, 1, [])]
     assert pushing.take() == []
-    group, books = made()
-    books.row(row(0))
-    books.events(1, [])
-    books.settle(1_000_000_000, 0, GOOD)
+    group, accounts = made()
+    accounts.row(row(0))
+    accounts.events(1, [])
+    accounts.settle(1_000_000_000, 0, GOOD)
     sealer = Sealer([group])
     sealer.features = frozenset({pb.FEATURE_EVENTS, pb.FEATURE_SOURCE_TIME})
     (run,) = runs(sealer)
     assert (run.first, run.count, len(run.columns)) == (0, 1, 0)
     assert [(gap.count, gap.reason) for gap in run.lost] == [(1, 1)]
-    books.settle(1_000_000_000, 0, GOOD)
+    accounts.settle(1_000_000_000, 0, GOOD)
     assert runs(sealer) == []
 
 
 def test_events_when_more_are_lost_than_any_host_counts_then_it_is_none_of_ours() -> None:
-    _, books = made()
+    _, accounts = made()
     with pytest.raises(FrameError):
-        books.events(1 << 63, [])
+        accounts.events(1 << 63, [])
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -229,39 +229,39 @@ def runs(sealer: Sealer) -> list[pb.EventRun]:
     ],
 )
 def test_row_when_it_does_not_fit_then_dropped_and_the_tick_is_still_owed(bad: Row) -> None:
-    group, books = made()
-    books.row(bad)
-    assert (books.unfit, group.scanned()[1]) == (1, 0)
-    books.row(row(0))
+    group, accounts = made()
+    accounts.row(bad)
+    assert (accounts.unfit, group.scanned()[1]) == (1, 0)
+    accounts.row(row(0))
     assert group.snapshot()["rows"] == 1
 
 
 def test_rows_when_the_link_is_down_then_one_bad_row_and_a_gap_behind_it() -> None:
-    group, books = made()
-    books.row(row(0))
+    group, accounts = made()
+    accounts.row(row(0))
     for tick in range(1, 6):
-        books.row(row(tick, BAD_LINK_DOWN, BAD_LINK_DOWN))
+        accounts.row(row(tick, BAD_LINK_DOWN, BAD_LINK_DOWN))
     assert group.snapshot()["rows"] == 2
     assert skipped(group) == {"link_down": 4}
     newest = latest(group)
     assert newest is not None and [quality for _, quality in newest[1]] == [BAD_LINK_DOWN] * 2
-    books.row(row(6))
-    books.row(row(7, BAD_LINK_DOWN, BAD_LINK_DOWN))
+    accounts.row(row(6))
+    accounts.row(row(7, BAD_LINK_DOWN, BAD_LINK_DOWN))
     assert group.snapshot()["rows"] == 4, "each trouble has its row"
 
 
 def test_rows_when_only_some_tags_are_bad_then_no_tick_is_left_out() -> None:
-    group, books = made()
+    group, accounts = made()
     for tick in range(3):
-        books.row(row(tick, BAD_NO_ANSWER, GOOD))
+        accounts.row(row(tick, BAD_NO_ANSWER, GOOD))
     assert (group.snapshot()["rows"], skipped(group)) == (3, {})
 
 
 def test_settle_when_the_host_is_gone_then_the_values_turn_bad_and_the_rest_is_a_gap() -> None:
-    group, books = made()
-    books.row(row(0))
-    books.settle(1_000_000_000 + 5 * PERIOD, 0, BAD_LINK_DOWN)
-    books.settle(1_000_000_000 + 9 * PERIOD, 0, BAD_LINK_DOWN)
+    group, accounts = made()
+    accounts.row(row(0))
+    accounts.settle(1_000_000_000 + 5 * PERIOD, 0, BAD_LINK_DOWN)
+    accounts.settle(1_000_000_000 + 9 * PERIOD, 0, BAD_LINK_DOWN)
     assert (group.snapshot()["rows"], skipped(group)) == (2, {"link_down": 8})
     newest = latest(group)
     assert newest is not None and newest[1][0] == (None, BAD_LINK_DOWN)
@@ -269,8 +269,8 @@ def test_settle_when_the_host_is_gone_then_the_values_turn_bad_and_the_rest_is_a
 
 
 def test_settle_when_within_the_grace_then_nothing_is_accounted() -> None:
-    group, books = made()
-    books.settle(1_000_000_000 + 5 * PERIOD, 10 * PERIOD, GOOD)
+    group, accounts = made()
+    accounts.settle(1_000_000_000 + 5 * PERIOD, 10 * PERIOD, GOOD)
     assert group.scanned() == (0, 0)
 
 
@@ -281,40 +281,40 @@ def on_grid_ns(ahead_ns: int, tick: int) -> int:
 
 
 def test_rows_when_aligned_then_late_by_the_grid_and_those_of_a_dead_host_dated_on_it() -> None:
-    group, books = made(align=True)
+    group, accounts = made(align=True)
     ahead_ns = 1_790_000_000_012_345_678
-    books.schedule.know_utc(ahead_ns)
+    accounts.schedule.know_utc(ahead_ns)
     shift_ns = on_grid_ns(ahead_ns, 1) - 1_000_000_000 - PERIOD
-    books.row(row(0, then=Next(1, 0, shift_ns)))
-    assert books.told() == (1_000_000_000, 1, True, shift_ns)
+    accounts.row(row(0, then=Next(1, 0, shift_ns)))
+    assert accounts.told() == (1_000_000_000, 1, True, shift_ns)
     for tick in range(1, 4):
         at_ns = on_grid_ns(ahead_ns, tick) + 3_000_000
-        books.row(row(tick, then=Next(tick + 1, 0, shift_ns))._replace(mid_ns=at_ns))
+        accounts.row(row(tick, then=Next(tick + 1, 0, shift_ns))._replace(mid_ns=at_ns))
     assert 3000 <= group.snapshot()["late_us"]["max"] < 5000
-    books.settle(on_grid_ns(ahead_ns, 4) - 1, 0, BAD_LINK_DOWN)
+    accounts.settle(on_grid_ns(ahead_ns, 4) - 1, 0, BAD_LINK_DOWN)
     assert group.scanned() == (4, 4)
-    books.settle(on_grid_ns(ahead_ns, 4), 0, BAD_LINK_DOWN)
+    accounts.settle(on_grid_ns(ahead_ns, 4), 0, BAD_LINK_DOWN)
     newest = latest(group)
     assert newest is not None
     assert newest[0] == on_grid_ns(ahead_ns, 4)
 
 
 def test_tick_when_no_multiple_falls_to_it_then_a_gap_of_its_own_reason() -> None:
-    """The host does not wait for it, nor do the books count it as overrun."""
-    group, books = made(align=True)
-    books.row(row(0, then=Next(1, 0, 0)))
-    books.row(row(1, then=Next(2, 0, 0)))
-    books.row(row(2, then=Next(4, 3, -60_000_000)))
-    assert books.told()[1] == 4, "three would come after its number"
-    books.row(row(5, then=Next(6, 3, -60_000_000)))
+    """The host does not wait for it, nor do the accounts count it as overrun."""
+    group, accounts = made(align=True)
+    accounts.row(row(0, then=Next(1, 0, 0)))
+    accounts.row(row(1, then=Next(2, 0, 0)))
+    accounts.row(row(2, then=Next(4, 3, -60_000_000)))
+    assert accounts.told()[1] == 4, "three would come after its number"
+    accounts.row(row(5, then=Next(6, 3, -60_000_000)))
     assert skipped(group) == {"replanned": 1, "overrun": 1}
 
 
 @pytest.mark.parametrize("shift_ns", [1, -125_000_001, 1 << 62, -(1 << 62)])
 def test_row_when_its_host_waits_for_no_time_that_it_may_then_dropped(shift_ns: int) -> None:
-    _, books = made(align=True)
-    books.row(row(0, then=Next(1, 0, shift_ns)))
-    assert (books.unfit, books.told()[1]) == (1, 0)
+    _, accounts = made(align=True)
+    accounts.row(row(0, then=Next(1, 0, shift_ns)))
+    assert (accounts.unfit, accounts.told()[1]) == (1, 0)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -322,18 +322,18 @@ def test_books_when_anything_comes_in_any_order_then_every_tick_is_accounted_onc
     seed: int,
 ) -> None:
     chance = random.Random(seed)
-    group, books = made()
+    group, accounts = made()
     now = 1_000_000_000
     for _ in range(400):
         now += chance.randrange(2 * PERIOD)
         if chance.random() < 0.7:
             tick = max(0, (now - 1_000_000_000) // PERIOD - chance.randrange(3))
             away = chance.choice([BAD_LINK_DOWN, BAD_NO_ANSWER])
-            books.row(row(tick, *chance.choice([(GOOD, GOOD), (away, away), (GOOD, away)])))
+            accounts.row(row(tick, *chance.choice([(GOOD, GOOD), (away, away), (GOOD, away)])))
         else:
-            books.settle(now, chance.randrange(4) * PERIOD, chance.choice([GOOD, BAD_LINK_DOWN]))
+            accounts.settle(now, chance.randrange(4) * PERIOD, chance.choice([GOOD, BAD_LINK_DOWN]))
     shown = group.snapshot()
-    assert shown["ticks"] == shown["rows"] + sum(shown["skipped"].values()) == books.next_tick
+    assert shown["ticks"] == shown["rows"] + sum(shown["skipped"].values()) == accounts.next_tick
 
 
 def test_frames_when_cut_anywhere_then_the_same_frames() -> None:

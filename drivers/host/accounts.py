@@ -1,4 +1,4 @@
-"""The books of one group whose rows come from a host: every tick becomes a row or a part of a gap.
+"""The ticks of one group whose rows come from a host: every tick becomes a row or a part of a gap.
 
 The first tick of a trouble is a row whose tags are all bad with its cause, so that no old value
 stands as new; the ticks behind it are a gap. A row that comes after its tick was accounted is
@@ -67,7 +67,7 @@ class Group(Protocol):
     ) -> bool: ...
 
 
-class Books:
+class TickAccount:
     """Belongs to the runner's thread."""
 
     def __init__(

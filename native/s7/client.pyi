@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-class Session:
+class Client:
     def __init__(self, address: bytes, requests: Sequence[object]) -> None: ...
     @property
     def window(self) -> int: ...
