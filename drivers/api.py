@@ -127,8 +127,8 @@ class LinkSpec:
 
     @property
     def silence_ns(self) -> int:
-        """Between two frames on a serial wire: 3.5 characters, fixed above 19,200 baud (Modbus over
-        Serial Line V1.02, 2.5.1.1), and no less than other protocols ask.
+        """Silence between two frames on a serial wire: 3.5 characters, fixed above 19,200 baud
+        (Modbus over Serial Line V1.02, 2.5.1.1), and no less than other protocols ask.
         """
         return 1_750_000 if self.baud > 19_200 else 7 * self.char_ns // 2
 
@@ -234,7 +234,7 @@ class Learning(Protocol):
         """Time passes: what was learned long ago may be tried anew."""
 
     def replan(self, group: GroupPlan) -> GroupPlan:
-        """The same tags, asked for as was learned."""
+        """Plan the same tags again, with requests made by what was learned."""
 
     def said(self) -> list[dict[str, Any]]:
         """What was learned, as messages."""

@@ -27,7 +27,9 @@ CONTESTED_TIMES, CONTESTED_S, HEARD_S = 3, 300.0, 2.0
 
 
 class DialledIn:
-    """Of one link; fed from the listener's thread, read from any."""
+    """The connections of one link that devices dial in to. Fed from the listener's thread, read
+    from any.
+    """
 
     def __init__(self, spec: LinkSpec) -> None:
         self.listener: Listener | None = None
@@ -44,7 +46,7 @@ class DialledIn:
         self._peer = peer
 
     def snapshot(self, heartbeats: int) -> dict[str, Any]:
-        """As gateway.report.snapshot.DialledIn, and `errno` of why the address is not open."""
+        """gateway.report.snapshot.DialledIn, with the `errno` of why the address is not open."""
         assert self.listener is not None
         return {
             "register": shown(self._spec.register) if self._spec.register else "",

@@ -34,8 +34,8 @@ class LinkLoad:
 
 
 def _switched(plan: DevicePlan, group: GroupPlan, plans: Sequence[DevicePlan]) -> GroupPlan:
-    """With the silence that a scan may have to wait for, over its own, behind a device whose baud
-    is lower.
+    """The group with the silence that its scan may have to wait for, beside its own, after a device
+    whose baud is lower.
     """
     longest = max(other.spec.link.silence_ns for other in plans)
     return replace(group, scan_ns=group.scan_ns + longest - plan.spec.link.silence_ns)

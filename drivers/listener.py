@@ -152,9 +152,9 @@ class Listener:
         return []
 
     def at_door(self, link: LinkSpec) -> dict[str, Any]:
-        """Of a link's address: `errno` of why it is not open, how many were `refused`, and the
-        newest `stranger` (`said` as the configuration would have it, "" for nothing, `hex`, `peer`,
-        `ago_s`), for STRANGER_KEPT_S.
+        """What happened at a link's address: `errno` of why it is not open, how many were
+        `refused`, and the newest `stranger` (`said` as the configuration would have it, "" for
+        nothing, `hex`, `peer`, `ago_s`), for STRANGER_KEPT_S.
         """
         door = self._doors[link.host, link.tcp_port]
         found: dict[str, Any] = {"errno": door.error, "refused": door.refused, "stranger": None}

@@ -20,7 +20,8 @@ from native.rows.group import Group, Pool
 #: The longest that a reader waits.
 MOST_S = 5.0
 _LOOK_S = 0.005
-#: Its turn comes within this also where the link has more to ask than it can carry.
+#: A single reading gets its turn within this time, also where the link has more to ask than it can
+#: carry; ns.
 _WANTED_NS = 1_000_000_000
 
 
@@ -37,7 +38,7 @@ def newest(group: Group) -> list[dict[str, Any]]:
 def read(
     driver: Driver, spec: DeviceSpec, tags: Sequence[TagSpec], loop: Loop, link: Link, index: int
 ) -> list[dict[str, Any]]:
-    """As `drivers.api.OpenedLinks.read`; the device is number `index` on `link`."""
+    """See `drivers.api.OpenedLinks.read`; the device is number `index` on `link`."""
     wanted = replace(spec, tags=tuple(replace(tag, every_ns=_WANTED_NS) for tag in tags))
     if problems := [each for each in driver.check(wanted) if each.severity == "error"]:
         raise ValueError(f"{problems[0].message} {dict(problems[0].args)}")

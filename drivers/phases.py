@@ -37,7 +37,9 @@ def phase_ns(device: str, periods_ns: Iterable[int]) -> int:
 
 
 def phase_of(plan: DevicePlan) -> int:
-    """That of a planned device; 0 where its ticks are aligned: they lie on the clock's grid."""
+    """Phase of a planned device, in ns; 0 where its ticks are aligned, as they lie on the clock's
+    grid.
+    """
     periods = (group.period_ns for group in plan.groups)
     return 0 if plan.spec.align else phase_ns(plan.spec.name, periods)
 

@@ -8,7 +8,7 @@ from drivers.api import LinkSpec
 
 
 def host_port(host: str, port: int) -> str:
-    """As a configuration has it: an IPv6 address in brackets."""
+    """Host and port as a configuration has them: an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

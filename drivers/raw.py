@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
-#: Of one tag.
+#: The most values of `no_value` that one tag may have.
 NO_VALUE_MAX = 16
 _HEX = re.compile(r"0[xX][0-9A-Fa-f]{1,16}")
 #: Bits, and whether the type has a sign.
@@ -71,7 +71,7 @@ def bits_of(text: str, kind: str, length: int = 0) -> int:
 
 
 def number_of(bits: int, kind: str) -> str:
-    """The same in decimal text; "" where the type has no number for them."""
+    """The number that these bits are, in decimal text; "" where the type has no number for them."""
     if kind in _WHOLE:
         wide, signed = _WHOLE[kind]
         return str(bits - (1 << wide) if signed and bits >> (wide - 1) else bits)

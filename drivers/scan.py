@@ -251,14 +251,18 @@ def _driver(device: DeviceSpec) -> NativeDriver:
 
 
 def _station(device: _Device, link: LinkSpec) -> Station:
-    """As the engine asks it, with its own line where that is not the link's."""
+    """The device as the engine asks it, with line settings of its own where they are not the
+    link's.
+    """
     spec = device.plan.spec
     station = device.speaker.station(spec)
     return station if spec.link == link else replace(station, line=spec.link)
 
 
 def _learning(speaker: Speaker, spec: DeviceSpec, kept: Any) -> Learning:
-    """With what an earlier run learned, if that still fits the configuration."""
+    """What is learned of the device, begun with what an earlier run learned if that still fits the
+    configuration.
+    """
     try:
         return speaker.learning(spec, kept)
     except (ValueError, KeyError, TypeError) as error:
@@ -298,7 +302,7 @@ class NativeRunner:
         return [device.plan.spec.name for bus in self.buses for device in bus.devices]
 
     def read(self, name: str, tags: Sequence[TagSpec]) -> list[dict[str, Any]]:
-        """As `drivers.api.OpenedLinks.read`."""
+        """See `drivers.api.OpenedLinks.read`."""
         for bus in self.buses:
             for index, device in enumerate(bus.devices):
                 if device.plan.spec.name == name:

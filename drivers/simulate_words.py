@@ -104,7 +104,7 @@ HELP = {
     ),
 }
 
-#: Of a slip; `line` as it was typed, `faults` their names.
+#: Answer to a line that is no command; `line` is what was typed, `faults` are the names of faults.
 NO_COMMAND = Words(
     "没有命令“{line}”；例如 mute 2、clear 2（恢复正常）、slow * 200；help 列出全部。故障：{faults}",
     "no such command: {line}; such as mute 2, clear 2 (all is well again), slow * 200; help lists "

@@ -78,7 +78,7 @@ _TAG_CAUSES = {
     },
     BAD_NOT_A_VALUE: "device.not_a_value",
 }
-#: So many times as many values must speak for another byte order as against it.
+#: Another byte order is suggested where this many times as many values speak for it as against it.
 FITS_TIMES = 3
 
 

@@ -17,7 +17,7 @@ from jiahe.ingest.v1 import ingest_pb2 as pb
 from drivers.api import DeviceSpec, TagSpec
 from drivers.raw import number_of
 
-#: Of SHA-256: a name is as many of its first bytes.
+#: A content's name is this many first bytes of its SHA-256.
 ID_BYTES = 16
 
 #: What a tag's type is on the wire, with its bits; of a bcd they follow from its length.

@@ -39,7 +39,9 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Of a certificate, what is judged. `uris` are those of its subject alternative names."""
+    """The fields of a certificate that are judged. `uris` are those of its subject alternative
+    names.
+    """
 
     not_before: datetime
     not_after: datetime

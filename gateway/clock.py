@@ -45,7 +45,7 @@ DRIFT_PPM = 100
 SYSTEM_ERROR_MIN_NS = 10_000_000
 #: The bound said with an unknown clock, where no bound is known: about 292 years.
 UNKNOWN_ERROR_NS = 2**63 - 1
-#: Of a time that may be right: from 2024 to the end of 2099.
+#: A time is plausible from 2024 to the end of 2099.
 UTC_NS_MIN, UTC_NS_END = 1_704_067_200 * 10**9, 4_102_444_800 * 10**9
 #: What the kernel called synchronised stands against the platform's word for so long.
 SYSTEM_TRUSTED_NS = 86_400 * 10**9
@@ -129,7 +129,9 @@ class SystemClock:
 
 
 def time_zone(link: Path = Path("/etc/localtime")) -> str:
-    """Of the box, as in the IANA database: "Asia/Shanghai"; empty where it is not said."""
+    """Time zone of the box as in the IANA database, such as "Asia/Shanghai"; empty where the system
+    does not tell.
+    """
     try:
         target = str(link.readlink())
     except OSError:  # a copy of the file, or none: its name is not known

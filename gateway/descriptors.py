@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from drivers.api import LinkSpec
 from drivers.listener import descriptors_max
 
-#: Of the control socket's clients 32, gRPC some 20, the buffer's files, and as many again while
-#: connections come and go; of a link one, and one that is being made or closed.
+#: Open files beside the links: 32 clients of the control socket, some 20 of gRPC, those of the
+#: buffer, and as many again while connections come and go. A link needs one, and one more while a
+#: connection is made or closed.
 BESIDE_LINKS, OF_LINK = 128, 2
 SERVICE = "jiahe.service"
 _ANSWER_SECONDS = 5.0
 
 
 def needed(links: Sequence[LinkSpec]) -> int:
-    """At most so many are open at once."""
+    """The most files that are open at once with these links."""
     return BESIDE_LINKS + OF_LINK * len(links) + descriptors_max(links)
 
 

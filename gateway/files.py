@@ -43,7 +43,7 @@ def read(path: Path, most: int) -> Content:
 
 
 def inode(path: Path) -> Inode | None:
-    """Of a file that this process may read; None where it may not."""
+    """Identity of a file that this process may read; None where it may not."""
     try:
         return read(path, 0).inode
     except OSError:

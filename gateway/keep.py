@@ -28,7 +28,7 @@ class Kept:
         self._held: Mapping[str, Any] = {}
 
     def load(self) -> Mapping[str, Any]:
-        """By device; empty when there is nothing, or nothing that can be read."""
+        """What was kept, by device; empty when there is nothing, or nothing that can be read."""
         try:
             if self._path.stat().st_size > SIZE_MAX:
                 raise ValueError("larger than it can be")

@@ -61,7 +61,7 @@ def _emmc(root: Path) -> Iterator[str]:
 
 
 def _interfaces(root: Path) -> Iterator[str]:
-    """Of real devices, with the address that the maker gave them."""
+    """Hardware addresses of real network devices, as their makers gave them."""
     for interface in _entries(root / "sys/class/net"):
         if not (interface / "device").exists():
             continue

@@ -23,7 +23,7 @@ APART_S_MAX = 20
 
 
 class Verdict(NamedTuple):
-    """Of files that can be read."""
+    """What OpenSSL says of files that can be read."""
 
     is_trusted: bool  # the authority's file holds certificates
     pair: str  # "" where certificate and key are one; else "mismatch", or "bad key"

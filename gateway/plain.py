@@ -28,7 +28,7 @@ def plain(words: str) -> str:
 
 
 def plain_lines(words: str) -> str:
-    """The same of each line."""
+    """`plain` applied to each line of a text."""
     return "\n".join(map(plain, words.split("\n")))
 
 

@@ -33,7 +33,9 @@ class Answer(TypedDict):
 
 
 class Reload:
-    """Of one run of the daemon. `wanted`: what has stopped is to be started again."""
+    """State of a reload during one run of the daemon. `wanted`: once everything has stopped, the
+    program is to be started again.
+    """
 
     def __init__(
         self, config: GatewayConfig, path: Path, files: Files, stop: asyncio.Event
@@ -99,6 +101,8 @@ def _fixed(now: GatewayConfig, wanted: GatewayConfig) -> Sequence[str]:
 
 
 def again() -> NoReturn:
-    """The same program in the same process, anew. Every descriptor of ours closes at an exec."""
+    """Start the same program anew in the same process (exec). Every descriptor of ours closes at an
+    exec.
+    """
     logging.shutdown()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - no shell is meant

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 #: A runner stops within 100 ms, plus the answers under way (0.6 s); twice that is a hung thread.
 STOP_S_MAX = 2.0
-#: Between two rounds.
+#: Seconds between two rounds of name lookups.
 LOOKUP_EVERY_S = 1.0
 
 

@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two looks.
 LOOK_S = 1.0
-#: Of WatchdogSec=; the rest is for saving what was sampled.
+#: Share of WatchdogSec= after which the beat stops; the rest is left for saving what was sampled.
 PATIENCE = 0.75
 #: An event loop that turns has heard so soon that it is to end the daemon.
 LOOP_S_MAX = 5 * LOOK_S

@@ -115,7 +115,7 @@ cdef uint32_t crc32c_of(const uint8_t *p, size_t n, uint32_t crc) noexcept nogil
 
 
 cdef uint32_t table_crc32c(uint32_t c, const uint8_t *p, size_t n) noexcept nogil:
-    """The same by tables, without its first and last inversion: eight bytes a step on little-endian
+    """CRC-32C by tables, without its first and last inversion: eight bytes a step on little-endian
     hosts.
     """
     cdef uint64_t w
@@ -157,7 +157,7 @@ def crc32c(const uint8_t[::1] data not None, uint32_t crc=0) -> int:
 
 
 def crc32c_by_tables(const uint8_t[::1] data not None, uint32_t crc=0) -> int:
-    """The same where the processor has no such instruction, for tests."""
+    """CRC-32C as on a processor without an instruction for it; for tests."""
     if data.shape[0] == 0:
         return crc
     return ~table_crc32c(~crc, &data[0], <size_t>data.shape[0]) & 0xFFFFFFFF

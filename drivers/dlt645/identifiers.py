@@ -229,7 +229,7 @@ def _demand(quantity: int, tariff: int, settlement: int) -> Value | None:
     return Value(3, "bcd", signed, Decimal("0.0001"), unit)
 
 
-#: Of variables by phase: the value, and whether there is a total of the phases.
+#: Variables that exist by phase: the value, and whether there is one of all phases together.
 _VARIABLES: Mapping[int, tuple[Value, bool]] = {
     0x01: (Value(2, scale=Decimal("0.1"), unit="V"), False),
     0x02: (Value(3, signed=True, scale=Decimal("0.001"), unit="A"), False),

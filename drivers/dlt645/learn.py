@@ -70,11 +70,13 @@ class Learner:
         """Nothing follows: `curious` sees to that."""
 
     def replan(self, group: GroupPlan) -> GroupPlan:
-        """The same tags without the blocks."""
+        """Plan the same tags without blocks, each identifier in a request of its own."""
         return plan_group(self._device, group.tags, group.period_ns, self._refused.keys())
 
     def cause(self, quality: int, code: int) -> dict[str, Any] | None:
-        """Of a meter that is asked by no address: all that are on its line answer at once."""
+        """Why a meter without an address of its own brings nothing: all meters on its line answer
+        at once.
+        """
         if quality == BAD_DAMAGED and not dict(self._device.own).get("meter"):
             return {"id": "dlt645.collision", "args": {"device": self._device.name}}
         return None

@@ -34,7 +34,7 @@ from drivers.dlt645.reads import Read, answer_chars, ask_chars, choose, locate
 
 #: Assumed until a meter is known: the standard has it answer after 20 to 500 ms.
 ANSWER_NS = 50_000_000
-#: Between frames a meter wants the line to be silent for so long (DL/T 645-2007, 5.3.2 has 20 ms).
+#: Silence that a meter wants between two frames, in ns (DL/T 645-2007, 5.3.2 has 20 ms).
 SILENCE_NS = 20_000_000
 #: A serial server or DTU on the way, and the bus behind it, whose rate only the DTU knows.
 TCP_ROUND_TRIP_NS = 30_000_000
@@ -43,7 +43,7 @@ BEHIND_CHAR_NS = 11_000_000_000 // 2400
 
 #: Kinds of native/dlt645/shape.
 _NUMBER, _SIGNED, _BITS, _TEXT = 1, 2, 3, 4
-#: As native/dlt645/protocol has it: a part of no value, with the bytes that it has in a row.
+#: The type of a part without a value, as native/dlt645/protocol has it.
 _ABSENT = 0x80
 
 

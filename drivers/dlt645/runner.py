@@ -9,7 +9,7 @@ from drivers.dlt645.learn import Learner
 from drivers.dlt645.station import station_of
 from drivers.quality import BAD_DEVICE_FAILURE, BAD_REFUSED
 
-#: As native/dlt645/protocol says it.
+#: The code of an answer of a wrong size, as native/dlt645/protocol has it.
 _WRONG_SIZE = 0x100
 
 

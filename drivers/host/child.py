@@ -43,8 +43,8 @@ from native.rows.ticks import Schedule
 
 _log = logging.getLogger(__name__)
 
-#: Between two reports, which are the sign of life as well; a link that comes or goes is told at the
-#: next look.
+#: Seconds between two reports, which are the sign of life as well, and between two looks at links
+#: that came or went.
 STATE_EVERY_S, LOOK_EVERY_S = 0.5, 0.05
 #: Before a connection is tried again: at first, and at most, in seconds.
 BACKOFF_S, BACKOFF_S_MAX = 0.25, 3.0

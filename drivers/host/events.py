@@ -24,7 +24,7 @@ from drivers.quality import (
     UNCERTAIN_OUT_OF_RANGE,
 )
 
-#: Of the wire protocol: ValueEncoding.
+#: ValueEncoding of the wire protocol.
 _FLOAT32_BITS: Final = 2
 _FLOAT64_BITS: Final = 3
 _TEXT: Final = 4
@@ -46,7 +46,9 @@ class Batch(NamedTuple):
 
 
 def batch(tags: Sequence[TagSpec], events: Sequence[Event]) -> Batch:
-    """At least one event of one group, in the order they were taken."""
+    """Events of one group, at least one, in the order in which they were taken, as a row store
+    takes them.
+    """
     first = events[0].at_ns
     micros = [(event.at_ns - first) // 1000 for event in events]
     times = b"".join(_signed(b - a) for a, b in pairwise(micros))
@@ -90,8 +92,8 @@ def _column(tag: TagSpec, own: Sequence[tuple[int, Event]]) -> bytes:
 
 
 def _read(tag: TagSpec, event: Event) -> Event:
-    """As a row's bytes are read: a text ends at its first NUL, and what is no value of the type is
-    not a good one.
+    """The event as a row's bytes would be read: a text ends at its first NUL, and bytes that are no
+    value of the type are of bad quality.
     """
     data, is_value = event.data, True
     if tag.type == "string":
@@ -111,7 +113,7 @@ def _read(tag: TagSpec, event: Event) -> Event:
 
 
 def _judged(tag: TagSpec, event: Event) -> int:
-    """Its quality, where the tag has bounds."""
+    """Quality of the event's value, where the tag has bounds."""
     if event.quality >= UNCERTAIN or tag.type == "string" or (tag.min is tag.max is None):
         return event.quality
     value = _number(tag, event.data) * tag.scale + tag.offset
@@ -127,7 +129,9 @@ def _number(tag: TagSpec, data: bytes) -> Decimal:
 
 
 def _integer(tag: TagSpec, data: bytes) -> int:
-    """As it travels: of a float its bits, of 64 bits without a sign those with one."""
+    """The value as the integer that travels: the bits of a float; an unsigned value of 64 bits as
+    the signed one with the same bits.
+    """
     number: int = struct.unpack(_INTEGERS[tag.type], data)[0]
     return number - (1 << 64) if number >= 1 << 63 else number
 

@@ -54,7 +54,7 @@ GRACE_NS = 2_000_000_000
 LOOK_S = 0.25
 #: Before a host is started again: at first, and at most.
 RESTART_S, RESTART_S_MAX = 0.25, 4.0
-#: Its end is logged at most each.
+#: A host that ends again and again is logged once in this many seconds.
 LOG_EVERY_S = 600.0
 #: One that lived so long is started again at once.
 GOOD_S = 30.0

@@ -61,7 +61,7 @@ class HostedLink:
         return self.before + Counter(self.said.get("counters", {}))
 
     def forget(self) -> None:
-        """Its host has ended."""
+        """The device's host has ended: what it said of the device holds no more."""
         self.before, self.said = self.counters, {}
 
 

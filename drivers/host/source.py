@@ -29,7 +29,7 @@ class SourceError(SaidError):
 
 @dataclass(slots=True)
 class Counters:
-    """Of one link, since the host's start; named as in `LinkSnapshot`."""
+    """Counters of one link since its host's start, named as in `LinkSnapshot`."""
 
     requests: int = 0
     answers: int = 0
@@ -139,7 +139,7 @@ class Source(Protocol):
         """(a quality a tag, the tags' bytes) now."""
 
     def devices(self) -> Mapping[str, DeviceSaid]:
-        """By the device's name; those of which there is something to say."""
+        """What the driver has to say of its devices, by the device's name."""
 
 
 def asked_as_json(links: Sequence[LinkAsked]) -> list[dict[str, Any]]:

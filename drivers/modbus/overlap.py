@@ -37,7 +37,9 @@ def overlaps(placed: Sequence[tuple[TagSpec, TagLocation]]) -> Iterator[Problem]
 
 
 def _stretches(row: Sequence[_Stretch]) -> Iterator[Problem]:
-    """Of stretches in order of their addresses: each with the one before that reaches farthest."""
+    """For stretches in the order of their addresses: each with the earlier one that reaches
+    farthest.
+    """
     before: _Stretch | None = None
     for one in row:
         if before and before[0].meets(one[0]):

@@ -24,7 +24,8 @@ from drivers.api import DeviceSpec
 ANSWER_NS = 5_000_000
 #: A request and its answer through one switch, to a controller that answers at its next look.
 TCP_ROUND_TRIP_NS = 1_000_000
-#: The same through a DTU: 4G there and back, and a serial bus behind it, mostly at 9,600 baud.
+#: Assumed round trip through a DTU in ns: 4G there and back, and a serial bus behind it, mostly at
+#: 9,600 baud.
 DIALIN_ROUND_TRIP_NS = 150_000_000
 DIALIN_BYTE_NS = 1_041_667
 TCP_PLAN_BYTE_NS = 8_000

@@ -32,7 +32,7 @@ class Read(NamedTuple):
 
 @lru_cache(maxsize=1 << 12)  # devices alike ask alike, and share what that needs
 def request_of(read: Read, framing: Framing = "tcp") -> Request:
-    """As a plan has it. Raises ValueError for what the protocol can't ask."""
+    """The request of this read in a plan. Raises ValueError for what the protocol can't ask."""
     function, address, count = read
     if not (
         1 <= function <= 4 and 1 <= count <= most_of(function) and 0 <= address <= 65536 - count

@@ -41,7 +41,7 @@ class Stretches:
 
 
 def _wider(one: Range) -> Range:
-    """With its neighbours."""
+    """The range with the registers right before and after it."""
     return replace(one, first=one.first - 1, last=one.last + 1)
 
 

@@ -70,7 +70,7 @@ class MTConnectDriver:
         return pushes(device, group, fastest_ns, seed, until_ns)
 
     def usual_port(self, device: DeviceSpec) -> int:
-        """Of an agent, or of an adapter."""
+        """The usual TCP port of an agent, or of an adapter."""
         return 7878 if device.framing == "shdr" else 5000
 
     def open(

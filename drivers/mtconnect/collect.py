@@ -19,7 +19,7 @@ from drivers.mtconnect.tags import TagSource
 HEARTBEAT_MS = 1000
 #: Observations that one document brings at most.
 COUNT = 1000
-#: Between two readings of everything, which show what a stream left out.
+#: Seconds between two readings of everything, which show what a stream left out.
 CURRENT_EVERY_S = 600.0
 #: Documents that can't be read before the connection is made anew.
 DAMAGED_MAX = 3
@@ -133,7 +133,7 @@ class AgentSource(TagSource):
         return "go_on" if self._polls else "probe"
 
     async def _poll(self, wire: AgentConnection) -> Next:
-        """Of an agent that does not stream."""
+        """Read from an agent that does not stream."""
         until = time.monotonic() + CURRENT_EVERY_S
         while time.monotonic() < until:
             begun = time.monotonic()

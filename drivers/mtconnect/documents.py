@@ -28,7 +28,7 @@ class DocumentError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Of any document; numbers that are missing are 0."""
+    """The header of any document; numbers that are missing are 0."""
 
     instance_id: str = ""
     next_sequence: int = 0
@@ -41,7 +41,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class DataItem:
-    """Of the device model."""
+    """One data item of the device model."""
 
     id: str
     name: str

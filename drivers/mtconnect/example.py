@@ -21,9 +21,9 @@ from drivers.mtconnect.reading import read
 
 #: When the simulated machine's clock begins.
 _BEGAN_NS = 1_700_000_000 * 10**9
-#: Between two things that a machine says of one step, and what is uncertain of a step's time.
+#: Time between two values of one step of the machine, and how far a step's time varies; ns.
 _APART_NS, _JITTER_NS = 40_000, 2_000_000
-#: The same between two that the box takes.
+#: Time between two values when the box takes them; ns.
 _TAKEN_NS = 30_000
 
 
@@ -126,7 +126,7 @@ class _Machine:
 
 
 def _values(tag: TagSpec, seed: str) -> Iterator[tuple[int, bytes]]:
-    """Of a data item that the simulated machine does not have, step by step."""
+    """Values, step by step, of a data item that the simulated machine does not have."""
     chance = random.Random(seed)  # noqa: S311 - a simulation
     value = chance.uniform(0, 100)
     state = 0

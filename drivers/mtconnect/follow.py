@@ -39,7 +39,7 @@ class Held:
 
     @property
     def worst(self) -> Observation | None:
-        """Of the active ones: a fault before a warning, the newest first."""
+        """The worst active condition: a fault before a warning, the newest first."""
         return max(
             self.active.values(),
             key=lambda each: (_WORST.get(each.level, 0), each.sequence),

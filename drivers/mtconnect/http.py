@@ -41,7 +41,7 @@ class Head:
 
     @property
     def boundary(self) -> bytes | None:
-        """Of a multipart body; None where it is none."""
+        """The boundary of a multipart body; None where the body is not multipart."""
         said = self.headers.get("content-type", "")
         if not said.lower().lstrip().startswith("multipart/"):
             return None

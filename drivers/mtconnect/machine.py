@@ -34,7 +34,7 @@ MACHINE = (
 )
 
 
-#: Between two steps of the machine at work.
+#: Time between two steps of the machine at work; ns.
 STEP_NS = 100_000_000
 
 
@@ -100,7 +100,7 @@ def boxes_of(seen: Iterable[Seen]) -> str:
 
 
 def stamp() -> str:
-    """Of now, by the machine's own clock."""
+    """The present time by the machine's own clock."""
     since = timedelta(microseconds=time.clock_gettime_ns(time.CLOCK_REALTIME) // 1000)
     return (datetime(1970, 1, 1, tzinfo=UTC) + since).isoformat().replace("+00:00", "Z")
 

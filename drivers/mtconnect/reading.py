@@ -59,8 +59,8 @@ def _text(held: Held, address: Address) -> str | None:
 
 
 def _condition(held: Held, tag: TagSpec, address: Address) -> str | int | bool:
-    """Of the worst that is active: its level as a number, its code, its text; all of them as one
-    text.
+    """What the tag takes of the worst active condition: its level as a number, its code, its text,
+    or all of them as one text.
     """
     worst = held.worst
     level = worst.level if worst else "NORMAL"

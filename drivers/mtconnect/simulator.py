@@ -131,7 +131,7 @@ class Agent(Served):
         return "ok"
 
     def restart(self) -> None:
-        """As the process of an agent does: another instance, sequences from 1."""
+        """Restart as the process of an agent does: another instance id, sequences from 1."""
         with self.changed:
             self.instance += 1
             self._begin()

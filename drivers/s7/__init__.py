@@ -47,7 +47,7 @@ class S7Driver:
         return scans(group, count)
 
     def usual_port(self, device: DeviceSpec) -> int:
-        """That of ISO on TCP, RFC 1006."""
+        """The port of ISO on TCP (RFC 1006)."""
         return 102
 
     def speaker(self) -> Speaker:

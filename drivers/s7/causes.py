@@ -25,20 +25,22 @@ _ITEM = {
     0xFE: "s7.too_long",
     0xFF: "s7.too_long",
 }
-#: The same where it is known which block it is.
+#: Causes of an item's return code, where it is known which data block it is about.
 _BLOCK = {0x05: "s7.optimised_block", 0x0A: "s7.no_block_named"}
 
 
 def of_read(code: int) -> str:
-    """Of a read that was refused as a whole."""
+    """Why a read was refused as a whole."""
     return _READ.get(code, "s7.refused")
 
 
 def of_block(code: int) -> str:
-    """Of everything that was refused of one block; "": as of an item."""
+    """Why everything was refused that was asked of one data block; "": the cause of an item says
+    it.
+    """
     return _BLOCK.get(code, "")
 
 
 def of_item(code: int) -> str:
-    """Of one item of a read that was answered."""
+    """Why one item of an answered read has no value."""
     return _ITEM.get(code, "s7.refused")

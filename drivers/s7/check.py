@@ -44,7 +44,7 @@ def check(device: DeviceSpec) -> list[Problem]:
     return problems
 
 
-#: Of each type with a length: what is said where it is none.
+#: The message of each type with a length, where the tag has none.
 _LENGTH = {
     "string": "s7.string_length", "wstring": "s7.wstring_length", "bcd": "s7.bcd_length",
 }  # fmt: skip

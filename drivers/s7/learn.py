@@ -32,7 +32,7 @@ from drivers.s7.request import Part, item_of, parts_of, stretch_of
 from drivers.s7.station import calls, written
 from drivers.s7.stretch import ITEMS_USUAL, PDU_LONGEST, PDU_MIN, PDU_PROPOSED, Stretch
 
-#: Of native/s7/asking: no codes of a CPU.
+#: Codes that native/s7/asking makes; no CPU sends them.
 APART, SPLIT, SHORT = 0x00FD, 0x00FE, 0x00FF
 #: The CPU's mode.
 STOP = 4
@@ -48,8 +48,8 @@ class Learner:
     """What is known of one CPU (`drivers.learning.PartLearning`)."""
 
     def __init__(self, device: DeviceSpec, kept: Mapping[str, Any] | None = None) -> None:
-        """With what `kept` gave in an earlier run. Raises ValueError, KeyError or TypeError where
-        it is something else.
+        """`kept`: what an earlier run learned. Raises ValueError, KeyError or TypeError where it is
+        something else.
         """
         self._device = device
         self.revision = 0
@@ -71,7 +71,7 @@ class Learner:
         return bool(self._holes)
 
     def granted(self, what: int) -> None:
-        """Of the connection, as native/s7/protocol says it."""
+        """Note what the CPU granted for the connection, as native/s7/protocol packs it."""
         pdu, self.jobs = what >> 16, what & 0xFF
         self._called, self._mode = what >> 8 & 0xF, what >> 12 & 0xF
         if pdu != self.pdu:
@@ -120,8 +120,8 @@ class Learner:
         return plan_group(self._device, group.tags, group.period_ns, self.limits)
 
     def cause(self, quality: int, code: int) -> dict[str, Any] | None:
-        """Of what is refused by itself: which data blocks. Other areas lie in none: what they are
-        refused with says nothing of a block, but for that there is none.
+        """Why an item is refused by itself, with the data blocks concerned. Other areas lie in no
+        block: the code of a block says nothing about them but that they do not exist.
         """
         found = {hole.block: hole for hole, told in self._holes.items() if told == code}
         blocks = [name for name in found if name.startswith("DB")]

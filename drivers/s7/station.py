@@ -38,7 +38,7 @@ class Station(NamedTuple):
     state_s: int = STATE_S  # 0: the CPU's mode is not asked for
 
     def encode(self) -> bytes:
-        """At most 16 bytes: four TSAPs."""
+        """The pairs of TSAPs to try, as at most 16 bytes: four TSAPs."""
         head = struct.pack(
             ">HHBBB", self.local, self.pdu, self.jobs, self.state_s, len(self.called)
         )
@@ -55,7 +55,7 @@ def station_of(rack: int, slot: int, tsap: str = "", local_tsap: str = "") -> St
 
 
 def calls(device: DeviceSpec) -> Station:
-    """As the configuration has it. Raises ValueError."""
+    """The TSAPs that the configuration asks for. Raises ValueError."""
     own = dict(device.own)
     rack, slot, tsap = own.get("rack"), own.get("slot"), own.get("tsap", "")
     found = station_of(rack or 0, 1 if slot is None else slot, tsap, own.get("local_tsap", ""))
@@ -63,7 +63,7 @@ def calls(device: DeviceSpec) -> Station:
 
 
 def written(tsap: int) -> str:
-    """As TIA shows it."""
+    """A TSAP as TIA Portal shows it."""
     return f"{tsap >> 8:02X}.{tsap & 0xFF:02X}"
 
 

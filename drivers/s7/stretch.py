@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from drivers.s7.address import AREAS, Area
 
-#: Of a request: S7 head, function and number of items; then 12 bytes an item.
+#: Bytes of a request: its head (S7 header, function, number of items), and each item.
 JOB_HEAD, ITEM = 12, 12
-#: Of an answer: S7 head with error, function and number; then 4 bytes and the data an item.
+#: Bytes of an answer: its head (S7 header with error, function, number of items), and what precedes
+#: the data of each item.
 ANSWER_HEAD, ITEM_HEAD = 14, 4
 #: TPKT and COTP around each PDU, which the negotiated length leaves out.
 FRAME_HEAD = 7
@@ -37,7 +38,7 @@ class Stretch(NamedTuple):
     end: int
 
     def __str__(self) -> str:
-        """As an engineer would write it: DB12.DBB4-7, MB20, T5."""
+        """The stretch as an engineer would write it: DB12.DBB4-7, MB20, T5."""
         last = f"-{self.end - 1}" if self.end - self.first > 1 else ""
         if self.area in ("T", "C"):
             return f"{self.area}{self.first}{last}"

@@ -28,7 +28,7 @@ CARRIERS_NAMED_MAX = 16
 #: Runs that the platform named and the box knows nothing of, whose end is owed. It names the others
 #: again once these are settled.
 UNKNOWN_RUNS_MAX = 256
-#: Of delivered gaps as the state file has them, by and large; some 700 of a usual size.
+#: The most bytes of delivered gaps that the state file keeps: some 700 gaps of a usual size.
 DELIVERED_BYTES_MAX = 64 << 10
 
 
@@ -88,7 +88,9 @@ class Announcements:
         self.state.now = Run(epoch, boot_id, now_ns, now_ns)
 
     def _run_before(self, found: Mapping[int, Epoch], boot_id: str) -> Run | None:
-        """By what the state file said last, and by the blocks that are there."""
+        """Work out the run before this one from what the state file said last and from the blocks
+        found.
+        """
         before = self.state.now
         newest = max(found, default=0)
         if before is None or newest > before.epoch:  # the state file is lost, or was never written

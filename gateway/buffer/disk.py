@@ -160,7 +160,7 @@ def _open_lock(path: Path) -> int | None:
 
 
 def _pid(path: Path) -> str:
-    """Of the daemon that holds the lock; "?" if it could not say so."""
+    """Process id of the daemon that holds the lock; "?" if the lock file has none."""
     try:
         return (path / _LOCK).read_text("ascii", "replace").strip() or "?"
     except OSError:

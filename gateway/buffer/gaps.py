@@ -22,7 +22,7 @@ from native.crc import crc32c
 #: ValueError.
 Decompress = Callable[[bytes, int], bytes]
 
-#: Of gaps in one block, so that a block stays below its 1 MiB with room for scans.
+#: The most bytes of gaps in one block, so that a block stays below 1 MiB with room for scans.
 GAP_BYTES_MAX = 256 << 10
 _PIECE_RUNS = 500
 
@@ -196,7 +196,7 @@ def _message(reason: pb.GapReason.ValueType, epoch: int, loss: Loss) -> pb.Gap:
 
 
 def _pieces(gap: pb.Gap) -> Iterator[pb.Gap]:
-    """The same gap as messages of some kilobytes each."""
+    """Split a gap into messages of some kilobytes each."""
     if len(gap.ticks) + len(gap.blocks) + len(gap.events) <= _PIECE_RUNS:
         yield gap
         return

@@ -43,8 +43,8 @@ class Appended:
 
 @dataclass(slots=True)
 class _Copies:
-    """Of a record of names in one segment: where the first ends, how many there are, whether they
-    are far enough apart.
+    """Copies of one record of catalog names in a segment: where the first ends, how many there are,
+    whether two of them are far enough apart.
     """
 
     first_end: int

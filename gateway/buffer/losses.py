@@ -71,7 +71,9 @@ def by_epoch(losses: Iterable[BlockLoss]) -> dict[int, Loss]:
 
 
 def gaps_of(reason: pb.GapReason.ValueType, losses: Sequence[BlockLoss]) -> GapSet:
-    """As the state file must know them before the blocks go."""
+    """The gaps that announce these losses; the state file must have them before the blocks are
+    removed.
+    """
     gaps = GapSet(gap for _, _, carried in losses for gap in carried)
     for epoch, loss in by_epoch(losses).items():
         gaps.lose(reason, epoch, loss)

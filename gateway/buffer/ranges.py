@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
-#: So many ranges are put into a set one by one.
+#: Up to this many ranges are inserted one by one; more are merged in one pass.
 _FEW = 16
 
 

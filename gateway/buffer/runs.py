@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 NAME = "runs"
 #: One a day for most of a year; a power cut an hour for ten days. Older ones are forgotten.
 RUNS_MAX = 256
-#: Of the counter of runs.
+#: The counter of runs ends here.
 COUNTER_END = 1 << 21
 #: Runs from here on are for the box itself to reach: enough for one a minute over 45 days.
 PLATFORM_COUNTER_END = COUNTER_END - (1 << 16)
@@ -138,7 +138,9 @@ def begin(before: Run | None, *, first: bool) -> pb.Begin:
 
 
 def how_ended(before: Run, boot_id: str) -> pb.RunEnd.ValueType:
-    """Of a run that did not stop cleanly: whether its boot ended with it."""
+    """How a run that did not stop cleanly ended: with its boot (a power cut), or within it (a
+    kill).
+    """
     if not before.boot_id:
         return pb.RUN_END_UNSPECIFIED
     return pb.RUN_END_CRASHED if before.boot_id == boot_id else pb.RUN_END_POWER_LOST

@@ -20,7 +20,8 @@ _SEARCH_BYTES = 64 << 10
 MEDIUM_ERRORS = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG})
 #: What the kernel reads at least, so what one bad sector costs.
 PAGE_BYTES = 4096
-#: Of one file. Each may take the medium seconds to refuse, and a start must end.
+#: After this many unreadable pages of one file the rest of it is given up: each may take the medium
+#: seconds, and a start must end.
 _REFUSALS_MAX = 64
 
 

@@ -24,7 +24,8 @@ from gateway.catalog import ID_BYTES, content_id
 from gateway.ports import Clock, Disk
 
 SUB = "sets"
-#: So many catalogs' periods are kept at hand: a loss reads blocks of one epoch after another.
+#: Number of catalogs whose periods are cached: blocks that are lost together are mostly of one
+#: epoch.
 _PERIODS_MAX = 4
 
 

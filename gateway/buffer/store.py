@@ -178,7 +178,7 @@ class Buffer:
 
     @property
     def last_seq(self) -> int:
-        """Of the newest block of this run; 0 before the first."""
+        """Number of the newest block of this run; 0 before the first."""
         return self._last_seq
 
     @property
@@ -340,7 +340,9 @@ class Buffer:
     # ---- what status shows -----------------------------------------------------------------
 
     def books(self) -> ScanCounts:
-        """Of this run only: sampled = acked + buffered + memory + lost, at any moment."""
+        """Where the scans of this run are: sampled = acked + buffered + memory + lost, at any
+        moment.
+        """
         epoch = self.index.epoch(self._epoch)
         return ScanCounts(epoch.acked_scans, epoch.disk_scans, epoch.ram_scans, epoch.lost_scans)
 

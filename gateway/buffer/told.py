@@ -13,7 +13,7 @@ from gateway.buffer.writer import Writer
 from gateway.ports import Clock
 from gateway.report.snapshot import BufferSnapshot, Said
 
-#: Of `memory_bytes_max`: from there on blocks in RAM are dropped.
+#: From this share of `memory_bytes_max` on blocks in RAM are dropped.
 FULL_SHARE = 0.95
 
 
@@ -37,7 +37,9 @@ def snapshot(
     found_wrong: Sequence[Said],
     unclean: Said | None,
 ) -> BufferSnapshot:
-    """Of the whole buffer. `found_wrong`: as it was opened; `unclean`: how the run before ended."""
+    """What `status` shows of the whole buffer. `found_wrong`: damage seen when it was opened;
+    `unclean`: how the run before ended, if not cleanly.
+    """
     kept = list(index.epochs.values())
     lost = announcements.lost_by_reason
     cause = disk_hangs(writer.disk_thread.waits_ns()) or writer.cause

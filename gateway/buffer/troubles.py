@@ -18,7 +18,7 @@ from gateway.system_errors import reason
 #: A worn card may take a second or two.
 HANG_NS = 5 * 10**9
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
-#: Of its limit: from then on the buffer's loss is told before it comes.
+#: From this share of its limit on, status warns that blocks will be lost soon.
 NEAR_SHARE = 0.8
 #: The disk's is from so many times what is left free to others.
 NEAR_FREE = 4
@@ -32,14 +32,16 @@ def write_failed(error: OSError, path: str) -> Said:
 
 
 def disk_hangs(waits_ns: int) -> Said | None:
-    """That the disk has not answered for long; None while that is usual."""
+    """The warning that the disk has not answered for long; None while the wait is a usual one."""
     if waits_ns < HANG_NS:
         return None
     return Said(id="buffer.disk_hangs", args={"seconds": waits_ns // 10**9})
 
 
 def unclean_end(last_write_utc_ns: int, flush_every_ns: int) -> Said:
-    """That the last run was killed or lost its power, and about when: it wrote until then."""
+    """The warning that the last run was killed or lost its power, with about when: it wrote until
+    then.
+    """
     moment = datetime.fromtimestamp(last_write_utc_ns / 1e9, UTC).astimezone()
     when = f"{moment:%m-%d %H:%M}" if last_write_utc_ns else "?"
     seconds = f"{flush_every_ns / 1e9:g}"
@@ -110,7 +112,7 @@ def _is_dropping(buffer: BufferSnapshot, speed: float | None) -> bool:
 
 
 def _about(seconds: float) -> Said:
-    """Not more exactly than a forecast is."""
+    """A duration in words, rounded: a forecast is no more exact than that."""
     if seconds >= 2 * 86_400:
         return Said(id="cli.days", args={"days": int(seconds / 86_400)})
     if seconds >= 7200:

@@ -391,7 +391,7 @@ class Writer:
             raise
 
     def save_now(self) -> None:
-        """As `save`, at once: before the first block of a run; the runs before it first."""
+        """As `save`, but at once, before the first block of a run; earlier runs are saved first."""
         try:
             self._to_tell.write_runs(self._disk)
             self._to_tell.written_to(self._disk, GapSet())()

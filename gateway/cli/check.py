@@ -84,9 +84,9 @@ def _nothing_collected() -> Iterator[None]:
 
 
 def _loaded(config: Path) -> Loaded:
-    """As the service will read it, and as whoever asks may see it.
+    """Load the configuration with the rights of the service's user.
 
-    A draft that lies where the service may not look is read as whoever asks may.
+    A draft in a folder that the service may not enter is read with the rights of whoever asks.
     """
     service, asking = identity.service(), identity.caller()
     if service or asking:
@@ -113,7 +113,7 @@ def _is_the_systems(config: Path, asking: Identity | None) -> bool:
 
 
 def _judged(loaded: Loaded, service: Identity | None) -> Loaded:
-    """With what the service's user may not do."""
+    """Add the problems that the service's user would have with these files."""
     if service is None:
         return loaded
     problems = [_denied(each, service) for each in loaded.problems]
@@ -125,7 +125,7 @@ def _judged(loaded: Loaded, service: Identity | None) -> Loaded:
 
 
 def _with_descriptors(loaded: Loaded) -> Loaded:
-    """With a word where the service may not open as many files as the links take."""
+    """Add a warning where the service may not open as many files as the links need."""
     if loaded.config is None:
         return loaded
     needed, limit = descriptors.needed(loaded.config.links), descriptors.allowed()

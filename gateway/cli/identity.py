@@ -1,5 +1,5 @@
-"""As whom files are read: `sudo jiahe check` asks as the service's user, who will read them later,
-and shows no line of a file that whoever typed it could not read without sudo.
+"""With whose rights files are read: `sudo jiahe check` reads as the service's user, who will read
+them later, and shows no line of a file that whoever typed it could not read without sudo.
 """
 
 from __future__ import annotations

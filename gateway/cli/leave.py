@@ -79,7 +79,9 @@ def _buffer_of(loaded: Loaded) -> tuple[str, Path] | None:
 
 
 def _export(context: Context, gateway: str, directory: Path, target: Path) -> int:
-    """Of the gateway that filled it, whoever this is now."""
+    """Write the blocks of the gateway that filled the buffer to a file, also where the
+    configuration names another gateway.
+    """
     whose = owner(directory / "state") or gateway
     done = export(directory, whose, f"jiahe {__version__}", machine(), target)
     args = {"file": str(target), "blocks": done.blocks, "size": size(done.bytes)}

@@ -16,7 +16,7 @@ from drivers.host.frames import Event
 from drivers.host.pushing import Pushing
 
 DAY_NS = 86_400 * 10**9
-#: So long a stretch is made up, or so many scans where all values jump at each.
+#: Length of the made-up stretch, and the most scans in it where every value jumps at each scan.
 SPAN_NS, JUMPS_MAX = 60 * 10**9, 1000
 #: Seeds of stretches, of which devices have one each in turn.
 SEEDS = 16
@@ -33,7 +33,7 @@ class News:
 
     @property
     def every_ns(self) -> int:
-        """Between two batches, on average."""
+        """Average time between two batches."""
         return self.span_ns // len(self.batches)
 
     @property
@@ -62,7 +62,7 @@ class Foretold:
         self._devices = 0
 
     def of(self, device: DeviceSpec, group: GroupPlan, fastest_ns: int) -> News | None:
-        """As a simulated source pushes; None: nothing."""
+        """What a simulated source would push for the group; None: nothing."""
         if not isinstance(registry.get(device.driver), Pushing):
             return None
         self._devices += 1

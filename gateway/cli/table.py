@@ -28,7 +28,9 @@ class Paint:
 
 
 def cut(words: str, cells: int) -> str:
-    """At most `cells` wide, fit for a terminal; what is cut ends in "~"."""
+    """`words` cut to at most `cells` terminal cells, without control characters; a cut is shown as
+    "~".
+    """
     clean = plain(words)
     if width(clean) <= cells:
         return clean

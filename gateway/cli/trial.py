@@ -35,7 +35,7 @@ BLOCKS_MAX, SAMPLES_MAX, SCANS_MAX = 20_000, 60_000, 2_000
 SENDS_MAX, SENDS_MIN = 16, 2
 #: The beats begin so long before the first scan: the links are connected meanwhile.
 START_NS = 60_000_000
-#: Of a group whose scans come less often than messages go.
+#: Scans that are tried of a group that is scanned less often than messages are sent.
 ALONE_SCANS = 8
 #: A block's head, which a message has once.
 EMPTY_BYTES = 40
@@ -55,7 +55,7 @@ class Read:
 
     @property
     def periods(self) -> tuple[int, ...]:
-        """Between two scans; and between two batches of what is pushed, if anything is."""
+        """Time between two scans, and between two batches of pushed values if there are any; ns."""
         return (self.period_ns, self.news.every_ns) if self.news else (self.period_ns,)
 
     @property
@@ -101,7 +101,7 @@ def schedule(periods: Iterable[int], send_ns: int, block_ns: int) -> Iterator[Se
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """Of a day: messages, blocks, and heartbeats in the pauses between the messages."""
+    """Numbers of messages and blocks a day, and of heartbeats in the pauses between messages."""
 
     sends: float = 0.0
     blocks: float = 0.0

@@ -20,7 +20,7 @@ class AddressError(ValueError):
         self.why, self.meant, self.arguments = why, meant, args
 
     def said(self) -> dict[str, object]:
-        """As an argument of a message."""
+        """The error as an argument of another message."""
         return {"id": self.why, "args": self.arguments}
 
 
@@ -83,7 +83,7 @@ def _zoned(host: str, port: int | str | None) -> str:
 
 
 def as_written(host: str, port: int | str | None) -> str:
-    """As it is written; without a port that need not be."""
+    """The address as people write it, without a port where none is needed."""
     return host_port(host, int(port)) if port else f"[{host}]" if ":" in host else host
 
 

@@ -39,7 +39,8 @@ from gateway.config.tags import Profile, Tag, TagReader, is_name
 from gateway.config.values import nearest
 
 _UNIT_IN_NAME = re.compile(r"\{unit(?::0?([1-9]))?\}")
-#: From here on systems hand ports out to whoever asks for any: no protocol has its usual one there.
+#: Systems hand out ports from here on to whoever asks for any, so no protocol has its usual port
+#: there.
 _HANDED_OUT = 32768
 
 
@@ -321,7 +322,7 @@ def _example_tag(driver: str) -> str:
 
 
 def _usual_port(driver: Driver, device: DeviceSpec) -> int:
-    """Its TCP port where an address names none; 0: it has no usual one."""
+    """The driver's TCP port where the address names none; 0: there is no usual one."""
     usual = getattr(driver, "usual_port", None)
     return int(usual(device)) if usual else 0
 

@@ -17,7 +17,7 @@ from gateway.config.units import show_size
 
 #: What a tag takes beside its texts, and a label beside its own, at most: numbers, type, framing.
 _TAG_BYTES, _LABEL_BYTES = 96, 16
-#: The same of a group.
+#: What a group takes beside its texts, in bytes, at most.
 _GROUP_BYTES = 96
 
 
@@ -77,6 +77,6 @@ class Capacity:
 
 
 def _tag_bytes(tag: TagSpec) -> int:
-    """At most so many, described to the platform."""
+    """The most bytes that describing the tag to the platform takes."""
     texts = "".join((tag.name, tag.address, tag.unit, tag.description, *tag.labels.values()))
     return _TAG_BYTES + len(texts.encode()) + _LABEL_BYTES * len(tag.labels)

@@ -52,11 +52,11 @@ class Place(NamedTuple):
         return Place(self.origin, (*self.path, part))
 
     def error(self, message: str, **args: Any) -> Located:
-        """At the key."""
+        """A problem that is shown at the key."""
         return self.origin.located(self.path, message, **args)
 
     def value_error(self, message: str, **args: Any) -> Located:
-        """At the value."""
+        """A problem that is shown at the value."""
         return self.origin.located(self.path, message, at_value=True, **args)
 
     def warning(self, message: str, **args: Any) -> Located:
@@ -134,7 +134,9 @@ def _was_meant(name: str, data: Sequence[str], table: Table) -> bool:
 
 
 def missing(place: Place, name: str, example: str) -> Located:
-    """With what to type: a line, or in braces the line with it."""
+    """The problem of a missing key, with what to type: a line, or the inline table with the key in
+    it.
+    """
     problem = place.error("config.missing", key=name, example=example)
     if not place.path or problem.in_table:
         return problem

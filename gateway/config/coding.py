@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-#: Of a text, so much can be shown.
+#: The least share of characters that can be shown, for bytes to be taken as text.
 _SHOWN_SHARE = 0.9
 
 

@@ -70,7 +70,7 @@ def _decimal(value: Any) -> str:
 
 
 def _number(text: str) -> Decimal | None:
-    """Also with a comma for the point, as in other countries."""
+    """The number that a text stands for; a comma is taken for the decimal point too."""
     text = text.replace("。", ".")
     if not re.fullmatch(r"[+-]?[0-9]{0,18}([.,][0-9]{1,18})?", text):
         return None

@@ -132,7 +132,7 @@ def _near_baud(baud: int) -> int:
 
 
 def _is_port(value: Any) -> bool:
-    """As people write it who write it apart from the address: 502, or "502"."""
+    """Whether a value is a port that was written apart from its address: 502, or "502"."""
     if isinstance(value, int):
         return 0 <= value <= 65535
     return isinstance(value, str) and value.isdecimal() and len(value) <= 5

@@ -248,7 +248,7 @@ def _paths(data: object, depth: int) -> Iterator[tuple[str, ...]]:
 def _links(
     merged: _Merged, capacity: Capacity, places: dict[str, Place], problems: Problems
 ) -> dict[str, LinkSpec | None]:
-    """By name; fills `places`."""
+    """All links that are right, by name; fills `places` with where they stand."""
     links: dict[str, LinkSpec | None] = {}
     ports: dict[str, str] = {}
     for name, place, data in merged.named("links"):
@@ -362,7 +362,7 @@ def _certificate_problems(
 
 
 def _is_there(path: Path) -> bool:
-    """Also where only the service's user may look."""
+    """Whether the file exists; True as well where only the service's user may look."""
     try:
         return path.exists()
     except OSError:

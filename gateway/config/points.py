@@ -203,7 +203,7 @@ def _columns(line: str, delimiter: str) -> list[int]:
         at += 1
 
 
-#: As spreadsheets write them.
+#: Booleans as spreadsheets write them.
 _BOOLS = {"true": True, "1": True, "是": True, "false": False, "0": False, "否": False}
 
 

@@ -21,7 +21,8 @@ Path = tuple[str | int, ...]
 _BLANK = re.compile(r"[ \t]*")
 _GAP = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _REST = re.compile(r"[^\n]*")
-#: Wider than TOML's bare keys, so that a key in Chinese without its quotes is found as well.
+#: A key, also a bare one in Chinese, which TOML wants in quotes: it is found, so that the mistake
+#: can be shown.
 _KEY = re.compile(r"""[^\s=.,\[\]{}"'#]+|"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)'""")
 _SCALAR = re.compile(
     r'"""(?:[^"\\]|\\[\s\S]|"{1,2}(?!"))*"{3,5}'
@@ -183,7 +184,7 @@ class Positions:
         return match.end() if match else at
 
     def _header(self, at: int) -> Path:
-        """Of `[a.b]` or `[[a.b]]`: the path of the table, with indices of arrays of tables."""
+        """Path of the table that `[a.b]` or `[[a.b]]` opens, with indices of arrays of tables."""
         double = self.text.startswith("[[", at)
         parts, _ = self._dotted(self._skip(_BLANK, at + 1 + double))
         path: Path = ()

@@ -15,7 +15,8 @@ Severity = Literal["error", "warning"]
 
 #: More errors than this are not looked for: nobody mends them by hand, and finding each takes time.
 ERRORS_MAX = 5_000
-#: Of problems alike this many are shown each at its place; the others are counted in one more.
+#: This many problems that are alike are shown, each at its place; the others are counted in one
+#: more.
 ALIKE_SHOWN = 5
 #: Places of its kind that are named with a problem that stands for many.
 LINES_NAMED = 8
@@ -80,8 +81,9 @@ class Problems:
         return any(each.severity == "error" for each in self._found[before:])
 
     def in_order(self) -> list[Located]:
-        """By place; once where several devices share a mistake (twenty-four machines, one profile);
-        of many alike the first ones, and one that counts the others.
+        """The problems sorted by place. A mistake that devices share (twenty-four machines, one
+        profile) comes once; of many that are alike the first ones come, and one that counts the
+        others.
         """
         first: dict[tuple[object, ...], Located] = {}
         for problem in self._found:
@@ -92,7 +94,9 @@ class Problems:
 
 
 def _merged(problems: list[Located]) -> list[Located]:
-    """Of many alike in one file the first ones, and one that stands for the others."""
+    """Of many problems that are alike in one file keep the first ones and one that counts the
+    others.
+    """
     alike: dict[tuple[object, ...], list[int]] = {}
     for number, problem in enumerate(problems):
         kind = (problem.file, problem.severity, problem.id, problem.args.get("key"))

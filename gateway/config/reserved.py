@@ -14,7 +14,7 @@ _TAG = {
     "bits": "config.for_bits",
 }
 
-#: Of each table of the schema, with its header in the documentation.
+#: Reserved keys: (header in the documentation, table of the schema, key to message).
 KEYS: tuple[tuple[str, Table, Mapping[str, str]], ...] = (
     (
         "[devices.NAME]",
@@ -38,5 +38,5 @@ def of_key(table: Table, name: str) -> str:
 
 
 def of_value(key: str, value: object) -> str:
-    """The same of a value."""
+    """What a value of an existing key is reserved for; "" where it is not."""
     return VALUES.get(key, {}).get(value, "") if isinstance(value, str) else ""

@@ -111,7 +111,8 @@ BAUDS = (
 )  # fmt: skip
 #: What a link waits for an answer at most, where neither the file nor a profile says.
 TIMEOUT_NS = 300 * MS
-#: The same of a device that dials in: 4G takes 50 to 1500 ms there and back, its bus comes on top.
+#: The longest wait for a device that dials in: 4G takes 50 to 1500 ms there and back, and its bus
+#: adds to that.
 LISTEN_TIMEOUT_NS = 3 * S
 NETWORK = ("tcp", "udp")
 BAUD_LEAST, BAUD_MOST = 50, 4_000_000

@@ -28,7 +28,8 @@ from gateway.files import Inode, read
 SIZE_MAX = 4 << 20
 #: More syntax errors than this in one file are not looked for.
 SYNTAX_ERRORS_MAX = 40
-#: At least this many are, and more while all readings come to no more bytes than that.
+#: At least this many mistakes of syntax are looked for, and more while the text read again for them
+#: is no longer than this many bytes in all.
 SYNTAX_ERRORS_LEAST, READ_BYTES = 2, 8 << 20
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # line ends are \n by then

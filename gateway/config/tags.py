@@ -69,7 +69,7 @@ class TagReader:
         self._problems = problems
         self._profiles: dict[FilePath, Profile | None] = {}
         self._held = 0  # tags in them
-        #: The same by what stands in them: copies of one table are one.
+        #: Profiles by content: copies of one table share one.
         self._alike: dict[bytes, Profile] = {}
         #: Which files they were, by path.
         self.inodes: dict[str, Inode] = {}
@@ -220,7 +220,7 @@ def is_name(name: str, *, dots: bool = False) -> bool:
     return 0 < len(name) <= spelling.NAME_MAX and plain.isalnum()
 
 
-#: Of the keys that a tag may leave out.
+#: Defaults of the keys that a tag may leave out.
 _DEFAULTS = {key.name: key.default for key in TAG.values() if not key.required}
 
 
@@ -316,7 +316,7 @@ def _is_settled(key: Key, value: object) -> bool:
     return type(value) is _SETTLED.get(key.kind)
 
 
-#: Of the kinds of keys that an address may settle.
+#: Python types of the keys that an address may settle, by kind.
 _SETTLED: Final[Mapping[str, type]] = {"text": str, "int": int, "bool": bool, "decimal": Decimal}
 
 

@@ -37,13 +37,13 @@ _QUANTITY = re.compile(r"\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([^\s0-9/]*)\s*", 
 
 
 class Rate(NamedTuple):
-    """So many bytes a day, or a calendar month."""
+    """A number of bytes a day or a calendar month."""
 
     size_bytes: int
     per: Per
 
 
-#: Of a number, before and after its point.
+#: The most digits of a number before its point, and after it.
 DIGITS_MAX = 30
 
 

@@ -105,7 +105,7 @@ def _text(key: Key, value: Any) -> str:
 
 
 def _judge_text(key: Key, text: str, most: int = TEXT_BYTES_MAX) -> None:
-    """That a text can be sent, and is one line that can be shown."""
+    """Check that a text can be sent, and is one line that can be shown."""
     if text.isascii() and len(text) <= most and text.isprintable():
         return
     if len(text) > most or len(text.encode("utf-8", "replace")) > most:
@@ -360,7 +360,7 @@ def _meant(value: Any, parse: Callable[[str], object]) -> str:
 
 
 def _period(times: str) -> str:
-    """Between so many times a second, as a duration; "" where that is none."""
+    """The period, as a duration, of so many times a second; "" where `times` is no number."""
     try:
         ns = round(10**9 / Decimal(times))
     except ArithmeticError:

@@ -14,7 +14,7 @@ LEAST_S = 0.0002
 
 
 class Allowance:
-    """By user id. Times are seconds of any clock that goes on evenly."""
+    """What each user id may still ask for. Times are seconds of any monotonic clock."""
 
     def __init__(self) -> None:
         self._owed: dict[int, tuple[float, float]] = {}  # seconds of work, and when that was so

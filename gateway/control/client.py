@@ -24,8 +24,8 @@ class ControlError(SaidError):
 
 
 def refused(path: Path, message: str, of_root: str) -> ControlError:
-    """That this user may not use `path`, with the names of user and of the group that may;
-    `of_root` where that is root's, which nobody should join.
+    """The error that this user may not use `path`, naming the user and the group that may; message
+    `of_root` where that group is root's, which nobody should join.
     """
     try:
         user = pwd.getpwuid(os.geteuid()).pw_name

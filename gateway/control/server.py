@@ -28,7 +28,8 @@ from gateway.system_errors import reason
 CONNECTIONS_MAX, CONNECTIONS_OF_USER_MAX = 32, 24
 #: A connection that has asked for nothing for this long is closed.
 IDLE_SECONDS = 60.0
-#: Of a request's id: an integer that every language holds exactly, or a text of so many characters.
+#: A request's id is an integer below 2^53, which every language holds exactly, or a text of at most
+#: so many characters.
 ID_END, ID_CHARS_MAX = 1 << 53, 64
 #: Bytes that a client may leave unread for `unread_seconds` before it is dropped.
 UNREAD_MAX = 1 << 20
@@ -242,7 +243,7 @@ def _request(line: bytes) -> tuple[int | str | None, str, dict[str, Any]]:
 
 
 def _written(message: Mapping[str, Any]) -> bytes:
-    """As it goes to the client."""
+    """The message as the bytes that go to the client."""
     text = json.dumps(message, ensure_ascii=False, default=str)
     # Halves of a character, as a request may hold them, go back as they came.
     return text.encode("utf-8", "backslashreplace") + b"\n"

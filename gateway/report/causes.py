@@ -19,8 +19,9 @@ from gateway.report.troubles import WHOLE_LINK
 _AWAY = {pb.QUALITY_BAD_NO_ANSWER, pb.QUALITY_BAD_LINK_DOWN, pb.QUALITY_BAD_NOT_ASKED}
 #: A master that asks more rarely is not known.
 HEARD_S = 10
-#: Of the requests of the last minute: from so many damaged answers a bus is called noisy, until
-#: there are fewer than that. One or two are chance.
+#: A bus is called noisy from this share of damaged answers on among the last minute's requests,
+#: until it falls below the second one, and never for fewer damaged answers than the third number:
+#: one or two are chance.
 NOISY_SHARE, QUIET_SHARE, NOISY_LEAST = 0.05, 0.02, 3
 #: A bus is not silent that was heard so lately.
 STILL_S = 5.0
@@ -299,7 +300,9 @@ def _noise(link: LinkSnapshot, members: Devices, recent: Recent) -> Said | None:
 
 
 def _nothing_heard(link: LinkSnapshot) -> Said | None:
-    """Of a bus that is only listened to: nothing at all, or nothing that makes sense."""
+    """What is wrong with a bus that is only listened to: nothing was heard, or nothing that makes
+    sense.
+    """
     if link["answers"]:
         return None
     said = "link.nothing_understood" if link["bytes_in"] else "link.nothing_heard"

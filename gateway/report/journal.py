@@ -25,9 +25,9 @@ _log = logging.getLogger(__name__)
 
 #: A trouble that comes again within this is the same one.
 CALM_NS = 15 * 60 * 10**9
-#: So long other words for a lasting trouble hold before they are said.
+#: A lasting trouble whose words change gets a new line only after they held this long.
 CHANGED_NS = 60 * 10**9
-#: Of a link and its devices, within LINES_NS.
+#: The most lines about one link and its devices within LINES_NS.
 LINES_MAX, LINES_NS = 10, 3600 * 10**9
 
 #: A connection may be made and given up in turn: so long it is up before that is said.

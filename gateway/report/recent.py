@@ -15,12 +15,12 @@ WINDOW_NS, EVERY_NS = 60 * 10**9, 5 * 10**9
 UP_NS = 10 * 10**9
 #: A time that is told as an age, from two moments, is off by less.
 GOOD_AGAIN_NS = 1_000_000
-#: The same for the buffer, which fills over hours; a speed of less than a minute says nothing.
+#: Window, interval and shortest useful span of the buffer's speed: it fills over hours.
 FILL_WINDOW_NS, FILL_EVERY_NS, FILL_LEAST_NS = 600 * 10**9, 10 * 10**9, 60 * 10**9
 
 
 class Counts(NamedTuple):
-    """Of a device; `wrong` of a link alone."""
+    """Counters of a device; `wrong` is counted for links only."""
 
     requests: int = 0
     timeouts: int = 0
@@ -31,7 +31,7 @@ class Counts(NamedTuple):
         return Counts(*(now - then for now, then in zip(self, before, strict=True)))
 
     def later(self, other: Counts) -> Counts:
-        """Of two moments, whose counters only grow."""
+        """The later of two states of counters that only grow."""
         return Counts(*(max(one, two) for one, two in zip(self, other, strict=True)))
 
 

@@ -35,7 +35,7 @@ _SEVERAL = {
     "device.never_answered_host": "device.several_never",
     "device.never_answered_meter": "device.several_never",
 }
-#: Of a device that does not answer.
+#: Causes that mean that a device does not answer.
 NO_ANSWER = frozenset(_SEVERAL)
 #: What differs between devices that have the same trouble, and how one line says it.
 _ADDED = ("count", "damaged", "bad", "tags")
@@ -151,8 +151,8 @@ def spans(names: Sequence[str], members: Sequence[str]) -> str:
 
 
 def shortened(warnings: Sequence[Said], most: int) -> tuple[list[Said], list[str]]:
-    """At most `most` warnings about links and devices, and every other one; and the commands that
-    show what is left out, one for each.
+    """At most `most` warnings about links and devices, all other warnings, and one command for each
+    kind of what is left out that shows it.
     """
     kept: list[Said] = []
     left_out: list[str] = []

@@ -16,9 +16,11 @@ from gateway.report.snapshot import Said
 from gateway.report.values import show
 
 EVERY_MS_MIN, EVERY_MS_MAX = 100, 86_400_000
-#: Of one answer: a megabyte. Nobody reads more by eye, and a script asks device by device.
+#: Rows in one answer, about a megabyte: nobody reads more by eye, and a script asks device by
+#: device.
 ROWS_MAX = 5_000
-#: Of all who watch together, each some 10 us of the loop that also seals: a tenth of its time.
+#: Rows a second for all watchers together. Each takes some 10 us of the event loop, which also
+#: seals blocks: a tenth of its time.
 ROWS_A_SECOND = 10_000
 
 

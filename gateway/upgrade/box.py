@@ -144,7 +144,7 @@ class Box:
         (program / "__main__.py").write_text(start, encoding="utf-8")
 
     def end(self, upgrade: Upgrade) -> None:
-        """Its outcome stays, the unit goes; without a state it does nothing."""
+        """Keep the outcome and remove the upgrade's unit; does nothing where no state is kept."""
         (self.folder / STATE).replace(self.folder / LAST)
         durable(self.folder)
         for name in ("new.deb", "bundle", *(() if upgrade.step == "stuck" else ("old.deb",))):
@@ -166,7 +166,7 @@ class Box:
 
 
 def health_in(status: Any) -> Health | None:
-    """Of what `jiahe status --json` says, whatever the version; None where it is none of ours."""
+    """Health, read from `jiahe status --json` of any version; None if it is none."""
     try:
         return Health(
             pid=int(status["pid"]),

@@ -100,7 +100,9 @@ def _whole(folder: Path) -> None:
 
 
 def _fits(package: Path) -> str:
-    """Its version; raises BundleError where it is for another processor or another program."""
+    """The package's version. Raises BundleError where it is for another processor or another
+    program.
+    """
     name, arch, version = (field(package, each) for each in ("Package", "Architecture", "Version"))
     own = said("dpkg", "--print-architecture")
     if name != "jiahe" or arch != own:

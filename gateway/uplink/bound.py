@@ -20,7 +20,7 @@ from gateway.ports import ChannelError
 
 #: The longest that the platform's name is asked for; then its addresses of the last time count.
 RESOLVE_S_MAX = 3.0
-#: Of the longest wait for a connection, what one address may take while others are left.
+#: Seconds that one address may take to connect while other addresses are left to try.
 ADDRESS_S_MAX = 3.0
 #: A connection that is not answered for so long is dead: the kernel lets go of it, and so do we.
 UNANSWERED_MS = 30_000
@@ -123,7 +123,9 @@ def _message(error: OSError) -> str:
 
 
 class Passage:
-    """Between gRPC and one connection of an interface: `open` says where gRPC may connect, once."""
+    """Connects gRPC with one connection that leaves by an interface: `open` says, once, where gRPC
+    may connect.
+    """
 
     def __init__(self, interface: Interface, connection: socket.socket) -> None:
         self._interface, self._connection = interface, connection

@@ -29,7 +29,8 @@ from gateway.uplink.pace import PIECE_BYTES
 from gateway.uplink.periods import DAY_NS, LENGTH_NS, begin_ns, number
 from gateway.uplink.wire import PIECE_BYTES_OVER
 
-#: Of a message, each way: gRPC, HTTP/2, TLS 1.3, TCP and IPv6 headers, and the TCP acks for it.
+#: Overhead of a message, each way: gRPC, HTTP/2, TLS 1.3, TCP and IPv6 headers, and the TCP acks
+#: for it.
 MESSAGE_BYTES = 350
 #: What segments and TLS records add to a long message: one part in so many.
 MESSAGE_PART = 16

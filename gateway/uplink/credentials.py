@@ -26,9 +26,9 @@ class Credentials:
         self._usable: grpc.ChannelCredentials | None = None
 
     def current(self) -> grpc.ChannelCredentials:
-        """Of the files, or of what they held before they broke.
+        """Credentials made of the files, or of what the files held before they became unusable.
 
-        Raises ChannelError with the id of the fault when they were never right.
+        Raises ChannelError with the id of the fault when they were never usable.
         """
         self._refresh()
         if self._usable is None:

@@ -27,7 +27,7 @@ FEATURES = frozenset(
 #: Ranges that all pages of a Welcome may name, and epochs whose end it lacks. So many keep the
 #: event loop busy for a second or two.
 HELD_RANGES_MAX, ENDS_LACKING_MAX = 1 << 18, 1 << 10
-#: Of an earlier run, Hello names so many ranges at most; the last covers what is left.
+#: The most ranges of an earlier run in Hello; the last one covers what is left.
 KEPT_RANGES_MAX = 64
 
 
@@ -51,7 +51,7 @@ class _Held:
 
 
 class Greeting:
-    """Of one stream."""
+    """Hello and Welcome of one stream."""
 
     def __init__(self, identity: Identity, buffer: Buffer, refused: Keys) -> None:
         """`refused`: blocks that the platform takes no more."""

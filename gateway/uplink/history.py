@@ -114,7 +114,9 @@ class History:
         self.sent_bytes += size
 
     def check_sent(self, epoch: int, blocks: Iterable[tuple[int, int]]) -> None:
-        """Of ranges. Raises SessionError unless there are some, and all of them were sent."""
+        """Check the ranges of an answer. Raises SessionError if there are none, or if one names a
+        block that was not sent.
+        """
         asked = RangeSet(blocks)
         if not asked or asked.minus(self.sent.get(epoch, RangeSet())):
             raise SessionError("uplink.claims_unsent")

@@ -124,8 +124,8 @@ class KeptBudget(NoBudget):
         *,
         name: str = NAME,
     ) -> KeptBudget:
-        """With the count of the runs before, in the file `name`. A note that can't be read is
-        said, and starts anew.
+        """Open the budget with the count of earlier runs from the file `name`. A count that can't
+        be read is reported, and counting begins at 0.
         """
         found: list[Note | None] = []
         try:

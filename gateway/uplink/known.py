@@ -6,8 +6,8 @@ from gateway.uplink.greeting import Greeting
 
 
 class Known:
-    """Of one stream, from Welcome on. `contents`: names of tag sets and of catalogs' contents;
-    `revisions`: (epoch, revision) of catalogs.
+    """What the platform knows, during one stream, from Welcome on. `contents`: names of tag sets
+    and catalogs; `revisions`: (epoch, revision) of catalogs.
     """
 
     def __init__(self, greeting: Greeting) -> None:

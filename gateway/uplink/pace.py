@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-#: At 64 kbit/s 16 KiB take two seconds: a piece is never larger than what heartbeats can wait for.
+#: Largest piece of a message. At 64 kbit/s it takes two seconds, which is as long as a heartbeat
+#: may wait.
 PIECE_BYTES = 16 << 10
 ROOM_BYTES_MIN = PIECE_BYTES
 #: Where a stream begins: 8 s of 64 kbit/s, so that the first answer is never taken for silence.
@@ -25,7 +26,7 @@ ROOM_BYTES_MAX = 16 << 20
 FAST_NS, SLOW_NS = 10**9, 3 * 10**9
 #: After a cut: so much, and this part of what the stream has brought over, may be on its way.
 CUT_ROOM_BYTES, CUT_ROOM_PART = PIECE_BYTES, 8
-#: Of a learned length, this much is used.
+#: Share of the learned stream length that is used.
 CUT_USED = 0.9
 #: A stream that brought over so many times the length was no victim of it.
 CUT_PASSED = 2
@@ -72,7 +73,7 @@ class Cuts:
 
 
 class Pace:
-    """Of one stream. `cuts` is shared by all streams of the process."""
+    """How fast one stream may send. `cuts` is shared by all streams of the process."""
 
     def __init__(self, cuts: Cuts, room: int = ROOM_BYTES_FIRST) -> None:
         self.cuts = cuts
@@ -140,6 +141,6 @@ class Pace:
         return max(PIECE_BYTES, most)
 
     def is_full(self, size: int) -> bool:
-        """With so many bytes more the stream would pass the length at which streams are cut."""
+        """Whether `size` bytes more would reach the length at which streams are cut."""
         length = self.cuts.length
         return length is not None and self.sent + size > length * CUT_USED

@@ -17,13 +17,14 @@ from gateway.uplink.pace import Pace
 
 #: The platform may slow the box down to a block a minute, not further; it may pause it.
 BLOCK_INTERVAL_MS_MAX = 60_000
-#: So many blocks refused in a row, none acknowledged: the fault is the platform's, not theirs. From
-#: then on it gets a block now and then, twice as long after the last each time, until it takes one.
+#: After this many refusals in a row without an acknowledgement the fault is taken to be the
+#: platform's. From then on it is sent one block at a time, each after twice the wait of the one
+#: before, until it accepts one.
 REFUSED_IN_ROW_MAX = 8
 
 
 class Refusals:
-    """Of one stream."""
+    """Blocks that the platform refused during one stream."""
 
     def __init__(self, history: History, buffer: Buffer) -> None:
         self._history, self._buffer = history, buffer

@@ -20,7 +20,7 @@ ASK_NS, DEAD_NS = 3 * 10**9, 9 * 10**9
 
 
 class Silence:
-    """Of one stream, from its Hello on."""
+    """When the platform was last heard on one stream, counted from its Hello."""
 
     def __init__(self, history: History, pace: Pace) -> None:
         self._history, self._pace = history, pace

@@ -135,7 +135,7 @@ class Uplink:
 
     @property
     def _budget(self) -> NoBudget:
-        """Of the way that is used."""
+        """Budget of the way that is in use."""
         return self._ways.now.budget
 
     async def _choose_way(self) -> None:

@@ -71,7 +71,7 @@ class Ways:
     # ---- which one -------------------------------------------------------------------------
 
     def shut_until_ns(self, opening: int) -> int | None:
-        """As NoBudget.shut_until_ns, of all: None where any may be used."""
+        """As NoBudget.shut_until_ns, over all ways: None where at least one may be used."""
         shut = [way.budget.shut_until_ns(opening) for way in self._ways]
         return min((ns for ns in shut if ns is not None), default=None) if all(shut) else None
 

@@ -68,7 +68,7 @@ def _wrapped(field: str, message: bytes, more: bytes = b"") -> bytes:
 
 
 def message_id(message: bytes) -> bytes:
-    """By which its pieces are known."""
+    """The id that the pieces of this message carry."""
     return hashlib.sha256(message).digest()[: limits.ID_BYTES]
 
 

@@ -32,6 +32,8 @@ SERIALS = {"a": "JH0001", "b": "JH0002"}
 #: What the guest writes there is in a file of this machine at once, whatever becomes of the guest.
 BOOK_PORT = "jiahe.book"
 _CLUSTER_BYTES = 4096
+#: Without a ROM to boot from: nobody boots from the network, and the ROM is in a package of its own.
+_CARD = "virtio-net-pci,romfile="
 _TICK = Event()  # never set: to wait by
 _MONITOR_S_MAX, _END_S_MAX = 20.0, 180.0
 
@@ -69,8 +71,8 @@ class Qemu:
         log = (self._folder / "qemu.log").open("ab")
         with log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
+        self._answering()
         if "uplink" in absent:
-            self._answering()
             self.cable("uplink", plugged=False)
 
     def _answering(self) -> None:
@@ -78,7 +80,8 @@ class Qemu:
         until = time.monotonic() + _MONITOR_S_MAX
         while not (self._sockets / "monitor").exists():
             if not self.is_on or time.monotonic() > until:
-                raise BoxError(f"QEMU did not start, see {self._folder / 'qemu.log'}")
+                log = self._folder / "qemu.log"
+                raise BoxError(f"QEMU did not start: {log.read_text(errors='replace')[-500:]}")
             _TICK.wait(0.1)
 
     def _devices(self, absent: Sequence[str]) -> list[str]:
@@ -90,10 +93,10 @@ class Qemu:
             "-drive", f"file={self._disk},format=qcow2,if=virtio,cache=writeback",
             "-qmp", f"unix:{monitor},server=on,wait=off",
             "-netdev", f"user,id=ssh,restrict=on,ipv6=off,net=10.0.2.0/24,{ssh}",
-            "-device", "virtio-net-pci,netdev=ssh,id=card-ssh,mac=52:54:00:00:00:01",
+            "-device", f"{_CARD},netdev=ssh,id=card-ssh,mac=52:54:00:00:00:01",
             "-netdev",
             f"user,id=uplink,restrict=on,ipv6=off,net={_UPLINK_NET},guestfwd=tcp:{host}:{port}-{forward}",
-            "-device", "virtio-net-pci,netdev=uplink,id=card-uplink,mac=52:54:00:00:00:02",
+            "-device", f"{_CARD},netdev=uplink,id=card-uplink,mac=52:54:00:00:00:02",
             "-device", "virtio-serial-pci",
             "-chardev", f"file,id=book,path={self.book(self.boots)},append=on",
             "-device", f"virtserialport,chardev=book,name={BOOK_PORT}",

@@ -102,7 +102,7 @@ cdef void load64(
 cdef void load_odd(
     const uint8_t *p, size_t stride, uint32_t n, int64_t *out, uint8_t wide
 ) noexcept nogil:
-    """Of 3, 5, 6 or 7 bytes, high byte first."""
+    """Load values of 3, 5, 6 or 7 bytes, high byte first."""
     cdef uint32_t i
     cdef int k
     cdef uint64_t value

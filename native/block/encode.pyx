@@ -75,7 +75,8 @@ cdef bint count_narrow(const int64_t *v, uint32_t n, bint fresh, uint64_t *sizes
 
 
 cdef void count_wide(const int64_t *v, uint32_t n, bint fresh, uint64_t *sizes) noexcept nogil:
-    """The same for any values; unsigned arithmetic, since differences wrap modulo 2^64."""
+    """As `count_narrow`, for any values; unsigned arithmetic, since differences wrap modulo 2^64.
+    """
     cdef uint64_t before = 0, step_before = 0, step
     cdef uint32_t i
     if not fresh:

@@ -62,7 +62,7 @@ cdef inline bint may_be_none(const field_t *f, const fieldprops_t *props) noexce
 cdef uint8_t read_number(
     const field_t *f, const fieldprops_t *props, layout_t *layout, uint8_t *row, int64_t *value
 ) noexcept nogil:
-    """Its quality; leaves it in `value`."""
+    """Read one number into `value`; returns its quality."""
     cdef uint8_t quality = row_status(row)[f.part]
     decode_numbers(f, props, row_data(layout, row), layout.stride, 1, value, &quality)
     doubt_values(f, props, value, 1, &quality)

@@ -264,7 +264,7 @@ cdef void damaged(link_t *l, int64_t now) noexcept nogil:
 cdef void give_up_damaged(
     link_t *l, const flight_t *f, bint is_no_fault, int64_t now
 ) noexcept nogil:
-    """Its answer was damaged twice, or it is no request of the plan."""
+    """Give up a request whose answer was damaged twice, or that is no request of the plan."""
     cdef member_t *m = &l.members[f.member]
     if is_no_fault:
         own_ended(&m.scan)

@@ -121,7 +121,7 @@ cdef bint send_flight(link_t *l, flight_t *f, const out_t *out, int64_t now) noe
 
 
 cdef bint send_again(link_t *l, flight_t *f, int64_t now) noexcept nogil:
-    """The same request once more, after damage."""
+    """Send the same request once more, after damage."""
     cdef uint8_t bytes[ASK_MAX]
     cdef out_t out
     out.p = bytes

@@ -53,7 +53,7 @@ cdef void other_asked(link_t *l, const take_t *t, bint heard, int64_t now) noexc
 
 
 cdef object others_of(const others_t *o, int64_t now):
-    """As gateway.report.snapshot.Others; None where nobody else asks."""
+    """gateway.report.snapshot.Others; None where nobody else asks."""
     if not is_shared(o, now):
         return None
     every = (o.at - o.since) / 1e9 / max(1, <int64_t>o.count - 1)

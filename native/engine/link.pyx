@@ -284,7 +284,8 @@ cdef class Link:
         return result
 
     cdef double busy_share(self, int64_t now):
-        """Of the last BUSY_WINDOW or so, whoever asks how often: marks are a second apart."""
+        """Share of the last BUSY_WINDOW or so in which the link was busy; marks are a second apart.
+        """
         marks = self.busy_marks
         if not marks or now - marks[len(marks) - 1][0] >= 1000 * MS:
             marks.append((now, self.l.counts.busy_ns))
@@ -297,7 +298,7 @@ cdef class Link:
         return min(1.0, share)
 
     def snapshot(self) -> dict:
-        """As gateway.report.snapshot.LinkSnapshot, but for `cause`: an errno or a TLS_* here. Any
+        """gateway.report.snapshot.LinkSnapshot, but `cause` is an errno or a TLS_* here. Any
         thread.
         """
         cdef link_t *link = &self.l
@@ -368,8 +369,8 @@ cdef class Link:
         return self.l.sessions[0].single
 
     def devices(self, bint brief=False) -> list:
-        """As gateway.report.snapshot.DeviceSnapshot, but for `cause` (quality, exception code) and
-        names; `brief`: without the groups.
+        """gateway.report.snapshot.DeviceSnapshot of each device, but `cause` is (quality, exception
+        code), and names are missing; `brief`: without the groups.
         """
         cdef device_t *d
         cdef int64_t now = boot_ns()

@@ -369,7 +369,7 @@ cdef class Loop:
         return True
 
     def dismiss(self, Link link, Group group) -> None:
-        """Its row is of no use any more: it leaves once nothing of it is under way."""
+        """Remove a single reading's group from the link once nothing of it is in flight."""
         link.see_off(group)
         self.ring()
 

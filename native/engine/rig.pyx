@@ -151,7 +151,7 @@ cdef void settle(rig_t *r) noexcept nogil:
 
 
 cdef void read_all(rig_t *r) noexcept nogil:
-    """As `read_port` of the loop, or as `await_port`."""
+    """Read as the loop's `read_port` does, or as its `await_port`."""
     cdef uint8_t *at
     cdef size_t room = 0, n
     cdef ssize_t got = 1
@@ -322,7 +322,7 @@ cdef class Rig:
         self.r.now = max(self.r.now, until)
 
     def lay(self, bytes data) -> None:
-        """As `feed`, while the shell is kept from looking."""
+        """As `feed`, but the shell does not look yet."""
         if not rig_lay(&self.r, data, <size_t>len(data)):
             raise ValueError(f"{len(data)} bytes more than there is room for")
 
@@ -371,14 +371,14 @@ cdef class Rig:
         return sent
 
     def welcome(self, int device, Group group not None) -> bool:
-        """As `native.engine.loop.Loop.welcome`."""
+        """See `native.engine.loop.Loop.welcome`."""
         if not self.link.invite(device, group):
             return False
         rig_visited(&self.r)
         return True
 
     def dismiss(self, Group group not None) -> None:
-        """As `native.engine.loop.Loop.dismiss`."""
+        """See `native.engine.loop.Loop.dismiss`."""
         self.link.see_off(group)
         rig_visited(&self.r)
 

@@ -30,7 +30,7 @@ cdef enum:
 
 
 cdef int64_t wire_time(link_t *l, uint32_t data_bytes) noexcept nogil:
-    """Of a request and its answer."""
+    """Time that a request and its answer take on the wire, in ns."""
     return l.bus.char_ns * (request_chars(RTU) + answer_chars(RTU, data_bytes))
 
 

@@ -108,7 +108,8 @@ cdef Prep prepare_tcp(
 
 
 cdef inline bint was_sent_lately(const modbus_t *s, uint16_t transaction) noexcept nogil:
-    """The same for the last few ids of any connection: whoever sends such an id echoes it."""
+    """Whether the id is one of the last few of any connection: whoever sends such an id echoes it.
+    """
     return <uint16_t>(s.transaction - transaction) < s.sent_lately
 
 

@@ -359,7 +359,7 @@ cdef class Group:
         return self.g.ticks_due, self.g.next_tick
 
     def snapshot(self) -> dict:
-        """As gateway.report.snapshot.GroupSnapshot. Any thread."""
+        """gateway.report.snapshot.GroupSnapshot. Any thread."""
         cdef uint64_t counts[LATE_BUCKETS]
         memcpy(counts, self.g.late, sizeof(counts))
         return {

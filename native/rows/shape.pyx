@@ -47,7 +47,7 @@ SPEC_BYTES_MAX, PARTS_MAX, ROW_DATA_MAX = 8192, 65535, 1 << 20
 #: Rows that a store holds at most, so that the sealer's scratch stays small.
 ROWS_MAX = 8192
 
-#: By the identity of a plan's parts, which the value keeps alive.
+#: Answers by the identity of a plan's parts, which the value keeps alive.
 _answers = WeakValueDictionary()
 _shapes = WeakValueDictionary()
 
@@ -63,7 +63,9 @@ SWAPPED = (1, 2, 4, 8)
 
 
 cdef class Shape:
-    """Of `plan`, as `native.rows.group.Group` takes it, with the same errors."""
+    """What groups with the plan `plan` have in common; the plan and its errors as in
+    `native.rows.group.Group`.
+    """
 
     def __cinit__(self, object plan):
         cdef int i

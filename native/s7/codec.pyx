@@ -67,7 +67,9 @@ cdef size_t put_setup(uint16_t reference, const setup_t *wanted, uint8_t *out) n
 cdef size_t put_read(
     uint16_t reference, const uint8_t *items, uint32_t count, uint8_t *out
 ) noexcept nogil:
-    """At most REQUEST_MAX bytes, where the caller keeps JOB_HEAD + ITEM x count within the PDU."""
+    """Write a read of at most REQUEST_MAX bytes; the caller keeps JOB_HEAD + ITEM x count within
+    the PDU.
+    """
     cdef size_t at = put_head(1, reference, 2 + ITEM * count, 0, out)
     out[at], out[at + 1] = READ, <uint8_t>count
     memcpy(out + at + 2, items, ITEM * count)

@@ -97,7 +97,7 @@ cdef uint32_t put_utf8(uint32_t c, uint8_t *out) noexcept nogil:
 
 
 cdef bint put_wide_text(const uint8_t *p, uint8_t *out, uint32_t text) noexcept nogil:
-    """As `put_text`; half a surrogate pair is no value either."""
+    """As `put_text`, for UTF-16; half a surrogate pair is no value."""
     cdef uint32_t length = be16(p + 2), at = 0, i = 0, c, low
     if length > <uint32_t>be16(p) or length > text:
         return False

@@ -224,7 +224,7 @@ cdef int race_open(port_t *p) noexcept nogil:
 
 
 cdef int win(port_t *p, int i) noexcept nogil:
-    """That attempt has connected."""
+    """Attempt `i` has connected: it becomes the connection, and the others are closed."""
     cdef int fd = p.race.fds[i]
     p.race.fds[i] = -1
     p.race.begun = ADDRESSES  # none is left untried

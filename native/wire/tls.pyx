@@ -255,7 +255,7 @@ OPS.flush, OPS.close, OPS.counters = tls_discard, tls_close, no_count
 
 
 cdef object version_of(path):
-    """By what changes of a file are noticed; None: there is no such file."""
+    """What tells versions of a file apart; None: there is no such file."""
     try:
         found = os.stat(path)
     except OSError:
@@ -321,7 +321,7 @@ cdef class Secured:
         return self.usable
 
     def describe(self) -> dict:
-        """As gateway.report.snapshot.TlsSnapshot. Any thread."""
+        """gateway.report.snapshot.TlsSnapshot. Any thread."""
         version, detail = self.s.version, self.s.detail
         up = version != NULL
         return {

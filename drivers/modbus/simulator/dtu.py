@@ -130,7 +130,7 @@ class Dtu:
                     os.write(self._terminal, data)
 
     def _rest_s(self) -> float | None:
-        """At most so long until it dials, sends a heartbeat, or looks for its bus again."""
+        """Seconds until it dials, sends a heartbeat, or looks for its bus again."""
         now = now_ns()
         times = []
         if self._socket is None:

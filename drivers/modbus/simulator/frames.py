@@ -55,7 +55,9 @@ class Mbap:
 
 class Rtu:
     def split(self, buffer: bytearray) -> list[Asked]:
-        """By length, as a stream has no silences; a byte that begins no frame is skipped."""
+        """Take the requests out of `buffer` by their lengths, as a stream has no silences; a byte
+        that begins no frame is skipped.
+        """
         found = []
         while len(buffer) >= 4:
             size = _REQUEST.get(buffer[1], 4)
