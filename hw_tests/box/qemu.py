@@ -32,7 +32,7 @@ SERIALS = {"a": "JH0001", "b": "JH0002"}
 #: What the guest writes there is in a file of this machine at once, whatever becomes of the guest.
 BOOK_PORT = "jiahe.book"
 _CLUSTER_BYTES = 4096
-#: Without a ROM to boot from: nobody boots from the network, and the ROM is in a package of its own.
+#: Without a ROM to boot from, which is in a package of its own: nobody boots from the network.
 _CARD = "virtio-net-pci,romfile="
 _TICK = Event()  # never set: to wait by
 _MONITOR_S_MAX, _END_S_MAX = 20.0, 180.0
