@@ -36,7 +36,7 @@ _ROW_TYPES: Mapping[ValueType, RowType] = {
     "date_time": "int64", "dtl": "int64", "ldt": "int64", "s5time": "uint32",
 }  # fmt: skip
 ByteOrder = Literal["ABCD", "CDAB", "BADC", "DCBA"]
-LinkType = Literal["serial", "tcp", "udp", "listen"]
+LinkType = Literal["serial", "tcp", "udp", "listen", "box"]
 Framing = Literal["rtu", "ascii", "tcp", "shdr"]
 
 #: How many bytes a raw value of each type has on the wire; 0: as many as the tag's `length`.
@@ -367,3 +367,22 @@ class HostedDriver(Driver, Protocol):
         are left out. `pool`: the native.rows.group.Pool of the box, where all rows wait for the
         seal.
         """
+
+
+@runtime_checkable
+class BoxDriver(Driver, Protocol):
+    """The one that reads the box itself, in a thread of the daemon."""
+
+    def device(self, every_ns: int, buffer: Path, *, radio: bool) -> DeviceSpec:
+        """The box as a device. `buffer`: the directory whose disk is looked at; `radio`: whether
+        the modem is asked.
+        """
+
+    def open(
+        self,
+        links: Sequence[tuple[LinkSpec, Sequence[DevicePlan]]],
+        first_group: int,
+        kept: Mapping[str, Any],
+        pool: Any = None,
+    ) -> OpenedLinks:
+        """See HostedDriver.open."""

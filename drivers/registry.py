@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from drivers.api import Driver, HostedDriver
+from drivers.api import BoxDriver, Driver, HostedDriver
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -25,6 +25,8 @@ _OURS = {
     "mtconnect": "drivers.mtconnect",
     "s7": "drivers.s7",
 }
+#: The one that no device of a configuration names, and its module.
+_BOX = ("box", "drivers.box")
 
 
 class UnknownDriverError(LookupError):
@@ -43,6 +45,8 @@ def names() -> list[str]:
 
 def get(name: str) -> Driver:
     """The driver, imported now if it was not before. Raises UnknownDriverError."""
+    if name == _BOX[0]:
+        return of_the_box()
     if module := _OURS.get(name):
         return cast(Driver, import_module(module).DRIVER)
     for point in _theirs():
@@ -60,7 +64,13 @@ def _theirs() -> tuple[EntryPoint, ...]:
 
 def is_hosted(name: str) -> bool:
     """Whether its links run in a process beside the daemon: its sources may push values."""
-    return isinstance(get(name), HostedDriver)
+    driver = get(name)
+    return isinstance(driver, HostedDriver) and not isinstance(driver, BoxDriver)
+
+
+def of_the_box() -> BoxDriver:
+    """The driver that reads the box itself; [box] of a configuration has it."""
+    return cast(BoxDriver, import_module(_BOX[1]).DRIVER)
 
 
 def lacks(name: str) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ _PLACES = {
     ".sysusers": "usr/lib/sysusers.d/{name}.conf",
     ".tmpfiles": "usr/lib/tmpfiles.d/{name}.conf",
     ".rules": "{rules}/{name}.rules",
+    ".polkit": "usr/share/polkit-1/rules.d/{name}.rules",
     ".example.toml": "usr/share/{package}/{name}.example.toml",
     ".example.conf": "usr/share/{package}/{name}.example.conf",
 }

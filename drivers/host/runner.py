@@ -34,12 +34,12 @@ from drivers.host.frames import (
     unpack_row,
     unpack_state,
 )
+from drivers.host.newest import newest
 from drivers.host.snapshots import CAUSES, HostedDevice, HostedLink, device_snapshot, link_snapshot
 from drivers.host.source import GroupAsked, LinkAsked, asked_as_json
 from drivers.phases import phase_of
 from drivers.quality import BAD_LINK_DOWN, GOOD
 from drivers.runner import TURN_S_MAX
-from native.block.latest import latest
 from native.rows.group import Group, Pool
 
 _log = logging.getLogger(__name__)
@@ -300,22 +300,11 @@ def open_hosted(
         hosted.append(HostedLink(spec, devices))
     by_name = {each.plan.spec.name: each.groups for link in hosted for each in link.devices}
 
-    def newest(device: str) -> list[dict[str, Any]]:
-        found = []
-        for group in by_name[device]:
-            row = latest(group)
-            values = row[1] if row else [(None, 0)] * len(group.plan.tags)
-            for tag, (raw, quality) in zip(group.plan.tags, values, strict=True):
-                time_ns = row[0] if row else 0
-                one = {"tag": tag, "raw": raw, "quality": quality, "time_ns": time_ns}
-                found.append(one | {"said": CAUSES.get(quality)})
-        return found
-
     runner = HostRunner(driver, source, hosted)
     return OpenedLinks(
         runners=(runner,),
         groups=tuple(groups),
-        latest=newest,
+        latest=lambda device: newest(by_name[device], CAUSES),
         learned=dict,
         know_utc=runner.know_utc,
     )

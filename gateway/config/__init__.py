@@ -17,6 +17,7 @@
     spelling    how things are written, for remedies
     points      tags from a CSV table
     model       the result
+    sections    tables that there is one of, judged
     loading     all of them into one configuration, or into what is wrong
     capacity    whether all of it can be delivered
     problems    a mistake and its rendering; alike ones as one

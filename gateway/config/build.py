@@ -10,6 +10,7 @@ from typing import Any
 
 from drivers import registry
 from drivers.api import (
+    BoxDriver,
     ByteOrder,
     DeviceSpec,
     Driver,
@@ -35,7 +36,7 @@ from gateway.config.schema import (
     device_table,
     drivers_with,
 )
-from gateway.config.tags import Profile, Tag, TagReader, is_name
+from gateway.config.tags import Profile, Tag, TagReader, judge_name
 from gateway.config.values import nearest
 
 _UNIT_IN_NAME = re.compile(r"\{unit(?::0?([1-9]))?\}")
@@ -226,11 +227,7 @@ class DeviceBuilder:
             self._problems.append(place.error("config.range_without_place", name=name))
             return []
         names = [_numbered(name, unit) for unit in units]
-        if not all(is_name(each) for each in names):
-            meant = spelling.key(spelling.allowed_name(name))
-            self._problems.append(place.error("config.bad_name", name=name, meant=meant))
-            return []
-        return names
+        return names if judge_name(name, names, place, self._problems) else []
 
     def _link(self, place: Place, name: str) -> LinkSpec | None:
         if name not in self._links:
@@ -242,7 +239,10 @@ class DeviceBuilder:
 
     def _driver(self, place: Place, name: str) -> Driver | None:
         try:
-            return registry.get(name)
+            driver = registry.get(name)
+            if isinstance(driver, BoxDriver):  # [box] has it, no device
+                raise registry.UnknownDriverError(name)
+            return driver
         except registry.UnknownDriverError:
             args = {"driver": name, "known": spelling.listed(registry.names())}
             message = "config.no_such_driver"

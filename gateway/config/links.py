@@ -10,13 +10,12 @@ from typing import Any
 
 from drivers.api import IN_FLIGHT_AUTO, DeviceSpec, LinkSpec, TlsFiles
 from gateway.certificates import judge
-from gateway.config import spelling
 from gateway.config.address import AddressError, as_written, split_address
 from gateway.config.check import Place, check_table, complete, without_dotted
 from gateway.config.dialin import listen_address
 from gateway.config.problems import Problems
 from gateway.config.schema import BAUDS, LINK, LINK_TLS
-from gateway.config.tags import is_name
+from gateway.config.tags import judge_name
 
 
 def build_link(
@@ -27,9 +26,7 @@ def build_link(
     A timeout that the file leaves out is 0 here: `settle` gives it once the devices are known.
     """
     before = len(problems)
-    if not is_name(name):
-        meant = spelling.key(spelling.allowed_name(name))
-        problems.append(place.error("config.bad_name", name=name, meant=meant))
+    judge_name(name, [name], place, problems)
     written = without_dotted(place, data, LINK, problems)
     if data and not written:
         return None

@@ -1,44 +1,38 @@
 """gateway.toml and conf.d/*.toml into one configuration, or into the list of what is wrong.
 
-Files are read in name order after the main one. Tables merge: [gateway], [platform] and [buffer]
-key by key, [links] and [devices] name by name. What two files both say is an error that names both.
+Files are read in name order after the main one. Tables merge: [gateway], [platform], [buffer] and
+[box] key by key, [links] and [devices] name by name. What two files both say is an error that names
+both.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from drivers import registry
-from drivers.api import DeviceSpec, LinkSpec, TlsFiles
-from gateway.certificates import judge
+from drivers.api import DeviceSpec, LinkSpec
 from gateway.config import dialin, spelling
-from gateway.config.address import AddressError, split_address
 from gateway.config.build import DeviceBuilder, check_lines
 from gateway.config.capacity import Capacity
 from gateway.config.check import Place, check_table, complete
 from gateway.config.folder import judge_ignored, read_files
-from gateway.config.links import address_args, build_link, judge_targets
+from gateway.config.links import build_link, judge_targets
 from gateway.config.lists import by_name
 from gateway.config.model import BufferConfig, GatewayConfig, PlatformConfig
 from gateway.config.problems import ERRORS_MAX, Located, Problems
-from gateway.config.schema import BUFFER, FILE, GATEWAY, PLATFORM, Table
+from gateway.config.schema import BOX, BUFFER, FILE, GATEWAY, PLATFORM, Table
+from gateway.config.sections import Section, is_there, judge_buffer, judge_gateway, judge_platform
 from gateway.config.source import Source
 from gateway.config.tags import TagReader
-from gateway.config.units import show_size
 from gateway.config.uplinks import build_ways
 from gateway.files import Inode
 
 VERSION = 1
 #: What a table that may not be left out holds at least.
 _EXAMPLES = {"gateway": "config.example_gateway", "platform": "config.example_platform"}
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +60,16 @@ def load(path: Path) -> Loaded:
     buffer = merged.section("buffer", BUFFER)
     budget = platform.places.get("data_budget")
     ways = build_ways(merged.named("uplinks"), budget, problems)
-    links, devices, reader = _plant(merged, problems)
+    folder = buffer.path("path") or Path(buffer["path"] or BUFFER["path"].default)
+    links, devices, reader = _plant(merged, folder, problems)
     tables = reader.files
     inodes = {each.file: each.inode for each in sources if each.inode} | reader.inodes
     if not (merged.names("devices") or merged.lost("devices") or merged.damaged):
         problems.append(merged.main.warning("config.no_devices"))
-    _judge_gateway(gateway, problems)
+    judge_gateway(gateway, problems)
     paths = {key: platform.path(key) for key in ("ca", "cert", "key")}
-    _judge_platform(platform, paths, gateway["id"] or "", problems)
-    _judge_buffer(buffer, gateway, problems)
+    judge_platform(platform, paths, gateway["id"] or "", problems)
+    judge_buffer(buffer, folder, gateway, problems)
     judge_ignored(path, _used(tables, links, paths.values()), problems)
     if problems.are_enough:
         problems.append(Located(str(path), 0, 0, "error", "config.enough", {"count": ERRORS_MAX}))
@@ -98,7 +93,7 @@ def load(path: Path) -> Loaded:
                 data_budget=platform["data_budget"],
             ),
             buffer=BufferConfig(
-                path=buffer.path("path") or Path(buffer["path"]),
+                path=folder,
                 max_size=buffer["max_size"],
                 keep_for_ns=buffer["keep_for"],
                 flush_every_ns=buffer["flush_every"],
@@ -124,29 +119,6 @@ def _used(
     for link in links:
         if link.tls:
             yield from (link.tls.ca, link.tls.cert, link.tls.key)
-
-
-@dataclass(slots=True)
-class Section:
-    """One of [gateway], [platform], [buffer]: values, and where each was said."""
-
-    place: Place
-    values: dict[str, Any]
-    places: dict[str, Place]
-    written: frozenset[str] = frozenset()  # wrong ones, too
-
-    def __getitem__(self, key: str) -> Any:
-        return self.values.get(key)
-
-    def at(self, key: str) -> Place:
-        return self.places.get(key, self.place)
-
-    def path(self, key: str) -> Path | None:
-        """A path, relative to the file that says it; None where it is a default or unsaid."""
-        if key not in self.places or self.values.get(key) is None:
-            return None
-        value: str = self.values[key]
-        return (Path(self.places[key].origin.file).parent / value).absolute()
 
 
 class _Merged:
@@ -209,6 +181,9 @@ class _Merged:
         near = (each for each in self._problems if each.id == "config.unknown_key_near")
         return {each.args["key"]: each.args["near"] for each in near}
 
+    def has(self, name: str) -> bool:
+        return any(isinstance(tables.get(name), dict) for _, tables in self._files)
+
     def names(self, name: str) -> list[str]:
         return [key for _, tables in self._files for key in tables.get(name, {})]
 
@@ -263,7 +238,7 @@ def _links(
             other, at = ports.setdefault(link.port, name), place / "port"
             if other != name:
                 problems.append(at.value_error("config.port_twice", port=link.port, other=other))
-            elif not _is_there(Path(link.port)):
+            elif not is_there(Path(link.port)):
                 problems.append(at.warning("link.port_missing", target=link.port))
     for name in merged.lost("links"):
         links.setdefault(name, None)
@@ -272,9 +247,11 @@ def _links(
 
 
 def _plant(
-    merged: _Merged, problems: Problems
+    merged: _Merged, buffer: Path, problems: Problems
 ) -> tuple[list[LinkSpec], list[DeviceSpec], TagReader]:
-    """All links and devices that are right; what read the profiles and tables that these name."""
+    """All links and devices that are right, the box itself last where [box] wants it; what read
+    the profiles and tables that these name.
+    """
     capacity = Capacity()
     link_places: dict[str, Place] = {}
     links = _links(merged, capacity, link_places, problems)
@@ -304,96 +281,19 @@ def _plant(
         for device in devices.values()
     ]
     judge_targets(settled.values(), whole, link_places, problems)
-    return list(settled.values()), whole, builder.tags
+    box = _box(merged, buffer, capacity, problems)
+    return [*settled.values(), *(each.link for each in box)], [*whole, *box], builder.tags
 
 
-def _judge_gateway(gateway: Section, problems: Problems) -> None:
-    name = gateway["id"]
-    if name is not None and not _ID.fullmatch(name):
-        problems.append(
-            gateway.at("id").value_error("config.bad_id", id=name, meant=_id_meant(name))
-        )
-
-
-def _id_meant(name: str) -> str:
-    """The nearest that may be an id."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:64] or "box-1"
-
-
-def _judge_platform(
-    platform: Section, paths: Mapping[str, Path | None], gateway: str, problems: Problems
-) -> None:
-    address = platform["address"]
-    if address is None:
-        return
-    at = platform.at("address")
-    try:
-        host, _ = split_address(address)
-    except AddressError as error:
-        said = address_args(address, error, PLATFORM["address"].example)
-        problems.append(at.value_error("config.bad_address", **said))
-        return
-    if platform["insecure"]:
-        if not _is_loopback(host):
-            place = platform.at("insecure")
-            problems.append(place.value_error("config.insecure_remote", address=address))
-        return
-    wrong = platform.written - platform.places.keys()
-    for key in paths if "insecure" not in wrong else ():
-        if key not in {*platform.places, *wrong} and not platform.place.lost():
-            example = f"{key} = {PLATFORM[key].example}"
-            problems.append(platform.place.error("config.missing", key=key, example=example))
-    absent = {key: str(path) for key, path in paths.items() if path and not _is_there(path)}
-    if absent:
-        at = platform.at(next(iter(absent)))
-        problems.append(at.warning("config.file_missing", path=", ".join(absent.values())))
-    else:
-        problems.extend(_certificate_problems(platform, paths, gateway))
-
-
-def _certificate_problems(
-    platform: Section, paths: Mapping[str, Path | None], gateway: str
-) -> Iterator[Located]:
-    """What the platform would only hang up for. Never an error: the box samples all the same."""
-    ca, cert, key = (paths[name] for name in ("ca", "cert", "key"))
-    if ca and cert and key:
-        for fault in judge(TlsFiles(ca, cert, key), gateway, datetime.now(UTC)):
-            yield platform.at(fault.key).warning(fault.said["id"], **fault.said["args"])
-
-
-def _is_there(path: Path) -> bool:
-    """Whether the file exists; True as well where only the service's user may look."""
-    try:
-        return path.exists()
-    except OSError:
-        return True
-
-
-def _judge_buffer(buffer: Section, gateway: Section, problems: Problems) -> None:
-    """What lies in `path` must be this gateway's; the disk that it is on, or will be, must be able
-    to hold `max_size`.
-    """
-    most: int | None = buffer["max_size"]
-    folder = buffer.path("path") or Path(buffer["path"] or BUFFER["path"].default)
-    state, expected = folder / "state", gateway["id"]
-    if expected and os.access(state, os.R_OK):
-        from gateway.buffer.state import owner  # here: it takes as long to import as all the rest
-
-        if (found := owner(state)) not in (expected, None):
-            args = {"file": str(state), "found": found, "expected": expected}
-            problems.append(gateway.at("id").value_error("buffer.other_gateway", **args))
-    disk = os.statvfs(next(each for each in (folder, *folder.parents) if os.access(each, os.F_OK)))
-    whole = disk.f_frsize * disk.f_blocks
-    if most is not None and most > whole:
-        problems.append(
-            buffer.at("max_size").warning(
-                "config.over_disk", size=show_size(most), path=str(folder), disk=show_size(whole)
-            )
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _box(merged: _Merged, buffer: Path, capacity: Capacity, problems: Problems) -> list[DeviceSpec]:
+    """The box as a device, if there is a [box] and nothing is wrong with it."""
+    if not merged.has("box"):
+        return []
+    said = merged.section("box", BOX)
+    every_ns, radio = said["every"], said["radio"]
+    if every_ns is None or radio is None:
+        return []
+    device = registry.of_the_box().device(every_ns, buffer, radio=radio)
+    over = capacity.take_link(said.place), capacity.take_device(device, 1, said.place)
+    problems.extend(each for each in over if each is not None)
+    return [device]

@@ -19,6 +19,7 @@ from drivers import registry
 from drivers.keys import Key
 from gateway.config import reserved
 from gateway.config.schema import (
+    BOX,
     BUFFER,
     DEVICE,
     FILE,
@@ -57,6 +58,7 @@ _TABLES: tuple[tuple[str, Table], ...] = (
     ("[platform]", PLATFORM),
     ("[uplinks.NAME]", UPLINK),
     ("[buffer]", BUFFER),
+    ("[box]", BOX),
     ("[links.NAME]", LINK),
     ("[links.NAME.tls]", LINK_TLS),
     ("[devices.NAME]", {**DEVICE, **_keys_of_drivers()}),

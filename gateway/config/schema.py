@@ -38,6 +38,13 @@ FILE = _table(
         "ways to the platform, the preferred one first",
     ),
     Key("buffer", "table", "", "断网缓存", "the buffer"),
+    Key(
+        "box",
+        "table",
+        "",
+        "网关自身的状态和信号，作为设备 _box 采集；不写：不采集",
+        "the box's own health and radio, read as device _box; left out: not read",
+    ),
     Key("links", "table", "", "链路：串口或网络地址", "links: serial ports, network addresses"),
     Key("devices", "table", "", "设备", "devices"),
 )
@@ -101,6 +108,13 @@ BUFFER = _table(
     Key("when_full", "choice", '"drop_oldest"', "满了丢哪一头；两种都记为缺口",
         "which end to drop when full; both announce what they drop",
         default="drop_oldest", choices=("drop_oldest", "drop_newest")),
+)  # fmt: skip
+
+BOX = _table(
+    Key("every", "duration", '"60 s"', "多久读一次", "how often it is read",
+        default=60 * S, low=10 * S, high=DAY),
+    Key("radio", "bool", "true", "也读 5G/4G 模块的信号（ModemManager）",
+        "the radio of a 5G or 4G modem too, out of ModemManager", default=True),
 )  # fmt: skip
 
 #: Rates that devices have; others are read as they are written, with a word.
@@ -286,6 +300,7 @@ def drivers_with(key: str) -> list[str]:
 #: What a file of the configuration may say where, as its headers are written.
 TABLES: Mapping[str, Table] = {
     "[gateway]": GATEWAY, "[platform]": PLATFORM, "[uplinks.…]": UPLINK, "[buffer]": BUFFER,
+    "[box]": BOX,
     "[links.…]": LINK,
     "[links.….tls]": LINK_TLS, "[devices.…]": DEVICE, "[devices.….tags]": TAG,
 }  # fmt: skip

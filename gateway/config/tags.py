@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
@@ -218,6 +218,21 @@ def is_name(name: str, *, dots: bool = False) -> bool:
     if dots:
         plain = plain.replace(".", "")
     return 0 < len(name) <= spelling.NAME_MAX and plain.isalnum()
+
+
+def judge_name(name: str, made: Iterable[str], place: Place, problems: Problems) -> bool:
+    """Whether a link, device or uplink may be called so; `made`: the names that come of it. Those
+    that begin with _ are the gateway's own, such as its device _box.
+    """
+    if name.startswith("_"):
+        meant = spelling.key(spelling.allowed_name(name.lstrip("_")))
+        problems.append(place.error("config.name_is_ours", name=name, meant=meant))
+        return False
+    if not all(is_name(each) for each in made):
+        meant = spelling.key(spelling.allowed_name(name))
+        problems.append(place.error("config.bad_name", name=name, meant=meant))
+        return False
+    return True
 
 
 #: Defaults of the keys that a tag may leave out.

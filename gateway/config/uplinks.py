@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway.config import spelling
 from gateway.config.check import Place, check_table, complete, without_dotted
 from gateway.config.model import UplinkWay
 from gateway.config.problems import Problems
 from gateway.config.schema import UPLINK
-from gateway.config.tags import is_name
+from gateway.config.tags import judge_name
 
 #: A name that the kernel takes: 15 characters, no space, slash or colon (its dev_valid_name).
 _INTERFACE = re.compile(r"(?!\.{1,2}$)[!-.0-9;-~]{1,15}")
@@ -43,9 +42,7 @@ def build_ways(
 def _build(
     name: str, place: Place, data: Mapping[str, Any], problems: Problems
 ) -> UplinkWay | None:
-    if not is_name(name):
-        meant = spelling.key(spelling.allowed_name(name))
-        problems.append(place.error("config.bad_name", name=name, meant=meant))
+    judge_name(name, [name], place, problems)
     written = without_dotted(place, data, UPLINK, problems)
     if data and not written:
         return None

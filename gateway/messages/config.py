@@ -116,6 +116,12 @@ KEYS = {
         "Use letters, digits, Chinese, - and _, at most 64 characters, no space, no dot, such as: "
         "{meant}",
     ),
+    "config.name_is_ours": Message(
+        "名称“{name}”以 _ 开头，这样的名称归网关自己用",
+        "{name} begins with _, and such names are the gateway's own",
+        "去掉开头的 _，例如：{meant}；要采集网关自身的状态，写 [box]",
+        "Leave the _ out, such as: {meant}; for the state of the box itself write [box]",
+    ),
     "config.bad_id": Message(
         "网关 id“{id}”不能用",
         "{id} cannot be a gateway's id",
