@@ -24,8 +24,14 @@ from package.target import Target
 #: Wheels that are smaller in Python only, and the module that their sources make of them.
 _COMPILED_HERE = {"protobuf": "google/_upb/_message"}
 
-#: Parts of a wheel that nothing on a box asks for.
-_NEEDLESS = ("*.pyi", "py.typed", "*.pyx", "*.pxd", "*.pxi", "*.c", "*.h")
+#: Parts of a wheel that nothing on a box asks for: what only compilers and type checkers read, the
+#: web's authorities (each program here is given its own), zstandard's second implementation, and
+#: what of cffi makes bindings (cryptography brings its own, made).
+_NEEDLESS = (
+    "*.pyi", "py.typed", "*.pyx", "*.pxd", "*.pxi", "*.c", "*.h",
+    "grpc/_cython/_credentials/roots.pem", "zstandard/*cffi*",
+    "cffi/*", "pycparser/*",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +67,10 @@ def unpack(target: Target, lock: Path, into: Path, work: Path) -> list[Wheel]:
             strip(target, module)
         wheels.append(wheel)
     for pattern in _NEEDLESS:
-        for each in into.rglob(pattern):
+        for each in list(into.rglob(pattern)):
             each.unlink()
+            if not any(each.parent.iterdir()):
+                each.parent.rmdir()
     return wheels
 
 
