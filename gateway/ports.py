@@ -65,6 +65,9 @@ class Disk(Protocol):
 
     def free_bytes(self) -> int: ...
 
+    def is_read_only(self) -> bool:
+        """Whether its file system takes no writes: the kernel makes it so after an error."""
+
     def last_write_utc_ns(self) -> int:
         """When something was written last, by the time of day then; 0: never, or not known."""
 

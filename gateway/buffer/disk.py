@@ -140,6 +140,9 @@ class OsDisk:
             times = [e.stat(follow_symlinks=False).st_mtime_ns for e in entries if e.name != _LOCK]
         return max(times, default=0)
 
+    def is_read_only(self) -> bool:
+        return bool(os.statvfs(self._path).f_flag & os.ST_RDONLY)
+
     def free_bytes(self) -> int:
         found = os.statvfs(self._path)
         return found.f_bavail * found.f_frsize

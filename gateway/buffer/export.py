@@ -73,6 +73,9 @@ class ReadOnlyDisk:
     def free_bytes(self) -> int:
         return 0
 
+    def is_read_only(self) -> bool:
+        return True
+
     def last_write_utc_ns(self) -> int:
         return 0
 

@@ -26,6 +26,8 @@ NEAR_FREE = 4
 
 def write_failed(error: OSError, path: str) -> Said:
     """Why blocks stay in memory."""
+    if error.errno == errno.EROFS:
+        return Said(id="buffer.read_only", args={"path": path})
     if error.errno in _NO_SPACE:
         return Said(id="buffer.disk_full", args={"path": path})
     return Said(id="buffer.disk_failed", args={"error": reason(error)})
@@ -82,12 +84,16 @@ def early(
     speed: float | None,
     free_bytes: int | None,
     *,
+    read_only: bool,
     connected: bool,
 ) -> Iterator[Said]:
     """What will be lost if nothing is done. `speed`: by how many bytes a second it fills, below
     zero where it empties, None while that is not known; `free_bytes`: of its file system, likewise;
+    `read_only`: that takes no writes, which nothing else shows while the platform takes all;
     `connected`: to the platform, which then takes less than is read.
     """
+    if read_only and buffer["state"] == "ok":
+        yield Said(id="buffer.read_only", args={"path": config.path})
     newest = config.when_full == "drop_newest"
     share = buffer["bytes"] / config.max_bytes
     if share >= NEAR_SHARE and (speed is None or speed >= 0) and not _is_dropping(buffer, speed):

@@ -9,6 +9,15 @@ TABLE = {
         "检查存储卡：sudo dmesg。恢复后自动写回",
         "Check the card: sudo dmesg. It is written again by itself once the disk works",
     ),
+    "buffer.read_only": Message(
+        "磁盘 {path} 变成了只读：数据只在内存里，断网久了会丢，断电会丢失",
+        "the disk of {path} became read-only: data is in memory alone, a power cut or a long "
+        "outage would lose it",
+        "存储出错时系统会这样做。看原因：sudo dmesg | grep -i -e ext4 -e mmc；"
+        "重启会检查并修复：sudo reboot；再变只读就更换存储卡",
+        "The system does so after an error of the storage. See why: sudo dmesg | grep -i -e ext4 -e "
+        "mmc; a restart checks and mends it: sudo reboot; if it comes back, replace the card",
+    ),
     "buffer.disk_hangs": Message(
         "磁盘 {seconds} 秒没有响应：数据暂存内存，断电会丢失",
         "the disk has not answered for {seconds} s: data is kept in memory, a power cut would lose "

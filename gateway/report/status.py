@@ -35,12 +35,13 @@ class DiskRoom:
 
     def __init__(self) -> None:
         self.free_bytes: int | None = None
+        self.is_read_only = False
 
     def look(self, disk: Disk) -> None:
         try:
-            self.free_bytes = disk.free_bytes()
+            self.free_bytes, self.is_read_only = disk.free_bytes(), disk.is_read_only()
         except OSError:  # the buffer says what is wrong with the disk
-            self.free_bytes = None
+            self.free_bytes, self.is_read_only = None, False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def snapshot(parts: Parts, *, brief: bool = False) -> Snapshot:
     speed = parts.filling.bytes_a_second(buffer["bytes"], now_ns)
     buffer["warnings"] += early(
         buffer, parts.buffer.config, speed, parts.room.free_bytes,
-        connected=made["uplink"]["state"] == "connected",
+        read_only=parts.room.is_read_only, connected=made["uplink"]["state"] == "connected",
     )  # fmt: skip
     changed = parts.files.changed()
     rest = [Said(id="daemon.config_changed", args={"files": ", ".join(changed)})] if changed else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -67,11 +68,11 @@ def told(factory: Factory) -> list[str]:
 class SmallDisk:
     """A file system of 12 MiB, seen by one daemon only, and others' files on it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: str = "size=12m") -> None:
         self._folder = folder
         folder.mkdir()
         private = ["--mount"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--mount"]
-        script = 'mount -t tmpfs -o size=12m tmpfs "$0" && exec "$@"'
+        script = f'mount -t tmpfs -o {options} tmpfs "$0" && exec "$@"'
         self.within = ["unshare", *private, "sh", "-c", script, str(folder)]
 
     def seen_by(self, pid: int) -> Path:
@@ -115,6 +116,25 @@ def test_disk_when_full_of_others_files_then_nothing_is_lost_and_it_recovers(
         wait_for("begun and over", lambda: log.read_text().count(words) == 2)
         factory.relay.mend()
         factory.wait_drained()
+        assert factory.stop_daemon() == 0
+        factory.settle()
+
+
+def test_disk_when_read_only_then_said_with_its_remedy_until_it_takes_writes_again(
+    tmp_path: Path,
+) -> None:
+    with Factory(tmp_path / "factory") as factory:
+        disk = SmallDisk(factory.folder / "buffer", "size=12m,ro")
+        factory.start(disk.within)
+        wait_for("its word", lambda: "buffer.read_only" in told(factory))
+        assert factory.told()["buffer"]["state"] == "memory_only"
+        enter = ["nsenter", "-t", str(factory.told()["pid"]), "--mount"]
+        enter += [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
+        at = str(factory.folder / "buffer")
+        subprocess.run([*enter, "mount", "-o", "remount,rw", at], check=True)
+        wait_for("the disk again", lambda: factory.told()["buffer"]["state"] == "ok")
+        wait_for("nothing more to say", lambda: "buffer.read_only" not in told(factory))
+        factory.wait_acked()
         assert factory.stop_daemon() == 0
         factory.settle()
 

@@ -111,6 +111,9 @@ class FakeDisk:
     def last_write_utc_ns(self) -> int:
         return self.written_utc_ns
 
+    def is_read_only(self) -> bool:
+        return False
+
     def free_bytes(self) -> int:
         return max(0, self.capacity_bytes - sum(len(b.data) for b in self._names.values()))
 

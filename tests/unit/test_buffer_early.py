@@ -22,7 +22,8 @@ def buffer(used: float, **changes: Any) -> Any:
 
 def words(now: Any, speed: float | None, free: int | None = None, full: Any = "drop_oldest") -> Any:
     config = BufferConfig("jx", max_bytes=1000 * MIB, when_full=full, path="/data")
-    return [say(said, "zh") for said in early(now, config, speed, free, connected=False)]
+    found = early(now, config, speed, free, read_only=False, connected=False)
+    return [say(said, "zh") for said in found]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_buffer_when_nearly_full_then_told_how_long_it_lasts(
 
 def test_buffer_when_nearly_full_though_connected_then_not_told_to_mend_the_connection() -> None:
     config = BufferConfig("jx", max_bytes=1000 * MIB)
-    (said,) = early(buffer(0.9), config, 9000.0, None, connected=True)
+    (said,) = early(buffer(0.9), config, 9000.0, None, read_only=False, connected=True)
     assert say(said, "zh").startswith("缓存已用 90 %，平台连着但传得没有采得快，按现在的速度约")
     assert "data_budget" in remedy(said["id"], "zh")
 
@@ -95,3 +96,11 @@ def test_speed_when_blocks_are_dropped_then_not_known_for_a_minute() -> None:
         filling.look(1000 * second, 0 if second < 100 else 7, second * SECOND)
         found.append(filling.bytes_a_second(1000 * second, second * SECOND) is not None)
     assert found == 6 * [False] + 4 * [True] + 6 * [False] + 4 * [True]
+
+
+def test_disk_when_it_became_read_only_and_the_platform_takes_all_then_told() -> None:
+    config = BufferConfig("jx", max_bytes=1000 * MIB, path="/data")
+    (said,) = early(buffer(0.1), config, None, None, read_only=True, connected=True)
+    assert say(said, "zh").startswith("磁盘 /data 变成了只读")
+    failed = buffer(0.1, state="memory_only")  # that says it by itself
+    assert not list(early(failed, config, None, None, read_only=True, connected=False))
