@@ -15,8 +15,8 @@ TABLE = {
         "outage would lose it",
         "存储出错时系统会这样做。看原因：sudo dmesg | grep -i -e ext4 -e mmc；"
         "重启会检查并修复：sudo reboot；再变只读就更换存储卡",
-        "The system does so after an error of the storage. See why: sudo dmesg | grep -i -e ext4 -e "
-        "mmc; a restart checks and mends it: sudo reboot; if it comes back, replace the card",
+        "The system does so after an error of the storage. See why: sudo dmesg | grep -i -e ext4 "
+        "-e mmc; a restart checks and mends it: sudo reboot; if it comes back, replace the card",
     ),
     "buffer.disk_hangs": Message(
         "磁盘 {seconds} 秒没有响应：数据暂存内存，断电会丢失",
