@@ -45,6 +45,8 @@ _NAMES: dict[str, Area] = {"I": "I", "E": "I", "Q": "Q", "A": "Q", "M": "M", "V"
 _BLOCK = re.compile(r"DB([0-9]{1,9})\.DB([XBWD])([0-9]{1,9})(?:\.([0-9]{1,9}))?")
 _MEMORY = re.compile(r"([IEQAMV])([XBWD]?)([0-9]{1,9})(?:\.([0-9]{1,9}))?")
 _NUMBERED = re.compile(r"([TCZ])([0-9]{1,9})")
+#: The modules themselves instead of their image: PIW256 of STEP 7, %IW64:P of TIA.
+_PERIPHERAL = re.compile(r"P?([IEQA][BWD]?[0-9]{1,9}(?:\.[0-7])?)(?:\.P)?")
 #: What others write: DB12,REAL4 (nodeS7), DB12:4 and DB12.4 (panels).
 _OTHERS = re.compile(r"DB([0-9]{1,5})[.,: ]+([A-Z]*)([0-9]{1,5})(?:\.([0-7]))?")
 
@@ -117,6 +119,8 @@ def likely(text: str) -> str:
         with suppress(AddressError):
             parse(pointed)
             return pointed
+    if outside := _PERIPHERAL.fullmatch(pointed.removeprefix("%")):
+        return outside[1]
     found = _OTHERS.search(text.upper())
     if found is None:
         return "DB12.DBD4"

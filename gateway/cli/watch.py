@@ -32,7 +32,7 @@ def main(context: Context, options: argparse.Namespace) -> int:
                     context.show_json(rows)
                     return 0
                 if options.once or sys.stdout.isatty():
-                    lines = _painted(context, rows)
+                    lines = _painted(context, rows, fits=not options.once)
                     if not options.once:
                         lines = _screenful(context, lines)
                     sys.stdout.write("\n".join(lines) + "\n")
@@ -67,7 +67,8 @@ def _quality(context: Context, row: Mapping[str, Any]) -> str:
     return f"{word} {context.say(row['cause'])}" if row["cause"] else word
 
 
-def _painted(context: Context, rows: list[dict[str, Any]]) -> list[str]:
+def _painted(context: Context, rows: list[dict[str, Any]], *, fits: bool) -> list[str]:
+    """`fits`: each is one line of the terminal, whatever of its cause is cut off."""
     words = context.words
     heads = [
         words("cli.device"), words("cli.tag"), words("cli.value"), "", words("cli.age"),
@@ -84,8 +85,10 @@ def _painted(context: Context, rows: list[dict[str, Any]]) -> list[str]:
         ]
         for row in rows
     ]
-    columns = shutil.get_terminal_size().columns
-    lines = [cut(line, columns) for line in table(heads, cells, right=[2])]
+    lines = table(heads, cells, right=[2])
+    if fits:
+        columns = shutil.get_terminal_size().columns
+        lines = [cut(line, columns) for line in lines]
     colours = {"bad": RED, "uncertain": YELLOW}
     return [
         lines[0],

@@ -207,6 +207,14 @@ def test_watch_when_on_a_terminal_then_repainted_in_colour(tmp_path: Path) -> No
     assert "\033[31m" not in plain
 
 
+def test_watch_when_asked_once_then_no_cause_is_cut_on_a_narrow_terminal(tmp_path: Path) -> None:
+    with daemon(tmp_path) as config:
+        narrow = on_terminal("watch", "--once", "--config", config, COLUMNS="50", NO_COLOR="1")
+        piped = jiahe("watch", "--once", "--config", config).stdout
+    assert narrow.replace("\r\n", "\n") == piped and "~" not in piped
+    assert max(map(len, piped.splitlines())) > 50
+
+
 def test_watch_when_piped_then_a_line_a_change(tmp_path: Path) -> None:
     with daemon(tmp_path) as config:
         done = jiahe("watch", "--config", config)

@@ -62,6 +62,8 @@ def test_address_when_it_means_nothing_then_said_how(written: str, message: str)
     [
         ("DB12,REAL4", "DB12.DBD4"), ("DB12,INT4", "DB12.DBW4"), ("DB12,X0.3", "DB12.DBX0.3"),
         ("DB12.4", "DB12.DBD4"), ("DB12,BYTE7", "DB12.DBB7"), ("what", "DB12.DBD4"),
+        ("PIW256", "IW256"), ("%IW64:P", "IW64"), ("PEW256", "EW256"), ("%I0.3:P", "I0.3"),
+        ("PQB4", "QB4"),
     ],
 )  # fmt: skip
 def test_address_when_as_others_write_it_then_its_form_in_step7_is_offered(
