@@ -80,7 +80,6 @@ type    = "serial"
 port    = "{port}"
 baud    = {baud}
 timeout = "1 s"
-{framing}
 """
 _DLT645 = """
 [devices.electricity]
@@ -104,6 +103,12 @@ serial_number = {{ address = "holding:0", type = "uint32" }}
 """
 
 
+_BOX = """
+[box]
+every = "10 s"
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """How the two ports speak."""
@@ -111,7 +116,7 @@ class Line:
     baud: int = 19_200
     framing: str = "rtu"
     meters: bool = False  # one of DL/T 645 is on the line, too
-    presses: int = 0  # so many more devices, with 40 tags each
+    presses: int = 0  # so many more devices, with 40 tags each, and the box itself
 
 
 class Stage(Rig):
@@ -178,17 +183,18 @@ class Stage(Rig):
     def configure(self, line: Line) -> None:
         """Both ends of the wires. The service must be stopped."""
         every_ms = PERIOD_NS[DEVICE_NAME] // 1_000_000
-        framing = "" if line.framing == "rtu" else f'framing = "{line.framing}"'
-        text = _CONFIG.format(gateway=GATEWAY, platform=self.platform, port=self.ports[0],
-                              baud=line.baud, framing=framing)  # fmt: skip
-        text += DEVICE.format(name=DEVICE_NAME, link="com1", every_ms=every_ms)
+        text = _CONFIG.format(
+            gateway=GATEWAY, platform=self.platform, port=self.ports[0], baud=line.baud
+        )
+        made = DEVICE.format(name=DEVICE_NAME, link="com1", every_ms=every_ms)
+        text += made.replace("unit   = 1\n", f'unit   = 1\nframing = "{line.framing}"\n')
         text += _DLT645.format(meter=METER) if line.meters else ""
-        self.guest.write("/etc/jiahe/gateway.toml", text, "640")
-        self.guest.do("chgrp jiahe /etc/jiahe/gateway.toml && jiahe check")
         if line.presses:
             tags = "".join(f'r{n:02} = {{ address = "holding:{n}", type = "int16" }}\n'
                            for n in range(2, 41))  # fmt: skip
-            text += _PRESSES.format(last=line.presses + 1) + tags
+            text += _PRESSES.format(last=line.presses + 1) + tags + _BOX
+        self.guest.write("/etc/jiahe/gateway.toml", text, "640")
+        self.guest.do("chgrp jiahe /etc/jiahe/gateway.toml && jiahe check")
         more = f"--units 1-{line.presses + 1}" + (f" --meters {METER}" if line.meters else "")
         words = {"PORT": self.ports[1], "BAUD": line.baud, "FRAMING": line.framing,
                  "MORE": more, "BOOK": self.book}  # fmt: skip
