@@ -37,6 +37,7 @@ hw: setup        ## every fault on the emulated ARM box, into docs/reliability.m
 	@rm -f build/hw/rows.json
 	@$(PY) -m pytest hw_tests/rows
 	@$(PY) -m hw_tests.report
+	@JIAHE_ARCH=armhf $(PY) -m pytest tests/package
 
 bench: setup     ## ratios against peers, into bench/results/latest.json ## 与同类软件比较，写入 bench/results/latest.json
 	@scripts/setup --tests

@@ -24,6 +24,7 @@ _PLACES = {
     ".timer": "{units}/{name}.timer",
     ".sysusers": "usr/lib/sysusers.d/{name}.conf",
     ".tmpfiles": "usr/lib/tmpfiles.d/{name}.conf",
+    ".sysctl": "usr/lib/sysctl.d/60-{name}.conf",
     ".rules": "{rules}/{name}.rules",
     ".polkit": "usr/share/polkit-1/rules.d/{name}.rules",
     ".example.toml": "usr/share/{package}/{name}.example.toml",

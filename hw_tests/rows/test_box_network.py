@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 
 import pytest
@@ -71,6 +72,33 @@ def test_uplink_when_in_bad_weather_with_cuts_then_all_arrives(
     _weather(stage, "del")
     stage.wait_good()
     row.settle("RTT 300 ± 100 ms, 3 % loss, 64 kbit/s for two minutes, two cuts of 10 s")
+
+
+def test_uplink_when_large_packets_vanish_without_a_word_then_all_arrives(
+    row: Row, switches: Emulated
+) -> None:
+    """Packets above 1,280 bytes are dropped on their way out, and no ICMP says so. The kernel must
+    not gather segments into larger packets, which would be dropped as one.
+    """
+    stage, guest = switches, switches.guest
+    stage.start()
+    stage.wait_good()
+    guest.do(f"ip link set {_CARD} gso_max_segs 1 && tc qdisc add dev {_CARD} clsact")
+    too_large = "basic match 'meta(pkt_len gt 1294)'"  # with the head of Ethernet
+    guest.do(f"tc filter add dev {_CARD} egress {too_large} action drop")
+    stage.relay.cut()
+    stage.run_for(20)
+    began_ns = stage.now_ns()
+    stage.relay.mend()
+    stage.wait_drained()
+    took_s = (stage.now_ns() - began_ns) / 1e9
+    dropped = guest.do(f"tc -s filter show dev {_CARD} egress")
+    guest.do(f"tc qdisc del dev {_CARD} clsact")
+    row.settle(
+        "packets above 1,280 bytes vanish without a word, a backlog of 20 s",
+        f"all delivered {took_s:.0f} s after the connection could be made",
+    )
+    assert re.search(r"dropped [1-9]", dropped), dropped
 
 
 @pytest.mark.timeout(2400)

@@ -1,8 +1,9 @@
-"""The arm64 package runs, emulated program by program; hw_tests has a kernel and systemd too."""
+"""The package for ARM runs, emulated program by program; hw_tests has a kernel and systemd too."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from package.deb import field
-from tests.package.conftest import TARGET
+from tests.package.conftest import EMULATOR, TARGET
 
 GATEWAY = """\
 version = 1
@@ -35,15 +36,28 @@ unit = 1
 profile = "universal-robots"
 every = "100 ms"
 """
+
+
+#: The processor as readelf calls it.
+MACHINE = {"arm64": "AArch64", "armhf": "ARM"}[TARGET.arch]
 #: How often the daemon is asked; each time is a process under emulation, most of a second.
 ASKED_MAX = 60
 
 
+#: A root with this machine's processes, devices and temporary files. QEMU's own way to hide a root
+#: behind another (-L) does not reach all that 32-bit programs ask (statx).
+_INSIDE = """
+for each in proc dev tmp; do mkdir -p "$0/$each" && mount --rbind "/$each" "$0/$each"; done
+exec chroot "$0" "$@"
+"""
+
+
 def emulated(root: Path, program: str, *arguments: str | Path) -> list[str]:
-    """The command that runs a program of the package. Paths in `root` hide this machine's own."""
-    python = root / f"usr/bin/python{TARGET.suite.python}"
-    command = ["qemu-aarch64-static", "-L", str(root), str(python), "-I"]
-    return [*command, str(root / "usr/bin" / program), *map(str, arguments)]
+    """The command that runs a program of the package in `root`, where paths are the package's."""
+    private = ["--mount"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--mount"]
+    command = ["unshare", *private, "sh", "-ec", _INSIDE, str(root), EMULATOR]
+    command += [f"/usr/bin/python{TARGET.suite.python}", "-I", f"/usr/bin/{program}"]
+    return [*command, *map(str, arguments)]
 
 
 def run(root: Path, program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -52,18 +66,18 @@ def run(root: Path, program: str, *arguments: str | Path) -> subprocess.Complete
     )
 
 
-def test_version_when_asked_on_arm64_then_told(root: Path) -> None:
+def test_version_when_asked_on_arm_then_told(root: Path) -> None:
     done = run(root, "jiahe", "--version")
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"jiahe \S+ \(Python 3\.11\.\d+, aarch64\)\n", done.stdout)
+    assert re.fullmatch(r"jiahe \S+ \(Python 3\.11\.\d+, \S+\)\n", done.stdout)
 
 
-def test_example_when_checked_on_arm64_then_accepted(root: Path) -> None:
-    done = run(root, "jiahe", "check", root / "usr/share/jiahe/gateway.example.toml")
+def test_example_when_checked_on_arm_then_accepted(root: Path) -> None:
+    done = run(root, "jiahe", "check", "/usr/share/jiahe/gateway.example.toml")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_daemon_when_it_reads_a_simulator_on_arm64_then_good_values_and_a_clean_stop(
+def test_daemon_when_it_reads_a_simulator_on_arm_then_good_values_and_a_clean_stop(
     root: Path, tmp_path: Path
 ) -> None:
     with subprocess.Popen(
@@ -121,32 +135,32 @@ def test_modules_when_loaded_then_by_libraries_and_symbols_that_the_package_asks
     for module in modules:
         asked = ["readelf", "-hdVW", module]
         told = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
-        assert re.search(r"Machine: +AArch64", told), module
+        assert re.search(rf"Machine: +{MACHINE}", told), module
         for library in re.findall(r"\(NEEDED\).*\[(.*)\]", told):
             assert library in there, f"{module.name} needs {library}, which no dependency brings"
         wanted = {tuple(map(int, each.split("."))) for each in re.findall(r"GLIBC_([\d.]+)", told)}
         assert all(each <= newest for each in wanted), f"{module.name}: {max(wanted)}"
 
 
-def test_package_when_built_then_small(arm64: Path) -> None:
-    assert arm64.stat().st_size <= 10e6
-    assert int(field(arm64, "Installed-Size")) * 1024 <= 40e6
+def test_package_when_built_then_small(package: Path) -> None:
+    assert package.stat().st_size <= 10e6
+    assert int(field(package, "Installed-Size")) * 1024 <= 40e6
 
 
-def test_package_when_looked_at_by_lintian_then_clean(arm64: Path) -> None:
-    command = ["lintian", "--allow-root", "--fail-on=error,warning", arm64]
+def test_package_when_looked_at_by_lintian_then_clean(package: Path) -> None:
+    command = ["lintian", "--allow-root", "--fail-on=error,warning", package]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_configuration_when_packed_then_only_as_an_example(arm64: Path) -> None:
+def test_configuration_when_packed_then_only_as_an_example(package: Path) -> None:
     listed = subprocess.run(
-        ["dpkg-deb", "--contents", arm64], check=True, capture_output=True, text=True
+        ["dpkg-deb", "--contents", package], check=True, capture_output=True, text=True
     ).stdout
     assert " ./etc/" not in listed
     assert " ./usr/share/jiahe/gateway.example.toml" in listed
     control = subprocess.run(
-        ["dpkg-deb", "--info", arm64], check=True, capture_output=True, text=True
+        ["dpkg-deb", "--info", package], check=True, capture_output=True, text=True
     ).stdout
     assert "conffiles" not in control
 
