@@ -84,12 +84,15 @@ def test_adapter_when_pulled_and_plugged_into_another_socket_then_read_again(
 def test_adapter_when_it_comes_back_as_another_tty_then_read_by_its_serial_number(
     row: Row, switches: Emulated
 ) -> None:
-    """Somebody else keeps the old number from being given away."""
+    """Somebody else keeps the old number from being given away. He opens the port as his terminal,
+    so he must not heed its hang-up.
+    """
     stage = switches
     stage.start()
     stage.wait_good()
     before = stage.guest.do("readlink -f /dev/jiahe/com1").strip()
-    stage.guest.do(f"systemd-run --quiet --unit=holder sh -c 'exec 3<>{before}; exec sleep 600'")
+    hold = f"trap \"\" HUP; exec 3<>{before}; exec sleep 600"
+    stage.guest.do(f"systemd-run --quiet --unit=holder sh -c '{hold}'")
     pulled_ns = stage.now_ns()
     stage.box.pull("a")
     _waits(row)
