@@ -91,7 +91,7 @@ def test_adapter_when_it_comes_back_as_another_tty_then_read_by_its_serial_numbe
     stage.start()
     stage.wait_good()
     before = stage.guest.do("readlink -f /dev/jiahe/com1").strip()
-    hold = f"trap \"\" HUP; exec 3<>{before}; exec sleep 600"
+    hold = f'trap "" HUP; exec 3<>{before}; exec sleep 600'
     stage.guest.do(f"systemd-run --quiet --unit=holder sh -c '{hold}'")
     pulled_ns = stage.now_ns()
     stage.box.pull("a")
