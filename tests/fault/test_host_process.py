@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from drivers.api import DevicePlan, DeviceSpec, LinkSpec, OpenedLinks, TagSpec
-from drivers.host.books import Books
+from drivers.host.accounts import TickAccount
 from drivers.host.frames import Row
 from drivers.host.runner import HostRunner, open_hosted
 from drivers.host.values import lay_out
@@ -155,15 +155,15 @@ def test_host_when_what_it_says_cannot_be_worked_then_it_ends_and_the_thread_liv
     error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, failed = opened("counting"), []
-    take = Books.row
+    take = TickAccount.row
 
-    def fails_once(books: Books, row: Row) -> None:
+    def fails_once(account: TickAccount, row: Row) -> None:
         if not failed and row.tick > 2:
             failed.append(row.tick)
             raise error("it does not work out")
-        take(books, row)
+        take(account, row)
 
-    monkeypatch.setattr(Books, "row", fails_once)
+    monkeypatch.setattr(TickAccount, "row", fails_once)
     with running(made) as runner:
         wait_until(lambda: runner.restarts == 1)
         (link,) = runner.links()
