@@ -283,6 +283,8 @@ class Speaker:
     unwelcome: str = ""
     garbage: str = "link.garbage"
     orders: bool = False  # whether a tag's byte order is its device's choice
+    #: What its line knows a device by, where that is no unit number: the twelve digits of a meter.
+    called: Callable[[DeviceSpec], str] = lambda spec: ""
 
 
 @dataclass(frozen=True, slots=True)

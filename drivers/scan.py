@@ -210,6 +210,7 @@ class _Bus:
             tags = _qualities(device.groups)
             found.update(
                 unit=None if "unit" in registry.lacks(spec.driver) else spec.unit,
+                called=device.speaker.called(spec),
                 line=device.shares,
                 link=self.spec.name,
                 driver=spec.driver,

@@ -6,7 +6,7 @@ from typing import Any
 
 from drivers.api import Speaker
 from drivers.dlt645.learn import Learner
-from drivers.dlt645.station import station_of
+from drivers.dlt645.station import called, station_of
 from drivers.quality import BAD_DEVICE_FAILURE, BAD_REFUSED
 
 #: The code of an answer of a wrong size, as native/dlt645/protocol has it.
@@ -23,4 +23,4 @@ def cause(quality: int, code: int) -> dict[str, Any] | None:
     return None
 
 
-SPEAKER = Speaker(station_of, Learner, cause)
+SPEAKER = Speaker(station_of, Learner, cause, called=called)

@@ -31,7 +31,7 @@ def main(context: Context, options: argparse.Namespace) -> int:
         [
             cut(device["name"], 14),
             cut(device["link"], 9),
-            "-" if device["unit"] is None else str(device["unit"]),
+            _called(device),
             _state(context, device["state"]),
             ago(device["last_good_s"], context.lang, brief=True),
             _answer(device["answer_us"]),
@@ -48,6 +48,13 @@ def main(context: Context, options: argparse.Namespace) -> int:
     lines.append(words("cli.devices_legend"))
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
+
+
+def _called(device: DeviceSnapshot) -> str:
+    """Its number on its line: a unit number, or what its protocol has instead."""
+    if device["unit"] is not None:
+        return str(device["unit"])
+    return cut(device.get("called") or "-", 12)
 
 
 def _state(context: Context, state: str) -> str:

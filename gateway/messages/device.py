@@ -38,8 +38,10 @@ TABLE = {
         "it has not answered since the start",
         '先查站号（unit）、波特率、校验、帧格式（变频器多为 ASCII：设备里写 framing = "ascii"，'
         "是 RTU 就删掉它）、A/B；以前读到过的，先查设备电源",
-        'Check its unit number, baud, parity, framing (drives mostly: framing = "ascii", '
-        "taken out where it is RTU), and wires A and B first; if it was read before, its power",
+        "Compare unit, baud and parity with the device's panel, and framing: most frequency "
+        'inverters speak ASCII (write framing = "ascii" on the device; take it out where the panel '
+        "says RTU). Then see whether wires A and B are swapped. If it was read before, check its "
+        "power first",
     ),
     "device.never_answered_meter": Message(
         "启动以来从未应答",

@@ -9,10 +9,10 @@ TABLE = {
         "{target} 拒绝连接",
         "{target} refuses the connection",
         "机器在线，但这个端口没有服务：核对端口号（Modbus TCP 502，S7 102，MTConnect 代理多为 "
-        "5000），确认控制器或代理启用了它，且连接数没有用完",
+        "5000、采集程序（adapter）多为 7878），确认它启用了、在运行，且连接数没有用完",
         "The machine is there but nothing listens on that port: check the number (Modbus TCP 502, "
-        "S7 102, an MTConnect agent mostly 5000), that the service is enabled or runs, and that "
-        "its connections are not used up",
+        "S7 102, MTConnect mostly 5000 of an agent and 7878 of an adapter), that the service is "
+        "enabled or runs, and that its connections are not used up",
     ),
     "link.unreachable": Message(
         "到不了 {target}",

@@ -2,10 +2,10 @@
 
 One that comes and goes is one trouble: it is said to do so when it comes again, and then not before
 it stayed away for CALM_NS, with how often it came. Words that change while a trouble lasts are news
-once they held for CHANGED_NS; of one that came and went, once it stayed for CALM_NS. Devices of one
-link that begin or end alike at one look share a line, and of a link with its devices there are
-LINES_MAX an hour, the last of which says so: what begins after that is said when there is room
-again, if it is still there, and its end only then.
+once they held for CHANGED_NS, or at once where a silent device refuses in words; of one that came
+and went, once it stayed for CALM_NS. Devices of one link that begin or end alike at one look share
+a line, and of a link with its devices there are LINES_MAX an hour, the last of which says so: what
+begins after that is said when there is room again, if it is still there, and its end only then.
 """
 
 from __future__ import annotations
@@ -204,7 +204,16 @@ def _is_news(known: _Trouble, said: Said, look: _Look) -> bool:
         return True
     if known.times > 1 and look.now_ns - known.since_ns < CALM_NS:
         return False
-    return said["id"] in _AT_ONCE or look.now_ns - known.other_ns >= CHANGED_NS
+    if said["id"] in _AT_ONCE or _refuses(known, said):
+        return True
+    return look.now_ns - known.other_ns >= CHANGED_NS
+
+
+def _refuses(known: _Trouble, said: Said) -> bool:
+    """Whether a device that was told to be silent answers by now, and its driver has words for it:
+    a CPU that does not permit reading.
+    """
+    return known.told in NO_ANSWER and _noun(said) not in ("device", "link")
 
 
 def _link_of(said: Said, look: _Look) -> str:

@@ -107,6 +107,7 @@ class DeviceSnapshot(TypedDict):
     name: str
     link: str
     unit: int | None  # None: its driver has no unit numbers
+    called: NotRequired[str]  # what its line knows it by instead: a meter's twelve digits, or ""
     line: NotRequired[bool]  # False: it is no device of a serial line, nor behind a serial server
     driver: str
     profile: str

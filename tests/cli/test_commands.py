@@ -183,6 +183,16 @@ def test_uplink_when_a_certificate_file_broke_then_the_file_is_named(tmp_path: P
     assert words in shown.splitlines()
 
 
+def test_devices_when_one_is_a_meter_then_its_own_number_is_shown(tmp_path: Path) -> None:
+    meter = {**SNAPSHOT["devices"][0], "name": "m1", "unit": None, "called": "012345678901"}
+    cpu = {**SNAPSHOT["devices"][0], "name": "plc", "unit": None}
+    with daemon(tmp_path, {**SNAPSHOT, "devices": [meter, cpu]}) as config:
+        lines = jiahe("devices", "--config", config).stdout.splitlines()
+    assert [line.split()[2] for line in lines if line.startswith(("m1", "plc"))] == [
+        "012345678901", "-",
+    ]  # fmt: skip
+
+
 def test_tables_when_names_are_as_long_as_can_be_then_still_fit(tmp_path: Path) -> None:
     link = {
         **SNAPSHOT["links"][1], "name": "很长的链路名称" * 9, "target": "x" * 200,

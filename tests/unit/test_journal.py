@@ -75,6 +75,16 @@ def test_trouble_when_its_words_change_then_said_once_they_lasted_and_never_ende
     ]
 
 
+def test_device_when_it_was_silent_and_refuses_then_why_is_said_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refuses = {"id": "s7.put_get", "args": {"device": "meter-1"}}
+    assert _said(caplog, "en", _at(SILENT), _at(refuses), _at(refuses)) == [
+        "meter-1: the device does not answer",
+        "meter-1: the CPU does not permit reading (81 04)",
+    ]
+
+
 def test_trouble_when_it_comes_and_goes_then_one_trouble_with_how_often(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -144,3 +144,15 @@ def test_scanning_when_it_starts_then_a_driver_in_python_knows_utc_before_its_fi
     made.start(5)
     assert made.stop()
     assert happened == [5, "run"]
+
+
+def test_meter_when_shown_then_by_the_number_that_its_line_knows() -> None:
+    one = config(1, "127.0.0.1")
+    tags = (TagSpec("t", "02010100", "uint16", PERIOD_NS),)
+    meters = tuple(
+        DeviceSpec(name, one.links[0], "dlt645", tags, own=own)
+        for name, own in (("m1", (("meter", "012345678901"),)), ("any", ()))
+    )
+    with scanning(Scanning(replace(one, devices=meters), {})) as made:
+        shown = {found["name"]: found.get("called") for found in made.devices()}
+    assert shown == {"m1": "012345678901", "any": ""}
