@@ -162,10 +162,18 @@ class Qemu:
     def plug(self, adapter: str, *, end: str = "", socket_number: int = 0) -> None:
         """Into a socket (0: any free one), with that end of the crossed wires (its own)."""
         more = {"port": str(socket_number)} if socket_number else {}
-        self.ask(
-            "device_add", driver="usb-serial", bus="xhci.0", chardev=end or adapter,
-            serial=SERIALS[adapter], id=f"adapter-{adapter}", **more,
-        )  # fmt: skip
+        until = time.monotonic() + _MONITOR_S_MAX
+        while True:  # QEMU lets go of the wire's end a moment after the adapter
+            try:
+                self.ask(
+                    "device_add", driver="usb-serial", bus="xhci.0", chardev=end or adapter,
+                    serial=SERIALS[adapter], id=f"adapter-{adapter}", **more,
+                )  # fmt: skip
+                return
+            except BoxError as error:
+                if "is in use" not in str(error) or time.monotonic() > until:
+                    raise
+                _TICK.wait(0.1)
 
     def cable(self, card: str, *, plugged: bool) -> None:
         """Of "uplink" or "ssh"."""
